@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { welcome } from "../../tools/welcome.mjs";
+
+const text = welcome({ address: "http://localhost:8787", devVars: "/home/o'neil/my clone/.dev.vars", demo: null });
+const lines = text.split("\n").filter((line) => line.includes("curl "));
+
+test("the five steps are printed, each on one line that a shell can parse", () => {
+  assert.equal(lines.length, 5);
+  for (const line of lines) execFileSync("sh", ["-n", "-c", line]);
+});
+
+test("the credential is taken out of the answer, and the key id out of the key", () => {
+  const key = `wafl_live_8Fh2kQ0sZp1L_${"0".repeat(46)}`;
+  const answer = `{"key":{"id":"wafl_live_8Fh2kQ0sZp1L"},"api_key":"${key}"}`;
+  // The line as printed, with an answer in curl's place.
+  const issue = lines[1].replace(/\$\(curl .*?\}'\);/, `'${answer}';`);
+  const out = execFileSync("sh", ["-c", `${issue}; echo "$KEY \${KEY%_*}"`], { encoding: "utf8" });
+  assert.equal(out, `${answer}\n${key} wafl_live_8Fh2kQ0sZp1L\n`);
+});
+
+test("the terminal shows no secret, only where it is read from", () => {
+  assert.match(lines[0], /sed -n 's\/\^BOOTSTRAP_TOKEN=\/\/p' '\/home\/o'\\''neil\/my clone\/\.dev\.vars'/);
+});

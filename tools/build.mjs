@@ -1,0 +1,83 @@
+// `npm run build`: the crate as build/index.js and build/index_bg.wasm. `wrangler deploy` calls it
+// too (see [build] in wrangler.toml), so what is deployed is what is tested.
+
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { delimiter, join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import { BUILD_DIR, NODE_BIN, ROOT, TOOLS_BIN } from "./paths.mjs";
+import { main, runWithProgress, Stop } from "./run.mjs";
+import { setup } from "./setup.mjs";
+
+const OUTPUTS = [join(BUILD_DIR, "index.js"), join(BUILD_DIR, "index_bg.wasm")];
+const STAMP = join(BUILD_DIR, ".stamp");
+
+/** What goes in beside src/ and what cargo itself lists. package-lock.json pins esbuild and wasm-opt. */
+const ALSO = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml", "build.rs", "package-lock.json", "tools/build.mjs"];
+
+export async function build() {
+  await setup();
+  if (isCurrent()) {
+    console.log(`Build: nothing changed since the last one (${sizes()}).`);
+    return;
+  }
+  console.log("Build: compiling to WebAssembly. The first takes 1 to 3 minutes, later ones well under one.");
+  await runWithProgress("worker-build", join(TOOLS_BIN, "worker-build"), ["--release", ".", "--locked"], {
+    env: {
+      PATH: [NODE_BIN, TOOLS_BIN, process.env.PATH].join(delimiter),
+      // Without these three worker-build downloads its own, two of them from GitHub.
+      WASM_BINDGEN_BIN: join(TOOLS_BIN, "wasm-bindgen"),
+      WASM_OPT_BIN: join(NODE_BIN, "wasm-opt"),
+      ESBUILD_BIN: join(NODE_BIN, "esbuild"),
+      CARGO_TARGET_DIR: undefined,
+      RUST_BACKTRACE: "0", // its own stack says nothing about a mistake in the crate
+    },
+  });
+  if (!OUTPUTS.every(existsSync)) throw new Stop("worker-build ended well but made no build/index.js and build/index_bg.wasm.");
+  writeFileSync(STAMP, `${digest()}\n`);
+  console.log(`  build/index_bg.wasm: ${sizes()}`);
+}
+
+function isCurrent() {
+  if (![...OUTPUTS, STAMP].every(existsSync)) return false;
+  return readFileSync(STAMP, "utf8").trim() === digest();
+}
+
+/** One hash over every input and both outputs: an output changed by hand is made anew. */
+function digest() {
+  const hash = createHash("sha256");
+  for (const file of [...new Set([...inputs(), ...OUTPUTS])].sort()) {
+    const content = existsSync(file) ? readFileSync(file) : Buffer.from("absent");
+    hash.update(`${relative(ROOT, file)} ${content.length}\n`).update(content);
+  }
+  return hash.digest("hex");
+}
+
+function inputs() {
+  return [...filesBelow(join(ROOT, "src")), ...ALSO.map((name) => join(ROOT, name)), ...readByCargo()];
+}
+
+function filesBelow(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? filesBelow(path) : [path];
+  });
+}
+
+/** What rustc read at the last build, `include_str!` of a file outside src/ among it. */
+function readByCargo() {
+  const list = join(ROOT, "target", "wasm32-unknown-unknown", "release", "keyward.d");
+  if (!existsSync(list)) return [];
+  return [...readFileSync(list, "utf8").matchAll(/(?:[^\s\\]|\\.)+/g)]
+    .map(([path]) => path.replace(/\\(.)/g, "$1"))
+    .filter((path) => path.startsWith(ROOT) && !path.endsWith(":") && !path.startsWith(join(ROOT, "target")));
+}
+
+function sizes() {
+  const wasm = readFileSync(OUTPUTS[1]);
+  const kib = (bytes) => `${(bytes / 1024).toFixed(0)} KiB`;
+  return `${kib(statSync(OUTPUTS[1]).size)} raw, ${kib(gzipSync(wasm, { level: 9 }).length)} gzipped`;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) main(build);

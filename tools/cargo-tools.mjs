@@ -1,0 +1,70 @@
+// Step 4 of set-up: worker-build and wasm-bindgen, compiled into .tools/. worker-build would fetch
+// wasm-bindgen from GitHub by itself, which many networks block; the crates come from the registry.
+
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT, TOOLS_BIN, TOOLS_DIR } from "./paths.mjs";
+import { ask, runWithProgress, Stop, which } from "./run.mjs";
+
+/** Both must fit the crates we build with, so Cargo.lock says which versions. */
+const TOOLS = [
+  { name: "worker-build", program: "worker-build", follows: "worker", why: "turns the crate into a worker" },
+  { name: "wasm-bindgen-cli", program: "wasm-bindgen", follows: "wasm-bindgen", why: "writes the JavaScript side of the wasm" },
+];
+
+export async function ensureCargoTools() {
+  const lock = lockFile();
+  const missing = [];
+  for (const tool of TOOLS) {
+    const version = lockedVersion(lock, tool.follows);
+    const { ok, out } = await ask(join(TOOLS_BIN, tool.program), ["--version"]);
+    if (!ok || !out.split(/\s+/).includes(version)) missing.push({ ...tool, version });
+  }
+  if (missing.length === 0) return;
+  if (missing.some((tool) => tool.name === "worker-build")) await needOpenSsl();
+  // One folder, so that what both need is compiled once, and an interrupted set-up goes on where it was.
+  const target = join(TOOLS_DIR, "target");
+  for (const { name, program, version, why } of missing) {
+    console.log(`${name} ${version}, which ${why}: 2 to 5 minutes on a small machine, once.`);
+    await runWithProgress(
+      `cargo install ${name}`,
+      "cargo",
+      ["install", name, "--version", version, "--bin", program, "--locked", "--force", "--root", TOOLS_DIR],
+      { env: { CARGO_TARGET_DIR: target, ...QUICK_COMPILE } },
+    );
+  }
+  rmSync(target, { recursive: true, force: true });
+}
+
+/** These run for a second per build; compiling them takes minutes. So they are optimised little. */
+const QUICK_COMPILE = {
+  CARGO_PROFILE_RELEASE_OPT_LEVEL: "1",
+  CARGO_PROFILE_RELEASE_LTO: "off",
+  CARGO_PROFILE_RELEASE_CODEGEN_UNITS: "16",
+  CARGO_PROFILE_RELEASE_DEBUG: "0",
+  CARGO_BUILD_TARGET: undefined,
+  RUSTFLAGS: undefined,
+};
+
+function lockFile() {
+  const file = join(ROOT, "Cargo.lock");
+  if (!existsSync(file)) throw new Stop("Cargo.lock is missing: git checkout Cargo.lock");
+  return readFileSync(file, "utf8");
+}
+
+/** The version Cargo.lock has of a crate. */
+export function lockedVersion(lock, crate) {
+  const version = lock.match(new RegExp(`^name = "${crate}"\\r?\\nversion = "([^"]+)"`, "m"))?.[1];
+  if (!version) throw new Stop(`Cargo.lock does not name the crate ${crate}.`);
+  return version;
+}
+
+/** worker-build links the system's OpenSSL on Linux; without its headers it fails after minutes. */
+async function needOpenSsl() {
+  if (process.platform !== "linux" || process.env.OPENSSL_DIR || process.env.OPENSSL_LIB_DIR) return;
+  if (which("pkg-config") && (await ask("pkg-config", ["--exists", "openssl"])).ok) return;
+  throw new Stop(
+    "Missing: OpenSSL's headers and pkg-config, which the build tool worker-build is compiled with.\n" +
+      "Debian, Ubuntu: sudo apt install pkg-config libssl-dev.  Fedora: sudo dnf install pkgconf openssl-devel",
+  );
+}

@@ -1,0 +1,48 @@
+// .dev.vars: the local worker's secrets, and whatever a developer sets beside wrangler.toml.
+
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import * as util from "node:util";
+
+/** Writes the file with fresh secrets, unless there is one. Says whether it did. */
+export async function ensureDevVars(file, choosePort) {
+  if (existsSync(file)) return false;
+  const origin = `http://127.0.0.1:${await choosePort()}`;
+  try {
+    // `wx` and the mode in one call: never over an existing file, and never readable by others in between.
+    writeFileSync(file, content(origin), { flag: "wx", mode: 0o600 });
+  } catch (error) {
+    if (error.code === "EEXIST") return false;
+    throw error;
+  }
+  return true;
+}
+
+/** Name to value, all text; a value with spaces or JSON may stand in single quotes. In the pinned Node only. */
+export function readDevVars(file) {
+  // By way of the namespace, because npm start imports this file in Nodes that lack `parseEnv`.
+  return existsSync(file) ? util.parseEnv(readFileSync(file, "utf8")) : {};
+}
+
+const content = (origin) => `\
+# Settings of the worker on this machine only; npm start made this file and never changes it.
+# Every var of wrangler.toml may be set here and wins over it; ROUTES as JSON in single quotes:
+#   ROUTES='[{"match":"GET /v1/contacts","scope":"contacts:read"}]'
+# Restart npm start after a change.
+
+# 32 random bytes, base64: all keys depend on it. With another one they are refused.
+KEYWARD_SECRET=${randomBytes(32).toString("base64")}
+
+# Makes the first owner, once.
+BOOTSTRAP_TOKEN=${randomBytes(32).toString("base64url")}
+
+# Plain HTTP is for this machine only.
+REQUIRE_HTTPS=false
+
+# Where requests with a live key go, and with a test key: the demo origin, or any server of yours.
+ORIGIN_LIVE=${origin}
+ORIGIN_TEST=${origin}
+
+# Where npm start runs the demo origin, if one of the two lines above names it. Not a setting of the worker.
+DEMO_ORIGIN=${origin}
+`;

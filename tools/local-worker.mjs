@@ -1,0 +1,65 @@
+// The worker in local workerd, by way of Miniflare. `wrangler dev` would put a proxy in front that
+// rewrites paths and headers (the gate must see them raw), load only the secrets from .dev.vars,
+// and want a terminal; here the worker listens itself, with wrangler.toml's settings as they are.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { experimental_readRawConfig } from "wrangler";
+import { BUILD_DIR, STATE_DIR, WRANGLER_TOML } from "./paths.mjs";
+import { loopbackHosts } from "./ports.mjs";
+
+/** wrangler.toml as it stands: no defaults, nothing from the environment. */
+export function readWranglerToml() {
+  return experimental_readRawConfig({ config: WRANGLER_TOML }).rawConfig;
+}
+
+/** Starts it; resolves when it listens on `port`. `dispose()` of the answer stops it. */
+export async function startWorker({ config, vars, port }) {
+  const miniflare = new Miniflare({
+    host: "127.0.0.1",
+    port: 0,
+    cf: false, // would be fetched from the internet
+    telemetry: { enabled: false },
+    logRequests: false,
+    log: new Log(LogLevel.WARN),
+    handleStructuredLogs: ({ level, message }) => (level === "error" || level === "warn" ? console.error : console.log)(message),
+    resourcePersistencePath: STATE_DIR,
+    workers: [
+      {
+        config: {
+          name: config.name,
+          compatibilityDate: config.compatibility_date,
+          compatibilityFlags: config.compatibility_flags ?? [],
+          manifest: { mainModule: "index.js", modulesRoot: BUILD_DIR, modules: modules() },
+          env: { ...varBindings(vars), ...storeBindings(config) },
+          exports: config.exports,
+        },
+        dev: {
+          stripCfConnectingIp: false, // otherwise a helper worker rewrites every request to the origin
+          unsafeDirectSockets: loopbackHosts().map((host) => ({ host, port })),
+        },
+      },
+    ],
+  });
+  await miniflare.ready;
+  return miniflare;
+}
+
+const modules = () => ({
+  "index.js": { type: "esm", contents: readFileSync(join(BUILD_DIR, "index.js"), "utf8") },
+  "index_bg.wasm": { type: "wasm", contents: readFileSync(join(BUILD_DIR, "index_bg.wasm")) },
+});
+
+const mapped = (entries, to) => Object.fromEntries(entries.map(to));
+
+const varBindings = (vars) =>
+  mapped(Object.entries(vars), ([name, value]) => [name, { type: typeof value === "string" ? "text" : "json", value }]);
+
+const storeBindings = (config) => ({
+  ...mapped(config.kv_namespaces ?? [], ({ binding }) => [binding, { type: "kv", id: binding }]),
+  ...mapped(config.durable_objects?.bindings ?? [], ({ name, class_name }) => [
+    name,
+    { type: "durable-object", worker: config.name, exportName: class_name },
+  ]),
+});

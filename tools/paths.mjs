@@ -1,0 +1,22 @@
+// Where things are. Everything the tools make themselves lies in an untracked folder.
+
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
+
+/** worker-build and wasm-bindgen, compiled once for this folder. */
+export const TOOLS_DIR = join(ROOT, ".tools");
+export const TOOLS_BIN = join(TOOLS_DIR, "bin");
+
+export const NODE_MODULES = join(ROOT, "node_modules");
+export const NODE_BIN = join(NODE_MODULES, ".bin");
+
+/** What worker-build makes and what `wrangler deploy` uploads. */
+export const BUILD_DIR = join(ROOT, "build");
+
+/** The local KV namespace and Durable Object: keys made with `npm start` live here. */
+export const STATE_DIR = join(ROOT, ".keyward", "state");
+
+export const DEV_VARS = join(ROOT, ".dev.vars");
+export const WRANGLER_TOML = join(ROOT, "wrangler.toml");

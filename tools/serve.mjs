@@ -1,0 +1,74 @@
+// The running half of `npm start`, in the Node that package.json pins: demo origin, worker, welcome.
+// start.mjs starts it with the port as its one argument, after set-up and build.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { startDemoOrigin } from "./demo-origin.mjs";
+import { readDevVars } from "./dev-vars.mjs";
+import { readWranglerToml, startWorker } from "./local-worker.mjs";
+import { DEV_VARS } from "./paths.mjs";
+import { main, Stop } from "./run.mjs";
+import { welcome } from "./welcome.mjs";
+
+const port = Number(process.argv[2]);
+const running = [];
+let stopping = false;
+
+async function stop(status) {
+  if (stopping) return;
+  stopping = true;
+  console.log("\nStopping Keyward.");
+  // Ctrl-C must end everything, whatever hangs.
+  setTimeout(() => process.exit(status), 5_000).unref();
+  for (const close of running.reverse()) await close().catch(() => {});
+  process.exit(status);
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stop(0));
+// The channel to start.mjs closes when that process ends in whatever way.
+process.on("disconnect", () => stop(0));
+
+main(async () => {
+  const config = readWranglerToml();
+  const { DEMO_ORIGIN: demoAddress, ...fromFile } = readDevVars(DEV_VARS);
+  const vars = { ...config.vars, ...fromFile };
+
+  const missing = (config.secrets?.required ?? []).filter((name) => !vars[name]);
+  if (missing.length > 0) {
+    console.error(`.dev.vars has no ${missing.join(" and no ")}. Add it, or move the file away and start again: a new one is made.`);
+  }
+
+  const demo = [vars.ORIGIN_LIVE, vars.ORIGIN_TEST].includes(demoAddress) ? demoAddress : null;
+  if (demo) {
+    const server = await startDemoOrigin(Number(new URL(demo).port)).catch((error) => {
+      throw new Stop(`The demo origin cannot listen at ${demo} (${error.code}). Stop what uses that port, or change it in all lines of .dev.vars that name it.`);
+    });
+    running.push(async () => server.closeAllConnections() ?? server.close());
+  }
+
+  const worker = await startWorker({ config, vars, port });
+  running.push(() => worker.dispose());
+
+  const address = `http://localhost:${port}`;
+  const health = await firstHealth(`http://127.0.0.1:${port}/_keyward/health`);
+  if (stopping) return;
+  if (health === 200) {
+    console.log(welcome({ address, devVars: DEV_VARS, demo }));
+    return;
+  }
+  console.error(
+    `\nKeyward listens at ${address} but says it cannot serve (health ${health}). The lines above name every setting that is wrong.` +
+      "\nMend wrangler.toml or .dev.vars, then Ctrl-C and npm start again.",
+  );
+});
+
+/** The status of the first answer; workerd takes a moment to start. */
+async function firstHealth(url) {
+  for (let tries = 0; tries < 150; tries += 1) {
+    try {
+      return (await fetch(url)).status;
+    } catch {
+      await sleep(200);
+    }
+  }
+  throw new Stop("The worker did not answer within 30 seconds.");
+}

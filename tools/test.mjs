@@ -1,0 +1,82 @@
+// `npm test`: everything, in the order in which mistakes are cheapest to find; stops at the first
+// failure. `npm test -- edge` runs one step, `npm test -- --help` lists them.
+
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "./build.mjs";
+import { NODE_BIN, ROOT } from "./paths.mjs";
+import { duration, main, run, Stop } from "./run.mjs";
+import { setup } from "./setup.mjs";
+import { wrangler } from "./wrangler.mjs";
+
+const WASM = ["--target", "wasm32-unknown-unknown", "--lib"];
+const cargo = (...args) => run("cargo", args);
+const STRICT_DOCS = { env: { RUSTDOCFLAGS: "-D warnings" } };
+
+const STEPS = [
+  { name: "fmt", what: "format", run: () => cargo("fmt", "--check") },
+  { name: "tools", what: "tests of these tools", run: () => nodeTests("tools", 4) },
+  { name: "clippy", what: "clippy, native", run: () => cargo("clippy", "--locked", "--all-targets", "--", "-D", "warnings") },
+  { name: "clippy-wasm", what: "clippy, wasm32", run: () => cargo("clippy", "--locked", ...WASM, "--", "-D", "warnings") },
+  { name: "doc", what: "documentation, native", run: () => doc([]) },
+  { name: "doc-wasm", what: "documentation, wasm32", run: () => doc(WASM) },
+  { name: "native", what: "native tests", run: () => cargo("test", "--locked") },
+  { name: "build", what: "the worker", run: build },
+  // Each of these starts workerd; more than two at once make a small machine miss their deadlines.
+  { name: "edge", what: "the real wasm in workerd", run: () => nodeTests("edge", 2), needs: build },
+  { name: "deploy", what: "wrangler deploy --dry-run", run: deployDry, needs: build },
+];
+
+const HELP = `npm test [-- STEP…]
+
+Runs every step, or the named ones:
+${STEPS.map(({ name, what }) => `  ${name.padEnd(12)} ${what}`).join("\n")}`;
+
+main(async () => {
+  const asked = process.argv.slice(2);
+  if (asked.some((name) => ["--help", "-h"].includes(name))) return console.log(HELP);
+  const unknown = asked.filter((name) => !STEPS.some((step) => step.name === name));
+  if (unknown.length > 0) throw new Stop(`No such step: ${unknown.join(", ")}.\n\n${HELP}`);
+  const steps = asked.length > 0 ? STEPS.filter(({ name }) => asked.includes(name)) : STEPS;
+
+  const began = Date.now();
+  await setup();
+  console.log(`Set-up: complete (${duration(Date.now() - began)}).`);
+  for (const [index, step] of steps.entries()) await take(step, `${index + 1}/${steps.length}`, asked.length > 0);
+  console.log(`\nAll ${steps.length} steps passed in ${duration(Date.now() - began)}.`);
+});
+
+async function take({ name, what, run: body, needs }, place, alone) {
+  const began = Date.now();
+  console.log(`\n== ${place} ${name}: ${what}`);
+  try {
+    if (alone && needs) await needs();
+    await body();
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error;
+    throw new Stop(`${error.message}\n\nFAILED: ${name} (${what}), after ${duration(Date.now() - began)}. To repeat it alone:  npm test -- ${name}`);
+  }
+  console.log(`   ${name}: passed in ${duration(Date.now() - began)}`);
+}
+
+function doc(target) {
+  return run("cargo", ["doc", "--locked", "--no-deps", "--document-private-items", ...target], STRICT_DOCS);
+}
+
+function nodeTests(folder, atOnce) {
+  const path = join(ROOT, "tests", folder);
+  const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs"));
+  // An empty suite must not pass for one that ran.
+  if (files.length === 0) throw new Stop(`There is no test in tests/${folder}.`);
+  return run(join(NODE_BIN, "node"), ["--test", "--test-reporter=spec", `--test-concurrency=${atOnce}`, ...files.map((name) => join("tests", folder, name))]);
+}
+
+async function deployDry() {
+  const out = mkdtempSync(join(tmpdir(), "keyward-dry-run-"));
+  try {
+    await wrangler(["deploy", "--dry-run", "--outdir", out]);
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
+}

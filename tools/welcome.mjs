@@ -1,0 +1,53 @@
+// What `npm start` prints when the gate is up: the first five minutes, as lines to paste.
+
+/** `address` as in http://localhost:8787; `devVars` is the full path of .dev.vars; `demo` the echo's address or null. */
+export function welcome({ address, devVars, demo }) {
+  const api = `${address}/_keyward/v1`;
+  const json = "-H 'Content-Type: application/json'";
+  const token = `$(sed -n 's/^BOOTSTRAP_TOKEN=//p' ${quoted(devVars)})`;
+  const keep = (name) => `; printf '%s\\n' "$ANSWER"; ${name}=$(printf '%s\\n' "$ANSWER" | sed -n 's/.*"api_key": *"\\([^"]*\\)".*/\\1/p')`;
+  const key = JSON.stringify({
+    name: "CRM sync",
+    integration: "crm-sync",
+    environment: "live",
+    purpose: "Nightly contact sync to the CRM",
+    owner: "ops@acme.example",
+    scopes: ["contacts:read"],
+  });
+  return `
+Keyward is running at ${address}
+${demo ? `The demo origin behind it, which echoes what it receives, is at ${demo}` : "Its origin is the one that .dev.vars names."}
+
+Paste these into a second terminal, in this order.
+
+1. Make the first owner. The owner's credential is shown once, and kept in $OWNER.
+
+ANSWER=$(curl -sS ${api}/bootstrap -H "Authorization: Bearer ${token}" ${json} -d '{"name":"Olivia Owner","email":"olivia@acme.example"}')${keep("OWNER")}
+
+   409 already_bootstrapped: there is an owner already. Set OWNER to the credential that was shown then:
+   OWNER=wafl_admin_…    Lost it? Stop Keyward, delete the folder .keyward, and start afresh; its keys go too.
+
+2. Issue a key. It too is shown once, and kept in $KEY.
+
+ANSWER=$(curl -sS ${api}/keys -H "Authorization: Bearer $OWNER" ${json} -d '${key}')${keep("KEY")}
+
+3. Use it: the request passes the gate, and the origin sees who called but not the key.
+
+curl -sS ${address}/v1/contacts -H "Authorization: Bearer $KEY"
+
+4. Revoke it. The key id is the key without its last part.
+
+curl -sS ${api}/keys/"\${KEY%_*}"/revoke -H "Authorization: Bearer $OWNER" ${json} -d '{"reason":"Trying it out"}'
+
+5. Use it again: 401 revoked_key.
+
+curl -sS -i ${address}/v1/contacts -H "Authorization: Bearer $KEY"
+
+Ctrl-C stops everything. Keys, members and the audit log stay for the next start.
+`;
+}
+
+/** For a shell: as it is when harmless, otherwise in single quotes. */
+function quoted(path) {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
