@@ -1,0 +1,196 @@
+//! The keys of the house: everything that is derived from `KEYWARD_SECRET`.
+//!
+//! One HKDF-SHA-256 (RFC 5869, no salt), one info string for each use, so that no two uses share a key.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ctutils::CtEq;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::Sha256;
+
+use super::base62::encode;
+use super::format::{Presented, TAG_LENGTH};
+use super::hash::KeyHash;
+
+/// 62^8: the tag is a number below it.
+const TAG_MODULUS: u64 = 218_340_105_584_896;
+
+/// `KEYWARD_SECRET`: 32 random bytes. No way leads out of this type but derivation.
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    /// Reads 32 bytes in standard base64. `None` for any other length or alphabet.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(text.trim_ascii()).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// One key of the house. `None` is for more than 8,160 bytes, which 32 are not.
+    fn derive(&self, info: &str) -> Option<[u8; 32]> {
+        let mut key = [0_u8; 32];
+        Hkdf::<Sha256>::new(None, &self.0).expand(info.as_bytes(), &mut key).ok()?;
+        Some(key)
+    }
+}
+
+/// A public name for one `KEYWARD_SECRET`: 8 hex digits. It tells under which secret a thing was made, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Generation(String);
+
+impl Generation {
+    /// Takes a stored name back.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let fits = text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The 8 hex digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Generation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_stored(&text).ok_or_else(|| serde::de::Error::custom("not a secret's name"))
+    }
+}
+
+/// An HMAC-SHA-256 key whose two opening blocks are already computed: a MAC costs two compressions less.
+#[derive(Clone)]
+pub(super) struct MacKey(Hmac<Sha256>);
+
+impl MacKey {
+    fn new(key: &[u8; 32]) -> Self {
+        Self(<Hmac<Sha256> as KeyInit>::new(&{
+            // HMAC pads a short key with zeros to the block of 64 bytes (RFC 2104).
+            let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+            for (slot, byte) in block.iter_mut().zip(key) {
+                *slot = *byte;
+            }
+            block
+        }))
+    }
+
+    /// The MAC over the parts, one after the other. The caller sees to it that no two messages join to the same bytes.
+    pub(super) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// What one `KEYWARD_SECRET` gives.
+pub struct House {
+    generation: Generation,
+    pepper: MacKey,
+    record_mac: MacKey,
+}
+
+impl House {
+    /// Derives every key at once. `None` if a derivation fails, which 32 bytes never do: no key is ever a stand-in.
+    #[must_use]
+    pub fn new(secret: &Secret) -> Option<Self> {
+        let name = secret.derive("keyward/generation/v1")?;
+        Some(Self {
+            generation: Generation(hex::encode(name.first_chunk::<4>()?)),
+            pepper: MacKey::new(&secret.derive("keyward/pepper/v1")?),
+            record_mac: MacKey::new(&secret.derive("keyward/record-mac/v1")?),
+        })
+    }
+
+    /// The public name of the secret behind it.
+    #[must_use]
+    pub const fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// The key hash of a key's text up to and including the secret.
+    pub(super) fn hash(&self, message: &str) -> KeyHash {
+        KeyHash::new(self.pepper.mac(&[message.as_bytes()]))
+    }
+
+    /// The tag of a key hash: the first 8 bytes of a MAC, big-endian, modulo 62^8.
+    pub(super) fn tag(&self, hash: &KeyHash) -> [u8; TAG_LENGTH] {
+        let mac = self.pepper.mac(&[b"keyward/tag/v1", hash.as_bytes()]);
+        let head = mac.first_chunk::<8>().copied().unwrap_or_default();
+        encode::<TAG_LENGTH>(u64::from_be_bytes(head) % TAG_MODULUS)
+    }
+
+    pub(super) const fn record_mac(&self) -> &MacKey {
+        &self.record_mac
+    }
+}
+
+/// The current house and, while a secret is being rotated, the previous one.
+pub struct Keyring {
+    current: House,
+    previous: Option<House>,
+}
+
+/// A presented key that we minted: its hash, and under which secret. Only [`Keyring::recognise`] makes one.
+pub struct Recognised {
+    hash: KeyHash,
+    generation: Generation,
+}
+
+impl Recognised {
+    /// The key hash, to be compared with the stored one.
+    #[must_use]
+    pub const fn hash(&self) -> &KeyHash {
+        &self.hash
+    }
+
+    /// The secret it was minted under.
+    #[must_use]
+    pub const fn generation(&self) -> &Generation {
+        &self.generation
+    }
+}
+
+impl Keyring {
+    /// From `KEYWARD_SECRET` and, optionally, `KEYWARD_SECRET_PREVIOUS`.
+    /// `None` as for [`House::new`].
+    #[must_use]
+    pub fn new(current: &Secret, previous: Option<&Secret>) -> Option<Self> {
+        let previous = match previous {
+            Some(secret) => Some(House::new(secret)?),
+            None => None,
+        };
+        Some(Self { current: House::new(current)?, previous })
+    }
+
+    /// The house that mints and seals.
+    #[must_use]
+    pub const fn current(&self) -> &House {
+        &self.current
+    }
+
+    /// The house of that name, current or previous.
+    #[must_use]
+    pub fn house(&self, generation: &Generation) -> Option<&House> {
+        [Some(&self.current), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|house| house.generation == *generation)
+    }
+
+    /// Whether we minted this key, by its tag, under the current secret or the previous one. `None` costs no look-up.
+    #[must_use]
+    pub fn recognise(&self, presented: &Presented<'_>) -> Option<Recognised> {
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find_map(|house| {
+            let hash = house.hash(presented.message());
+            let right: bool = house.tag(&hash).as_slice().ct_eq(presented.tag().as_bytes()).into();
+            right.then(|| Recognised { hash, generation: house.generation.clone() })
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! A key's public name.
+
+use std::borrow::Borrow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::base62::is_base62;
+
+/// Random base62 characters in an id.
+pub const IDENTIFIER_LENGTH: usize = 12;
+
+/// Where a data key may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Real data: `ORIGIN_LIVE`.
+    Live,
+    /// Made-up data: `ORIGIN_TEST`.
+    Test,
+}
+
+impl Environment {
+    /// The word in keys, answers and headers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "live" => Some(Self::Live),
+            "test" => Some(Self::Test),
+            _ => None,
+        }
+    }
+}
+
+/// What a credential opens: the gate, in one environment, or the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A data key of an integration.
+    Data(Environment),
+    /// A member's credential, `admin` in the key.
+    Member,
+}
+
+impl Class {
+    /// The word between prefix and identifier.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Data(environment) => environment.as_str(),
+            Self::Member => "admin",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "admin" => Some(Self::Member),
+            other => Environment::parse(other).map(Self::Data),
+        }
+    }
+}
+
+/// `KEY_PREFIX`: 2 to 8 of `a-z`, by which secret scanners find our keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix(String);
+
+impl Prefix {
+    /// `None` unless the text is 2 to 8 of `a-z`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (2..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase());
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The text, without the underscore.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `wafl_live_8Fh2kQ0sZp1L`: prefix, class and identifier. Public; names a key or a member in lists, logs and stores.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// Reads an id of any prefix. `None` unless prefix, class and identifier have their form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('_');
+        let (prefix, class, identifier) = (parts.next()?, parts.next()?, parts.next()?);
+        let fits = parts.next().is_none()
+            && Prefix::parse(prefix).is_some()
+            && Class::parse(class).is_some()
+            && identifier.len() == IDENTIFIER_LENGTH
+            && is_base62(identifier);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The id that `prefix`, `class` and a fresh identifier make; `None` where the identifier has not its form.
+    #[must_use]
+    pub fn assemble(prefix: &Prefix, class: Class, identifier: &str) -> Option<Self> {
+        Self::parse(&format!("{}_{}_{identifier}", prefix.as_str(), class.as_str()))
+    }
+
+    /// The whole id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the id says it opens. An id always has a class; `Member`, which opens nothing at the gate, is the answer
+    /// that could do no harm if it ever had not.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.0.split('_').nth(1).and_then(Class::parse).unwrap_or(Class::Member)
+    }
+}
+
+impl Borrow<str> for KeyId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "KeyId({})", self.0)
+    }
+}
+
+impl Serialize for KeyId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a key id"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_prefix_class_and_twelve_characters() {
+        let id = KeyId::parse("wafl_live_8Fh2kQ0sZp1L").unwrap();
+        assert_eq!(id.class(), Class::Data(Environment::Live));
+        assert_eq!(KeyId::parse("wafl_admin_8Fh2kQ0sZp1L").unwrap().class(), Class::Member);
+        for text in [
+            "",
+            "wafl_live_",
+            "wafl_live_8Fh2kQ0sZp1",
+            "wafl_live_8Fh2kQ0sZp1LL",
+            "wafl_live_8Fh2kQ0sZp1L_",
+            "wafl_prod_8Fh2kQ0sZp1L",
+            "WAFL_live_8Fh2kQ0sZp1L",
+            "w_live_8Fh2kQ0sZp1L",
+            "wafl_live_8Fh2kQ0sZp1!",
+            "wafl_live_8Fh2kQ0sZé1",
+        ] {
+            assert_eq!(KeyId::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a key may do, by name.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The longest scope.
+pub const SCOPE_LENGTH: usize = 64;
+
+/// One permission, like `contacts:read`: 1 to 64 of `a-z`, `0-9`, `:`, `.`, `_`, `-`, beginning with a letter
+/// (a subset of RFC 6749's scope-token, so that a list of them joins with spaces).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Scope(String);
+
+impl Scope {
+    /// `None` where the text has not the form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=SCOPE_LENGTH).contains(&text.len())
+            && text.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b":._-".contains(&byte));
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Scope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a scope"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_one_lower_case_token() {
+        assert!(Scope::parse("contacts:read").is_some());
+        assert!(Scope::parse(&"a".repeat(64)).is_some());
+        for text in ["", "a b", "Contacts:read", "1a", ":a", "a\n", "é", "a\"", &"a".repeat(65)] {
+            assert_eq!(Scope::parse(text), None, "{text}");
+        }
+    }
+}
