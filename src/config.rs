@@ -1,0 +1,405 @@
+//! Vars and secrets, parsed once for each isolate. Every problem is found at once, by variable name, and no problem shows a
+//! secret's value.
+
+use ctutils::CtEq;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::http::head::is_host;
+use crate::http::route::{Access, Route, Routes};
+use crate::key::house::{Keyring, Secret};
+use crate::key::id::Prefix;
+use crate::key::scope::Scope;
+
+/// Every variable that is read. The platform hands over these and no others.
+pub const VARIABLES: &[&str] = &[
+    "KEYWARD_SECRET",
+    "KEYWARD_SECRET_PREVIOUS",
+    "BOOTSTRAP_TOKEN",
+    "KEY_PREFIX",
+    "ORIGIN_LIVE",
+    "ORIGIN_TEST",
+    "REQUIRE_HTTPS",
+    "REFUSE_BROWSERS",
+    "MAX_KEY_DAYS",
+    "REVOCATION_BOUND_SECONDS",
+    "OUTAGE_GRACE_SECONDS",
+    "ROUTES",
+];
+
+/// The shortest `BOOTSTRAP_TOKEN`: 128 bits in base64.
+const BOOTSTRAP_TOKEN_LENGTH: usize = 22;
+
+/// A whole configuration in order.
+pub struct Config {
+    /// `KEY_PREFIX`.
+    pub prefix: Prefix,
+    /// Everything derived from `KEYWARD_SECRET` and `KEYWARD_SECRET_PREVIOUS`.
+    pub keyring: Keyring,
+    /// `BOOTSTRAP_TOKEN`.
+    pub bootstrap_token: BootstrapToken,
+    /// `ORIGIN_LIVE`.
+    pub origin_live: Origin,
+    /// `ORIGIN_TEST`; `None` answers test keys 503.
+    pub origin_test: Option<Origin>,
+    /// `ROUTES`, in order.
+    pub routes: Routes,
+    /// `REQUIRE_HTTPS`, default true.
+    pub require_https: bool,
+    /// `REFUSE_BROWSERS`, default true.
+    pub refuse_browsers: bool,
+    /// `MAX_KEY_DAYS`, default 365.
+    pub max_key_days: u32,
+    /// `REVOCATION_BOUND_SECONDS`, default 5.
+    pub bound_seconds: u32,
+    /// `OUTAGE_GRACE_SECONDS`, default 60.
+    pub grace_seconds: u32,
+}
+
+/// Where accepted requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The request's own URL: the worker runs on a zone route.
+    Route,
+    /// Scheme, host and port, without a slash at the end.
+    Base(String),
+}
+
+/// `BOOTSTRAP_TOKEN`, kept as its SHA-256 only.
+pub struct BootstrapToken([u8; 32]);
+
+impl BootstrapToken {
+    /// Whether this is the token, in a time that depends on neither.
+    #[must_use]
+    pub fn matches(&self, presented: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
+        self.0.ct_eq(&digest).into()
+    }
+}
+
+/// What is wrong with a variable, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// Its name; for a route with its place, `ROUTES[3]`.
+    pub variable: String,
+    /// A sentence without any secret's value.
+    pub detail: String,
+}
+
+impl Config {
+    /// Checks every variable. A var may be of its JSON type or the same as a string.
+    ///
+    /// # Errors
+    /// All problems there are, in the order of [`VARIABLES`].
+    pub fn parse(vars: &Map<String, Value>) -> Result<Self, Vec<ConfigProblem>> {
+        let mut reader = Reader { vars, problems: Vec::new() };
+        let keyring = reader.keyring();
+        let bootstrap_token = reader.bootstrap_token();
+        let prefix = reader.prefix();
+        let origin_live = reader.origin_live();
+        let origin_test = reader.origin_test();
+        let require_https = reader.flag("REQUIRE_HTTPS", true);
+        let refuse_browsers = reader.flag("REFUSE_BROWSERS", true);
+        let max_key_days = reader.number("MAX_KEY_DAYS", 365, 1, 3650);
+        let bound_seconds = reader.number("REVOCATION_BOUND_SECONDS", 5, 1, 300);
+        let grace_seconds = reader.number("OUTAGE_GRACE_SECONDS", 60, 0, 86_400);
+        let routes = reader.routes();
+        match (keyring, bootstrap_token, prefix, origin_live) {
+            (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
+                Ok(Self {
+                    prefix,
+                    keyring,
+                    bootstrap_token,
+                    origin_live,
+                    origin_test,
+                    routes,
+                    require_https,
+                    refuse_browsers,
+                    max_key_days,
+                    bound_seconds,
+                    grace_seconds,
+                })
+            }
+            _ => Err(reader.problems),
+        }
+    }
+}
+
+struct Reader<'a> {
+    vars: &'a Map<String, Value>,
+    problems: Vec<ConfigProblem>,
+}
+
+impl<'a> Reader<'a> {
+    fn problem(&mut self, variable: impl Into<String>, detail: impl Into<String>) {
+        self.problems.push(ConfigProblem { variable: variable.into(), detail: detail.into() });
+    }
+
+    /// The variable's value; empty and `null` count as not set.
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.vars.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+
+    fn text(&mut self, name: &str) -> Option<&'a str> {
+        let text = self.get(name)?.as_str();
+        if text.is_none() {
+            self.problem(name, "must be a string");
+        }
+        text
+    }
+
+    fn secret(&mut self, name: &str) -> Option<Secret> {
+        let secret = Secret::parse(self.text(name)?);
+        if secret.is_none() {
+            self.problem(name, "must be 32 random bytes in base64: make one with `openssl rand -base64 32`");
+        }
+        secret
+    }
+
+    fn keyring(&mut self) -> Option<Keyring> {
+        if self.get("KEYWARD_SECRET").is_none() {
+            self.problem("KEYWARD_SECRET", "is missing: set 32 random bytes in base64 (`openssl rand -base64 32`)");
+        }
+        let current = self.secret("KEYWARD_SECRET");
+        let previous = self.secret("KEYWARD_SECRET_PREVIOUS");
+        Keyring::new(&current?, previous.as_ref())
+    }
+
+    fn bootstrap_token(&mut self) -> Option<BootstrapToken> {
+        let name = "BOOTSTRAP_TOKEN";
+        if self.get(name).is_none() {
+            self.problem(name, "is missing: set a random text (`openssl rand -base64 32`)");
+        }
+        let token = self.text(name)?;
+        if token.len() < BOOTSTRAP_TOKEN_LENGTH || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.problem(name, "must be at least 22 visible ASCII characters: use `openssl rand -base64 32`");
+            return None;
+        }
+        Some(BootstrapToken(Sha256::digest(token.as_bytes()).into()))
+    }
+
+    fn prefix(&mut self) -> Option<Prefix> {
+        let prefix = match self.get("KEY_PREFIX") {
+            None => Prefix::parse("wafl"),
+            Some(_) => Prefix::parse(self.text("KEY_PREFIX")?),
+        };
+        if prefix.is_none() {
+            self.problem("KEY_PREFIX", "must be 2 to 8 of a-z");
+        }
+        prefix
+    }
+
+    fn origin_live(&mut self) -> Option<Origin> {
+        if self.get("ORIGIN_LIVE").is_none() {
+            self.problem("ORIGIN_LIVE", "is missing: set the origin's scheme and host, or \"route\" on a zone route");
+        }
+        let text = self.text("ORIGIN_LIVE")?;
+        if text == "route" { Some(Origin::Route) } else { self.base("ORIGIN_LIVE", text) }
+    }
+
+    fn origin_test(&mut self) -> Option<Origin> {
+        let text = self.text("ORIGIN_TEST")?;
+        self.base("ORIGIN_TEST", text)
+    }
+
+    fn base(&mut self, name: &str, text: &str) -> Option<Origin> {
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let host = rest.strip_suffix('/').unwrap_or(rest);
+        if matches!(scheme, "http" | "https") && is_host(host) {
+            return Some(Origin::Base(format!("{scheme}://{host}")));
+        }
+        self.problem(name, "must be a scheme and a host, like https://api.example.com, without a path");
+        None
+    }
+
+    fn flag(&mut self, name: &str, default: bool) -> bool {
+        match self.get(name) {
+            None => default,
+            Some(Value::Bool(value)) => *value,
+            Some(Value::String(text)) if text == "true" => true,
+            Some(Value::String(text)) if text == "false" => false,
+            Some(_) => {
+                self.problem(name, "must be true or false");
+                default
+            }
+        }
+    }
+
+    fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
+        let value = match self.get(name) {
+            None => return default,
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(value) => value.as_u64().and_then(|value| u32::try_from(value).ok()),
+        };
+        value.filter(|value| (least..=most).contains(value)).unwrap_or_else(|| {
+            self.problem(name, format!("must be a whole number from {least} to {most}"));
+            default
+        })
+    }
+
+    fn routes(&mut self) -> Routes {
+        let parsed = match self.get("ROUTES") {
+            Some(Value::String(text)) => serde_json::from_str(text).ok(),
+            Some(value) => Some(value.clone()),
+            None => None,
+        };
+        let rows = match parsed {
+            Some(Value::Array(rows)) if !rows.is_empty() => rows,
+            _ => {
+                self.problem("ROUTES", "must be a list of routes with `match` and `scope` or `access`, not empty");
+                return Routes::default();
+            }
+        };
+        let mut routes = Vec::with_capacity(rows.len());
+        for (index, row) in rows.iter().enumerate() {
+            match parse_route(row) {
+                Ok(route) => routes.push(route),
+                Err(detail) => self.problem(format!("ROUTES[{index}]"), detail),
+            }
+        }
+        Routes::new(routes)
+    }
+}
+
+fn parse_route(row: &Value) -> Result<Route, String> {
+    let row = row.as_object().ok_or("must be a table with `match` and `scope` or `access`")?;
+    if let Some(name) = row.keys().find(|name| !matches!(name.as_str(), "match" | "scope" | "access" | "on_outage")) {
+        return Err(format!("has an unknown entry `{name}`; known are match, scope, access, on_outage"));
+    }
+    let text = |name: &str| row.get(name).map(|value| value.as_str().ok_or(format!("`{name}` must be a string")));
+    let access = match (text("scope").transpose()?, text("access").transpose()?) {
+        (Some(scope), None) => Access::Scope(
+            Scope::parse(scope)
+                .ok_or("`scope` must be 1 to 64 of a-z, 0-9, `:`, `.`, `_`, `-`, beginning with a letter")?,
+        ),
+        (None, Some("public")) => Access::Public,
+        (None, Some(_)) => return Err("`access` can only be \"public\"".to_owned()),
+        _ => return Err("must have either `scope` or `access = \"public\"`".to_owned()),
+    };
+    let closed = match text("on_outage").transpose()? {
+        None => false,
+        Some("closed") => true,
+        Some(_) => return Err("`on_outage` can only be \"closed\"".to_owned()),
+    };
+    let pattern = text("match").transpose()?.ok_or("has no `match`")?;
+    Route::parse(pattern, access, closed).map_err(|why| format!("`match` {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn vars(changes: &Value) -> Map<String, Value> {
+        let mut vars = json!({
+            "KEYWARD_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+            "BOOTSTRAP_TOKEN": "a-bootstrap-token-of-a-test",
+            "ORIGIN_LIVE": "https://api.example.com",
+            "ROUTES": [{"match": "GET /v1/contacts", "scope": "contacts:read"}],
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            vars[name] = value.clone();
+        }
+        vars.as_object().unwrap().clone()
+    }
+
+    fn problems(changes: &Value) -> Vec<String> {
+        match Config::parse(&vars(changes)) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.into_iter().map(|problem| problem.variable).collect(),
+        }
+    }
+
+    #[test]
+    fn defaults_are_the_contracts() {
+        let config = Config::parse(&vars(&json!({}))).ok().unwrap();
+        assert_eq!(config.prefix.as_str(), "wafl");
+        assert!(config.require_https && config.refuse_browsers);
+        assert_eq!((config.max_key_days, config.bound_seconds, config.grace_seconds), (365, 5, 60));
+        assert_eq!(config.origin_live, Origin::Base("https://api.example.com".into()));
+        assert_eq!(config.origin_test, None);
+    }
+
+    #[test]
+    fn a_var_may_be_a_string_or_its_json_type() {
+        for changes in [
+            json!({"REQUIRE_HTTPS": false, "MAX_KEY_DAYS": 30, "ORIGIN_LIVE": "route"}),
+            json!({"REQUIRE_HTTPS": "false", "MAX_KEY_DAYS": "30", "ORIGIN_LIVE": "route",
+                   "ROUTES": r#"[{"match": "* /*", "access": "public", "on_outage": "closed"}]"#}),
+        ] {
+            let config = Config::parse(&vars(&changes)).ok().unwrap();
+            assert!(!config.require_https);
+            assert_eq!(config.max_key_days, 30);
+            assert_eq!(config.origin_live, Origin::Route);
+        }
+    }
+
+    #[test]
+    fn every_problem_is_found_at_once_and_shows_no_secret() {
+        let broken = json!({
+            "KEYWARD_SECRET": "c2hvcnQ=",
+            "KEYWARD_SECRET_PREVIOUS": "nonsense!",
+            "BOOTSTRAP_TOKEN": "short",
+            "KEY_PREFIX": "WAFL",
+            "ORIGIN_LIVE": "https://user:word@api.example.com/path",
+            "ORIGIN_TEST": "route",
+            "REQUIRE_HTTPS": "yes",
+            "REFUSE_BROWSERS": 1,
+            "MAX_KEY_DAYS": 0,
+            "REVOCATION_BOUND_SECONDS": "five",
+            "OUTAGE_GRACE_SECONDS": -1,
+            "ROUTES": [{"match": "GET /a"}, {"match": "GET /a", "scope": "a", "acces": "public"}, 1],
+        });
+        let Err(problems) = Config::parse(&vars(&broken)) else { panic!("accepted") };
+        let names: Vec<&str> = problems.iter().map(|problem| problem.variable.as_str()).collect();
+        let mut expected = VARIABLES.to_vec();
+        expected.pop();
+        expected.extend(["ROUTES[0]", "ROUTES[1]", "ROUTES[2]"]);
+        assert_eq!(names, expected);
+        let shown = format!("{problems:?}");
+        for secret in ["c2hvcnQ=", "nonsense!", "\"short\"", "user:word"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let Err(problems) = Config::parse(&Map::new()) else { panic!("accepted") };
+        let names: Vec<&str> = problems.iter().map(|problem| problem.variable.as_str()).collect();
+        assert_eq!(names, ["KEYWARD_SECRET", "BOOTSTRAP_TOKEN", "ORIGIN_LIVE", "ROUTES"]);
+        assert_eq!(problems.iter().filter(|problem| problem.detail.starts_with("is missing")).count(), 3);
+        assert_eq!(problems_of_empty_routes(), ["ROUTES"]);
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        for good in ["https://api.example.com", "http://127.0.0.1:8788/", "http://[::1]:1"] {
+            assert!(problems(&json!({"ORIGIN_TEST": good})).is_empty(), "{good}");
+        }
+        for bad in [
+            "api.example.com",
+            "ftp://a",
+            "https://",
+            "https:///",
+            "https://a/b",
+            "https://a?b",
+            "https://a#b",
+            "https://u@a",
+            "https://a//",
+        ] {
+            assert_eq!(problems(&json!({"ORIGIN_TEST": bad})), ["ORIGIN_TEST"], "{bad}");
+        }
+    }
+
+    fn problems_of_empty_routes() -> Vec<String> {
+        problems(&json!({"ROUTES": []}))
+    }
+
+    #[test]
+    fn a_bootstrap_token_is_compared_whole() {
+        let config = Config::parse(&vars(&json!({}))).ok().unwrap();
+        assert!(config.bootstrap_token.matches("a-bootstrap-token-of-a-test"));
+        assert!(!config.bootstrap_token.matches("a-bootstrap-token-of-a-tes"));
+        assert!(!config.bootstrap_token.matches(""));
+    }
+}

@@ -1,0 +1,107 @@
+//! What one isolate remembers of keys: bounded, and each with its age.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+
+use crate::config::Config;
+use crate::http::headers::write_line;
+use crate::key::house::Keyring;
+use crate::key::id::{Class, KeyId};
+use crate::key::record::Record;
+use crate::key::sealed::{Broken, open};
+use crate::time::Millis;
+
+/// Keys remembered at most, the least recently used go first. About 1 KB each: 10 MB of an isolate's 128.
+const CAPACITY: NonZeroUsize = match NonZeroUsize::new(10_000) {
+    Some(capacity) => capacity,
+    None => NonZeroUsize::MIN,
+};
+
+/// What is remembered of one key.
+pub(super) struct Known {
+    /// The record, or that the authority has none.
+    pub record: Option<Record>,
+    /// The identity headers as a block, so that an accepted request makes none.
+    pub identity: Arc<str>,
+    /// When the authority was asked, by this isolate's clock, read before asking.
+    asked_at: Millis,
+}
+
+/// How far a memory may be trusted.
+pub(super) enum Age {
+    /// The authority was asked within the bound.
+    Fresh,
+    /// Past the bound, within the grace: good only while the authority is silent.
+    Grace,
+    /// Past both, or from the future (the clock stepped back): good for nothing.
+    Stale,
+}
+
+/// What a copy from KV was good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyVerdict {
+    /// The key is revoked, which is final: the authority need not be asked.
+    Settled,
+    /// The copy is authentic, but only the authority can say that it is the last word.
+    Confirm,
+    /// The copy is not to be believed; to be logged.
+    Broken(Broken),
+}
+
+pub(super) struct Memory(LruCache<KeyId, Known>);
+
+impl Memory {
+    pub fn new() -> Self {
+        // Grows with use: `new` would make the whole table at the start.
+        let mut cache = LruCache::unbounded();
+        cache.resize(CAPACITY);
+        Self(cache)
+    }
+
+    pub fn get(&mut self, id: &KeyId, now: Millis, config: &Config) -> Option<(&Known, Age)> {
+        let known = self.0.get(id)?;
+        let bound = i64::from(config.bound_seconds).saturating_mul(1000);
+        let grace = i64::from(config.grace_seconds).saturating_mul(1000);
+        let age = match now.since(known.asked_at) {
+            age if age < 0 => Age::Stale,
+            age if age < bound => Age::Fresh,
+            age if age < bound.saturating_add(grace) => Age::Grace,
+            _ => Age::Stale,
+        };
+        Some((known, age))
+    }
+
+    pub fn learn(&mut self, id: KeyId, record: Option<Record>, asked_at: Millis) {
+        let identity = record.as_ref().map(identity_block).unwrap_or_default().into();
+        self.0.put(id, Known { record, identity, asked_at });
+    }
+
+    pub fn learn_copy(&mut self, keyring: &Keyring, id: &KeyId, stored: &str, asked_at: Millis) -> CopyVerdict {
+        match open(stored, id, keyring) {
+            Err(broken) => CopyVerdict::Broken(broken),
+            Ok(record) if record.revoked => {
+                self.learn(id.clone(), Some(record), asked_at);
+                CopyVerdict::Settled
+            }
+            Ok(_) => CopyVerdict::Confirm,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+fn identity_block(record: &Record) -> String {
+    let mut block = String::with_capacity(160);
+    write_line(&mut block, "keyward-key-id", record.id.as_str());
+    write_line(&mut block, "keyward-integration", &record.integration);
+    if let Class::Data(environment) = record.id.class() {
+        write_line(&mut block, "keyward-environment", environment.as_str());
+    }
+    let scopes: Vec<&str> = record.scopes.iter().map(|scope| scope.as_str()).collect();
+    write_line(&mut block, "keyward-scopes", &scopes.join(" "));
+    block
+}

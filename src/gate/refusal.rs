@@ -1,0 +1,78 @@
+//! A refusal: what the caller is told, and what only the log is told.
+
+use crate::http::head::BadHead;
+use crate::http::problem::{Code, Problem};
+use crate::key::format::Malformed;
+use crate::key::id::KeyId;
+
+/// The inner reason. Never shown to a caller: several of them share one public answer on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is a short name for the log; what it means stands where it is made")]
+pub enum Reason {
+    Head(BadHead),
+    KeyInUrl,
+    NoRoute,
+    Method,
+    Preflight,
+    NoCredential,
+    Ambiguous,
+    OtherScheme,
+    Malformed(Malformed),
+    Tag,
+    MemberCredential,
+    PlainHttp,
+    Browser,
+    AuthoritySilent,
+    UnknownId,
+    WrongSecret,
+    Revoked,
+    Expired,
+    Address,
+    Scope,
+    NoOrigin,
+    GateBusy,
+}
+
+/// A request that is not forwarded.
+#[derive(Debug)]
+pub struct Refusal {
+    /// For the caller.
+    pub problem: Problem,
+    /// For the log.
+    pub reason: Reason,
+    /// For the log: the key it was about, once its tag showed that it is one of ours.
+    pub key_id: Option<KeyId>,
+}
+
+impl Refusal {
+    /// A refusal with a code's own words.
+    #[must_use]
+    pub fn new(code: Code, reason: Reason) -> Self {
+        Self::with(code.into(), reason)
+    }
+
+    /// A refusal with a problem made for it.
+    #[must_use]
+    pub const fn with(problem: Problem, reason: Reason) -> Self {
+        Self { problem, reason, key_id: None }
+    }
+
+    /// The one answer for everything that is no valid key.
+    pub(super) fn invalid_key(reason: Reason) -> Self {
+        Self::new(Code::InvalidKey, reason)
+    }
+
+    pub(super) fn about(self, id: KeyId) -> Self {
+        Self { key_id: Some(id), ..self }
+    }
+}
+
+impl From<BadHead> for Refusal {
+    fn from(why: BadHead) -> Self {
+        let problem = match why.code() {
+            Code::MethodNotAllowed => Problem::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            code => code.into(),
+        };
+        Self::with(problem, Reason::Head(why))
+    }
+}

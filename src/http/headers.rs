@@ -1,0 +1,161 @@
+//! Which of a client's headers reach the origin.
+//!
+//! Servers fold names in different ways (CGI turns `-` and `_` into one), so every rule reads `_` and `.` as `-`.
+
+use std::borrow::Cow;
+
+use super::credential::Strip;
+use super::head::Head;
+
+/// Hop-by-hop headers (RFC 9110, section 7.6.1), and those that a client could route or speak for the edge with.
+const REMOVED: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-prefix",
+    "x-forwarded-uri",
+    "x-forwarded-path",
+    "x-forwarded-method",
+    "x-forwarded-server",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-method",
+    "x-original-host",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+];
+
+/// Writes the names of the client's headers that don't reach the origin, a comma after each, into `names`.
+pub fn write_removed(head: &Head<'_>, strip: Strip, names: &mut String) {
+    let websocket = head.is_websocket();
+    for (name, _) in head.headers() {
+        let plain = fold(name);
+        let removed = plain.starts_with("keyward-")
+            || plain == "keyward"
+            || plain.starts_with("proxy-")
+            || (REMOVED.contains(&plain.as_ref()) && !(websocket && *name == "upgrade"))
+            || (strip.authorization && plain == "authorization")
+            || (strip.api_key && plain == "x-api-key")
+            // A spelling that is not the edge's own header is a client's.
+            || (plain.starts_with("cf-") && plain != *name)
+            || head.connection().is_some_and(|listed| lists(listed, &plain) && !(websocket && *name == "upgrade"));
+        if removed {
+            names.push_str(name);
+            names.push(',');
+        }
+    }
+}
+
+/// Writes the client's address as the edge saw it, in the headers that origins read. The client's own were removed.
+pub fn write_client_address(head: &Head<'_>, block: &mut String) {
+    if let Some(address) = head.client_address() {
+        write_line(block, "x-forwarded-for", address);
+        write_line(block, "x-real-ip", address);
+    }
+}
+
+/// Writes one header line of a block.
+pub fn write_line(block: &mut String, name: &str, value: &str) {
+    block.push_str(name);
+    block.push('\n');
+    block.push_str(value);
+    block.push('\n');
+}
+
+/// The name in lower case, with `_` and `.` as `-`.
+fn fold(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte == b'_' || byte == b'.' || byte.is_ascii_uppercase()) {
+        name.chars()
+            .map(|letter| if matches!(letter, '_' | '.') { '-' } else { letter.to_ascii_lowercase() })
+            .collect::<String>()
+            .into()
+    } else {
+        name.into()
+    }
+}
+
+/// Whether a `Connection` header lists the (folded) name. What the request needs to be understood stays, listed or not.
+fn lists(connection: &str, name: &str) -> bool {
+    name != "authorization" && connection.split(',').map(str::trim).any(|listed| listed.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn removed(headers: &str) -> String {
+        let text = format!("0\nGET\nhttp://h/\n{headers}");
+        let mut names = String::new();
+        let strip = Strip { authorization: true, api_key: true };
+        write_removed(&Head::parse(&text).unwrap(), strip, &mut names);
+        names
+    }
+
+    #[test]
+    fn ordinary_headers_pass_and_credentials_do_not() {
+        assert_eq!(
+            removed("accept\n*/*\ncookie\na=b\nauthorization\nx\nx-api-key\ny\nx_api.key\nz\ncf-ray\n1\n"),
+            "authorization,x-api-key,x_api.key,"
+        );
+    }
+
+    #[test]
+    fn nothing_that_poses_as_keyward_or_the_edge_passes() {
+        for name in [
+            "keyward",
+            "keyward-key-id",
+            "keyward_scopes",
+            "keyward.evil",
+            "keyward-anything",
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x_forwarded_uri",
+            "x.original.url",
+            "x-real-ip",
+            "proxy-authorization",
+            "proxy_x",
+            "te",
+            "http2-settings",
+            "x-http-method-override",
+            "cf_connecting_ip",
+        ] {
+            assert_eq!(removed(&format!("{name}\nx\n")), format!("{name},"));
+        }
+    }
+
+    #[test]
+    fn listed_headers_are_removed_but_not_what_the_request_needs() {
+        assert_eq!(removed("connection\nclose, X-Hop\nx-hop\n1\nx-stay\n2\n"), "connection,x-hop,");
+        let text = "0\nGET\nhttp://h/\nconnection\nAuthorization\nauthorization\nBasic x\n";
+        let mut names = String::new();
+        write_removed(&Head::parse(text).unwrap(), Strip::default(), &mut names);
+        assert_eq!(names, "connection,");
+    }
+
+    #[test]
+    fn the_edges_address_is_the_only_one() {
+        let text = "0\nGET\nhttp://h/\ncf-connecting-ip\n192.0.2.1\n";
+        let mut block = String::new();
+        write_client_address(&Head::parse(text).unwrap(), &mut block);
+        assert_eq!(block, "x-forwarded-for\n192.0.2.1\nx-real-ip\n192.0.2.1\n");
+    }
+
+    #[test]
+    fn only_a_websocket_upgrade_passes() {
+        assert_eq!(removed("connection\nUpgrade\nupgrade\nWebSocket\n"), "connection,");
+        assert_eq!(removed("connection\nUpgrade\nupgrade\nh2c\n"), "connection,upgrade,");
+    }
+}

@@ -1,0 +1,37 @@
+//! Every limit on what a client may send, in one place, with its reason.
+
+/// Bytes of path and query. Servers commonly stop between 8,000 and 16,000; past that a URL is a mistake or an attack.
+pub const TARGET_BYTES: usize = 8_192;
+
+/// Header lines, as the worker sees them (repeats are joined before).
+pub const HEADER_COUNT: usize = 100;
+
+/// Bytes of all header names and values together. The edge itself allows 128 KB; origins commonly allow 8 to 32.
+pub const HEADER_BYTES: usize = 32_768;
+
+/// Bytes of a control-plane body: a key with every field and 1,000 networks at their limits has under 50,000.
+pub const BODY_BYTES: usize = 65_536;
+
+/// Characters of a name: it must fit a line of a list.
+pub const NAME_CHARS: usize = 100;
+
+/// Characters of an integration's slug.
+pub const INTEGRATION_CHARS: usize = 64;
+
+/// Characters of a purpose or a reason: a paragraph, not a document.
+pub const PROSE_CHARS: usize = 500;
+
+/// Characters of an owner or an e-mail address (RFC 5321 allows 254 for the latter).
+pub const CONTACT_CHARS: usize = 254;
+
+/// Scopes of one key. More is a sign of a key for everything.
+pub const SCOPES: usize = 50;
+
+/// Networks of one key.
+pub const CIDRS: usize = 1_000;
+
+/// Items on a page of a list, where the caller says nothing.
+pub const PAGE_DEFAULT: u32 = 50;
+
+/// Items on a page of a list at most.
+pub const PAGE_MOST: u32 = 200;

@@ -1,0 +1,269 @@
+//! Every error that a caller can see (RFC 9457), and nothing that they may not.
+//!
+//! A [`Code`] is the whole public truth about a refusal: title, status and advice are constant for it. What else was found
+//! rides to the log beside it.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+/// Where the pages that explain the codes live; a problem's `type` is this and the code.
+pub const PAGES: &str = "/_keyward/problems/";
+
+macro_rules! codes {
+    ($($name:ident $code:literal $status:literal $title:literal $detail:literal $advice:literal)*) => {
+        /// The public codes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Code {
+            /// Every code, for the pages and the tests.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The word in `code` and in the page's address.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code),* }
+            }
+
+            /// HTTP status.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status),* }
+            }
+
+            /// A few words.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title),* }
+            }
+
+            /// What happened, where an operation doesn't say it more exactly.
+            #[must_use]
+            pub const fn detail(self) -> &'static str {
+                match self { $(Self::$name => $detail),* }
+            }
+
+            /// For the page: what to do next.
+            #[must_use]
+            pub const fn advice(self) -> &'static str {
+                match self { $(Self::$name => $advice),* }
+            }
+        }
+    };
+}
+
+codes! {
+    MissingKey "missing_key" 401 "No API key"
+        "This address needs an API key. Send it as `Authorization: Bearer <key>` or as `X-API-Key: <key>`."
+        "Send your integration's key in one of these two headers. If you have none, ask the team that runs this API to issue one for your integration."
+    InvalidKey "invalid_key" 401 "Invalid API key"
+        "This is not a valid API key here. Check that it was copied whole and belongs to this API."
+        "A key begins with its prefix and environment and is one unbroken word. Check for a missing or an extra character, and that it is sent as a Bearer token or in X-API-Key. If it is right to the letter, it was never issued here: ask for a new one."
+    ExpiredKey "expired_key" 401 "Expired API key"
+        "This API key is past its expiry. Ask for a new one."
+        "Keys live for a limited time. Ask the key's owner to issue a new one for this integration, and to rotate it before its end next time."
+    RevokedKey "revoked_key" 401 "Revoked API key"
+        "This API key was revoked and will not work again. Ask for a new one."
+        "Someone shut this key off, perhaps because it leaked. Ask the key's owner why before you ask for a new one."
+    AmbiguousCredentials "ambiguous_credentials" 400 "More than one credential"
+        "Send exactly one credential, once: either `Authorization: Bearer <key>` or `X-API-Key: <key>`."
+        "Two credentials arrived, or one header twice. Remove all but one; a proxy or a client library may be adding its own."
+    KeyInUrl "key_in_url" 400 "API key in the URL"
+        "An API key stood in the URL, where logs and histories keep it. Treat it as leaked: have it revoked, and send the new one in a header."
+        "URLs are written to logs, histories and referrers. Have this key revoked, issue another, and send that one in the Authorization or X-API-Key header."
+    InsufficientScope "insufficient_scope" 403 "The key may not do this"
+        "This API key lacks the scope that this address needs."
+        "The scope that is needed is named in the WWW-Authenticate header. Ask the key's owner to add it, or use the integration that has it."
+    AddressNotAllowed "address_not_allowed" 403 "Not from this address"
+        "This API key may not be used from this client address."
+        "The key is limited to certain networks. Call from one of them, or ask the key's owner to allow this one."
+    BrowserExposed "browser_exposed" 403 "Not from a browser"
+        "An API key must not be used from a browser page, where anyone can read it. Call from a server."
+        "Whoever opens the page can read the key. Move the call to a server of yours. If the page is public already, treat the key as leaked and have it revoked."
+    InsecureTransport "insecure_transport" 403 "Not over plain HTTP"
+        "This address is served over HTTPS only. A key that was sent without it may have been read on the way."
+        "Change the address to https://. If a key was sent over plain HTTP through a network you don't trust, have it rotated."
+    NoRoute "no_route" 404 "No such address"
+        "No route of this API has this address."
+        "Check path and letter case. Whoever runs this gate lists its routes in the ROUTES setting."
+    RateLimited "rate_limited" 429 "Too many requests"
+        "This API key was used more often than its limit. Retry after the time in `Retry-After`."
+        "Wait for the time that Retry-After says, in seconds, and spread the calls."
+    AuthorityUnavailable "authority_unavailable" 503 "Keys can't be checked right now"
+        "The authority over keys can't be reached. The key was not judged; retry after the time in `Retry-After`."
+        "Retry after the time that Retry-After says. The key is neither accepted nor refused meanwhile."
+    NoOrigin "no_origin" 503 "No origin for this environment"
+        "No origin is set for the environment of this API key."
+        "Whoever runs this gate sets ORIGIN_TEST for test keys. Use a live key only for real data."
+    OriginUnreachable "origin_unreachable" 502 "The origin can't be reached"
+        "The API behind this gate did not answer. The key was accepted; retry later."
+        "The service behind the gate is down or refuses connections. Retry later, with growing pauses."
+    Misconfigured "misconfigured" 500 "This gate is misconfigured"
+        "This gate's configuration is incomplete. Its operator finds every problem in the log."
+        "If you run this gate: the log names each setting that is missing or wrong."
+    InternalError "internal_error" 500 "Internal error"
+        "Something failed inside this gate. Its operator finds the cause in the log by the request id."
+        "Retry later. If it stays, give the request id to whoever runs this gate."
+    BadPath "bad_path" 400 "Ambiguous path"
+        "This path or query could be read in more than one way. Send it in its plain form."
+        "Remove dot segments, doubled slashes, backslashes and needless or broken percent-escapes; escape characters outside ASCII as UTF-8."
+    WrongHost "wrong_host" 421 "Wrong host"
+        "The Host of this request is not one plain host name."
+        "Send one Host header with a host name and, if needed, a port."
+    MethodNotAllowed "method_not_allowed" 405 "Method not allowed"
+        "This address does not take this method. `Allow` lists those it takes."
+        "Use one of the methods in the Allow header."
+    TargetTooLong "target_too_long" 414 "URL too long"
+        "Path and query may have 8,192 bytes together."
+        "Send long input in the body."
+    HeadersTooLarge "headers_too_large" 431 "Headers too large"
+        "A request may have 100 headers and 32,768 bytes of them."
+        "Look for cookies or tracing headers that pile up, and drop them."
+    UnexpectedBody "unexpected_body" 400 "Unexpected body"
+        "A GET or HEAD request can't have a body here. Send its content in the query, or use another method."
+        "The meaning of a body in GET is undefined (RFC 9110), and it would not arrive. Use the query, or a method that takes a body."
+    BodyTooLarge "body_too_large" 413 "Body too large"
+        "A control-plane body may have 65,536 bytes."
+        "No honest control-plane request is that large. Check what is being sent."
+    UnsupportedMediaType "unsupported_media_type" 415 "JSON only"
+        "Send the body as `Content-Type: application/json`."
+        "Set the Content-Type header to application/json."
+    InvalidRequest "invalid_request" 400 "Invalid request"
+        "The request's body or query is not as it should be."
+        "The field that is wrong is named in `field`, and `detail` says what would be right."
+    UnknownScope "unknown_scope" 400 "Unknown scope"
+        "No route of this API uses this scope."
+        "Use scopes that ROUTES names; `detail` lists them."
+    Forbidden "forbidden" 403 "Not allowed"
+        "Your role does not allow this."
+        "Ask an owner to do it, or for a role that may."
+    NotFound "not_found" 404 "Not found"
+        "There is no such thing here."
+        "Check the id. What lies outside your environments is not shown either."
+    AlreadyBootstrapped "already_bootstrapped" 409 "There is an owner already"
+        "The first owner was made before. Ask an owner to add you."
+        "Bootstrapping works once, and BOOTSTRAP_TOKEN opens nothing any more. Sign in with the owner's credential."
+    IntegrationHasKey "integration_has_key" 409 "The integration has a key"
+        "This integration already has an active key in this environment. Rotate that one."
+        "One key for one integration and environment. Rotate the key named in `detail`, or revoke it first."
+    NameTaken "name_taken" 409 "The name is taken"
+        "An active key of this environment has this name. Choose another."
+        "Clear names are unique in an environment. Choose one that tells the two apart."
+    CrossSite "cross_site" 403 "Cross-site request"
+        "The control plane takes no requests from pages of other sites."
+        "Call the control plane from a script or from a page on its own host."
+}
+
+/// An error on its way to a caller.
+#[derive(Debug)]
+pub struct Problem {
+    /// What it is.
+    pub code: Code,
+    status: u16,
+    /// A detail that is more exact than the code's own. Never from a 5xx.
+    detail: Option<String>,
+    /// The field of the body, or the parameter, that is wrong.
+    field: Option<String>,
+    /// Headers of this problem: names in lower case.
+    headers: Vec<(&'static str, String)>,
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        let mut problem = Self { code, status: code.status(), detail: None, field: None, headers: Vec::new() };
+        match code {
+            Code::MissingKey => problem.header("www-authenticate", r#"Bearer realm="keyward""#.into()),
+            _ if code.status() == 401 => {
+                problem.header("www-authenticate", r#"Bearer realm="keyward", error="invalid_token""#.into());
+            }
+            Code::AuthorityUnavailable => problem.header("retry-after", "5".into()),
+            _ => {}
+        }
+        problem
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: Cow<'a, str>,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+impl Problem {
+    /// A wrong field, and what would be right.
+    #[must_use]
+    pub fn field(code: Code, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..Self::detailed(code, detail) }
+    }
+
+    /// A code with a more exact detail.
+    #[must_use]
+    pub fn detailed(code: Code, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..Self::from(code) }
+    }
+
+    /// 405 with the methods there are.
+    #[must_use]
+    pub fn method_not_allowed(allow: impl Into<String>) -> Self {
+        let mut problem = Self::from(Code::MethodNotAllowed);
+        problem.header("allow", allow.into());
+        problem
+    }
+
+    /// 403 that names the scope a route needs (RFC 6750, section 3.1).
+    #[must_use]
+    pub fn insufficient_scope(scope: &str) -> Self {
+        let mut problem = Self::from(Code::InsufficientScope);
+        let challenge = format!(r#"Bearer realm="keyward", error="insufficient_scope", scope="{scope}""#);
+        problem.header("www-authenticate", challenge);
+        problem
+    }
+
+    /// The health address is the one that says 503 of a bad configuration, so that a monitor counts it as down.
+    #[must_use]
+    pub fn unhealthy() -> Self {
+        Self { status: 503, ..Self::from(Code::Misconfigured) }
+    }
+
+    /// HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn header(&mut self, name: &'static str, value: String) {
+        self.headers.push((name, value));
+    }
+
+    /// The headers of this problem, names in lower case, beyond those that every reply has.
+    #[must_use]
+    pub fn headers(&self) -> &[(&'static str, String)] {
+        &self.headers
+    }
+
+    /// The body. A 5xx body is constant but for the request id.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> String {
+        let code = self.code;
+        let detail = self.detail.as_deref().filter(|_| code.status() < 500);
+        let body = Body {
+            r#type: format!("{PAGES}{}", code.as_str()).into(),
+            title: code.title(),
+            status: self.status,
+            detail: detail.unwrap_or(code.detail()),
+            code: code.as_str(),
+            request_id,
+            field: self.field.as_deref(),
+        };
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+}
