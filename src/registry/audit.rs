@@ -1,0 +1,219 @@
+//! The log: one entry for each change, each holding the hash of the one before. docs/STORAGE.md says how a stranger
+//! checks it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use sha2::{Digest, Sha256};
+
+use super::command::Provenance;
+use super::store::{Row, Store, StoreError, Value};
+use crate::key::id::KeyId;
+use crate::time::Millis;
+
+/// `previous` of the first entry.
+pub const BEFORE_THE_FIRST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// What an entry says was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The first owner was made.
+    Bootstrap,
+    /// A key was issued.
+    KeyIssue,
+    /// A key was revoked.
+    KeyRevoke,
+}
+
+impl Action {
+    /// The word in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bootstrap => "bootstrap",
+            Self::KeyIssue => "key.issue",
+            Self::KeyRevoke => "key.revoke",
+        }
+    }
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// RFC 3339, UTC, milliseconds.
+    pub at: String,
+    /// Member id, or `bootstrap`.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// The key or member it was done to.
+    pub subject: String,
+    /// Whence it was asked (`request_id`, `client_address`), and what changed.
+    pub detail: Map<String, Json>,
+    /// `hash` of the entry before, 64 zeros for the first.
+    pub previous: String,
+    /// SHA-256, lower-case hex, of the RFC 8785 form of this object without `hash`.
+    pub hash: String,
+}
+
+/// What `hash` is computed over.
+#[derive(Serialize)]
+struct Hashed<'a> {
+    seq: u64,
+    at: &'a str,
+    actor: &'a str,
+    action: &'a str,
+    subject: &'a str,
+    detail: &'a Map<String, Json>,
+    previous: &'a str,
+}
+
+impl Entry {
+    /// What `hash` must be. `None` for what has no canonical form, which no entry of ours lacks.
+    fn right_hash(&self) -> Option<String> {
+        let canonical = serde_json_canonicalizer::to_vec(&Hashed {
+            seq: self.seq,
+            at: &self.at,
+            actor: &self.actor,
+            action: &self.action,
+            subject: &self.subject,
+            detail: &self.detail,
+            previous: &self.previous,
+        })
+        .ok()?;
+        Some(hex::encode(Sha256::digest(&canonical)))
+    }
+
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            seq: row.count("seq")?,
+            at: row.text("at")?.to_owned(),
+            actor: row.text("actor")?.to_owned(),
+            action: row.text("action")?.to_owned(),
+            subject: row.text("subject")?.to_owned(),
+            detail: row.parsed("detail", |text| serde_json::from_str(text).ok())?,
+            previous: row.text("previous")?.to_owned(),
+            hash: row.text("hash")?.to_owned(),
+        })
+    }
+}
+
+/// The last entry known of a log: what the next one must continue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its number; 0 of an empty log.
+    pub seq: u64,
+    /// Its hash; 64 zeros of an empty log.
+    pub hash: String,
+}
+
+impl Head {
+    /// The head of an empty log.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { seq: 0, hash: BEFORE_THE_FIRST.to_owned() }
+    }
+}
+
+/// The entry at which a log stops being a chain: changed, missing before it, or out of order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainBroken {
+    /// The number that entry should have.
+    pub seq: u64,
+}
+
+/// Checks that `entries` continue the log from `head` (from [`Head::empty`] for a whole log), and gives the new head.
+/// It can't see that entries are missing at the end: compare the head with one known from elsewhere.
+///
+/// # Errors
+/// [`ChainBroken`] at the first entry that doesn't continue the chain.
+pub fn verify(head: &Head, entries: &[Entry]) -> Result<Head, ChainBroken> {
+    let mut head = head.clone();
+    for entry in entries {
+        let seq = head.seq.saturating_add(1);
+        let right =
+            entry.seq == seq && entry.previous == head.hash && entry.right_hash().as_deref() == Some(&entry.hash);
+        if !right {
+            return Err(ChainBroken { seq });
+        }
+        head = Head { seq, hash: entry.hash.clone() };
+    }
+    Ok(head)
+}
+
+/// The entries after `seq`, oldest first, at most `limit`.
+///
+/// # Errors
+/// [`StoreError`] when the store fails or an entry has not its form.
+pub fn audit_after(store: &mut dyn Store, seq: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+    store
+        .query(
+            "SELECT seq, at, actor, action, subject, detail, previous, hash
+             FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+            &[Value::count(seq)?, Value::Integer(i64::from(limit))],
+        )?
+        .iter()
+        .map(Entry::from_row)
+        .collect()
+}
+
+/// The newest entry's number and hash.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn head(store: &mut dyn Store) -> Result<Head, StoreError> {
+    let rows = store.query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", &[])?;
+    rows.first().map_or_else(
+        || Ok(Head::empty()),
+        |row| Ok(Head { seq: row.count("seq")?, hash: row.text("hash")?.to_owned() }),
+    )
+}
+
+/// A change, as the log will tell it.
+pub(super) struct Change<'a> {
+    pub(super) at: Millis,
+    pub(super) actor: &'a str,
+    pub(super) action: Action,
+    pub(super) subject: &'a KeyId,
+    pub(super) origin: &'a Provenance,
+    /// What changed: one more field of the detail.
+    pub(super) what: (&'static str, Json),
+}
+
+/// Appends the entry of a change, in the transaction under way.
+pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), StoreError> {
+    let last = head(store)?;
+    let (name, what) = change.what;
+    let mut entry = Entry {
+        seq: last.seq.saturating_add(1),
+        at: change.at.rfc3339(),
+        actor: change.actor.to_owned(),
+        action: change.action.as_str().to_owned(),
+        subject: change.subject.to_string(),
+        detail: Map::from_iter([
+            ("request_id".to_owned(), Json::from(change.origin.request_id.as_str())),
+            ("client_address".to_owned(), Json::from(change.origin.client_address.as_deref())),
+            (name.to_owned(), what),
+        ]),
+        previous: last.hash,
+        hash: String::new(),
+    };
+    let unwritable = || StoreError::new("an audit entry has no canonical form");
+    entry.hash = entry.right_hash().ok_or_else(unwritable)?;
+    let detail = serde_json_canonicalizer::to_string(&entry.detail).map_err(|_| unwritable())?;
+    store.execute(
+        "INSERT INTO audit (seq, at, actor, action, subject, detail, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        &[
+            Value::count(entry.seq)?,
+            entry.at.into(),
+            entry.actor.into(),
+            entry.action.into(),
+            entry.subject.into(),
+            detail.into(),
+            entry.previous.into(),
+            entry.hash.into(),
+        ],
+    )
+}

@@ -1,0 +1,379 @@
+//! What can be asked of the registry, and what it answers. These are internal messages: the JSON forms are described in
+//! docs/STORAGE.md and are read only by this worker's own code.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::key::hash::KeyHash;
+use crate::key::house::Generation;
+use crate::key::id::{Environment, KeyId};
+use crate::key::record::Record;
+use crate::key::scope::Scope;
+use crate::time::Millis;
+
+/// One call of the object.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Call {
+    /// The gate asks for a key's record.
+    Lookup {
+        /// Which key.
+        id: KeyId,
+    },
+    /// A member, or the holder of the bootstrap token, asks for an operation.
+    Control(Box<Control>),
+}
+
+/// An operation of the control plane.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// Who asks.
+    pub caller: Caller,
+    /// For the audit log.
+    pub origin: Provenance,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// Who asks, as the edge recognised it. The registry decides whether that is a member, and what they may do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Caller {
+    /// The edge compared the bootstrap token.
+    Bootstrap,
+    /// A well-formed member's credential with the right tag.
+    Credential {
+        /// The member's id.
+        id: KeyId,
+        /// Hash of the credential presented.
+        key_hash: KeyHash,
+    },
+}
+
+/// Where a request came from, for the audit log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The `Keyward-Request-Id` of the request.
+    pub request_id: String,
+    /// The client's address as the edge saw it, if it did.
+    pub client_address: Option<String>,
+}
+
+/// A key or credential that the edge has just minted: its text stays at the edge, the registry gets only this.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCredential {
+    /// Its public name.
+    pub id: KeyId,
+    /// The hash to keep.
+    pub key_hash: KeyHash,
+    /// The secret it was minted under.
+    pub minted_under: Generation,
+}
+
+/// What is asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Make the first owner.
+    Bootstrap {
+        /// Their name.
+        name: String,
+        /// Their e-mail address.
+        email: String,
+        /// Their credential.
+        credential: NewCredential,
+    },
+    /// Who am I?
+    Me,
+    /// Only check that the caller may do an operation whose body the edge found wrong, so that
+    /// a stranger learns 401 or 403 and not what is wrong with the body.
+    Authorise {
+        /// The operation that was asked for.
+        operation: Operation,
+    },
+    /// Issue a key.
+    IssueKey {
+        /// What it shall be.
+        draft: Box<KeyDraft>,
+        /// What the edge minted for it.
+        credential: NewCredential,
+    },
+    /// List keys, newest first.
+    ListKeys {
+        /// Which ones.
+        filter: KeyFilter,
+        /// 1 to 200.
+        limit: u32,
+        /// `next_cursor` of the page before.
+        cursor: Option<String>,
+    },
+    /// Show one key.
+    ShowKey {
+        /// Which one.
+        id: KeyId,
+    },
+    /// Revoke one key, for good.
+    RevokeKey {
+        /// Which one.
+        id: KeyId,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The operations, as the table of roles knows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// `POST …/bootstrap`
+    Bootstrap,
+    /// `GET …/me`
+    Me,
+    /// `POST …/keys`
+    IssueKey,
+    /// `GET …/keys`
+    ListKeys,
+    /// `GET …/keys/{id}`
+    ShowKey,
+    /// `POST …/keys/{id}/revoke`
+    RevokeKey,
+}
+
+/// A key to be issued. The edge has checked each field's form.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyDraft {
+    /// A clear name.
+    pub name: String,
+    /// The integration's slug.
+    pub integration: String,
+    /// Where it may go.
+    pub environment: Environment,
+    /// What it is for.
+    pub purpose: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// At least one.
+    pub scopes: Vec<Scope>,
+    /// From where; empty means from anywhere.
+    pub allowed_cidrs: Vec<IpNet>,
+    /// When it ends.
+    pub lifetime: Lifetime,
+}
+
+/// How the end of a key was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifetime {
+    /// Not said: 90 days, or `MAX_KEY_DAYS` if that is less.
+    Default,
+    /// So many days from now.
+    Days(u32),
+    /// At this instant.
+    Until(Millis),
+}
+
+/// Which keys to list; `None` is no restriction.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFilter {
+    /// Of this environment.
+    pub environment: Option<Environment>,
+    /// Of this integration.
+    pub integration: Option<String>,
+    /// Of this owner.
+    pub owner: Option<String>,
+    /// In this state now.
+    pub status: Option<Status>,
+}
+
+/// The state of a key or member at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Works.
+    Active,
+    /// Works until its overlap ends; a successor exists.
+    Retiring,
+    /// Past its expiry.
+    Expired,
+    /// Revoked, for good.
+    Revoked,
+}
+
+impl Status {
+    /// The word in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Retiring, Self::Expired, Self::Revoked].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// The registry's answer to a [`Call`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Call::Lookup`]: the record, or certainly none.
+    Record(Option<Box<Record>>),
+    /// The operation was done, or had been.
+    Done(Done),
+    /// The operation was refused; nothing changed.
+    Refused(Refused),
+}
+
+/// What an operation gives. Views are JSON objects in the form of the public answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Done {
+    /// A new member (bootstrap).
+    MemberCreated(MemberView),
+    /// The caller.
+    Me(MemberView),
+    /// The caller may do it.
+    Authorised,
+    /// A new key.
+    KeyIssued(Box<KeyView>),
+    /// A page of keys.
+    Keys {
+        /// The keys of this page.
+        items: Vec<KeyView>,
+        /// Where the next page begins; `None` at the end.
+        next_cursor: Option<String>,
+    },
+    /// One key.
+    Key(Box<KeyView>),
+    /// A key that is revoked, and since when.
+    KeyRevoked {
+        /// The key.
+        key: Box<KeyView>,
+        /// When it was revoked: the bound counts from here.
+        changed_at: Millis,
+    },
+}
+
+/// Why an operation was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refused {
+    /// No such member, wrong secret, expired or revoked: 401, all alike. The reason is for the log.
+    Unauthenticated {
+        /// For the log only.
+        reason: String,
+    },
+    /// The role may not, or not in that environment: 403.
+    Forbidden,
+    /// No such thing, or one the caller may not see: 404, alike.
+    NotFound,
+    /// There is an owner already: 409.
+    AlreadyBootstrapped,
+    /// The integration has an active key in that environment: 409.
+    IntegrationHasKey {
+        /// The key to rotate.
+        id: KeyId,
+    },
+    /// An active key of that environment has that name: 409.
+    NameTaken {
+        /// The key that has it.
+        id: KeyId,
+    },
+    /// A field is wrong in a way that only the registry can tell: 400.
+    Invalid {
+        /// The field's name.
+        field: String,
+        /// What is wrong and what would be right.
+        detail: String,
+    },
+    /// A scope that no route uses: 400 `unknown_scope`.
+    UnknownScope {
+        /// Where it stands, like `scopes[0]`.
+        field: String,
+        /// Which scope is not known, and which there are.
+        detail: String,
+    },
+    /// The minted id exists already: mint another and ask again.
+    IdTaken,
+}
+
+/// A key as every answer shows it. Field order is the contract's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeyView {
+    /// Key id.
+    pub id: KeyId,
+    /// Name.
+    pub name: String,
+    /// Integration slug.
+    pub integration: String,
+    /// Environment.
+    pub environment: Environment,
+    /// Purpose.
+    pub purpose: String,
+    /// Owner.
+    pub owner: String,
+    /// Scopes.
+    pub scopes: Vec<Scope>,
+    /// Networks it may come from.
+    pub allowed_cidrs: Vec<IpNet>,
+    /// State at the time of the answer.
+    pub status: Status,
+    /// RFC 3339.
+    pub created_at: String,
+    /// Member id.
+    pub created_by: String,
+    /// RFC 3339.
+    pub expires_at: String,
+    /// The key it succeeded.
+    pub rotated_from: Option<KeyId>,
+    /// The key that succeeded it.
+    pub successor: Option<KeyId>,
+    /// RFC 3339.
+    pub revoked_at: Option<String>,
+    /// Member id.
+    pub revoked_by: Option<String>,
+    /// Why.
+    pub revoke_reason: Option<String>,
+    /// RFC 3339; not recorded yet.
+    pub last_used_at: Option<String>,
+    /// The authority's number for its last change.
+    pub revision: u64,
+}
+
+/// A member as every answer shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Member id.
+    pub id: KeyId,
+    /// Name.
+    pub name: String,
+    /// E-mail address.
+    pub email: String,
+    /// Role.
+    pub role: String,
+    /// The environments they are limited to; `None` is no limit.
+    pub environments: Option<Vec<Environment>>,
+    /// State at the time of the answer.
+    pub status: Status,
+    /// RFC 3339.
+    pub created_at: String,
+    /// Member id, or `bootstrap`.
+    pub created_by: String,
+    /// RFC 3339.
+    pub expires_at: String,
+    /// RFC 3339.
+    pub revoked_at: Option<String>,
+    /// The authority's number for their last change.
+    pub revision: u64,
+}

@@ -1,0 +1,57 @@
+//! Which copies in KV are behind. A row names a key whose record is to be written; the record itself is read when it is
+//! sent, so that what is sent is always the newest.
+
+use super::keys::{record, select_keys};
+use super::store::{Store, StoreError, Value};
+use crate::key::id::KeyId;
+use crate::key::record::Record;
+
+/// Notes that the copy of `id` is behind, in the transaction under way. A later change of a key replaces the earlier.
+pub(super) fn enqueue(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
+    store.execute(
+        "INSERT INTO outbox (id, revision, attempts) VALUES (?, ?, 0)
+         ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, attempts = 0",
+        &[id.as_str().into(), Value::count(revision)?],
+    )
+}
+
+/// What is to be written to KV, the oldest change first, at most `limit`, each with the revision to give to [`done`].
+///
+/// # Errors
+/// [`StoreError`] when the store fails or a row has not its form.
+pub fn pending(store: &mut dyn Store, limit: u32) -> Result<Vec<(Record, u64)>, StoreError> {
+    store
+        .query(
+            select_keys!(
+                "JOIN (SELECT id, revision FROM outbox ORDER BY revision LIMIT ?) AS due ON due.id = keys.id \
+                 ORDER BY due.revision"
+            ),
+            &[Value::Integer(i64::from(limit))],
+        )?
+        .iter()
+        .map(|row| {
+            let record = record(row)?;
+            let revision = record.revision;
+            Ok((record, revision))
+        })
+        .collect()
+}
+
+/// KV has the record of `id` at `revision`. If the key has changed since, its row stays.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn done(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
+    store.execute("DELETE FROM outbox WHERE id = ? AND revision = ?", &[id.as_str().into(), Value::count(revision)?])
+}
+
+/// KV did not take the record of `id` at `revision`: counts the attempt.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn failed(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
+    store.execute(
+        "UPDATE outbox SET attempts = attempts + 1 WHERE id = ? AND revision = ?",
+        &[id.as_str().into(), Value::count(revision)?],
+    )
+}

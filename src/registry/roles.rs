@@ -1,0 +1,75 @@
+//! Who may do what: the one table (CONTRACT: control plane, column "who").
+
+use super::command::{Command, Operation};
+
+/// What a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Answers for everything, members included.
+    Owner,
+    /// Issues and changes keys.
+    Manager,
+    /// Shuts keys off.
+    Responder,
+    /// Reads.
+    Auditor,
+    /// A machine that asks whether a key is good.
+    Verifier,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Owner, Self::Manager, Self::Responder, Self::Auditor, Self::Verifier];
+
+    /// The word in answers and in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Manager => "manager",
+            Self::Responder => "responder",
+            Self::Auditor => "auditor",
+            Self::Verifier => "verifier",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    /// Whether a member of this role may do `operation`.
+    #[must_use]
+    pub fn may(self, operation: Operation) -> bool {
+        who(operation).contains(&self)
+    }
+}
+
+/// The table. Bootstrap belongs to no role: only the token does it.
+const fn who(operation: Operation) -> &'static [Role] {
+    use Role::{Auditor, Manager, Owner, Responder};
+    match operation {
+        Operation::Bootstrap => &[],
+        Operation::Me => &Role::ALL,
+        Operation::IssueKey => &[Owner, Manager],
+        Operation::ListKeys | Operation::ShowKey => &[Owner, Manager, Responder, Auditor],
+        Operation::RevokeKey => &[Owner, Manager, Responder],
+    }
+}
+
+impl Command {
+    /// The operation that must be allowed for this command.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        match self {
+            Self::Bootstrap { .. } => Operation::Bootstrap,
+            Self::Me => Operation::Me,
+            Self::Authorise { operation } => *operation,
+            Self::IssueKey { .. } => Operation::IssueKey,
+            Self::ListKeys { .. } => Operation::ListKeys,
+            Self::ShowKey { .. } => Operation::ShowKey,
+            Self::RevokeKey { .. } => Operation::RevokeKey,
+        }
+    }
+}
