@@ -1,0 +1,43 @@
+//! Asking the registry.
+
+use wasm_bindgen::JsValue;
+
+use super::entropy::System;
+use super::glue;
+use crate::key::entropy::Entropy;
+use crate::registry::command::{Answer, Call};
+
+/// How long a read may take. Shorter than the bound, so that a hanging object is noticed within it.
+const READ_MILLIS: u32 = 3_000;
+/// How long a change may take before its caller is told that the outcome is unknown.
+const CHANGE_MILLIS: u32 = 15_000;
+
+/// The registry didn't answer. For a change that means unknown, not undone. The text is for the log.
+pub struct Silent(pub String);
+
+/// Asks once more after a pause of 20 to 147 ms when a read fails; a change is asked for once.
+///
+/// # Errors
+/// [`Silent`].
+pub async fn registry(env: &JsValue, call: &Call) -> Result<Answer, Silent> {
+    let message = serde_json::to_string(call).map_err(|error| Silent(error.to_string()))?;
+    if !matches!(call, Call::Lookup { .. }) {
+        return ask(env, &message, CHANGE_MILLIS).await;
+    }
+    match ask(env, &message, READ_MILLIS).await {
+        Err(_) => {
+            let mut jitter = [0_u8];
+            let _ = System.fill(&mut jitter);
+            let [jitter] = jitter;
+            let _ = glue::pause(20_u32.saturating_add(u32::from(jitter >> 1))).await;
+            ask(env, &message, READ_MILLIS).await
+        }
+        answered => answered,
+    }
+}
+
+async fn ask(env: &JsValue, message: &str, milliseconds: u32) -> Result<Answer, Silent> {
+    let text = glue::ask_registry(env, message, milliseconds).await.map_err(|thrown| Silent(glue::cause(&thrown)))?;
+    let text = text.as_string().ok_or_else(|| Silent("the registry answered no text".to_owned()))?;
+    serde_json::from_str(&text).map_err(|error| Silent(error.to_string()))
+}

@@ -1,0 +1,78 @@
+//! What one isolate keeps: its configuration, its gate, its request ids.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+use wasm_bindgen::prelude::*;
+
+use super::entropy::RequestIds;
+use super::log::{Level, event};
+use super::{glue, send};
+use crate::config::{Config, VARIABLES};
+use crate::gate::Gate;
+use crate::http::problem::Code;
+
+/// One isolate's state. A panic resets it, and the next request makes it anew.
+pub struct Edge {
+    /// `None` when the configuration is bad; its problems were logged.
+    pub config: Option<Config>,
+    /// Borrowed for one step at a time, never across an await or a crossing.
+    pub gate: RefCell<Gate>,
+    ids: RefCell<RequestIds>,
+}
+
+thread_local! {
+    static EDGE: RefCell<Option<Rc<Edge>>> = const { RefCell::new(None) };
+}
+
+impl Edge {
+    /// The isolate's state, made at its first request: variables can't change while it lives.
+    pub fn of(env: &JsValue) -> Rc<Self> {
+        EDGE.with(|slot| {
+            let kept = slot.try_borrow().ok().and_then(|edge| edge.clone());
+            kept.unwrap_or_else(|| {
+                let edge = Rc::new(Self::new(env));
+                if let Ok(mut slot) = slot.try_borrow_mut() {
+                    *slot = Some(Rc::clone(&edge));
+                }
+                edge
+            })
+        })
+    }
+
+    fn new(env: &JsValue) -> Self {
+        let answer = Closure::<dyn Fn(String, String) -> JsValue>::new(|request_id: String, cause: String| {
+            event(Level::Warn, "origin_unreachable", &[("request_id", &request_id), ("cause", &cause)]);
+            send::problem(&Code::OriginUnreachable.into(), &request_id)
+        });
+        glue::on_origin_failed(&answer);
+        // The glue keeps it for as long as the isolate lives.
+        answer.forget();
+        Self { config: load_config(env), gate: RefCell::default(), ids: RefCell::new(RequestIds::new()) }
+    }
+
+    /// A new `Keyward-Request-Id`.
+    pub fn request_id(&self) -> String {
+        self.ids.try_borrow_mut().map(|mut ids| ids.next()).unwrap_or_default()
+    }
+}
+
+/// Reads and checks the variables and bindings; logs every problem at once.
+pub fn load_config(env: &JsValue) -> Option<Config> {
+    let json = glue::variables(env, &VARIABLES.join(",")).unwrap_or_default();
+    let vars: Map<String, Value> = serde_json::from_str(&json).unwrap_or_default();
+    let config = Config::parse(&vars);
+    let missing = glue::missing_bindings(env);
+    for binding in missing.split(',').filter(|name| !name.is_empty()) {
+        let detail = "this binding is missing: see wrangler.toml";
+        event(Level::Error, "misconfigured", &[("variable", binding), ("problem", detail)]);
+    }
+    if let Err(problems) = &config {
+        for problem in problems {
+            let fields = [("variable", problem.variable.as_str()), ("problem", problem.detail.as_str())];
+            event(Level::Error, "misconfigured", &fields);
+        }
+    }
+    config.ok().filter(|_| missing.is_empty())
+}

@@ -1,0 +1,24 @@
+//! The platform: the only room that names `worker`, `wasm_bindgen` and `js_sys`, and the only one with I/O and a clock.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `events` | takes a request, asks the gate, sends what it says |
+//! | `control` | the control plane's requests |
+//! | `lookup`, `ask` | tell the gate what KV and the registry know |
+//! | `send` | a response of our own, or a granted request to its origin |
+//! | `object`, `sql` | the registry's Durable Object and its store |
+//! | `edge`, `entropy`, `clock`, `log` | what an isolate keeps, and the system it stands on |
+//! | `glue` | the JavaScript beneath |
+
+mod ask;
+mod clock;
+mod control;
+mod edge;
+mod entropy;
+mod events;
+mod glue;
+mod log;
+mod lookup;
+mod object;
+mod send;
+mod sql;

@@ -1,0 +1,175 @@
+//! The registry's Durable Object: one for the whole deployment, found by its name.
+//!
+//! A call is one JSON message in and one out (docs/STORAGE.md). What it changes is decided and written in one synchronous
+//! transaction, with no await between the reading and the writing: no other request can come between. Copies for KV go out
+//! after that, and again by alarm until they are there.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+
+use super::edge::load_config;
+use super::entropy::System;
+use super::log::{Level, event};
+use super::sql::ObjectStore;
+use super::{clock, glue};
+use crate::config::Config;
+use crate::key::entropy::base62;
+use crate::key::sealed::{seal, storage_name};
+use crate::registry::apply::{Policy, answer};
+use crate::registry::command::Call;
+use crate::registry::store::StoreError;
+use crate::registry::{outbox, schema};
+
+/// Copies that are written in one go.
+const BATCH: u32 = 50;
+/// How long one write to KV may take.
+const KV_MILLIS: u32 = 10_000;
+/// A copy outlives its key by a day, then KV drops it: the registry still knows.
+const COPY_OUTLIVES_SECONDS: i64 = 86_400;
+/// KV takes no expiry nearer than a minute.
+const SHORTEST_COPY_SECONDS: i64 = 120;
+/// The first pause before a copy is tried again, doubled up to the longest.
+const FIRST_PAUSE_MILLIS: i64 = 1_000;
+const LONGEST_PAUSE_MILLIS: i64 = 60_000;
+
+/// The object.
+#[durable_object(alarm)]
+pub struct Registry {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: JsValue,
+    config: Option<Config>,
+    migrated: Cell<bool>,
+    draining: Cell<bool>,
+    pause: Cell<i64>,
+}
+
+impl DurableObject for Registry {
+    fn new(state: State, env: Env) -> Self {
+        let env = JsValue::from(env);
+        let config = load_config(&env);
+        let inner = Inner {
+            state,
+            env,
+            config,
+            migrated: Cell::new(false),
+            draining: Cell::new(false),
+            pause: Cell::new(FIRST_PAUSE_MILLIS),
+        };
+        Self { inner: Rc::new(inner) }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let text = request.text().await?;
+        let Ok(call) = serde_json::from_str::<Call>(&text) else {
+            event(Level::Error, "registry_message_unread", &[]);
+            return Response::error("unread", 400);
+        };
+        let changes = matches!(call, Call::Control(_));
+        let answered = match self.inner.answer(call) {
+            Ok(answered) => answered,
+            Err(error) => {
+                event(Level::Error, "registry_failed", &[("cause", &error.to_string())]);
+                return Response::error("failed", 500);
+            }
+        };
+        if changes && self.inner.has_pending() {
+            // Set before the answer goes out: if this instance ends now, the alarm still fills KV.
+            self.inner.set_alarm().await?;
+            let inner = Rc::clone(&self.inner);
+            self.inner.state.wait_until(async move { inner.drain().await });
+        }
+        Response::ok(answered)
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.inner.drain().await;
+        Response::ok("")
+    }
+}
+
+impl Inner {
+    fn store(&self) -> std::result::Result<ObjectStore, StoreError> {
+        let mut store = ObjectStore::new(&self.state.storage());
+        if !self.migrated.get() {
+            let epoch = base62(&mut System, 16).map_err(|_| StoreError::new("no entropy for an epoch"))?;
+            schema::migrate(&mut store, &epoch)?;
+            self.migrated.set(true);
+        }
+        Ok(store)
+    }
+
+    fn answer(&self, call: Call) -> std::result::Result<String, StoreError> {
+        let config = self.config.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
+        let policy =
+            Policy { max_key_days: config.max_key_days, max_member_days: 365, known_scopes: config.routes.scopes() };
+        let answered = answer(&mut self.store()?, call, &policy, clock::now())?;
+        serde_json::to_string(&answered).map_err(|error| StoreError::new(error.to_string()))
+    }
+
+    /// Whether copies are behind. A store that can't say has just answered: to be on the safe side, some are.
+    fn has_pending(&self) -> bool {
+        let pending = self.store().and_then(|mut store| outbox::pending(&mut store, 1));
+        pending.map_or(true, |pending| !pending.is_empty())
+    }
+
+    async fn set_alarm(&self) -> Result<()> {
+        self.state.storage().set_alarm(self.pause.get()).await
+    }
+
+    /// Writes copies until none is pending, one drain at a time: two could put an older copy over a newer one. What fails is
+    /// tried again by alarm, after pauses that double.
+    async fn drain(&self) {
+        if self.draining.replace(true) {
+            return;
+        }
+        let emptied = self.write_copies().await;
+        self.draining.set(false);
+        match emptied {
+            Ok(()) => {
+                self.pause.set(FIRST_PAUSE_MILLIS);
+                if !self.has_pending() {
+                    let _ = self.state.storage().delete_alarm().await;
+                }
+            }
+            Err(cause) => {
+                let pause = self.pause.get().saturating_mul(2).min(LONGEST_PAUSE_MILLIS);
+                self.pause.set(pause);
+                event(Level::Warn, "kv_copy_failed", &[("cause", &cause), ("again_in_ms", &pause.to_string())]);
+                if let Err(error) = self.set_alarm().await {
+                    event(Level::Error, "alarm_failed", &[("cause", &error.to_string())]);
+                }
+            }
+        }
+    }
+
+    async fn write_copies(&self) -> std::result::Result<(), String> {
+        let config = self.config.as_ref().ok_or("misconfigured")?;
+        loop {
+            let pending = self.store().and_then(|mut store| outbox::pending(&mut store, BATCH));
+            let pending = pending.map_err(|error| error.to_string())?;
+            if pending.is_empty() {
+                return Ok(());
+            }
+            for (record, revision) in pending {
+                let sealed = seal(&record, config.keyring.current()).ok_or("a record could not be sealed")?;
+                let name = storage_name(&record.id);
+                let earliest = clock::now().plus_seconds(SHORTEST_COPY_SECONDS);
+                let expiry = record.expires_at.plus_seconds(COPY_OUTLIVES_SECONDS).max(earliest).0 / 1000;
+                #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
+                let written = glue::kv_put(&self.env, &name, &sealed, expiry as f64, KV_MILLIS).await;
+                written.map_err(|thrown| glue::cause(&thrown))?;
+                // Only if the row is still of this revision: a change since then goes out next.
+                self.store()
+                    .and_then(|mut store| outbox::done(&mut store, &record.id, revision))
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Sending what was decided: a response of our own, or the request to its origin.
+
+use wasm_bindgen::JsValue;
+
+use super::glue;
+use super::log::{Level, event};
+use crate::gate::{Grant, Refusal};
+use crate::http::head::Head;
+use crate::http::headers::write_line;
+use crate::http::problem::{Code, Problem};
+use crate::http::reply::Reply;
+
+/// Sends a granted request on. The one way to the origin, and it takes a [`Grant`].
+pub fn forward(request: &JsValue, grant: Grant, head: &Head<'_>, request_id: &str) -> JsValue {
+    let plan = grant.plan(head, request_id);
+    glue::forward(request, &plan.edits, plan.private).unwrap_or_else(|thrown| {
+        event(Level::Error, "forward_failed", &[("request_id", request_id), ("cause", &glue::cause(&thrown))]);
+        problem(&Code::InternalError.into(), request_id)
+    })
+}
+
+/// Answers a refusal; what concerns a key of ours, or is no fault of the caller's, is logged with its inner reason.
+pub fn refuse(refusal: &Refusal, request_id: &str) -> JsValue {
+    let code = refusal.problem.code;
+    if refusal.key_id.is_some() || code.status() >= 500 {
+        let reason = format!("{:?}", refusal.reason);
+        let key_id = refusal.key_id.as_ref().map_or("", |id| id.as_str());
+        let fields = [("code", code.as_str()), ("reason", &reason), ("key_id", key_id), ("request_id", request_id)];
+        event(Level::Info, "refused", &fields);
+    }
+    problem(&refusal.problem, request_id)
+}
+
+/// Answers with an error.
+pub fn problem(problem: &Problem, request_id: &str) -> JsValue {
+    reply(&Reply::problem(problem, request_id))
+}
+
+/// Answers.
+pub fn reply(reply: &Reply) -> JsValue {
+    let mut block = String::with_capacity(256);
+    for (name, value) in &reply.headers {
+        write_line(&mut block, name, value);
+    }
+    glue::reply(reply.status, &block, &reply.body).unwrap_or_else(|thrown| {
+        event(Level::Error, "reply_failed", &[("cause", &glue::cause(&thrown))]);
+        JsValue::UNDEFINED
+    })
+}
