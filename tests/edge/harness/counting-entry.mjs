@@ -1,0 +1,84 @@
+// The worker around the worker: counts what the product asks of its stores and makes them misbehave on command. Test
+// equipment, loaded beside the unchanged build. It takes its orders under /__test/, before the product sees the request.
+
+import { crossings } from "./wasm-crossings.mjs";
+import Product, { Registry as ProductRegistry } from "./index.js";
+
+// Entry and object run in one isolate here, so one set of orders reaches both.
+const orders = { kvGet: "work", kvPut: "work", registry: "work" };
+const counts = { kvGet: 0, kvPut: 0, registry: 0 };
+
+const MISBEHAVIOURS = {
+  fail: async () => {
+    throw new Error("made to fail by the test");
+  },
+  // A promise that nothing could settle would be cut short by the runtime.
+  hang: () => new Promise((resolve) => setTimeout(resolve, 60_000)),
+  // Did it, but the caller never learns.
+  "fail after": async (work) => {
+    await work();
+    throw new Error("made to fail by the test, afterwards");
+  },
+  500: async () => new Response("made to fail by the test", { status: 500 }),
+  garbage: async () => new Response("{\"neither\": \"this\", \"nor\": \"that\"}"),
+};
+
+function obey(name, work) {
+  counts[name] += 1;
+  return orders[name] === "work" ? work() : MISBEHAVIOURS[orders[name]](work);
+}
+
+/** `target` with some methods replaced; everything else is its own, called on itself. */
+function facade(target, methods) {
+  return new Proxy(target, {
+    get(object, name) {
+      if (Object.hasOwn(methods, name)) return methods[name];
+      const value = Reflect.get(object, name, object);
+      return typeof value === "function" && name !== "constructor" ? (...values) => object[name](...values) : value;
+    },
+  });
+}
+
+const watchedKv = (kv) =>
+  facade(kv, {
+    get: (...values) => obey("kvGet", () => kv.get(...values)),
+    getWithMetadata: (...values) => obey("kvGet", () => kv.getWithMetadata(...values)),
+    put: (...values) => obey("kvPut", () => kv.put(...values)),
+  });
+
+const watchedStub = (stub) => facade(stub, { fetch: (...values) => obey("registry", () => stub.fetch(...values)) });
+
+const watchedRegistry = (namespace) =>
+  facade(namespace, {
+    get: (...values) => watchedStub(namespace.get(...values)),
+    getByName: (...values) => watchedStub(namespace.getByName(...values)),
+  });
+
+const watched = (env) => ({ ...env, KEY_INDEX: watchedKv(env.KEY_INDEX), REGISTRY: watchedRegistry(env.REGISTRY) });
+
+export class Registry extends ProductRegistry {
+  constructor(ctx, env) {
+    super(ctx, watched(env));
+  }
+}
+
+export default class extends Product {
+  constructor(ctx, env) {
+    super(ctx, watched(env));
+  }
+
+  async fetch(request) {
+    const at = request.url.indexOf("/__test/");
+    return at < 0 ? super.fetch(request) : control(request.url.slice(at + "/__test/".length), request);
+  }
+}
+
+async function control(action, request) {
+  if (action === "order") Object.assign(orders, await request.json());
+  const taken = { ...counts, crossings: crossings.slice() };
+  if (action === "take") {
+    for (const name of Object.keys(counts)) counts[name] = 0;
+    crossings.length = 0;
+  }
+  return Response.json(taken);
+}

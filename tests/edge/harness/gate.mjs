@@ -1,0 +1,206 @@
+// Starts the real build in workerd, with a real KV namespace and a real SQLite object, and speaks to it as its users do.
+
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { newAgent, send } from "./client.mjs";
+import { raw } from "./raw.mjs";
+import { BUILD_DIR, COMPATIBILITY_DATE, SECRETS, VARS } from "./settings.mjs";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const NAME = "keyward";
+
+/**
+ * Starts a gate. `vars` win over the tests' own; `instrumented` puts counting-entry.mjs around it; `state` is a folder that
+ * outlives the gate (otherwise it has one of its own, removed at `stop`).
+ */
+export async function startGate(options = {}) {
+  const gate = new Gate(options);
+  await gate.start();
+  return gate;
+}
+
+class Gate {
+  #options;
+  #state;
+  #ownState;
+  #miniflare;
+  #agent = newAgent();
+  #waiting = [];
+  /** Every line of the worker's log. */
+  logs = [];
+  owner = null;
+
+  constructor(options) {
+    this.#options = options;
+    this.#ownState = options.state === undefined;
+    this.#state = options.state ?? mkdtempSync(join(tmpdir(), "keyward-edge-"));
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  async start() {
+    const { vars = {}, instrumented = false } = this.#options;
+    this.#miniflare = new Miniflare({
+      host: "127.0.0.1",
+      port: 0,
+      cf: false,
+      telemetry: { enabled: false },
+      logRequests: false,
+      log: new Log(LogLevel.NONE),
+      handleStructuredLogs: ({ level, message }) => this.#log(`${level}: ${message}`),
+      resourcePersistencePath: this.#state,
+      workers: [
+        {
+          config: {
+            name: NAME,
+            compatibilityDate: COMPATIBILITY_DATE,
+            compatibilityFlags: [],
+            manifest: modules(instrumented),
+            env: { ...varBindings({ ...VARS, ...SECRETS, ...vars }), ...STORES },
+            exports: { Registry: { type: "durable-object", storage: "sqlite" } },
+          },
+          // Without these a helper of Miniflare's stands between the client, the worker and the origin.
+          dev: { stripCfConnectingIp: false, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
+        },
+      ],
+    });
+    await this.#miniflare.ready;
+    this.url = (await this.#miniflare.unsafeGetDirectURL(NAME)).origin;
+    this.port = Number(new URL(this.url).port);
+  }
+
+  /** Stops and, unless it was given one, removes the state. */
+  async stop({ keepState = !this.#ownState } = {}) {
+    this.#agent.destroy();
+    await this.#miniflare?.dispose();
+    this.#miniflare = undefined;
+    if (!keepState) rmSync(this.#state, { recursive: true, force: true });
+  }
+
+  /** Stops and starts again on the same state, with other options where given. */
+  async restart(changes = {}) {
+    await this.stop({ keepState: true });
+    this.#options = { ...this.#options, ...changes };
+    this.#agent = newAgent();
+    await this.start();
+  }
+
+  /** One request. `key` goes into `Authorization: Bearer`; `json` is the body, with its content type. */
+  call(path, { key, json, headers = {}, body, ...rest } = {}) {
+    const all = { ...headers };
+    if (key !== undefined) all.authorization = `Bearer ${key}`;
+    if (json !== undefined) all["content-type"] ??= "application/json";
+    return send(this.url, path, { agent: this.#agent, ...rest, headers: all, body: json === undefined ? body : JSON.stringify(json) });
+  }
+
+  raw(bytes, options) {
+    return raw(this.port, bytes, options);
+  }
+
+  /** Makes the first owner; `owner` is their credential from then on. */
+  async bootstrap(member = { name: "Olive Owner", email: "olive@acme.example" }) {
+    const answer = await this.call("/_keyward/v1/bootstrap", { method: "POST", key: SECRETS.BOOTSTRAP_TOKEN, json: member });
+    if (answer.status === 201) this.owner = answer.json.api_key;
+    return answer;
+  }
+
+  /** Issues a key as the owner, with sensible values where none are given. */
+  issue(fields = {}) {
+    return this.call("/_keyward/v1/keys", { method: "POST", key: this.owner, json: draft(fields) });
+  }
+
+  /** Issues a key and gives `{id, apiKey}`; refusals are errors of the test. */
+  async newKey(fields) {
+    const answer = await this.issue(fields);
+    if (answer.status !== 201) throw new Error(`not issued: ${answer.status} ${answer.text}`);
+    return { id: answer.json.key.id, apiKey: answer.json.api_key };
+  }
+
+  revoke(id, reason = "leaked") {
+    return this.call(`/_keyward/v1/keys/${id}/revoke`, { method: "POST", key: this.owner, json: { reason } });
+  }
+
+  /** Gives the stores orders, like `{kvGet: "fail"}`. Instrumented gates only. */
+  async order(orders) {
+    await this.call("/__test/order", { method: "POST", body: JSON.stringify(orders) });
+  }
+
+  /** What was counted since the last call: `{kvGet, kvPut, registry, crossings}`. Instrumented gates only. */
+  async take() {
+    return (await this.call("/__test/take", { method: "POST", body: "" })).json;
+  }
+
+  kv() {
+    return this.#miniflare.getKVNamespace("KEY_INDEX", NAME);
+  }
+
+  /** Reads the registry's own SQLite file, from outside. */
+  sql(statement, ...parameters) {
+    const folder = join(this.#state, "do", `${NAME}-Registry`);
+    const files = readdirSync(folder).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
+    if (files.length !== 1) throw new Error(`there must be one registry object, not ${files.length}`);
+    const database = new DatabaseSync(join(folder, files[0]), { readOnly: true });
+    try {
+      return database.prepare(statement).all(...parameters).map((row) => ({ ...row }));
+    } finally {
+      database.close();
+    }
+  }
+
+  /** Resolves with the first line of the log, past or to come, that `fits`. */
+  logged(fits) {
+    const past = this.logs.find(fits);
+    return past === undefined ? new Promise((resolve) => this.#waiting.push({ fits, resolve })) : Promise.resolve(past);
+  }
+
+  #log(line) {
+    this.logs.push(line);
+    this.#waiting = this.#waiting.filter(({ fits, resolve }) => !fits(line) || resolve(line));
+  }
+}
+
+let drafts = 0;
+
+function draft(fields) {
+  drafts += 1;
+  return {
+    name: `Sync ${drafts}`,
+    integration: `sync-${drafts}`,
+    environment: "live",
+    purpose: "Nightly contact sync to the CRM",
+    owner: "ops@acme.example",
+    scopes: ["contacts:read"],
+    ...fields,
+  };
+}
+
+function modules(instrumented) {
+  const build = {
+    "index.js": { type: "esm", contents: readFileSync(join(BUILD_DIR, "index.js"), "utf8") },
+    "index_bg.wasm": { type: "wasm", contents: readFileSync(join(BUILD_DIR, "index_bg.wasm")) },
+  };
+  if (!instrumented) return { mainModule: "index.js", modulesRoot: BUILD_DIR, modules: build };
+  const equipment = ["counting-entry.mjs", "wasm-crossings.mjs"].map((name) => [
+    name,
+    { type: "esm", contents: readFileSync(join(HERE, name), "utf8") },
+  ]);
+  return { mainModule: "counting-entry.mjs", modulesRoot: BUILD_DIR, modules: { ...Object.fromEntries(equipment), ...build } };
+}
+
+const varBindings = (vars) =>
+  Object.fromEntries(
+    Object.entries(vars)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, { type: typeof value === "string" ? "text" : "json", value }]),
+  );
+
+const STORES = {
+  KEY_INDEX: { type: "kv", id: "KEY_INDEX" },
+  REGISTRY: { type: "durable-object", worker: NAME, exportName: "Registry" },
+};

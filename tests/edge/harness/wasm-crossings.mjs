@@ -1,0 +1,24 @@
+// Part of the instrumented worker, loaded before the build: counts every call that the wasm makes into JavaScript, by the
+// name of the import.
+
+export const crossings = [];
+
+const counted = (name, body) =>
+  typeof body === "function"
+    ? (...values) => {
+        crossings.push(name);
+        return body(...values);
+      }
+    : body;
+
+const wrapped = (imports) =>
+  Object.fromEntries(
+    Object.entries(imports).map(([module, functions]) => [
+      module,
+      Object.fromEntries(Object.entries(functions).map(([name, body]) => [name, counted(name, body)])),
+    ]),
+  );
+
+WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
+  construct: (target, [module, imports]) => new target(module, wrapped(imports)),
+});

@@ -1,0 +1,187 @@
+// CONTRACT.md section 3 and HOSTILE.md, "Responses": what of an origin's answer reaches the client.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request as httpRequest } from "node:http";
+import { after, before, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { startOrigin, values } from "./harness/echo-origin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { openWebSocket } from "./harness/websocket.mjs";
+
+let origin;
+let gate;
+let key;
+
+before(async () => {
+  origin = await startOrigin();
+  gate = await startGate({ vars: { ORIGIN_LIVE: origin.url } });
+  await gate.bootstrap();
+  key = await gate.newKey({ scopes: ["contacts:read", "contacts:write"] });
+});
+
+after(async () => {
+  await gate?.stop();
+  await origin?.close();
+});
+
+/** Has the origin answer with these raw bytes, on a connection of its own. */
+function originSends(path, head, body = "") {
+  origin.on(path, ({ socket }) => socket.end(Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"), Buffer.from(body)])));
+}
+
+const get = (path, options) => gate.call(path, { key: key.apiKey, ...options });
+
+test("a redirect is passed on and never followed, to another host above all", async () => {
+  for (const [status, location] of [
+    [301, "/v1/contacts/elsewhere"],
+    [302, "https://evil.example/collect"],
+    [307, `${origin.url}/v1/contacts/loop`],
+    [308, "//evil.example"],
+  ]) {
+    origin.on("/v1/contacts/redirect", (_, response) => response.writeHead(status, { location }).end());
+    origin.take();
+    const answer = await get("/v1/contacts/redirect");
+    assert.equal(answer.status, status);
+    assert.equal(answer.headers.location, location);
+    assert.equal(origin.take().length, 1);
+  }
+});
+
+test("headers of an origin that pose as Keyward, and hop-by-hop ones, are removed; the rest stays", async () => {
+  originSends("/v1/contacts/evil", [
+    "HTTP/1.1 200 OK",
+    "Connection: close, X-Hop",
+    "X-Hop: 1",
+    "Keep-Alive: timeout=5",
+    "Proxy-Authenticate: Basic",
+    "Proxy-Anything: 1",
+    "Trailer: X-T",
+    "Upgrade: h2c",
+    "Keyward: 1",
+    "Keyward-Key-Id: wafl_live_forged000000",
+    "Keyward-Request-Id: forged",
+    "Keyward_Scopes: forged",
+    "X-Stay: caf\xe9",
+    "ETag: \"1\"",
+    "Content-Length: 2",
+  ], "ok");
+  const { headers, text, status } = await get("/v1/contacts/evil");
+  assert.equal(status, 200);
+  assert.equal(text, "ok");
+  const left = Object.keys(headers).filter((name) => !["date", "connection", "keep-alive"].includes(name));
+  assert.deepEqual(left.sort(), ["content-length", "etag", "x-stay"]);
+  assert.equal(headers["x-stay"], "caf\xe9");
+  assert.ok(!JSON.stringify(headers).includes("X-Hop"));
+});
+
+test("Connection can't take an answer's own headers from the client", async () => {
+  originSends("/v1/contacts/lists", ["HTTP/1.1 200 OK", "Connection: close, Content-Type, Set-Cookie, Cache-Control", "Content-Type: text/plain", "Set-Cookie: a=1", "Cache-Control: private", "Content-Length: 2"], "ok");
+  const { headers } = await get("/v1/contacts/lists");
+  assert.equal(headers["content-type"], "text/plain");
+  assert.equal(headers["cache-control"], "private");
+  assert.deepEqual(headers["set-cookie"], ["a=1"]);
+});
+
+test("several Set-Cookie lines stay apart, with headers removed and without", async () => {
+  const cookies = ["a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "b=2; Path=/"];
+  for (const extra of [{}, { "keyward-evil": "1" }]) {
+    origin.on("/v1/contacts/cookies", (_, response) => response.writeHead(200, { "set-cookie": cookies, ...extra }).end());
+    const { headers } = await get("/v1/contacts/cookies");
+    assert.deepEqual(headers["set-cookie"], cookies);
+    assert.equal(headers["keyward-evil"], undefined);
+  }
+});
+
+test("a compressed body passes byte for byte, with headers removed and without", async () => {
+  const compressed = gzipSync("compressed ".repeat(100));
+  for (const extra of [[], ["Keyward-Evil: 1"]]) {
+    originSends("/v1/contacts/gzip", ["HTTP/1.1 200 OK", "Content-Encoding: gzip", `Content-Length: ${compressed.length}`, "Connection: close", ...extra], compressed);
+    const answer = await get("/v1/contacts/gzip", { headers: { "accept-encoding": "gzip" } });
+    assert.equal(answer.headers["content-encoding"], "gzip");
+    assert.ok(answer.bytes.equals(compressed), `${extra}: ${answer.bytes.length} bytes instead of ${compressed.length}`);
+  }
+});
+
+test("status, reason and emptiness are the origin's", async () => {
+  for (const [status, reason, body] of [[200, "Fine By Me", "ok"], [204, "No Content", ""], [304, "Not Modified", ""], [404, "Not Here", "{}"], [418, "Teapot", "short"], [503, "Busy", "later"]]) {
+    origin.on("/v1/contacts/status", (_, response) => {
+      response.statusMessage = reason;
+      response.writeHead(status, body === "" ? { etag: '"1"' } : { "content-length": body.length }).end(body);
+    });
+    const answer = await get("/v1/contacts/status");
+    assert.equal(`${answer.status} ${answer.statusText}`, `${status} ${reason}`);
+    assert.equal(answer.text, body);
+  }
+});
+
+test("an answer streams: its first chunk is here before its last is written", async () => {
+  let finish;
+  origin.on("/v1/contacts/slow", (_, response) => {
+    response.writeHead(200, { "keyward-evil": "1" });
+    response.write("first");
+    finish = () => response.end("last");
+  });
+  const sent = httpRequest(`${gate.url}/v1/contacts/slow`, { headers: { authorization: `Bearer ${key.apiKey}` } });
+  sent.end();
+  const [response] = await once(sent, "response");
+  const [part] = await once(response, "data");
+  assert.equal(part.toString(), "first");
+  finish();
+  let rest = "";
+  for await (const more of response) rest += more;
+  assert.equal(rest, "last");
+});
+
+test("a WebSocket passes with a key, and the origin knows whose it is", async () => {
+  origin.take();
+  const socket = await openWebSocket(gate.url, "/v1/contacts/live", { authorization: `Bearer ${key.apiKey}`, "Keyward-Scopes": "forged" });
+  assert.equal(socket.status, 101);
+  assert.equal(socket.headers["keyward-evil"], undefined);
+  assert.equal(await socket.say("hello"), "echo: hello");
+  assert.equal(await socket.say("again"), "echo: again");
+  socket.close();
+  const [arrived] = origin.take();
+  assert.deepEqual(values(arrived, "keyward-key-id"), [key.id]);
+  assert.deepEqual(values(arrived, "keyward-scopes"), ["contacts:read contacts:write"]);
+  assert.deepEqual(values(arrived, "authorization"), []);
+});
+
+test("a WebSocket without a key is 401, and with one in the URL 400", async () => {
+  origin.take();
+  assert.equal((await openWebSocket(gate.url, "/v1/contacts/live", {})).status, 401);
+  assert.equal((await openWebSocket(gate.url, `/v1/contacts/live?key=${key.apiKey}`, {})).status, 400);
+  assert.deepEqual(origin.take(), []);
+});
+
+test("an origin that is down is 502 with a constant body, at once, and the cause is in the log only", async () => {
+  const dead = await startOrigin();
+  await dead.close();
+  const cut = await startGate({ vars: { ORIGIN_LIVE: dead.url } });
+  try {
+    await cut.bootstrap();
+    const { apiKey } = await cut.newKey({ scopes: ["contacts:read", "contacts:write"] });
+    for (const request of [{}, { method: "POST", body: "x" }]) {
+      const answer = await cut.call("/v1/contacts", { key: apiKey, ...request });
+      assert.equal(answer.status, 502);
+      assert.equal(answer.pinned, '{"type":"/_keyward/problems/origin_unreachable","title":"The origin can\'t be reached","status":502,"detail":"The API behind this gate did not answer. The key was accepted; retry later.","code":"origin_unreachable","request_id":"<request id>"}');
+      assert.equal(answer.headers["cache-control"], "no-store");
+      const id = answer.headers["keyward-request-id"];
+      await cut.logged((line) => line.includes("origin_unreachable") && line.includes(id));
+    }
+  } finally {
+    await cut.stop();
+  }
+});
+
+test("an origin that hangs up without an answer is 502", async () => {
+  origin.on("/v1/contacts/rude", ({ socket }) => socket.resetAndDestroy());
+  const answer = await get("/v1/contacts/rude", { method: "POST", body: "x" });
+  assert.equal(answer.verdict, "502 origin_unreachable");
+});
+
+test("an answer that breaks off is not made to look whole", async () => {
+  originSends("/v1/contacts/torn", ["HTTP/1.1 200 OK", "Content-Length: 10", "Connection: close"], "half");
+  await assert.rejects(get("/v1/contacts/torn"));
+  assert.equal((await get("/v1/contacts")).status, 200);
+});

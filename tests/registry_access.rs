@@ -1,0 +1,146 @@
+//! Who may do what, and where.
+
+#[path = "support/sqlite_store.rs"]
+mod sqlite_store;
+#[path = "support/world.rs"]
+mod world;
+
+use keyward::key::id::{Environment, KeyId};
+use keyward::registry::command::{Answer, Caller, Command, Done, KeyFilter, Operation, Refused};
+use keyward::registry::roles::Role;
+use world::*;
+
+fn unauthenticated(refused: &Refused) -> bool {
+    matches!(refused, Refused::Unauthenticated { .. })
+}
+
+/// The contract's column "who", written out a second time.
+#[test]
+fn every_role_may_do_what_the_contract_says_and_nothing_else() {
+    use Operation::*;
+    let table = [
+        (Role::Owner, vec![Me, IssueKey, ListKeys, ShowKey, RevokeKey]),
+        (Role::Manager, vec![Me, IssueKey, ListKeys, ShowKey, RevokeKey]),
+        (Role::Responder, vec![Me, ListKeys, ShowKey, RevokeKey]),
+        (Role::Auditor, vec![Me, ListKeys, ShowKey]),
+        (Role::Verifier, vec![Me]),
+    ];
+    for (role, allowed) in table {
+        for operation in [Bootstrap, Me, IssueKey, ListKeys, ShowKey, RevokeKey] {
+            let may = allowed.contains(&operation);
+            for command in [command_for(operation), Command::Authorise { operation }] {
+                let mut world = World::with_owner();
+                world.issue(1, live("crm"));
+                let member = world.add_member(role, None);
+                let before = world.store.dump();
+                let answer = world.ask(member, command).unwrap();
+                if may {
+                    assert!(matches!(answer, Answer::Done(_)), "{role:?} {operation:?}: {answer:?}");
+                } else {
+                    assert!(
+                        matches!(answer, Answer::Refused(Refused::Forbidden)),
+                        "{role:?} {operation:?}: {answer:?}"
+                    );
+                    assert_eq!(world.store.dump(), before, "{role:?} {operation:?}");
+                }
+            }
+        }
+    }
+}
+
+fn command_for(operation: Operation) -> Command {
+    match operation {
+        Operation::Bootstrap => bootstrap(),
+        Operation::Me => Command::Me,
+        Operation::IssueKey => issue(2, live("shop")),
+        Operation::ListKeys => list(KeyFilter::default(), 50, None),
+        Operation::ShowKey => show(&key_id(Environment::Live, 1)),
+        Operation::RevokeKey => revoke(&key_id(Environment::Live, 1), "leaked"),
+    }
+}
+
+#[test]
+fn the_bootstrap_token_opens_nothing_but_bootstrap() {
+    use Operation::*;
+    for operation in [Me, IssueKey, ListKeys, ShowKey, RevokeKey] {
+        let mut world = World::with_owner();
+        world.issue(1, live("crm"));
+        assert!(unauthenticated(&world.refused(Caller::Bootstrap, command_for(operation))));
+        assert!(unauthenticated(&world.refused(Caller::Bootstrap, Command::Authorise { operation })));
+    }
+}
+
+#[test]
+fn there_is_one_first_owner_even_after_they_are_gone() {
+    let mut world = World::empty();
+    let authorise = || Command::Authorise { operation: Operation::Bootstrap };
+    assert!(matches!(world.done(Caller::Bootstrap, authorise()), Done::Authorised));
+    let Done::MemberCreated(view) = world.done(Caller::Bootstrap, bootstrap()) else { panic!("no member") };
+    assert_eq!(view.role, "owner");
+    assert_eq!(view.environments, None);
+    assert_eq!(view.expires_at, "2027-11-23T14:02:03.004Z");
+    assert_eq!(world.refused(Caller::Bootstrap, bootstrap()), Refused::AlreadyBootstrapped);
+    assert_eq!(world.refused(Caller::Bootstrap, authorise()), Refused::AlreadyBootstrapped);
+
+    world.later(366 * DAY);
+    assert_eq!(world.refused(Caller::Bootstrap, bootstrap()), Refused::AlreadyBootstrapped);
+    world.store.connection.execute("UPDATE members SET revoked_at = 1, role = 'auditor'", []).unwrap();
+    assert_eq!(world.refused(Caller::Bootstrap, bootstrap()), Refused::AlreadyBootstrapped);
+}
+
+#[test]
+fn a_caller_is_a_member_only_with_the_right_secret_and_while_it_lives() {
+    let mut world = World::with_owner();
+    assert!(matches!(world.done(owner(), Command::Me), Done::Me(view) if view.id == owner_id()));
+
+    let stranger = Caller::Credential { id: KeyId::parse("wafl_admin_Nobody000001").unwrap(), key_hash: hash(9) };
+    assert!(unauthenticated(&world.refused(stranger, Command::Me)));
+    let thief = Caller::Credential { id: owner_id(), key_hash: hash(8) };
+    assert!(unauthenticated(&world.refused(thief, issue(1, live("crm")))));
+
+    world.later(365 * DAY - 1);
+    assert!(matches!(world.done(owner(), Command::Me), Done::Me(_)));
+    world.later(1);
+    assert!(unauthenticated(&world.refused(owner(), Command::Me)));
+
+    world.now = NOW;
+    world.store.connection.execute("UPDATE members SET revoked_at = 1", []).unwrap();
+    assert!(unauthenticated(&world.refused(owner(), Command::Me)));
+}
+
+#[test]
+fn a_data_key_is_no_members_credential() {
+    let mut world = World::with_owner();
+    let key = world.issue(1, live("crm"));
+    let caller = Caller::Credential { id: key.id, key_hash: hash(9) };
+    assert!(unauthenticated(&world.refused(caller, Command::Me)));
+}
+
+#[test]
+fn a_member_limited_to_an_environment_neither_acts_nor_sees_elsewhere() {
+    let mut world = World::with_owner();
+    let elsewhere = world.issue(1, live("crm")).id;
+    let here = world.issue(2, test("crm")).id;
+    let absent = key_id(Environment::Live, 99);
+    world.add_member(Role::Manager, Some(r#"["test"]"#));
+    let member = || Caller::Credential { id: KeyId::parse("wafl_admin_0000manager8").unwrap(), key_hash: hash(7) };
+
+    assert_eq!(world.refused(member(), issue(3, live("shop"))), Refused::Forbidden);
+    for id in [&elsewhere, &absent] {
+        assert_eq!(world.refused(member(), show(id)), Refused::NotFound);
+        assert_eq!(world.refused(member(), revoke(id, "leaked")), Refused::NotFound);
+    }
+    for (environment, expected) in [
+        (None, vec![here.clone()]),
+        (Some(Environment::Test), vec![here.clone()]),
+        (Some(Environment::Live), Vec::new()),
+    ] {
+        let filter = KeyFilter { environment, ..KeyFilter::default() };
+        let Done::Keys { items, next_cursor } = world.done(member(), list(filter, 50, None)) else { panic!("no list") };
+        assert_eq!(items.into_iter().map(|key| key.id).collect::<Vec<_>>(), expected);
+        assert_eq!(next_cursor, None);
+    }
+    assert!(matches!(world.done(member(), show(&here)), Done::Key(_)));
+    assert!(matches!(world.done(member(), revoke(&here, "leaked")), Done::KeyRevoked { .. }));
+    assert!(matches!(world.done(member(), issue(4, test("shop"))), Done::KeyIssued(_)));
+}

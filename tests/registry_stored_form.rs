@@ -1,0 +1,34 @@
+//! The stored form, by literal JSON. If this test fails, stores in use can't be read as before: add a step to
+//! `registry/schema.rs` and describe it in docs/STORAGE.md.
+
+#[path = "support/sqlite_store.rs"]
+mod sqlite_store;
+#[path = "support/world.rs"]
+mod world;
+
+use keyward::registry::command::KeyDraft;
+use serde_json::Value as Json;
+use world::*;
+
+#[test]
+fn the_tables_after_a_bootstrap_two_keys_and_a_revocation() {
+    let mut world = World::with_owner();
+    world.later(1);
+    let first = world
+        .issue(
+            1,
+            KeyDraft {
+                allowed_cidrs: vec!["192.0.2.0/24".parse().unwrap()],
+                scopes: vec![scope("contacts:write"), scope("contacts:read")],
+                ..live("crm")
+            },
+        )
+        .id;
+    world.later(1);
+    world.issue(2, test("crm"));
+    world.later(1);
+    world.revoke(&first, "Leaked in a log: “é”");
+    let stored: Json = serde_json::from_str(include_str!("support/registry_stored_form.json")).unwrap();
+    let found = world.store.dump();
+    assert_eq!(found, stored, "{}", serde_json::to_string_pretty(&found).unwrap());
+}
