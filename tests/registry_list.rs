@@ -121,6 +121,7 @@ fn pages_join_to_the_whole_list_while_keys_are_being_issued() {
                 let (items, next) = page(&mut world, KeyFilter { status, ..KeyFilter::default() }, limit, cursor);
                 assert!(items.len() <= usize::try_from(limit).unwrap());
                 seen.extend(items.iter().map(number));
+                assert!(seen.len() <= whole.len(), "a row twice: {seen:?}");
                 let next_number = 1 + u32::try_from(world.store.dump()["keys"].as_array().unwrap().len()).unwrap();
                 world.issue(next_number, live(&format!("i-{next_number}")));
                 let Some(next) = next else { break };

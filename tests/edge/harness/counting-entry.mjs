@@ -14,6 +14,10 @@ const MISBEHAVIOURS = {
   },
   // A promise that nothing could settle would be cut short by the runtime.
   hang: () => new Promise((resolve) => setTimeout(resolve, 60_000)),
+  slow: async (work) => {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return work();
+  },
   // Did it, but the caller never learns.
   "fail after": async (work) => {
     await work();
