@@ -12,6 +12,10 @@ const MISBEHAVIOURS = {
   fail: async () => {
     throw new Error("made to fail by the test");
   },
+  "fail once": async () => {
+    orders.registry = "work";
+    throw new Error("made to fail by the test, once");
+  },
   // A promise that nothing could settle would be cut short by the runtime.
   hang: () => new Promise((resolve) => setTimeout(resolve, 60_000)),
   slow: async (work) => {
