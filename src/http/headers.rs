@@ -86,9 +86,10 @@ fn fold(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a `Connection` header lists the (folded) name. What the request needs to be understood stays, listed or not.
+/// Whether a `Connection` header lists the (folded) name, in any spelling. What the request needs to be understood stays,
+/// listed or not.
 fn lists(connection: &str, name: &str) -> bool {
-    name != "authorization" && connection.split(',').map(str::trim).any(|listed| listed.eq_ignore_ascii_case(name))
+    name != "authorization" && connection.split(',').any(|listed| fold(listed.trim()) == name)
 }
 
 #[cfg(test)]
@@ -139,6 +140,10 @@ mod tests {
     #[test]
     fn listed_headers_are_removed_but_not_what_the_request_needs() {
         assert_eq!(removed("connection\nclose, X-Hop\nx-hop\n1\nx-stay\n2\n"), "connection,x-hop,");
+        assert_eq!(
+            removed("connection\nX_Hop, x.other\nx_hop\n1\nx.other\n2\nx-other\n3\n"),
+            "connection,x_hop,x.other,x-other,"
+        );
         let text = "0\nGET\nhttp://h/\nconnection\nAuthorization\nauthorization\nBasic x\n";
         let mut names = String::new();
         write_removed(&Head::parse(text).unwrap(), Strip::default(), &mut names);
