@@ -24,6 +24,7 @@ pub const VARIABLES: &[&str] = &[
     "MAX_KEY_DAYS",
     "REVOCATION_BOUND_SECONDS",
     "OUTAGE_GRACE_SECONDS",
+    "ORIGIN_TIMEOUT_SECONDS",
     "ROUTES",
 ];
 
@@ -54,6 +55,8 @@ pub struct Config {
     pub bound_seconds: u32,
     /// `OUTAGE_GRACE_SECONDS`, default 60.
     pub grace_seconds: u32,
+    /// `ORIGIN_TIMEOUT_SECONDS`, default 60: how long an origin may take until its answer's headers are there.
+    pub origin_timeout_seconds: u32,
 }
 
 /// Where accepted requests go.
@@ -103,6 +106,7 @@ impl Config {
         let max_key_days = reader.number("MAX_KEY_DAYS", 365, 1, 3650);
         let bound_seconds = reader.number("REVOCATION_BOUND_SECONDS", 5, 1, 300);
         let grace_seconds = reader.number("OUTAGE_GRACE_SECONDS", 60, 0, 86_400);
+        let origin_timeout_seconds = reader.number("ORIGIN_TIMEOUT_SECONDS", 60, 1, 600);
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
             (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
@@ -118,6 +122,7 @@ impl Config {
                     max_key_days,
                     bound_seconds,
                     grace_seconds,
+                    origin_timeout_seconds,
                 })
             }
             _ => Err(reader.problems),
@@ -316,6 +321,7 @@ mod tests {
         assert_eq!(config.prefix.as_str(), "wafl");
         assert!(config.require_https && config.refuse_browsers);
         assert_eq!((config.max_key_days, config.bound_seconds, config.grace_seconds), (365, 5, 60));
+        assert_eq!(config.origin_timeout_seconds, 60);
         assert_eq!(config.origin_live, Origin::Base("https://api.example.com".into()));
         assert_eq!(config.origin_test, None);
     }
@@ -348,6 +354,7 @@ mod tests {
             "MAX_KEY_DAYS": 0,
             "REVOCATION_BOUND_SECONDS": "five",
             "OUTAGE_GRACE_SECONDS": -1,
+            "ORIGIN_TIMEOUT_SECONDS": 601,
             "ROUTES": [{"match": "GET /a"}, {"match": "GET /a", "scope": "a", "acces": "public"}, 1],
         });
         let Err(problems) = Config::parse(&vars(&broken)) else { panic!("accepted") };

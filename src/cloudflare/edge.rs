@@ -42,14 +42,18 @@ impl Edge {
     }
 
     fn new(env: &JsValue) -> Self {
-        let answer = Closure::<dyn Fn(String, String) -> JsValue>::new(|request_id: String, cause: String| {
-            event(Level::Warn, "origin_unreachable", &[("request_id", &request_id), ("cause", &cause)]);
-            send::problem(&Code::OriginUnreachable.into(), &request_id)
-        });
-        glue::on_origin_failed(&answer);
+        let config = load_config(env);
+        let answer =
+            Closure::<dyn Fn(String, String, bool) -> JsValue>::new(|request_id: String, cause: String, late| {
+                let code = if late { Code::OriginTimeout } else { Code::OriginUnreachable };
+                event(Level::Warn, code.as_str(), &[("request_id", &request_id), ("cause", &cause)]);
+                send::problem(&code.into(), &request_id)
+            });
+        let seconds = config.as_ref().map_or(0, |config| config.origin_timeout_seconds);
+        glue::on_origin_failed(&answer, seconds.saturating_mul(1000));
         // The glue keeps it for as long as the isolate lives.
         answer.forget();
-        Self { config: load_config(env), gate: RefCell::default(), ids: RefCell::new(RequestIds::new()) }
+        Self { config, gate: RefCell::default(), ids: RefCell::new(RequestIds::new()) }
     }
 
     /// A new `Keyward-Request-Id`.

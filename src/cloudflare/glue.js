@@ -8,11 +8,14 @@ export function head(request) {
   return text;
 }
 
-/** Makes the 502 of an origin that can't be reached; Rust sets it once for each isolate. */
+/** Makes the 502 of an origin that can't be reached, or the 504 of one that is late, and how long it may take. */
 let originFailed;
+let originMilliseconds;
 
-export function onOriginFailed(answer) {
+/** Rust calls this once for each isolate, so that no request carries what is the same for all. */
+export function onOriginFailed(answer, milliseconds) {
   originFailed = answer;
+  originMilliseconds = milliseconds;
 }
 
 // An answer to a key's holder must not be kept where another key's holder could be served it: the edge would cache by URL alone.
@@ -32,8 +35,31 @@ export function forward(request, edits, isPrivate) {
   const init = { method, headers, redirect: "manual" };
   if (isPrivate) init.cf = NEVER_CACHED;
   if (method !== "GET" && method !== "HEAD") init.body = request.body;
-  const requestId = lines[end - 1];
-  return fetch(lines[0], init).then(withoutOurNames).catch((error) => originFailed(requestId, String(error)));
+  return inTime(fetch(lines[0], init), lines[end - 1]);
+}
+
+/**
+ * The origin's response, or 502 or 504. Only the headers are waited for: a body or a WebSocket may go on for hours. There is no
+ * AbortSignal, which would cost more than the timer and could cut a body: once the 504 is sent, the runtime ends the request's
+ * context and with it the fetch (tests/edge/origin-failures.test.mjs).
+ */
+function inTime(answer, requestId) {
+  return new Promise((resolve) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      resolve(originFailed(requestId, `no headers within ${originMilliseconds} ms`, true));
+    }, originMilliseconds);
+    answer
+      .then((response) => {
+        clearTimeout(timer);
+        resolve(withoutOurNames(response));
+      })
+      .catch((error) => {
+        clearTimeout(timer);
+        if (!late) resolve(originFailed(requestId, String(error), false));
+      });
+  });
 }
 
 /**

@@ -8,7 +8,7 @@ extern "C" {
     pub fn head(request: &JsValue) -> Result<String, JsValue>;
 
     #[wasm_bindgen(js_name = onOriginFailed)]
-    pub fn on_origin_failed(answer: &Closure<dyn Fn(String, String) -> JsValue>);
+    pub fn on_origin_failed(answer: &Closure<dyn Fn(String, String, bool) -> JsValue>, milliseconds: u32);
 
     #[wasm_bindgen(catch)]
     pub fn forward(request: &JsValue, edits: &str, is_private: bool) -> Result<JsValue, JsValue>;
