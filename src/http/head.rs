@@ -202,10 +202,11 @@ impl<'a> Head<'a> {
         self.known.client_address
     }
 
-    /// Whether this asks for a WebSocket.
+    /// Whether this asks for a WebSocket, which only a GET can (RFC 6455, section 4.1). The runtime would make a GET of any other
+    /// method with this header, and so send what was never authorised.
     #[must_use]
     pub fn is_websocket(&self) -> bool {
-        self.known.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        self.method == "GET" && self.known.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
 
     /// For a CORS preflight (Fetch standard: `OPTIONS` with `Origin` and `Access-Control-Request-Method`), the method asked about.
