@@ -17,8 +17,9 @@ use super::sql::ObjectStore;
 use super::{clock, glue};
 use crate::config::Config;
 use crate::key::entropy::base62;
+use crate::key::record::Record;
 use crate::key::sealed::{seal, storage_name};
-use crate::registry::apply::{Policy, answer};
+use crate::registry::apply::{MAX_MEMBER_DAYS, Policy, answer};
 use crate::registry::command::Call;
 use crate::registry::store::StoreError;
 use crate::registry::{outbox, schema};
@@ -107,8 +108,11 @@ impl Inner {
 
     fn answer(&self, call: Call) -> std::result::Result<String, StoreError> {
         let config = self.config.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
-        let policy =
-            Policy { max_key_days: config.max_key_days, max_member_days: 365, known_scopes: config.routes.scopes() };
+        let policy = Policy {
+            max_key_days: config.max_key_days,
+            max_member_days: MAX_MEMBER_DAYS,
+            known_scopes: config.routes.scopes(),
+        };
         let answered = answer(&mut self.store()?, call, &policy, clock::now())?;
         serde_json::to_string(&answered).map_err(|error| StoreError::new(error.to_string()))
     }
@@ -157,19 +161,30 @@ impl Inner {
             if pending.is_empty() {
                 return Ok(());
             }
+            // One that fails holds up none of the others.
+            let mut failure = None;
             for (record, revision) in pending {
-                let sealed = seal(&record, config.keyring.current()).ok_or("a record could not be sealed")?;
-                let name = storage_name(&record.id);
-                let earliest = clock::now().plus_seconds(SHORTEST_COPY_SECONDS);
-                let expiry = record.expires_at.plus_seconds(COPY_OUTLIVES_SECONDS).max(earliest).0 / 1000;
-                #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
-                let written = glue::kv_put(&self.env, &name, &sealed, expiry as f64, KV_MILLIS).await;
-                written.map_err(|thrown| glue::cause(&thrown))?;
-                // Only if the row is still of this revision: a change since then goes out next.
-                self.store()
-                    .and_then(|mut store| outbox::done(&mut store, &record.id, revision))
-                    .map_err(|error| error.to_string())?;
+                let written = self.write_copy(config, &record).await;
+                let noted = self.store().and_then(|mut store| match &written {
+                    // Only if the row is still of this revision: a change since then goes out next.
+                    Ok(()) => outbox::done(&mut store, &record.id, revision),
+                    Err(_) => outbox::failed(&mut store, &record.id, revision),
+                });
+                noted.map_err(|error| error.to_string())?;
+                failure = failure.or(written.err());
+            }
+            if let Some(cause) = failure {
+                return Err(cause);
             }
         }
+    }
+
+    async fn write_copy(&self, config: &Config, record: &Record) -> std::result::Result<(), String> {
+        let sealed = seal(record, config.keyring.current()).ok_or("a record could not be sealed")?;
+        let earliest = clock::now().plus_seconds(SHORTEST_COPY_SECONDS);
+        let expiry = record.expires_at.plus_seconds(COPY_OUTLIVES_SECONDS).max(earliest).0 / 1000;
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
+        let written = glue::kv_put(&self.env, &storage_name(&record.id), &sealed, expiry as f64, KV_MILLIS).await;
+        written.map(|_| ()).map_err(|thrown| glue::cause(&thrown))
     }
 }

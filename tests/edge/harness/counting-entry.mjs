@@ -82,6 +82,7 @@ export default class extends Product {
 }
 
 async function control(action, request) {
+  if (action === "say") console.log(await request.text());
   if (action === "order") Object.assign(orders, await request.json());
   const taken = { ...counts, crossings: crossings.slice() };
   if (action === "take") {

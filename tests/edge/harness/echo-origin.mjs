@@ -15,6 +15,7 @@ class Origin {
   #server = createServer({ maxHeaderSize: 131_072 }, (request, response) => this.#answer(request, response));
   #handlers = new Map();
   #waiting = [];
+  #sockets = new Set();
   #port = 0;
   /** Whatever arrived: `{method, url, headers: [[name, value], …], body}`, the body once it has ended. */
   arrivals = [];
@@ -22,6 +23,8 @@ class Origin {
   constructor() {
     this.#server.on("upgrade", (request, socket) => {
       this.#record(request);
+      // An upgraded connection is no longer the server's to close.
+      this.#sockets.add(socket);
       acceptWebSocket(request, socket);
     });
     // What the gate sends is recorded, however large its head; a broken connection is the test's own doing.
@@ -54,6 +57,7 @@ class Origin {
   }
 
   async close() {
+    for (const socket of this.#sockets) socket.destroy();
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, "close");

@@ -131,6 +131,12 @@ class Gate {
     await this.call("/__test/order", { method: "POST", body: JSON.stringify(orders) });
   }
 
+  /** Writes a line into the worker's log. Instrumented gates only. */
+  async say(line) {
+    await this.call("/__test/say", { method: "POST", body: line });
+    await this.logged((logged) => logged.includes(line));
+  }
+
   /** What was counted since the last call: `{kvGet, kvPut, registry, crossings}`. Instrumented gates only. */
   async take() {
     return (await this.call("/__test/take", { method: "POST", body: "" })).json;
@@ -138,6 +144,11 @@ class Gate {
 
   kv() {
     return this.#miniflare.getKVNamespace("KEY_INDEX", NAME);
+  }
+
+  /** The namespace of the registry's object, to speak to it without the worker. */
+  namespace() {
+    return this.#miniflare.getDurableObjectNamespace("REGISTRY", NAME);
   }
 
   /** Reads the registry's own SQLite file, from outside. */
