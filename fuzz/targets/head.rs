@@ -47,5 +47,8 @@ pub fn run(data: &[u8]) {
     }
     let host =
         head.headers().iter().rev().find(|(name, _)| *name == "host").map(|(_, value)| value.trim_matches([' ', '\t']));
-    assert!(host.is_none_or(|host| host.is_empty() || host == authority), "{host:?} is not {authority}");
+    assert!(
+        host.is_none_or(|host| host.is_empty() || host.eq_ignore_ascii_case(authority)),
+        "{host:?} is not {authority}"
+    );
 }

@@ -52,7 +52,7 @@ pub(super) fn email(field: &str, value: Json) -> Result<String, Problem> {
 
 /// Characters that show something else than they say: controls, line separators, direction marks and overrides, invisible
 /// joiners, tags, and noncharacters' neighbours.
-fn misleading(letter: char) -> bool {
+pub(super) fn misleading(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
             '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

@@ -73,7 +73,7 @@ fn check_segments(path: &str) -> Result<(), BadTarget> {
             return Err(BadTarget::EmptySegment);
         }
         // `..;x` and `..%3bx` are dot segments to servers that know path parameters.
-        let name = [";", "%3b", "%3B"].iter().fold(segment, |name, end| name.split(end).next().unwrap_or_default());
+        let name = ["%3b", "%3B", ";"].iter().fold(segment, |name, mark| name.split(mark).next().unwrap_or_default());
         if matches!(name, "." | "..") {
             return Err(BadTarget::DotSegment);
         }
@@ -189,8 +189,9 @@ mod tests {
             ("/a/.;/b", DotSegment),
             ("/a/..%3bx", DotSegment),
             ("/a/..%3Bx", DotSegment),
-            ("/a/..%3Bx%3bx", DotSegment),
-            ("/a/..;%3Bx", DotSegment),
+            ("/a/..%3Bx%3by", DotSegment),
+            ("/a/..%3bx%3By;z", DotSegment),
+            ("/a/.;%3b%3B", DotSegment),
             ("/a/%2e%2e/b", DotSegment),
             ("/a/.%2E/b", DotSegment),
             ("/a\\b", Character),
