@@ -1,4 +1,4 @@
-// CONTRACT.md section 3 and HOSTILE.md, "Responses": what of an origin's answer reaches the client.
+// The way back: what of an origin's answer reaches the client.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-// CONTRACT.md section 5: how fast a revocation holds while the authority answers. What holds while it doesn't is in
+// how fast a revocation holds while the authority answers. What holds while it doesn't is in
 // outage.test.mjs.
 
 import assert from "node:assert/strict";
