@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::text::misleading;
+use super::text::shown;
 use crate::http::problem::{Code, Problem};
 
 /// A JSON value that remembers a repeated field instead of forgetting it. Numbers other than whole ones from 0 to 2^64-1 are
@@ -102,7 +102,7 @@ impl Fields {
         };
         for (at, (name, _)) in fields.iter().enumerate() {
             // An unknown name stands in an answer: it comes back without what misleads, and not longer than a name.
-            let shown: String = name.chars().filter(|letter| !misleading(*letter)).take(64).collect();
+            let shown = shown(name);
             if !known.contains(&name.as_str()) {
                 return Err(invalid(shown, format!("This field is unknown here. Known are: {}.", known.join(", "))));
             }

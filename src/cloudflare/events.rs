@@ -32,12 +32,13 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
             return send::problem(&Code::InternalError.into(), &id);
         }
     };
-    let head = match Head::parse(&text) {
+    let head = Head::parse(&text);
+    let Some(config) = &edge.config else {
+        return unconfigured(head.as_ref().ok(), &id);
+    };
+    let head = match head {
         Ok(head) => head,
         Err(why) => return send::refuse(&Refusal::from(why), &id),
-    };
-    let Some(config) = &edge.config else {
-        return unconfigured(&head, &id);
     };
     if is_own_path(head.target().path()) {
         return match refuse_key_in_url(config, &head) {
@@ -52,8 +53,8 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     }
 }
 
-fn unconfigured(head: &Head<'_>, id: &str) -> JsValue {
-    if head.target().path() == "/_keyward/health" {
+fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {
+    if head.is_some_and(|head| head.target().path() == "/_keyward/health") {
         send::reply(&admin::health(false, id))
     } else {
         send::problem(&Code::Misconfigured.into(), id)

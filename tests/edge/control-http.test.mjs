@@ -1,4 +1,4 @@
-// CONTRACT.md section 4 and HOSTILE.md, "Control plane": what holds for all of it. Bodies, other sites' pages, unknown places,
+// The control plane: what holds for all of it. Bodies, other sites' pages, unknown places,
 // health, problem pages, and a worker that is misconfigured.
 
 import assert from "node:assert/strict";
