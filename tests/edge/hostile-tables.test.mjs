@@ -6,13 +6,14 @@ import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { HOSTILE_ROUTES, hostileKeys, judge, outcome, perform } from "./harness/hostile.mjs";
 import { startPlainGate } from "./harness/plain-gate.mjs";
+import { control } from "./hostile/control.mjs";
 import { credentials } from "./hostile/credentials.mjs";
 import { headers } from "./hostile/headers.mjs";
 import { hosts } from "./hostile/hosts.mjs";
 import { methods } from "./hostile/methods.mjs";
 import { paths } from "./hostile/paths.mjs";
 
-const TABLES = { paths, hosts, credentials, headers, methods };
+const TABLES = { paths, hosts, credentials, headers, methods, control };
 const vars = (origin) => ({ ORIGIN_LIVE: origin.url, ROUTES: HOSTILE_ROUTES });
 const plain = {};
 
@@ -37,6 +38,11 @@ test("there are more than 200 cases", () => {
   const counts = Object.entries(TABLES).map(([name, table]) => [name, table(plain.keys).length]);
   console.log(`hostile cases: ${counts.map(([name, count]) => `${name} ${count}`).join(", ")}`);
   assert.ok(counts.reduce((sum, [, count]) => sum + count, 0) >= 200);
+});
+
+test("nothing of this changed anything: there are the keys that were made before, as they were", async () => {
+  const { items } = (await plain.gate.call("/_keyward/v1/keys", { key: plain.keys.member })).json;
+  assert.deepEqual(items.map(({ name, status }) => `${name} ${status}`), ["test active", "revoked revoked", "other active", "hostile active"]);
 });
 
 test("after all this the gate still serves, and nothing panicked", async () => {
