@@ -20,8 +20,10 @@ const SECONDS = Number(process.env.KEYWARD_LOAD_SECONDS ?? 8);
 const CONNECTIONS = 64;
 const BOUND = 1;
 const GRACE = 6;
-/** Beyond what is remembered (14 MB), for V8's and workerd's own coming and going. */
-const MEMORY_SLACK_MB = 96;
+/** What is remembered may take 14 MB, in a memory that grows by doubling. */
+const WASM_MB = 32;
+/** V8 collects late: from 70 MB at its start workerd grows to about 240 within 25,000 requests of any kind, and stays there. */
+const WORKERD_MB = 400;
 
 let origin;
 let gate;
@@ -101,7 +103,8 @@ test(`${SECONDS} seconds of good, bad and hostile traffic with faults: nothing g
   t.diagnostic(`${total} requests in ${SECONDS} s, ${origin.take().length} reached the origin`);
   for (const [name, count] of [...counts].sort()) t.diagnostic(`${name}: ${count}`);
   t.diagnostic(`changes: ${changes.done.length} keys issued, ${changes.done.filter(({ revoked }) => revoked).length} revoked, ${changes.unknown.length} with unknown outcome`);
-  t.diagnostic(`memory of workerd, MB, each second: ${memory.join(" ")}`);
+  t.diagnostic(`memory of the wasm, MB, each second: ${memory.map(({ wasm }) => wasm).join(" ")}`);
+  t.diagnostic(`memory of workerd, MB, each second: ${memory.map(({ workerd }) => workerd).join(" ")}`);
   assert.deepEqual(wrong, []);
 
   // Every change that was confirmed is in the log once, the chain is whole, and nothing else is there.
@@ -117,10 +120,8 @@ test(`${SECONDS} seconds of good, bad and hostile traffic with faults: nothing g
   t.diagnostic(`audit: ${audit.length} rows, ${confirmed} confirmed changes, the chain is whole`);
 
   assert.deepEqual(gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|internal_error/.test(line)), []);
-  if (memory.length > 2) {
-    const growth = memory.at(-1) - memory[1];
-    assert.ok(growth < MEMORY_SLACK_MB, `workerd grew by ${growth} MB: ${memory.join(" ")}`);
-  }
+  assert.ok(memory.length > 2);
+  for (const { wasm, workerd } of memory) assert.ok(wasm <= WASM_MB && workerd <= WORKERD_MB, `${wasm} MB, ${workerd} MB`);
 });
 
 /** Gives the stores other orders all the time. The registry never stays away for longer than the grace. */
@@ -164,8 +165,7 @@ async function watch(going, memory) {
   while (going()) {
     await pause(1_000);
     // What the equipment itself counts must not count as the product's memory.
-    await gate.take();
-    const megabytes = workerdMemory();
-    if (megabytes !== null) memory.push(megabytes);
+    const { wasmBytes } = await gate.take();
+    memory.push({ wasm: Math.round((wasmBytes / 2 ** 20) * 10) / 10, workerd: workerdMemory() ?? 0 });
   }
 }
