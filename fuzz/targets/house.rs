@@ -26,7 +26,10 @@ pub static CONFIG: LazyLock<Config> = LazyLock::new(|| {
             {"match": "* /*", "scope": "contacts:read"},
         ],
     });
-    Config::parse(vars.as_object().expect("an object")).ok().expect("a whole configuration")
+    match Config::parse(vars.as_object().expect("an object")) {
+        Ok(config) => config,
+        Err(problems) => panic!("{problems:?}"),
+    }
 });
 
 /// A live key, always the same one.
