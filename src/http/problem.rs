@@ -270,3 +270,16 @@ impl Problem {
         serde_json::to_string(&body).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_5xx_body_is_constant_and_a_4xx_body_says_what_was_given() {
+        for code in Code::ALL {
+            let shown = Problem::detailed(*code, "a cause").body("r");
+            assert_eq!(shown.contains("a cause"), code.status() < 500, "{}", code.as_str());
+        }
+    }
+}
