@@ -54,9 +54,7 @@ pub fn answer(config: &Config, done: &Done, api_key: Option<&ApiKey>, request_id
             Reply::json(200, &body, request_id)
         }
         // Neither is the answer to what was asked: a fault of ours.
-        (Done::Authorised | Done::MemberCreated(_) | Done::KeyIssued(_), _) => {
-            Reply::problem(&Code::InternalError.into(), request_id)
-        }
+        (_, _) => Reply::problem(&Code::InternalError.into(), request_id),
     }
 }
 
@@ -77,7 +75,11 @@ impl From<&Refused> for Problem {
             ),
             Refused::Invalid { field, detail } => Self::field(Code::InvalidRequest, field, detail),
             Refused::UnknownScope { field, detail, .. } => Self::field(Code::UnknownScope, field, detail),
-            Refused::IdTaken => Code::InternalError.into(),
+            Refused::IdTaken
+            | Refused::NotActive { .. }
+            | Refused::LastOwner
+            | Refused::EmailTaken
+            | Refused::IdempotencyMismatch => Code::InternalError.into(),
         }
     }
 }

@@ -182,6 +182,8 @@ pub fn prepare(
         Operation::ListKeys => list_keys::command(query.unwrap_or_default())?,
         Operation::ShowKey => show_key::command(id)?,
         Operation::RevokeKey => revoke_key::command(id, body)?,
+        // No route leads here yet.
+        _ => return Err(Problem::from(Code::NoRoute).into()),
     };
     Ok(Prepared { command, api_key: None })
 }

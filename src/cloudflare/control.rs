@@ -104,7 +104,7 @@ async fn ask_registry(
         request_id: request_id.to_owned(),
         client_address: head.client_address().map(|address| address.chars().take(64).collect()),
     };
-    let call = Call::Control(Box::new(Control { caller: caller.clone(), origin, command }));
+    let call = Call::Control(Box::new(Control { caller: caller.clone(), origin, command, idempotency: None }));
     ask::registry(env, &call).await.map_err(|ask::Silent(cause)| {
         event(Level::Error, "authority_silent", &[("cause", &cause), ("request_id", request_id)]);
         Code::AuthorityUnavailable.into()

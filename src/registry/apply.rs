@@ -97,8 +97,23 @@ fn roll_back() -> StoreError {
 
 const fn changes(command: &Command) -> bool {
     match command {
-        Command::Bootstrap { .. } | Command::IssueKey { .. } | Command::RevokeKey { .. } => true,
-        Command::Me | Command::Authorise { .. } | Command::ListKeys { .. } | Command::ShowKey { .. } => false,
+        Command::Bootstrap { .. }
+        | Command::IssueKey { .. }
+        | Command::RevokeKey { .. }
+        | Command::UpdateKey { .. }
+        | Command::RotateKey { .. }
+        | Command::CreateMember { .. }
+        | Command::UpdateMember { .. }
+        | Command::RevokeMember { .. }
+        | Command::RotateMember { .. } => true,
+        Command::Me
+        | Command::Authorise { .. }
+        | Command::ListKeys { .. }
+        | Command::ShowKey { .. }
+        | Command::ListMembers { .. }
+        | Command::ShowMember { .. }
+        | Command::ReadAudit { .. }
+        | Command::AuditHead => false,
     }
 }
 
@@ -106,6 +121,7 @@ fn run(store: &mut dyn Store, control: &Control, policy: &Policy, now: Millis) -
     let member = match &control.caller {
         Caller::Bootstrap => return run_bootstrap(store, control, policy, now),
         Caller::Credential { id, key_hash } => members::authenticate(store, id, key_hash, now)?,
+        Caller::Access { .. } => return Err(members::unauthenticated("not built yet")),
     };
     if !member.role.may(control.command.operation()) {
         return Err(Refused::Forbidden.into());
@@ -125,6 +141,16 @@ fn run(store: &mut dyn Store, control: &Control, policy: &Policy, now: Millis) -
             Ok(Done::Key(Box::new(keys::view(&row, now)?)))
         }
         Command::RevokeKey { id, reason } => revoke::revoke(store, &member, &control.origin, id, reason, now),
+        Command::UpdateKey { .. }
+        | Command::RotateKey { .. }
+        | Command::CreateMember { .. }
+        | Command::ListMembers { .. }
+        | Command::ShowMember { .. }
+        | Command::UpdateMember { .. }
+        | Command::RevokeMember { .. }
+        | Command::RotateMember { .. }
+        | Command::ReadAudit { .. }
+        | Command::AuditHead => Err(Refused::NotFound.into()),
     }
 }
 

@@ -4,12 +4,12 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::roles::Role;
 use crate::key::hash::KeyHash;
 use crate::key::house::Generation;
 use crate::key::id::{Environment, KeyId};
 use crate::key::record::Record;
 use crate::key::scope::Scope;
-use super::roles::Role;
 use crate::time::Millis;
 
 /// One call of the object.

@@ -47,6 +47,7 @@ pub(super) fn visible(store: &mut dyn Store, member: &Member, id: &KeyId) -> Res
 
 /// What the gate must know of the key in this row.
 pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
+    let state = row.parsed("state", Status::parse)?;
     Ok(Record {
         id: row.parsed("id", KeyId::parse)?,
         key_hash: row.parsed("key_hash", KeyHash::from_stored)?,
@@ -55,7 +56,8 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
         scopes: row.parsed("scopes", |text| serde_json::from_str(text).ok())?,
         allowed_cidrs: row.parsed("allowed_cidrs", |text| serde_json::from_str(text).ok())?,
         expires_at: row.millis("expires_at")?,
-        revoked: row.parsed("state", Status::parse)? == Status::Revoked,
+        retiring: state == Status::Retiring,
+        revoked: state == Status::Revoked,
         revision: row.count("revision")?,
     })
 }
