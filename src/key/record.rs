@@ -27,7 +27,7 @@ pub struct Record {
     pub allowed_cidrs: Vec<IpNet>,
     /// From this instant on it is expired. Milliseconds since 1970.
     pub expires_at: Millis,
-    /// A successor exists, and the key goes on only until `expires_at`: its answers say so.
+    /// It has a successor, and goes on only until `expires_at`: its answers say so. Final once true.
     pub retiring: bool,
     /// Final once true.
     pub revoked: bool,
