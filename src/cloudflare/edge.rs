@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::entropy::RequestIds;
 use super::log::{Level, event};
 use super::{glue, send};
+use crate::admin::access::Certs;
 use crate::config::{Config, VARIABLES};
 use crate::gate::Gate;
 use crate::http::problem::Code;
@@ -19,6 +20,8 @@ pub struct Edge {
     pub config: Option<Config>,
     /// Borrowed for one step at a time, never across an await or a crossing.
     pub gate: RefCell<Gate>,
+    /// The keys of the Access team; borrowed as the gate is.
+    pub certs: RefCell<Certs>,
     ids: RefCell<RequestIds>,
 }
 
@@ -49,7 +52,12 @@ impl Edge {
         glue::on_origin_failed(&answer);
         // The glue keeps it for as long as the isolate lives.
         answer.forget();
-        Self { config: load_config(env), gate: RefCell::default(), ids: RefCell::new(RequestIds::new()) }
+        Self {
+            config: load_config(env),
+            gate: RefCell::default(),
+            certs: RefCell::default(),
+            ids: RefCell::new(RequestIds::new()),
+        }
     }
 
     /// A new `Keyward-Request-Id`.

@@ -46,6 +46,7 @@ struct Inner {
     env: JsValue,
     config: Option<Config>,
     migrated: Cell<bool>,
+    refilled: Cell<bool>,
     draining: Cell<bool>,
     pause: Cell<i64>,
 }
@@ -59,6 +60,7 @@ impl DurableObject for Registry {
             env,
             config,
             migrated: Cell::new(false),
+            refilled: Cell::new(false),
             draining: Cell::new(false),
             pause: Cell::new(FIRST_PAUSE_MILLIS),
         };
@@ -79,7 +81,7 @@ impl DurableObject for Registry {
                 return Response::error("failed", 500);
             }
         };
-        if changes && self.inner.has_pending() {
+        if (changes || self.inner.refilled.take()) && self.inner.has_pending() {
             // Set before the answer goes out: if this instance ends now, the alarm still fills KV.
             self.inner.set_alarm().await?;
             let inner = Rc::clone(&self.inner);
@@ -100,6 +102,11 @@ impl Inner {
         if !self.migrated.get() {
             let epoch = base62(&mut System, 16).map_err(|_| StoreError::new("no entropy for an epoch"))?;
             schema::migrate(&mut store, &epoch)?;
+            // After a change of the secret every copy in KV has to be sealed anew (docs/SECRET_ROTATION.md).
+            if let Some(config) = &self.config {
+                let generation = config.keyring.current().generation();
+                self.refilled.set(outbox::refill(&mut store, generation, clock::now())?);
+            }
             self.migrated.set(true);
         }
         Ok(store)
@@ -107,8 +114,11 @@ impl Inner {
 
     fn answer(&self, call: Call) -> std::result::Result<String, StoreError> {
         let config = self.config.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
-        let policy =
-            Policy { max_key_days: config.max_key_days, max_member_days: 365, known_scopes: config.routes.scopes() };
+        let policy = Policy {
+            max_key_days: config.max_key_days,
+            max_member_days: config.max_member_days,
+            known_scopes: config.routes.scopes(),
+        };
         let answered = answer(&mut self.store()?, call, &policy, clock::now())?;
         serde_json::to_string(&answered).map_err(|error| StoreError::new(error.to_string()))
     }

@@ -25,6 +25,8 @@ pub(super) struct Known {
     pub record: Option<Record>,
     /// The identity headers as a block, so that an accepted request makes none.
     pub identity: Arc<str>,
+    /// For a retiring key, until when it goes on, as its answers say it.
+    pub retires: Option<Arc<str>>,
     /// When the authority was asked, by this isolate's clock, read before asking.
     asked_at: Millis,
 }
@@ -75,7 +77,9 @@ impl Memory {
 
     pub fn learn(&mut self, id: KeyId, record: Option<Record>, asked_at: Millis) {
         let identity = record.as_ref().map(identity_block).unwrap_or_default().into();
-        self.0.put(id, Known { record, identity, asked_at });
+        let retiring = record.as_ref().filter(|record| record.retiring && !record.revoked);
+        let retires = retiring.map(|record| record.expires_at.rfc3339().into());
+        self.0.put(id, Known { record, identity, retires, asked_at });
     }
 
     pub fn learn_copy(&mut self, keyring: &Keyring, id: &KeyId, stored: &str, asked_at: Millis) -> CopyVerdict {
