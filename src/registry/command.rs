@@ -65,9 +65,9 @@ pub enum Caller {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Idempotency {
-    /// HMAC over member, route and the header's value, hex: what the registry remembers the write by.
+    /// Digest of route, id in the path and the header's value, hex: what the registry remembers the member's write by.
     pub fingerprint: String,
-    /// HMAC over the body, hex.
+    /// Digest of the body, hex.
     pub body: String,
     /// What this attempt's credential was derived from, hex. The first attempt's is kept.
     pub nonce: String,

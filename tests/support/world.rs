@@ -27,6 +27,8 @@ pub struct World {
     pub store: SqliteStore,
     pub policy: Policy,
     pub now: Millis,
+    /// Under which `Idempotency-Key` everything is asked, unless it is said.
+    pub idempotency: Option<Idempotency>,
 }
 
 impl World {
@@ -42,6 +44,7 @@ impl World {
                 known_scopes: vec![scope("contacts:read"), scope("contacts:write")],
             },
             now: NOW,
+            idempotency: None,
         }
     }
 
@@ -71,7 +74,7 @@ impl World {
     }
 
     pub fn ask(&mut self, caller: Caller, command: Command) -> Result<Answer, StoreError> {
-        self.attempt(caller, command, None)
+        self.attempt(caller, command, self.idempotency.clone())
     }
 
     /// As [`Self::ask`], under an `Idempotency-Key`.
@@ -324,4 +327,13 @@ pub fn furnished() -> World {
     world.issue(1, live("crm"));
     world.member(create("other", MemberDraft { email: "other@acme.example".to_owned(), ..member(Role::Auditor) }));
     world
+}
+
+/// The first attempt of a write under the header `key`.
+pub fn attempt(key: &str) -> Idempotency {
+    Idempotency {
+        fingerprint: format!("fingerprint of {key}"),
+        body: "body".to_owned(),
+        nonce: format!("nonce of {key}"),
+    }
 }
