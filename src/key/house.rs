@@ -178,14 +178,16 @@ impl Recognised {
 
 impl Keyring {
     /// From `KEYWARD_SECRET` and, optionally, `KEYWARD_SECRET_PREVIOUS`.
-    /// `None` as for [`House::new`].
+    /// `None` as for [`House::new`]. While a rotation begins both may be the same: then there is one.
     #[must_use]
     pub fn new(current: &Secret, previous: Option<&Secret>) -> Option<Self> {
+        let current = House::new(current)?;
         let previous = match previous {
             Some(secret) => Some(House::new(secret)?),
             None => None,
         };
-        Some(Self { current: House::new(current)?, previous })
+        let previous = previous.filter(|previous| previous.generation != current.generation);
+        Some(Self { current, previous })
     }
 
     /// The house that mints and seals.
