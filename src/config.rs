@@ -1,5 +1,6 @@
 //! Vars and secrets, parsed once for each isolate. Every problem is found at once, by variable name, and no problem shows a
 //! secret's value.
+#![forbid(unsafe_code)]
 
 use ctutils::CtEq;
 use serde_json::{Map, Value};
@@ -25,6 +26,7 @@ pub const VARIABLES: &[&str] = &[
     "MAX_MEMBER_DAYS",
     "REVOCATION_BOUND_SECONDS",
     "OUTAGE_GRACE_SECONDS",
+    "ORIGIN_TIMEOUT_SECONDS",
     "ACCESS_TEAM_DOMAIN",
     "ACCESS_AUDIENCE",
     "ROUTES",
@@ -59,6 +61,8 @@ pub struct Config {
     pub bound_seconds: u32,
     /// `OUTAGE_GRACE_SECONDS`, default 60.
     pub grace_seconds: u32,
+    /// `ORIGIN_TIMEOUT_SECONDS`, default 60: how long an origin may take until its answer's headers are there.
+    pub origin_timeout_seconds: u32,
     /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUDIENCE`; `None` while neither is set, and then nobody signs in through Access.
     pub access: Option<AccessSettings>,
 }
@@ -120,6 +124,7 @@ impl Config {
         let max_member_days = reader.number("MAX_MEMBER_DAYS", 365, 1, 3650);
         let bound_seconds = reader.number("REVOCATION_BOUND_SECONDS", 5, 1, 300);
         let grace_seconds = reader.number("OUTAGE_GRACE_SECONDS", 60, 0, 86_400);
+        let origin_timeout_seconds = reader.number("ORIGIN_TIMEOUT_SECONDS", 60, 1, 600);
         let access = reader.access();
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
@@ -137,6 +142,7 @@ impl Config {
                     max_member_days,
                     bound_seconds,
                     grace_seconds,
+                    origin_timeout_seconds,
                     access,
                 })
             }
@@ -375,6 +381,7 @@ mod tests {
         assert!(config.require_https && config.refuse_browsers);
         assert_eq!((config.max_key_days, config.bound_seconds, config.grace_seconds), (365, 5, 60));
         assert_eq!((config.max_member_days, config.access), (365, None));
+        assert_eq!(config.origin_timeout_seconds, 60);
         assert_eq!(config.origin_live, Origin::Base("https://api.example.com".into()));
         assert_eq!(config.origin_test, None);
     }
@@ -407,6 +414,7 @@ mod tests {
             "MAX_KEY_DAYS": 0,
             "REVOCATION_BOUND_SECONDS": "five",
             "OUTAGE_GRACE_SECONDS": -1,
+            "ORIGIN_TIMEOUT_SECONDS": 601,
             "MAX_MEMBER_DAYS": 3651,
             "ACCESS_TEAM_DOMAIN": "https://access.evil.example",
             "ACCESS_AUDIENCE": "two words",
@@ -426,11 +434,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let Err(problems) = Config::parse(&Map::new()) else { panic!("accepted") };
-        let names: Vec<&str> = problems.iter().map(|problem| problem.variable.as_str()).collect();
+        let Err(missing) = Config::parse(&Map::new()) else { panic!("accepted") };
+        let names: Vec<&str> = missing.iter().map(|problem| problem.variable.as_str()).collect();
         assert_eq!(names, ["KEYWARD_SECRET", "BOOTSTRAP_TOKEN", "ORIGIN_LIVE", "ROUTES"]);
-        assert_eq!(problems.iter().filter(|problem| problem.detail.starts_with("is missing")).count(), 3);
-        assert_eq!(problems_of_empty_routes(), ["ROUTES"]);
+        assert_eq!(missing.iter().filter(|problem| problem.detail.starts_with("is missing")).count(), 3);
+        assert_eq!(problems(&json!({"ROUTES": []})), ["ROUTES"]);
     }
 
     #[test]
@@ -439,16 +447,12 @@ mod tests {
             assert!(problems(&json!({"ORIGIN_TEST": good})).is_empty(), "{good}");
         }
         for bad in [
-            "api.example.com",
-            "ftp://a",
-            "https://",
-            "https:///",
-            "https://a/b",
-            "https://a?b",
-            "https://a#b",
-            "https://u@a",
-            "https://a//",
-        ] {
+            "api.example.com ftp://a https:// https:/// https://a/b https://a?b https://a#b https://u@a https://a//",
+            "https://a:65536 https://a: https://a:x https://a:1:2 https://[::1 https://a%2fb https://\u{e9}",
+        ]
+        .iter()
+        .flat_map(|row| row.split(' '))
+        {
             assert_eq!(problems(&json!({"ORIGIN_TEST": bad})), ["ORIGIN_TEST"], "{bad}");
         }
     }
@@ -480,10 +484,6 @@ mod tests {
         assert_eq!(set("https://acme.cloudflareaccess.com", ""), ["ACCESS_AUDIENCE"]);
         assert_eq!(set("", audience), ["ACCESS_TEAM_DOMAIN"]);
         assert_eq!(set("", ""), [""; 0]);
-    }
-
-    fn problems_of_empty_routes() -> Vec<String> {
-        problems(&json!({"ROUTES": []}))
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A query, read strictly: no parameter twice, none unknown, every error with the parameter named.
 
 use super::body::invalid;
+use super::text::shown;
 use crate::http::limits::{PAGE_DEFAULT, PAGE_MOST};
 use crate::http::problem::Problem;
 
@@ -15,13 +16,12 @@ impl Query {
     pub fn parse(query: &str, known: &[&str]) -> Result<Self, Problem> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let shown = || name.chars().filter(|letter| !letter.is_control()).take(64).collect::<String>();
             if !known.contains(&name.as_ref()) {
                 let detail = format!("This parameter is unknown. Known are: {}.", known.join(", "));
-                return Err(invalid(shown(), detail));
+                return Err(invalid(shown(&name), detail));
             }
             if parameters.iter().any(|(earlier, _)| *earlier == name) {
-                return Err(invalid(shown(), "This parameter stands twice. Send it once."));
+                return Err(invalid(shown(&name), "This parameter stands twice. Send it once."));
             }
             parameters.push((name.into_owned(), value.into_owned()));
         }

@@ -15,7 +15,7 @@ use crate::http::limits::BODY_BYTES;
 use crate::http::problem::{Code, Problem};
 use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused};
 
-/// Serves a request below `/_keyward/`. Health and the problem pages need no configuration and no member.
+/// Serves a request below `/_keyward/`. Health and the problem pages need no member.
 pub async fn serve(
     edge: Rc<Edge>,
     config: &Config,
@@ -108,7 +108,13 @@ impl Way<'_> {
     async fn sign_in(&self) -> Result<Caller, Problem> {
         let refused = |why: admin::NotSignedIn| {
             self.note(Level::Info, "sign_in_refused", ("reason", &format!("{why:?}")));
-            Problem::from(why.code())
+            match why.code() {
+                Code::MissingKey => {
+                    let detail = "Sign in with `Authorization: Bearer` and a member's credential.";
+                    Problem::detailed(Code::MissingKey, detail)
+                }
+                code => code.into(),
+            }
         };
         let assertion = match admin::sign_in(self.config, self.head, self.operation).map_err(refused)? {
             SignIn::Caller(caller) => return Ok(caller),

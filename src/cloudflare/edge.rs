@@ -1,6 +1,7 @@
 //! What one isolate keeps: its configuration, its gate, its request ids.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
@@ -13,6 +14,8 @@ use crate::admin::access::Certs;
 use crate::config::{Config, VARIABLES};
 use crate::gate::Gate;
 use crate::http::problem::Code;
+use crate::key::id::KeyId;
+use crate::time::Millis;
 
 /// One isolate's state. A panic resets it, and the next request makes it anew.
 pub struct Edge {
@@ -23,7 +26,12 @@ pub struct Edge {
     /// The keys of the Access team; borrowed as the gate is.
     pub certs: RefCell<Certs>,
     ids: RefCell<RequestIds>,
+    /// The keys that some request is asking about right now, and since when: others wait for its answer.
+    asking: RefCell<HashMap<KeyId, Millis>>,
 }
+
+/// Longer than KV's and the registry's time limits together.
+const ABANDONED_AFTER_MILLIS: i64 = 6_000;
 
 thread_local! {
     static EDGE: RefCell<Option<Rc<Edge>>> = const { RefCell::new(None) };
@@ -45,19 +53,47 @@ impl Edge {
     }
 
     fn new(env: &JsValue) -> Self {
-        let answer = Closure::<dyn Fn(String, String) -> JsValue>::new(|request_id: String, cause: String| {
-            event(Level::Warn, "origin_unreachable", &[("request_id", &request_id), ("cause", &cause)]);
-            send::problem(&Code::OriginUnreachable.into(), &request_id)
-        });
-        glue::on_origin_failed(&answer);
+        let config = load_config(env);
+        let answer =
+            Closure::<dyn Fn(String, String, bool) -> JsValue>::new(|request_id: String, cause: String, late| {
+                let code = if late { Code::OriginTimeout } else { Code::OriginUnreachable };
+                event(Level::Warn, code.as_str(), &[("request_id", &request_id), ("cause", &cause)]);
+                send::problem(&code.into(), &request_id)
+            });
+        let seconds = config.as_ref().map_or(0, |config| config.origin_timeout_seconds);
+        glue::on_origin_failed(&answer, seconds.saturating_mul(1000));
         // The glue keeps it for as long as the isolate lives.
         answer.forget();
         Self {
-            config: load_config(env),
+            config,
             gate: RefCell::default(),
             certs: RefCell::default(),
             ids: RefCell::new(RequestIds::new()),
+            asking: RefCell::default(),
         }
+    }
+
+    /// Whether this request shall ask about a key. `false` while another one is asking; one that has asked for longer than
+    /// any asking takes was cancelled with its client and is not waited for.
+    pub fn begin_asking(&self, id: &KeyId, now: Millis) -> bool {
+        let Ok(mut asking) = self.asking.try_borrow_mut() else { return true };
+        let under_way = asking.get(id).is_some_and(|since| (0..ABANDONED_AFTER_MILLIS).contains(&now.since(*since)));
+        if !under_way {
+            asking.insert(id.clone(), now);
+        }
+        !under_way
+    }
+
+    /// Notes that the asking has ended.
+    pub fn end_asking(&self, id: &KeyId) {
+        if let Ok(mut asking) = self.asking.try_borrow_mut() {
+            asking.remove(id);
+        }
+    }
+
+    /// Whether some request is asking about a key.
+    pub fn is_asking(&self, id: &KeyId) -> bool {
+        self.asking.try_borrow().is_ok_and(|asking| asking.contains_key(id))
     }
 
     /// A new `Keyward-Request-Id`.

@@ -8,11 +8,14 @@ export function head(request) {
   return text;
 }
 
-/** Makes the 502 of an origin that can't be reached; Rust sets it once for each isolate. */
+/** Makes the 502 of an origin that can't be reached, or the 504 of one that is late, and how long it may take. */
 let originFailed;
+let originMilliseconds;
 
-export function onOriginFailed(answer) {
+/** Rust calls this once for each isolate, so that no request carries what is the same for all. */
+export function onOriginFailed(answer, milliseconds) {
   originFailed = answer;
+  originMilliseconds = milliseconds;
 }
 
 // An answer to a key's holder must not be kept where another key's holder could be served it: the edge would cache by URL alone.
@@ -33,8 +36,7 @@ export function forward(request, edits, isPrivate, keyExpires) {
   const init = { method, headers, redirect: "manual" };
   if (isPrivate) init.cf = NEVER_CACHED;
   if (method !== "GET" && method !== "HEAD") init.body = request.body;
-  const requestId = lines[end - 1];
-  const answer = fetch(lines[0], init).then(withoutOurNames).catch((error) => originFailed(requestId, String(error)));
+  const answer = inTime(fetch(lines[0], init), lines[end - 1]);
   return keyExpires === undefined ? answer : answer.then((response) => withKeyExpires(response, keyExpires));
 }
 
@@ -42,6 +44,30 @@ function withKeyExpires(response, keyExpires) {
   const stamped = new Response(response.body, response);
   stamped.headers.set("Keyward-Key-Expires", keyExpires);
   return stamped;
+}
+
+/**
+ * The origin's response, or 502 or 504. Only the headers are waited for: a body or a WebSocket may go on for hours. There is no
+ * AbortSignal, which would cost more than the timer and could cut a body: once the 504 is sent, the runtime ends the request's
+ * context and with it the fetch (tests/edge/origin-failures.test.mjs).
+ */
+function inTime(answer, requestId) {
+  return new Promise((resolve) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      resolve(originFailed(requestId, `no headers within ${originMilliseconds} ms`, true));
+    }, originMilliseconds);
+    answer
+      .then((response) => {
+        clearTimeout(timer);
+        resolve(withoutOurNames(response));
+      })
+      .catch((error) => {
+        clearTimeout(timer);
+        if (!late) resolve(originFailed(requestId, String(error), false));
+      });
+  });
 }
 
 /**
@@ -116,6 +142,11 @@ export async function verifyRs256(n, e, signature, signed) {
   return crypto.subtle.verify(algorithm, key, signature, encoder.encode(signed));
 }
 
+/** Lets the promise run to its end although the client may have left. */
+export function keepAlive(context, promise) {
+  context?.waitUntil?.(promise);
+}
+
 /** A request's body, or `null` if it has more than `most` bytes. */
 export async function readBody(request, most) {
   const chunks = [];
@@ -147,7 +178,7 @@ export function variables(env, names) {
   return JSON.stringify(picked);
 }
 
-/** Whether the bindings are there, by name, as JSON. */
+/** The names of the bindings that are missing, with commas between. */
 export function missingBindings(env) {
   return ["KEY_INDEX", "REGISTRY"].filter((name) => env[name] === undefined).join(",");
 }

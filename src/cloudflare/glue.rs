@@ -8,7 +8,7 @@ extern "C" {
     pub fn head(request: &JsValue) -> Result<String, JsValue>;
 
     #[wasm_bindgen(js_name = onOriginFailed)]
-    pub fn on_origin_failed(answer: &Closure<dyn Fn(String, String) -> JsValue>);
+    pub fn on_origin_failed(answer: &Closure<dyn Fn(String, String, bool) -> JsValue>, milliseconds: u32);
 
     #[wasm_bindgen(catch)]
     pub fn forward(
@@ -38,6 +38,9 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = verifyRs256)]
     pub async fn verify_rs256(n: &str, e: &str, signature: &[u8], signed: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = keepAlive)]
+    pub fn keep_alive(context: &JsValue, promise: &JsValue) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch, js_name = readBody)]
     pub async fn read_body(request: &JsValue, most: u32) -> Result<JsValue, JsValue>;

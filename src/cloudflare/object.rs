@@ -17,11 +17,13 @@ use super::sql::ObjectStore;
 use super::{clock, glue};
 use crate::config::Config;
 use crate::key::entropy::base62;
+use crate::key::record::Record;
 use crate::key::sealed::{seal, storage_name};
 use crate::registry::apply::{Policy, answer};
 use crate::registry::command::Call;
 use crate::registry::store::StoreError;
 use crate::registry::{outbox, schema};
+use crate::time::Millis;
 
 /// Copies that are written in one go.
 const BATCH: u32 = 50;
@@ -31,6 +33,8 @@ const KV_MILLIS: u32 = 10_000;
 const COPY_OUTLIVES_SECONDS: i64 = 86_400;
 /// KV takes no expiry nearer than a minute.
 const SHORTEST_COPY_SECONDS: i64 = 120;
+/// A drain that has taken longer was cut off by the runtime with the event that began it, and is not waited for.
+const DRAIN_MILLIS: i64 = 60_000;
 /// The first pause before a copy is tried again, doubled up to the longest.
 const FIRST_PAUSE_MILLIS: i64 = 1_000;
 const LONGEST_PAUSE_MILLIS: i64 = 60_000;
@@ -47,7 +51,7 @@ struct Inner {
     config: Option<Config>,
     migrated: Cell<bool>,
     refilled: Cell<bool>,
-    draining: Cell<bool>,
+    draining_since: Cell<Option<Millis>>,
     pause: Cell<i64>,
 }
 
@@ -61,7 +65,7 @@ impl DurableObject for Registry {
             config,
             migrated: Cell::new(false),
             refilled: Cell::new(false),
-            draining: Cell::new(false),
+            draining_since: Cell::new(None),
             pause: Cell::new(FIRST_PAUSE_MILLIS),
         };
         Self { inner: Rc::new(inner) }
@@ -136,11 +140,14 @@ impl Inner {
     /// Writes copies until none is pending, one drain at a time: two could put an older copy over a newer one. What fails is
     /// tried again by alarm, after pauses that double.
     async fn drain(&self) {
-        if self.draining.replace(true) {
+        let now = clock::now();
+        let under_way = self.draining_since.get().is_some_and(|since| (0..DRAIN_MILLIS).contains(&now.since(since)));
+        if under_way {
             return;
         }
+        self.draining_since.set(Some(now));
         let emptied = self.write_copies().await;
-        self.draining.set(false);
+        self.draining_since.set(None);
         match emptied {
             Ok(()) => {
                 self.pause.set(FIRST_PAUSE_MILLIS);
@@ -167,19 +174,30 @@ impl Inner {
             if pending.is_empty() {
                 return Ok(());
             }
+            // One that fails holds up none of the others.
+            let mut failure = None;
             for (record, revision) in pending {
-                let sealed = seal(&record, config.keyring.current()).ok_or("a record could not be sealed")?;
-                let name = storage_name(&record.id);
-                let earliest = clock::now().plus_seconds(SHORTEST_COPY_SECONDS);
-                let expiry = record.expires_at.plus_seconds(COPY_OUTLIVES_SECONDS).max(earliest).0 / 1000;
-                #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
-                let written = glue::kv_put(&self.env, &name, &sealed, expiry as f64, KV_MILLIS).await;
-                written.map_err(|thrown| glue::cause(&thrown))?;
-                // Only if the row is still of this revision: a change since then goes out next.
-                self.store()
-                    .and_then(|mut store| outbox::done(&mut store, &record.id, revision))
-                    .map_err(|error| error.to_string())?;
+                let written = self.write_copy(config, &record).await;
+                let noted = self.store().and_then(|mut store| match &written {
+                    // Only if the row is still of this revision: a change since then goes out next.
+                    Ok(()) => outbox::done(&mut store, &record.id, revision),
+                    Err(_) => outbox::failed(&mut store, &record.id, revision),
+                });
+                noted.map_err(|error| error.to_string())?;
+                failure = failure.or(written.err());
+            }
+            if let Some(cause) = failure {
+                return Err(cause);
             }
         }
+    }
+
+    async fn write_copy(&self, config: &Config, record: &Record) -> std::result::Result<(), String> {
+        let sealed = seal(record, config.keyring.current()).ok_or("a record could not be sealed")?;
+        let earliest = clock::now().plus_seconds(SHORTEST_COPY_SECONDS);
+        let expiry = record.expires_at.plus_seconds(COPY_OUTLIVES_SECONDS).max(earliest).0 / 1000;
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
+        let written = glue::kv_put(&self.env, &storage_name(&record.id), &sealed, expiry as f64, KV_MILLIS).await;
+        written.map(|_| ()).map_err(|thrown| glue::cause(&thrown))
     }
 }

@@ -96,7 +96,7 @@ impl<'a> Head<'a> {
             return Err(BadHead::Target(BadTarget::Start));
         }
         // A slash, `?` or `#` in Host makes the runtime's URL end its authority early: then the two differ.
-        if !is_host(authority) || known.host.is_some_and(|host| host != authority) {
+        if !is_host(authority) || known.host.is_some_and(|host| !same_authority(scheme, host, authority)) {
             return Err(BadHead::Host);
         }
         let target = Target::parse(if target.is_empty() { "/" } else { target }).map_err(BadHead::Target)?;
@@ -154,7 +154,7 @@ impl<'a> Head<'a> {
         self.target
     }
 
-    /// Every header line, in lower case, in the order given.
+    /// Every header line, names in lower case, in the order given.
     #[must_use]
     pub fn headers(&self) -> &[(&'a str, &'a str)] {
         &self.headers
@@ -209,10 +209,11 @@ impl<'a> Head<'a> {
         self.known.client_address
     }
 
-    /// Whether this asks for a WebSocket.
+    /// Whether this asks for a WebSocket, which only a GET can (RFC 6455, section 4.1). The runtime would make a GET of any other
+    /// method with this header, and so send what was never authorised.
     #[must_use]
     pub fn is_websocket(&self) -> bool {
-        self.known.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        self.method == "GET" && self.known.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
 
     /// For a CORS preflight (Fetch standard: `OPTIONS` with `Origin` and `Access-Control-Request-Method`), the method asked about.
@@ -259,6 +260,10 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
             "transfer-encoding" => &mut known.transfer_encoding,
             _ => continue,
         };
+        // Repeats were joined. If a runtime ever stopped doing that, one of two would be judged and both forwarded.
+        if slot.is_some() {
+            return Err(BadHead::Form);
+        }
         *slot = Some(value.trim_matches([' ', '\t'])).filter(|value| !value.is_empty());
     }
     Err(BadHead::Form)
@@ -279,7 +284,14 @@ pub fn is_host(authority: &str) -> bool {
     };
     !host.is_empty()
         && (plain(host) || bracketed(host))
-        && port.is_none_or(|port| (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit()))
+        && port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
+}
+
+/// Whether both name the same host and port: in any letter case (RFC 3986, section 3.2.2), the scheme's own port said or not.
+fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
+    let port = if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") { ":443" } else { ":80" };
+    let plain = |authority: &'_ str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
+    one == other || plain(one) == plain(other)
 }
 
 #[cfg(test)]
@@ -315,12 +327,26 @@ mod tests {
             ("http://a/p", "b"),
             ("http://a:/p", "a:"),
             ("http://a:1:2/p", "a:1:2"),
+            ("http://a:65536/p", "a:65536"),
+            ("http://a:+80/p", "a:+80"),
+            ("http://a/p", "a:81"),
+            ("http://a:81/p", "a"),
+            ("http://a/p", "a:443"),
             ("http:///p", ""),
             ("http://[::1/p", "[::1"),
         ] {
             assert_eq!(parsed("GET", url, &format!("host\n{host}\n")), Err(BadHead::Host), "{url}");
         }
         assert_eq!(parsed("OPTIONS", "http://h*", "host\nh\n"), Err(BadHead::Target(BadTarget::Start)));
+    }
+
+    #[test]
+    fn a_host_may_be_spelled_otherwise_than_in_the_url() {
+        for (url, host) in
+            [("https://a/p", "A"), ("https://a/p", "a:443"), ("http://A:80/p", "a"), ("http://[::a]/p", "[::A]:80")]
+        {
+            assert!(parsed("GET", url, &format!("host\n{host}\n")).is_ok(), "{url} {host}");
+        }
     }
 
     #[test]
@@ -353,7 +379,16 @@ mod tests {
 
     #[test]
     fn a_broken_glue_string_is_an_error_and_no_panic() {
-        for text in ["", "x", "5", "5\nGET", "x\nGET\nhttp://h/\n", "5\nGET\nhttp://h/", "5\nGET\nhttp://h/\nname"] {
+        for text in [
+            "",
+            "x",
+            "5",
+            "5\nGET",
+            "x\nGET\nhttp://h/\n",
+            "5\nGET\nhttp://h/",
+            "5\nGET\nhttp://h/\nname",
+            "5\nGET\nhttp://h/\nx-api-key\na\nx-api-key\nb\n",
+        ] {
             assert_eq!(Head::parse(text).err(), Some(BadHead::Form), "{text:?}");
         }
     }

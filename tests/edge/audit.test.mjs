@@ -1,4 +1,4 @@
-// CONTRACT.md section 4, the audit log: as pages, as a stream, its signed head, and a stranger's verifier over all of it.
+// The audit log: as pages, as a stream, its signed head, and a stranger's verifier over all of it.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

@@ -1,4 +1,4 @@
-// CONTRACT.md section 4: writes with an Idempotency-Key may be retried, also at the same time.
+// Writes with an Idempotency-Key may be retried, also at the same time.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

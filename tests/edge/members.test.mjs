@@ -1,4 +1,4 @@
-// CONTRACT.md section 4, people and their credentials.
+// The control plane: people and their credentials.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// CONTRACT.md section 4, the table of who may do what: every route of the product, by every role, over HTTP. The routes are read
+// The table of who may do what: every route of the product, by every role, over HTTP. The routes are read
 // from the source, so that one without a row here fails.
 
 import assert from "node:assert/strict";

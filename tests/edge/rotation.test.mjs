@@ -1,4 +1,4 @@
-// CONTRACT.md section 4: a key's rotation under traffic, and its changes.
+// A key's rotation under traffic, and its changes.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

@@ -2,6 +2,9 @@
 
 import { Agent, request } from "node:http";
 
+/** A gate that doesn't answer must fail a test, not hang it. */
+const DEADLINE = 15_000;
+
 /** Sends one request to `url` (scheme, host, port) and reads the whole answer. */
 export function send(url, path, { method = "GET", headers = {}, body, agent } = {}) {
   return new Promise((resolve, reject) => {
@@ -13,6 +16,7 @@ export function send(url, path, { method = "GET", headers = {}, body, agent } = 
       response.on("end", () => resolve(new Answer(response, Buffer.concat(parts))));
     });
     sent.on("error", reject);
+    sent.setTimeout(DEADLINE, () => sent.destroy(new Error(`no answer to ${method} ${path} within ${DEADLINE} ms`)));
     sent.end(body);
   });
 }

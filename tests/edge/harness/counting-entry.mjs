@@ -1,7 +1,7 @@
 // The worker around the worker: counts what the product asks of its stores and makes them misbehave on command. Test
 // equipment, loaded beside the unchanged build. It takes its orders under /__test/, before the product sees the request.
 
-import { crossings } from "./wasm-crossings.mjs";
+import { crossings, departures } from "./wasm-crossings.mjs";
 import Product, { Registry as ProductRegistry } from "./index.js";
 
 // Entry and object run in one isolate here, so one set of orders reaches both.
@@ -11,6 +11,10 @@ const counts = { kvGet: 0, kvPut: 0, registry: 0 };
 const MISBEHAVIOURS = {
   fail: async () => {
     throw new Error("made to fail by the test");
+  },
+  "fail once": async () => {
+    orders.registry = "work";
+    throw new Error("made to fail by the test, once");
   },
   // A promise that nothing could settle would be cut short by the runtime.
   hang: () => new Promise((resolve) => setTimeout(resolve, 60_000)),
@@ -78,11 +82,13 @@ export default class extends Product {
 }
 
 async function control(action, request) {
+  if (action === "say") console.log(await request.text());
   if (action === "order") Object.assign(orders, await request.json());
-  const taken = { ...counts, crossings: crossings.slice() };
+  const taken = { ...counts, crossings: crossings.slice(), departures: departures.slice() };
   if (action === "take") {
     for (const name of Object.keys(counts)) counts[name] = 0;
     crossings.length = 0;
+    departures.length = 0;
   }
   return Response.json(taken);
 }

@@ -11,9 +11,11 @@ export async function startOrigin() {
 }
 
 class Origin {
-  #server = createServer((request, response) => this.#answer(request, response));
+  // The gate lets 32 KB of headers pass; Node's own limit is 16.
+  #server = createServer({ maxHeaderSize: 131_072 }, (request, response) => this.#answer(request, response));
   #handlers = new Map();
   #waiting = [];
+  #sockets = new Set();
   #port = 0;
   /** Whatever arrived: `{method, url, headers: [[name, value], …], body}`, the body once it has ended. */
   arrivals = [];
@@ -21,6 +23,8 @@ class Origin {
   constructor() {
     this.#server.on("upgrade", (request, socket) => {
       this.#record(request);
+      // An upgraded connection is no longer the server's to close.
+      this.#sockets.add(socket);
       acceptWebSocket(request, socket);
     });
     // What the gate sends is recorded, however large its head; a broken connection is the test's own doing.
@@ -53,6 +57,7 @@ class Origin {
   }
 
   async close() {
+    for (const socket of this.#sockets) socket.destroy();
     this.#server.closeAllConnections();
     this.#server.close();
     await once(this.#server, "close");

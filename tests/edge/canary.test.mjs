@@ -1,0 +1,184 @@
+// No secret ever comes to lie where it doesn't belong. A key lives a whole life, with everything going wrong that can; then
+// every place is searched, byte by byte. The same search then finds what is planted in each place.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { startOrigin } from "./harness/echo-origin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { secretOf, wrongTag } from "./harness/keys.mjs";
+import { ahead, until } from "./harness/wait.mjs";
+import { openWebSocket } from "./harness/websocket.mjs";
+
+const CONTACTS = "/v1/contacts";
+const KEYWARD_SECRET = randomBytes(32).toString("base64");
+const BOOTSTRAP_TOKEN = randomBytes(24).toString("base64url");
+
+/** Every form in which a secret could lie about. */
+const forms = (secret) => [Buffer.from(secret), Buffer.from(Buffer.from(secret).toString("hex")), Buffer.from(Buffer.from(secret).toString("base64").slice(0, -4))];
+
+function needlesFor(credentials) {
+  const needles = { BOOTSTRAP_TOKEN: forms(BOOTSTRAP_TOKEN), KEYWARD_SECRET: [...forms(KEYWARD_SECRET), Buffer.from(KEYWARD_SECRET, "base64"), Buffer.from(Buffer.from(KEYWARD_SECRET, "base64").toString("hex"))] };
+  for (const [name, credential] of Object.entries(credentials)) {
+    needles[name] = forms(credential);
+    needles[`secret of ${name}`] = forms(secretOf(credential));
+  }
+  return needles;
+}
+
+/** `needle in place` for each that is found. */
+function found(needles, places) {
+  const hits = [];
+  for (const [place, bytes] of Object.entries(places)) {
+    for (const [needle, variants] of Object.entries(needles)) if (variants.some((variant) => bytes.includes(variant))) hits.push(`${needle} in ${place}`);
+  }
+  return hits;
+}
+
+function filesOf(folder) {
+  const files = {};
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) files[`file ${entry.name}`] = readFileSync(join(entry.parentPath, entry.name));
+  }
+  return files;
+}
+
+async function kvOf(gate) {
+  const kv = await gate.kv();
+  const { keys } = await kv.list();
+  const values = await Promise.all(keys.map(({ name }) => kv.get(name)));
+  return Buffer.from(JSON.stringify([keys, values]));
+}
+
+/** Everything in which nothing secret may lie. Stops the gate, so that its files are whole. */
+async function placesOf({ gate, origin, answers }) {
+  const kv = await kvOf(gate);
+  const live = filesOf(gate.state);
+  await gate.stop({ keepState: true });
+  const stopped = filesOf(gate.state);
+  assert.ok(Object.keys(stopped).filter((name) => name.includes("sqlite")).length >= 2, "no SQLite files were searched");
+  return {
+    logs: Buffer.from(gate.logs.join("\n")),
+    kv,
+    problems: Buffer.from(answers.filter(({ status }) => status >= 400).map(({ text, rawHeaders }) => `${text}\n${rawHeaders}`).join("\n")),
+    "other answers": Buffer.from(answers.filter(({ status, json }) => status < 400 && !json?.api_key).map(({ text, rawHeaders }) => `${text}\n${rawHeaders}`).join("\n")),
+    "origin traffic": Buffer.from(JSON.stringify(origin.arrivals)),
+    ...Object.fromEntries(Object.entries(live).map(([name, bytes]) => [`live ${name}`, bytes])),
+    ...stopped,
+  };
+}
+
+async function newWorld() {
+  const origin = await startOrigin();
+  const vars = { ORIGIN_LIVE: origin.url, KEYWARD_SECRET, BOOTSTRAP_TOKEN, REVOCATION_BOUND_SECONDS: 1, OUTAGE_GRACE_SECONDS: 0 };
+  const gate = await startGate({ instrumented: true, vars });
+  const answers = [];
+  const call = async (...request) => {
+    const answer = await gate.call(...request);
+    answers.push({ status: answer.status, text: answer.text, rawHeaders: answer.rawHeaders, json: answer.headers["content-type"] === "application/json" ? answer.json : null });
+    return answer;
+  };
+  const bootstrap = { method: "POST", key: BOOTSTRAP_TOKEN, json: { name: "Olive", email: "olive@acme.example" } };
+  return { origin, gate, answers, call, bootstrap };
+}
+
+describe("after a whole life of a key", () => {
+  let world;
+  let places;
+  let needles;
+
+  before(async () => {
+    world = await newWorld();
+    const { gate, call, bootstrap } = world;
+    await call("/_keyward/v1/bootstrap", { ...bootstrap, key: `${BOOTSTRAP_TOKEN}x` });
+    const owner = (await call("/_keyward/v1/bootstrap", bootstrap)).json.api_key;
+    await call("/_keyward/v1/bootstrap", bootstrap);
+    gate.owner = owner;
+    const draft = (fields) => ({ method: "POST", key: owner, json: { name: "A", integration: "a", environment: "live", purpose: "p", owner: "o", scopes: ["contacts:read"], ...fields } });
+    const issue = async (fields) => (await call("/_keyward/v1/keys", draft(fields))).json;
+    const { api_key: key, key: { id } } = await issue({});
+    const { api_key: brief } = await issue({ name: "B", integration: "b", expires_at: ahead(300) });
+    needles = needlesFor({ key, brief, owner, "wrong key": wrongTag(key) });
+
+    // At the gate: accepted and refused, in every header and place.
+    const bearer = { key };
+    for (const request of [bearer, { headers: { "x-api-key": key } }, { ...bearer, method: "POST", body: "x" }, { ...bearer, headers: { "x-api-key": key } }, { headers: { authorization: `Basic ${key}` } }, { headers: { authorization: key } }, { key: `${key}, ${key}` }, { key: wrongTag(key) }, { key: key.slice(0, -1) }, { key: owner }, { key: BOOTSTRAP_TOKEN }, { ...bearer, headers: { origin: "https://a.example" } }, { ...bearer, headers: { cookie: "a=b", x_api_key: key, "x.api.key": key } }]) {
+      await call(CONTACTS, request);
+    }
+    for (const path of [`${CONTACTS}/${key}`, `${CONTACTS}?k=${key}`, `/public/x?k=${key}`, `/_keyward/v1/keys/${key}`, `/_keyward/v1/keys?owner=${key}`, `/_keyward/problems/${key}`, `/${owner}`, `${CONTACTS}?k=${key.replaceAll("_", "%5f")}`, `/v1//${key}`]) {
+      await call(path, bearer);
+    }
+    await call("/public/x", { key, headers: { "x-api-key": owner } });
+    (await openWebSocket(gate.url, `${CONTACTS}/live`, { authorization: `Bearer ${key}` })).close?.();
+    await until("the brief key expires", async () => (await call(CONTACTS, { key: brief })).status === 401);
+
+    // At the control plane.
+    await call("/_keyward/v1/me", { key: owner });
+    await call("/_keyward/v1/me", bearer);
+    await call("/_keyward/v1/me", { key: BOOTSTRAP_TOKEN });
+    await call("/_keyward/v1/keys", { key: owner });
+    await issue({});
+    await issue({ name: "C", integration: "c", colour: "red" });
+    await call(`/_keyward/v1/keys/${id}`, { key: owner });
+    await call("/_keyward/v1/keys/wafl_live_000000000000", { key: owner });
+    await call("/_keyward/v1/keys", { method: "POST", key: owner, body: "{", headers: { "content-type": "application/json" } });
+
+    // While everything fails.
+    for (const orders of [{ kvGet: "fail", kvPut: "fail" }, { registry: "fail" }, { registry: "500" }, { registry: "garbage" }]) {
+      await gate.order(orders);
+      await call(CONTACTS, { key: wrongTag(key) });
+      await until("the memory of the key ages", async () => (await call(CONTACTS, bearer)).status === (orders.registry ? 503 : 200));
+      await call("/_keyward/v1/me", { key: owner });
+      await call("/_keyward/v1/keys", draft({ name: "D", integration: "d" }));
+      await gate.order({ kvGet: "work", kvPut: "work", registry: "work" });
+    }
+    await until("the authority is asked again", async () => (await call(CONTACTS, bearer)).status === 200);
+    await world.origin.close();
+    await call(CONTACTS, bearer);
+    await world.origin.listen();
+
+    await call(`/_keyward/v1/keys/${id}/revoke`, { method: "POST", key: owner, json: { reason: "leaked" } });
+    await until("the revocation holds", async () => (await call(CONTACTS, bearer)).status === 401);
+    await until("the outbox is empty", () => gate.sql("SELECT count(*) AS count FROM outbox")[0].count === 0);
+    places = await placesOf(world);
+  });
+
+  after(async () => {
+    await world.gate.stop();
+    await world.origin.close();
+    rmSync(world.gate.state, { recursive: true, force: true });
+  });
+
+  test("nothing secret lies in logs, KV, SQL, answers or origin traffic", () => assert.deepEqual(found(needles, places), []));
+
+  test("there was much to search", () => {
+    const statuses = new Set(world.answers.map(({ status }) => status));
+    for (const status of [200, 201, 400, 401, 403, 404, 409, 502, 503]) assert.ok(statuses.has(status), `no answer was ${status}`);
+    assert.ok(world.origin.arrivals.length >= 5);
+    for (const event of ["refused", "sign_in_refused", "operation_refused", "authority_silent", "kv_copy_failed", "origin_unreachable"]) {
+      assert.ok(world.gate.logs.some((line) => line.includes(`"event":"${event}"`)), `no ${event} was logged`);
+    }
+    for (const place of ["logs", "kv", "problems", "other answers", "origin traffic"]) assert.ok(places[place].length > 300, place);
+  });
+});
+
+test("the search finds what is planted in each place", async () => {
+  const world = await newWorld();
+  const { gate, origin, call, bootstrap } = world;
+  const owner = (await call("/_keyward/v1/bootstrap", bootstrap)).json.api_key;
+  gate.owner = owner;
+  const planted = secretOf(owner);
+  await gate.say(`oh no: ${BOOTSTRAP_TOKEN}`);
+  await gate.newKey({ name: `SQL ${planted}` });
+  await (await gate.kv()).put("planted", `KV ${planted}`);
+  await call(`/public/x?q=${planted}`);
+  await call(`/_keyward/v1/keys?${planted}=x`, { key: owner });
+  const hits = found(needlesFor({ owner }), await placesOf(world));
+  await gate.stop();
+  await origin.close();
+  rmSync(gate.state, { recursive: true, force: true });
+  for (const hit of ["BOOTSTRAP_TOKEN in logs", "secret of owner in kv", "secret of owner in origin traffic", "secret of owner in problems"]) assert.ok(hits.includes(hit), `${hit} was not found`);
+  assert.ok(hits.some((hit) => /^secret of owner in file [0-9a-f]{64}\.sqlite/.test(hit)), "nothing was found in SQL");
+});

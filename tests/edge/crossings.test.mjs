@@ -1,0 +1,99 @@
+// What an answer costs: calls from wasm into JavaScript, reads of KV, calls of the object. Counted from outside of the
+// unchanged build, by the imports it was given.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startOrigin } from "./harness/echo-origin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { wrongTag } from "./harness/keys.mjs";
+
+const CONTACTS = "/v1/contacts";
+let origin;
+let gate;
+let key;
+
+before(async () => {
+  origin = await startOrigin();
+  gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, REVOCATION_BOUND_SECONDS: 300 } });
+  await gate.bootstrap();
+  key = await gate.newKey({ scopes: ["contacts:read", "contacts:write"] });
+  assert.equal((await gate.call(CONTACTS, { key: key.apiKey })).status, 200);
+});
+
+after(async () => {
+  await gate?.stop();
+  await origin?.close();
+});
+
+// Request ids draw their entropy ahead, for about sixty of them at a time.
+const ENTROPY = "getRandomValues";
+
+/** What one request cost: crossings by the name in glue.js, at most three of them, and stores. */
+async function cost(path, request) {
+  await gate.take();
+  const { verdict } = await gate.call(path, request);
+  const { crossings, kvGet, kvPut, registry } = await gate.take();
+  const names = crossings.map((name) => name.replace(/^__wbg_(.+)_[0-9a-f]{16}$/, "$1"));
+  assert.ok(names.length <= 3, names.join(", "));
+  return { verdict, crossings: names.filter((name) => name !== ENTROPY), stores: kvGet + kvPut + registry };
+}
+
+const FORWARDED = ["head", "forward"];
+const REFUSED = ["head", "reply"];
+
+test("the counting itself counts nothing", async () => {
+  await gate.take();
+  assert.deepEqual((await gate.take()).crossings, []);
+});
+
+test("an accepted request with a warm record crosses at most three times and asks no store", async (t) => {
+  for (const request of [{}, { method: "POST", json: { a: 1 } }, { headers: { cookie: "a=1", "x-forwarded-for": "6.6.6.6", "keyward-key-id": "forged" } }]) {
+    const { verdict, crossings, stores } = await cost(CONTACTS, { key: key.apiKey, ...request });
+    t.diagnostic(`crossings: ${crossings.join(", ")}`);
+    assert.equal(verdict, "200");
+    assert.deepEqual(crossings, FORWARDED);
+    assert.equal(stores, 0);
+  }
+});
+
+test("a public request costs no more", async () => {
+  assert.deepEqual(await cost("/public/logo", {}), { verdict: "200", crossings: FORWARDED, stores: 0 });
+});
+
+test("what a key's holder gets is kept in no cache of the edge; what is public may be", async () => {
+  await gate.take();
+  await gate.call(CONTACTS, { key: key.apiKey });
+  await gate.call("/public/logo", { key: key.apiKey });
+  assert.deepEqual((await gate.take()).departures, [
+    { redirect: "manual", cf: { cacheTtl: -1 } },
+    { redirect: "manual", cf: null },
+  ]);
+});
+
+test("garbage crosses for its head and its reply, and asks no store", async () => {
+  for (const [verdict, path, request] of [
+    ["401 missing_key", CONTACTS, {}],
+    ["401 invalid_key", CONTACTS, { key: "garbage" }],
+    ["401 invalid_key", CONTACTS, { key: wrongTag(key.apiKey) }],
+    ["400 ambiguous_credentials", CONTACTS, { key: "a, b" }],
+    ["400 key_in_url", `${CONTACTS}?k=${key.apiKey}`, {}],
+    ["404 no_route", "/nowhere", {}],
+    ["400 bad_path", "/v1//contacts", {}],
+    ["403 browser_exposed", CONTACTS, { key: key.apiKey, headers: { origin: "https://acme.example" } }],
+  ]) {
+    assert.deepEqual(await cost(path, request), { verdict, crossings: REFUSED, stores: 0 });
+  }
+});
+
+test("a thousand different garbage keys ask no store", async () => {
+  await gate.take();
+  for (let batch = 0; batch < 20; batch += 1) {
+    const answers = Array.from({ length: 50 }, (_, at) => gate.call(CONTACTS, { key: `wafl_live_${"g".repeat(8)}${1_000 + batch * 50 + at}_${"x".repeat(46)}` }));
+    for (const { verdict } of await Promise.all(answers)) assert.equal(verdict, "401 invalid_key");
+  }
+  const { crossings, kvGet, registry } = await gate.take();
+  assert.deepEqual({ kvGet, registry }, { kvGet: 0, registry: 0 });
+  const drawn = crossings.filter((name) => name.includes(ENTROPY)).length;
+  assert.ok(drawn <= 20, `${drawn} draws of entropy`);
+  assert.equal(crossings.length, 2_000 + drawn);
+});

@@ -1,0 +1,150 @@
+// what holds while the authority can't be asked. Bound, grace, 503; never 401 and never a 200 too many.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { startOrigin } from "./harness/echo-origin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { startTraffic } from "./harness/traffic.mjs";
+import { until } from "./harness/wait.mjs";
+
+const CONTACTS = "/v1/contacts";
+const SILENT = "503 authority_unavailable";
+const BOUND = 1_000;
+const GRACE = 1_000;
+/** How long the gate may take to notice the end of an outage, and a test to see it. */
+const SLACK = 600;
+let origin;
+
+before(async () => (origin = await startOrigin()));
+after(() => origin?.close());
+
+async function newGate() {
+  const gate = await startGate({
+    instrumented: true,
+    vars: { ORIGIN_LIVE: origin.url, REVOCATION_BOUND_SECONDS: BOUND / 1_000, OUTAGE_GRACE_SECONDS: GRACE / 1_000 },
+  });
+  await gate.bootstrap();
+  return gate;
+}
+
+describe("an outage", { concurrency: true }, () => {
+  describe("of an authority that fails", { concurrency: 1 }, failing);
+
+  test("of one that hangs: it is given up, and the client gets its 503", async (t) => {
+    const gate = await newGate();
+    t.after(() => gate.stop());
+    const { apiKey } = await gate.newKey();
+    await gate.order({ registry: "hang" });
+    const began = Date.now();
+    assert.equal((await gate.call(CONTACTS, { key: apiKey })).verdict, SILENT);
+    t.diagnostic(`answered after ${Date.now() - began} ms`);
+    assert.ok(Date.now() - began < 8_000);
+  });
+});
+
+function failing() {
+  let gate;
+  before(async () => (gate = await newGate()));
+  after(() => gate?.stop());
+
+  // Each test begins with an authority that answers and a gate that knows it.
+  afterEach(async () => {
+    await gate.order({ registry: "work" });
+    const { apiKey } = await gate.newKey();
+    await until("the authority is asked again", async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200);
+  });
+
+  for (const failure of ["fail", "500", "garbage"]) {
+    test(`a known key goes on for bound and grace, then 503, then recovers by itself (the authority: ${failure})`, async (t) => {
+      const { apiKey } = await gate.newKey();
+      const traffic = startTraffic(gate, apiKey, { connections: 2 });
+      await traffic.reaches("200");
+      await gate.order({ registry: failure });
+      const began = Date.now();
+      await traffic.reaches(SILENT);
+      await gate.order({ registry: "work" });
+      const repaired = Date.now();
+      await until("the key works again", () => traffic.last("200").sent > repaired);
+      const recovered = Date.now();
+      await traffic.stop();
+
+      assert.deepEqual(traffic.verdicts(), ["200", SILENT]);
+      const refusedAfter = traffic.first(SILENT).got - began;
+      t.diagnostic(`503 from ${refusedAfter} ms on (bound + grace ${BOUND + GRACE}); recovered ${recovered - repaired} ms after the end`);
+      // The authority was last asked up to a bound before the outage began.
+      assert.ok(refusedAfter >= GRACE - 50, "refused before the grace was over");
+      assert.ok(refusedAfter <= BOUND + GRACE + SLACK, "served past bound and grace");
+      assert.ok(recovered - repaired <= 1_000 + SLACK, `recovered only after ${recovered - repaired} ms`);
+    });
+  }
+
+  test('a route with on_outage = "closed" has the bound and no grace', async () => {
+    const { apiKey } = await gate.newKey();
+    const open = startTraffic(gate, apiKey, { connections: 1 });
+    const closed = startTraffic(gate, apiKey, { connections: 1, path: "/v1/closed" });
+    await open.reaches("200");
+    await closed.reaches("200");
+    await gate.order({ registry: "fail" });
+    const began = Date.now();
+    await closed.reaches(SILENT, 3);
+    await Promise.all([open.stop(), closed.stop()]);
+    assert.ok(closed.first(SILENT).got - began <= BOUND + SLACK, "closed too late");
+    assert.deepEqual(open.verdicts(), ["200"]);
+  });
+
+  test("a revocation holds at guaranteed_by whatever fails, and afterwards the key is known to be revoked", async () => {
+    const { id, apiKey } = await gate.newKey();
+    assert.equal((await gate.call(CONTACTS, { key: apiKey })).status, 200);
+    const answer = await gate.revoke(id);
+    await gate.order({ registry: "fail" });
+    const traffic = startTraffic(gate, apiKey, { connections: 2 });
+    await traffic.reaches(SILENT);
+    await gate.order({ registry: "work" });
+    await traffic.reaches("401 revoked_key");
+    await traffic.stop();
+    assert.deepEqual(traffic.verdicts(), ["200", "401 revoked_key", SILENT]);
+    assert.ok(traffic.last("200").sent < Date.parse(answer.json.guaranteed_by), "accepted after guaranteed_by");
+  });
+
+  test("a key not seen before is 503 with Retry-After; the authority is asked once more, and then not for a second", async () => {
+    const [one, other] = [await gate.newKey(), await gate.newKey()];
+    await gate.order({ registry: "fail" });
+    await gate.take();
+    const answer = await gate.call(CONTACTS, { key: one.apiKey });
+    assert.equal(answer.verdict, SILENT);
+    assert.match(answer.headers["retry-after"], /^[1-9]\d*$/);
+    assert.equal((await gate.take()).registry, 2);
+    assert.equal((await gate.call(CONTACTS, { key: other.apiKey })).verdict, SILENT);
+    assert.equal((await gate.take()).registry, 0);
+    const line = await gate.logged((line) => line.includes("authority_silent") && line.includes(answer.headers["keyward-request-id"]));
+    assert.match(line, /^warn: \{"/);
+  });
+
+  test("one failure is made good by the second asking: nobody sees it", async () => {
+    const { apiKey } = await gate.newKey();
+    await gate.order({ registry: "fail once" });
+    await gate.take();
+    assert.equal((await gate.call(CONTACTS, { key: apiKey })).status, 200);
+    assert.equal((await gate.take()).registry, 2);
+  });
+
+  test("garbage and public requests are answered as ever", async () => {
+    await gate.order({ registry: "fail", kvGet: "fail" });
+    assert.equal((await gate.call(CONTACTS, { key: "garbage" })).verdict, "401 invalid_key");
+    assert.equal((await gate.call("/public/logo")).verdict, "200");
+    assert.equal((await gate.call("/_keyward/health")).verdict, "200");
+    await gate.order({ kvGet: "work" });
+  });
+
+  test("the control plane says 503 and asks once: a change is never repeated", async () => {
+    await gate.order({ registry: "fail after" });
+    await gate.take();
+    const answer = await gate.issue({ name: "Made or not" });
+    assert.equal(answer.verdict, SILENT);
+    assert.ok(!answer.text.includes("wafl_live_"));
+    assert.equal((await gate.take()).registry, 1);
+    assert.equal(gate.sql("SELECT count(*) AS count FROM keys WHERE name = 'Made or not'")[0].count, 1);
+    assert.equal((await gate.call("/_keyward/v1/me", { key: gate.owner })).verdict, SILENT);
+    assert.equal((await gate.call("/_keyward/v1/me", { key: "garbage" })).verdict, "401 invalid_key");
+  });
+}

@@ -1,0 +1,147 @@
+// docs/STORAGE.md, pinned by literal: what stands in KV and in SQL, and what the worker and its object say to each other. A
+// change of one of these needs a way for what is stored already.
+
+import assert from "node:assert/strict";
+import { createHmac, hkdfSync } from "node:crypto";
+import { after, before, describe, test } from "node:test";
+import { startOrigin } from "./harness/echo-origin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { SECRETS } from "./harness/settings.mjs";
+import { until } from "./harness/wait.mjs";
+
+let origin;
+let gate;
+let key;
+let kv;
+let copy;
+
+before(async () => {
+  origin = await startOrigin();
+  gate = await startGate({ vars: { ORIGIN_LIVE: origin.url } });
+  await gate.bootstrap();
+  key = (await gate.issue({ name: "CRM sync", integration: "crm-sync", scopes: ["contacts:write", "contacts:read"], allowed_cidrs: ["192.0.2.0/24", "2001:db8::/32"], expires_in_days: 30 })).json.key;
+  kv = await gate.kv();
+  copy = await until("the copy is in KV", () => kv.get(`key:${key.id}`));
+});
+
+after(async () => {
+  await gate?.stop();
+  await origin?.close();
+});
+
+const derived = (info) => Buffer.from(hkdfSync("sha256", Buffer.from(SECRETS.KEYWARD_SECRET, "base64"), "", info, 32));
+const GENERATION = derived("keyward/generation/v1").subarray(0, 4).toString("hex");
+const expiresAt = () => Date.parse(key.expires_at);
+const pinned = (text) => text.replaceAll(/"(mac|key_hash)":"[0-9a-f]{64}"/g, '"$1":"<64 hex>"');
+
+const record = (id, revision, revoked) =>
+  `{"id":"${id}","key_hash":"<64 hex>","minted_under":"${GENERATION}","integration":"crm-sync","scopes":["contacts:write","contacts:read"],"allowed_cidrs":["192.0.2.0/24","2001:db8::/32"],"expires_at":${expiresAt()},"revoked":${revoked},"revision":${revision}}`;
+
+describe("KV", () => {
+  test("holds one record for each key, under its id, and drops it a day after the key's end", async () => {
+    const { keys } = await kv.list();
+    assert.deepEqual(keys.map(({ name, expiration, metadata }) => ({ name, expiration, metadata })), [
+      { name: `key:${key.id}`, expiration: Math.floor(expiresAt() / 1_000) + 86_400, metadata: undefined },
+    ]);
+  });
+
+  test("the record, as it stands", () => {
+    assert.equal(pinned(copy), `{"sealed_under":"${GENERATION}","mac":"<64 hex>","record":${record(key.id, 2, false)}}`);
+  });
+
+  test("its MAC is HMAC-SHA-256 over domain, name and the record's own bytes", () => {
+    const bytes = copy.slice(copy.indexOf('"record":') + '"record":'.length, -1);
+    const mac = createHmac("sha256", derived("keyward/record-mac/v1")).update(`keyward/record/v1\nkey:${key.id}\n${bytes}`).digest("hex");
+    assert.equal(JSON.parse(copy).mac, mac);
+  });
+
+  test("its key hash is HMAC-SHA-256 of the key's text up to the secret, the secret itself nowhere", async () => {
+    const { apiKey, id } = await gate.newKey();
+    const stored = JSON.parse(await until("the copy is in KV", () => kv.get(`key:${id}`)));
+    const hash = createHmac("sha256", derived("keyward/pepper/v1")).update(apiKey.slice(0, -14)).digest("hex");
+    assert.equal(stored.record.key_hash, hash);
+  });
+});
+
+describe("SQL", () => {
+  test("the tables, triggers and indexes there are", () => {
+    const names = gate.sql("SELECT type || ' ' || name AS name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY 1");
+    assert.deepEqual(names.map(({ name }) => name), [
+      "index keys_active_by_integration", "index keys_active_by_name", "index keys_by_end", "index keys_listed", "index keys_listed_by_integration",
+      "index keys_listed_by_integration_and_owner", "index keys_listed_by_owner", "index outbox_by_revision",
+      "table audit", "table keys", "table members", "table meta", "table outbox",
+      "trigger audit_is_never_deleted", "trigger audit_is_never_updated",
+    ]);
+  });
+
+  test("a key's row", () => {
+    const [row] = gate.sql("SELECT * FROM keys WHERE id = ?", key.id);
+    assert.match(row.key_hash, /^[0-9a-f]{64}$/);
+    assert.deepEqual(row, {
+      position: 2,
+      id: key.id,
+      key_hash: row.key_hash,
+      minted_under: GENERATION,
+      name: "CRM sync",
+      integration: "crm-sync",
+      environment: "live",
+      purpose: "Nightly contact sync to the CRM",
+      owner: "ops@acme.example",
+      scopes: '["contacts:write","contacts:read"]',
+      allowed_cidrs: '["192.0.2.0/24","2001:db8::/32"]',
+      state: "active",
+      created_at: Date.parse(key.created_at),
+      created_by: key.created_by,
+      expires_at: expiresAt(),
+      rotated_from: null,
+      successor: null,
+      revoked_at: null,
+      revoked_by: null,
+      revoke_reason: null,
+      last_used_at: null,
+      revision: 2,
+    });
+  });
+
+  test("a member's row", () => {
+    const [row] = gate.sql("SELECT * FROM members");
+    assert.deepEqual(
+      { ...row, key_hash: row.key_hash.replace(/^[0-9a-f]{64}$/, "<64 hex>"), created_at: row.expires_at - row.created_at, expires_at: 0 },
+      { position: 1, id: key.created_by, key_hash: "<64 hex>", minted_under: GENERATION, name: "Olive Owner", email: "olive@acme.example", role: "owner", environments: null, created_at: 365 * 86_400_000, created_by: "bootstrap", expires_at: 0, revoked_at: null, revision: 1 },
+    );
+  });
+
+  test("what the authority knows of itself", () => {
+    const rows = gate.sql("SELECT name, value FROM meta ORDER BY name");
+    assert.match(rows[0].value, /^[0-9A-Za-z]{16}$/);
+    assert.deepEqual(rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)), ["epoch", `revision ${rows[1].value}`, "schema 1"]);
+  });
+});
+
+describe("the object's messages", () => {
+  const ask = async (message) => {
+    const namespace = await gate.namespace();
+    const response = await namespace.getByName("registry").fetch("https://registry/", { method: "POST", body: message });
+    return `${response.status} ${pinned(await response.text())}`;
+  };
+  const control = (command) => `{"control":{"caller":"bootstrap","origin":{"request_id":"r","client_address":null},"command":${command}}}`;
+
+  test("a look-up, answered with the record", async () => {
+    assert.equal(await ask(`{"lookup":{"id":"${key.id}"}}`), `200 {"record":${record(key.id, 2, false)}}`);
+  });
+
+  test("a look-up of what is not there, answered with certainly none", async () => {
+    assert.equal(await ask('{"lookup":{"id":"wafl_live_000000000000"}}'), '200 {"record":null}');
+  });
+
+  test("an operation that is refused", async () => {
+    assert.equal(await ask(control('"me"')), '200 {"refused":{"unauthenticated":{"reason":"the bootstrap token is no member\'s credential"}}}');
+    assert.equal(await ask(control('{"authorise":{"operation":"bootstrap"}}')), '200 {"refused":"already_bootstrapped"}');
+  });
+
+  test("what is no message is refused and changes nothing", async () => {
+    for (const message of ["", "{}", '{"lookup":{}}', '{"lookup":{"id":"x"}}', `{"lookup":{"id":"${key.id}","more":1}}`, '{"drop":{}}', "x".repeat(100_000)]) {
+      assert.match(await ask(message), /^400 /);
+    }
+  });
+});

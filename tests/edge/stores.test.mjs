@@ -1,0 +1,156 @@
+// Stores: whatever KV says or fails to say, the authority decides.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { startOrigin } from "./harness/echo-origin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { until } from "./harness/wait.mjs";
+
+const CONTACTS = "/v1/contacts";
+let origin;
+let gate;
+let kv;
+
+before(async () => {
+  origin = await startOrigin();
+  gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, REVOCATION_BOUND_SECONDS: 1 } });
+  await gate.bootstrap();
+  kv = await gate.kv();
+});
+
+after(async () => {
+  await gate?.stop();
+  await origin?.close();
+});
+
+/** A key never used yet, whose copy is in KV. */
+async function copied(fields) {
+  const key = await gate.newKey(fields);
+  const copy = await until("the copy is in KV", () => kv.get(`key:${key.id}`));
+  return { ...key, name: `key:${key.id}`, copy };
+}
+
+const edited = (copy, change) => {
+  const envelope = JSON.parse(copy);
+  change(envelope.record, envelope);
+  return JSON.stringify(envelope);
+};
+
+const read = { path: CONTACTS, method: "GET" };
+const write = { path: CONTACTS, method: "POST", body: "" };
+const use = ({ apiKey }, { path, ...request } = read) => gate.call(path, { key: apiKey, ...request });
+
+describe("a copy that was tampered with counts as absent, and the log says so", () => {
+  for (const [what, why, change, request, verdict] of [
+    ["a scope added", "mac", (copy) => edited(copy, (record) => record.scopes.push("contacts:write")), write, "403 insufficient_scope"],
+    ["a later expiry", "mac", (copy) => edited(copy, (record) => (record.expires_at += 1)), read, "200"],
+    ["marked as revoked", "mac", (copy) => edited(copy, (record) => (record.revoked = true)), read, "200"],
+    ["another key hash", "mac", (copy) => edited(copy, (record) => (record.key_hash = "0".repeat(64))), read, "200"],
+    ["networks removed or added", "mac", (copy) => edited(copy, (record) => (record.allowed_cidrs = ["192.0.2.0/24"])), read, "200"],
+    ["another MAC", "mac", (copy) => edited(copy, (_, envelope) => (envelope.mac = "0".repeat(64))), read, "200"],
+    ["a field more", "form", (copy) => edited(copy, (_, envelope) => (envelope.admin = true)), read, "200"],
+    ["sealed under a secret unknown here", "generation", (copy) => edited(copy, (_, envelope) => (envelope.sealed_under = "00000000")), read, "200"],
+    ["a space more in the record", "mac", (copy) => copy.replace('"revoked":', '"revoked": '), read, "200"],
+    ["the first half of it", "form", (copy) => copy.slice(0, copy.length / 2), read, "200"],
+    ["garbage", "form", () => "garbage", read, "200"],
+    ["nothing", "form", () => "", read, "200"],
+    ["other JSON", "form", () => "[]", read, "200"],
+    ["a large text", "form", () => "x".repeat(200_000), read, "200"],
+    ["deep JSON", "form", () => "[".repeat(50_000), read, "200"],
+  ]) {
+    test(what, async () => {
+      const key = await copied();
+      await kv.put(key.name, change(key.copy));
+      await gate.take();
+      assert.equal((await use(key, request)).verdict, verdict);
+      assert.equal((await gate.take()).registry, 1);
+      const line = await gate.logged((line) => line.includes("kv_record_broken") && line.includes(key.id));
+      assert.ok(line.includes(`"why":"${why}"`), line);
+    });
+  }
+
+  test("another id's record", async () => {
+    const [strong, weak] = [await copied({ scopes: ["contacts:read", "contacts:write"] }), await copied()];
+    await kv.put(weak.name, strong.copy);
+    assert.equal((await use(weak, write)).verdict, "403 insufficient_scope");
+    assert.equal((await use(weak)).verdict, "200");
+    await gate.logged((line) => line.includes("kv_record_broken") && line.includes(weak.id));
+  });
+});
+
+describe("a copy that is late or gone", () => {
+  test("a deleted copy only costs the call of the authority", async () => {
+    const key = await copied();
+    await kv.delete(key.name);
+    assert.equal((await use(key)).verdict, "200");
+  });
+
+  test("a revoked key is not revived by the copy from before, put back", async () => {
+    const key = await copied();
+    await gate.revoke(key.id);
+    await until("the copy says revoked", async () => JSON.parse(await kv.get(key.name)).record.revoked);
+    await kv.put(key.name, key.copy);
+    assert.equal((await use(key)).verdict, "401 revoked_key");
+  });
+
+  test("an authentic copy of a key that the authority doesn't have opens nothing", async () => {
+    const elsewhere = await startGate({ vars: { ORIGIN_LIVE: origin.url } });
+    try {
+      await elsewhere.bootstrap();
+      const foreign = await elsewhere.newKey();
+      const theirs = await elsewhere.kv();
+      const copy = await until("the copy is in KV", () => theirs.get(`key:${foreign.id}`));
+      await kv.put(`key:${foreign.id}`, copy);
+      assert.equal((await use(foreign)).verdict, "401 invalid_key");
+    } finally {
+      await elsewhere.stop();
+    }
+  });
+
+  test("an authentic copy that says revoked is final and spares the authority", async () => {
+    const key = await copied();
+    await gate.revoke(key.id);
+    await until("the copy says revoked", async () => JSON.parse(await kv.get(key.name)).record.revoked);
+    await gate.order({ registry: "fail" });
+    await gate.take();
+    assert.equal((await use(key)).verdict, "401 revoked_key");
+    assert.equal((await gate.take()).registry, 0);
+    await gate.order({ registry: "work" });
+  });
+});
+
+describe("a KV that fails", () => {
+  for (const failure of ["fail", "hang"]) {
+    test(`means the authority is asked, not that there is no key (${failure})`, async () => {
+      const key = await copied();
+      await gate.order({ kvGet: failure });
+      const answer = await use(key);
+      await gate.order({ kvGet: "work" });
+      assert.equal(answer.verdict, "200");
+      await gate.logged((line) => line.includes("kv_failed"));
+    });
+  }
+
+  test("when the key is issued, delays nothing: the key works at once, and the copy comes by alarm", async () => {
+    await gate.order({ kvPut: "fail" });
+    const key = await gate.newKey();
+    await gate.logged((line) => line.includes("kv_copy_failed"));
+    assert.equal((await use(key)).verdict, "200");
+    assert.equal(await kv.get(`key:${key.id}`), null);
+    assert.equal(gate.sql("SELECT count(*) AS count FROM outbox")[0].count, 1);
+    await gate.order({ kvPut: "work" });
+    const copy = await until("the alarm fills KV", () => kv.get(`key:${key.id}`));
+    assert.equal(JSON.parse(copy).record.id, key.id);
+    await until("the outbox is empty", () => gate.sql("SELECT count(*) AS count FROM outbox")[0].count === 0);
+  });
+
+  test("when a key is revoked, leaves the old copy: the key is refused all the same, and the copy follows", async () => {
+    const key = await copied();
+    await gate.order({ kvPut: "fail" });
+    await gate.revoke(key.id);
+    assert.equal((await use(key)).verdict, "401 revoked_key");
+    assert.equal(await kv.get(key.name), key.copy);
+    await gate.order({ kvPut: "work" });
+    await until("the alarm fills KV", async () => JSON.parse(await kv.get(key.name)).record.revoked);
+  });
+});

@@ -1,0 +1,223 @@
+//! A gate with its configuration, clock and authority, and no platform beneath.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::collections::HashMap;
+
+use keyward::config::Config;
+use keyward::gate::{Gate, Plan, Refusal, Step};
+use keyward::http::head::{BadHead, Head};
+use keyward::key::id::{Class, Environment, KeyId};
+use keyward::key::mint::mint;
+use keyward::key::record::Record;
+use keyward::key::scope::Scope;
+use keyward::time::Millis;
+use serde_json::{Value, json};
+
+use crate::entropy::Seeded;
+
+/// 2026-11-23T14:02:03.004Z
+pub const NOW: Millis = Millis(1_795_442_523_004);
+pub const DAY: i64 = 86_400;
+
+/// The configuration of the tests with some variables changed; `null` unsets one.
+pub fn config(changes: &Value) -> Config {
+    let mut vars = json!({
+        "KEYWARD_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "BOOTSTRAP_TOKEN": "a-bootstrap-token-of-a-test",
+        "ORIGIN_LIVE": "https://live.example",
+        "ORIGIN_TEST": "https://test.example",
+        "ROUTES": [
+            {"match": "GET /public/*", "access": "public"},
+            {"match": "GET /v1/contacts", "scope": "contacts:read"},
+            {"match": "GET /v1/contacts/*", "scope": "contacts:read"},
+            {"match": "POST /v1/contacts", "scope": "contacts:write"},
+            {"match": "GET /v1/closed", "scope": "contacts:read", "on_outage": "closed"},
+        ],
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        vars[name] = value.clone();
+    }
+    let vars = vars.as_object().unwrap();
+    Config::parse(vars).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// A minted key, its text and the record that the authority has of it.
+#[derive(Clone)]
+pub struct Key {
+    pub text: String,
+    pub record: Record,
+}
+
+impl Key {
+    pub fn new(config: &Config, class: Class, seed: u64) -> Self {
+        let minted = mint(&config.keyring, &config.prefix, class, &mut Seeded::new(seed)).unwrap();
+        let record = Record {
+            id: minted.id,
+            key_hash: minted.hash,
+            minted_under: minted.generation,
+            integration: "crm-sync".to_owned(),
+            scopes: vec![Scope::parse("contacts:read").unwrap()],
+            allowed_cidrs: Vec::new(),
+            expires_at: NOW.plus_seconds(30 * DAY),
+            revoked: false,
+            revision: 10,
+        };
+        Self { text: minted.api_key.expose().to_owned(), record }
+    }
+
+    pub fn live(config: &Config, seed: u64) -> Self {
+        Self::new(config, Class::Data(Environment::Live), seed)
+    }
+}
+
+/// A request as a client means it; [`Self::text`] is what the glue makes of it.
+#[derive(Clone)]
+pub struct Request {
+    pub line: String,
+    pub base: String,
+    pub headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// `GET /path?query`, over HTTPS.
+    pub fn new(line: &str) -> Self {
+        Self { line: line.to_owned(), base: "https://gate.example".to_owned(), headers: Vec::new() }
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn key(self, key: &Key) -> Self {
+        self.with("authorization", &format!("Bearer {}", key.text))
+    }
+
+    pub fn text(&self) -> String {
+        let (method, target) = self.line.split_once(' ').unwrap();
+        let mut text = format!("{}\n{method}\n{}{target}\n", NOW.0, self.base);
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}\n{value}\n"));
+        }
+        text
+    }
+}
+
+/// What the gate said.
+pub enum Outcome {
+    Forward(Plan),
+    Refuse(Refusal),
+    Need { id: KeyId, first_use: bool },
+}
+
+impl Outcome {
+    /// `200`, `need`, or status and code, as `401 invalid_key`.
+    pub fn verdict(&self) -> String {
+        match self {
+            Self::Forward(_) => "200".to_owned(),
+            Self::Need { .. } => "need".to_owned(),
+            Self::Refuse(refusal) => format!("{} {}", refusal.problem.status(), refusal.problem.code.as_str()),
+        }
+    }
+
+    pub fn refusal(&self) -> &Refusal {
+        match self {
+            Self::Refuse(refusal) => refusal,
+            other => panic!("{}", other.verdict()),
+        }
+    }
+
+    pub fn edits(&self) -> &str {
+        match self {
+            Self::Forward(plan) => &plan.edits,
+            other => panic!("{}", other.verdict()),
+        }
+    }
+
+    /// Whether the answer may be kept in no shared cache.
+    pub fn is_private(&self) -> bool {
+        matches!(self, Self::Forward(plan) if plan.private)
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.refusal().problem.headers().iter().find(|(header, _)| *header == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One isolate, and an authority that it can ask.
+pub struct World {
+    pub config: Config,
+    pub gate: Gate,
+    pub now: Millis,
+    pub authority: HashMap<KeyId, Record>,
+    pub silent: bool,
+    /// How often the authority or KV would have been asked.
+    pub reads: u32,
+}
+
+impl World {
+    pub fn new(changes: &Value) -> Self {
+        let config = config(changes);
+        Self { config, gate: Gate::default(), now: NOW, authority: HashMap::new(), silent: false, reads: 0 }
+    }
+
+    /// A live key that the authority knows, as `change` leaves it.
+    pub fn issue(&mut self, seed: u64, change: impl FnOnce(&mut Record)) -> Key {
+        let mut key = Key::live(&self.config, seed);
+        change(&mut key.record);
+        self.authority.insert(key.record.id.clone(), key.record.clone());
+        key
+    }
+
+    /// Asks the gate once.
+    pub fn ask(&mut self, request: &Request) -> Outcome {
+        let text = request.text();
+        let head = match Head::parse(&text) {
+            Ok(head) => head,
+            Err(why) => return Outcome::Refuse(Refusal::from(why)),
+        };
+        match self.gate.admit(&self.config, &head, self.now) {
+            Step::Forward(grant) => Outcome::Forward(grant.plan(&head, "req-1")),
+            Step::Refuse(refusal) => Outcome::Refuse(refusal),
+            Step::Need(need) => Outcome::Need { id: need.id, first_use: need.first_use },
+        }
+    }
+
+    /// Asks the gate, and the authority for it, as the edge does.
+    pub fn send(&mut self, request: &Request) -> Outcome {
+        for _ in 0..3 {
+            match self.ask(request) {
+                Outcome::Need { id, .. } => {
+                    self.reads += 1;
+                    self.answer(&id, self.now);
+                }
+                decided => return decided,
+            }
+        }
+        panic!("the gate was told, and needs to know again");
+    }
+
+    /// The authority's answer to a question asked at `asked_at`.
+    pub fn answer(&mut self, id: &KeyId, asked_at: Millis) {
+        if self.silent {
+            self.gate.authority_silent(self.now);
+        } else {
+            self.gate.learn_record(id.clone(), self.authority.get(id).cloned(), asked_at);
+        }
+    }
+
+    /// Sets the clock so many milliseconds after [`NOW`].
+    pub fn at(&mut self, milliseconds: i64) -> &mut Self {
+        self.now = Millis(NOW.0 + milliseconds);
+        self
+    }
+
+    pub fn verdict(&mut self, request: &Request) -> String {
+        self.send(request).verdict()
+    }
+}
+
+/// Whether a head has its form.
+pub fn form(request: &Request) -> Result<(), BadHead> {
+    Head::parse(&request.text()).map(|_| ())
+}
