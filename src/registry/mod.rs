@@ -6,7 +6,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`command`] | what can be asked, and what is answered |
+//! | [`command`], [`answer`] | what can be asked, and what is answered |
 //! | [`apply`] | the one way in: authenticate, authorise, run, all or nothing |
 //! | [`roles`], `limits` | the tables of who may do what, and where |
 //! | [`members`], [`keys`] | the stored rows and their views |
@@ -20,6 +20,7 @@
 //! | [`store`] | the port to SQLite |
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod apply;
 pub mod audit;
 pub mod command;
