@@ -354,3 +354,6 @@ impl<'a> Maker<'a> {
         Ok(Prepared { command: command(credential), api_key: Some(minted.api_key), idempotency })
     }
 }
+
+#[cfg(test)]
+mod tests;

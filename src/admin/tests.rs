@@ -1,8 +1,6 @@
 //! The list of the control plane's routes.
 
-use keyward::admin::{Place, find};
-use keyward::http::problem::Code;
-use keyward::registry::command::Operation;
+use super::*;
 
 #[test]
 fn every_route_is_found_by_its_method_and_path() {
