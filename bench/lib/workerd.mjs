@@ -11,11 +11,11 @@ import { NODE_BIN } from "../../tools/paths.mjs";
  * Starts `services`, by name `{modules: {file: path}, bindings, registry?, outbound?}`; the first module is the entry. `registry`
  * names the service that has the object. Without `state` a folder of its own is made and removed.
  */
-export async function startWorkerd(services, { kvPort, originPort, state, args = [], quiet = true } = {}) {
+export async function startWorkerd(services, { kvPort, originPort, state, args = [], v8Flags = [], quiet = true } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-bench-"));
   const storage = state ?? join(folder, "state");
   mkdirSync(storage, { recursive: true });
-  writeFileSync(join(folder, "config.capnp"), configuration(services, { folder, storage, kvPort, originPort }));
+  writeFileSync(join(folder, "config.capnp"), configuration(services, { folder, storage, kvPort, originPort, v8Flags }));
   const began = performance.now();
   const child = spawn(join(NODE_BIN, "workerd"), ["serve", join(folder, "config.capnp"), "--control-fd=3", ...args], {
     stdio: ["ignore", quiet ? "ignore" : "inherit", "inherit", "pipe"],
@@ -53,7 +53,7 @@ function listening(child, count) {
 
 const quoted = (text) => JSON.stringify(text);
 
-function configuration(services, { folder, storage, kvPort, originPort }) {
+function configuration(services, { folder, storage, kvPort, originPort, v8Flags }) {
   const names = Object.keys(services);
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -67,6 +67,7 @@ ${names.map((name) => `    (name = "${name}", worker = .${name}),`).join("\n")}
   sockets = [
 ${names.map((name) => `    (name = "${name}", address = "127.0.0.1:0", http = (), service = "${name}"),`).join("\n")}
   ],
+  v8Flags = [${v8Flags.map(quoted).join(", ")}],
 );
 ${names.map((name) => worker(name, services[name], folder)).join("\n")}`;
 }
