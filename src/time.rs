@@ -1,4 +1,5 @@
 //! Instants as the whole of Keyward counts them.
+#![forbid(unsafe_code)]
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};

@@ -287,7 +287,10 @@ fn every_refusal_has_a_whole_problem_body() {
     let mut world = world();
     let body: Value = serde_json::from_str(&world.send(&get()).refusal().problem.body("req-9")).unwrap();
     assert_eq!(body["type"], "/_keyward/problems/missing_key");
-    assert_eq!((&body["status"], &body["code"], &body["request_id"]), (&json!(401), &json!("missing_key"), &json!("req-9")));
+    assert_eq!(
+        (&body["status"], &body["code"], &body["request_id"]),
+        (&json!(401), &json!("missing_key"), &json!("req-9"))
+    );
     assert!(body["title"].is_string() && body["detail"].is_string() && body.get("field").is_none());
     let long_gone = world.issue(1, |record| record.expires_at = NOW.plus_seconds(-400 * DAY));
     assert_eq!(world.verdict(&get().key(&long_gone)), "401 expired_key");

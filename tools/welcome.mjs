@@ -39,9 +39,9 @@ curl -sS ${address}/v1/contacts -H "Authorization: Bearer $KEY"
 
 curl -sS ${api}/keys/"\${KEY%_*}"/revoke -H "Authorization: Bearer $OWNER" ${json} -d '{"reason":"Trying it out"}'
 
-5. Use it again: 401 revoked_key.
+5. Use it again: within 5 seconds every place that knew the key has asked again, and it is 401 revoked_key.
 
-curl -sS -i ${address}/v1/contacts -H "Authorization: Bearer $KEY"
+sleep 5; curl -sS -i ${address}/v1/contacts -H "Authorization: Bearer $KEY"
 
 Ctrl-C stops everything. Keys, members and the audit log stay for the next start.
 `;

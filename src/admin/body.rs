@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::text::shown;
 use crate::http::problem::{Code, Problem};
 
 /// A JSON value that remembers a repeated field instead of forgetting it. Numbers other than whole ones from 0 to 2^64-1 are
@@ -100,8 +101,8 @@ impl Fields {
             }
         };
         for (at, (name, _)) in fields.iter().enumerate() {
-            // An unknown name comes back only if it is short and plain: it stands in an answer.
-            let shown: String = name.chars().filter(|letter| !letter.is_control()).take(64).collect();
+            // An unknown name stands in an answer: it comes back without what misleads, and not longer than a name.
+            let shown = shown(name);
             if !known.contains(&name.as_str()) {
                 return Err(invalid(shown, format!("This field is unknown here. Known are: {}.", known.join(", "))));
             }
@@ -155,6 +156,7 @@ mod tests {
             (r#"{"name":"a","other":1}"#, r#""field":"other""#),
             (r#"{"name":"a","name":"b"}"#, r#""field":"name""#),
             (r#"{"na\u006de":"a","name":"b"}"#, r#""field":"name""#),
+            (r#"{"o\u202et\u0000h\u2066er":1}"#, r#""field":"other""#),
             ("[]", "JSON object"),
             ("", "empty"),
             ("{", "line 1, column 1"),

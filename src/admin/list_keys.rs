@@ -1,6 +1,7 @@
 //! `GET /_keyward/v1/keys`: lists keys, newest first.
 
 use super::body::invalid;
+use super::text::shown;
 use crate::http::limits::{PAGE_DEFAULT, PAGE_MOST};
 use crate::http::problem::Problem;
 use crate::key::id::Environment;
@@ -13,7 +14,7 @@ pub(super) fn command(query: &str) -> Result<Command, Problem> {
     let mut cursor = None;
     let mut seen: Vec<String> = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let wrong = |detail: &str| Err(invalid(name.chars().take(64).collect::<String>(), detail));
+        let wrong = |detail: &str| Err(invalid(shown(&name), detail));
         if seen.contains(&name.clone().into_owned()) {
             return wrong("This parameter stands twice. Send it once.");
         }

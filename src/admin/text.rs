@@ -50,6 +50,13 @@ pub(super) fn email(field: &str, value: Json) -> Result<String, Problem> {
     if fits { Ok(text) } else { Err(invalid(field, "This must be an e-mail address, like `ops@acme.example`.")) }
 }
 
+/// A field's or parameter's name as an answer may show it: without misleading characters, and a long one only by its
+/// beginning, so that a key sent in the wrong place doesn't come back.
+pub(super) fn shown(name: &str) -> String {
+    let plain = || name.chars().filter(|letter| !misleading(*letter));
+    if plain().count() <= 32 { plain().collect() } else { plain().take(16).chain(['…']).collect() }
+}
+
 /// Characters that show something else than they say: controls, line separators, direction marks and overrides, invisible
 /// joiners, tags, and noncharacters' neighbours.
 fn misleading(letter: char) -> bool {

@@ -7,8 +7,9 @@ use super::glue;
 use crate::key::entropy::Entropy;
 use crate::registry::command::{Answer, Call};
 
-/// How long a read may take. Shorter than the bound, so that a hanging object is noticed within it.
-const READ_MILLIS: u32 = 3_000;
+/// How long a read may take. Two of them and the pause between are shorter than the default bound, so that a hanging object
+/// is noticed within it.
+const READ_MILLIS: u32 = 2_000;
 /// How long a change may take before its caller is told that the outcome is unknown.
 const CHANGE_MILLIS: u32 = 15_000;
 

@@ -16,7 +16,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::reply::Reply;
 use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused};
 
-/// Serves a request below `/_keyward/`. Health and the problem pages need no configuration and no member.
+/// Serves a request below `/_keyward/`. Health and the problem pages need no member.
 pub async fn serve(
     edge: Rc<Edge>,
     config: &Config,
@@ -55,7 +55,12 @@ async fn operate(
     let caller = admin::sign_in(config, head, operation).map_err(|code| {
         let fields = [("code", code.as_str()), ("request_id", request_id)];
         event(Level::Info, "sign_in_refused", &fields);
-        Problem::from(code)
+        match code {
+            Code::MissingKey => {
+                Problem::detailed(code, "Sign in with `Authorization: Bearer` and a member's credential.")
+            }
+            code => code.into(),
+        }
     })?;
     let body = if admin::takes_body(operation) { read_body(request).await? } else { Vec::new() };
     let mut attempts = 3_u8;

@@ -1,6 +1,7 @@
 //! What one isolate keeps: its configuration, its gate, its request ids.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
@@ -12,6 +13,8 @@ use super::{glue, send};
 use crate::config::{Config, VARIABLES};
 use crate::gate::Gate;
 use crate::http::problem::Code;
+use crate::key::id::KeyId;
+use crate::time::Millis;
 
 /// One isolate's state. A panic resets it, and the next request makes it anew.
 pub struct Edge {
@@ -20,7 +23,12 @@ pub struct Edge {
     /// Borrowed for one step at a time, never across an await or a crossing.
     pub gate: RefCell<Gate>,
     ids: RefCell<RequestIds>,
+    /// The keys that some request is asking about right now, and since when: others wait for its answer.
+    asking: RefCell<HashMap<KeyId, Millis>>,
 }
+
+/// Longer than KV's and the registry's time limits together.
+const ABANDONED_AFTER_MILLIS: i64 = 6_000;
 
 thread_local! {
     static EDGE: RefCell<Option<Rc<Edge>>> = const { RefCell::new(None) };
@@ -49,7 +57,35 @@ impl Edge {
         glue::on_origin_failed(&answer);
         // The glue keeps it for as long as the isolate lives.
         answer.forget();
-        Self { config: load_config(env), gate: RefCell::default(), ids: RefCell::new(RequestIds::new()) }
+        Self {
+            config: load_config(env),
+            gate: RefCell::default(),
+            ids: RefCell::new(RequestIds::new()),
+            asking: RefCell::default(),
+        }
+    }
+
+    /// Whether this request shall ask about a key. `false` while another one is asking; one that has asked for longer than
+    /// any asking takes was cancelled with its client and is not waited for.
+    pub fn begin_asking(&self, id: &KeyId, now: Millis) -> bool {
+        let Ok(mut asking) = self.asking.try_borrow_mut() else { return true };
+        let under_way = asking.get(id).is_some_and(|since| (0..ABANDONED_AFTER_MILLIS).contains(&now.since(*since)));
+        if !under_way {
+            asking.insert(id.clone(), now);
+        }
+        !under_way
+    }
+
+    /// Notes that the asking has ended.
+    pub fn end_asking(&self, id: &KeyId) {
+        if let Ok(mut asking) = self.asking.try_borrow_mut() {
+            asking.remove(id);
+        }
+    }
+
+    /// Whether some request is asking about a key.
+    pub fn is_asking(&self, id: &KeyId) -> bool {
+        self.asking.try_borrow().is_ok_and(|asking| asking.contains_key(id))
     }
 
     /// A new `Keyward-Request-Id`.

@@ -22,7 +22,7 @@ const NEEDS: u8 = 3;
 /// The worker's `fetch`. Gives a response, or a promise of one; a request that the gate can decide at once makes no promise of
 /// our own.
 #[wasm_bindgen]
-pub fn fetch(request: JsValue, env: JsValue, _context: JsValue) -> JsValue {
+pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     let edge = Edge::of(&env);
     let id = edge.request_id();
     let text = match glue::head(&request) {
@@ -32,28 +32,29 @@ pub fn fetch(request: JsValue, env: JsValue, _context: JsValue) -> JsValue {
             return send::problem(&Code::InternalError.into(), &id);
         }
     };
-    let head = match Head::parse(&text) {
+    let head = Head::parse(&text);
+    let Some(config) = &edge.config else {
+        return unconfigured(head.as_ref().ok(), &id);
+    };
+    let head = match head {
         Ok(head) => head,
         Err(why) => return send::refuse(&Refusal::from(why), &id),
     };
-    let Some(config) = &edge.config else {
-        return unconfigured(&head, &id);
-    };
     if is_own_path(head.target().path()) {
         return match refuse_key_in_url(config, &head) {
-            Ok(()) => later(edge, request, env, text, id, Way::Control),
+            Ok(()) => later(edge, request, env, &context, text, id, Way::Control),
             Err(refusal) => send::refuse(&refusal, &id),
         };
     }
     match step(&edge, config, &head, head.now()) {
         Step::Forward(grant) => send::forward(&request, grant, &head, &id),
         Step::Refuse(refusal) => send::refuse(&refusal, &id),
-        Step::Need(_) => later(edge, request, env, text, id, Way::Gate),
+        Step::Need(_) => later(edge, request, env, &context, text, id, Way::Gate),
     }
 }
 
-fn unconfigured(head: &Head<'_>, id: &str) -> JsValue {
-    if head.target().path() == "/_keyward/health" {
+fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {
+    if head.is_some_and(|head| head.target().path() == "/_keyward/health") {
         send::reply(&admin::health(false, id))
     } else {
         send::problem(&Code::Misconfigured.into(), id)
@@ -72,8 +73,17 @@ enum Way {
     Gate,
 }
 
-/// The ways that need to wait. The head is parsed again: it borrows its text, which moves into the future.
-fn later(edge: Rc<Edge>, request: JsValue, env: JsValue, text: String, id: String, way: Way) -> JsValue {
+/// The ways that need to wait. The head is parsed again: it borrows its text, which moves into the future. They are carried
+/// to their end although the client may leave: other requests wait for what this one learns.
+fn later(
+    edge: Rc<Edge>,
+    request: JsValue,
+    env: JsValue,
+    context: &JsValue,
+    text: String,
+    id: String,
+    way: Way,
+) -> JsValue {
     let answer = async move {
         let (Some(config), Ok(head)) = (&edge.config, Head::parse(&text)) else {
             return Ok(send::problem(&Code::InternalError.into(), &id));
@@ -83,7 +93,10 @@ fn later(edge: Rc<Edge>, request: JsValue, env: JsValue, text: String, id: Strin
             Way::Gate => admit(&edge, config, &request, &env, &head, &id).await,
         })
     };
-    future_to_promise(std::panic::AssertUnwindSafe(answer)).into()
+    let promise = future_to_promise(std::panic::AssertUnwindSafe(answer)).into();
+    // Refused by the runtime, it would only mean that the client's leaving ends it.
+    let _ = glue::keep_alive(context, &promise);
+    promise
 }
 
 /// Asks the gate, tells it what it needs, asks again. The clock is read anew each time: waiting takes time.

@@ -71,6 +71,11 @@ export function reply(status, headers, body) {
   return new Response(body, { status, headers: made });
 }
 
+/** Lets the promise run to its end although the client may have left. */
+export function keepAlive(context, promise) {
+  context?.waitUntil?.(promise);
+}
+
 /** A request's body, or `null` if it has more than `most` bytes. */
 export async function readBody(request, most) {
   const chunks = [];
@@ -102,7 +107,7 @@ export function variables(env, names) {
   return JSON.stringify(picked);
 }
 
-/** Whether the bindings are there, by name, as JSON. */
+/** The names of the bindings that are missing, with commas between. */
 export function missingBindings(env) {
   return ["KEY_INDEX", "REGISTRY"].filter((name) => env[name] === undefined).join(",");
 }

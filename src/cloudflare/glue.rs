@@ -16,6 +16,9 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn reply(status: u16, headers: &str, body: &str) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(catch, js_name = keepAlive)]
+    pub fn keep_alive(context: &JsValue, promise: &JsValue) -> Result<(), JsValue>;
+
     #[wasm_bindgen(catch, js_name = readBody)]
     pub async fn read_body(request: &JsValue, most: u32) -> Result<JsValue, JsValue>;
 

@@ -13,9 +13,33 @@ use crate::registry::command::{Answer, Call};
 /// How long KV may take. Past that the registry is the faster way.
 const KV_MILLIS: u32 = 1_000;
 
+/// How soon a request first looks whether another one's asking has ended; the pauses double up to the longest. Eighty looks
+/// take longer than any asking.
+const FIRST_LOOK_MILLIS: u32 = 5;
+const LONGEST_LOOK_MILLIS: u32 = 100;
+const LOOKS: u32 = 80;
+
+/// Sees to it that the gate learns about a key: asks, or waits while another request of this isolate asks. A promise belongs
+/// to the request that made it, so the others can't await it: they look again, with growing pauses.
+pub async fn satisfy(edge: &Edge, config: &Config, env: &JsValue, need: Need, request_id: &str) {
+    if edge.begin_asking(&need.id, clock::now()) {
+        let id = need.id.clone();
+        ask_for(edge, config, env, need, request_id).await;
+        edge.end_asking(&id);
+        return;
+    }
+    let mut wait = FIRST_LOOK_MILLIS;
+    for _ in 0..LOOKS {
+        if !edge.is_asking(&need.id) || glue::pause(wait).await.is_err() {
+            return;
+        }
+        wait = wait.saturating_mul(2).min(LONGEST_LOOK_MILLIS);
+    }
+}
+
 /// Asks KV (on first use) and the registry, and tells the gate. It always learns something: a record, that there is none, or
 /// that the authority is silent.
-pub async fn satisfy(edge: &Edge, config: &Config, env: &JsValue, need: Need, request_id: &str) {
+async fn ask_for(edge: &Edge, config: &Config, env: &JsValue, need: Need, request_id: &str) {
     if need.first_use && copy_settles(edge, config, env, &need, request_id).await {
         return;
     }

@@ -23,6 +23,7 @@ use crate::registry::apply::{MAX_MEMBER_DAYS, Policy, answer};
 use crate::registry::command::Call;
 use crate::registry::store::StoreError;
 use crate::registry::{outbox, schema};
+use crate::time::Millis;
 
 /// Copies that are written in one go.
 const BATCH: u32 = 50;
@@ -32,6 +33,8 @@ const KV_MILLIS: u32 = 10_000;
 const COPY_OUTLIVES_SECONDS: i64 = 86_400;
 /// KV takes no expiry nearer than a minute.
 const SHORTEST_COPY_SECONDS: i64 = 120;
+/// A drain that has taken longer was cut off by the runtime with the event that began it, and is not waited for.
+const DRAIN_MILLIS: i64 = 60_000;
 /// The first pause before a copy is tried again, doubled up to the longest.
 const FIRST_PAUSE_MILLIS: i64 = 1_000;
 const LONGEST_PAUSE_MILLIS: i64 = 60_000;
@@ -47,7 +50,7 @@ struct Inner {
     env: JsValue,
     config: Option<Config>,
     migrated: Cell<bool>,
-    draining: Cell<bool>,
+    draining_since: Cell<Option<Millis>>,
     pause: Cell<i64>,
 }
 
@@ -60,7 +63,7 @@ impl DurableObject for Registry {
             env,
             config,
             migrated: Cell::new(false),
-            draining: Cell::new(false),
+            draining_since: Cell::new(None),
             pause: Cell::new(FIRST_PAUSE_MILLIS),
         };
         Self { inner: Rc::new(inner) }
@@ -130,11 +133,14 @@ impl Inner {
     /// Writes copies until none is pending, one drain at a time: two could put an older copy over a newer one. What fails is
     /// tried again by alarm, after pauses that double.
     async fn drain(&self) {
-        if self.draining.replace(true) {
+        let now = clock::now();
+        let under_way = self.draining_since.get().is_some_and(|since| (0..DRAIN_MILLIS).contains(&now.since(since)));
+        if under_way {
             return;
         }
+        self.draining_since.set(Some(now));
         let emptied = self.write_copies().await;
-        self.draining.set(false);
+        self.draining_since.set(None);
         match emptied {
             Ok(()) => {
                 self.pause.set(FIRST_PAUSE_MILLIS);

@@ -13,11 +13,14 @@ use crate::key::record::Record;
 use crate::key::sealed::{Broken, open};
 use crate::time::Millis;
 
-/// Keys remembered at most, the least recently used go first. About 1 KB each: 10 MB of an isolate's 128.
+/// Keys remembered at most, the least recently used go first. About 1 KB each, networks aside: 10 MB of an isolate's 128.
 const CAPACITY: NonZeroUsize = match NonZeroUsize::new(10_000) {
     Some(capacity) => capacity,
     None => NonZeroUsize::MIN,
 };
+
+/// Networks of all remembered keys together, about 18 bytes each: 4 MB. One key may have a thousand of them.
+const NETWORKS: usize = 200_000;
 
 /// What is remembered of one key.
 pub(super) struct Known {
@@ -50,18 +53,33 @@ pub enum CopyVerdict {
     Broken(Broken),
 }
 
-pub(super) struct Memory(LruCache<KeyId, Known>);
+impl Known {
+    fn networks(&self) -> usize {
+        self.record.as_ref().map_or(0, |record| record.allowed_cidrs.len())
+    }
+
+    /// Whether an answer to a question that was not asked later tells of an older state than this: it was overtaken on its way.
+    fn overtakes(&self, record: Option<&Record>, asked_at: Millis) -> bool {
+        let revision = |record: Option<&Record>| record.map_or(0, |record| record.revision);
+        asked_at <= self.asked_at && revision(record) < revision(self.record.as_ref())
+    }
+}
+
+pub(super) struct Memory {
+    keys: LruCache<KeyId, Known>,
+    networks: usize,
+}
 
 impl Memory {
     pub fn new() -> Self {
         // Grows with use: `new` would make the whole table at the start.
         let mut cache = LruCache::unbounded();
         cache.resize(CAPACITY);
-        Self(cache)
+        Self { keys: cache, networks: 0 }
     }
 
     pub fn get(&mut self, id: &KeyId, now: Millis, config: &Config) -> Option<(&Known, Age)> {
-        let known = self.0.get(id)?;
+        let known = self.keys.get(id)?;
         let bound = i64::from(config.bound_seconds).saturating_mul(1000);
         let grace = i64::from(config.grace_seconds).saturating_mul(1000);
         let age = match now.since(known.asked_at) {
@@ -74,8 +92,23 @@ impl Memory {
     }
 
     pub fn learn(&mut self, id: KeyId, record: Option<Record>, asked_at: Millis) {
+        if self.keys.peek(&id).is_some_and(|known| known.overtakes(record.as_ref(), asked_at)) {
+            return;
+        }
         let identity = record.as_ref().map(identity_block).unwrap_or_default().into();
-        self.0.put(id, Known { record, identity, asked_at });
+        let known = Known { record, identity, asked_at };
+        self.networks = self.networks.saturating_add(known.networks());
+        // What comes back is what was known before, or the least recently used where there was no room.
+        let mut gone = self.keys.push(id, known).or_else(|| self.crowded());
+        while let Some((_, known)) = gone {
+            self.networks = self.networks.saturating_sub(known.networks());
+            gone = self.crowded();
+        }
+    }
+
+    /// The least recently used key, taken out, while there are too many networks.
+    fn crowded(&mut self) -> Option<(KeyId, Known)> {
+        if self.networks > NETWORKS { self.keys.pop_lru() } else { None }
     }
 
     pub fn learn_copy(&mut self, keyring: &Keyring, id: &KeyId, stored: &str, asked_at: Millis) -> CopyVerdict {
@@ -90,7 +123,7 @@ impl Memory {
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
     }
 }
 

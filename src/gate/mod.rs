@@ -36,6 +36,9 @@ use memory::{Age, Memory};
 /// every request wait.
 const SILENCE_MILLIS: i64 = 1_000;
 
+/// How far the clock may step back before everything learned so far is forgotten. Less is the platform's rounding.
+const STEP_BACK_MILLIS: i64 = 100;
+
 /// What the gate wants done with a request.
 pub enum Step {
     /// Send it on. Only the gate makes a grant.
@@ -58,17 +61,20 @@ pub struct Need {
 pub struct Gate {
     memory: Memory,
     silent_since: Option<Millis>,
+    /// The latest instant that the isolate's clock has shown here.
+    latest: Option<Millis>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { memory: Memory::new(), silent_since: None }
+        Self { memory: Memory::new(), silent_since: None, latest: None }
     }
 }
 
 impl Gate {
     /// Decides about a request at `now`, by the isolate's clock. The order of the checks is the contract's.
     pub fn admit(&mut self, config: &Config, head: &Head<'_>, now: Millis) -> Step {
+        self.forget_the_future(now);
         match self.decide(config, head, now) {
             Ok(step) => step,
             Err(refusal) => Step::Refuse(refusal),
@@ -106,17 +112,33 @@ impl Gate {
             let problem = Problem::insufficient_scope(scope.as_str());
             return Err(Refusal::with(problem, Reason::Scope).about(id));
         }
-        let origin = origin_for(config, environment).ok_or_else(|| Refusal::new(Code::NoOrigin, Reason::NoOrigin))?;
+        let origin =
+            origin_for(config, environment).ok_or_else(|| Refusal::new(Code::NoOrigin, Reason::NoOrigin).about(id))?;
         Ok(Step::Forward(Grant::as_key(origin.clone(), strip, known.identity.clone())))
+    }
+
+    /// What was learned while the clock was ahead has a wrong age for ever: once the clock gets there again it would pass for
+    /// fresh. So nothing of it is kept when the clock steps back.
+    fn forget_the_future(&mut self, now: Millis) {
+        if self.latest.is_some_and(|latest| now.since(latest) < -STEP_BACK_MILLIS) {
+            *self = Self::default();
+        }
+        self.note_clock(now);
+    }
+
+    fn note_clock(&mut self, now: Millis) {
+        self.latest = self.latest.max(Some(now));
     }
 
     /// Takes what KV holds under a key's name, asked for at `asked_at`. Only a final refusal is believed.
     pub fn learn_copy(&mut self, config: &Config, id: &KeyId, stored: &str, asked_at: Millis) -> CopyVerdict {
+        self.note_clock(asked_at);
         self.memory.learn_copy(&config.keyring, id, stored, asked_at)
     }
 
     /// Takes the authority's word on a key: its record, or that there is none. `asked_at` is the isolate's clock before asking.
     pub fn learn_record(&mut self, id: KeyId, record: Option<Record>, asked_at: Millis) {
+        self.note_clock(asked_at);
         self.silent_since = None;
         self.memory.learn(id, record, asked_at);
     }

@@ -1,6 +1,7 @@
-//! Which credential a request presents (CONTRACT: presenting a key).
+//! Which credential a request presents: see the README, "Presenting a key".
 
 use super::head::Head;
+use super::headers::fold;
 use crate::key::id::Prefix;
 
 /// What was presented. Borrows the secret, so it has no `Debug`.
@@ -41,12 +42,12 @@ impl<'a> Credential<'a> {
         if ours || api_key.contains(',') { (Self::Ambiguous, strip) } else { (Self::Candidate(api_key), strip) }
     }
 
-    /// On a public route: which headers hold a credential of ours.
+    /// On a public route: which headers hold a credential of ours, `X-API-Key` in any spelling.
     #[must_use]
     pub fn strip_public(head: &Head<'a>, prefix: &Prefix) -> Strip {
         Strip {
             authorization: head.authorization().is_some_and(|value| names_ours(value, prefix)),
-            api_key: head.api_key().is_some_and(|value| names_ours(value, prefix)),
+            api_key: head.headers().iter().any(|(name, value)| fold(name) == "x-api-key" && names_ours(value, prefix)),
         }
     }
 }

@@ -96,7 +96,7 @@ impl<'a> Head<'a> {
             return Err(BadHead::Target(BadTarget::Start));
         }
         // A slash, `?` or `#` in Host makes the runtime's URL end its authority early: then the two differ.
-        if !is_host(authority) || known.host.is_some_and(|host| host != authority) {
+        if !is_host(authority) || known.host.is_some_and(|host| !same_authority(scheme, host, authority)) {
             return Err(BadHead::Host);
         }
         let target = Target::parse(if target.is_empty() { "/" } else { target }).map_err(BadHead::Target)?;
@@ -154,7 +154,7 @@ impl<'a> Head<'a> {
         self.target
     }
 
-    /// Every header line, in lower case, in the order given.
+    /// Every header line, names in lower case, in the order given.
     #[must_use]
     pub fn headers(&self) -> &[(&'a str, &'a str)] {
         &self.headers
@@ -272,7 +272,14 @@ pub fn is_host(authority: &str) -> bool {
     };
     !host.is_empty()
         && (plain(host) || bracketed(host))
-        && port.is_none_or(|port| (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit()))
+        && port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
+}
+
+/// Whether both name the same host and port: in any letter case (RFC 3986, section 3.2.2), the scheme's own port said or not.
+fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
+    let port = if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") { ":443" } else { ":80" };
+    let plain = |authority: &'_ str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
+    one == other || plain(one) == plain(other)
 }
 
 #[cfg(test)]
@@ -308,12 +315,26 @@ mod tests {
             ("http://a/p", "b"),
             ("http://a:/p", "a:"),
             ("http://a:1:2/p", "a:1:2"),
+            ("http://a:65536/p", "a:65536"),
+            ("http://a:+80/p", "a:+80"),
+            ("http://a/p", "a:81"),
+            ("http://a:81/p", "a"),
+            ("http://a/p", "a:443"),
             ("http:///p", ""),
             ("http://[::1/p", "[::1"),
         ] {
             assert_eq!(parsed("GET", url, &format!("host\n{host}\n")), Err(BadHead::Host), "{url}");
         }
         assert_eq!(parsed("OPTIONS", "http://h*", "host\nh\n"), Err(BadHead::Target(BadTarget::Start)));
+    }
+
+    #[test]
+    fn a_host_may_be_spelled_otherwise_than_in_the_url() {
+        for (url, host) in
+            [("https://a/p", "A"), ("https://a/p", "a:443"), ("http://A:80/p", "a"), ("http://[::a]/p", "[::A]:80")]
+        {
+            assert!(parsed("GET", url, &format!("host\n{host}\n")).is_ok(), "{url} {host}");
+        }
     }
 
     #[test]

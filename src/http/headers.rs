@@ -1,6 +1,7 @@
 //! Which of a client's headers reach the origin.
 //!
-//! Servers fold names in different ways (CGI turns `-` and `_` into one), so every rule reads `_` and `.` as `-`.
+//! Servers fold names in different ways (CGI turns `-` and `_` into one, some turn all but letters and digits into `_`), so
+//! every rule reads `_`, `.` and each other mark as `-`.
 
 use std::borrow::Cow;
 
@@ -44,6 +45,8 @@ pub fn write_removed(head: &Head<'_>, strip: Strip, names: &mut String) {
         let plain = fold(name);
         let removed = plain.starts_with("keyward-")
             || plain == "keyward"
+            // Not only `Proxy-*`: CGI hands `Proxy` over as HTTP_PROXY, which clients of the origin's take for a setting.
+            || plain == "proxy"
             || plain.starts_with("proxy-")
             || (REMOVED.contains(&plain.as_ref()) && !(websocket && *name == "upgrade"))
             || (strip.authorization && plain == "authorization")
@@ -74,11 +77,11 @@ pub fn write_line(block: &mut String, name: &str, value: &str) {
     block.push('\n');
 }
 
-/// The name in lower case, with `_` and `.` as `-`.
-fn fold(name: &str) -> Cow<'_, str> {
-    if name.bytes().any(|byte| byte == b'_' || byte == b'.' || byte.is_ascii_uppercase()) {
+/// The name in lower case, with `_`, `.` and every other mark as `-`.
+pub(super) fn fold(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte != b'-' && !byte.is_ascii_lowercase() && !byte.is_ascii_digit()) {
         name.chars()
-            .map(|letter| if matches!(letter, '_' | '.') { '-' } else { letter.to_ascii_lowercase() })
+            .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' })
             .collect::<String>()
             .into()
     } else {
@@ -86,9 +89,12 @@ fn fold(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a `Connection` header lists the (folded) name. What the request needs to be understood stays, listed or not.
+/// Whether a `Connection` header lists the (folded) name, and may. What the request needs to be understood, and what the edge
+/// says of it, is no client's to take away.
 fn lists(connection: &str, name: &str) -> bool {
-    name != "authorization" && connection.split(',').map(str::trim).any(|listed| listed.eq_ignore_ascii_case(name))
+    !matches!(name, "authorization" | "host" | "cdn-loop" | "x-forwarded-proto")
+        && !name.starts_with("cf-")
+        && connection.split(',').map(str::trim).any(|listed| fold(listed) == name)
 }
 
 #[cfg(test)]
@@ -143,6 +149,9 @@ mod tests {
         let mut names = String::new();
         write_removed(&Head::parse(text).unwrap(), Strip::default(), &mut names);
         assert_eq!(names, "connection,");
+        let edges = "connection\nCF-Connecting-IP, cf-ray, CDN-Loop, X-Forwarded-Proto, cf_ray\ncf-connecting-ip\n192.0.2.1\n\
+                     cf-ray\n1\ncdn-loop\ncloudflare\nx-forwarded-proto\nhttps\ncf_ray\n2\n";
+        assert_eq!(removed(edges), "connection,cf_ray,", "what the edge says stays");
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! Which routes there are, and which one a request takes.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
 use super::target::Target;
 use crate::key::scope::Scope;
 
@@ -32,7 +36,28 @@ enum RouteMethod {
 #[derive(Debug, Clone)]
 struct Pattern {
     literal: String,
+    /// `literal` with its escapes decoded.
+    decoded: Vec<u8>,
     any_rest: bool,
+}
+
+/// How a path fits a pattern.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    /// Byte for byte.
+    Exact,
+    /// In another letter case, or with characters escaped that the pattern has plain.
+    Spelled,
+    /// Without parameters (`;…`), or without the slash at its end: the same address to many servers.
+    Read,
+}
+
+/// A path, and the other forms in which an origin may read it.
+struct Readings<'a> {
+    path: &'a str,
+    decoded: Cow<'a, [u8]>,
+    /// Decoded, without parameters; `None` where it has none and no slash at its end.
+    bare: Option<Vec<u8>>,
 }
 
 /// Why a `match` is no route. Shown to whoever configures it.
@@ -69,7 +94,12 @@ impl Route {
         if literal == "/_keyward" || literal.starts_with("/_keyward/") {
             return Err("must not begin with /_keyward/, which is Keyward's own");
         }
-        Ok(Self { method, pattern: Pattern { literal: literal.to_owned(), any_rest }, access, closed_on_outage })
+        let pattern = Pattern { literal: literal.to_owned(), decoded: percent_decode_str(literal).collect(), any_rest };
+        Ok(Self { method, pattern, access, closed_on_outage })
+    }
+
+    fn asks_the_same(&self, other: &Self) -> bool {
+        self.access == other.access && self.closed_on_outage == other.closed_on_outage
     }
 
     fn names(&self, method: &str) -> bool {
@@ -80,13 +110,33 @@ impl Route {
     }
 }
 
+impl<'a> Readings<'a> {
+    fn of(path: &'a str) -> Self {
+        let decoded: Cow<'a, [u8]> = percent_decode_str(path).into();
+        let bare = (decoded.ends_with(b"/") || decoded.contains(&b';')).then(|| {
+            let segments = decoded.split(|byte| *byte == b'/');
+            let names = segments.map(|segment| segment.split(|byte| *byte == b';').next().unwrap_or_default());
+            names.collect::<Vec<_>>().join(&b'/')
+        });
+        Self { path, decoded, bare }
+    }
+}
+
 impl Pattern {
-    /// `Some(exact)` where the path fits, letter case aside; `exact` says whether it fits in its own letter case.
-    fn fits(&self, path: &str) -> Option<bool> {
-        let literal = self.literal.as_bytes();
-        let start = path.as_bytes().get(..literal.len())?;
-        let fits = (self.any_rest || path.len() == literal.len()) && start.eq_ignore_ascii_case(literal);
-        fits.then(|| start == literal)
+    fn fits(&self, readings: &Readings<'_>) -> Option<Fit> {
+        let whole = |path: usize, literal: usize| self.any_rest || path == literal;
+        if readings.path.starts_with(&self.literal) && whole(readings.path.len(), self.literal.len()) {
+            return Some(Fit::Exact);
+        }
+        let loosely = |path: &[u8]| {
+            whole(path.len(), self.decoded.len())
+                && path.get(..self.decoded.len()).is_some_and(|start| start.eq_ignore_ascii_case(&self.decoded))
+        };
+        if loosely(&readings.decoded) {
+            return Some(Fit::Spelled);
+        }
+        let bare = readings.bare.as_deref()?;
+        (loosely(bare) || bare.strip_suffix(b"/").is_some_and(loosely)).then_some(Fit::Read)
     }
 }
 
@@ -112,17 +162,30 @@ impl Routes {
         Self(routes)
     }
 
-    /// The route of a request. A path that fits a route only in another letter case takes none: an origin that ignores case
-    /// would otherwise be reached through a later, wider route.
+    /// The route of a request.
+    ///
+    /// A path that fits a route only in another spelling takes none: an origin that ignores case, or decodes before it routes,
+    /// would otherwise be reached through a later, wider route. For the same reason a path that fits a route but for its
+    /// parameters or the slash at its end takes no later route with `*` that asks for something else.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Matched<'_> {
+        let readings = Readings::of(path);
+        let mut passed: Option<&Route> = None;
         let mut allow: Vec<&str> = Vec::new();
         for route in &self.0 {
-            let Some(exact) = route.pattern.fits(path) else { continue };
+            let Some(fit) = route.pattern.fits(&readings) else { continue };
             if route.names(method) {
-                return if exact { Matched::Route(route) } else { Matched::Nothing };
-            }
-            if let (true, RouteMethod::One(name)) = (exact, &route.method) {
+                match fit {
+                    Fit::Exact
+                        if passed.is_some_and(|passed| route.pattern.any_rest && !route.asks_the_same(passed)) =>
+                    {
+                        return Matched::Nothing;
+                    }
+                    Fit::Exact => return Matched::Route(route),
+                    Fit::Spelled => return Matched::Nothing,
+                    Fit::Read => passed = passed.or(Some(route)),
+                }
+            } else if let (Fit::Exact, RouteMethod::One(name)) = (fit, &route.method) {
                 let head = (name == "GET").then_some("HEAD");
                 for name in [Some(name.as_str()), head].into_iter().flatten() {
                     if !allow.contains(&name) {
@@ -189,6 +252,62 @@ mod tests {
         assert_eq!(found(&table, "GET", "/A/b"), "404");
         assert_eq!(found(&table, "GET", "/other/B"), "/*");
         assert_eq!(found(&routes(&["GET /a/*"]), "GET", "/a/UPPER"), "/a/*");
+    }
+
+    fn with_scopes(rows: &[(&str, &str)]) -> Routes {
+        let route = |(row, scope): &(&str, &str)| Route::parse(row, Access::Scope(Scope::parse(scope).unwrap()), false);
+        Routes::new(rows.iter().map(|row| route(row).unwrap()).collect())
+    }
+
+    #[test]
+    fn another_spelling_or_reading_never_takes_a_wider_route() {
+        let table = with_scopes(&[
+            ("GET /v1/users/@me", "self"),
+            ("GET /v1/contacts:export", "export"),
+            ("GET /v1/contacts/export", "export"),
+            ("GET /v1/admin/*", "admin"),
+            ("GET /v1/admin", "other"),
+            ("GET /v1/*", "read"),
+        ]);
+        for path in [
+            "/v1/users/%40me",
+            "/v1/users/%40ME",
+            "/v1/contacts%3Aexport",
+            "/v1/contacts%3aexport/",
+            "/v1/contacts/export/",
+            "/v1/contacts/export;x=1",
+            "/v1/contacts;a=b/export",
+            "/v1/contacts/export%3bx",
+            "/v1/CONTACTS/export;x/",
+            "/v1/admin;x/users",
+            "/v1;x/admin/users",
+            "/v1;x/ADMIN/users",
+            "/v1/admin;x/",
+        ] {
+            assert_eq!(found(&table, "GET", path), "404", "{path}");
+        }
+        for (path, taken) in [
+            ("/v1/users/@me", "/v1/users/@me"),
+            ("/v1/users/@you", "/v1/*"),
+            ("/v1/users/%40you", "/v1/*"),
+            ("/v1/contacts/exports/", "/v1/*"),
+            ("/v1/admin", "/v1/admin"),
+            ("/v1/admin/", "/v1/admin/*"),
+            ("/v1/admin/users;x=1", "/v1/admin/*"),
+            ("/v1/other;x=1/", "/v1/*"),
+        ] {
+            assert_eq!(found(&table, "GET", path), taken, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_slash_at_the_end_takes_the_wider_route_where_that_asks_for_the_same() {
+        let same = with_scopes(&[("GET /v1/a", "read"), ("GET /v1/a/*", "read")]);
+        assert_eq!(found(&same, "GET", "/v1/a/"), "/v1/a/*");
+        let exact = with_scopes(&[("GET /v1/a", "read"), ("GET /v1/a/", "other"), ("GET /a;b", "x"), ("GET /*", "y")]);
+        assert_eq!(found(&exact, "GET", "/v1/a/"), "/v1/a/", "whoever writes both means both");
+        assert_eq!(found(&exact, "GET", "/a;b"), "/a;b");
+        assert_eq!(found(&exact, "GET", "/"), "/*");
     }
 
     #[test]

@@ -73,11 +73,7 @@ fn check_segments(path: &str) -> Result<(), BadTarget> {
             return Err(BadTarget::EmptySegment);
         }
         // `..;x` and `..%3bx` are dot segments to servers that know path parameters.
-        let name = segment.split(';').next().unwrap_or_default();
-        let name = match name.find("%3b").or_else(|| name.find("%3B")) {
-            Some(at) => name.get(..at).unwrap_or_default(),
-            None => name,
-        };
+        let name = ["%3b", "%3B", ";"].iter().fold(segment, |name, mark| name.split(mark).next().unwrap_or_default());
         if matches!(name, "." | "..") {
             return Err(BadTarget::DotSegment);
         }
@@ -193,6 +189,9 @@ mod tests {
             ("/a/.;/b", DotSegment),
             ("/a/..%3bx", DotSegment),
             ("/a/..%3Bx", DotSegment),
+            ("/a/..%3Bx%3by", DotSegment),
+            ("/a/..%3bx%3By;z", DotSegment),
+            ("/a/.;%3b%3B", DotSegment),
             ("/a/%2e%2e/b", DotSegment),
             ("/a/.%2E/b", DotSegment),
             ("/a\\b", Character),

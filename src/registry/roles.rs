@@ -1,4 +1,4 @@
-//! Who may do what: the one table (CONTRACT: control plane, column "who").
+//! Who may do what: the one table. The README shows it.
 
 use super::command::{Command, Operation};
 

@@ -89,6 +89,17 @@ describe("the first owner", () => {
   });
 });
 
+test("of ten first owners at the same time, one is made", async () => {
+  const fresh = await startGate({ vars: { ORIGIN_LIVE: origin.url } });
+  try {
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => fresh.bootstrap({ name: `Owner ${index}`, email: "o@acme.example" })));
+    const verdicts = answers.map(({ verdict }) => verdict).sort();
+    assert.deepEqual(verdicts, ["201", ...Array(9).fill("409 already_bootstrapped")]);
+  } finally {
+    await fresh.stop();
+  }
+});
+
 describe("signing in", () => {
   test("only a member's own credential as Bearer signs in; everything else is 401 on every route", async () => {
     const data = await gate.newKey();
@@ -224,6 +235,12 @@ describe("issuing a key", () => {
     assert.equal((await gate.issue({ name: "A clear name" })).verdict, "409 name_taken");
     assert.equal((await gate.issue({ name: "A clear name", environment: "test" })).status, 201);
     await until("the name is free", async () => (await gate.issue({ name: "A clear name" })).status === 201);
+  });
+
+  test("of ten at the same time for one integration, one is made", async () => {
+    const answers = await Promise.all(Array.from({ length: 10 }, () => gate.issue({ integration: "contended" })));
+    const verdicts = answers.map(({ verdict }) => verdict).sort();
+    assert.deepEqual(verdicts, ["201", ...Array(9).fill("409 integration_has_key")]);
   });
 
   test("what is refused makes no key and no entry in the log", async () => {

@@ -85,7 +85,15 @@ describe("lists", () => {
     });
   }
 
-  test("a limit of 200 is taken", async () => assert.equal((await list("?limit=200")).status, 200));
+  test("a page has 50 where nothing is said, and at most 200", async () => {
+    for (let batch = 0; batch < 5; batch += 1) await Promise.all(Array.from({ length: 10 }, () => gate.newKey({ environment: "test", owner: "many@acme.example" })));
+    const { items, next_cursor: cursor } = (await list()).json;
+    assert.equal(items.length, 50);
+    assert.ok(cursor);
+    const all = (await list("?limit=200")).json;
+    assert.ok(all.items.length > 50);
+    assert.equal(all.next_cursor, null);
+  });
 });
 
 describe("one key", () => {

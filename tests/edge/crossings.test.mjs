@@ -60,6 +60,16 @@ test("a public request costs no more", async () => {
   assert.deepEqual(await cost("/public/logo", {}), { verdict: "200", crossings: FORWARDED, stores: 0 });
 });
 
+test("what a key's holder gets is kept in no cache of the edge; what is public may be", async () => {
+  await gate.take();
+  await gate.call(CONTACTS, { key: key.apiKey });
+  await gate.call("/public/logo", { key: key.apiKey });
+  assert.deepEqual((await gate.take()).departures, [
+    { redirect: "manual", cf: { cacheTtl: -1 } },
+    { redirect: "manual", cf: null },
+  ]);
+});
+
 test("garbage crosses for its head and its reply, and asks no store", async () => {
   for (const [verdict, path, request] of [
     ["401 missing_key", CONTACTS, {}],

@@ -78,7 +78,7 @@ test("a fragment ends at the runtime: neither the gate nor the origin sees it", 
 describe("other spellings of a path never take a wider route than the plain one", () => {
   // GET /v1/admin/* needs a scope that the key lacks, GET /* does not.
   test("the plain path is 403", () => refused("GET /v1/admin/x", /^403 insufficient_scope$/));
-  for (const target of ["/v1/%61dmin/x", "/v1/admi%6E/x", "/%76%31/admin/x", "/v1/%2fadmin/x", "/V1/admin/x", "/v1/ADMIN/x", "/v1/Admin/x", "/v1%2fadmin/x", "/v1/x/../admin/x"]) {
+  for (const target of ["/v1/%61dmin/x", "/v1/admi%6E/x", "/%76%31/admin/x", "/v1/%2fadmin/x", "/V1/admin/x", "/v1/ADMIN/x", "/v1/Admin/x", "/v1%2fadmin/x", "/v1/x/../admin/x", "/v1/admin;x/y", "/v1;x/admin/y", "/v1;x/ADMIN/y", "/v1/admin%3bx/y", "/v1/admin;/y"]) {
     test(target, () => refused(`GET ${target}`, /^(400 bad_path|404 no_route)$/));
   }
 });
@@ -164,6 +164,24 @@ describe("methods", () => {
   });
 
   test("HEAD is decided as GET", () => refused("HEAD /v1/admin/x", /^403/));
+});
+
+describe("the whole answer to each", () => {
+  const body = (code, title, status, detail) => `{"type":"/_keyward/problems/${code}","title":"${title}","status":${status},"detail":"${detail}","code":"${code}","request_id":"<request id>"}`;
+  for (const [line, options, expected] of [
+    ["GET //", {}, body("bad_path", "Ambiguous path", 400, "This path or query could be read in more than one way. Send it in its plain form.")],
+    ["GET /v1/x", { host: "a/b" }, body("wrong_host", "Wrong host", 421, "The Host of this request is not one plain host name.")],
+    ["TRACE /v1/x", {}, body("method_not_allowed", "Method not allowed", 405, "This address does not take this method. `Allow` lists those it takes.")],
+    [`GET /${"a".repeat(8_192)}`, {}, body("target_too_long", "URL too long", 414, "Path and query may have 8,192 bytes together.")],
+    ["GET /v1/x", { headers: [`X-L: ${"a".repeat(33_000)}`] }, body("headers_too_large", "Headers too large", 431, "A request may have 100 headers and 32,768 bytes of them.")],
+    ["GET /v1/x", { headers: ["Content-Length: 2"], body: "hi" }, body("unexpected_body", "Unexpected body", 400, "A GET or HEAD request can't have a body here. Send its content in the query, or use another method.")],
+  ]) {
+    test(JSON.parse(expected).code, async () => {
+      const { text, headers } = await refused(line, /^4/, options);
+      assert.match(headers["keyward-request-id"], /^[0-9A-Za-z]{16}$/);
+      assert.equal(text.replace(headers["keyward-request-id"], "<request id>"), expected);
+    });
+  }
 });
 
 test("after all this the gate still serves, and nothing panicked", async () => {

@@ -115,7 +115,7 @@ test("status, reason and emptiness are the origin's", async () => {
   }
 });
 
-test("an answer streams: its first chunk is here before its last is written", async () => {
+test("an answer streams: its first chunk is here before its last is written", { timeout: 5_000 }, async () => {
   let finish;
   origin.on("/v1/contacts/slow", (_, response) => {
     response.writeHead(200, { "keyward-evil": "1" });
@@ -133,7 +133,7 @@ test("an answer streams: its first chunk is here before its last is written", as
   assert.equal(rest, "last");
 });
 
-test("a WebSocket passes with a key, and the origin knows whose it is", async () => {
+test("a WebSocket passes with a key, and the origin knows whose it is", { timeout: 5_000 }, async () => {
   origin.take();
   const socket = await openWebSocket(gate.url, "/v1/contacts/live", { authorization: `Bearer ${key.apiKey}`, "Keyward-Scopes": "forged" });
   assert.equal(socket.status, 101);
@@ -147,7 +147,7 @@ test("a WebSocket passes with a key, and the origin knows whose it is", async ()
   assert.deepEqual(values(arrived, "authorization"), []);
 });
 
-test("a WebSocket without a key is 401, and with one in the URL 400", async () => {
+test("a WebSocket without a key is 401, and with one in the URL 400", { timeout: 5_000 }, async () => {
   origin.take();
   assert.equal((await openWebSocket(gate.url, "/v1/contacts/live", {})).status, 401);
   assert.equal((await openWebSocket(gate.url, `/v1/contacts/live?key=${key.apiKey}`, {})).status, 400);

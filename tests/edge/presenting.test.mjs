@@ -33,7 +33,7 @@ const BODIES = {
   no_route:
     '{"type":"/_keyward/problems/no_route","title":"No such address","status":404,"detail":"No route of this API has this address.","code":"no_route","request_id":"<request id>"}',
   authority_unavailable:
-    '{"type":"/_keyward/problems/authority_unavailable","title":"Keys can\'t be checked right now","status":503,"detail":"The authority over keys can\'t be reached. The key was not judged; retry after the time in `Retry-After`.","code":"authority_unavailable","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/authority_unavailable","title":"Keys can\'t be checked right now","status":503,"detail":"The authority over keys can\'t be reached, so nothing was judged. Retry after the time in `Retry-After`; before you retry a change, look whether it was made.","code":"authority_unavailable","request_id":"<request id>"}',
   no_origin:
     '{"type":"/_keyward/problems/no_origin","title":"No origin for this environment","status":503,"detail":"No origin is set for the environment of this API key.","code":"no_origin","request_id":"<request id>"}',
 };
@@ -169,16 +169,30 @@ describe("what is refused after a look-up", () => {
 
   test("a test key without ORIGIN_TEST never reaches the live origin", () => refused("no_origin", CONTACTS, { key: keys.test.apiKey }));
 
-  test("a key that can't be looked up is 503, never 401", async () => {
+  test("a key that can't be looked up is 503, never 401", async (t) => {
     const { apiKey } = await gate.newKey();
+    // Whatever comes of it, the tests after this one find an authority that answers.
+    t.after(async () => {
+      await gate.order({ registry: "work" });
+      await until("the authority is asked again", async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200);
+    });
     await gate.order({ registry: "fail" });
     await refused("authority_unavailable", CONTACTS, { key: apiKey });
-    await gate.order({ registry: "work" });
-    assert.equal((await until("the authority is asked again", async () => {
-      const answer = await gate.call(CONTACTS, { key: apiKey });
-      return answer.status !== 503 && answer;
-    })).status, 200);
   });
+});
+
+test("over plain HTTP, where HTTPS is required, a good key is refused without a look-up", async () => {
+  const strict = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, REQUIRE_HTTPS: true } });
+  try {
+    const answer = await strict.call(CONTACTS, { key: keys.live.apiKey });
+    assert.equal(answer.status, 403);
+    assert.equal(answer.pinned, BODIES.insecure_transport);
+    assert.equal(answer.headers["cache-control"], "no-store");
+    const { kvGet, registry } = await strict.take();
+    assert.deepEqual({ kvGet, registry }, FREE);
+  } finally {
+    await strict.stop();
+  }
 });
 
 describe("what is accepted", () => {

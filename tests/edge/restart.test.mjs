@@ -103,6 +103,36 @@ describe("the audit log", () => {
   });
 });
 
+describe("a change that fails in the middle leaves nothing behind", () => {
+  const state = () => ["keys", "audit", "outbox", "meta", "members"].map((table) => gate.sql(`SELECT * FROM ${table}`));
+
+  for (const [table, event] of [["outbox", "INSERT"], ["audit", "INSERT"], ["meta", "UPDATE"]]) {
+    test(`in the real object, when the ${event} into ${table} fails`, async () => {
+      const { id } = await gate.newKey();
+      await until("the outbox is empty", () => gate.sql("SELECT count(*) AS count FROM outbox")[0].count === 0);
+      await gate.restartAfter(() => gate.tamper(`CREATE TRIGGER broken BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'broken by the test'); END`));
+      const before = state();
+      for (const answer of [await gate.issue(), await gate.revoke(id)]) {
+        assert.ok(answer.status >= 500, answer.verdict);
+        assert.ok(!answer.text.includes("broken by the test"));
+      }
+      assert.deepEqual(state(), before);
+      assert.equal((await gate.call(`/_keyward/v1/keys/${id}`, { key: gate.owner })).json.status, "active");
+      await gate.restartAfter(() => gate.tamper("DROP TRIGGER broken"));
+      assert.equal((await gate.issue()).status, 201);
+      assert.equal((await gate.revoke(id)).status, 200);
+      assert.equal(firstBreak(gate.sql(AUDIT)), null);
+    });
+  }
+
+  test("the log's own triggers refuse every change of an entry", async () => {
+    await gate.restartAfter(() => {
+      assert.throws(() => gate.tamper("UPDATE audit SET actor = 'someone'"), /append-only/);
+      assert.throws(() => gate.tamper("DELETE FROM audit"), /append-only/);
+    });
+  });
+});
+
 test("with another KEYWARD_SECRET no key works; with the old one as KEYWARD_SECRET_PREVIOUS all do", async () => {
   const previous = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
   const next = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";

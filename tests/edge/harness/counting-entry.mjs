@@ -1,7 +1,7 @@
 // The worker around the worker: counts what the product asks of its stores and makes them misbehave on command. Test
 // equipment, loaded beside the unchanged build. It takes its orders under /__test/, before the product sees the request.
 
-import { crossings } from "./wasm-crossings.mjs";
+import { crossings, departures } from "./wasm-crossings.mjs";
 import Product, { Registry as ProductRegistry } from "./index.js";
 
 // Entry and object run in one isolate here, so one set of orders reaches both.
@@ -84,10 +84,11 @@ export default class extends Product {
 async function control(action, request) {
   if (action === "say") console.log(await request.text());
   if (action === "order") Object.assign(orders, await request.json());
-  const taken = { ...counts, crossings: crossings.slice() };
+  const taken = { ...counts, crossings: crossings.slice(), departures: departures.slice() };
   if (action === "take") {
     for (const name of Object.keys(counts)) counts[name] = 0;
     crossings.length = 0;
+    departures.length = 0;
   }
   return Response.json(taken);
 }

@@ -85,8 +85,13 @@ class Gate {
 
   /** Stops and starts again on the same state, with other options where given. */
   async restart(changes = {}) {
+    await this.restartAfter(() => (this.#options = { ...this.#options, ...changes }));
+  }
+
+  /** Stops, does `work`, and starts again on the same state. */
+  async restartAfter(work) {
     await this.stop({ keepState: true });
-    this.#options = { ...this.#options, ...changes };
+    work();
     this.#agent = newAgent();
     await this.start();
   }
@@ -137,7 +142,7 @@ class Gate {
     await this.logged((logged) => logged.includes(line));
   }
 
-  /** What was counted since the last call: `{kvGet, kvPut, registry, crossings}`. Instrumented gates only. */
+  /** What was counted since the last call: `{kvGet, kvPut, registry, crossings, departures}`. Instrumented gates only. */
   async take() {
     return (await this.call("/__test/take", { method: "POST", body: "" })).json;
   }
@@ -151,12 +156,16 @@ class Gate {
     return this.#miniflare.getDurableObjectNamespace("REGISTRY", NAME);
   }
 
+  /** Runs one statement on the registry's own SQLite file, from outside. Only to be used while the gate is stopped. */
+  tamper(statement) {
+    const database = new DatabaseSync(this.#registryFile());
+    database.exec(statement);
+    database.close();
+  }
+
   /** Reads the registry's own SQLite file, from outside. */
   sql(statement, ...parameters) {
-    const folder = join(this.#state, "do", `${NAME}-Registry`);
-    const files = readdirSync(folder).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
-    if (files.length !== 1) throw new Error(`there must be one registry object, not ${files.length}`);
-    const database = new DatabaseSync(join(folder, files[0]), { readOnly: true });
+    const database = new DatabaseSync(this.#registryFile(), { readOnly: true });
     try {
       return database.prepare(statement).all(...parameters).map((row) => ({ ...row }));
     } finally {
@@ -164,15 +173,28 @@ class Gate {
     }
   }
 
+  #registryFile() {
+    const folder = join(this.#state, "do", `${NAME}-Registry`);
+    const files = readdirSync(folder).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
+    if (files.length !== 1) throw new Error(`there must be one registry object, not ${files.length}`);
+    return join(folder, files[0]);
+  }
+
   /** Resolves with the first line of the log, past or to come, that `fits`. */
-  logged(fits) {
+  logged(fits, { within = 8_000 } = {}) {
     const past = this.logs.find(fits);
-    return past === undefined ? new Promise((resolve) => this.#waiting.push({ fits, resolve })) : Promise.resolve(past);
+    if (past !== undefined) return Promise.resolve(past);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`not logged within ${within} ms: ${fits}`)), within);
+      this.#waiting.push({ fits, resolve: (line) => (clearTimeout(timer), resolve(line)) });
+    });
   }
 
   #log(line) {
     this.logs.push(line);
-    this.#waiting = this.#waiting.filter(({ fits, resolve }) => !fits(line) || resolve(line));
+    const fitting = this.#waiting.filter(({ fits }) => fits(line));
+    this.#waiting = this.#waiting.filter((one) => !fitting.includes(one));
+    for (const { resolve } of fitting) resolve(line);
   }
 }
 

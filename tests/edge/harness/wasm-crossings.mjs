@@ -1,7 +1,14 @@
 // Part of the instrumented worker, loaded before the build: counts every call that the wasm makes into JavaScript, by the
-// name of the import.
+// name of the import, and keeps with what settings requests leave for the origin.
 
 export const crossings = [];
+export const departures = [];
+
+const platformFetch = globalThis.fetch;
+globalThis.fetch = (target, init) => {
+  departures.push({ redirect: init?.redirect, cf: init?.cf ?? null });
+  return platformFetch(target, init);
+};
 
 const counted = (name, body) =>
   typeof body === "function"
