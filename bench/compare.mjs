@@ -14,7 +14,8 @@ const { ROUNDS = 60, COUNT = 200, ONLY = "accept,forged,shapeless" } = process.e
 
 const builds = process.argv.slice(2).map((folder) => resolve(folder));
 const [origin, load] = [await startOrigin(), startLoad()];
-const services = { forward: peers(origin, { honoFile: "", usualBuild: "" }).forward, keyward: keyward(origin) };
+const { forward, edit } = peers(origin, { honoFile: "", usualBuild: "" });
+const services = { forward, edit, keyward: keyward(origin) };
 builds.forEach((build, index) => (services[`b${index}`] = keyward(origin, { build })));
 const workerd = await startWorkerd(services, origin);
 const control = new ControlPlane(workerd.ports.keyward);
@@ -22,7 +23,7 @@ await control.bootstrap();
 const { apiKey } = await control.issue();
 
 const kinds = { accept: { credentials: [apiKey], expect: 200 }, forged: { credentials: forged, expect: 401 }, shapeless: { credentials: shapeless, expect: 401 } };
-const variants = [{ name: "forward", port: workerd.ports.forward, ...kinds.accept }];
+const variants = ["forward", "edit"].map((name) => ({ name, port: workerd.ports[name], ...kinds.accept }));
 builds.forEach((build, index) => {
   for (const kind of ONLY.split(",")) variants.push({ name: `${kind} ${basename(build)}`, port: workerd.ports[`b${index}`], ...kinds[kind] });
 });

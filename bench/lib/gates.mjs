@@ -1,6 +1,6 @@
 // Every gate that is measured, as a service of workerd, and what each needs in its store.
 
-import { createHash } from "node:crypto";
+import { createHash, createHmac, hkdfSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { experimental_readRawConfig } from "wrangler";
@@ -35,6 +35,7 @@ export function peers(origin, { honoFile, usualBuild }) {
   const bindings = { ORIGIN: origin.url, KEYS: KV };
   return {
     forward: { modules: { "forward.mjs": join(BENCH, "peers", "forward.mjs") }, bindings },
+    edit: { modules: { "edit.mjs": join(BENCH, "peers", "edit.mjs") }, bindings },
     bare: { modules: { "bare.mjs": join(BENCH, "peers", "bare.mjs") }, outbound: "origin" },
     hono: { modules: { "hono.mjs": honoFile }, bindings },
     usual: { modules: { "index.js": join(usualBuild, "index.js"), "index_bg.wasm": join(usualBuild, "index_bg.wasm") }, bindings },
@@ -55,6 +56,14 @@ export async function peerKey(origin) {
   return apiKey;
 }
 
+const PEPPER = Buffer.from(hkdfSync("sha256", Buffer.from(SECRETS.KEYWARD_SECRET, "base64"), "", "keyward/pepper/v1", 32));
+
+/** A live key that nobody issued, and what a registry would keep of it. */
+export function mintedKey({ identifier, secret }) {
+  const message = `wafl_live_${identifier}_${secret}`;
+  return { apiKey: mintKey({ identifier, secret }), keyHash: createHmac("sha256", PEPPER).update(message).digest("hex") };
+}
+
 /** What nobody minted: half of it has no form, the other half all but the tag. */
 export const shapeless = Array.from({ length: 500 }, (_, index) => `sk_${index}_${"g".repeat(60)}`);
 export const forged = Array.from({ length: 500 }, (_, index) =>
@@ -68,6 +77,11 @@ export class ControlPlane {
   #issued = 0;
 
   constructor(port) {
+    this.moveTo(port);
+  }
+
+  /** The same registry and owner, at another port. */
+  moveTo(port) {
     this.#url = `http://127.0.0.1:${port}/_keyward/v1`;
   }
 

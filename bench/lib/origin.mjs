@@ -23,9 +23,10 @@ const origin = createTcpServer((socket) => {
 
 const values = new Map();
 let reads = 0;
+let writes = 0;
 const kv = createServer((request, response) => {
   const name = decodeURIComponent(request.url.slice(1).split("?")[0]);
-  if (name === "reads-so-far") return response.end(String(reads));
+  if (name === "counted-so-far") return response.end(JSON.stringify({ reads, writes }));
   if (request.method === "GET") {
     reads += 1;
     const value = values.get(name);
@@ -34,6 +35,7 @@ const kv = createServer((request, response) => {
     const parts = [];
     request.on("data", (part) => parts.push(part));
     request.on("end", () => {
+      writes += 1;
       values.set(name, Buffer.concat(parts));
       response.end();
     });

@@ -12,13 +12,15 @@ export async function startOrigin() {
   const [line] = await once(child.stdout, "data");
   const { origin, kv } = JSON.parse(line);
   const at = (name) => `http://127.0.0.1:${kv}/${encodeURIComponent(name)}`;
+  const counted = async () => (await fetch(at("counted-so-far"))).json();
   return {
     url: `http://127.0.0.1:${origin}`,
     originPort: origin,
     kvPort: kv,
     put: (name, value) => fetch(at(name), { method: "PUT", body: value }),
-    reads: async () => Number(await (await fetch(at("reads-so-far"))).text()),
-    stop: () => child.disconnect(),
+    reads: async () => (await counted()).reads,
+    writes: async () => (await counted()).writes,
+    stop: () => child.connected && child.disconnect(),
   };
 }
 
@@ -34,6 +36,6 @@ export function startLoad() {
         settle = { resolve, reject };
         child.send({ connections: 8, ...order });
       }),
-    stop: () => child.disconnect(),
+    stop: () => child.connected && child.disconnect(),
   };
 }

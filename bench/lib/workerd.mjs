@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { COMPATIBILITY_DATE } from "../../tests/edge/harness/settings.mjs";
 import { NODE_BIN } from "../../tools/paths.mjs";
+import { attend } from "../../tools/run.mjs";
 
 /**
  * Starts `services`, by name `{modules: {file: path}, bindings, registry?, outbound?}`; the first module is the entry. `registry`
@@ -20,8 +21,9 @@ export async function startWorkerd(services, { kvPort, originPort, state, args =
   const child = spawn(join(NODE_BIN, "workerd"), ["serve", join(folder, "config.capnp"), "--control-fd=3", ...args], {
     stdio: ["ignore", quiet ? "ignore" : "inherit", "inherit", "pipe"],
   });
+  // Stops with us, whatever stops us.
+  const ended = attend(child);
   const ports = await listening(child, Object.keys(services).length);
-  const ended = new Promise((resolve) => child.once("exit", resolve));
   return {
     ports,
     pid: child.pid,

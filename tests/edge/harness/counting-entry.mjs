@@ -70,16 +70,12 @@ export class Registry extends ProductRegistry {
   }
 }
 
-export default class extends Product {
-  constructor(ctx, env) {
-    super(ctx, watched(env));
-  }
-
-  async fetch(request) {
+export default {
+  async fetch(request, env, ctx) {
     const at = request.url.indexOf("/__test/");
-    return at < 0 ? super.fetch(request) : control(request.url.slice(at + "/__test/".length), request);
-  }
-}
+    return at < 0 ? Product.fetch(request, watched(env), ctx) : control(request.url.slice(at + "/__test/".length), request);
+  },
+};
 
 async function control(action, request) {
   if (action === "say") console.log(await request.text());
