@@ -48,6 +48,7 @@ export function fillUp(state, count) {
     }
     insert.run(...columns.map((column) => row[column]));
   }
+  database.prepare("UPDATE meta SET value = ? WHERE name = 'revision'").run(String(most + LISTED));
   database.exec("COMMIT");
   database.close();
   return apiKeys;

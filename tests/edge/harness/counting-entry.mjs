@@ -79,6 +79,8 @@ export default {
 
 async function control(action, request) {
   if (action === "say") console.log(await request.text());
+  // What worker-build's own error handler notes when the wasm has trapped.
+  if (action === "break") globalThis.__worker_init_state.criticalError = true;
   if (action === "order") Object.assign(orders, await request.json());
   const taken = { ...counts, crossings: crossings.slice(), departures: departures.slice() };
   if (action === "take") {
