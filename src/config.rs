@@ -23,8 +23,12 @@ pub const VARIABLES: &[&str] = &[
     "REQUIRE_HTTPS",
     "REFUSE_BROWSERS",
     "MAX_KEY_DAYS",
+    "MAX_MEMBER_DAYS",
     "REVOCATION_BOUND_SECONDS",
     "OUTAGE_GRACE_SECONDS",
+    "ORIGIN_TIMEOUT_SECONDS",
+    "ACCESS_TEAM_DOMAIN",
+    "ACCESS_AUDIENCE",
     "ROUTES",
 ];
 
@@ -51,10 +55,25 @@ pub struct Config {
     pub refuse_browsers: bool,
     /// `MAX_KEY_DAYS`, default 365.
     pub max_key_days: u32,
+    /// `MAX_MEMBER_DAYS`, default 365.
+    pub max_member_days: u32,
     /// `REVOCATION_BOUND_SECONDS`, default 5.
     pub bound_seconds: u32,
     /// `OUTAGE_GRACE_SECONDS`, default 60.
     pub grace_seconds: u32,
+    /// `ORIGIN_TIMEOUT_SECONDS`, default 60: how long an origin may take until its answer's headers are there.
+    pub origin_timeout_seconds: u32,
+    /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUDIENCE`; `None` while neither is set, and then nobody signs in through Access.
+    pub access: Option<AccessSettings>,
+}
+
+/// Whose word on a person's e-mail address is taken: a Cloudflare Access team, for one of its applications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessSettings {
+    /// `https://<team>.cloudflareaccess.com`, without a slash at the end: the issuer, and where its certificates are.
+    pub team_domain: String,
+    /// The application's audience tag.
+    pub audience: String,
 }
 
 /// Where accepted requests go.
@@ -102,8 +121,11 @@ impl Config {
         let require_https = reader.flag("REQUIRE_HTTPS", true);
         let refuse_browsers = reader.flag("REFUSE_BROWSERS", true);
         let max_key_days = reader.number("MAX_KEY_DAYS", 365, 1, 3650);
+        let max_member_days = reader.number("MAX_MEMBER_DAYS", 365, 1, 3650);
         let bound_seconds = reader.number("REVOCATION_BOUND_SECONDS", 5, 1, 300);
         let grace_seconds = reader.number("OUTAGE_GRACE_SECONDS", 60, 0, 86_400);
+        let origin_timeout_seconds = reader.number("ORIGIN_TIMEOUT_SECONDS", 60, 1, 600);
+        let access = reader.access();
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
             (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
@@ -117,8 +139,11 @@ impl Config {
                     require_https,
                     refuse_browsers,
                     max_key_days,
+                    max_member_days,
                     bound_seconds,
                     grace_seconds,
+                    origin_timeout_seconds,
+                    access,
                 })
             }
             _ => Err(reader.problems),
@@ -238,6 +263,33 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Both or neither: with one alone somebody believes that Access signs people in, or that it doesn't.
+    fn access(&mut self) -> Option<AccessSettings> {
+        let names = ["ACCESS_TEAM_DOMAIN", "ACCESS_AUDIENCE"];
+        let [domain, audience] = names.map(|name| self.get(name).is_some().then(|| self.text(name)));
+        match (domain, audience) {
+            (None, None) => return None,
+            (Some(_), None) => self.problem(
+                "ACCESS_AUDIENCE",
+                "is missing: ACCESS_TEAM_DOMAIN is set, and one means nothing without the other",
+            ),
+            (None, Some(_)) => self.problem(
+                "ACCESS_TEAM_DOMAIN",
+                "is missing: ACCESS_AUDIENCE is set, and one means nothing without the other",
+            ),
+            (Some(_), Some(_)) => {}
+        }
+        let team_domain = domain.flatten().map(|text| text.strip_suffix('/').unwrap_or(text));
+        if team_domain.is_some_and(|text| !is_team_domain(text)) {
+            self.problem("ACCESS_TEAM_DOMAIN", "must be https://<team>.cloudflareaccess.com");
+        }
+        let audience = audience.flatten();
+        if audience.is_some_and(|text| text.len() > 128 || !text.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+            self.problem("ACCESS_AUDIENCE", "must be the audience tag of the Access application, 64 hex digits");
+        }
+        Some(AccessSettings { team_domain: team_domain?.to_owned(), audience: audience?.to_owned() })
+    }
+
     fn routes(&mut self) -> Routes {
         let parsed = match self.get("ROUTES") {
             Some(Value::String(text)) => serde_json::from_str(text).ok(),
@@ -260,6 +312,17 @@ impl<'a> Reader<'a> {
         }
         Routes::new(routes)
     }
+}
+
+/// A team's own domain; or, for tests, a port of this machine.
+fn is_team_domain(text: &str) -> bool {
+    let team = text.strip_prefix("https://").and_then(|text| text.strip_suffix(".cloudflareaccess.com"));
+    let fits = |name: &str| {
+        (1..=63).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    let port = text.strip_prefix("http://127.0.0.1:").and_then(|port| port.parse::<u16>().ok());
+    team.is_some_and(fits) || port.is_some()
 }
 
 fn parse_route(row: &Value) -> Result<Route, String> {
@@ -317,6 +380,8 @@ mod tests {
         assert_eq!(config.prefix.as_str(), "wafl");
         assert!(config.require_https && config.refuse_browsers);
         assert_eq!((config.max_key_days, config.bound_seconds, config.grace_seconds), (365, 5, 60));
+        assert_eq!((config.max_member_days, config.access), (365, None));
+        assert_eq!(config.origin_timeout_seconds, 60);
         assert_eq!(config.origin_live, Origin::Base("https://api.example.com".into()));
         assert_eq!(config.origin_test, None);
     }
@@ -349,6 +414,10 @@ mod tests {
             "MAX_KEY_DAYS": 0,
             "REVOCATION_BOUND_SECONDS": "five",
             "OUTAGE_GRACE_SECONDS": -1,
+            "ORIGIN_TIMEOUT_SECONDS": 601,
+            "MAX_MEMBER_DAYS": 3651,
+            "ACCESS_TEAM_DOMAIN": "https://access.evil.example",
+            "ACCESS_AUDIENCE": "two words",
             "ROUTES": [{"match": "GET /a"}, {"match": "GET /a", "scope": "a", "acces": "public"}, 1],
         });
         let Err(problems) = Config::parse(&vars(&broken)) else { panic!("accepted") };
@@ -386,6 +455,35 @@ mod tests {
         {
             assert_eq!(problems(&json!({"ORIGIN_TEST": bad})), ["ORIGIN_TEST"], "{bad}");
         }
+    }
+
+    #[test]
+    fn access_needs_both_settings_and_a_team_of_cloudflares() {
+        let set = |domain: &str, audience: &str| {
+            problems(&json!({"ACCESS_TEAM_DOMAIN": domain, "ACCESS_AUDIENCE": audience}))
+        };
+        let audience = "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2";
+        for domain in
+            ["https://acme.cloudflareaccess.com", "https://acme.cloudflareaccess.com/", "http://127.0.0.1:8788"]
+        {
+            assert!(set(domain, audience).is_empty(), "{domain}");
+        }
+        for domain in [
+            "acme.cloudflareaccess.com",
+            "http://acme.cloudflareaccess.com",
+            "https://.cloudflareaccess.com",
+            "https://acme.evil.example/.cloudflareaccess.com",
+            "https://acme.cloudflareaccess.com/x",
+            "https://acme.cloudflareaccess.com.evil.example",
+            "http://127.0.0.1:8788@evil.example",
+            "http://127.0.0.1",
+            "http://10.0.0.1:80",
+        ] {
+            assert_eq!(set(domain, audience), ["ACCESS_TEAM_DOMAIN"], "{domain}");
+        }
+        assert_eq!(set("https://acme.cloudflareaccess.com", ""), ["ACCESS_AUDIENCE"]);
+        assert_eq!(set("", audience), ["ACCESS_TEAM_DOMAIN"]);
+        assert_eq!(set("", ""), [""; 0]);
     }
 
     #[test]

@@ -116,6 +116,8 @@ proptest! {
 
     #[test]
     fn a_head_of_any_host_and_target_keeps_to_its_host(host in "[a-z@:/?#\\\\\\[\\]%.;, *]{0,8}", text in target()) {
+        // No request line holds a line feed: it parts the lines of the glue's string.
+        let text = text.replace('\n', "");
         let head = format!("5\nGET\nhttps://{host}{text}\nhost\n{host}\n");
         if let Ok(head) = Head::parse(&head) {
             prop_assert_eq!(head.base(), format!("https://{host}"));

@@ -1,4 +1,4 @@
-//! The golden vectors of CONTRACT.md, section 1: what any other implementation of the key must agree with.
+//! The golden vectors of the key: what any other implementation of the key must agree with.
 //!
 //! The pepper never leaves `key::house`, so it is proved through what is made with it: the hash and the tag are
 //! computed here a second time from the vector's own `pepper_hex`, and must be what the keyring says.

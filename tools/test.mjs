@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { NODE_BIN, ROOT } from "./paths.mjs";
+import { ensurePython } from "./python.mjs";
 import { duration, main, run, Stop } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { wrangler } from "./wrangler.mjs";
@@ -14,6 +15,9 @@ const WASM = ["--target", "wasm32-unknown-unknown", "--lib"];
 const cargo = (...args) => run("cargo", args);
 const STRICT_DOCS = { env: { RUSTDOCFLAGS: "-D warnings" } };
 
+// Property tests try the same cases in every run, so that a red run means a change; set another seed to try others.
+const SEED = { env: { PROPTEST_RNG_SEED: process.env.PROPTEST_RNG_SEED ?? "20261123" } };
+
 const STEPS = [
   { name: "fmt", what: "format", run: () => cargo("fmt", "--check") },
   { name: "tools", what: "tests of these tools", run: () => nodeTests("tools", 4) },
@@ -21,10 +25,10 @@ const STEPS = [
   { name: "clippy-wasm", what: "clippy, wasm32", run: () => cargo("clippy", "--locked", ...WASM, "--", "-D", "warnings") },
   { name: "doc", what: "documentation, native", run: () => doc([]) },
   { name: "doc-wasm", what: "documentation, wasm32", run: () => doc(WASM) },
-  { name: "native", what: "native tests", run: () => cargo("test", "--locked") },
+  { name: "native", what: "native tests", run: () => run("cargo", ["test", "--locked"], SEED) },
   { name: "build", what: "the worker", run: build },
   // Each of these starts workerd; more than two at once make a small machine miss their deadlines.
-  { name: "edge", what: "the real wasm in workerd", run: () => nodeTests("edge", 2), needs: build },
+  { name: "edge", what: "the real wasm in workerd", run: edge, needs: build },
   { name: "deploy", what: "wrangler deploy --dry-run", run: deployDry, needs: build },
 ];
 
@@ -70,6 +74,11 @@ function nodeTests(folder, atOnce) {
   // An empty suite must not pass for one that ran.
   if (files.length === 0) throw new Stop(`There is no test in tests/${folder}.`);
   return run(join(NODE_BIN, "node"), ["--test", "--test-reporter=spec", `--test-concurrency=${atOnce}`, ...files.map((name) => join("tests", folder, name))]);
+}
+
+async function edge() {
+  await ensurePython();
+  await nodeTests("edge", 2);
 }
 
 async function deployDry() {

@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use super::entropy::RequestIds;
 use super::log::{Level, event};
 use super::{glue, send};
+use crate::admin::access::Certs;
 use crate::config::{Config, VARIABLES};
 use crate::gate::Gate;
 use crate::http::problem::Code;
@@ -22,6 +23,8 @@ pub struct Edge {
     pub config: Option<Config>,
     /// Borrowed for one step at a time, never across an await or a crossing.
     pub gate: RefCell<Gate>,
+    /// The keys of the Access team; borrowed as the gate is.
+    pub certs: RefCell<Certs>,
     ids: RefCell<RequestIds>,
     /// The keys that some request is asking about right now, and since when: others wait for its answer.
     asking: RefCell<HashMap<KeyId, Millis>>,
@@ -50,16 +53,21 @@ impl Edge {
     }
 
     fn new(env: &JsValue) -> Self {
-        let answer = Closure::<dyn Fn(String, String) -> JsValue>::new(|request_id: String, cause: String| {
-            event(Level::Warn, "origin_unreachable", &[("request_id", &request_id), ("cause", &cause)]);
-            send::problem(&Code::OriginUnreachable.into(), &request_id)
-        });
-        glue::on_origin_failed(&answer);
+        let config = load_config(env);
+        let answer =
+            Closure::<dyn Fn(String, String, bool) -> JsValue>::new(|request_id: String, cause: String, late| {
+                let code = if late { Code::OriginTimeout } else { Code::OriginUnreachable };
+                event(Level::Warn, code.as_str(), &[("request_id", &request_id), ("cause", &cause)]);
+                send::problem(&code.into(), &request_id)
+            });
+        let seconds = config.as_ref().map_or(0, |config| config.origin_timeout_seconds);
+        glue::on_origin_failed(&answer, seconds.saturating_mul(1000));
         // The glue keeps it for as long as the isolate lives.
         answer.forget();
         Self {
-            config: load_config(env),
+            config,
             gate: RefCell::default(),
+            certs: RefCell::default(),
             ids: RefCell::new(RequestIds::new()),
             asking: RefCell::default(),
         }

@@ -1,8 +1,6 @@
 // The JavaScript that Rust calls. Every crossing costs about a microsecond, so each function here does a whole step at once:
 // an accepted request crosses twice, in `head` and `forward`. What is decided is decided in Rust; this file only carries it out.
 
-const encoder = new TextEncoder();
-
 /** The whole head of a request as one string; src/http/head.rs says how it reads. */
 export function headText(request) {
   let text = `${Date.now()}\n${request.method}\n${request.url}\n`;
@@ -20,11 +18,14 @@ export function head(request, buffer) {
   return read === text.length ? written : -1;
 }
 
-/** Makes the 502 of an origin that can't be reached; Rust sets it once for each isolate. */
+/** Makes the 502 of an origin that can't be reached, or the 504 of one that is late, and how long it may take. */
 let originFailed;
+let originMilliseconds;
 
-export function onOriginFailed(answer) {
+/** Rust calls this once for each isolate, so that no request carries what is the same for all. */
+export function onOriginFailed(answer, milliseconds) {
   originFailed = answer;
+  originMilliseconds = milliseconds;
 }
 
 // An answer to a key's holder must not be kept where another key's holder could be served it: the edge would cache by URL alone.
@@ -32,9 +33,10 @@ const NEVER_CACHED = { cacheTtl: -1 };
 
 /**
  * Sends a request on with the edits that src/gate/forward.rs planned: URL, names to remove, headers to set. The rest of the
- * headers is copied as it is, which is cheaper than to rebuild it and keeps bytes outside ASCII. Bodies stream.
+ * headers is copied as it is, which is cheaper than to rebuild it and keeps bytes outside ASCII. Bodies stream. With
+ * `keyExpires` the answer tells the key's holder until when the key goes on.
  */
-export function forward(request, edits, isPrivate) {
+export function forward(request, edits, isPrivate, keyExpires) {
   const lines = edits.split("\n");
   const headers = new Headers(request.headers);
   for (const name of lines[1].split(",")) if (name) headers.delete(name);
@@ -44,16 +46,38 @@ export function forward(request, edits, isPrivate) {
   const init = { method, headers, redirect: "manual" };
   if (isPrivate) init.cf = NEVER_CACHED;
   if (method !== "GET" && method !== "HEAD") init.body = request.body;
-  const requestId = lines[end - 1];
-  const failed = (error) => originFailed(requestId, String(error));
-  // One promise for both outcomes: each more costs about half a microsecond.
-  return fetch(lines[0], init).then((response) => {
-    try {
-      return withoutOurNames(response);
-    } catch (error) {
-      return failed(error);
-    }
-  }, failed);
+  const answer = inTime(fetch(lines[0], init), lines[end - 1]);
+  return keyExpires === undefined ? answer : answer.then((response) => withKeyExpires(response, keyExpires));
+}
+
+function withKeyExpires(response, keyExpires) {
+  const stamped = new Response(response.body, response);
+  stamped.headers.set("Keyward-Key-Expires", keyExpires);
+  return stamped;
+}
+
+/**
+ * The origin's response, or 502 or 504. Only the headers are waited for: a body or a WebSocket may go on for hours. There is no
+ * AbortSignal, which would cost more than the timer and could cut a body: once the 504 is sent, the runtime ends the request's
+ * context and with it the fetch (tests/edge/origin-failures.test.mjs).
+ */
+function inTime(answer, requestId) {
+  return new Promise((resolve) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      resolve(originFailed(requestId, `no headers within ${originMilliseconds} ms`, true));
+    }, originMilliseconds);
+    answer
+      .then((response) => {
+        clearTimeout(timer);
+        resolve(withoutOurNames(response));
+      })
+      .catch((error) => {
+        clearTimeout(timer);
+        if (!late) resolve(originFailed(requestId, String(error), false));
+      });
+  });
 }
 
 /**
@@ -90,6 +114,43 @@ export function reply(status, headers, body) {
   const made = new Response(body, { status });
   for (let at = 0; at + 1 < lines.length; at += 2) made.headers.set(lines[at], lines[at + 1]);
   return made;
+}
+
+/** A response whose body is still to be written: `[response, writer]`. A write resolves when the client has taken it. */
+export function stream(status, headers) {
+  const { readable, writable } = new IdentityTransformStream();
+  return [reply(status, headers, readable), writable.getWriter()];
+}
+
+const encoder = new TextEncoder();
+
+export function streamWrite(writer, text) {
+  return writer.write(encoder.encode(text));
+}
+
+export function streamClose(writer) {
+  return writer.close();
+}
+
+/** Breaks the connection, so that nobody takes what they got for the whole. */
+export function streamBreak(writer) {
+  return writer.abort(new Error("the rest could not be had"));
+}
+
+/** A small text from elsewhere: 200, not redirected, at most `most` bytes, within so many milliseconds; else it rejects. */
+export async function fetchText(url, most, milliseconds) {
+  const response = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(milliseconds) });
+  if (response.status !== 200) throw new Error(`the answer was ${response.status}`);
+  const body = await readBody(response, most);
+  if (body === null) throw new Error(`the answer has more than ${most} bytes`);
+  return new TextDecoder().decode(body);
+}
+
+/** Whether an RS256 signature is this key's: RSASSA-PKCS1-v1_5 with SHA-256, modulus and exponent in base64url. */
+export async function verifyRs256(n, e, signature, signed) {
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("jwk", { kty: "RSA", n, e }, algorithm, false, ["verify"]);
+  return crypto.subtle.verify(algorithm, key, signature, encoder.encode(signed));
 }
 
 /** Lets the promise run to its end although the client may have left. */

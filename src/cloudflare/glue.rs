@@ -13,13 +13,36 @@ extern "C" {
     fn head_text(request: &JsValue) -> Result<String, JsValue>;
 
     #[wasm_bindgen(js_name = onOriginFailed)]
-    pub fn on_origin_failed(answer: &Closure<dyn Fn(String, String) -> JsValue>);
+    pub fn on_origin_failed(answer: &Closure<dyn Fn(String, String, bool) -> JsValue>, milliseconds: u32);
 
     #[wasm_bindgen(catch)]
-    pub fn forward(request: &JsValue, edits: &str, is_private: bool) -> Result<JsValue, JsValue>;
+    pub fn forward(
+        request: &JsValue,
+        edits: &str,
+        is_private: bool,
+        key_expires: Option<&str>,
+    ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn reply(status: u16, headers: &str, body: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn stream(status: u16, headers: &str) -> Result<js_sys::Array, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = streamWrite)]
+    pub async fn stream_write(writer: &JsValue, text: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = streamClose)]
+    pub async fn stream_close(writer: &JsValue) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = streamBreak)]
+    pub async fn stream_break(writer: &JsValue) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = fetchText)]
+    pub async fn fetch_text(url: &str, most: u32, milliseconds: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = verifyRs256)]
+    pub async fn verify_rs256(n: &str, e: &str, signature: &[u8], signed: &str) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = keepAlive)]
     pub fn keep_alive(context: &JsValue, promise: &JsValue) -> Result<(), JsValue>;

@@ -7,20 +7,18 @@ use lru::LruCache;
 
 use crate::config::Config;
 use crate::http::headers::write_line;
+use crate::http::limits::{REMEMBERED_KEYS, REMEMBERED_NETWORKS};
 use crate::key::house::Keyring;
 use crate::key::id::{Class, KeyId};
 use crate::key::record::Record;
 use crate::key::sealed::{Broken, open};
 use crate::time::Millis;
 
-/// Keys remembered at most, the least recently used go first. About 1 KB each, networks aside: 10 MB of an isolate's 128.
-const CAPACITY: NonZeroUsize = match NonZeroUsize::new(10_000) {
+/// The least recently used go first.
+const CAPACITY: NonZeroUsize = match NonZeroUsize::new(REMEMBERED_KEYS) {
     Some(capacity) => capacity,
     None => NonZeroUsize::MIN,
 };
-
-/// Networks of all remembered keys together, about 18 bytes each: 4 MB. One key may have a thousand of them.
-const NETWORKS: usize = 200_000;
 
 /// What is remembered of one key.
 pub(super) struct Known {
@@ -28,6 +26,8 @@ pub(super) struct Known {
     pub record: Option<Record>,
     /// The identity headers as a block, so that an accepted request makes none.
     pub identity: Arc<str>,
+    /// For a retiring key, until when it goes on, as its answers say it.
+    pub retires: Option<Arc<str>>,
     /// When the authority was asked, by this isolate's clock, read before asking.
     asked_at: Millis,
 }
@@ -96,7 +96,9 @@ impl Memory {
             return;
         }
         let identity = record.as_ref().map(identity_block).unwrap_or_default().into();
-        let known = Known { record, identity, asked_at };
+        let retiring = record.as_ref().filter(|record| record.retiring && !record.revoked);
+        let retires = retiring.map(|record| record.expires_at.rfc3339().into());
+        let known = Known { record, identity, retires, asked_at };
         self.networks = self.networks.saturating_add(known.networks());
         // What comes back is what was known before, or the least recently used where there was no room.
         let mut gone = self.keys.push(id, known).or_else(|| self.crowded());
@@ -108,7 +110,7 @@ impl Memory {
 
     /// The least recently used key, taken out, while there are too many networks.
     fn crowded(&mut self) -> Option<(KeyId, Known)> {
-        if self.networks > NETWORKS { self.keys.pop_lru() } else { None }
+        if self.networks > REMEMBERED_NETWORKS { self.keys.pop_lru() } else { None }
     }
 
     pub fn learn_copy(&mut self, keyring: &Keyring, id: &KeyId, stored: &str, asked_at: Millis) -> CopyVerdict {

@@ -160,6 +160,13 @@ impl<'a> Head<'a> {
         &self.headers
     }
 
+    /// The value of any header by its lower-case name, without space around it; empty where it was sent empty. For headers that
+    /// only Keyward's own addresses read: the others have their accessors.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.trim_matches([' ', '\t']))
+    }
+
     /// `Authorization`.
     #[must_use]
     pub const fn authorization(&self) -> Option<&'a str> {
@@ -202,10 +209,11 @@ impl<'a> Head<'a> {
         self.known.client_address
     }
 
-    /// Whether this asks for a WebSocket.
+    /// Whether this asks for a WebSocket, which only a GET can (RFC 6455, section 4.1). The runtime would make a GET of any other
+    /// method with this header, and so send what was never authorised.
     #[must_use]
     pub fn is_websocket(&self) -> bool {
-        self.known.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        self.method == "GET" && self.known.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
 
     /// For a CORS preflight (Fetch standard: `OPTIONS` with `Origin` and `Access-Control-Request-Method`), the method asked about.
@@ -252,6 +260,10 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
             "transfer-encoding" => &mut known.transfer_encoding,
             _ => continue,
         };
+        // Repeats were joined. If a runtime ever stopped doing that, one of two would be judged and both forwarded.
+        if slot.is_some() {
+            return Err(BadHead::Form);
+        }
         *slot = Some(value.trim_matches([' ', '\t'])).filter(|value| !value.is_empty());
     }
     Err(BadHead::Form)
@@ -367,7 +379,16 @@ mod tests {
 
     #[test]
     fn a_broken_glue_string_is_an_error_and_no_panic() {
-        for text in ["", "x", "5", "5\nGET", "x\nGET\nhttp://h/\n", "5\nGET\nhttp://h/", "5\nGET\nhttp://h/\nname"] {
+        for text in [
+            "",
+            "x",
+            "5",
+            "5\nGET",
+            "x\nGET\nhttp://h/\n",
+            "5\nGET\nhttp://h/",
+            "5\nGET\nhttp://h/\nname",
+            "5\nGET\nhttp://h/\nx-api-key\na\nx-api-key\nb\n",
+        ] {
             assert_eq!(Head::parse(text).err(), Some(BadHead::Form), "{text:?}");
         }
     }

@@ -167,4 +167,14 @@ mod tests {
         assert_eq!(removed("connection\nUpgrade\nupgrade\nWebSocket\n"), "connection,");
         assert_eq!(removed("connection\nUpgrade\nupgrade\nh2c\n"), "connection,upgrade,");
     }
+
+    #[test]
+    fn an_upgrade_by_another_method_than_get_does_not_pass() {
+        for method in ["POST", "HEAD", "OPTIONS"] {
+            let text = format!("0\n{method}\nhttp://h/\nupgrade\nwebsocket\n");
+            let mut names = String::new();
+            write_removed(&Head::parse(&text).unwrap(), Strip::default(), &mut names);
+            assert_eq!(names, "upgrade,");
+        }
+    }
 }

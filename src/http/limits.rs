@@ -1,4 +1,4 @@
-//! Every limit on what a client may send, in one place, with its reason.
+//! Every limit on what a client may send or make us keep, in one place, with its reason. README.md lists them; a test compares.
 
 /// Bytes of path and query. Servers commonly stop between 8,000 and 16,000; past that a URL is a mistake or an attack.
 pub const TARGET_BYTES: usize = 8_192;
@@ -35,3 +35,9 @@ pub const PAGE_DEFAULT: u32 = 50;
 
 /// Items on a page of a list at most.
 pub const PAGE_MOST: u32 = 200;
+
+/// Keys that one isolate remembers at most. About 1 KB each, networks aside: 10 MB of an isolate's 128.
+pub const REMEMBERED_KEYS: usize = 10_000;
+
+/// Networks of all remembered keys together, about 18 bytes each: 4 MB. One key may have a thousand of them.
+pub const REMEMBERED_NETWORKS: usize = 200_000;

@@ -4,6 +4,7 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::roles::Role;
 use crate::key::hash::KeyHash;
 use crate::key::house::Generation;
 use crate::key::id::{Environment, KeyId};
@@ -34,6 +35,8 @@ pub struct Control {
     pub origin: Provenance,
     /// What is asked.
     pub command: Command,
+    /// For issue, rotate, and member creation and rotation, when the caller sent an `Idempotency-Key`.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// Who asks, as the edge recognised it. The registry decides whether that is a member, and what they may do.
@@ -49,6 +52,25 @@ pub enum Caller {
         /// Hash of the credential presented.
         key_hash: KeyHash,
     },
+    /// A person whom Cloudflare Access signed in; the edge verified its JWT.
+    Access {
+        /// The e-mail address it vouches for. A member's is compared without regard to ASCII case; exactly one active
+        /// member must have it.
+        email: String,
+    },
+}
+
+/// A write that may be retried (`Idempotency-Key`). The edge derives the new credential from `nonce` and its own secret, so a
+/// retry gets the same text although nobody stored it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Idempotency {
+    /// Digest of route, id in the path and the header's value, hex: what the registry remembers the member's write by.
+    pub fingerprint: String,
+    /// Digest of the body, hex.
+    pub body: String,
+    /// What this attempt's credential was derived from, hex. The first attempt's is kept.
+    pub nonce: String,
 }
 
 /// Where a request came from, for the audit log.
@@ -122,24 +144,172 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Change what is given of a key; `None` leaves a field as it is.
+    UpdateKey {
+        /// Which one.
+        id: KeyId,
+        /// What changes.
+        changes: Box<KeyChanges>,
+    },
+    /// Make a key's successor.
+    RotateKey {
+        /// Which one.
+        id: KeyId,
+        /// How long the old key goes on, 0 to 2,592,000.
+        overlap_seconds: u32,
+        /// What the edge minted for the successor.
+        credential: NewCredential,
+    },
+    /// Make a member.
+    CreateMember {
+        /// Who they shall be.
+        draft: Box<MemberDraft>,
+        /// Their credential.
+        credential: NewCredential,
+    },
+    /// List members, newest first.
+    ListMembers {
+        /// 1 to 200.
+        limit: u32,
+        /// `next_cursor` of the page before.
+        cursor: Option<String>,
+    },
+    /// Show one member.
+    ShowMember {
+        /// Which one.
+        id: KeyId,
+    },
+    /// Change what is given of a member; `None` leaves a field as it is.
+    UpdateMember {
+        /// Which one.
+        id: KeyId,
+        /// What changes.
+        changes: Box<MemberChanges>,
+    },
+    /// Revoke a member, for good.
+    RevokeMember {
+        /// Which one.
+        id: KeyId,
+    },
+    /// Replace a member's credential: same id, new secret, old one dead at once. Its life starts anew, as long as before.
+    RotateMember {
+        /// Which one.
+        id: KeyId,
+        /// The new credential; its id is the member's.
+        credential: NewCredential,
+    },
+    /// A page of the audit log.
+    ReadAudit {
+        /// Entries after this number.
+        after: u64,
+        /// 1 to 200 (1,000 for a stream).
+        limit: u32,
+    },
+    /// The log's head, for the edge to sign.
+    AuditHead,
 }
 
-/// The operations, as the table of roles knows them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What changes of a key.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyChanges {
+    /// New name.
+    pub name: Option<String>,
+    /// New purpose.
+    pub purpose: Option<String>,
+    /// New owner.
+    pub owner: Option<String>,
+    /// All scopes from now on.
+    pub scopes: Option<Vec<Scope>>,
+    /// All networks from now on.
+    pub allowed_cidrs: Option<Vec<IpNet>>,
+    /// New end: in the future, and at most `MAX_KEY_DAYS` from now.
+    pub expires_at: Option<Millis>,
+}
+
+/// A member to be made. The edge has checked each field's form.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberDraft {
+    /// Their name.
+    pub name: String,
+    /// Their e-mail address.
+    pub email: String,
+    /// Their role.
+    pub role: Role,
+    /// The environments they are limited to; `None` is no limit.
+    pub environments: Option<Vec<Environment>>,
+    /// Days their credential lives; `None` is `MAX_MEMBER_DAYS`.
+    pub expires_in_days: Option<u32>,
+}
+
+/// What changes of a member.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberChanges {
+    /// New name.
+    pub name: Option<String>,
+    /// New e-mail address.
+    pub email: Option<String>,
+    /// New role.
+    pub role: Option<Role>,
+    /// New limit.
+    pub environments: Option<Limit>,
+    /// A new end of the credential's life, in days from now.
+    pub expires_in_days: Option<u32>,
+}
+
+/// Where a member may act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Operation {
-    /// `POST …/bootstrap`
-    Bootstrap,
-    /// `GET …/me`
-    Me,
-    /// `POST …/keys`
-    IssueKey,
-    /// `GET …/keys`
-    ListKeys,
-    /// `GET …/keys/{id}`
-    ShowKey,
-    /// `POST …/keys/{id}/revoke`
-    RevokeKey,
+pub enum Limit {
+    /// Everywhere: `null` in a body.
+    Everywhere,
+    /// In these environments only.
+    Only(Vec<Environment>),
+}
+
+/// Makes the list of all operations together with the type, so that none can be missing from it.
+macro_rules! operations {
+    ($($route:literal $name:ident,)*) => {
+        /// The operations, as the table of roles knows them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Operation {
+            $(#[doc = $route] $name,)*
+        }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Method and path, below `/_keyward/v1`.
+            #[must_use]
+            pub const fn route(self) -> &'static str {
+                match self { $(Self::$name => $route),* }
+            }
+        }
+    };
+}
+
+operations! {
+    "POST /bootstrap" Bootstrap,
+    "GET /me" Me,
+    "POST /keys" IssueKey,
+    "GET /keys" ListKeys,
+    "GET /keys/{id}" ShowKey,
+    "PATCH /keys/{id}" UpdateKey,
+    "POST /keys/{id}/rotate" RotateKey,
+    "POST /keys/{id}/revoke" RevokeKey,
+    "POST /members" CreateMember,
+    "GET /members" ListMembers,
+    "GET /members/{id}" ShowMember,
+    "PATCH /members/{id}" UpdateMember,
+    "POST /members/{id}/revoke" RevokeMember,
+    "POST /members/{id}/rotate" RotateMember,
+    "GET /audit" ReadAudit,
+    "GET /audit/checkpoint" AuditCheckpoint,
+    "GET /audit/key" AuditKey,
 }
 
 /// A key to be issued. The edge has checked each field's form.
@@ -263,6 +433,56 @@ pub enum Done {
         /// When it was revoked: the bound counts from here.
         changed_at: Millis,
     },
+    /// A key after its change.
+    KeyUpdated {
+        /// The key.
+        key: Box<KeyView>,
+        /// When it was changed: the bound counts from here.
+        changed_at: Millis,
+    },
+    /// A successor, and the key it succeeds.
+    KeyRotated {
+        /// The successor.
+        key: Box<KeyView>,
+        /// The old key, retiring.
+        retiring: Box<KeyView>,
+        /// When: the bound counts from here.
+        changed_at: Millis,
+    },
+    /// A member's new credential (rotation).
+    MemberRotated(MemberView),
+    /// A page of members.
+    Members {
+        /// The members of this page.
+        items: Vec<MemberView>,
+        /// Where the next page begins; `None` at the end.
+        next_cursor: Option<String>,
+    },
+    /// One member: shown, changed or revoked.
+    Member(MemberView),
+    /// A page of the audit log, in order.
+    Audit {
+        /// Entries as `registry::audit::Entry` writes them.
+        entries: Vec<super::audit::Entry>,
+        /// Whether more follow.
+        more: bool,
+    },
+    /// The log's head.
+    AuditHead {
+        /// How many entries there are.
+        size: u64,
+        /// The last entry's hash, 64 zeros when there is none.
+        hash: String,
+    },
+    /// A write that was done before under the same `Idempotency-Key`: its answer, and what its credential was derived from.
+    Replayed {
+        /// The first attempt's answer, as it was then.
+        done: Box<Done>,
+        /// The first attempt's nonce, hex.
+        nonce: String,
+        /// The secret its credential was derived and minted under.
+        minted_under: Generation,
+    },
 }
 
 /// Why an operation was refused.
@@ -306,6 +526,17 @@ pub enum Refused {
     },
     /// The minted id exists already: mint another and ask again.
     IdTaken,
+    /// The key is revoked, expired or (for a rotation) retiring: 409.
+    NotActive {
+        /// Its state.
+        status: Status,
+    },
+    /// It would leave no owner: 409.
+    LastOwner,
+    /// Another member who is not revoked has this e-mail address: 409.
+    EmailTaken,
+    /// The same `Idempotency-Key` came with another body: 422.
+    IdempotencyMismatch,
 }
 
 /// A key as every answer shows it. Field order is the contract's.

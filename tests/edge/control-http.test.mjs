@@ -1,4 +1,4 @@
-// CONTRACT.md section 4 and HOSTILE.md, "Control plane": what holds for all of it. Bodies, other sites' pages, unknown places,
+// The control plane: what holds for all of it. Bodies, other sites' pages, unknown places,
 // health, problem pages, and a worker that is misconfigured.
 
 import assert from "node:assert/strict";
@@ -114,7 +114,7 @@ describe("places", () => {
 
   for (const [method, path, allow] of [
     ["PUT", KEYS, "POST, GET, HEAD"],
-    ["DELETE", `${KEYS}/wafl_live_000000000000`, "GET, HEAD"],
+    ["DELETE", `${KEYS}/wafl_live_000000000000`, "GET, HEAD, PATCH"],
     ["GET", "/_keyward/v1/bootstrap", "POST"],
     ["POST", "/_keyward/health", "GET, HEAD"],
     ["POST", "/_keyward/v1/me", "GET, HEAD"],

@@ -1,4 +1,4 @@
-// CONTRACT.md section 4: the first owner, and issuing keys with all that the server insists on.
+// The control plane: the first owner, and issuing keys with all that the server insists on.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

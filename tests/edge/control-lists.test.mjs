@@ -1,4 +1,4 @@
-// CONTRACT.md section 4: lists and their pages, one key, and revoking.
+// The control plane: lists and their pages, one key, and revoking.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

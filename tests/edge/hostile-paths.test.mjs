@@ -1,4 +1,4 @@
-// HOSTILE.md, "Path and host" and "Methods": raw bytes on a socket, with a good key. Whatever is ambiguous is refused, and
+// Path, host and methods: raw bytes on a socket, with a good key. Whatever is ambiguous is refused, and
 // nothing of it reaches the origin.
 
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-// CONTRACT.md section 3 and HOSTILE.md, "Responses": what of an origin's answer reaches the client.
+// The way back: what of an origin's answer reaches the client.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -164,7 +164,7 @@ test("an origin that is down is 502 with a constant body, at once, and the cause
     for (const request of [{}, { method: "POST", body: "x" }]) {
       const answer = await cut.call("/v1/contacts", { key: apiKey, ...request });
       assert.equal(answer.status, 502);
-      assert.equal(answer.pinned, '{"type":"/_keyward/problems/origin_unreachable","title":"The origin can\'t be reached","status":502,"detail":"The API behind this gate did not answer. The key was accepted; retry later.","code":"origin_unreachable","request_id":"<request id>"}');
+      assert.equal(answer.pinned, '{"type":"/_keyward/problems/origin_unreachable","title":"The origin can\'t be reached","status":502,"detail":"The API behind this gate did not answer. Retry later.","code":"origin_unreachable","request_id":"<request id>"}');
       assert.equal(answer.headers["cache-control"], "no-store");
       const id = answer.headers["keyward-request-id"];
       await cut.logged((line) => line.includes("origin_unreachable") && line.includes(id));

@@ -1,4 +1,4 @@
-// CONTRACT.md section 3 and HOSTILE.md, "Headers": what of a request arrives at the origin. The way back is in
+// The way to the origin: what of a request arrives at the origin. The way back is in
 // origin-answers.test.mjs.
 
 import assert from "node:assert/strict";

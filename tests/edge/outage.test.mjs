@@ -1,4 +1,4 @@
-// CONTRACT.md section 5: what holds while the authority can't be asked. Bound, grace, 503; never 401 and never a 200 too many.
+// what holds while the authority can't be asked. Bound, grace, 503; never 401 and never a 200 too many.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// CONTRACT.md section 2: when several rows apply, the first in the contract's order wins. Each test is a request to which two
+// Precedence: when several rows apply, the first in the contract's order wins. Each test is a request to which two
 // neighbours of that order apply.
 
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-// CONTRACT.md section 2, row by row: what is presented, what is answered, and what it costs. What several rows at once give
+// Presenting a key, row by row: what is presented, what is answered, and what it costs. What several rows at once give
 // is in precedence.test.mjs.
 
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-// HOSTILE.md, "Stores", and CONTRACT.md section 5: whatever KV says or fails to say, the authority decides.
+// Stores: whatever KV says or fails to say, the authority decides.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

@@ -1,7 +1,7 @@
 // The worker around the worker: counts what the product asks of its stores and makes them misbehave on command. Test
 // equipment, loaded beside the unchanged build. It takes its orders under /__test/, before the product sees the request.
 
-import { crossings, departures } from "./wasm-crossings.mjs";
+import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 import Product, { Registry as ProductRegistry } from "./index.js";
 
 // Entry and object run in one isolate here, so one set of orders reaches both.
@@ -82,7 +82,7 @@ async function control(action, request) {
   // What worker-build's own error handler notes when the wasm has trapped.
   if (action === "break") globalThis.__worker_init_state.criticalError = true;
   if (action === "order") Object.assign(orders, await request.json());
-  const taken = { ...counts, crossings: crossings.slice(), departures: departures.slice() };
+  const taken = { ...counts, crossings: crossings.slice(), departures: departures.slice(), wasmBytes: wasmBytes() };
   if (action === "take") {
     for (const name of Object.keys(counts)) counts[name] = 0;
     crossings.length = 0;

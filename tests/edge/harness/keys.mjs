@@ -1,4 +1,4 @@
-// CONTRACT.md section 1 once more, independently of the product: makes keys that nobody issued.
+// The key's format once more, independently of the product: makes keys that nobody issued.
 
 import { createHmac, hkdfSync } from "node:crypto";
 import { crc32 } from "node:zlib";

@@ -26,6 +26,15 @@ const wrapped = (imports) =>
     ]),
   );
 
+const instances = [];
+
+/** How much memory the product's own code has taken so far. */
+export const wasmBytes = () => instances.reduce((sum, { exports }) => sum + exports.memory.buffer.byteLength, 0);
+
 WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
-  construct: (target, [module, imports]) => new target(module, wrapped(imports)),
+  construct(target, [module, imports]) {
+    const instance = new target(module, wrapped(imports));
+    instances.push(instance);
+    return instance;
+  },
 });

@@ -1,0 +1,74 @@
+//! The control plane's requests, by the way of each operation: what becomes a command has every field within its limits.
+
+use keyward::admin::{self, Place, Unprepared};
+use keyward::http::head::Head;
+use keyward::http::limits::{BODY_BYTES, PROSE_CHARS};
+use keyward::registry::command::Command;
+use serde_json::Value;
+
+use super::house::{CONFIG, Counting, text_of};
+
+/// `METHOD /path?query`, header lines as the glue writes them, an empty line, and the body.
+pub fn run(data: &[u8]) {
+    let at = data.windows(2).position(|pair| pair == b"\n\n").unwrap_or(data.len());
+    let (start, body) = data.split_at(at);
+    let body = body.get(2..).unwrap_or_default();
+    let start = text_of(start);
+    let (line, headers) = start.split_once('\n').unwrap_or((&start, ""));
+    let Some((method, target)) = line.split_once(' ') else { return };
+    let mut text = format!("1800000000000\n{method}\nhttp://h{target}\n{headers}");
+    if !headers.is_empty() {
+        text.push('\n');
+    }
+    let Ok(head) = Head::parse(&text) else { return };
+    let Ok(Place::Operation(operation, segment)) = admin::find(head.method(), head.target().path()) else { return };
+    assert!(segment.is_empty() || head.target().path().contains(segment));
+    let transport = admin::check_transport(&CONFIG, &head, operation);
+    if transport.is_ok() {
+        assert!(head.origin().is_none_or(|origin| origin.eq_ignore_ascii_case(head.base())));
+        assert!(head.sec_fetch_site().is_none_or(|site| matches!(site, "same-origin" | "none")));
+    }
+    if admin::sign_in(&CONFIG, &head, operation).is_ok() {
+        let value = head.authorization().expect("signed in by a header");
+        assert!(value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer")));
+    }
+    if body.len() > BODY_BYTES {
+        return;
+    }
+    match admin::prepare(&CONFIG, &head, operation, segment, body, &mut Counting(7)) {
+        Err(Unprepared::Entropy) => panic!("there was entropy"),
+        Err(Unprepared::Wrong(problem)) => {
+            assert!((400..500).contains(&problem.status()), "a caller's mistake is no {}", problem.status());
+            let shown: Value = serde_json::from_str(&problem.body("id")).expect("a problem is JSON");
+            assert!(shown["field"].as_str().unwrap_or_default().chars().count() <= 100);
+        }
+        Ok(prepared) => {
+            let written = serde_json::to_string(&prepared.command).expect("a command is JSON");
+            let read: Command = serde_json::from_str(&written).expect("the registry reads what the edge writes");
+            assert_eq!(serde_json::to_string(&read).ok().as_deref(), Some(written.as_str()));
+            if head.method() != "GET" {
+                check_texts(&serde_json::from_str(&written).expect("JSON"));
+            }
+            if let Some(api_key) = prepared.api_key {
+                assert!(!written.contains(api_key.expose()), "the registry is told a key");
+            }
+        }
+    }
+}
+
+/// No text that will be kept misleads whoever reads it, and none is longer than the longest may be.
+fn check_texts(value: &Value) {
+    match value {
+        Value::String(text) => {
+            assert!(text.chars().count() <= PROSE_CHARS, "too long: {text}");
+            let misleads = |letter: char| {
+                letter.is_control()
+                    || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
+            };
+            assert!(!text.chars().any(misleads), "misleading: {text:?}");
+        }
+        Value::Array(items) => items.iter().for_each(check_texts),
+        Value::Object(fields) => fields.values().for_each(check_texts),
+        _ => {}
+    }
+}

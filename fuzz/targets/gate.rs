@@ -1,0 +1,62 @@
+//! A whole request at the gate, which knows three keys: whatever is forwarded was sent by the holder of a live one.
+
+use keyward::gate::{Gate, Step};
+use keyward::http::head::Head;
+use keyward::key::format::contains_key;
+use keyward::key::record::Record;
+use keyward::time::Millis;
+use serde_json::json;
+
+use super::house::{CONFIG, LIVE, ORIGIN, OTHER, text_of};
+
+const NOW: Millis = Millis(1_800_000_000_000);
+
+pub fn run(data: &[u8]) {
+    let text = text_of(data);
+    let Ok(head) = Head::parse(&text) else { return };
+    let mut gate = Gate::default();
+    let record: Record = serde_json::from_value(json!({
+        "id": LIVE.id, "key_hash": LIVE.hash, "minted_under": LIVE.generation, "integration": "crm-sync", "scopes": ["contacts:read"],
+        "allowed_cidrs": [], "expires_at": NOW.0 + 1, "retiring": false, "revoked": false, "revision": 1,
+    }))
+    .expect("a record");
+    gate.learn_record(LIVE.id.clone(), Some(record), NOW);
+    gate.learn_record(OTHER.id.clone(), None, NOW);
+    match gate.admit(&CONFIG, &head, NOW) {
+        Step::Need(_) => panic!("everything there is to know of keys of ours was told"),
+        Step::Refuse(refusal) => {
+            let status = refusal.problem.status();
+            assert!((400..600).contains(&status) && status != 500);
+            let shown = refusal.problem.body("id");
+            assert!(!contains_key(shown.as_bytes(), &CONFIG.prefix), "an answer shows a key: {shown}");
+        }
+        Step::Forward(grant) => {
+            let public = head.target().path().starts_with("/public/") && matches!(head.method(), "GET" | "HEAD");
+            let plan = grant.plan(&head, "request-id");
+            assert_eq!(plan.private, !public);
+            let lines: Vec<&str> = plan.edits.split('\n').collect();
+            for line in lines.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, line)| line) {
+                assert!(!contains_key(line.as_bytes(), &CONFIG.prefix), "a key is sent on: {line}");
+            }
+            assert_eq!(lines[0], format!("{ORIGIN}{}", head.target().as_sent()));
+            let removed: Vec<&str> = lines[1].split(',').collect();
+            for (name, value) in head.headers() {
+                // A word of ours; what only has a key somewhere inside (`Digest x="wafl_…"`) is the origin's, as the contract says.
+                let ours = value.split([' ', '\t', ',']).any(|word| word.starts_with("wafl_"));
+                let credential = matches!(*name, "authorization" | "x-api-key");
+                assert!(!(credential && ours) || removed.contains(name), "{name} is sent on");
+            }
+            if !public {
+                let sent = |name| {
+                    head.headers()
+                        .iter()
+                        .any(|(header, value): &(&str, &str)| *header == name && value.contains(LIVE.api_key.expose()))
+                };
+                assert!(sent("authorization") || sent("x-api-key"), "forwarded without a key");
+                assert!(plan.edits.contains(&format!("\nkeyward-key-id\n{}\n", LIVE.id)));
+                assert!(!head.target().path().to_ascii_lowercase().starts_with("/admin/"), "another route's scope");
+            }
+            assert!(!head.target().path().to_ascii_lowercase().starts_with("/_keyward/"));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Which headers reach the origin, judged by a second reading of HOSTILE.md.
+
+use keyward::http::credential::Credential;
+use keyward::http::head::Head;
+use keyward::http::headers::{write_client_address, write_removed};
+
+use super::house::{CONFIG, folded, text_of};
+
+/// Names that must never arrive from a client, after folding.
+const NEVER: &[&str] = &[
+    "keyward",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "http2-settings",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-prefix",
+    "x-forwarded-uri",
+    "x-forwarded-path",
+    "x-forwarded-method",
+    "x-forwarded-server",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-method",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-real-ip",
+    "true-client-ip",
+];
+
+/// Header lines as the glue writes them: names and values in turn.
+pub fn run(data: &[u8]) {
+    let mut text = format!("0\nGET\nhttp://h/\n{}", text_of(data));
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let Ok(head) = Head::parse(&text) else { return };
+    let (_, strip) = Credential::find(&head, &CONFIG.prefix);
+    let mut list = String::new();
+    write_removed(&head, strip, &mut list);
+    let removed: Vec<&str> = list.split_terminator(',').collect();
+    let listed: Vec<String> =
+        head.connection().unwrap_or_default().split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
+    for (name, value) in head.headers() {
+        // The runtime hands over tokens only; a name that is none can't be asked about.
+        if name.is_empty()
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        {
+            continue;
+        }
+        if removed.contains(name) {
+            continue;
+        }
+        let plain = folded(name);
+        assert!(!NEVER.contains(&plain.as_str()), "{name} would arrive");
+        assert!(!plain.starts_with("keyward-") && !plain.starts_with("proxy-"), "{name} would arrive");
+        assert!(!plain.starts_with("cf-") || plain == *name, "{name} would arrive");
+        assert!(plain != "upgrade" || (*name == "upgrade" && head.is_websocket()), "{name}: {value} would arrive");
+        assert!(
+            plain == "authorization" || plain == "upgrade" || !listed.contains(&name.to_ascii_lowercase()),
+            "{name} was listed in Connection"
+        );
+        assert!(plain != "x-api-key" && (plain != "authorization" || !strip.authorization), "{name} would arrive");
+    }
+    let mut block = String::new();
+    write_client_address(&head, &mut block);
+    let expected = head.client_address().map_or(0, |_| 4);
+    assert_eq!(block.matches('\n').count(), expected, "an address made lines of its own");
+}

@@ -1,0 +1,31 @@
+//! What is fuzzed: every parser that reads what somebody else wrote. Each target takes bytes, and is its own oracle: it panics
+//! when the product panics, and when what the product accepted has not the properties that the rest of it relies on.
+
+mod control;
+mod credential;
+mod gate;
+mod head;
+mod headers;
+mod house;
+mod key;
+mod path;
+mod registry;
+mod sealed;
+
+/// One target. Its seeds are the files of `fuzz/seeds/<name>/`.
+pub struct Target {
+    pub name: &'static str,
+    pub run: fn(&[u8]),
+}
+
+pub const ALL: &[Target] = &[
+    Target { name: "head", run: head::run },
+    Target { name: "path", run: path::run },
+    Target { name: "credential", run: credential::run },
+    Target { name: "key", run: key::run },
+    Target { name: "headers", run: headers::run },
+    Target { name: "gate", run: gate::run },
+    Target { name: "sealed", run: sealed::run },
+    Target { name: "control", run: control::run },
+    Target { name: "registry", run: registry::run },
+];

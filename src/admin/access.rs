@@ -1,0 +1,408 @@
+//! Sign-in through Cloudflare Access: the JWT in `Cf-Access-Jwt-Assertion`.
+//!
+//! 1. [`Assertion::parse`] reads the JWT (RFC 7519) and checks everything but its signature: form, size, `alg`, `iss`, `aud`,
+//!    `exp`, `nbf`, and that it vouches for an e-mail address. What is wrong here costs no fetch.
+//! 2. [`Certs`] says whether the team's key of that `kid` is at hand, or is to be fetched.
+//! 3. The platform verifies the signature. Only then does the registry hear the e-mail address, and says whose it is.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::config::AccessSettings;
+use crate::time::Millis;
+
+/// The longest JWT that is read. Access's have 1 to 2 KB.
+const TOKEN_BYTES: usize = 8_192;
+/// The longest key id. Access's have 64 characters.
+const KID_BYTES: usize = 256;
+/// The longest e-mail address (RFC 5321).
+const EMAIL_BYTES: usize = 254;
+/// RSA with 2,048 to 4,096 bits.
+const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
+/// Access publishes two keys, a few more while it rotates them.
+const KEYS: usize = 16;
+
+/// How long keys are used before they are fetched again: a key that the team has withdrawn opens nothing after that.
+const FRESH_MILLIS: i64 = 3_600_000;
+/// How long they are used while fetching them fails.
+const KEPT_MILLIS: i64 = 86_400_000;
+/// An unknown `kid`, which anyone can send, makes us fetch at most this often.
+const REFETCH_MILLIS: i64 = 60_000;
+/// After a fetch that failed.
+const RETRY_MILLIS: i64 = 5_000;
+/// How long one fetch may take.
+pub const FETCH_MILLIS: u32 = 4_000;
+/// The longest answer that is read.
+pub const CERTS_BYTES: u32 = 65_536;
+
+/// A JWT whose claims are in order. Its signature is yet to be verified: nothing in it may be believed before.
+pub struct Assertion {
+    /// Which of the team's keys signed it.
+    pub kid: String,
+    /// The bytes that are signed: header and payload as sent.
+    pub signed: String,
+    /// RSASSA-PKCS1-v1_5 with SHA-256 over [`Self::signed`].
+    pub signature: Vec<u8>,
+    /// Whom it vouches for.
+    pub email: String,
+}
+
+/// Why a JWT is refused. For the log; to the caller every one is the same 401.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadAssertion {
+    /// Not three parts of base64url JSON, or too long.
+    Form,
+    /// Not RS256, or with extensions that must be understood.
+    Algorithm,
+    /// No usable key id.
+    KeyId,
+    /// Another issuer.
+    Issuer,
+    /// For another application.
+    Audience,
+    /// Past its end, or without one.
+    Expired,
+    /// Not yet valid.
+    Early,
+    /// Without an e-mail address: a service token, which is no person.
+    Email,
+    /// No key of that id, after the team was asked.
+    UnknownKey,
+    /// The signature is not that key's.
+    Signature,
+}
+
+impl Assertion {
+    /// Parses a JWT and checks its claims at `now`, without any leeway.
+    ///
+    /// # Errors
+    /// [`BadAssertion`], by what was found wrong first.
+    pub fn parse(token: &str, settings: &AccessSettings, now: Millis) -> Result<Self, BadAssertion> {
+        if token.len() > TOKEN_BYTES {
+            return Err(BadAssertion::Form);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(BadAssertion::Form)?;
+        let (header, payload) = signed.split_once('.').ok_or(BadAssertion::Form)?;
+        let (header, payload) = (json(header)?, json(payload)?);
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| BadAssertion::Form)?;
+
+        // RFC 8725, section 3.1: the algorithm is ours to choose, never the token's.
+        if header.get("alg").and_then(Value::as_str) != Some("RS256") || header.get("crit").is_some() {
+            return Err(BadAssertion::Algorithm);
+        }
+        let kid = text(&header, "kid", KID_BYTES).ok_or(BadAssertion::KeyId)?;
+        if payload.get("iss").and_then(Value::as_str) != Some(&settings.team_domain) {
+            return Err(BadAssertion::Issuer);
+        }
+        let is_ours = |value: &Value| value.as_str() == Some(&settings.audience);
+        let for_us = match payload.get("aud") {
+            Some(Value::Array(audiences)) => audiences.iter().any(is_ours),
+            Some(audience) => is_ours(audience),
+            None => false,
+        };
+        if !for_us {
+            return Err(BadAssertion::Audience);
+        }
+        if instant(&payload, "exp").is_none_or(|end| now >= end) {
+            return Err(BadAssertion::Expired);
+        }
+        if payload.get("nbf").is_some() && instant(&payload, "nbf").is_none_or(|start| now < start) {
+            return Err(BadAssertion::Early);
+        }
+        let email = text(&payload, "email", EMAIL_BYTES).ok_or(BadAssertion::Email)?;
+        if !RSA_BYTES.contains(&signature.len()) {
+            return Err(BadAssertion::Signature);
+        }
+        Ok(Self { kid, signed: signed.to_owned(), signature, email })
+    }
+}
+
+fn json(part: &str) -> Result<Value, BadAssertion> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| BadAssertion::Form)?;
+    serde_json::from_slice(&bytes).ok().filter(Value::is_object).ok_or(BadAssertion::Form)
+}
+
+fn text(object: &Value, name: &str, most: usize) -> Option<String> {
+    let text = object.get(name)?.as_str()?;
+    let fits = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+}
+
+/// A NumericDate: seconds since 1970, perhaps with a fraction.
+fn instant(object: &Value, name: &str) -> Option<Millis> {
+    let seconds = object.get(name)?.as_f64().filter(|seconds| (0.0..1e11).contains(seconds))?;
+    #[expect(clippy::cast_possible_truncation, reason = "below 1e14")]
+    Some(Millis((seconds * 1000.0) as i64))
+}
+
+/// One of the team's public keys (RFC 7517).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    kid: String,
+    /// The modulus, base64url.
+    pub n: String,
+    /// The exponent, base64url.
+    pub e: String,
+}
+
+/// Reads `{team domain}/cdn-cgi/access/certs`: the keys that RS256 can be verified with. `None` for what is no key set.
+#[must_use]
+pub fn parse_certs(body: &str) -> Option<Vec<PublicKey>> {
+    let set: Value = serde_json::from_str(body).ok()?;
+    let keys = set.get("keys")?.as_array()?.iter().filter_map(|key| {
+        let is = |name: &str, value: &str| key.get(name).is_none_or(|found| found.as_str() == Some(value));
+        let usable = key.get("kty")?.as_str() == Some("RSA") && is("alg", "RS256") && is("use", "sig");
+        let (n, e) = (text(key, "n", 1_024)?, text(key, "e", 8)?);
+        let bits = URL_SAFE_NO_PAD.decode(&n).ok()?.len();
+        (usable && RSA_BYTES.contains(&bits)).then_some(PublicKey { kid: text(key, "kid", KID_BYTES)?, n, e })
+    });
+    Some(keys.take(KEYS).collect())
+}
+
+/// The team's keys, as one isolate knows them.
+#[derive(Default)]
+pub struct Certs {
+    keys: Vec<PublicKey>,
+    fetched_at: Option<Millis>,
+    tried_at: Option<Millis>,
+    fetching: bool,
+}
+
+/// What to do about a key id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Verify with this key.
+    Verify(PublicKey),
+    /// Fetch the keys, say so with [`Certs::learn`] or [`Certs::failed`], and ask again.
+    Fetch,
+    /// Another request fetches them: wait a little and ask again.
+    Wait,
+    /// The team has no such key.
+    Unknown,
+    /// The team's keys can't be had.
+    Unavailable,
+}
+
+impl Certs {
+    /// What to do about `kid` at `now`. [`Next::Fetch`] is given to one request at a time, which is noted.
+    pub fn next(&mut self, kid: &str, now: Millis) -> Next {
+        let within =
+            |since: Option<Millis>, span: i64| since.is_some_and(|since| (0..span).contains(&now.since(since)));
+        let kept = within(self.fetched_at, KEPT_MILLIS);
+        let known = self.keys.iter().find(|key| key.kid == kid && kept).cloned();
+        if let Some(key) = known.clone().filter(|_| within(self.fetched_at, FRESH_MILLIS)) {
+            return Next::Verify(key);
+        }
+        // A fetch whose request went away is over when its time is.
+        let fetching = self.fetching && within(self.tried_at, i64::from(FETCH_MILLIS).saturating_add(1_000));
+        let succeeded = self.fetched_at.is_some() && self.fetched_at >= self.tried_at;
+        let pause = if succeeded { REFETCH_MILLIS } else { RETRY_MILLIS };
+        if !fetching && !within(self.tried_at, pause) {
+            self.tried_at = Some(now);
+            self.fetching = true;
+            return Next::Fetch;
+        }
+        match known {
+            Some(key) => Next::Verify(key),
+            None if fetching => Next::Wait,
+            None if succeeded => Next::Unknown,
+            None => Next::Unavailable,
+        }
+    }
+
+    /// The keys were fetched, asked for when [`Self::next`] said so. A set without a key is a fault of the other side.
+    pub fn learn(&mut self, keys: Vec<PublicKey>) {
+        self.fetching = false;
+        if !keys.is_empty() {
+            self.keys = keys;
+            self.fetched_at = self.tried_at;
+        }
+    }
+
+    /// The keys could not be fetched.
+    pub const fn failed(&mut self) {
+        self.fetching = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: Millis = Millis(1_800_000_000_500);
+
+    fn settings() -> AccessSettings {
+        AccessSettings { team_domain: "https://acme.cloudflareaccess.com".to_owned(), audience: "4714c135".to_owned() }
+    }
+
+    fn claims() -> Value {
+        json!({"iss": "https://acme.cloudflareaccess.com", "aud": ["4714c135"], "exp": 1_800_000_001, "nbf": 1_800_000_000,
+               "iat": 1_800_000_000, "email": "ada@acme.example", "sub": "1", "type": "app"})
+    }
+
+    fn token(header: &Value, payload: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}.{}", part(header), part(payload), URL_SAFE_NO_PAD.encode([1; 256]))
+    }
+
+    fn judged(header: &Value, payload: &Value) -> Result<String, BadAssertion> {
+        Assertion::parse(&token(header, payload), &settings(), NOW).map(|assertion| assertion.email)
+    }
+
+    #[test]
+    fn claims_in_order_are_taken() {
+        let header = json!({"alg": "RS256", "kid": "k1", "typ": "JWT"});
+        assert_eq!(judged(&header, &claims()).as_deref(), Ok("ada@acme.example"));
+        let mut payload = claims();
+        payload["aud"] = json!("4714c135");
+        assert!(judged(&header, &payload).is_ok());
+        payload["aud"] = json!(["other", "4714c135"]);
+        payload["exp"] = json!(1_800_000_000.501);
+        payload.as_object_mut().unwrap().remove("nbf");
+        assert!(judged(&header, &payload).is_ok());
+        let parsed = Assertion::parse(&token(&header, &payload), &settings(), NOW).unwrap_or_else(|_| panic!());
+        assert_eq!((parsed.kid.as_str(), parsed.signature.len()), ("k1", 256));
+        assert!(token(&header, &payload).starts_with(&parsed.signed));
+    }
+
+    #[test]
+    fn each_claim_that_is_wrong_is_refused() {
+        use BadAssertion::*;
+        let right = json!({"alg": "RS256", "kid": "k1"});
+        for (header, why) in [
+            (json!({"alg": "none", "kid": "k1"}), Algorithm),
+            (json!({"alg": "HS256", "kid": "k1"}), Algorithm),
+            (json!({"alg": "rs256", "kid": "k1"}), Algorithm),
+            (json!({"alg": "PS256", "kid": "k1"}), Algorithm),
+            (json!({"alg": ["RS256"], "kid": "k1"}), Algorithm),
+            (json!({"kid": "k1"}), Algorithm),
+            (json!({"alg": "RS256", "kid": "k1", "crit": ["exp"]}), Algorithm),
+            (json!({"alg": "RS256"}), KeyId),
+            (json!({"alg": "RS256", "kid": 1}), KeyId),
+            (json!({"alg": "RS256", "kid": ""}), KeyId),
+            (json!({"alg": "RS256", "kid": "k".repeat(257)}), KeyId),
+            (json!(["RS256"]), Form),
+        ] {
+            assert_eq!(judged(&header, &claims()), Err(why), "{header}");
+        }
+        for (name, value, why) in [
+            ("iss", json!("https://acme.cloudflareaccess.com/"), Issuer),
+            ("iss", json!("https://evil.cloudflareaccess.com"), Issuer),
+            ("iss", json!(null), Issuer),
+            ("aud", json!(["4714c136"]), Audience),
+            ("aud", json!([]), Audience),
+            ("aud", json!([["4714c135"]]), Audience),
+            ("aud", json!({"4714c135": 1}), Audience),
+            ("aud", json!(null), Audience),
+            ("exp", json!(1_800_000_000), Expired),
+            ("exp", json!(1_800_000_000.5), Expired),
+            ("exp", json!("1900000000"), Expired),
+            ("exp", json!(1e300), Expired),
+            ("exp", json!(-1), Expired),
+            ("exp", json!(null), Expired),
+            ("nbf", json!(1_800_000_001), Early),
+            ("nbf", json!("1"), Early),
+            ("nbf", json!(null), Early),
+            ("email", json!(""), Email),
+            ("email", json!(null), Email),
+            ("email", json!(["ada@acme.example"]), Email),
+            ("email", json!("ada@acme.example\n"), Email),
+            ("email", json!("a".repeat(255)), Email),
+        ] {
+            let mut payload = claims();
+            payload[name] = value;
+            assert_eq!(judged(&right, &payload), Err(why), "{payload}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_jwt_is_refused() {
+        let header = json!({"alg": "RS256", "kid": "k1"});
+        let good = token(&header, &claims());
+        let (start, signature) = good.rsplit_once('.').unwrap();
+        for text in [
+            String::new(),
+            "a.b".to_owned(),
+            "..".to_owned(),
+            format!("{good}.x"),
+            format!("{good}="),
+            start.to_owned(),
+            format!("{start}.{signature}!"),
+            "a".repeat(9_000),
+        ] {
+            assert_eq!(Assertion::parse(&text, &settings(), NOW).err(), Some(BadAssertion::Form), "{text}");
+        }
+        for length in [0, 255, 513] {
+            let text = format!("{start}.{}", URL_SAFE_NO_PAD.encode(vec![1; length]));
+            assert_eq!(Assertion::parse(&text, &settings(), NOW).err(), Some(BadAssertion::Signature), "{length}");
+        }
+    }
+
+    fn keys(kids: &[&str]) -> Vec<PublicKey> {
+        let key = |kid: &&str| PublicKey { kid: (*kid).to_owned(), n: String::new(), e: String::new() };
+        kids.iter().map(key).collect()
+    }
+
+    #[test]
+    fn only_rsa_keys_for_signatures_are_taken() {
+        let n = URL_SAFE_NO_PAD.encode([0xff; 256]);
+        let set = json!({"keys": [
+            {"kid": "good", "kty": "RSA", "alg": "RS256", "use": "sig", "n": n, "e": "AQAB"},
+            {"kid": "plain", "kty": "RSA", "n": n, "e": "AQAB"},
+            {"kid": "ec", "kty": "EC", "n": n, "e": "AQAB"},
+            {"kid": "enc", "kty": "RSA", "use": "enc", "n": n, "e": "AQAB"},
+            {"kid": "weak", "kty": "RSA", "n": URL_SAFE_NO_PAD.encode([0xff; 128]), "e": "AQAB"},
+            {"kty": "RSA", "n": n, "e": "AQAB"},
+        ], "public_cert": {}});
+        let kids: Vec<String> = parse_certs(&set.to_string()).unwrap().into_iter().map(|key| key.kid).collect();
+        assert_eq!(kids, ["good", "plain"]);
+        for text in ["", "[]", "{}", r#"{"keys":{}}"#, "<html>"] {
+            assert_eq!(parse_certs(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_fetched_for_at_most_once_a_minute() {
+        let mut certs = Certs::default();
+        let at = |seconds: i64| Millis(1_800_000_000_000).plus_seconds(seconds);
+        assert_eq!(certs.next("a", at(0)), Next::Fetch);
+        assert_eq!(certs.next("a", at(0)), Next::Wait);
+        certs.learn(keys(&["a"]));
+        assert!(matches!(certs.next("a", at(1)), Next::Verify(_)));
+        assert_eq!(certs.next("b", at(59)), Next::Unknown);
+        assert_eq!(certs.next("b", at(60)), Next::Fetch);
+        assert!(matches!(certs.next("a", at(60)), Next::Verify(_)));
+        certs.learn(keys(&["a"]));
+        assert_eq!(certs.next("b", at(61)), Next::Unknown);
+    }
+
+    #[test]
+    fn keys_are_renewed_after_an_hour_and_outlive_an_outage_by_a_day() {
+        let mut certs = Certs::default();
+        let at = |seconds: i64| Millis(1_800_000_000_000).plus_seconds(seconds);
+        assert_eq!(certs.next("a", at(0)), Next::Fetch);
+        certs.learn(keys(&["a"]));
+        assert_eq!(certs.next("a", at(3_600)), Next::Fetch);
+        certs.failed();
+        assert!(matches!(certs.next("a", at(3_601)), Next::Verify(_)));
+        assert_eq!(certs.next("b", at(3_601)), Next::Unavailable);
+        assert_eq!(certs.next("a", at(3_605)), Next::Fetch);
+        certs.learn(keys(&["b"]));
+        assert_eq!(certs.next("a", at(3_606)), Next::Unknown);
+        assert_eq!(certs.next("b", at(3_605 + 86_400)), Next::Fetch);
+        certs.failed();
+        assert_eq!(certs.next("b", at(3_606 + 86_400)), Next::Unavailable);
+    }
+
+    #[test]
+    fn a_fetch_that_never_ended_does_not_hold_the_others_up() {
+        let mut certs = Certs::default();
+        assert_eq!(certs.next("a", NOW), Next::Fetch);
+        assert_eq!(certs.next("a", NOW.plus_seconds(4)), Next::Wait);
+        assert_eq!(certs.next("a", NOW.plus_seconds(5)), Next::Fetch);
+        // The clock stepped back.
+        assert_eq!(certs.next("a", NOW.plus_seconds(-100)), Next::Fetch);
+    }
+}

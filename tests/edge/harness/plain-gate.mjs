@@ -1,0 +1,146 @@
+// The real build in plain workerd, with a configuration of our own and nothing else: bytes on the socket reach the worker as
+// they were sent. KV is a small service here, speaking workerd's KV interface; the object's SQLite is on disk.
+
+import { spawn } from "node:child_process";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { newAgent, send } from "./client.mjs";
+import { raw } from "./raw.mjs";
+import { BUILD_DIR, COMPATIBILITY_DATE, SECRETS, VARS } from "./settings.mjs";
+
+/** The program itself, not npm's launcher of it. */
+const WORKERD = createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd").default;
+
+/** Starts a gate on plain workerd; `vars` win over the tests' own. */
+export async function startPlainGate({ vars = {} } = {}) {
+  const kv = await startKv();
+  const folder = mkdtempSync(join(tmpdir(), "keyward-plain-"));
+  mkdirSync(join(folder, "state"));
+  for (const file of ["index.js", "index_bg.wasm"]) copyFileSync(join(BUILD_DIR, file), join(folder, file));
+  writeFileSync(join(folder, "gate.capnp"), configuration({ ...VARS, ...SECRETS, ...vars }, kv.port, join(folder, "state")));
+  const process = spawn(WORKERD, ["serve", "gate.capnp", "--control-fd=3", "--verbose"], { cwd: folder, stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const gate = new PlainGate(process, kv, folder);
+  await gate.listening();
+  return gate;
+}
+
+class PlainGate {
+  #process;
+  #kv;
+  #folder;
+  #agent = newAgent();
+  logs = [];
+  owner = null;
+
+  constructor(process, kv, folder) {
+    [this.#process, this.#kv, this.#folder] = [process, kv, folder];
+    for (const stream of [process.stdout, process.stderr]) stream.on("data", (part) => this.logs.push(...String(part).split("\n").filter(Boolean)));
+  }
+
+  async listening() {
+    let said = "";
+    for await (const part of this.#process.stdio[3]) {
+      said += part;
+      const port = /"event":"listen".*?"port":(\d+)/.exec(said)?.[1];
+      if (port === undefined) continue;
+      this.port = Number(port);
+      this.url = `http://127.0.0.1:${port}`;
+      return;
+    }
+    throw new Error(`workerd did not start:\n${this.logs.join("\n")}`);
+  }
+
+  get pid() {
+    return this.#process.pid;
+  }
+
+  async stop() {
+    this.#agent.destroy();
+    const ended = once(this.#process, "exit");
+    // At SIGTERM it would wait for every connection that a test has left open.
+    this.#process.kill("SIGKILL");
+    await ended;
+    await this.#kv.close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  raw(bytes, options) {
+    return raw(this.port, bytes, options);
+  }
+
+  call(path, { key, json, headers = {}, ...rest } = {}) {
+    const all = { ...headers, ...(key && { authorization: `Bearer ${key}` }), ...(json && { "content-type": "application/json" }) };
+    return send(this.url, path, { agent: this.#agent, ...rest, headers: all, ...(json && { body: JSON.stringify(json) }) });
+  }
+
+  async bootstrap() {
+    const json = { name: "Olive Owner", email: "olive@acme.example" };
+    this.owner = (await this.call("/_keyward/v1/bootstrap", { method: "POST", key: SECRETS.BOOTSTRAP_TOKEN, json })).json.api_key;
+  }
+
+  /** Issues a key as the owner and gives `{id, apiKey}`. */
+  async newKey(fields) {
+    const rest = { name: fields.integration, environment: "live", purpose: "hostile", owner: "ops@acme.example", scopes: ["contacts:read"] };
+    const answer = await this.call("/_keyward/v1/keys", { method: "POST", key: this.owner, json: { ...rest, ...fields } });
+    if (answer.status !== 201) throw new Error(`not issued: ${answer.status} ${answer.text}`);
+    return { id: answer.json.key.id, apiKey: answer.json.api_key };
+  }
+
+  revoke(id) {
+    return this.call(`/_keyward/v1/keys/${id}/revoke`, { method: "POST", key: this.owner, json: { reason: "leaked" } });
+  }
+}
+
+/** workerd's KV interface, as far as the product uses it: GET and PUT of a name. */
+async function startKv() {
+  const values = new Map();
+  const server = createServer(async (request, response) => {
+    const name = decodeURIComponent(new URL(request.url, "http://kv").pathname.slice(1));
+    const parts = [];
+    for await (const part of request) parts.push(part);
+    if (request.method === "PUT") values.set(name, Buffer.concat(parts));
+    const value = values.get(name);
+    response.writeHead(value === undefined ? 404 : 200).end(request.method === "GET" ? value : undefined);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const close = async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, "close");
+  };
+  return { port: server.address().port, values, close };
+}
+
+function configuration(vars, kvPort, state) {
+  const text = (value) => JSON.stringify(String(value));
+  const bindings = Object.entries(vars)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => (typeof value === "string" ? `(name = "${name}", text = ${text(value)})` : `(name = "${name}", json = ${text(JSON.stringify(value))})`));
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "keyward", worker = .keyward),
+    (name = "kv", external = (address = "127.0.0.1:${kvPort}", http = ())),
+    (name = "state", disk = (path = ${text(state)}, writable = true)),
+    (name = "internet", network = (allow = ["public", "private", "local"])),
+  ],
+  sockets = [(name = "gate", address = "127.0.0.1:0", http = (), service = "keyward")],
+);
+const keyward :Workerd.Worker = (
+  modules = [(name = "index.js", esModule = embed "index.js"), (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")],
+  compatibilityDate = "${COMPATIBILITY_DATE}",
+  bindings = [
+    (name = "KEY_INDEX", kvNamespace = "kv"),
+    (name = "REGISTRY", durableObjectNamespace = "Registry"),
+    ${bindings.join(",\n    ")},
+  ],
+  durableObjectNamespaces = [(className = "Registry", uniqueKey = "keyward", enableSql = true)],
+  durableObjectStorage = (localDisk = "state"),
+);
+`;
+}

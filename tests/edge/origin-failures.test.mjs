@@ -1,0 +1,181 @@
+// HOSTILE.md, "Responses" and "Methods": an origin that refuses, hangs, resets or answers nonsense, and a client that leaves.
+// 502 and 504 before the headers; after them the answer is cut, never made to look whole. Nothing is ever sent twice.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { send } from "./harness/client.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { startRawOrigin } from "./harness/raw-origin.mjs";
+import { until } from "./harness/wait.mjs";
+import { openWebSocket } from "./harness/websocket.mjs";
+
+const CONTACTS = "/v1/contacts";
+const OK = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+let origin;
+let gate;
+let key;
+
+before(async () => {
+  origin = await startRawOrigin();
+  gate = await startGate({ vars: { ORIGIN_LIVE: origin.url, ORIGIN_TIMEOUT_SECONDS: 1 } });
+  await gate.bootstrap();
+  key = await gate.newKey({ scopes: ["contacts:read", "contacts:write"] });
+});
+
+after(async () => {
+  await gate?.stop();
+  await origin?.close();
+});
+
+/** One request while the origin behaves so; `arrivals` says how many requests it saw. */
+async function ask(behaviour, request = {}) {
+  origin.behave(behaviour);
+  origin.take();
+  const began = performance.now();
+  const answer = await gate.call(CONTACTS, { key: key.apiKey, ...request });
+  return { answer, arrivals: origin.take().length, took: performance.now() - began };
+}
+
+const WRITE = { method: "POST", body: "x".repeat(1_000) };
+
+describe("before the headers", () => {
+  const BROKEN = {
+    "hangs up at once": (socket) => socket.end(),
+    "resets at once": (socket) => socket.resetAndDestroy(),
+    "resets within the head": (socket) => socket.write("HTTP/1.1 200 O", () => socket.resetAndDestroy()),
+    "hangs up within the headers": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Le"),
+    "answers no HTTP": (socket) => socket.end("hello\r\n\r\n"),
+    "answers HTTP of another century": (socket) => socket.end("HTTP/9.9 200 OK\r\n\r\n"),
+    "answers no status": (socket) => socket.end("HTTP/1.1 abc OK\r\n\r\n"),
+    "answers a header without a colon": (socket) => socket.end("HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"),
+    "answers two lengths that differ": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"),
+    "answers a length that is no number": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok"),
+  };
+  for (const [what, behaviour] of Object.entries(BROKEN)) {
+    test(`an origin that ${what} is 502 origin_unreachable`, async () => {
+      for (const request of [{}, WRITE]) {
+        const { answer, arrivals } = await ask(behaviour, request);
+        assert.equal(answer.verdict, "502 origin_unreachable");
+        assert.equal(answer.headers["cache-control"], "no-store");
+        assert.ok(arrivals <= 1, `sent ${arrivals} times`);
+      }
+    });
+  }
+
+  test("an origin that hangs is 504 origin_timeout after ORIGIN_TIMEOUT_SECONDS, with a constant body and its cause in the log", async () => {
+    for (const request of [{}, WRITE]) {
+      const { answer, arrivals, took } = await ask(() => {}, request);
+      assert.equal(answer.status, 504);
+      assert.equal(answer.pinned, '{"type":"/_keyward/problems/origin_timeout","title":"The origin takes too long","status":504,"detail":"The API behind this gate did not answer in time. The key was accepted; what the request did there is not known.","code":"origin_timeout","request_id":"<request id>"}');
+      assert.equal(answer.headers["cache-control"], "no-store");
+      assert.ok(took > 990 && took < 3_000, `${took} ms`);
+      assert.equal(arrivals, 1);
+      const id = answer.headers["keyward-request-id"];
+      await gate.logged((line) => line.includes('"origin_timeout"') && line.includes(id));
+    }
+  });
+
+  test("an origin that sends half a head and hangs is 504", async () => {
+    assert.equal((await ask((socket) => socket.write("HTTP/1.1 200 OK\r\nContent-"))).answer.verdict, "504 origin_timeout");
+  });
+
+  test("a late request is really given up: its connection to the origin is closed", async () => {
+    let closed = false;
+    await ask((socket) => socket.on("close", () => (closed = true)));
+    await until("the origin's connection is closed", () => closed, { within: 1_500 });
+  });
+
+  test("on a public route it is the same", async () => {
+    origin.behave(() => {});
+    assert.equal((await gate.call("/public/x")).verdict, "504 origin_timeout");
+  });
+});
+
+describe("after the headers", () => {
+  test("an answer whose body takes longer than ORIGIN_TIMEOUT_SECONDS is not cut", async () => {
+    for (const extra of ["", "Keyward-Evil: 1\r\n"]) {
+      const { answer } = await ask(async (socket) => {
+        socket.write(`HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n${extra}\r\n`);
+        for (const letter of "slow") {
+          await pause(500);
+          socket.write(letter);
+        }
+      });
+      assert.equal(`${answer.status} ${answer.text}`, "200 slow");
+    }
+  });
+
+  test("a WebSocket that is silent for longer than ORIGIN_TIMEOUT_SECONDS is not cut", async () => {
+    origin.behave("websocket");
+    const socket = await openWebSocket(gate.url, CONTACTS, { authorization: `Bearer ${key.apiKey}` });
+    assert.equal(socket.status, 101);
+    await pause(1_500);
+    assert.equal(await socket.say("still there"), "echo: still there");
+    socket.close();
+  });
+
+  for (const [what, behaviour] of Object.entries({
+    "resets within the body": (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", () => setTimeout(() => socket.resetAndDestroy(), 50)),
+    "hangs up within the body": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"),
+    "breaks off between chunks": (socket) => socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"),
+    "sends a chunk without a length": (socket) => socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n"),
+  })) {
+    test(`an answer of an origin that ${what} is cut and does not look whole`, async () => {
+      origin.behave(behaviour);
+      origin.take();
+      await assert.rejects(gate.call(CONTACTS, { key: key.apiKey }));
+      assert.equal(origin.take().length, 1);
+    });
+  }
+
+  test("after all this the gate serves, and nothing panicked", async () => {
+    assert.equal((await ask((socket) => socket.end(OK))).answer.text, "ok");
+    assert.deepEqual(gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|Unhandled|forward_failed/.test(line)), []);
+  });
+});
+
+describe("a client that leaves", () => {
+  /** Opens a connection, writes `bytes`, waits for the request to arrive, and is gone. */
+  async function leave(bytes) {
+    origin.behave(() => {});
+    origin.take();
+    const arrived = origin.next();
+    const socket = connect(gate.port, "127.0.0.1");
+    socket.on("error", () => {});
+    await once(socket, "connect");
+    socket.write(bytes);
+    await arrived;
+    socket.resetAndDestroy();
+    await pause(1_400);
+    return origin.take().length;
+  }
+
+  const head = (line, more = "") => `${line} HTTP/1.1\r\nHost: h\r\nX-API-Key: ${key.apiKey}\r\n${more}\r\n`;
+  test("in the middle of its body is not retried for", async () => {
+    assert.equal(await leave(`${head(`POST ${CONTACTS}`, "Content-Length: 100\r\n")}half`), 1);
+    assert.equal(await leave(`${head(`POST ${CONTACTS}`, "Transfer-Encoding: chunked\r\n")}4\r\nhalf\r\n`), 1);
+  });
+
+  test("while the origin thinks is not retried for, and the gate goes on", async () => {
+    assert.equal(await leave(head(`GET ${CONTACTS}`)), 1);
+    assert.equal((await ask((socket) => socket.end(OK))).answer.status, 200);
+  });
+});
+
+test("an origin that refuses connections is 502 at once", async () => {
+  const dead = await startRawOrigin();
+  await dead.close();
+  const cut = await startGate({ vars: { ORIGIN_LIVE: dead.url } });
+  try {
+    await cut.bootstrap();
+    const { apiKey } = await cut.newKey();
+    const began = performance.now();
+    assert.equal((await send(cut.url, CONTACTS, { headers: { "x-api-key": apiKey } })).verdict, "502 origin_unreachable");
+    assert.ok(performance.now() - began < 2_000);
+  } finally {
+    await cut.stop();
+  }
+});

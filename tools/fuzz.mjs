@@ -1,0 +1,40 @@
+// `npm run fuzz -- <target> [seconds]`: one target under libFuzzer, guided by coverage, on the pinned stable toolchain.
+// `npm run fuzz` alone lists the targets. docs/FUZZING.md says what each is for and what to do with a finding.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "./paths.mjs";
+import { main, run, Stop } from "./run.mjs";
+
+const FUZZ = join(ROOT, "fuzz");
+/** What the corpus grows to, and what was found. Not tracked: seeds worth keeping are copied to fuzz/seeds by hand. */
+const WORK = join(ROOT, "target", "fuzz");
+
+/** Coverage for libFuzzer. These are stable options of rustc; only its sanitizers need nightly, and there is no unsafe code here. */
+const COVERAGE = [
+  "--cfg fuzzing",
+  "-Cpasses=sancov-module",
+  "-Cllvm-args=-sanitizer-coverage-level=4",
+  "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+  "-Cllvm-args=-sanitizer-coverage-pc-table",
+  "-Cllvm-args=-sanitizer-coverage-trace-compares",
+  "-Ccodegen-units=1",
+];
+
+main(async () => {
+  const [target, seconds = "600"] = process.argv.slice(2);
+  const targets = readdirSync(join(FUZZ, "seeds"));
+  if (!targets.includes(target) || !/^\d+$/.test(seconds)) throw new Stop(`npm run fuzz -- TARGET [SECONDS]\n\nTargets: ${targets.join(", ")}`);
+  const host = /^host: (.+)$/m.exec(execFileSync("rustc", ["-vV"], { cwd: ROOT, encoding: "utf8" }))[1];
+  await run("cargo", ["build", "--release", "--locked", "--manifest-path", join(FUZZ, "Cargo.toml"), "--target-dir", join(WORK, "build"), "--target", host], {
+    env: { RUSTFLAGS: COVERAGE.join(" ") },
+  });
+  const [corpus, found] = ["corpus", "found"].map((name) => join(WORK, name, target));
+  for (const folder of [corpus, found]) mkdirSync(folder, { recursive: true });
+  await run(
+    join(WORK, "build", host, "release", "keyward-fuzz"),
+    [`-max_total_time=${seconds}`, "-max_len=4096", `-dict=${join(FUZZ, "dictionary.txt")}`, `-artifact_prefix=${found}/`, corpus, join(FUZZ, "seeds", target)],
+    { env: { KEYWARD_FUZZ_TARGET: target } },
+  );
+});
