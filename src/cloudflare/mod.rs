@@ -10,7 +10,7 @@
 //! | `send` | a response of our own, or a granted request to its origin |
 //! | `object`, `sql` | the registry's Durable Object and its store |
 //! | `edge`, `entropy`, `clock`, `log` | what an isolate keeps, and the system it stands on |
-//! | `glue` | the JavaScript beneath |
+//! | `glue`, `entry` | the JavaScript beneath: what Rust calls, and what the runtime calls |
 
 mod access;
 mod ask;
