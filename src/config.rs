@@ -23,9 +23,12 @@ pub const VARIABLES: &[&str] = &[
     "REQUIRE_HTTPS",
     "REFUSE_BROWSERS",
     "MAX_KEY_DAYS",
+    "MAX_MEMBER_DAYS",
     "REVOCATION_BOUND_SECONDS",
     "OUTAGE_GRACE_SECONDS",
     "ORIGIN_TIMEOUT_SECONDS",
+    "ACCESS_TEAM_DOMAIN",
+    "ACCESS_AUDIENCE",
     "ROUTES",
 ];
 
@@ -52,12 +55,25 @@ pub struct Config {
     pub refuse_browsers: bool,
     /// `MAX_KEY_DAYS`, default 365.
     pub max_key_days: u32,
+    /// `MAX_MEMBER_DAYS`, default 365.
+    pub max_member_days: u32,
     /// `REVOCATION_BOUND_SECONDS`, default 5.
     pub bound_seconds: u32,
     /// `OUTAGE_GRACE_SECONDS`, default 60.
     pub grace_seconds: u32,
     /// `ORIGIN_TIMEOUT_SECONDS`, default 60: how long an origin may take until its answer's headers are there.
     pub origin_timeout_seconds: u32,
+    /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUDIENCE`; `None` while neither is set, and then nobody signs in through Access.
+    pub access: Option<AccessSettings>,
+}
+
+/// Whose word on a person's e-mail address is taken: a Cloudflare Access team, for one of its applications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessSettings {
+    /// `https://<team>.cloudflareaccess.com`, without a slash at the end: the issuer, and where its certificates are.
+    pub team_domain: String,
+    /// The application's audience tag.
+    pub audience: String,
 }
 
 /// Where accepted requests go.
@@ -105,9 +121,11 @@ impl Config {
         let require_https = reader.flag("REQUIRE_HTTPS", true);
         let refuse_browsers = reader.flag("REFUSE_BROWSERS", true);
         let max_key_days = reader.number("MAX_KEY_DAYS", 365, 1, 3650);
+        let max_member_days = reader.number("MAX_MEMBER_DAYS", 365, 1, 3650);
         let bound_seconds = reader.number("REVOCATION_BOUND_SECONDS", 5, 1, 300);
         let grace_seconds = reader.number("OUTAGE_GRACE_SECONDS", 60, 0, 86_400);
         let origin_timeout_seconds = reader.number("ORIGIN_TIMEOUT_SECONDS", 60, 1, 600);
+        let access = reader.access();
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
             (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
@@ -121,9 +139,11 @@ impl Config {
                     require_https,
                     refuse_browsers,
                     max_key_days,
+                    max_member_days,
                     bound_seconds,
                     grace_seconds,
                     origin_timeout_seconds,
+                    access,
                 })
             }
             _ => Err(reader.problems),
@@ -243,6 +263,33 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Both or neither: with one alone somebody believes that Access signs people in, or that it doesn't.
+    fn access(&mut self) -> Option<AccessSettings> {
+        let names = ["ACCESS_TEAM_DOMAIN", "ACCESS_AUDIENCE"];
+        let [domain, audience] = names.map(|name| self.get(name).is_some().then(|| self.text(name)));
+        match (domain, audience) {
+            (None, None) => return None,
+            (Some(_), None) => self.problem(
+                "ACCESS_AUDIENCE",
+                "is missing: ACCESS_TEAM_DOMAIN is set, and one means nothing without the other",
+            ),
+            (None, Some(_)) => self.problem(
+                "ACCESS_TEAM_DOMAIN",
+                "is missing: ACCESS_AUDIENCE is set, and one means nothing without the other",
+            ),
+            (Some(_), Some(_)) => {}
+        }
+        let team_domain = domain.flatten().map(|text| text.strip_suffix('/').unwrap_or(text));
+        if team_domain.is_some_and(|text| !is_team_domain(text)) {
+            self.problem("ACCESS_TEAM_DOMAIN", "must be https://<team>.cloudflareaccess.com");
+        }
+        let audience = audience.flatten();
+        if audience.is_some_and(|text| text.len() > 128 || !text.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+            self.problem("ACCESS_AUDIENCE", "must be the audience tag of the Access application, 64 hex digits");
+        }
+        Some(AccessSettings { team_domain: team_domain?.to_owned(), audience: audience?.to_owned() })
+    }
+
     fn routes(&mut self) -> Routes {
         let parsed = match self.get("ROUTES") {
             Some(Value::String(text)) => serde_json::from_str(text).ok(),
@@ -267,6 +314,17 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A team's own domain; or, for tests, a port of this machine.
+fn is_team_domain(text: &str) -> bool {
+    let team = text.strip_prefix("https://").and_then(|text| text.strip_suffix(".cloudflareaccess.com"));
+    let fits = |name: &str| {
+        (1..=63).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    let port = text.strip_prefix("http://127.0.0.1:").and_then(|port| port.parse::<u16>().ok());
+    team.is_some_and(fits) || port.is_some()
+}
+
 fn parse_route(row: &Value) -> Result<Route, String> {
     let row = row.as_object().ok_or("must be a table with `match` and `scope` or `access`")?;
     if let Some(name) = row.keys().find(|name| !matches!(name.as_str(), "match" | "scope" | "access" | "on_outage")) {
@@ -289,117 +347,4 @@ fn parse_route(row: &Value) -> Result<Route, String> {
     };
     let pattern = text("match").transpose()?.ok_or("has no `match`")?;
     Route::parse(pattern, access, closed).map_err(|why| format!("`match` {why}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn vars(changes: &Value) -> Map<String, Value> {
-        let mut vars = json!({
-            "KEYWARD_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-            "BOOTSTRAP_TOKEN": "a-bootstrap-token-of-a-test",
-            "ORIGIN_LIVE": "https://api.example.com",
-            "ROUTES": [{"match": "GET /v1/contacts", "scope": "contacts:read"}],
-        });
-        for (name, value) in changes.as_object().unwrap() {
-            vars[name] = value.clone();
-        }
-        vars.as_object().unwrap().clone()
-    }
-
-    fn problems(changes: &Value) -> Vec<String> {
-        match Config::parse(&vars(changes)) {
-            Ok(_) => Vec::new(),
-            Err(problems) => problems.into_iter().map(|problem| problem.variable).collect(),
-        }
-    }
-
-    #[test]
-    fn defaults_are_the_contracts() {
-        let config = Config::parse(&vars(&json!({}))).ok().unwrap();
-        assert_eq!(config.prefix.as_str(), "wafl");
-        assert!(config.require_https && config.refuse_browsers);
-        assert_eq!((config.max_key_days, config.bound_seconds, config.grace_seconds), (365, 5, 60));
-        assert_eq!(config.origin_timeout_seconds, 60);
-        assert_eq!(config.origin_live, Origin::Base("https://api.example.com".into()));
-        assert_eq!(config.origin_test, None);
-    }
-
-    #[test]
-    fn a_var_may_be_a_string_or_its_json_type() {
-        for changes in [
-            json!({"REQUIRE_HTTPS": false, "MAX_KEY_DAYS": 30, "ORIGIN_LIVE": "route"}),
-            json!({"REQUIRE_HTTPS": "false", "MAX_KEY_DAYS": "30", "ORIGIN_LIVE": "route",
-                   "ROUTES": r#"[{"match": "* /*", "access": "public", "on_outage": "closed"}]"#}),
-        ] {
-            let config = Config::parse(&vars(&changes)).ok().unwrap();
-            assert!(!config.require_https);
-            assert_eq!(config.max_key_days, 30);
-            assert_eq!(config.origin_live, Origin::Route);
-        }
-    }
-
-    #[test]
-    fn every_problem_is_found_at_once_and_shows_no_secret() {
-        let broken = json!({
-            "KEYWARD_SECRET": "c2hvcnQ=",
-            "KEYWARD_SECRET_PREVIOUS": "nonsense!",
-            "BOOTSTRAP_TOKEN": "short",
-            "KEY_PREFIX": "WAFL",
-            "ORIGIN_LIVE": "https://user:word@api.example.com/path",
-            "ORIGIN_TEST": "route",
-            "REQUIRE_HTTPS": "yes",
-            "REFUSE_BROWSERS": 1,
-            "MAX_KEY_DAYS": 0,
-            "REVOCATION_BOUND_SECONDS": "five",
-            "OUTAGE_GRACE_SECONDS": -1,
-            "ORIGIN_TIMEOUT_SECONDS": 601,
-            "ROUTES": [{"match": "GET /a"}, {"match": "GET /a", "scope": "a", "acces": "public"}, 1],
-        });
-        let Err(problems) = Config::parse(&vars(&broken)) else { panic!("accepted") };
-        let names: Vec<&str> = problems.iter().map(|problem| problem.variable.as_str()).collect();
-        let mut expected = VARIABLES.to_vec();
-        expected.pop();
-        expected.extend(["ROUTES[0]", "ROUTES[1]", "ROUTES[2]"]);
-        assert_eq!(names, expected);
-        let shown = format!("{problems:?}");
-        for secret in ["c2hvcnQ=", "nonsense!", "\"short\"", "user:word"] {
-            assert!(!shown.contains(secret), "{shown}");
-        }
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        let Err(missing) = Config::parse(&Map::new()) else { panic!("accepted") };
-        let names: Vec<&str> = missing.iter().map(|problem| problem.variable.as_str()).collect();
-        assert_eq!(names, ["KEYWARD_SECRET", "BOOTSTRAP_TOKEN", "ORIGIN_LIVE", "ROUTES"]);
-        assert_eq!(missing.iter().filter(|problem| problem.detail.starts_with("is missing")).count(), 3);
-        assert_eq!(problems(&json!({"ROUTES": []})), ["ROUTES"]);
-    }
-
-    #[test]
-    fn an_origin_is_a_scheme_and_a_host() {
-        for good in ["https://api.example.com", "http://127.0.0.1:8788/", "http://[::1]:1"] {
-            assert!(problems(&json!({"ORIGIN_TEST": good})).is_empty(), "{good}");
-        }
-        for bad in [
-            "api.example.com ftp://a https:// https:/// https://a/b https://a?b https://a#b https://u@a https://a//",
-            "https://a:65536 https://a: https://a:x https://a:1:2 https://[::1 https://a%2fb https://\u{e9}",
-        ]
-        .iter()
-        .flat_map(|row| row.split(' '))
-        {
-            assert_eq!(problems(&json!({"ORIGIN_TEST": bad})), ["ORIGIN_TEST"], "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_bootstrap_token_is_compared_whole() {
-        let config = Config::parse(&vars(&json!({}))).ok().unwrap();
-        assert!(config.bootstrap_token.matches("a-bootstrap-token-of-a-test"));
-        assert!(!config.bootstrap_token.matches("a-bootstrap-token-of-a-tes"));
-        assert!(!config.bootstrap_token.matches(""));
-    }
 }

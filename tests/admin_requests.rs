@@ -8,7 +8,7 @@ mod gate_world;
 
 use entropy::Seeded;
 use gate_world::{Key, NOW, Request};
-use keyward::admin::{Unprepared, check_transport, find, prepare, sign_in};
+use keyward::admin::{Asked, SignIn, Unprepared, check_transport, find, prepare, sign_in};
 use keyward::config::Config;
 use keyward::http::head::Head;
 use keyward::http::problem::Problem;
@@ -87,9 +87,10 @@ fn only_a_members_own_bearer_credential_signs_in() {
         let request = headers.iter().fold(post("keys"), |request, (name, value)| request.with(name, value));
         let text = request.text();
         match sign_in(&config, &Head::parse(&text).unwrap(), operation) {
-            Ok(Caller::Bootstrap) => "bootstrap".to_owned(),
-            Ok(Caller::Credential { id, .. }) => id.to_string(),
-            Err(code) => code.as_str().to_owned(),
+            Ok(SignIn::Caller(Caller::Bootstrap)) => "bootstrap".to_owned(),
+            Ok(SignIn::Caller(Caller::Credential { id, .. })) => id.to_string(),
+            Ok(SignIn::Caller(Caller::Access { .. }) | SignIn::Access(_)) => "access".to_owned(),
+            Err(why) => why.code().as_str().to_owned(),
         }
     };
     let id = member.record.id.to_string();
@@ -118,7 +119,9 @@ fn only_a_members_own_bearer_credential_signs_in() {
 fn body(operation: Operation, body: &[u8]) -> Result<(), Problem> {
     let text = post("x").text();
     let id = "wafl_live_8Fh2kQ0sZp1L";
-    match prepare(&config(), &Head::parse(&text).unwrap(), operation, id, body, &mut Seeded::new(1)) {
+    let (config, head) = (config(), Head::parse(&text).unwrap());
+    let asked = Asked { config: &config, head: &head, operation, id, body };
+    match prepare(&asked, &mut Seeded::new(1)) {
         Ok(_) => Ok(()),
         Err(Unprepared::Wrong(problem)) => Err(problem),
         Err(Unprepared::Entropy) => panic!("no entropy"),
@@ -169,7 +172,9 @@ fn a_body_that_is_not_to_the_letter_is_400_and_no_panic() {
 fn a_query_is_refused_where_an_operation_takes_none() {
     let text = Request::new("POST /_keyward/v1/keys?name=x").text();
     let head = Head::parse(&text).unwrap();
-    let refused = prepare(&config(), &head, Operation::IssueKey, "", b"{}", &mut Seeded::new(1)).err();
+    let config = config();
+    let asked = Asked { config: &config, head: &head, operation: Operation::IssueKey, id: "", body: b"{}" };
+    let refused = prepare(&asked, &mut Seeded::new(1)).err();
     let Some(Unprepared::Wrong(problem)) = refused else { panic!("taken") };
     let shown: Value = serde_json::from_str(&problem.body("r")).unwrap();
     assert_eq!(shown["field"], "query");

@@ -23,11 +23,12 @@ const PREVIOUS: &str = "rkSKyGxOjk3sZFcpcI70GHOuecbf+E7/czYJiUh/COU=";
 /// Its name and MAC were computed outside this crate (HKDF and HMAC in Python), from the form that `key::sealed`
 /// documents: a change here is a change of the stored form, and of every record that KV holds.
 const STORED: &str = concat!(
-    r#"{"sealed_under":"a3a7b10a","mac":"d75a0c1f4982392bd35e82502f79422efbf745ee255a7ac478493cc1354157c4","#,
+    r#"{"sealed_under":"a3a7b10a","mac":"e6d5b5463ecbba8c84a592ff492e3ece1362ffa85b2ed32a88560d793c139ede","#,
     r#""record":{"id":"wafl_live_8Fh2kQ0sZp1L","#,
     r#""key_hash":"0544dc901f9504912f85289ab2c68612523b6a95e7d704d204fb5c7f04807b1e","#,
     r#""minted_under":"a3a7b10a","integration":"crm-sync","scopes":["contacts:read","contacts:write"],"#,
-    r#""allowed_cidrs":["192.0.2.0/24","2001:db8::/32"],"expires_at":1795442523004,"revoked":false,"revision":17}}"#
+    r#""allowed_cidrs":["192.0.2.0/24","2001:db8::/32"],"expires_at":1795442523004,"#,
+    r#""retiring":false,"revoked":false,"revision":17}}"#
 );
 
 fn keyring(current: &str, previous: Option<&str>) -> Keyring {
@@ -49,6 +50,7 @@ fn record() -> Record {
         scopes: ["contacts:read", "contacts:write"].map(|scope| Scope::parse(scope).expect("a scope")).into(),
         allowed_cidrs: ["192.0.2.0/24", "2001:db8::/32"].map(|cidr| cidr.parse().expect("a CIDR")).into(),
         expires_at: Millis(1_795_442_523_004),
+        retiring: false,
         revoked: false,
         revision: 17,
     }
@@ -259,6 +261,7 @@ proptest! {
         v4 in any::<([u8; 4], bool)>(),
         v6 in any::<([u8; 16], bool)>(),
         expires_at: i64,
+        retiring: bool,
         revoked: bool,
         revision: u64,
     ) {
@@ -273,6 +276,7 @@ proptest! {
             scopes: scopes.iter().map(|scope| Scope::parse(scope).expect("a scope")).collect(),
             allowed_cidrs: vec![network(v4.0.into(), v4.1), network(v6.0.into(), v6.1)],
             expires_at: Millis(expires_at),
+            retiring,
             revoked,
             revision,
             ..record()

@@ -7,7 +7,7 @@ mod world;
 
 use keyward::key::id::Environment;
 use keyward::registry::audit::{Head, audit_after, verify};
-use keyward::registry::command::{Answer, Caller, Command, KeyFilter, Status};
+use keyward::registry::command::{Answer, Caller, Command, KeyFilter, Operation, Status};
 use keyward::registry::schema::migrate;
 use serde_json::Value as Json;
 use sqlite_store::{Fault, SqliteStore};
@@ -18,12 +18,29 @@ type Asked = (Caller, Command);
 /// A name, the world before, the change, and how many statements write for it.
 type Case = (&'static str, fn() -> World, fn() -> Asked, usize);
 
-fn changes() -> [Case; 3] {
+fn changes() -> [Case; 10] {
     [
         ("bootstrap", World::empty, || (Caller::Bootstrap, bootstrap()), 3),
         ("issue", World::with_owner, || (owner(), issue(1, live("crm"))), 4),
         ("revoke", with_a_key, || (owner(), revoke(&key_id(Environment::Live, 1), "leaked")), 4),
+        ("update", furnished, || (owner(), command_for(Operation::UpdateKey)), 4),
+        ("rotate", furnished, || (owner(), command_for(Operation::RotateKey)), 6),
+        ("make a member", furnished, || (owner(), command_for(Operation::CreateMember)), 3),
+        ("change a member", furnished, || (owner(), command_for(Operation::UpdateMember)), 3),
+        ("revoke a member", furnished, || (owner(), command_for(Operation::RevokeMember)), 3),
+        ("rotate a member", furnished, || (owner(), command_for(Operation::RotateMember)), 3),
+        // With what it takes to remember it, and to forget another.
+        ("issue again", with_an_old_attempt, || (owner(), issue(2, live("shop"))), 6),
     ]
+}
+
+/// A write of long ago is still remembered, and the next is to be, too.
+fn with_an_old_attempt() -> World {
+    let mut world = World::with_owner();
+    world.attempt(owner(), issue(1, live("crm")), Some(attempt("old"))).unwrap();
+    world.later(600);
+    world.idempotency = Some(attempt("new"));
+    world
 }
 
 fn with_a_key() -> World {

@@ -6,7 +6,7 @@ mod sqlite_store;
 mod world;
 
 use keyward::registry::audit::{ChainBroken, Entry, Head, audit_after, head, verify};
-use keyward::registry::command::Refused;
+use keyward::registry::command::{Command, Done, Refused};
 use sha2::{Digest, Sha256};
 use world::*;
 
@@ -182,4 +182,23 @@ fn an_unknown_address_is_null_and_any_text_is_kept_exactly() {
     let log = entries(&mut world);
     assert_eq!(log[2].detail["reason"], reason);
     assert!(verify(&Head::empty(), &log).is_ok());
+}
+
+#[test]
+fn a_member_reads_the_log_page_by_page_up_to_its_head() {
+    let mut world = five();
+    let log = entries(&mut world);
+    let Done::AuditHead { size, hash } = world.done(owner(), Command::AuditHead) else { panic!("no head") };
+    assert_eq!((size, &hash), (5, &log[4].hash));
+    for (after, limit, expected, expected_more) in
+        [(0, 1, 0..1, true), (0, 4, 0..4, true), (0, 5, 0..5, false), (3, 1000, 3..5, false), (5, 1, 5..5, false)]
+    {
+        let done = world.done(owner(), Command::ReadAudit { after, limit });
+        let Done::Audit { entries, more } = done else { panic!("no page") };
+        assert_eq!((entries.as_slice(), more), (&log[expected], expected_more), "{after} {limit}");
+    }
+    for (after, limit, wrong) in [(0, 0, "limit"), (0, 1001, "limit"), (9_007_199_254_740_992, 1, "after")] {
+        let refused = world.refused(owner(), Command::ReadAudit { after, limit });
+        assert!(matches!(&refused, Refused::Invalid { field, .. } if field == wrong), "{refused:?}");
+    }
 }

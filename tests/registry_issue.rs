@@ -80,6 +80,7 @@ fn the_gate_finds_the_record_of_a_key_active_expired_or_revoked_and_of_no_other(
             "scopes": ["contacts:read"],
             "allowed_cidrs": ["192.0.2.0/24", "2001:db8::/32"],
             "expires_at": NOW.plus_seconds(90 * DAY).0,
+            "retiring": false,
             "revoked": false,
             "revision": 2,
         })
@@ -156,13 +157,12 @@ fn an_integration_has_one_active_key_in_an_environment() {
     world.later(1);
     let third = world.issue(7, renamed("7")).id;
 
-    // Retiring: rotation comes later, its stored state is here.
-    world
-        .store
-        .connection
-        .execute("UPDATE keys SET state = 'retiring', successor = id WHERE id = ?1", [third.as_str()])
-        .unwrap();
-    world.issue(8, renamed("7"));
+    // A retiring key isn't active, its successor is.
+    let fourth = world.rotate(7, 8, 60).0.id;
+    assert_eq!(world.refused(owner(), issue(9, renamed("9"))), Refused::IntegrationHasKey { id: fourth.clone() });
+    world.revoke(&fourth, "leaked");
+    assert_eq!(world.issue(9, renamed("7")).integration, "crm");
+    assert!(!lookup(&mut world.store, &third).unwrap().unwrap().revoked);
 }
 
 #[test]

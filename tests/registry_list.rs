@@ -39,6 +39,7 @@ fn mixed() -> World {
     let second = world.issue(2, live("two")).id;
     world.revoke(&second, "leaked");
     world.issue(3, test("three"));
+    // As a rotation leaves it, but without the successor.
     world.store.connection.execute("UPDATE keys SET state = 'retiring' WHERE integration = 'three'", []).unwrap();
     world.issue(4, test("one"));
     world.issue(5, KeyDraft { owner: "dev@acme.example".to_owned(), ..live("five") });

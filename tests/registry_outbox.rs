@@ -5,8 +5,9 @@ mod sqlite_store;
 #[path = "support/world.rs"]
 mod world;
 
+use keyward::key::house::Generation;
 use keyward::registry::meta::{epoch, revision};
-use keyward::registry::outbox::{done, failed, pending};
+use keyward::registry::outbox::{done, failed, pending, refill};
 use keyward::registry::schema::migrate;
 use serde_json::json;
 use world::*;
@@ -107,4 +108,26 @@ fn a_store_written_by_newer_code_is_left_alone() {
         assert!(migrate(&mut world.store, "epoch-2").is_err(), "{version}");
         assert_eq!(world.store.dump(), before);
     }
+}
+
+#[test]
+fn another_secret_queues_every_key_that_has_not_ended_and_the_same_one_none() {
+    let generation = |text| Generation::from_stored(text).unwrap();
+    let mut world = World::with_owner();
+    for number in [1, 2, 3] {
+        let id = world.issue(number, live(&format!("i-{number}"))).id;
+        done(&mut world.store, &id, u64::from(number) + 1).unwrap();
+        world.later(DAY);
+    }
+    world.now = NOW.plus_seconds(90 * DAY);
+    assert!(refill(&mut world.store, &generation("1f2e3d4c"), world.now).unwrap());
+    let ids: Vec<String> = due(&mut world, 10).into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(ids, ["wafl_live_000000000002", "wafl_live_000000000003"]);
+    for (id, revision) in [(2, 3), (3, 4)] {
+        done(&mut world.store, &key_id(keyward::key::id::Environment::Live, id), revision).unwrap();
+    }
+    assert!(!refill(&mut world.store, &generation("1f2e3d4c"), world.now).unwrap());
+    assert_eq!(due(&mut world, 10), []);
+    assert!(refill(&mut world.store, &generation("4c3d2e1f"), world.now).unwrap());
+    assert_eq!(due(&mut world, 10).len(), 2);
 }

@@ -6,12 +6,14 @@ mod sqlite_store;
 #[path = "support/world.rs"]
 mod world;
 
-use keyward::registry::command::KeyDraft;
+use keyward::key::id::Environment;
+use keyward::registry::command::{Command, KeyDraft, MemberDraft};
+use keyward::registry::roles::Role;
 use serde_json::Value as Json;
 use world::*;
 
 #[test]
-fn the_tables_after_a_bootstrap_two_keys_and_a_revocation() {
+fn the_tables_after_a_bootstrap_two_keys_a_revocation_a_rotation_and_a_member() {
     let mut world = World::with_owner();
     world.later(1);
     let first = world
@@ -28,6 +30,20 @@ fn the_tables_after_a_bootstrap_two_keys_and_a_revocation() {
     world.issue(2, test("crm"));
     world.later(1);
     world.revoke(&first, "Leaked in a log: “é”");
+    world.later(1);
+    let rotation = Command::RotateKey {
+        id: key_id(Environment::Test, 2),
+        overlap_seconds: 60,
+        credential: credential(key_id(Environment::Test, 3)),
+    };
+    world.attempt(owner(), rotation, Some(attempt("a"))).unwrap();
+    world.later(1);
+    let draft = MemberDraft {
+        environments: Some(vec![Environment::Test, Environment::Live]),
+        expires_in_days: Some(30),
+        ..member(Role::Responder)
+    };
+    world.member(create("two", draft));
     let stored: Json = serde_json::from_str(include_str!("support/registry_stored_form.json")).unwrap();
     let found = world.store.dump();
     assert_eq!(found, stored, "{}", serde_json::to_string_pretty(&found).unwrap());

@@ -2,12 +2,12 @@
 // too (see [build] in wrangler.toml), so what is deployed is what is tested.
 
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { BUILD_DIR, NODE_BIN, ROOT, TOOLS_BIN } from "./paths.mjs";
-import { main, runWithProgress, Stop } from "./run.mjs";
+import { main, run, runWithProgress, Stop } from "./run.mjs";
 import { setup } from "./setup.mjs";
 
 const OUTPUTS = [join(BUILD_DIR, "index.js"), join(BUILD_DIR, "index_bg.wasm")];
@@ -35,8 +35,38 @@ export async function build() {
     },
   });
   if (!OUTPUTS.every(existsSync)) throw new Stop("worker-build ended well but made no build/index.js and build/index_bg.wasm.");
+  await putEntryOver();
+  await stripNames();
   writeFileSync(STAMP, `${digest()}\n`);
   console.log(`  build/index_bg.wasm: ${sizes()}`);
+}
+
+/** worker-build's entry is slow for each request; src/cloudflare/entry.js says why and what it does instead. */
+async function putEntryOver() {
+  const made = join(BUILD_DIR, "worker-build.js");
+  renameSync(OUTPUTS[0], made);
+  await run(join(NODE_BIN, "esbuild"), [
+    join(ROOT, "src", "cloudflare", "entry.js"),
+    "--bundle",
+    "--format=esm",
+    "--target=es2022",
+    "--minify",
+    `--alias:worker-build=${made}`,
+    "--external:cloudflare:workers",
+    "--external:./index_bg.wasm",
+    `--outfile=${OUTPUTS[0]}`,
+    "--log-level=warning",
+  ]);
+  rmSync(made);
+}
+
+/**
+ * The names of functions are a tenth of what is uploaded and compiled. worker-build keeps them, whatever Cargo.toml tells its
+ * wasm-opt. `KEYWARD_KEEP_NAMES=1` keeps them too, for a profiler.
+ */
+async function stripNames() {
+  if (process.env.KEYWARD_KEEP_NAMES) return;
+  await run(join(NODE_BIN, "wasm-opt"), [OUTPUTS[1], "-o", OUTPUTS[1], "--all-features", "--strip-debug", "--strip-producers"]);
 }
 
 function isCurrent() {

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { NODE_BIN, ROOT } from "./paths.mjs";
+import { ensurePython } from "./python.mjs";
 import { duration, main, run, Stop } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { wrangler } from "./wrangler.mjs";
@@ -27,7 +28,7 @@ const STEPS = [
   { name: "native", what: "native tests", run: () => run("cargo", ["test", "--locked"], SEED) },
   { name: "build", what: "the worker", run: build },
   // Each of these starts workerd; more than two at once make a small machine miss their deadlines.
-  { name: "edge", what: "the real wasm in workerd", run: () => nodeTests("edge", 2), needs: build },
+  { name: "edge", what: "the real wasm in workerd", run: edge, needs: build },
   { name: "deploy", what: "wrangler deploy --dry-run", run: deployDry, needs: build },
 ];
 
@@ -73,6 +74,11 @@ function nodeTests(folder, atOnce) {
   // An empty suite must not pass for one that ran.
   if (files.length === 0) throw new Stop(`There is no test in tests/${folder}.`);
   return run(join(NODE_BIN, "node"), ["--test", "--test-reporter=spec", `--test-concurrency=${atOnce}`, ...files.map((name) => join("tests", folder, name))]);
+}
+
+async function edge() {
+  await ensurePython();
+  await nodeTests("edge", 2);
 }
 
 async function deployDry() {

@@ -1,6 +1,6 @@
 //! The control plane's requests, by the way of each operation: what becomes a command has every field within its limits.
 
-use keyward::admin::{self, Place, Unprepared};
+use keyward::admin::{self, Asked, Place, Unprepared};
 use keyward::http::head::Head;
 use keyward::http::limits::{BODY_BYTES, PROSE_CHARS};
 use keyward::registry::command::Command;
@@ -35,7 +35,8 @@ pub fn run(data: &[u8]) {
     if body.len() > BODY_BYTES {
         return;
     }
-    match admin::prepare(&CONFIG, &head, operation, segment, body, &mut Counting(7)) {
+    let asked = Asked { config: &CONFIG, head: &head, operation, id: segment, body };
+    match admin::prepare(&asked, &mut Counting(7)) {
         Err(Unprepared::Entropy) => panic!("there was entropy"),
         Err(Unprepared::Wrong(problem)) => {
             assert!((400..500).contains(&problem.status()), "a caller's mistake is no {}", problem.status());

@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
     let mut gate = Gate::default();
     let record: Record = serde_json::from_value(json!({
         "id": LIVE.id, "key_hash": LIVE.hash, "minted_under": LIVE.generation, "integration": "crm-sync", "scopes": ["contacts:read"],
-        "allowed_cidrs": [], "expires_at": NOW.0 + 1, "revoked": false, "revision": 1,
+        "allowed_cidrs": [], "expires_at": NOW.0 + 1, "retiring": false, "revoked": false, "revision": 1,
     }))
     .expect("a record");
     gate.learn_record(LIVE.id.clone(), Some(record), NOW);

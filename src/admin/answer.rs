@@ -2,62 +2,106 @@
 
 use serde::Serialize;
 
+use super::checkpoint;
 use crate::config::Config;
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::Reply;
 use crate::key::mint::ApiKey;
-use crate::registry::command::{Done, KeyView, MemberView, Refused};
+use crate::registry::audit::Entry;
+use crate::registry::command::{Done, KeyView, MemberView, Operation, Refused, Status};
+use crate::time::Millis;
 
-#[derive(Serialize)]
-struct WithApiKey<'a> {
+/// What a change answers: what was changed, with whatever else belongs to it.
+#[derive(Serialize, Default)]
+struct Changed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     member: Option<&'a MemberView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a KeyView>,
-    api_key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retiring: Option<&'a KeyView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guaranteed_by: Option<String>,
+}
+
+impl<'a> Changed<'a> {
+    fn key(key: &'a KeyView) -> Self {
+        Self { key: Some(key), ..Self::default() }
+    }
+
+    fn member(member: &'a MemberView) -> Self {
+        Self { member: Some(member), ..Self::default() }
+    }
+
+    /// With the credential that was made. It is shown here and nowhere else.
+    fn with(self, api_key: &'a ApiKey) -> Self {
+        Self { api_key: Some(api_key.expose()), ..self }
+    }
+
+    /// With the instants by which the change holds everywhere.
+    fn since(self, config: &Config, changed_at: Millis) -> Self {
+        let effective = changed_at.plus_seconds(config.bound_seconds.into());
+        let guaranteed = effective.plus_seconds(config.grace_seconds.into());
+        Self { effective_by: Some(effective.rfc3339()), guaranteed_by: Some(guaranteed.rfc3339()), ..self }
+    }
 }
 
 #[derive(Serialize)]
-struct Page<'a> {
-    items: &'a [KeyView],
+struct Page<'a, T> {
+    items: &'a [T],
     next_cursor: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Changed<'a> {
-    key: &'a KeyView,
-    effective_by: String,
-    guaranteed_by: String,
-}
-
-/// The response to an operation that was done. `api_key` is what was minted for it; it is shown here and nowhere else.
+/// The response to an operation that was done. `api_key` is what was minted for it, or derived again for a retry.
 #[must_use]
-pub fn answer(config: &Config, done: &Done, api_key: Option<&ApiKey>, request_id: &str) -> Reply {
+pub fn answer(config: &Config, operation: Operation, done: &Done, api_key: Option<&ApiKey>, request_id: &str) -> Reply {
+    let json = |status: u16, body: &Changed<'_>| Reply::json(status, body, request_id);
     match (done, api_key) {
-        (Done::MemberCreated(member), Some(api_key)) => {
-            let body = WithApiKey { member: Some(member), key: None, api_key: api_key.expose() };
-            Reply::json(201, &body, request_id)
+        (Done::MemberCreated(member) | Done::MemberRotated(member), Some(api_key)) => {
+            json(201, &Changed::member(member).with(api_key))
         }
-        (Done::KeyIssued(key), Some(api_key)) => {
-            let body = WithApiKey { member: None, key: Some(key), api_key: api_key.expose() };
-            Reply::json(201, &body, request_id)
+        (Done::KeyIssued(key), Some(api_key)) => json(201, &Changed::key(key).with(api_key)),
+        (Done::KeyRotated { key, retiring, changed_at }, Some(api_key)) => {
+            let body = Changed { retiring: Some(retiring), ..Changed::key(key).with(api_key) };
+            json(201, &body.since(config, *changed_at))
         }
+        (Done::KeyRevoked { key, changed_at } | Done::KeyUpdated { key, changed_at }, _) => {
+            json(200, &Changed::key(key).since(config, *changed_at))
+        }
+        (Done::Member(member), _) if operation == Operation::ShowMember => Reply::json(200, member, request_id),
+        (Done::Member(member), _) => json(200, &Changed::member(member)),
         (Done::Me(member), _) => Reply::json(200, member, request_id),
         (Done::Key(key), _) => Reply::json(200, key, request_id),
-        (Done::Keys { items, next_cursor }, _) => {
-            Reply::json(200, &Page { items, next_cursor: next_cursor.as_deref() }, request_id)
-        }
-        (Done::KeyRevoked { key, changed_at }, _) => {
-            let effective = changed_at.plus_seconds(config.bound_seconds.into());
-            let guaranteed = effective.plus_seconds(config.grace_seconds.into());
-            let body = Changed { key, effective_by: effective.rfc3339(), guaranteed_by: guaranteed.rfc3339() };
-            Reply::json(200, &body, request_id)
-        }
-        // Neither is the answer to what was asked: a fault of ours.
-        (Done::Authorised | Done::MemberCreated(_) | Done::KeyIssued(_), _) => {
-            Reply::problem(&Code::InternalError.into(), request_id)
-        }
+        (Done::Keys { items, next_cursor }, _) => page(items, next_cursor.as_deref(), request_id),
+        (Done::Members { items, next_cursor }, _) => page(items, next_cursor.as_deref(), request_id),
+        (Done::Audit { entries, more }, _) => audit_page(entries, *more, request_id),
+        (Done::AuditHead { size, hash }, _) => checkpoint::checkpoint(config, *size, hash, request_id),
+        (Done::Authorised, _) if operation == Operation::AuditKey => checkpoint::verifier_keys(config, request_id),
+        // None is the answer to what was asked: a fault of ours.
+        (
+            Done::Authorised
+            | Done::MemberCreated(_)
+            | Done::MemberRotated(_)
+            | Done::KeyIssued(_)
+            | Done::KeyRotated { .. }
+            | Done::Replayed { .. },
+            _,
+        ) => Reply::problem(&Code::InternalError.into(), request_id),
     }
+}
+
+fn page<T: Serialize>(items: &[T], next_cursor: Option<&str>, request_id: &str) -> Reply {
+    Reply::json(200, &Page { items, next_cursor }, request_id)
+}
+
+/// The cursor of the log is the last entry's number: what `after` takes.
+fn audit_page(entries: &[Entry], more: bool, request_id: &str) -> Reply {
+    let next_cursor = entries.last().filter(|_| more).map(|last| last.seq.to_string());
+    page(entries, next_cursor.as_deref(), request_id)
 }
 
 impl From<&Refused> for Problem {
@@ -77,6 +121,16 @@ impl From<&Refused> for Problem {
             ),
             Refused::Invalid { field, detail } => Self::field(Code::InvalidRequest, field, detail),
             Refused::UnknownScope { field, detail, .. } => Self::field(Code::UnknownScope, field, detail),
+            Refused::NotActive { status: Status::Retiring } => {
+                Self::detailed(Code::NotActive, "This key is retiring: it has its successor already. Rotate that one.")
+            }
+            Refused::NotActive { status } => Self::detailed(
+                Code::NotActive,
+                format!("This key is {}. It stays as it is; issue another for the integration.", status.as_str()),
+            ),
+            Refused::LastOwner => Code::LastOwner.into(),
+            Refused::EmailTaken => Code::EmailTaken.into(),
+            Refused::IdempotencyMismatch => Code::IdempotencyMismatch.into(),
             Refused::IdTaken => Code::InternalError.into(),
         }
     }

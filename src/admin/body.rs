@@ -104,7 +104,8 @@ impl Fields {
             // An unknown name stands in an answer: it comes back without what misleads, and not longer than a name.
             let shown = shown(name);
             if !known.contains(&name.as_str()) {
-                return Err(invalid(shown, format!("This field is unknown here. Known are: {}.", known.join(", "))));
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return Err(invalid(shown, format!("This field is unknown here. Known are: {known}.")));
             }
             if fields.iter().take(at).any(|(earlier, _)| earlier == name) {
                 return Err(invalid(shown, "This field stands twice. Send it once."));
@@ -113,10 +114,47 @@ impl Fields {
         Ok(Self(fields))
     }
 
+    /// Parses a body that may be absent: nothing, or an object without a field.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn none(body: &[u8]) -> Result<(), Problem> {
+        if body.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        Self::parse(body, &[]).map(|_| ())
+    }
+
+    /// Parses changes: at least one field, and `null` only where it says something.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_changes(body: &[u8], known: &[&str], nullable: &[&str]) -> Result<Self, Problem> {
+        let fields = Self::parse(body, known)?;
+        if fields.0.is_empty() {
+            let detail = format!("The body changes nothing. It may name: {}.", known.join(", "));
+            return Err(Problem::detailed(Code::InvalidRequest, detail));
+        }
+        match fields.0.iter().find(|(name, value)| *value == Json::Null && !nullable.contains(&name.as_str())) {
+            Some((name, _)) => Err(invalid(name, "This can't be null. Leave it out to keep it as it is.")),
+            None => Ok(fields),
+        }
+    }
+
+    /// Whether a field is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(field, _)| field == name)
+    }
+
+    /// Takes a field, where `null` says something too.
+    pub fn take_even_null(&mut self, name: &str) -> Option<Json> {
+        let at = self.0.iter().position(|(field, _)| field == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
     /// Takes a field; `null` counts as absent.
     pub fn take(&mut self, name: &str) -> Option<Json> {
-        let at = self.0.iter().position(|(field, _)| field == name)?;
-        Some(self.0.swap_remove(at).1).filter(|value| *value != Json::Null)
+        self.take_even_null(name).filter(|value| *value != Json::Null)
     }
 
     /// Takes a field that must be there.

@@ -51,7 +51,7 @@ fn environment(value: Json) -> Result<Environment, Problem> {
     known.ok_or_else(|| invalid("environment", "This must be \"live\" or \"test\"."))
 }
 
-fn scopes(fields: &mut Fields) -> Result<Vec<Scope>, Problem> {
+pub(super) fn scopes(fields: &mut Fields) -> Result<Vec<Scope>, Problem> {
     let mut scopes: Vec<Scope> = Vec::new();
     for (index, text) in fields.texts("scopes", SCOPES)?.iter().enumerate() {
         let field = format!("scopes[{index}]");
@@ -69,7 +69,7 @@ fn scopes(fields: &mut Fields) -> Result<Vec<Scope>, Problem> {
     Ok(scopes)
 }
 
-fn allowed_cidrs(fields: &mut Fields) -> Result<Vec<IpNet>, Problem> {
+pub(super) fn allowed_cidrs(fields: &mut Fields) -> Result<Vec<IpNet>, Problem> {
     let mut networks: Vec<IpNet> = Vec::new();
     for (index, text) in fields.texts("allowed_cidrs", CIDRS)?.iter().enumerate() {
         let wrong = |detail: String| invalid(format!("allowed_cidrs[{index}]"), detail);
@@ -98,12 +98,15 @@ fn lifetime(fields: &mut Fields) -> Result<Lifetime, Problem> {
             u32::try_from(days).map(Lifetime::Days).map_err(|_| invalid("expires_in_days", "This is too far ahead."))
         }
         (Some(_), None) => Err(invalid("expires_in_days", "This must be a whole number of days, 1 or more.")),
-        (None, Some(Json::Text(text))) => Millis::parse(&text)
-            .map(Lifetime::Until)
-            .ok_or_else(|| invalid("expires_at", "This must be an RFC 3339 time in UTC, like 2027-01-31T00:00:00Z.")),
+        (None, Some(Json::Text(text))) => instant(&text).map(Lifetime::Until),
         (None, Some(_)) => Err(invalid("expires_at", "This must be an RFC 3339 time in UTC, as a string.")),
         (Some(_), Some(_)) => Err(invalid("expires_at", "Send either expires_in_days or expires_at.")),
     }
+}
+
+pub(super) fn instant(text: &str) -> Result<Millis, Problem> {
+    Millis::parse(text)
+        .ok_or_else(|| invalid("expires_at", "This must be an RFC 3339 time in UTC, like 2027-01-31T00:00:00Z."))
 }
 
 #[cfg(test)]

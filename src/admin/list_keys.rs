@@ -1,49 +1,40 @@
 //! `GET /_keyward/v1/keys`: lists keys, newest first.
 
 use super::body::invalid;
-use super::text::shown;
-use crate::http::limits::{PAGE_DEFAULT, PAGE_MOST};
+use super::query::Query;
 use crate::http::problem::Problem;
 use crate::key::id::Environment;
 use crate::registry::command::{Command, KeyFilter, Status};
 
+const PARAMETERS: &[&str] = &["limit", "cursor", "environment", "integration", "owner", "status"];
+
 /// Parses `limit`, `cursor` and the filters `environment`, `integration`, `owner`, `status`, each at most once.
 pub(super) fn command(query: &str) -> Result<Command, Problem> {
-    let mut filter = KeyFilter::default();
-    let mut limit = PAGE_DEFAULT;
-    let mut cursor = None;
-    let mut seen: Vec<String> = Vec::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let wrong = |detail: &str| Err(invalid(shown(&name), detail));
-        if seen.contains(&name.clone().into_owned()) {
-            return wrong("This parameter stands twice. Send it once.");
-        }
-        seen.push(name.clone().into_owned());
-        match name.as_ref() {
-            "limit" => match value.parse() {
-                Ok(number @ 1..=PAGE_MOST) => limit = number,
-                _ => return wrong("This must be a whole number from 1 to 200."),
-            },
-            "cursor" => cursor = Some(value.into_owned()),
-            "environment" => match Environment::parse(&value) {
-                Some(environment) => filter.environment = Some(environment),
-                None => return wrong("This must be live or test."),
-            },
-            "status" => match Status::parse(&value) {
-                Some(status) => filter.status = Some(status),
-                None => return wrong("This must be active, retiring, expired or revoked."),
-            },
-            "integration" if !value.is_empty() => filter.integration = Some(value.into_owned()),
-            "owner" if !value.is_empty() => filter.owner = Some(value.into_owned()),
-            "integration" | "owner" => return wrong("This must not be empty."),
-            _ => {
-                return wrong(
-                    "This parameter is unknown. Known are: limit, cursor, environment, integration, owner, status.",
-                );
-            }
-        }
+    let mut query = Query::parse(query, PARAMETERS)?;
+    let filter = KeyFilter {
+        environment: choice(&mut query, "environment", Environment::parse, "This must be live or test.")?,
+        integration: text(&mut query, "integration")?,
+        owner: text(&mut query, "owner")?,
+        status: choice(&mut query, "status", Status::parse, "This must be active, retiring, expired or revoked.")?,
+    };
+    Ok(Command::ListKeys { filter, limit: query.limit()?, cursor: query.take("cursor") })
+}
+
+fn choice<T>(
+    query: &mut Query,
+    name: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+    detail: &str,
+) -> Result<Option<T>, Problem> {
+    let chosen = query.take(name).map(|value| parse(&value).ok_or_else(|| invalid(name, detail)));
+    chosen.transpose()
+}
+
+fn text(query: &mut Query, name: &str) -> Result<Option<String>, Problem> {
+    match query.take(name) {
+        Some(value) if value.is_empty() => Err(invalid(name, "This must not be empty.")),
+        value => Ok(value),
     }
-    Ok(Command::ListKeys { filter, limit, cursor })
 }
 
 #[cfg(test)]

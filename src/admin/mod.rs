@@ -4,20 +4,33 @@
 //! Nothing here reads or writes anything: the body comes in as bytes, the command goes out as data.
 #![forbid(unsafe_code)]
 
+pub mod access;
 mod answer;
 mod body;
 mod bootstrap;
 mod caller;
+mod checkpoint;
+mod create_member;
 mod health;
+mod idempotency;
 mod issue_key;
 mod list_keys;
+mod list_members;
 mod problem_page;
+mod query;
+pub mod read_audit;
 mod revoke_key;
+mod revoke_member;
+mod rotate_key;
+mod rotate_member;
 mod show_key;
+mod show_member;
 mod text;
+mod update_key;
+mod update_member;
 
 pub use answer::answer;
-pub use caller::sign_in;
+pub use caller::{NotSignedIn, SignIn, sign_in};
 pub use health::health;
 pub use problem_page::problem_page;
 
@@ -25,9 +38,12 @@ use crate::config::Config;
 use crate::http::head::Head;
 use crate::http::problem::{Code, Problem};
 use crate::key::entropy::{Entropy, EntropyFailed};
-use crate::key::id::Class;
-use crate::key::mint::{ApiKey, mint};
-use crate::registry::command::{Command, NewCredential, Operation};
+use crate::key::house::{Generation, House};
+use crate::key::id::{Class, KeyId};
+use crate::key::mint::{ApiKey, Minted, mint_for, mint_in};
+use crate::key::reissue::{NONCE_BYTES, Reissue};
+use crate::registry::command::{Command, Done, Idempotency, NewCredential, Operation};
+use idempotency::Retryable;
 
 /// Where a path below `/_keyward/` leads.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +65,18 @@ const ROUTES: &[(&str, &str, Option<Operation>)] = &[
     ("POST", "v1/keys", Some(Operation::IssueKey)),
     ("GET", "v1/keys", Some(Operation::ListKeys)),
     ("GET", "v1/keys/*", Some(Operation::ShowKey)),
+    ("PATCH", "v1/keys/*", Some(Operation::UpdateKey)),
+    ("POST", "v1/keys/*/rotate", Some(Operation::RotateKey)),
     ("POST", "v1/keys/*/revoke", Some(Operation::RevokeKey)),
+    ("POST", "v1/members", Some(Operation::CreateMember)),
+    ("GET", "v1/members", Some(Operation::ListMembers)),
+    ("GET", "v1/members/*", Some(Operation::ShowMember)),
+    ("PATCH", "v1/members/*", Some(Operation::UpdateMember)),
+    ("POST", "v1/members/*/revoke", Some(Operation::RevokeMember)),
+    ("POST", "v1/members/*/rotate", Some(Operation::RotateMember)),
+    ("GET", "v1/audit", Some(Operation::ReadAudit)),
+    ("GET", "v1/audit/checkpoint", Some(Operation::AuditCheckpoint)),
+    ("GET", "v1/audit/key", Some(Operation::AuditKey)),
 ];
 
 /// Finds the place of a request below `/_keyward/`.
@@ -93,10 +120,38 @@ fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     segments.next().is_none().then_some(id)
 }
 
-/// Whether an operation takes a JSON body.
+/// What an operation takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// No body. It is a GET and changes nothing.
+    Nothing,
+    /// A JSON object.
+    Json,
+    /// Nothing to say: no body, or `{}`.
+    Perhaps,
+}
+
+/// What an operation takes.
 #[must_use]
-pub const fn takes_body(operation: Operation) -> bool {
-    matches!(operation, Operation::Bootstrap | Operation::IssueKey | Operation::RevokeKey)
+pub const fn takes(operation: Operation) -> Takes {
+    match operation {
+        Operation::Bootstrap
+        | Operation::IssueKey
+        | Operation::UpdateKey
+        | Operation::RotateKey
+        | Operation::RevokeKey
+        | Operation::CreateMember
+        | Operation::UpdateMember => Takes::Json,
+        Operation::RevokeMember | Operation::RotateMember => Takes::Perhaps,
+        Operation::Me
+        | Operation::ListKeys
+        | Operation::ShowKey
+        | Operation::ListMembers
+        | Operation::ShowMember
+        | Operation::ReadAudit
+        | Operation::AuditCheckpoint
+        | Operation::AuditKey => Takes::Nothing,
+    }
 }
 
 /// Refuses what a page of another site sends, and bodies that are not JSON.
@@ -112,14 +167,32 @@ pub fn check_transport(config: &Config, head: &Head<'_>, operation: Operation) -
     if other_origin || other_site {
         return Err(Code::CrossSite.into());
     }
-    let json = head.content_type().is_some_and(|value| {
-        let essence = value.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json")
-    });
-    if takes_body(operation) && !json {
-        return Err(Code::UnsupportedMediaType.into());
-    }
-    Ok(())
+    let acceptable = match (takes(operation), head.content_type()) {
+        (Takes::Nothing, _) => true,
+        // A browser signed in through Access carries its cookie everywhere. A page of another site can send no JSON without
+        // asking first, so where no header speaks for the request its type has to.
+        (Takes::Perhaps, None) => config.access.is_none() || head.authorization().is_some(),
+        (Takes::Json | Takes::Perhaps, value) => value.is_some_and(is_json),
+    };
+    if acceptable { Ok(()) } else { Err(Code::UnsupportedMediaType.into()) }
+}
+
+fn is_json(content_type: &str) -> bool {
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// A request that somebody signed in for.
+pub struct Asked<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// Its head.
+    pub head: &'a Head<'a>,
+    /// What it asks for.
+    pub operation: Operation,
+    /// The `{id}` of its path.
+    pub id: &'a str,
+    /// Its body.
+    pub body: &'a [u8],
 }
 
 /// A command, and the key that its answer will show if it succeeds.
@@ -128,6 +201,8 @@ pub struct Prepared {
     pub command: Command,
     /// Minted here, so that its text never leaves the isolate that shows it.
     pub api_key: Option<ApiKey>,
+    /// For the registry: what a retry of this write is recognised by.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// Why a request is not ready for the registry.
@@ -154,84 +229,131 @@ impl From<EntropyFailed> for Unprepared {
 ///
 /// # Errors
 /// [`Unprepared`].
-pub fn prepare(
-    config: &Config,
-    head: &Head<'_>,
-    operation: Operation,
-    id: &str,
-    body: &[u8],
-    entropy: &mut impl Entropy,
-) -> Result<Prepared, Unprepared> {
-    let query = head.target().query();
-    if operation != Operation::ListKeys && query.is_some_and(|query| !query.is_empty()) {
+pub fn prepare(asked: &Asked<'_>, entropy: &mut impl Entropy) -> Result<Prepared, Unprepared> {
+    let (operation, id, body) = (asked.operation, asked.id, asked.body);
+    let query = asked.head.target().query().unwrap_or_default();
+    if takes(operation) == Takes::Perhaps && asked.head.content_type().is_none() && !body.is_empty() {
+        return Err(Problem::from(Code::UnsupportedMediaType).into());
+    }
+    let listed = matches!(operation, Operation::ListKeys | Operation::ListMembers | Operation::ReadAudit);
+    if !listed && !query.is_empty() {
         let detail = "This operation takes no query.";
         return Err(Problem::field(Code::InvalidRequest, "query", detail).into());
     }
     let command = match operation {
         Operation::Bootstrap => {
             let draft = bootstrap::parse(body)?;
-            let (api_key, credential) = new_credential(config, Class::Member, entropy)?;
-            return Ok(Prepared { command: draft.command(credential), api_key: Some(api_key) });
+            return Maker::once(asked).make(Whose::New(Class::Member), entropy, |new| draft.command(new));
         }
         Operation::IssueKey => {
             let draft = issue_key::parse(body)?;
-            let (api_key, credential) = new_credential(config, Class::Data(draft.environment), entropy)?;
-            return Ok(Prepared { command: issue_key::command(draft, credential), api_key: Some(api_key) });
+            let class = Class::Data(draft.environment);
+            return Maker::of(asked)?.make(Whose::New(class), entropy, |new| issue_key::command(draft, new));
+        }
+        Operation::RotateKey => {
+            let rotation = rotate_key::parse(id, body)?;
+            return Maker::of(asked)?.make(Whose::New(rotation.class), entropy, |new| rotation.command(new));
+        }
+        Operation::CreateMember => {
+            let draft = create_member::parse(body)?;
+            let whose = Whose::New(Class::Member);
+            return Maker::of(asked)?.make(whose, entropy, |new| create_member::command(draft, new));
+        }
+        Operation::RotateMember => {
+            let member = rotate_member::parse(id, body)?;
+            let whose = Whose::Of(member.clone());
+            return Maker::of(asked)?.make(whose, entropy, |new| rotate_member::command(member, new));
         }
         Operation::Me => Command::Me,
-        Operation::ListKeys => list_keys::command(query.unwrap_or_default())?,
+        Operation::ListKeys => list_keys::command(query)?,
         Operation::ShowKey => show_key::command(id)?,
+        Operation::UpdateKey => update_key::command(id, body)?,
         Operation::RevokeKey => revoke_key::command(id, body)?,
+        Operation::ListMembers => list_members::command(query)?,
+        Operation::ShowMember => show_member::command(id)?,
+        Operation::UpdateMember => update_member::command(id, body)?,
+        Operation::RevokeMember => revoke_member::command(id, body)?,
+        Operation::ReadAudit => read_audit::command(query, read_audit::wants_lines(asked.head))?,
+        Operation::AuditCheckpoint => Command::AuditHead,
+        Operation::AuditKey => Command::Authorise { operation },
     };
-    Ok(Prepared { command, api_key: None })
+    Ok(Prepared { command, api_key: None, idempotency: None })
 }
 
-fn new_credential(
-    config: &Config,
-    class: Class,
-    entropy: &mut impl Entropy,
-) -> Result<(ApiKey, NewCredential), EntropyFailed> {
-    let minted = mint(&config.keyring, &config.prefix, class, entropy)?;
-    let credential = NewCredential { id: minted.id, key_hash: minted.hash, minted_under: minted.generation };
-    Ok((minted.api_key, credential))
+/// The credential of a write that was done before, derived again from what the registry kept of it. `None` when the secret
+/// it was minted under is not at hand (any more), or the answer is not one to this request.
+#[must_use]
+pub fn derive_again(asked: &Asked<'_>, done: &Done, nonce: &str, minted_under: &Generation) -> Option<ApiKey> {
+    let retryable = Maker::of(asked).ok()?.retryable?;
+    let mut bytes = [0; NONCE_BYTES];
+    hex::decode_to_slice(nonce, &mut bytes).ok()?;
+    let (whose, id) = match done {
+        Done::KeyIssued(key) | Done::KeyRotated { key, .. } => (Whose::New(key.id.class()), &key.id),
+        Done::MemberCreated(member) => (Whose::New(Class::Member), &member.id),
+        Done::MemberRotated(member) => (Whose::Of(member.id.clone()), &member.id),
+        _ => return None,
+    };
+    let house = asked.config.keyring.house(minted_under)?;
+    let minted = whose.mint(asked.config, house, &mut Reissue::new(house, retryable.fingerprint, bytes)).ok()?;
+    (minted.id == *id).then_some(minted.api_key)
+}
+
+/// Whose credential is minted.
+enum Whose {
+    /// A new id's.
+    New(Class),
+    /// This member's, who keeps their id.
+    Of(KeyId),
+}
+
+impl Whose {
+    fn mint(self, config: &Config, house: &House, entropy: &mut impl Entropy) -> Result<Minted, EntropyFailed> {
+        match self {
+            Self::New(class) => mint_in(house, &config.prefix, class, entropy),
+            Self::Of(id) => mint_for(house, id, entropy),
+        }
+    }
+}
+
+/// Makes a credential: from the system's entropy, or so that a retry can make it again.
+struct Maker<'a> {
+    config: &'a Config,
+    retryable: Option<Retryable>,
+}
+
+impl<'a> Maker<'a> {
+    /// For a write that takes an `Idempotency-Key`.
+    fn of(asked: &Asked<'a>) -> Result<Self, Problem> {
+        let route = ROUTES.iter().find(|(_, _, operation)| *operation == Some(asked.operation));
+        let route = route.map_or("", |(_, pattern, _)| pattern);
+        let retryable = Retryable::read(asked.head, route, asked.id, asked.body)?;
+        Ok(Self { config: asked.config, retryable })
+    }
+
+    /// For a write that takes none.
+    const fn once(asked: &Asked<'a>) -> Self {
+        Self { config: asked.config, retryable: None }
+    }
+
+    fn make(
+        self,
+        whose: Whose,
+        entropy: &mut impl Entropy,
+        command: impl FnOnce(NewCredential) -> Command,
+    ) -> Result<Prepared, Unprepared> {
+        let house = self.config.keyring.current();
+        let (minted, idempotency) = match self.retryable {
+            None => (whose.mint(self.config, house, entropy)?, None),
+            Some(retryable) => {
+                let nonce = Retryable::nonce(entropy)?;
+                let mut stream = Reissue::new(house, retryable.fingerprint, nonce);
+                (whose.mint(self.config, house, &mut stream)?, Some(retryable.note(nonce)))
+            }
+        };
+        let credential = NewCredential { id: minted.id, key_hash: minted.hash, minted_under: minted.generation };
+        Ok(Prepared { command: command(credential), api_key: Some(minted.api_key), idempotency })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_route_is_found_by_its_method_and_path() {
-        for (method, path, expected) in [
-            ("GET", "/_keyward/health", Place::Health),
-            ("HEAD", "/_keyward/health", Place::Health),
-            ("GET", "/_keyward/problems/no_route", Place::ProblemPage(Code::NoRoute)),
-            ("POST", "/_keyward/v1/keys", Place::Operation(Operation::IssueKey, "")),
-            ("GET", "/_keyward/v1/keys", Place::Operation(Operation::ListKeys, "")),
-            ("GET", "/_keyward/v1/keys/x", Place::Operation(Operation::ShowKey, "x")),
-            ("POST", "/_keyward/v1/keys/x/revoke", Place::Operation(Operation::RevokeKey, "x")),
-        ] {
-            assert_eq!(find(method, path).ok(), Some(expected), "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_route_says_so() {
-        for (method, path, code) in [
-            ("GET", "/_keyward", Code::NoRoute),
-            ("GET", "/_keyward/", Code::NoRoute),
-            ("GET", "/_KEYWARD/health", Code::NoRoute),
-            ("GET", "/_keyward/health/", Code::NoRoute),
-            ("GET", "/_keyward/problems/", Code::NoRoute),
-            ("GET", "/_keyward/problems/nonsense", Code::NoRoute),
-            ("GET", "/_keyward/v1/keys/", Code::NoRoute),
-            ("POST", "/_keyward/v1/keys//revoke", Code::NoRoute),
-            ("DELETE", "/_keyward/v1/keys/x", Code::MethodNotAllowed),
-            ("GET", "/_keyward/v1/bootstrap", Code::MethodNotAllowed),
-        ] {
-            assert_eq!(find(method, path).unwrap_err().code, code, "{method} {path}");
-        }
-        let both = find("PUT", "/_keyward/v1/keys").unwrap_err();
-        assert_eq!(both.headers(), [("allow", "POST, GET, HEAD".to_owned())]);
-    }
-}
+mod tests;

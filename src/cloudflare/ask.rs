@@ -5,7 +5,7 @@ use wasm_bindgen::JsValue;
 use super::entropy::System;
 use super::glue;
 use crate::key::entropy::Entropy;
-use crate::registry::command::{Answer, Call};
+use crate::registry::command::{Answer, Call, Command};
 
 /// How long a read may take. Two of them and the pause between are shorter than the default bound, so that a hanging object
 /// is noticed within it.
@@ -16,13 +16,14 @@ const CHANGE_MILLIS: u32 = 15_000;
 /// The registry didn't answer. For a change that means unknown, not undone. The text is for the log.
 pub struct Silent(pub String);
 
-/// Asks once more after a pause of 20 to 147 ms when a read fails; a change is asked for once.
+/// Asks once more after a pause of 20 to 147 ms when a read fails; a change is asked for once: it may have been made although
+/// its answer was lost.
 ///
 /// # Errors
 /// [`Silent`].
 pub async fn registry(env: &JsValue, call: &Call) -> Result<Answer, Silent> {
     let message = serde_json::to_string(call).map_err(|error| Silent(error.to_string()))?;
-    if !matches!(call, Call::Lookup { .. }) {
+    if !reads(call) {
         return ask(env, &message, CHANGE_MILLIS).await;
     }
     match ask(env, &message, READ_MILLIS).await {
@@ -34,6 +35,23 @@ pub async fn registry(env: &JsValue, call: &Call) -> Result<Answer, Silent> {
             ask(env, &message, READ_MILLIS).await
         }
         answered => answered,
+    }
+}
+
+const fn reads(call: &Call) -> bool {
+    match call {
+        Call::Lookup { .. } => true,
+        Call::Control(control) => matches!(
+            control.command,
+            Command::Me
+                | Command::Authorise { .. }
+                | Command::ListKeys { .. }
+                | Command::ShowKey { .. }
+                | Command::ListMembers { .. }
+                | Command::ShowMember { .. }
+                | Command::ReadAudit { .. }
+                | Command::AuditHead
+        ),
     }
 }
 

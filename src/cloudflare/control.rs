@@ -7,13 +7,12 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::edge::Edge;
 use super::entropy::System;
 use super::log::{Level, event};
-use super::{ask, glue, send};
-use crate::admin::{self, Place, Prepared, Unprepared};
+use super::{access, ask, audit_stream, glue, send};
+use crate::admin::{self, Asked, Place, Prepared, SignIn, Takes, Unprepared};
 use crate::config::Config;
 use crate::http::head::Head;
 use crate::http::limits::BODY_BYTES;
 use crate::http::problem::{Code, Problem};
-use crate::http::reply::Reply;
 use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused};
 
 /// Serves a request below `/_keyward/`. Health and the problem pages need no member.
@@ -29,8 +28,9 @@ pub async fn serve(
         Ok(Place::Health) => send::reply(&admin::health(edge.config.is_some(), id)),
         Ok(Place::ProblemPage(code)) => send::reply(&admin::problem_page(code, id)),
         Ok(Place::Operation(operation, segment)) => {
-            match operate(config, &request, &env, head, operation, segment, id).await {
-                Ok(reply) => send::reply(&reply),
+            let way = Way { edge: &edge, config, env: &env, head, operation, request_id: id };
+            match way.operate(&request, segment).await {
+                Ok(response) => response,
                 Err(problem) => send::problem(&problem, id),
             }
         }
@@ -38,82 +38,121 @@ pub async fn serve(
     }
 }
 
-/// 1. Transport: HTTPS, no other site's page, JSON.
-/// 2. Sign-in, as far as form and tag tell: strangers cost nothing more.
-/// 3. Body, and the command it makes.
-/// 4. The registry: who the caller is, what they may do, and the change itself in one transaction.
-async fn operate(
-    config: &Config,
-    request: &JsValue,
-    env: &JsValue,
-    head: &Head<'_>,
+/// One request for an operation.
+struct Way<'a> {
+    edge: &'a Edge,
+    config: &'a Config,
+    env: &'a JsValue,
+    head: &'a Head<'a>,
     operation: Operation,
-    segment: &str,
-    request_id: &str,
-) -> Result<Reply, Problem> {
-    admin::check_transport(config, head, operation)?;
-    let caller = admin::sign_in(config, head, operation).map_err(|code| {
-        let fields = [("code", code.as_str()), ("request_id", request_id)];
-        event(Level::Info, "sign_in_refused", &fields);
-        match code {
-            Code::MissingKey => {
-                Problem::detailed(code, "Sign in with `Authorization: Bearer` and a member's credential.")
-            }
-            code => code.into(),
-        }
-    })?;
-    let body = if admin::takes_body(operation) { read_body(request).await? } else { Vec::new() };
-    let mut attempts = 3_u8;
-    loop {
-        let mut wrong = None;
-        let prepared = match admin::prepare(config, head, operation, segment, &body, &mut System) {
-            Ok(prepared) => prepared,
-            Err(Unprepared::Wrong(problem)) => {
-                wrong = Some(problem);
-                Prepared { command: Command::Authorise { operation }, api_key: None }
-            }
-            Err(Unprepared::Entropy) => {
-                event(Level::Error, "entropy_failed", &[("request_id", request_id)]);
-                return Err(Code::InternalError.into());
-            }
+    request_id: &'a str,
+}
+
+impl Way<'_> {
+    /// 1. Transport: HTTPS, no other site's page, JSON.
+    /// 2. Sign-in, as far as form and tag, or the signature of Access, tell: strangers cost nothing more.
+    /// 3. Body, and the command it makes.
+    /// 4. The registry: who the caller is, what they may do, and the change itself in one transaction.
+    async fn operate(&self, request: &JsValue, segment: &str) -> Result<JsValue, Problem> {
+        admin::check_transport(self.config, self.head, self.operation)?;
+        let caller = self.sign_in().await?;
+        let body = match admin::takes(self.operation) {
+            Takes::Nothing => Vec::new(),
+            Takes::Json | Takes::Perhaps => read_body(request).await?,
         };
-        let answer = ask_registry(env, &caller, head, request_id, prepared.command).await?;
-        match (answer, wrong) {
-            (Answer::Done(Done::Authorised), Some(problem)) => return Err(problem),
-            (Answer::Done(done), _) => {
-                return Ok(admin::answer(config, &done, prepared.api_key.as_ref(), request_id));
-            }
-            // 71 bits of identifier collided: mint another.
-            (Answer::Refused(Refused::IdTaken), _) if attempts > 0 => attempts = attempts.saturating_sub(1),
-            (Answer::Refused(refused), _) => {
-                let reason = format!("{refused:?}");
-                event(Level::Info, "operation_refused", &[("reason", &reason), ("request_id", request_id)]);
-                return Err(Problem::from(&refused));
-            }
-            (Answer::Record(_), _) => {
-                event(Level::Error, "registry_confused", &[("request_id", request_id)]);
-                return Err(Code::InternalError.into());
+        let asked = Asked { config: self.config, head: self.head, operation: self.operation, id: segment, body: &body };
+        let mut attempts = 3_u8;
+        loop {
+            let mut wrong = None;
+            let prepared = match admin::prepare(&asked, &mut System) {
+                Ok(prepared) => prepared,
+                Err(Unprepared::Wrong(problem)) => {
+                    wrong = Some(problem);
+                    let command = Command::Authorise { operation: self.operation };
+                    Prepared { command, api_key: None, idempotency: None }
+                }
+                Err(Unprepared::Entropy) => return Err(self.fault("entropy_failed")),
+            };
+            let control = Control {
+                caller: caller.clone(),
+                origin: self.provenance(),
+                command: prepared.command,
+                idempotency: prepared.idempotency,
+            };
+            match (self.ask(control).await?, wrong) {
+                (Answer::Done(Done::Authorised), Some(problem)) => return Err(problem),
+                (Answer::Done(Done::Audit { entries, more }), _) if admin::read_audit::wants_lines(self.head) => {
+                    return audit_stream::begin(self.env.clone(), caller, self.provenance(), entries, more);
+                }
+                (Answer::Done(Done::Replayed { done, nonce, minted_under }), _) => {
+                    // An isolate that is older than the secret can't make that credential again; a newer one can.
+                    let Some(api_key) = admin::derive_again(&asked, &done, &nonce, &minted_under) else {
+                        event(Level::Error, "replay_failed", &[("request_id", self.request_id)]);
+                        return Err(Code::AuthorityUnavailable.into());
+                    };
+                    return Ok(self.answer(&done, Some(&api_key)));
+                }
+                (Answer::Done(done), _) => return Ok(self.answer(&done, prepared.api_key.as_ref())),
+                // 71 bits of identifier collided: mint another.
+                (Answer::Refused(Refused::IdTaken), _) if attempts > 0 => attempts = attempts.saturating_sub(1),
+                (Answer::Refused(refused), _) => {
+                    let reason = format!("{refused:?}");
+                    self.note(Level::Info, "operation_refused", ("reason", &reason));
+                    return Err(Problem::from(&refused));
+                }
+                (Answer::Record(_), _) => return Err(self.fault("registry_confused")),
             }
         }
     }
-}
 
-async fn ask_registry(
-    env: &JsValue,
-    caller: &Caller,
-    head: &Head<'_>,
-    request_id: &str,
-    command: Command,
-) -> Result<Answer, Problem> {
-    let origin = Provenance {
-        request_id: request_id.to_owned(),
-        client_address: head.client_address().map(|address| address.chars().take(64).collect()),
-    };
-    let call = Call::Control(Box::new(Control { caller: caller.clone(), origin, command }));
-    ask::registry(env, &call).await.map_err(|ask::Silent(cause)| {
-        event(Level::Error, "authority_silent", &[("cause", &cause), ("request_id", request_id)]);
-        Code::AuthorityUnavailable.into()
-    })
+    async fn sign_in(&self) -> Result<Caller, Problem> {
+        let refused = |why: admin::NotSignedIn| {
+            self.note(Level::Info, "sign_in_refused", ("reason", &format!("{why:?}")));
+            match why.code() {
+                Code::MissingKey => {
+                    let detail = "Sign in with `Authorization: Bearer` and a member's credential.";
+                    Problem::detailed(Code::MissingKey, detail)
+                }
+                code => code.into(),
+            }
+        };
+        let assertion = match admin::sign_in(self.config, self.head, self.operation).map_err(refused)? {
+            SignIn::Caller(caller) => return Ok(caller),
+            SignIn::Access(assertion) => assertion,
+        };
+        let settings = self.config.access.as_ref().ok_or(Code::MissingKey)?;
+        access::verify(self.edge, settings, assertion, self.request_id).await.map_err(|why| match why {
+            access::Unverified::Refused(why) => refused(why),
+            access::Unverified::Unavailable => Code::AuthorityUnavailable.into(),
+        })
+    }
+
+    async fn ask(&self, control: Control) -> Result<Answer, Problem> {
+        ask::registry(self.env, &Call::Control(Box::new(control))).await.map_err(|ask::Silent(cause)| {
+            self.note(Level::Error, "authority_silent", ("cause", &cause));
+            Code::AuthorityUnavailable.into()
+        })
+    }
+
+    fn provenance(&self) -> Provenance {
+        Provenance {
+            request_id: self.request_id.to_owned(),
+            client_address: self.head.client_address().map(|address| address.chars().take(64).collect()),
+        }
+    }
+
+    fn answer(&self, done: &Done, api_key: Option<&crate::key::mint::ApiKey>) -> JsValue {
+        send::reply(&admin::answer(self.config, self.operation, done, api_key, self.request_id))
+    }
+
+    fn note(&self, level: Level, name: &str, field: (&str, &str)) {
+        event(level, name, &[field, ("request_id", self.request_id)]);
+    }
+
+    fn fault(&self, name: &str) -> Problem {
+        event(Level::Error, name, &[("request_id", self.request_id)]);
+        Code::InternalError.into()
+    }
 }
 
 async fn read_body(request: &JsValue) -> Result<Vec<u8>, Problem> {

@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use super::entropy::RequestIds;
 use super::log::{Level, event};
 use super::{glue, send};
+use crate::admin::access::Certs;
 use crate::config::{Config, VARIABLES};
 use crate::gate::Gate;
 use crate::http::problem::Code;
@@ -22,6 +23,8 @@ pub struct Edge {
     pub config: Option<Config>,
     /// Borrowed for one step at a time, never across an await or a crossing.
     pub gate: RefCell<Gate>,
+    /// The keys of the Access team; borrowed as the gate is.
+    pub certs: RefCell<Certs>,
     ids: RefCell<RequestIds>,
     /// The keys that some request is asking about right now, and since when: others wait for its answer.
     asking: RefCell<HashMap<KeyId, Millis>>,
@@ -61,7 +64,13 @@ impl Edge {
         glue::on_origin_failed(&answer, seconds.saturating_mul(1000));
         // The glue keeps it for as long as the isolate lives.
         answer.forget();
-        Self { config, gate: RefCell::default(), ids: RefCell::new(RequestIds::new()), asking: RefCell::default() }
+        Self {
+            config,
+            gate: RefCell::default(),
+            certs: RefCell::default(),
+            ids: RefCell::new(RequestIds::new()),
+            asking: RefCell::default(),
+        }
     }
 
     /// Whether this request shall ask about a key. `false` while another one is asking; one that has asked for longer than

@@ -1,20 +1,48 @@
 //! The declarations of `glue.js`. See there for what each does.
 
+use std::cell::RefCell;
+
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/cloudflare/glue.js")]
 extern "C" {
-    #[wasm_bindgen(catch)]
-    pub fn head(request: &JsValue) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_name = head)]
+    fn head_into(request: &JsValue, buffer: &mut [u8]) -> Result<i32, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = headText)]
+    fn head_text(request: &JsValue) -> Result<String, JsValue>;
 
     #[wasm_bindgen(js_name = onOriginFailed)]
     pub fn on_origin_failed(answer: &Closure<dyn Fn(String, String, bool) -> JsValue>, milliseconds: u32);
 
     #[wasm_bindgen(catch)]
-    pub fn forward(request: &JsValue, edits: &str, is_private: bool) -> Result<JsValue, JsValue>;
+    pub fn forward(
+        request: &JsValue,
+        edits: &str,
+        is_private: bool,
+        key_expires: Option<&str>,
+    ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn reply(status: u16, headers: &str, body: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn stream(status: u16, headers: &str) -> Result<js_sys::Array, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = streamWrite)]
+    pub async fn stream_write(writer: &JsValue, text: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = streamClose)]
+    pub async fn stream_close(writer: &JsValue) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = streamBreak)]
+    pub async fn stream_break(writer: &JsValue) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = fetchText)]
+    pub async fn fetch_text(url: &str, most: u32, milliseconds: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = verifyRs256)]
+    pub async fn verify_rs256(n: &str, e: &str, signature: &[u8], signed: &str) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = keepAlive)]
     pub fn keep_alive(context: &JsValue, promise: &JsValue) -> Result<(), JsValue>;
@@ -45,6 +73,27 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = askRegistry)]
     pub async fn ask_registry(env: &JsValue, message: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
+}
+
+/// Bytes of a head that are handed over the fast way: what honest clients send takes one or two thousand.
+const HEAD_BUFFER: usize = 8_192;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; HEAD_BUFFER]);
+}
+
+/// The whole head of a request; `http::head` says how it reads.
+///
+/// # Errors
+/// What the runtime threw.
+pub fn head(request: &JsValue) -> Result<String, JsValue> {
+    let written = BUFFER.with(|buffer| {
+        let Ok(mut buffer) = buffer.try_borrow_mut() else { return Ok(None) };
+        let length = head_into(request, &mut buffer)?;
+        let bytes = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
+        Ok::<_, JsValue>(bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned))
+    })?;
+    written.map_or_else(|| head_text(request), Ok)
 }
 
 /// The text of a thrown value, for the log. Never shown to a caller.

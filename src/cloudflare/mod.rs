@@ -4,13 +4,17 @@
 //! |---|---|
 //! | `events` | takes a request, asks the gate, sends what it says |
 //! | `control` | the control plane's requests |
+//! | `access` | the signatures of Cloudflare Access |
+//! | `audit_stream` | the audit log, to its end |
 //! | `lookup`, `ask` | tell the gate what KV and the registry know |
 //! | `send` | a response of our own, or a granted request to its origin |
 //! | `object`, `sql` | the registry's Durable Object and its store |
 //! | `edge`, `entropy`, `clock`, `log` | what an isolate keeps, and the system it stands on |
-//! | `glue` | the JavaScript beneath |
+//! | `glue`, `entry` | the JavaScript beneath: what Rust calls, and what the runtime calls |
 
+mod access;
 mod ask;
+mod audit_stream;
 mod clock;
 mod control;
 mod edge;

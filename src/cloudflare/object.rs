@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::key::entropy::base62;
 use crate::key::record::Record;
 use crate::key::sealed::{seal, storage_name};
-use crate::registry::apply::{MAX_MEMBER_DAYS, Policy, answer};
+use crate::registry::apply::{Policy, answer};
 use crate::registry::command::Call;
 use crate::registry::store::StoreError;
 use crate::registry::{outbox, schema};
@@ -50,6 +50,7 @@ struct Inner {
     env: JsValue,
     config: Option<Config>,
     migrated: Cell<bool>,
+    refilled: Cell<bool>,
     draining_since: Cell<Option<Millis>>,
     pause: Cell<i64>,
 }
@@ -63,6 +64,7 @@ impl DurableObject for Registry {
             env,
             config,
             migrated: Cell::new(false),
+            refilled: Cell::new(false),
             draining_since: Cell::new(None),
             pause: Cell::new(FIRST_PAUSE_MILLIS),
         };
@@ -83,7 +85,7 @@ impl DurableObject for Registry {
                 return Response::error("failed", 500);
             }
         };
-        if changes && self.inner.has_pending() {
+        if (changes || self.inner.refilled.take()) && self.inner.has_pending() {
             // Set before the answer goes out: if this instance ends now, the alarm still fills KV.
             self.inner.set_alarm().await?;
             let inner = Rc::clone(&self.inner);
@@ -104,6 +106,11 @@ impl Inner {
         if !self.migrated.get() {
             let epoch = base62(&mut System, 16).map_err(|_| StoreError::new("no entropy for an epoch"))?;
             schema::migrate(&mut store, &epoch)?;
+            // After a change of the secret every copy in KV has to be sealed anew (docs/SECRET_ROTATION.md).
+            if let Some(config) = &self.config {
+                let generation = config.keyring.current().generation();
+                self.refilled.set(outbox::refill(&mut store, generation, clock::now())?);
+            }
             self.migrated.set(true);
         }
         Ok(store)
@@ -113,7 +120,7 @@ impl Inner {
         let config = self.config.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
         let policy = Policy {
             max_key_days: config.max_key_days,
-            max_member_days: MAX_MEMBER_DAYS,
+            max_member_days: config.max_member_days,
             known_scopes: config.routes.scopes(),
         };
         let answered = answer(&mut self.store()?, call, &policy, clock::now())?;

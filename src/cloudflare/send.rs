@@ -13,7 +13,7 @@ use crate::http::reply::Reply;
 /// Sends a granted request on. The one way to the origin, and it takes a [`Grant`].
 pub fn forward(request: &JsValue, grant: Grant, head: &Head<'_>, request_id: &str) -> JsValue {
     let plan = grant.plan(head, request_id);
-    glue::forward(request, &plan.edits, plan.private).unwrap_or_else(|thrown| {
+    glue::forward(request, &plan.edits, plan.private, plan.key_expires.as_deref()).unwrap_or_else(|thrown| {
         event(Level::Error, "forward_failed", &[("request_id", request_id), ("cause", &glue::cause(&thrown))]);
         problem(&Code::InternalError.into(), request_id)
     })
@@ -36,13 +36,18 @@ pub fn problem(problem: &Problem, request_id: &str) -> JsValue {
     reply(&Reply::problem(problem, request_id))
 }
 
-/// Answers.
-pub fn reply(reply: &Reply) -> JsValue {
+/// The header lines of a reply, as the glue reads them.
+pub fn header_block(reply: &Reply) -> String {
     let mut block = String::with_capacity(256);
     for (name, value) in &reply.headers {
         write_line(&mut block, name, value);
     }
-    glue::reply(reply.status, &block, &reply.body).unwrap_or_else(|thrown| {
+    block
+}
+
+/// Answers.
+pub fn reply(reply: &Reply) -> JsValue {
+    glue::reply(reply.status, &header_block(reply), &reply.body).unwrap_or_else(|thrown| {
         event(Level::Error, "reply_failed", &[("cause", &glue::cause(&thrown))]);
         JsValue::UNDEFINED
     })

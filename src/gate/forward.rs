@@ -11,12 +11,13 @@ use crate::http::headers::{write_client_address, write_line, write_removed};
 /// value. So to forward an unverified request does not compile.
 ///
 /// ```compile_fail
-/// let grant = keyward::gate::Grant { origin: keyward::config::Origin::Route, strip: Default::default(), identity: None };
+/// let grant = keyward::gate::Grant { origin: keyward::config::Origin::Route, strip: Default::default(), identity: None, retires: None };
 /// ```
 pub struct Grant {
     origin: Origin,
     strip: Strip,
     identity: Option<Arc<str>>,
+    retires: Option<Arc<str>>,
 }
 
 /// What changes on the way to the origin, as the glue reads it. Method, body and every other header are the request's own.
@@ -30,15 +31,17 @@ pub struct Plan {
     pub edits: String,
     /// Whether the answer is for this key's holder only, and must not be kept in any shared cache.
     pub private: bool,
+    /// For a retiring key, the value of `Keyward-Key-Expires` in the answer: RFC 3339.
+    pub key_expires: Option<Arc<str>>,
 }
 
 impl Grant {
     pub(super) const fn public(origin: Origin, strip: Strip) -> Self {
-        Self { origin, strip, identity: None }
+        Self { origin, strip, identity: None, retires: None }
     }
 
-    pub(super) const fn as_key(origin: Origin, strip: Strip, identity: Arc<str>) -> Self {
-        Self { origin, strip, identity: Some(identity) }
+    pub(super) const fn as_key(origin: Origin, strip: Strip, identity: Arc<str>, retires: Option<Arc<str>>) -> Self {
+        Self { origin, strip, identity: Some(identity), retires }
     }
 
     /// The plan for the request that the grant was made for.
@@ -59,6 +62,6 @@ impl Grant {
             edits.push_str(identity);
         }
         write_line(&mut edits, "keyward-request-id", request_id);
-        Plan { edits, private: self.identity.is_some() }
+        Plan { edits, private: self.identity.is_some(), key_expires: self.retires }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Known {
     pub record: Option<Record>,
     /// The identity headers as a block, so that an accepted request makes none.
     pub identity: Arc<str>,
+    /// For a retiring key, until when it goes on, as its answers say it.
+    pub retires: Option<Arc<str>>,
     /// When the authority was asked, by this isolate's clock, read before asking.
     asked_at: Millis,
 }
@@ -94,7 +96,9 @@ impl Memory {
             return;
         }
         let identity = record.as_ref().map(identity_block).unwrap_or_default().into();
-        let known = Known { record, identity, asked_at };
+        let retiring = record.as_ref().filter(|record| record.retiring && !record.revoked);
+        let retires = retiring.map(|record| record.expires_at.rfc3339().into());
+        let known = Known { record, identity, retires, asked_at };
         self.networks = self.networks.saturating_add(known.networks());
         // What comes back is what was known before, or the least recently used where there was no room.
         let mut gone = self.keys.push(id, known).or_else(|| self.crowded());

@@ -29,6 +29,7 @@ use crate::key::format::{Presented, contains_key};
 use crate::key::house::Recognised;
 use crate::key::id::{Class, Environment, KeyId};
 use crate::key::record::Record;
+use crate::key::scope::Scope;
 use crate::time::Millis;
 use memory::{Age, Memory};
 
@@ -107,14 +108,10 @@ impl Gate {
             known => return Ok(Step::Need(Need { first_use: known.is_none(), id })),
         };
         let record = known.record.as_ref().ok_or_else(|| Refusal::invalid_key(Reason::UnknownId).about(id.clone()))?;
-        check_record(record, &recognised, now, head).map_err(|refusal| refusal.about(id.clone()))?;
-        if !record.scopes.contains(scope) {
-            let problem = Problem::insufficient_scope(scope.as_str());
-            return Err(Refusal::with(problem, Reason::Scope).about(id));
-        }
-        let origin =
-            origin_for(config, environment).ok_or_else(|| Refusal::new(Code::NoOrigin, Reason::NoOrigin).about(id))?;
-        Ok(Step::Forward(Grant::as_key(origin.clone(), strip, known.identity.clone())))
+        check_alive(record, &recognised, now).map_err(|refusal| refusal.about(id.clone()))?;
+        let origin = check_use(config, record, scope, environment, head)
+            .map_err(|refusal| refusal.about(id.clone()).by_retiring_key(known.retires.as_deref()))?;
+        Ok(Step::Forward(Grant::as_key(origin.clone(), strip, known.identity.clone(), known.retires.clone())))
     }
 
     /// What was learned while the clock was ahead has a wrong age for ever: once the clock gets there again it would pass for
@@ -218,7 +215,8 @@ fn recognise<'a>(config: &Config, head: &Head<'a>) -> Result<(Presented<'a>, Rec
     Ok((presented, recognised, strip))
 }
 
-fn check_record(record: &Record, recognised: &Recognised, now: Millis, head: &Head<'_>) -> Result<(), Refusal> {
+/// Whether it is this key, and it still opens something.
+fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<(), Refusal> {
     if !record.key_hash.matches(recognised.hash()) {
         return Err(Refusal::invalid_key(Reason::WrongSecret));
     }
@@ -228,12 +226,29 @@ fn check_record(record: &Record, recognised: &Recognised, now: Millis, head: &He
     if now >= record.expires_at {
         return Err(Refusal::new(Code::ExpiredKey, Reason::Expired));
     }
+    Ok(())
+}
+
+/// Whether the key may be used so: from there, for this scope, where there is an origin. Gives the origin.
+fn check_use<'c>(
+    config: &'c Config,
+    record: &Record,
+    scope: &Scope,
+    environment: Environment,
+    head: &Head<'_>,
+) -> Result<&'c Origin, Refusal> {
     let allowed = record.allowed_cidrs.is_empty()
         || head.client_address().and_then(|text| text.parse().ok()).is_some_and(|address: std::net::IpAddr| {
             let address = address.to_canonical();
             record.allowed_cidrs.iter().any(|network| network.contains(&address))
         });
-    if allowed { Ok(()) } else { Err(Refusal::new(Code::AddressNotAllowed, Reason::Address)) }
+    if !allowed {
+        return Err(Refusal::new(Code::AddressNotAllowed, Reason::Address));
+    }
+    if !record.scopes.contains(scope) {
+        return Err(Refusal::with(Problem::insufficient_scope(scope.as_str()), Reason::Scope));
+    }
+    origin_for(config, environment).ok_or_else(|| Refusal::new(Code::NoOrigin, Reason::NoOrigin))
 }
 
 const fn origin_for(config: &Config, environment: Environment) -> Option<&Origin> {

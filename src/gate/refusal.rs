@@ -62,6 +62,14 @@ impl Refusal {
         Self::new(Code::InvalidKey, reason)
     }
 
+    /// The answer to a retiring key says until when it goes on, whatever else it says.
+    pub(super) fn by_retiring_key(mut self, expires: Option<&str>) -> Self {
+        if let Some(expires) = expires {
+            self.problem.key_expires(expires);
+        }
+        self
+    }
+
     pub(super) fn about(self, id: KeyId) -> Self {
         Self { key_id: Some(id), ..self }
     }

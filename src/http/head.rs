@@ -160,6 +160,13 @@ impl<'a> Head<'a> {
         &self.headers
     }
 
+    /// The value of any header by its lower-case name, without space around it; empty where it was sent empty. For headers that
+    /// only Keyward's own addresses read: the others have their accessors.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.trim_matches([' ', '\t']))
+    }
+
     /// `Authorization`.
     #[must_use]
     pub const fn authorization(&self) -> Option<&'a str> {

@@ -155,6 +155,18 @@ codes! {
     NameTaken "name_taken" 409 "The name is taken"
         "An active key of this environment has this name. Choose another."
         "Clear names are unique in an environment. Choose one that tells the two apart."
+    NotActive "not_active" 409 "The key is not active"
+        "This key's state does not allow it. Revoked and expired keys stay as they are."
+        "A revoked or expired key doesn't change any more: issue another for the integration. A retiring key has its successor already: rotate that one."
+    EmailTaken "email_taken" 409 "The e-mail address is taken"
+        "Another member has this e-mail address."
+        "Sign-in may go by e-mail address, so no two members who are not revoked share one. Use another, or change or revoke that member."
+    LastOwner "last_owner" 409 "The last owner stays"
+        "This would leave nobody who can manage members. Make another owner first."
+        "Make another member an owner before you revoke, demote or limit this one."
+    IdempotencyMismatch "idempotency_mismatch" 422 "Another request with this Idempotency-Key"
+        "This `Idempotency-Key` came with another body within the last 10 minutes. Nothing was done."
+        "Use a new Idempotency-Key for each new write, and the same one only to repeat exactly the same request."
     CrossSite "cross_site" 403 "Cross-site request"
         "The control plane takes no requests from pages of other sites."
         "Call the control plane from a script or from a page on its own host."
@@ -241,6 +253,11 @@ impl Problem {
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status
+    }
+
+    /// Adds until when the key goes on that the caller presented.
+    pub fn key_expires(&mut self, expires: &str) {
+        self.header("keyward-key-expires", expires.to_owned());
     }
 
     fn header(&mut self, name: &'static str, value: String) {

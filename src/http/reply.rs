@@ -42,6 +42,18 @@ impl Reply {
         reply
     }
 
+    /// A plain text that nobody may store.
+    #[must_use]
+    pub fn text(body: String, request_id: &str) -> Self {
+        Self::with(200, "text/plain; charset=utf-8", "no-store", body, request_id)
+    }
+
+    /// The head of an answer whose body is streamed: JSON, one object on each line.
+    #[must_use]
+    pub fn lines(request_id: &str) -> Self {
+        Self::with(200, "application/x-ndjson", "no-store", String::new(), request_id)
+    }
+
     fn with(status: u16, content_type: &str, cache: &str, body: String, request_id: &str) -> Self {
         let headers = vec![
             ("content-type", content_type.to_owned()),

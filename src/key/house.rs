@@ -13,6 +13,7 @@ use sha2::Sha256;
 use super::base62::encode;
 use super::format::{Presented, TAG_LENGTH};
 use super::hash::KeyHash;
+use super::note::NoteKey;
 
 /// 62^8: the tag is a number below it.
 const TAG_MODULUS: u64 = 218_340_105_584_896;
@@ -94,7 +95,12 @@ pub struct House {
     generation: Generation,
     pepper: MacKey,
     record_mac: MacKey,
+    reissue: MacKey,
+    checkpoint: Seed,
 }
+
+/// What an Ed25519 key is made from. It has no `Debug`: the key itself is made when something is to be signed.
+struct Seed([u8; 32]);
 
 impl House {
     /// Derives every key at once. `None` if a derivation fails, which 32 bytes never do: no key is ever a stand-in.
@@ -105,6 +111,8 @@ impl House {
             generation: Generation(hex::encode(name.first_chunk::<4>()?)),
             pepper: MacKey::new(&secret.derive("keyward/pepper/v1")?),
             record_mac: MacKey::new(&secret.derive("keyward/record-mac/v1")?),
+            reissue: MacKey::new(&secret.derive("keyward/reissue/v1")?),
+            checkpoint: Seed(secret.derive("keyward/checkpoint/v1")?),
         })
     }
 
@@ -128,6 +136,17 @@ impl House {
 
     pub(super) const fn record_mac(&self) -> &MacKey {
         &self.record_mac
+    }
+
+    /// What the credentials of retried writes are derived with: see [`super::reissue`].
+    pub(super) const fn reissue(&self) -> &MacKey {
+        &self.reissue
+    }
+
+    /// The key that signs the audit log's checkpoints.
+    #[must_use]
+    pub fn checkpoint_key(&self) -> NoteKey {
+        NoteKey::from_seed(&self.checkpoint.0)
     }
 }
 
@@ -159,14 +178,16 @@ impl Recognised {
 
 impl Keyring {
     /// From `KEYWARD_SECRET` and, optionally, `KEYWARD_SECRET_PREVIOUS`.
-    /// `None` as for [`House::new`].
+    /// `None` as for [`House::new`]. While a rotation begins both may be the same: then there is one.
     #[must_use]
     pub fn new(current: &Secret, previous: Option<&Secret>) -> Option<Self> {
+        let current = House::new(current)?;
         let previous = match previous {
             Some(secret) => Some(House::new(secret)?),
             None => None,
         };
-        Some(Self { current: House::new(current)?, previous })
+        let previous = previous.filter(|previous| previous.generation != current.generation);
+        Some(Self { current, previous })
     }
 
     /// The house that mints and seals.
@@ -175,19 +196,21 @@ impl Keyring {
         &self.current
     }
 
+    /// The current house and, while a secret is being rotated, the previous one.
+    pub fn houses(&self) -> impl Iterator<Item = &House> {
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten()
+    }
+
     /// The house of that name, current or previous.
     #[must_use]
     pub fn house(&self, generation: &Generation) -> Option<&House> {
-        [Some(&self.current), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|house| house.generation == *generation)
+        self.houses().find(|house| house.generation == *generation)
     }
 
     /// Whether we minted this key, by its tag, under the current secret or the previous one. `None` costs no look-up.
     #[must_use]
     pub fn recognise(&self, presented: &Presented<'_>) -> Option<Recognised> {
-        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find_map(|house| {
+        self.houses().find_map(|house| {
             let hash = house.hash(presented.message());
             let right: bool = house.tag(&hash).as_slice().ct_eq(presented.tag().as_bytes()).into();
             right.then(|| Recognised { hash, generation: house.generation.clone() })

@@ -3,7 +3,7 @@
 use super::entropy::{Entropy, EntropyFailed, base62};
 use super::format::{SECRET_LENGTH, check_of};
 use super::hash::KeyHash;
-use super::house::{Generation, Keyring};
+use super::house::{Generation, House, Keyring};
 use super::id::{Class, IDENTIFIER_LENGTH, KeyId, Prefix};
 
 /// A whole key in plain text. It has no `Debug`, `Display`, `Clone` or `Serialize`; [`Self::expose`] is the one way out,
@@ -40,10 +40,30 @@ pub fn mint(
     class: Class,
     entropy: &mut impl Entropy,
 ) -> Result<Minted, EntropyFailed> {
+    mint_in(keyring.current(), prefix, class, entropy)
+}
+
+/// Mints a key under a certain secret.
+///
+/// # Errors
+/// As [`mint`].
+pub fn mint_in(
+    house: &House,
+    prefix: &Prefix,
+    class: Class,
+    entropy: &mut impl Entropy,
+) -> Result<Minted, EntropyFailed> {
     let identifier = base62(entropy, IDENTIFIER_LENGTH)?;
-    let secret = base62(entropy, SECRET_LENGTH)?;
     let id = KeyId::assemble(prefix, class, &identifier).ok_or(EntropyFailed)?;
-    let house = keyring.current();
+    mint_for(house, id, entropy)
+}
+
+/// Mints a new secret for an id that exists: a member keeps theirs when their credential is rotated.
+///
+/// # Errors
+/// As [`mint`].
+pub fn mint_for(house: &House, id: KeyId, entropy: &mut impl Entropy) -> Result<Minted, EntropyFailed> {
+    let secret = base62(entropy, SECRET_LENGTH)?;
     let mut text = format!("{id}_{secret}");
     let hash = house.hash(&text);
     text.extend(house.tag(&hash).map(char::from));

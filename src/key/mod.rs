@@ -7,6 +7,7 @@
 //!
 //! [`format::Presented`] is the text form, parsed. [`house::Keyring`] derives every key of the house from
 //! `KEYWARD_SECRET` and recognises what it minted. [`mint::ApiKey`] is a new key's text, shown once.
+//! [`reissue::Reissue`] makes the same key text again for a retried write. [`note::NoteKey`] signs the audit log's head.
 //! [`record::Record`] is what the gate must know of a key; [`sealed`] is its form in KV.
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,8 @@ pub mod hash;
 pub mod house;
 pub mod id;
 pub mod mint;
+pub mod note;
 pub mod record;
+pub mod reissue;
 pub mod scope;
 pub mod sealed;

@@ -27,6 +27,8 @@ pub struct Record {
     pub allowed_cidrs: Vec<IpNet>,
     /// From this instant on it is expired. Milliseconds since 1970.
     pub expires_at: Millis,
+    /// It has a successor, and goes on only until `expires_at`: its answers say so. Final once true.
+    pub retiring: bool,
     /// Final once true.
     pub revoked: bool,
     /// The authority's number for the change that made this state; a lower one is an older state.

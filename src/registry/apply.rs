@@ -1,20 +1,23 @@
 //! The one way into the authority: who asks, whether they may, and the operation, all of it or nothing.
 
-use super::command::{Answer, Call, Caller, Command, Control, Done, Operation, Refused};
+use super::audit::{self, Action, Change, What};
+use super::command::{Answer, Call, Caller, Command, Control, Done, NewCredential, Operation, Provenance, Refused};
+use super::members::{self, Member};
 use super::store::{Store, StoreError};
-use super::{issue, keys, list, members, revoke};
+use super::{
+    idempotency, issue, keys, limits, list, member_create, member_list, member_revoke, member_rotate, member_update,
+    revoke, rotate, update,
+};
+use crate::key::id::KeyId;
 use crate::key::scope::Scope;
 use crate::time::Millis;
-
-/// The longest that a member's credential lives, in days.
-pub const MAX_MEMBER_DAYS: u32 = 365;
 
 /// What the configuration says about keys and members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// `MAX_KEY_DAYS`: the longest that a key lives, in days.
     pub max_key_days: u32,
-    /// The longest that a member's credential lives, in days: [`MAX_MEMBER_DAYS`].
+    /// `MAX_MEMBER_DAYS`: the longest that a member's credential lives, in days.
     pub max_member_days: u32,
     /// The scopes that `ROUTES` uses.
     pub known_scopes: Vec<Scope>,
@@ -23,6 +26,28 @@ pub struct Policy {
 /// The instant so many days of 86,400 seconds after `now`.
 pub(super) fn days_after(now: Millis, days: u32) -> Millis {
     now.plus_seconds(i64::from(days).saturating_mul(86_400))
+}
+
+/// What every change needs to know: who makes it, whence, by which rules, and when.
+pub(super) struct Context<'a> {
+    pub(super) member: &'a Member,
+    pub(super) origin: &'a Provenance,
+    pub(super) policy: &'a Policy,
+    pub(super) now: Millis,
+}
+
+impl Context<'_> {
+    /// Appends the audit entry of this change, in the transaction under way.
+    pub(super) fn record(
+        &self,
+        store: &mut dyn Store,
+        action: Action,
+        subject: &KeyId,
+        what: What,
+    ) -> Result<(), StoreError> {
+        let actor = self.member.id.as_str();
+        audit::append(store, Change { at: self.now, actor, action, subject, origin: self.origin, what })
+    }
 }
 
 /// Why an operation stopped. Either way nothing is written.
@@ -74,7 +99,7 @@ pub fn apply(store: &mut dyn Store, control: Control, policy: &Policy, now: Mill
     let result = store.transaction(&mut |store| match run(store, &control, policy, now) {
         Ok(outcome) => {
             done = Some(outcome);
-            Ok(())
+            idempotency::prune(store, now)
         }
         Err(Halt::Refused(refusal)) => {
             refused = Some(refusal);
@@ -97,34 +122,101 @@ fn roll_back() -> StoreError {
 
 const fn changes(command: &Command) -> bool {
     match command {
-        Command::Bootstrap { .. } | Command::IssueKey { .. } | Command::RevokeKey { .. } => true,
-        Command::Me | Command::Authorise { .. } | Command::ListKeys { .. } | Command::ShowKey { .. } => false,
+        Command::Bootstrap { .. }
+        | Command::IssueKey { .. }
+        | Command::RevokeKey { .. }
+        | Command::UpdateKey { .. }
+        | Command::RotateKey { .. }
+        | Command::CreateMember { .. }
+        | Command::UpdateMember { .. }
+        | Command::RevokeMember { .. }
+        | Command::RotateMember { .. } => true,
+        Command::Me
+        | Command::Authorise { .. }
+        | Command::ListKeys { .. }
+        | Command::ShowKey { .. }
+        | Command::ListMembers { .. }
+        | Command::ShowMember { .. }
+        | Command::ReadAudit { .. }
+        | Command::AuditHead => false,
     }
 }
 
+/// 1. Who is it? Asked anew on every call.
+/// 2. May their role do this?
+/// 3. Is what they name within their limit?
+/// 4. Was it done before, under the same `Idempotency-Key`?
+/// 5. Do it, and remember it for a retry.
 fn run(store: &mut dyn Store, control: &Control, policy: &Policy, now: Millis) -> Result<Done, Halt> {
     let member = match &control.caller {
         Caller::Bootstrap => return run_bootstrap(store, control, policy, now),
         Caller::Credential { id, key_hash } => members::authenticate(store, id, key_hash, now)?,
+        Caller::Access { email } => members::authenticate_email(store, email, now)?,
     };
     if !member.role.may(control.command.operation()) {
         return Err(Refused::Forbidden.into());
     }
-    match &control.command {
+    limits::check(store, &member, &control.command)?;
+    let by = Context { member: &member, origin: &control.origin, policy, now };
+    let retry = control.idempotency.as_ref().zip(mints(&control.command));
+    if let Some((attempt, _)) = retry
+        && let Some(replayed) = idempotency::replay(store, &member, attempt, now)?
+    {
+        return Ok(replayed);
+    }
+    let done = execute(store, &by, &control.command)?;
+    if let Some((attempt, credential)) = retry {
+        idempotency::remember(store, &member, attempt, credential, &done, now)?;
+    }
+    Ok(done)
+}
+
+/// The new credential of a command that makes one. Only these need to be remembered: any other change may be asked for
+/// again without one.
+const fn mints(command: &Command) -> Option<&NewCredential> {
+    match command {
+        Command::IssueKey { credential, .. }
+        | Command::RotateKey { credential, .. }
+        | Command::CreateMember { credential, .. }
+        | Command::RotateMember { credential, .. } => Some(credential),
+        _ => None,
+    }
+}
+
+fn execute(store: &mut dyn Store, by: &Context<'_>, command: &Command) -> Result<Done, Halt> {
+    match command {
         Command::Bootstrap { .. } => Err(Refused::Forbidden.into()),
-        Command::Me => Ok(Done::Me(member.view(now))),
+        Command::Me => Ok(Done::Me(by.member.view(by.now))),
         Command::Authorise { .. } => Ok(Done::Authorised),
-        Command::IssueKey { draft, credential } => {
-            issue::issue(store, &member, &control.origin, draft, credential, policy, now)
-        }
+        Command::IssueKey { draft, credential } => issue::issue(store, by, draft, credential),
         Command::ListKeys { filter, limit, cursor } => {
-            list::list(store, &member, filter, *limit, cursor.as_deref(), now)
+            list::list(store, by.member, filter, *limit, cursor.as_deref(), by.now)
         }
         Command::ShowKey { id } => {
-            let row = keys::visible(store, &member, id)?.ok_or(Refused::NotFound)?;
-            Ok(Done::Key(Box::new(keys::view(&row, now)?)))
+            let row = keys::find(store, id)?.ok_or(Refused::NotFound)?;
+            Ok(Done::Key(Box::new(keys::view(&row, by.now)?)))
         }
-        Command::RevokeKey { id, reason } => revoke::revoke(store, &member, &control.origin, id, reason, now),
+        Command::UpdateKey { id, changes } => update::update(store, by, id, changes),
+        Command::RotateKey { id, overlap_seconds, credential } => {
+            rotate::rotate(store, by, id, *overlap_seconds, credential)
+        }
+        Command::RevokeKey { id, reason } => revoke::revoke(store, by, id, reason),
+        Command::CreateMember { draft, credential } => member_create::create(store, by, draft, credential),
+        Command::ListMembers { limit, cursor } => {
+            member_list::list(store, by.member, *limit, cursor.as_deref(), by.now)
+        }
+        Command::ShowMember { id } => {
+            let member = members::find(store, id)?.ok_or(Refused::NotFound)?;
+            Ok(Done::Member(member.view(by.now)))
+        }
+        Command::UpdateMember { id, changes } => member_update::update(store, by, id, changes),
+        Command::RevokeMember { id } => member_revoke::revoke(store, by, id),
+        Command::RotateMember { id, credential } => member_rotate::rotate(store, by, id, credential),
+        Command::ReadAudit { after, limit } => audit::page(store, *after, *limit),
+        Command::AuditHead => {
+            let head = audit::head(store)?;
+            Ok(Done::AuditHead { size: head.seq, hash: head.hash })
+        }
     }
 }
 
@@ -132,7 +224,7 @@ fn run(store: &mut dyn Store, control: &Control, policy: &Policy, now: Millis) -
 fn run_bootstrap(store: &mut dyn Store, control: &Control, policy: &Policy, now: Millis) -> Result<Done, Halt> {
     match &control.command {
         Command::Bootstrap { name, email, credential } => {
-            members::bootstrap(store, &control.origin, name, email, credential, policy, now)
+            member_create::bootstrap(store, &control.origin, name, email, credential, policy, now)
         }
         Command::Authorise { operation: Operation::Bootstrap } if members::any(store)? => {
             Err(Refused::AlreadyBootstrapped.into())

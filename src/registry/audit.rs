@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
-use super::command::Provenance;
-use super::store::{Row, Store, StoreError, Value};
+use super::apply::Halt;
+use super::command::{Done, Provenance, Refused};
+use super::page::{LARGEST_AUDIT_PAGE, check_limit};
+use super::store::{LARGEST_INTEGER, Row, Store, StoreError, Value};
 use crate::key::id::KeyId;
 use crate::time::Millis;
 
@@ -20,8 +22,20 @@ pub enum Action {
     Bootstrap,
     /// A key was issued.
     KeyIssue,
+    /// A key was changed.
+    KeyUpdate,
+    /// A key was given a successor.
+    KeyRotate,
     /// A key was revoked.
     KeyRevoke,
+    /// A member was made.
+    MemberCreate,
+    /// A member was changed.
+    MemberUpdate,
+    /// A member was given a new credential.
+    MemberRotate,
+    /// A member was revoked.
+    MemberRevoke,
 }
 
 impl Action {
@@ -31,7 +45,13 @@ impl Action {
         match self {
             Self::Bootstrap => "bootstrap",
             Self::KeyIssue => "key.issue",
+            Self::KeyUpdate => "key.update",
+            Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::MemberCreate => "member.create",
+            Self::MemberUpdate => "member.update",
+            Self::MemberRotate => "member.rotate",
+            Self::MemberRevoke => "member.revoke",
         }
     }
 }
@@ -159,6 +179,20 @@ pub fn audit_after(store: &mut dyn Store, seq: u64, limit: u32) -> Result<Vec<En
         .collect()
 }
 
+/// One page of the log for a member.
+pub(super) fn page(store: &mut dyn Store, after: u64, limit: u32) -> Result<Done, Halt> {
+    check_limit(limit, LARGEST_AUDIT_PAGE)?;
+    if Value::count(after).is_err() {
+        let detail = format!("Entries have numbers up to {LARGEST_INTEGER}.");
+        return Err(Refused::Invalid { field: "after".to_owned(), detail }.into());
+    }
+    let mut entries = audit_after(store, after, limit.saturating_add(1))?;
+    let page = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = entries.len() > page;
+    entries.truncate(page);
+    Ok(Done::Audit { entries, more })
+}
+
 /// The newest entry's number and hash.
 ///
 /// # Errors
@@ -178,25 +212,48 @@ pub(super) struct Change<'a> {
     pub(super) action: Action,
     pub(super) subject: &'a KeyId,
     pub(super) origin: &'a Provenance,
-    /// What changed: one more field of the detail.
-    pub(super) what: (&'static str, Json),
+    /// What changed: further fields of the detail.
+    pub(super) what: What,
+}
+
+/// Further fields of an entry's detail.
+pub(super) type What = Vec<(&'static str, Json)>;
+
+/// A view as the log shows it.
+pub(super) fn shown(view: &impl Serialize) -> Result<Json, StoreError> {
+    serde_json::to_value(view).map_err(|_| StoreError::new("a view has no JSON form"))
+}
+
+/// The fields that differ between two views, `before` and `after`; `None` if none does.
+pub(super) fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<What>, StoreError> {
+    let (Json::Object(mut old), Json::Object(mut new)) = (shown(before)?, shown(after)?) else {
+        return Err(StoreError::new("a view is no object"));
+    };
+    let same: Vec<String> =
+        old.iter().filter(|(name, was)| new.get(*name) == Some(was)).map(|(name, _)| name.clone()).collect();
+    for name in same {
+        old.remove(&name);
+        new.remove(&name);
+    }
+    let changed = !(old.is_empty() && new.is_empty());
+    Ok(changed.then(|| vec![("before", Json::Object(old)), ("after", Json::Object(new))]))
 }
 
 /// Appends the entry of a change, in the transaction under way.
 pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), StoreError> {
     let last = head(store)?;
-    let (name, what) = change.what;
+    let mut detail = Map::from_iter([
+        ("request_id".to_owned(), Json::from(change.origin.request_id.as_str())),
+        ("client_address".to_owned(), Json::from(change.origin.client_address.as_deref())),
+    ]);
+    detail.extend(change.what.into_iter().map(|(name, what)| (name.to_owned(), what)));
     let mut entry = Entry {
         seq: last.seq.saturating_add(1),
         at: change.at.rfc3339(),
         actor: change.actor.to_owned(),
         action: change.action.as_str().to_owned(),
         subject: change.subject.to_string(),
-        detail: Map::from_iter([
-            ("request_id".to_owned(), Json::from(change.origin.request_id.as_str())),
-            ("client_address".to_owned(), Json::from(change.origin.client_address.as_deref())),
-            (name.to_owned(), what),
-        ]),
+        detail,
         previous: last.hash,
         hash: String::new(),
     };

@@ -1,13 +1,14 @@
-//! What can be asked of the registry, and what it answers. These are internal messages: the JSON forms are described in
+//! What can be asked of the registry. With its answers these are internal messages: the JSON forms are described in
 //! docs/STORAGE.md and are read only by this worker's own code.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use super::answer::{Answer, Done, KeyView, MemberView, Refused, Status};
+use super::roles::Role;
 use crate::key::hash::KeyHash;
 use crate::key::house::Generation;
 use crate::key::id::{Environment, KeyId};
-use crate::key::record::Record;
 use crate::key::scope::Scope;
 use crate::time::Millis;
 
@@ -34,6 +35,8 @@ pub struct Control {
     pub origin: Provenance,
     /// What is asked.
     pub command: Command,
+    /// For issue, rotate, and member creation and rotation, when the caller sent an `Idempotency-Key`.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// Who asks, as the edge recognised it. The registry decides whether that is a member, and what they may do.
@@ -49,6 +52,25 @@ pub enum Caller {
         /// Hash of the credential presented.
         key_hash: KeyHash,
     },
+    /// A person whom Cloudflare Access signed in; the edge verified its JWT.
+    Access {
+        /// The e-mail address it vouches for. A member's is compared without regard to ASCII case; exactly one active
+        /// member must have it.
+        email: String,
+    },
+}
+
+/// A write that may be retried (`Idempotency-Key`). The edge derives the new credential from `nonce` and its own secret, so a
+/// retry gets the same text although nobody stored it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Idempotency {
+    /// Digest of route, id in the path and the header's value, hex: what the registry remembers the member's write by.
+    pub fingerprint: String,
+    /// Digest of the body, hex.
+    pub body: String,
+    /// What this attempt's credential was derived from, hex. The first attempt's is kept.
+    pub nonce: String,
 }
 
 /// Where a request came from, for the audit log.
@@ -122,24 +144,172 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Change what is given of a key; `None` leaves a field as it is.
+    UpdateKey {
+        /// Which one.
+        id: KeyId,
+        /// What changes.
+        changes: Box<KeyChanges>,
+    },
+    /// Make a key's successor.
+    RotateKey {
+        /// Which one.
+        id: KeyId,
+        /// How long the old key goes on, 0 to 2,592,000.
+        overlap_seconds: u32,
+        /// What the edge minted for the successor.
+        credential: NewCredential,
+    },
+    /// Make a member.
+    CreateMember {
+        /// Who they shall be.
+        draft: Box<MemberDraft>,
+        /// Their credential.
+        credential: NewCredential,
+    },
+    /// List members, newest first.
+    ListMembers {
+        /// 1 to 200.
+        limit: u32,
+        /// `next_cursor` of the page before.
+        cursor: Option<String>,
+    },
+    /// Show one member.
+    ShowMember {
+        /// Which one.
+        id: KeyId,
+    },
+    /// Change what is given of a member; `None` leaves a field as it is.
+    UpdateMember {
+        /// Which one.
+        id: KeyId,
+        /// What changes.
+        changes: Box<MemberChanges>,
+    },
+    /// Revoke a member, for good.
+    RevokeMember {
+        /// Which one.
+        id: KeyId,
+    },
+    /// Replace a member's credential: same id, new secret, old one dead at once. Its life starts anew, as long as before.
+    RotateMember {
+        /// Which one.
+        id: KeyId,
+        /// The new credential; its id is the member's.
+        credential: NewCredential,
+    },
+    /// A page of the audit log.
+    ReadAudit {
+        /// Entries after this number.
+        after: u64,
+        /// 1 to 200 (1,000 for a stream).
+        limit: u32,
+    },
+    /// The log's head, for the edge to sign.
+    AuditHead,
 }
 
-/// The operations, as the table of roles knows them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What changes of a key.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyChanges {
+    /// New name.
+    pub name: Option<String>,
+    /// New purpose.
+    pub purpose: Option<String>,
+    /// New owner.
+    pub owner: Option<String>,
+    /// All scopes from now on.
+    pub scopes: Option<Vec<Scope>>,
+    /// All networks from now on.
+    pub allowed_cidrs: Option<Vec<IpNet>>,
+    /// New end: in the future, and at most `MAX_KEY_DAYS` from now.
+    pub expires_at: Option<Millis>,
+}
+
+/// A member to be made. The edge has checked each field's form.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberDraft {
+    /// Their name.
+    pub name: String,
+    /// Their e-mail address.
+    pub email: String,
+    /// Their role.
+    pub role: Role,
+    /// The environments they are limited to; `None` is no limit.
+    pub environments: Option<Vec<Environment>>,
+    /// Days their credential lives; `None` is `MAX_MEMBER_DAYS`.
+    pub expires_in_days: Option<u32>,
+}
+
+/// What changes of a member.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberChanges {
+    /// New name.
+    pub name: Option<String>,
+    /// New e-mail address.
+    pub email: Option<String>,
+    /// New role.
+    pub role: Option<Role>,
+    /// New limit.
+    pub environments: Option<Limit>,
+    /// A new end of the credential's life, in days from now.
+    pub expires_in_days: Option<u32>,
+}
+
+/// Where a member may act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Operation {
-    /// `POST …/bootstrap`
-    Bootstrap,
-    /// `GET …/me`
-    Me,
-    /// `POST …/keys`
-    IssueKey,
-    /// `GET …/keys`
-    ListKeys,
-    /// `GET …/keys/{id}`
-    ShowKey,
-    /// `POST …/keys/{id}/revoke`
-    RevokeKey,
+pub enum Limit {
+    /// Everywhere: `null` in a body.
+    Everywhere,
+    /// In these environments only.
+    Only(Vec<Environment>),
+}
+
+/// Makes the list of all operations together with the type, so that none can be missing from it.
+macro_rules! operations {
+    ($($route:literal $name:ident,)*) => {
+        /// The operations, as the table of roles knows them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Operation {
+            $(#[doc = $route] $name,)*
+        }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Method and path, below `/_keyward/v1`.
+            #[must_use]
+            pub const fn route(self) -> &'static str {
+                match self { $(Self::$name => $route),* }
+            }
+        }
+    };
+}
+
+operations! {
+    "POST /bootstrap" Bootstrap,
+    "GET /me" Me,
+    "POST /keys" IssueKey,
+    "GET /keys" ListKeys,
+    "GET /keys/{id}" ShowKey,
+    "PATCH /keys/{id}" UpdateKey,
+    "POST /keys/{id}/rotate" RotateKey,
+    "POST /keys/{id}/revoke" RevokeKey,
+    "POST /members" CreateMember,
+    "GET /members" ListMembers,
+    "GET /members/{id}" ShowMember,
+    "PATCH /members/{id}" UpdateMember,
+    "POST /members/{id}/revoke" RevokeMember,
+    "POST /members/{id}/rotate" RotateMember,
+    "GET /audit" ReadAudit,
+    "GET /audit/checkpoint" AuditCheckpoint,
+    "GET /audit/key" AuditKey,
 }
 
 /// A key to be issued. The edge has checked each field's form.
@@ -188,192 +358,4 @@ pub struct KeyFilter {
     pub owner: Option<String>,
     /// In this state now.
     pub status: Option<Status>,
-}
-
-/// The state of a key or member at an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Works.
-    Active,
-    /// Works until its overlap ends; a successor exists.
-    Retiring,
-    /// Past its expiry.
-    Expired,
-    /// Revoked, for good.
-    Revoked,
-}
-
-impl Status {
-    /// The word in answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Retiring => "retiring",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-        }
-    }
-
-    /// Reads [`Self::as_str`].
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Retiring, Self::Expired, Self::Revoked].into_iter().find(|status| status.as_str() == text)
-    }
-}
-
-/// The registry's answer to a [`Call`].
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// To [`Call::Lookup`]: the record, or certainly none.
-    Record(Option<Box<Record>>),
-    /// The operation was done, or had been.
-    Done(Done),
-    /// The operation was refused; nothing changed.
-    Refused(Refused),
-}
-
-/// What an operation gives. Views are JSON objects in the form of the public answers.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Done {
-    /// A new member (bootstrap).
-    MemberCreated(MemberView),
-    /// The caller.
-    Me(MemberView),
-    /// The caller may do it.
-    Authorised,
-    /// A new key.
-    KeyIssued(Box<KeyView>),
-    /// A page of keys.
-    Keys {
-        /// The keys of this page.
-        items: Vec<KeyView>,
-        /// Where the next page begins; `None` at the end.
-        next_cursor: Option<String>,
-    },
-    /// One key.
-    Key(Box<KeyView>),
-    /// A key that is revoked, and since when.
-    KeyRevoked {
-        /// The key.
-        key: Box<KeyView>,
-        /// When it was revoked: the bound counts from here.
-        changed_at: Millis,
-    },
-}
-
-/// Why an operation was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refused {
-    /// No such member, wrong secret, expired or revoked: 401, all alike. The reason is for the log.
-    Unauthenticated {
-        /// For the log only.
-        reason: String,
-    },
-    /// The role may not, or not in that environment: 403.
-    Forbidden,
-    /// No such thing, or one the caller may not see: 404, alike.
-    NotFound,
-    /// There is an owner already: 409.
-    AlreadyBootstrapped,
-    /// The integration has an active key in that environment: 409.
-    IntegrationHasKey {
-        /// The key to rotate.
-        id: KeyId,
-    },
-    /// An active key of that environment has that name: 409.
-    NameTaken {
-        /// The key that has it.
-        id: KeyId,
-    },
-    /// A field is wrong in a way that only the registry can tell: 400.
-    Invalid {
-        /// The field's name.
-        field: String,
-        /// What is wrong and what would be right.
-        detail: String,
-    },
-    /// A scope that no route uses: 400 `unknown_scope`.
-    UnknownScope {
-        /// Where it stands, like `scopes[0]`.
-        field: String,
-        /// Which scope is not known, and which there are.
-        detail: String,
-    },
-    /// The minted id exists already: mint another and ask again.
-    IdTaken,
-}
-
-/// A key as every answer shows it. Field order is the contract's.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct KeyView {
-    /// Key id.
-    pub id: KeyId,
-    /// Name.
-    pub name: String,
-    /// Integration slug.
-    pub integration: String,
-    /// Environment.
-    pub environment: Environment,
-    /// Purpose.
-    pub purpose: String,
-    /// Owner.
-    pub owner: String,
-    /// Scopes.
-    pub scopes: Vec<Scope>,
-    /// Networks it may come from.
-    pub allowed_cidrs: Vec<IpNet>,
-    /// State at the time of the answer.
-    pub status: Status,
-    /// RFC 3339.
-    pub created_at: String,
-    /// Member id.
-    pub created_by: String,
-    /// RFC 3339.
-    pub expires_at: String,
-    /// The key it succeeded.
-    pub rotated_from: Option<KeyId>,
-    /// The key that succeeded it.
-    pub successor: Option<KeyId>,
-    /// RFC 3339.
-    pub revoked_at: Option<String>,
-    /// Member id.
-    pub revoked_by: Option<String>,
-    /// Why.
-    pub revoke_reason: Option<String>,
-    /// RFC 3339; not recorded yet.
-    pub last_used_at: Option<String>,
-    /// The authority's number for its last change.
-    pub revision: u64,
-}
-
-/// A member as every answer shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct MemberView {
-    /// Member id.
-    pub id: KeyId,
-    /// Name.
-    pub name: String,
-    /// E-mail address.
-    pub email: String,
-    /// Role.
-    pub role: String,
-    /// The environments they are limited to; `None` is no limit.
-    pub environments: Option<Vec<Environment>>,
-    /// State at the time of the answer.
-    pub status: Status,
-    /// RFC 3339.
-    pub created_at: String,
-    /// Member id, or `bootstrap`.
-    pub created_by: String,
-    /// RFC 3339.
-    pub expires_at: String,
-    /// RFC 3339.
-    pub revoked_at: Option<String>,
-    /// The authority's number for their last change.
-    pub revision: u64,
 }

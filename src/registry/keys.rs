@@ -1,12 +1,15 @@
 //! The stored row of a key, and the two ways to see it: as answers show it, and as the gate needs it.
 
-use super::command::{KeyView, Status};
-use super::members::Member;
-use super::store::{Row, Store, StoreError};
+use ipnet::IpNet;
+
+use super::apply::Halt;
+use super::command::{KeyView, NewCredential, Refused, Status};
+use super::store::{Row, Store, StoreError, Value};
 use crate::key::hash::KeyHash;
 use crate::key::house::Generation;
-use crate::key::id::{Environment, KeyId};
+use crate::key::id::{Class, Environment, KeyId};
 use crate::key::record::Record;
+use crate::key::scope::Scope;
 use crate::time::Millis;
 
 /// What [`view`] and [`record`] read.
@@ -36,13 +39,105 @@ pub(super) fn find(store: &mut dyn Store, id: &KeyId) -> Result<Option<Row>, Sto
     Ok(rows.into_iter().next())
 }
 
-/// The row of a key, if `member` may know that it exists.
-pub(super) fn visible(store: &mut dyn Store, member: &Member, id: &KeyId) -> Result<Option<Row>, StoreError> {
-    let Some(row) = find(store, id)? else {
-        return Ok(None);
-    };
-    let environment = row.parsed("environment", Environment::parse)?;
-    Ok(member.sees(environment).then_some(row))
+/// The row of a key that this operation has just written.
+pub(super) fn known(store: &mut dyn Store, id: &KeyId) -> Result<Row, StoreError> {
+    find(store, id)?.ok_or_else(|| StoreError::new("a key just written is not there"))
+}
+
+/// Where a key may go, if there is such a key.
+pub(super) fn environment(store: &mut dyn Store, id: &KeyId) -> Result<Option<Environment>, StoreError> {
+    let rows = store.query("SELECT environment FROM keys WHERE id = ?", &[id.as_str().into()])?;
+    rows.first().map(|row| row.parsed("environment", Environment::parse)).transpose()
+}
+
+/// The active key of an integration in an environment, if there is one.
+pub(super) fn active_of_integration(
+    store: &mut dyn Store,
+    environment: Environment,
+    integration: &str,
+    now: Millis,
+) -> Result<Option<KeyId>, StoreError> {
+    let rows = store.query(
+        "SELECT id FROM keys INDEXED BY keys_active_by_integration
+         WHERE environment = ? AND integration = ? AND state = 'active' AND expires_at > ? LIMIT 1",
+        &[environment.as_str().into(), integration.into(), now.into()],
+    )?;
+    rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
+}
+
+/// The active key of that name in an environment, if there is one.
+pub(super) fn active_of_name(
+    store: &mut dyn Store,
+    environment: Environment,
+    name: &str,
+    now: Millis,
+) -> Result<Option<KeyId>, StoreError> {
+    let rows = store.query(
+        "SELECT id FROM keys INDEXED BY keys_active_by_name
+         WHERE environment = ? AND name = ? AND state = 'active' AND expires_at > ? LIMIT 1",
+        &[environment.as_str().into(), name.into(), now.into()],
+    )?;
+    rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
+}
+
+/// A key to be written, issued or a successor.
+pub(super) struct NewKey<'a> {
+    pub(super) credential: &'a NewCredential,
+    pub(super) name: &'a str,
+    pub(super) integration: &'a str,
+    pub(super) environment: Environment,
+    pub(super) purpose: &'a str,
+    pub(super) owner: &'a str,
+    pub(super) scopes: &'a [Scope],
+    pub(super) allowed_cidrs: &'a [IpNet],
+    pub(super) created_at: Millis,
+    pub(super) created_by: &'a KeyId,
+    pub(super) expires_at: Millis,
+    pub(super) rotated_from: Option<&'a KeyId>,
+    pub(super) revision: u64,
+}
+
+/// Refuses an id that exists. One that names another environment is a fault of ours.
+pub(super) fn check_new_id(store: &mut dyn Store, id: &KeyId, environment: Environment) -> Result<(), Halt> {
+    if id.class() != Class::Data(environment) {
+        return Err(StoreError::new("a key's id does not name its environment").into());
+    }
+    if find(store, id)?.is_some() { Err(Refused::IdTaken.into()) } else { Ok(()) }
+}
+
+/// Writes the row of a new, active key.
+pub(super) fn insert(store: &mut dyn Store, key: &NewKey<'_>) -> Result<(), StoreError> {
+    let revision = Value::count(key.revision)?;
+    store.execute(
+        "INSERT INTO keys (position, id, key_hash, minted_under, name, integration, environment, purpose, owner,
+             scopes, allowed_cidrs, state, created_at, created_by, expires_at, rotated_from, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        &[
+            revision.clone(),
+            key.credential.id.as_str().into(),
+            key.credential.key_hash.to_hex().into(),
+            key.credential.minted_under.as_str().into(),
+            key.name.into(),
+            key.integration.into(),
+            key.environment.as_str().into(),
+            key.purpose.into(),
+            key.owner.into(),
+            stored_list(key.scopes)?,
+            stored_list(key.allowed_cidrs)?,
+            Status::Active.as_str().into(),
+            key.created_at.into(),
+            key.created_by.as_str().into(),
+            key.expires_at.into(),
+            key.rotated_from.map(KeyId::as_str).into(),
+            revision,
+        ],
+    )
+}
+
+/// A list as stored: JSON text.
+pub(super) fn stored_list<T: serde::Serialize>(list: &[T]) -> Result<Value, StoreError> {
+    let text = serde_json::to_string(list).map_err(|_| StoreError::new("a list has no JSON form"))?;
+    Ok(text.into())
 }
 
 /// What the gate must know of the key in this row.
@@ -55,6 +150,7 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
         scopes: row.parsed("scopes", |text| serde_json::from_str(text).ok())?,
         allowed_cidrs: row.parsed("allowed_cidrs", |text| serde_json::from_str(text).ok())?,
         expires_at: row.millis("expires_at")?,
+        retiring: row.optional_text("successor")?.is_some(),
         revoked: row.parsed("state", Status::parse)? == Status::Revoked,
         revision: row.count("revision")?,
     })

@@ -5,19 +5,14 @@
 //! are shown (at most 2 × 4 × (limit + 1) index entries). That takes the state as a column, though it follows from the
 //! clock too: [`notice_expired`] brings it up to date before it is relied on.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use super::apply::Halt;
-use super::command::{Done, KeyFilter, Refused, Status};
+use super::command::{Done, KeyFilter, Status};
 use super::keys::{select_keys, view};
 use super::members::Member;
-use super::store::{LARGEST_INTEGER, Store, StoreError, Value};
+use super::page::{LARGEST_PAGE, check_limit, start, write_cursor};
+use super::store::{Store, StoreError, Value};
 use crate::key::id::Environment;
 use crate::time::Millis;
-
-/// The most that one page holds.
-pub const LARGEST_PAGE: u32 = 200;
 
 const STATES: [Status; 4] = [Status::Active, Status::Retiring, Status::Expired, Status::Revoked];
 
@@ -30,20 +25,8 @@ pub(super) fn list(
     cursor: Option<&str>,
     now: Millis,
 ) -> Result<Done, Halt> {
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(Refused::Invalid {
-            field: "limit".to_owned(),
-            detail: format!("A page holds 1 to {LARGEST_PAGE}."),
-        }
-        .into());
-    }
-    let before = match cursor {
-        None => LARGEST_INTEGER,
-        Some(text) => read_cursor(text).ok_or_else(|| Refused::Invalid {
-            field: "cursor".to_owned(),
-            detail: "Only a next_cursor of this list is a cursor.".to_owned(),
-        })?,
-    };
+    check_limit(limit, LARGEST_PAGE)?;
+    let before = start(cursor)?;
     // Without a filter on it the state doesn't matter: the states' lists are joined again.
     if matches!(filter.status, Some(Status::Active | Status::Retiring | Status::Expired)) {
         notice_expired(store, now)?;
@@ -130,17 +113,4 @@ fn newest_positions(
     positions.sort_unstable_by(|one, other| other.cmp(one));
     positions.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(positions)
-}
-
-/// The text by which a list goes on after `position`.
-fn write_cursor(position: i64) -> String {
-    URL_SAFE_NO_PAD.encode(position.to_string())
-}
-
-/// Reads [`write_cursor`], and nothing that it does not write.
-fn read_cursor(text: &str) -> Option<i64> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let position = str::from_utf8(&bytes).ok()?.parse().ok()?;
-    let ours = (1..=LARGEST_INTEGER).contains(&position) && write_cursor(position) == text;
-    ours.then_some(position)
 }

@@ -1,17 +1,24 @@
-//! People and machines that may use the control plane.
+//! People and machines that may use the control plane: the stored row, who is calling, and how answers show them.
 
-use super::apply::{Halt, Policy, days_after};
-use super::audit::{self, Action, Change};
-use super::command::{Done, MemberView, NewCredential, Provenance, Refused, Status};
-use super::meta;
+use super::apply::Halt;
+use super::command::{MemberView, Refused, Status};
 use super::roles::Role;
-use super::store::{Row, Store, StoreError, Value};
+use super::store::{Row, Store, StoreError};
 use crate::key::hash::KeyHash;
-use crate::key::id::{Class, Environment, KeyId};
+use crate::key::id::{Environment, KeyId};
 use crate::time::Millis;
 
-/// The actor of the first change, and `created_by` of the first owner.
-const BOOTSTRAP: &str = "bootstrap";
+/// What [`Member`] reads.
+macro_rules! select_members {
+    ($rest:literal) => {
+        concat!(
+            "SELECT position, id, role, environments, name, email, key_hash, created_at, created_by, expires_at, \
+             life_days, revoked_at, revision FROM members ",
+            $rest
+        )
+    };
+}
+pub(super) use select_members;
 
 /// A member as stored.
 #[derive(Debug, Clone)]
@@ -22,12 +29,16 @@ pub struct Member {
     pub role: Role,
     /// The environments they are limited to; `None` is no limit.
     pub environments: Option<Vec<Environment>>,
-    name: String,
-    email: String,
+    /// Order of creation.
+    pub(super) position: i64,
+    pub(super) name: String,
+    pub(super) email: String,
+    pub(super) expires_at: Millis,
+    /// How long their credential was to live when that was last said; a rotation gives as much again.
+    pub(super) life_days: u32,
     key_hash: KeyHash,
     created_at: Millis,
     created_by: String,
-    expires_at: Millis,
     revoked_at: Option<Millis>,
     revision: u64,
 }
@@ -37,6 +48,13 @@ impl Member {
     #[must_use]
     pub fn sees(&self, environment: Environment) -> bool {
         self.environments.as_ref().is_none_or(|environments| environments.contains(&environment))
+    }
+
+    /// Whether a member with that limit may do nothing that they may not: such members they may make and manage.
+    #[must_use]
+    pub fn covers(&self, limit: Option<&[Environment]>) -> bool {
+        self.environments.is_none()
+            || limit.is_some_and(|environments| environments.iter().all(|environment| self.sees(*environment)))
     }
 
     /// Their state at `now`.
@@ -69,17 +87,20 @@ impl Member {
         }
     }
 
-    fn from_row(row: &Row) -> Result<Self, StoreError> {
+    pub(super) fn from_row(row: &Row) -> Result<Self, StoreError> {
         Ok(Self {
             id: row.parsed("id", KeyId::parse)?,
             role: row.parsed("role", Role::parse)?,
             environments: row.optional_parsed("environments", |text| serde_json::from_str(text).ok())?,
+            position: row.integer("position")?,
             name: row.text("name")?.to_owned(),
             email: row.text("email")?.to_owned(),
+            expires_at: row.millis("expires_at")?,
+            life_days: u32::try_from(row.count("life_days")?)
+                .map_err(|_| StoreError::corrupt("life_days", "a number of days"))?,
             key_hash: row.parsed("key_hash", KeyHash::from_stored)?,
             created_at: row.millis("created_at")?,
             created_by: row.text("created_by")?.to_owned(),
-            expires_at: row.millis("expires_at")?,
             revoked_at: row.optional_millis("revoked_at")?,
             revision: row.count("revision")?,
         })
@@ -109,17 +130,41 @@ pub(super) fn authenticate(
     }
 }
 
-fn find(store: &mut dyn Store, id: &KeyId) -> Result<Option<Member>, StoreError> {
+/// The one active member with this e-mail address, which another party has vouched for.
+pub(super) fn authenticate_email(store: &mut dyn Store, email: &str, now: Millis) -> Result<Member, Halt> {
+    let mut active = with_email(store, email)?;
+    active.retain(|member| member.status(now) == Status::Active);
+    match (active.pop(), active.is_empty()) {
+        (Some(member), true) => Ok(member),
+        (Some(_), false) => Err(unauthenticated("several members have this e-mail address")),
+        (None, _) => Err(unauthenticated("no active member has this e-mail address")),
+    }
+}
+
+/// The members who are not revoked and have this e-mail address, in any ASCII case. At most one, as long as only this
+/// code writes.
+pub(super) fn with_email(store: &mut dyn Store, email: &str) -> Result<Vec<Member>, StoreError> {
     store
         .query(
-            "SELECT id, role, environments, name, email, key_hash, created_at, created_by, expires_at, revoked_at,
-                 revision
-             FROM members WHERE id = ?",
-            &[id.as_str().into()],
+            select_members!(
+                "INDEXED BY members_by_email WHERE email = ? COLLATE NOCASE AND revoked_at IS NULL LIMIT 2"
+            ),
+            &[email.into()],
         )?
-        .first()
+        .iter()
         .map(Member::from_row)
-        .transpose()
+        .collect()
+}
+
+/// The member of that id.
+pub(super) fn find(store: &mut dyn Store, id: &KeyId) -> Result<Option<Member>, StoreError> {
+    let rows = store.query(select_members!("WHERE id = ?"), &[id.as_str().into()])?;
+    rows.first().map(Member::from_row).transpose()
+}
+
+/// The member of that id, which this operation has just written or been allowed to name.
+pub(super) fn known(store: &mut dyn Store, id: &KeyId) -> Result<Member, StoreError> {
+    find(store, id)?.ok_or_else(|| StoreError::new("a member just seen is not there"))
 }
 
 /// Whether there has ever been a member: rows are never deleted.
@@ -127,57 +172,20 @@ pub(super) fn any(store: &mut dyn Store) -> Result<bool, StoreError> {
     Ok(!store.query("SELECT position FROM members LIMIT 1", &[])?.is_empty())
 }
 
-/// Makes the first owner, once.
-pub(super) fn bootstrap(
-    store: &mut dyn Store,
-    origin: &Provenance,
-    name: &str,
-    email: &str,
-    credential: &NewCredential,
-    policy: &Policy,
-    now: Millis,
-) -> Result<Done, Halt> {
-    if any(store)? {
-        return Err(Refused::AlreadyBootstrapped.into());
+/// Refuses to go on if nobody but `member` is an active owner without a limit: they must stay one.
+pub(super) fn check_not_last_owner(store: &mut dyn Store, member: &Member, now: Millis) -> Result<(), Halt> {
+    if !is_full_owner(member, now) {
+        return Ok(());
     }
-    if credential.id.class() != Class::Member {
-        return Err(StoreError::new("a member needs an id of the class admin").into());
-    }
-    let revision = meta::next_revision(store)?;
-    let expires_at = days_after(now, policy.max_member_days);
-    store.execute(
-        "INSERT INTO members (position, id, key_hash, minted_under, name, email, role, environments, created_at,
-             created_by, expires_at, revoked_at, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        &[
-            Value::count(revision)?,
-            credential.id.as_str().into(),
-            credential.key_hash.to_hex().into(),
-            credential.minted_under.as_str().into(),
-            name.into(),
-            email.into(),
-            Role::Owner.as_str().into(),
-            Value::Null,
-            now.into(),
-            BOOTSTRAP.into(),
-            expires_at.into(),
-            Value::Null,
-            Value::count(revision)?,
-        ],
+    let others = store.query(
+        "SELECT position FROM members
+         WHERE role = 'owner' AND environments IS NULL AND revoked_at IS NULL AND expires_at > ? AND id <> ? LIMIT 1",
+        &[now.into(), member.id.as_str().into()],
     )?;
-    let view =
-        find(store, &credential.id)?.ok_or_else(|| StoreError::new("a member just made is not there"))?.view(now);
-    let shown = serde_json::to_value(&view).map_err(|_| StoreError::new("a member has no JSON form"))?;
-    audit::append(
-        store,
-        Change {
-            at: now,
-            actor: BOOTSTRAP,
-            action: Action::Bootstrap,
-            subject: &credential.id,
-            origin,
-            what: ("member", shown),
-        },
-    )?;
-    Ok(Done::MemberCreated(view))
+    if others.is_empty() { Err(Refused::LastOwner.into()) } else { Ok(()) }
+}
+
+/// Whether they can do everything everywhere, now.
+fn is_full_owner(member: &Member, now: Millis) -> bool {
+    member.role == Role::Owner && member.environments.is_none() && member.status(now) == Status::Active
 }

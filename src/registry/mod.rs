@@ -6,27 +6,41 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`command`] | what can be asked, and what is answered |
+//! | [`command`], [`answer`] | what can be asked, and what is answered |
 //! | [`apply`] | the one way in: authenticate, authorise, run, all or nothing |
-//! | [`roles`] | the table of who may do what |
+//! | [`roles`], `limits` | the tables of who may do what, and where |
 //! | [`members`], [`keys`] | the stored rows and their views |
-//! | `issue`, `revoke`, [`list`] | the operations on keys |
+//! | `issue`, `update`, `rotate`, `revoke`, [`list`] | the operations on keys |
+//! | `member_create`, `member_update`, `member_rotate`, `member_revoke`, `member_list` | the operations on members |
+//! | [`page`] | what every list has in common |
+//! | [`idempotency`] | writes that may be retried |
 //! | [`audit`] | the log and its chain of hashes |
 //! | [`outbox`] | which copies in KV are behind |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
 //! | [`store`] | the port to SQLite |
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod apply;
 pub mod audit;
 pub mod command;
+pub mod idempotency;
 mod issue;
 pub mod keys;
+mod limits;
 pub mod list;
+mod member_create;
+mod member_list;
+mod member_revoke;
+mod member_rotate;
+mod member_update;
 pub mod members;
 pub mod meta;
 pub mod outbox;
+pub mod page;
 mod revoke;
 pub mod roles;
+mod rotate;
 pub mod schema;
 pub mod store;
+mod update;

@@ -2,9 +2,12 @@
 //! sent, so that what is sent is always the newest.
 
 use super::keys::{record, select_keys};
+use super::meta;
 use super::store::{Store, StoreError, Value};
+use crate::key::house::Generation;
 use crate::key::id::KeyId;
 use crate::key::record::Record;
+use crate::time::Millis;
 
 /// Notes that the copy of `id` is behind, in the transaction under way. A later change of a key replaces the earlier.
 pub(super) fn enqueue(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
@@ -35,6 +38,28 @@ pub fn pending(store: &mut dyn Store, limit: u32) -> Result<Vec<(Record, u64)>, 
             Ok((record, revision))
         })
         .collect()
+}
+
+/// Queues every key that is not past its end, if KV's copies were last sealed under another secret than the one named
+/// `generation`: a copy sealed under a secret that is gone counts as absent. Gives whether it did. To be called at each start
+/// of the object; while the secret stays it only reads.
+///
+/// # Errors
+/// [`StoreError`] when the store fails: nothing is queued then, and the next start does it.
+pub fn refill(store: &mut dyn Store, generation: &Generation, now: Millis) -> Result<bool, StoreError> {
+    const SEALED_UNDER: &str = "sealed_under";
+    if meta::read(store, SEALED_UNDER)?.as_deref() == Some(generation.as_str()) {
+        return Ok(false);
+    }
+    store.transaction(&mut |store| {
+        store.execute(
+            "INSERT INTO outbox (id, revision, attempts) SELECT id, revision, 0 FROM keys WHERE expires_at > ?
+             ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, attempts = 0",
+            &[now.into()],
+        )?;
+        meta::write(store, SEALED_UNDER, generation.as_str().to_owned())
+    })?;
+    Ok(true)
 }
 
 /// KV has the record of `id` at `revision`. If the key has changed since, its row stays.

@@ -1,9 +1,12 @@
 //! Who may do what: the one table. The README shows it.
 
+use serde::{Deserialize, Serialize};
+
 use super::command::{Command, Operation};
 
 /// What a member is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Answers for everything, members included.
     Owner,
@@ -52,9 +55,16 @@ const fn who(operation: Operation) -> &'static [Role] {
     match operation {
         Operation::Bootstrap => &[],
         Operation::Me => &Role::ALL,
-        Operation::IssueKey => &[Owner, Manager],
+        Operation::IssueKey | Operation::UpdateKey | Operation::RotateKey => &[Owner, Manager],
         Operation::ListKeys | Operation::ShowKey => &[Owner, Manager, Responder, Auditor],
         Operation::RevokeKey => &[Owner, Manager, Responder],
+        Operation::CreateMember
+        | Operation::ListMembers
+        | Operation::ShowMember
+        | Operation::UpdateMember
+        | Operation::RevokeMember
+        | Operation::RotateMember => &[Owner],
+        Operation::ReadAudit | Operation::AuditCheckpoint | Operation::AuditKey => &[Owner, Responder, Auditor],
     }
 }
 
@@ -70,6 +80,16 @@ impl Command {
             Self::ListKeys { .. } => Operation::ListKeys,
             Self::ShowKey { .. } => Operation::ShowKey,
             Self::RevokeKey { .. } => Operation::RevokeKey,
+            Self::UpdateKey { .. } => Operation::UpdateKey,
+            Self::RotateKey { .. } => Operation::RotateKey,
+            Self::CreateMember { .. } => Operation::CreateMember,
+            Self::ListMembers { .. } => Operation::ListMembers,
+            Self::ShowMember { .. } => Operation::ShowMember,
+            Self::UpdateMember { .. } => Operation::UpdateMember,
+            Self::RevokeMember { .. } => Operation::RevokeMember,
+            Self::RotateMember { .. } => Operation::RotateMember,
+            Self::ReadAudit { .. } => Operation::ReadAudit,
+            Self::AuditHead => Operation::AuditCheckpoint,
         }
     }
 }

@@ -19,9 +19,12 @@ const FIRST: &[&str] = &[
         created_at INTEGER NOT NULL,
         created_by TEXT NOT NULL,
         expires_at INTEGER NOT NULL,
+        life_days INTEGER NOT NULL,
         revoked_at INTEGER,
         revision INTEGER NOT NULL
     ) STRICT",
+    // One member who is not revoked has an e-mail address, in any ASCII case.
+    "CREATE INDEX members_by_email ON members (email COLLATE NOCASE) WHERE revoked_at IS NULL",
     "CREATE TABLE keys (
         position INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
@@ -77,6 +80,17 @@ const FIRST: &[&str] = &[
         attempts INTEGER NOT NULL
     ) STRICT",
     "CREATE INDEX outbox_by_revision ON outbox (revision)",
+    "CREATE TABLE idempotency (
+        member TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        body TEXT NOT NULL,
+        nonce TEXT NOT NULL,
+        minted_under TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (member, fingerprint)
+    ) STRICT",
+    "CREATE INDEX idempotency_by_age ON idempotency (at)",
 ];
 
 /// Brings the store to the present schema, in one transaction. To be called at each start of the object, before

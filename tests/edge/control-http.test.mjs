@@ -114,7 +114,7 @@ describe("places", () => {
 
   for (const [method, path, allow] of [
     ["PUT", KEYS, "POST, GET, HEAD"],
-    ["DELETE", `${KEYS}/wafl_live_000000000000`, "GET, HEAD"],
+    ["DELETE", `${KEYS}/wafl_live_000000000000`, "GET, HEAD, PATCH"],
     ["GET", "/_keyward/v1/bootstrap", "POST"],
     ["POST", "/_keyward/health", "GET, HEAD"],
     ["POST", "/_keyward/v1/me", "GET, HEAD"],

@@ -59,6 +59,7 @@ impl Key {
             scopes: vec![Scope::parse("contacts:read").unwrap()],
             allowed_cidrs: Vec::new(),
             expires_at: NOW.plus_seconds(30 * DAY),
+            retiring: false,
             revoked: false,
             revision: 10,
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyward::registry::store::{LARGEST_INTEGER, Row, Store, StoreError, Value, Work};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Statement, StatementStatus};
+use rusqlite::{CachedStatement, Connection, Statement, StatementStatus};
 use serde_json::{Map, Value as Json, json};
 
 /// When the store shall fail. Statements and writes are counted from 1, from [`SqliteStore::fail_at`] on.
@@ -46,14 +46,9 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     pub fn new() -> Self {
-        Self {
-            connection: Connection::open_in_memory().unwrap(),
-            costs: Vec::new(),
-            reads: 0,
-            writes: 0,
-            fault: None,
-            in_transaction: false,
-        }
+        let connection = Connection::open_in_memory().unwrap();
+        connection.set_prepared_statement_cache_capacity(200);
+        Self { connection, costs: Vec::new(), reads: 0, writes: 0, fault: None, in_transaction: false }
     }
 
     /// From now on fails once, at `fault`, or not at all.
@@ -81,13 +76,13 @@ impl SqliteStore {
         Json::Object(tables.collect())
     }
 
-    fn prepare(&self, sql: &str, parameters: &[Value]) -> Result<Statement<'_>, StoreError> {
+    fn prepare(&self, sql: &str, parameters: &[Value]) -> Result<CachedStatement<'_>, StoreError> {
         // What workerd refuses, or silently does otherwise.
         let word = sql.split_whitespace().next().unwrap().to_uppercase();
         assert!(!["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "PRAGMA"].contains(&word.as_str()), "{sql}");
         assert!(parameters.len() <= 100, "{sql}");
         assert!(sql.matches("SELECT").count() <= 5, "{sql}");
-        let mut statement = self.connection.prepare(sql).map_err(store_error)?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
         assert_eq!(statement.parameter_count(), parameters.len(), "{sql}");
         for (position, value) in parameters.iter().enumerate() {
             statement.raw_bind_parameter(position + 1, bound(value)).map_err(store_error)?;
@@ -118,9 +113,10 @@ impl Store for SqliteStore {
         let rows = rows_of(&mut statement)?;
         let cost = Cost {
             sql: sql.to_owned(),
-            steps: statement.get_status(StatementStatus::VmStep),
-            scanned: statement.get_status(StatementStatus::FullscanStep),
-            sorts: statement.get_status(StatementStatus::Sort),
+            // And reset: the statement is kept for the next time.
+            steps: statement.reset_status(StatementStatus::VmStep),
+            scanned: statement.reset_status(StatementStatus::FullscanStep),
+            sorts: statement.reset_status(StatementStatus::Sort),
         };
         drop(statement);
         self.costs.push(cost);

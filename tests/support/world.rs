@@ -6,14 +6,16 @@ use keyward::key::house::Generation;
 use keyward::key::id::{Environment, KeyId};
 use keyward::key::scope::Scope;
 use keyward::registry::apply::{Policy, apply};
+use keyward::registry::audit::{audit_after, head};
 use keyward::registry::command::{
-    Answer, Caller, Command, Control, Done, KeyDraft, KeyFilter, KeyView, Lifetime, NewCredential, Provenance, Refused,
+    Answer, Caller, Command, Control, Done, Idempotency, KeyChanges, KeyDraft, KeyFilter, KeyView, Lifetime,
+    MemberChanges, MemberDraft, MemberView, NewCredential, Operation, Provenance, Refused,
 };
 use keyward::registry::roles::Role;
 use keyward::registry::schema::migrate;
 use keyward::registry::store::StoreError;
 use keyward::time::Millis;
-use rusqlite::params;
+use serde_json::Value as Json;
 
 use crate::sqlite_store::SqliteStore;
 
@@ -25,6 +27,8 @@ pub struct World {
     pub store: SqliteStore,
     pub policy: Policy,
     pub now: Millis,
+    /// Under which `Idempotency-Key` everything is asked, unless it is said.
+    pub idempotency: Option<Idempotency>,
 }
 
 impl World {
@@ -40,6 +44,7 @@ impl World {
                 known_scopes: vec![scope("contacts:read"), scope("contacts:write")],
             },
             now: NOW,
+            idempotency: None,
         }
     }
 
@@ -51,26 +56,39 @@ impl World {
         world
     }
 
-    /// A further member, straight into the table: the operation that makes them comes later.
+    /// A further member for a day, whose secret is [`hash`] of 7: `wafl_admin_000000owner0`, and with a limit the length
+    /// of its text for the last zero.
     pub fn add_member(&mut self, role: Role, environments: Option<&str>) -> Caller {
-        let id = format!("wafl_admin_{:0>12}", format!("{}{}", role.as_str(), environments.map_or(0, str::len)));
-        self.store
-            .connection
-            .execute(
-                "INSERT INTO members (id, key_hash, minted_under, name, email, role, environments, created_at,
-                     created_by, expires_at, revision)
-                 VALUES (?1, ?2, '1f2e3d4c', 'A name', 'a@acme.example', ?3, ?4, ?5, 'test', ?6, 0)",
-                params![id, hash(7).to_hex(), role.as_str(), environments, NOW.0, NOW.plus_seconds(DAY).0],
-            )
-            .unwrap();
-        Caller::Credential { id: KeyId::parse(&id).unwrap(), key_hash: hash(7) }
+        let number = environments.map_or(0, str::len);
+        let id = member_id(&format!("{}{number}", role.as_str()));
+        let draft = MemberDraft {
+            email: format!("{}{number}@acme.example", role.as_str()),
+            role,
+            environments: environments.map(|text| serde_json::from_str(text).unwrap()),
+            expires_in_days: Some(1),
+            ..member(role)
+        };
+        let credential = NewCredential { key_hash: hash(7), ..credential(id.clone()) };
+        self.done(owner(), Command::CreateMember { draft: Box::new(draft), credential });
+        Caller::Credential { id, key_hash: hash(7) }
     }
 
     pub fn ask(&mut self, caller: Caller, command: Command) -> Result<Answer, StoreError> {
+        self.attempt(caller, command, self.idempotency.clone())
+    }
+
+    /// As [`Self::ask`], under an `Idempotency-Key`.
+    pub fn attempt(
+        &mut self,
+        caller: Caller,
+        command: Command,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Answer, StoreError> {
         let control = Control {
             caller,
             origin: Provenance { request_id: "req-1".to_owned(), client_address: Some("192.0.2.7".to_owned()) },
             command,
+            idempotency,
         };
         apply(&mut self.store, control, &self.policy, self.now)
     }
@@ -105,6 +123,45 @@ impl World {
             Done::KeyRevoked { key, .. } => *key,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Key `number` gets the successor `next`: that one, and the old one.
+    pub fn rotate(&mut self, number: u32, next: u32, overlap_seconds: u32) -> (KeyView, KeyView) {
+        match self.done(owner(), rotate(number, next, overlap_seconds)) {
+            Done::KeyRotated { key, retiring, changed_at } => {
+                assert_eq!(changed_at, self.now);
+                (*key, *retiring)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn update(&mut self, number: u32, changes: KeyChanges) -> KeyView {
+        match self.done(owner(), update(number, changes)) {
+            Done::KeyUpdated { key, changed_at } => {
+                assert_eq!(changed_at, self.now);
+                *key
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What an operation on a member by the owner gives.
+    pub fn member(&mut self, command: Command) -> MemberView {
+        match self.done(owner(), command) {
+            Done::Member(view) | Done::MemberCreated(view) | Done::MemberRotated(view) => view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The last audit entry: actor, action, subject and the detail but for whence it was asked.
+    pub fn last_entry(&mut self) -> (String, String, String, Json) {
+        let size = head(&mut self.store).unwrap().seq;
+        let mut entry = audit_after(&mut self.store, size - 1, 1).unwrap().remove(0);
+        assert_eq!(entry.at, self.now.rfc3339());
+        assert_eq!(entry.detail.remove("request_id").unwrap(), "req-1");
+        assert_eq!(entry.detail.remove("client_address").unwrap(), "192.0.2.7");
+        (entry.actor, entry.action, entry.subject, Json::Object(entry.detail))
     }
 
     pub fn later(&mut self, seconds: i64) {
@@ -180,4 +237,103 @@ pub fn show(id: &KeyId) -> Command {
 
 pub fn list(filter: KeyFilter, limit: u32, cursor: Option<String>) -> Command {
     Command::ListKeys { filter, limit, cursor }
+}
+
+/// Key `number` of live gets the successor `next`.
+pub fn rotate(number: u32, next: u32, overlap_seconds: u32) -> Command {
+    Command::RotateKey {
+        id: key_id(Environment::Live, number),
+        overlap_seconds,
+        credential: credential(key_id(Environment::Live, next)),
+    }
+}
+
+/// Changes key `number` of live.
+pub fn update(number: u32, changes: KeyChanges) -> Command {
+    Command::UpdateKey { id: key_id(Environment::Live, number), changes: Box::new(changes) }
+}
+
+/// `wafl_admin_00000manager` and so on.
+pub fn member_id(name: &str) -> KeyId {
+    KeyId::parse(&format!("wafl_admin_{name:0>12}")).unwrap()
+}
+
+pub fn member(role: Role) -> MemberDraft {
+    MemberDraft {
+        name: "A name".to_owned(),
+        email: "a@acme.example".to_owned(),
+        role,
+        environments: None,
+        expires_in_days: None,
+    }
+}
+
+/// Makes a member of that name, whose secret is [`hash`] of 9.
+pub fn create(name: &str, draft: MemberDraft) -> Command {
+    Command::CreateMember { draft: Box::new(draft), credential: credential(member_id(name)) }
+}
+
+/// A member of that name whom [`create`] has made.
+pub fn caller(name: &str) -> Caller {
+    Caller::Credential { id: member_id(name), key_hash: hash(9) }
+}
+
+pub fn update_member(id: KeyId, changes: MemberChanges) -> Command {
+    Command::UpdateMember { id, changes: Box::new(changes) }
+}
+
+pub fn revoke_member(id: KeyId) -> Command {
+    Command::RevokeMember { id }
+}
+
+/// Gives the member the secret that is [`hash`] of `byte`.
+pub fn rotate_member(id: KeyId, byte: u8) -> Command {
+    Command::RotateMember { credential: NewCredential { key_hash: hash(byte), ..credential(id.clone()) }, id }
+}
+
+/// A command of every operation that works in a world with the owner, key 1 of live (`crm`) and the member `other`.
+/// Two operations are the edge's own and only ask for leave.
+pub fn command_for(operation: Operation) -> Command {
+    let id = || key_id(Environment::Live, 1);
+    let other = || member_id("other");
+    match operation {
+        Operation::Bootstrap => bootstrap(),
+        Operation::Me => Command::Me,
+        Operation::IssueKey => issue(2, live("shop")),
+        Operation::ListKeys => list(KeyFilter::default(), 50, None),
+        Operation::ShowKey => show(&id()),
+        Operation::UpdateKey => update(1, KeyChanges { name: Some("new".to_owned()), ..KeyChanges::default() }),
+        Operation::RotateKey => rotate(1, 2, 60),
+        Operation::RevokeKey => revoke(&id(), "leaked"),
+        Operation::CreateMember => {
+            create("new", MemberDraft { email: "new@acme.example".to_owned(), ..member(Role::Manager) })
+        }
+        Operation::ListMembers => Command::ListMembers { limit: 50, cursor: None },
+        Operation::ShowMember => Command::ShowMember { id: other() },
+        Operation::UpdateMember => {
+            update_member(other(), MemberChanges { name: Some("New".to_owned()), ..MemberChanges::default() })
+        }
+        Operation::RevokeMember => revoke_member(other()),
+        Operation::RotateMember => rotate_member(other(), 8),
+        Operation::ReadAudit => Command::ReadAudit { after: 0, limit: 50 },
+        Operation::AuditCheckpoint => Command::AuditHead,
+        Operation::AuditKey => Command::Authorise { operation },
+    }
+}
+
+/// A world in which every [`command_for`] works.
+pub fn furnished() -> World {
+    let mut world = World::with_owner();
+    world.issue(1, live("crm"));
+    world.member(create("other", MemberDraft { email: "other@acme.example".to_owned(), ..member(Role::Auditor) }));
+    world
+}
+
+/// The first attempt of a write under the header `key`.
+pub fn attempt(key: &str) -> Idempotency {
+    Idempotency {
+        fingerprint: format!("fingerprint of {key}"),
+        body: "body".to_owned(),
+        nonce: format!("nonce of {key}"),
+    }
 }

@@ -70,19 +70,17 @@ export class Registry extends ProductRegistry {
   }
 }
 
-export default class extends Product {
-  constructor(ctx, env) {
-    super(ctx, watched(env));
-  }
-
-  async fetch(request) {
+export default {
+  async fetch(request, env, ctx) {
     const at = request.url.indexOf("/__test/");
-    return at < 0 ? super.fetch(request) : control(request.url.slice(at + "/__test/".length), request);
-  }
-}
+    return at < 0 ? Product.fetch(request, watched(env), ctx) : control(request.url.slice(at + "/__test/".length), request);
+  },
+};
 
 async function control(action, request) {
   if (action === "say") console.log(await request.text());
+  // What worker-build's own error handler notes when the wasm has trapped.
+  if (action === "break") globalThis.__worker_init_state.criticalError = true;
   if (action === "order") Object.assign(orders, await request.json());
   const taken = { ...counts, crossings: crossings.slice(), departures: departures.slice(), wasmBytes: wasmBytes() };
   if (action === "take") {

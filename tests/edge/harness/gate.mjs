@@ -136,6 +136,11 @@ class Gate {
     await this.call("/__test/order", { method: "POST", body: JSON.stringify(orders) });
   }
 
+  /** Marks the wasm instance as one that has panicked. Instrumented gates only. */
+  async breakInstance() {
+    await this.call("/__test/break", { method: "POST", body: "" });
+  }
+
   /** Writes a line into the worker's log. Instrumented gates only. */
   async say(line) {
     await this.call("/__test/say", { method: "POST", body: line });

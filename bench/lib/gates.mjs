@@ -1,0 +1,131 @@
+// Every gate that is measured, as a service of workerd, and what each needs in its store.
+
+import { createHash, createHmac, hkdfSync } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { experimental_readRawConfig } from "wrangler";
+import { mintKey, wrongTag } from "../../tests/edge/harness/keys.mjs";
+import { SECRETS } from "../../tests/edge/harness/settings.mjs";
+import { BUILD_DIR, ROOT, WRANGLER_TOML } from "../../tools/paths.mjs";
+import { KV } from "./workerd.mjs";
+
+const BENCH = join(ROOT, "bench");
+const SHIPPED_ROUTES = experimental_readRawConfig({ config: WRANGLER_TOML }).rawConfig.vars.ROUTES;
+
+/** Keyward's own build with the routes as shipped. `registry` names the service that has the object. */
+export function keyward(origin, { registry = "keyward", build = BUILD_DIR, routes = SHIPPED_ROUTES } = {}) {
+  return {
+    modules: { "index.js": join(build, "index.js"), "index_bg.wasm": join(build, "index_bg.wasm") },
+    bindings: {
+      ...SECRETS,
+      KEY_PREFIX: "wafl",
+      ORIGIN_LIVE: origin.url,
+      ROUTES: routes,
+      REQUIRE_HTTPS: false,
+      // Long enough that no round falls on the moment when the authority is asked again.
+      REVOCATION_BOUND_SECONDS: 300,
+      KEY_INDEX: KV,
+    },
+    registry,
+  };
+}
+
+/** The gates to compare with. `honoFile` and `usualBuild` are made by build.mjs. */
+export function peers(origin, { honoFile, usualBuild }) {
+  const bindings = { ORIGIN: origin.url, KEYS: KV };
+  return {
+    forward: { modules: { "forward.mjs": join(BENCH, "peers", "forward.mjs") }, bindings },
+    edit: { modules: { "edit.mjs": join(BENCH, "peers", "edit.mjs") }, bindings },
+    bare: { modules: { "bare.mjs": join(BENCH, "peers", "bare.mjs") }, outbound: "origin" },
+    hono: { modules: { "hono.mjs": honoFile }, bindings },
+    usual: { modules: { "index.js": join(usualBuild, "index.js"), "index_bg.wasm": join(usualBuild, "index_bg.wasm") }, bindings },
+  };
+}
+
+/** A key that the two peers know, and its record in their store. */
+export async function peerKey(origin) {
+  const apiKey = mintKey({ identifier: "Peer00000001", secret: "Q".repeat(32) });
+  const record = {
+    id: "wafl_live_Peer00000001",
+    integration: "crm-sync",
+    environment: "live",
+    scopes: ["contacts:read"],
+    expires_at: Date.now() + 86_400_000,
+  };
+  await origin.put(createHash("sha256").update(apiKey).digest("hex"), JSON.stringify(record));
+  return apiKey;
+}
+
+const PEPPER = Buffer.from(hkdfSync("sha256", Buffer.from(SECRETS.KEYWARD_SECRET, "base64"), "", "keyward/pepper/v1", 32));
+
+/** A live key that nobody issued, and what a registry would keep of it. */
+export function mintedKey({ identifier, secret }) {
+  const message = `wafl_live_${identifier}_${secret}`;
+  return { apiKey: mintKey({ identifier, secret }), keyHash: createHmac("sha256", PEPPER).update(message).digest("hex") };
+}
+
+/** What nobody minted: half of it has no form, the other half all but the tag. */
+export const shapeless = Array.from({ length: 500 }, (_, index) => `sk_${index}_${"g".repeat(60)}`);
+export const forged = Array.from({ length: 500 }, (_, index) =>
+  wrongTag(mintKey({ identifier: String(index).padStart(12, "F"), secret: "R".repeat(32) })),
+);
+
+/** The control plane of the service at `port`. */
+export class ControlPlane {
+  #url;
+  #owner;
+  #issued = 0;
+
+  constructor(port) {
+    this.moveTo(port);
+  }
+
+  /** The same registry and owner, at another port. */
+  moveTo(port) {
+    this.#url = `http://127.0.0.1:${port}/_keyward/v1`;
+  }
+
+  async bootstrap() {
+    const { api_key } = await this.#post("bootstrap", { name: "Olive Owner", email: "olive@acme.example" }, SECRETS.BOOTSTRAP_TOKEN, 201);
+    this.#owner = api_key;
+  }
+
+  /** A new key, `{id, apiKey}`. */
+  async issue(fields = {}) {
+    this.#issued += 1;
+    const name = `bench-${this.#issued}`;
+    const draft = { name, integration: name, environment: "live", purpose: "Bench", owner: "ops@acme.example", scopes: ["contacts:read"], expires_in_days: 30, ...fields };
+    const { key, api_key } = await this.#post("keys", draft, this.#owner, 201);
+    return { id: key.id, apiKey: api_key };
+  }
+
+  /** So many keys, a few at a time, as a busy control plane would ask. */
+  async issueMany(count) {
+    const keys = [];
+    const lane = async () => {
+      while (this.#issued < target) keys.push(await this.issue());
+    };
+    const target = this.#issued + count;
+    await Promise.all(Array.from({ length: 8 }, lane));
+    return keys;
+  }
+
+  revoke(id) {
+    return this.#post(`keys/${id}/revoke`, { reason: "bench" }, this.#owner, 200);
+  }
+
+  async list() {
+    const response = await fetch(`${this.#url}/keys?limit=50`, { headers: { authorization: `Bearer ${this.#owner}` } });
+    if (response.status !== 200) throw new Error(`list: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+
+  async #post(path, body, credential, expected) {
+    const headers = { authorization: `Bearer ${credential}`, "content-type": "application/json" };
+    const response = await fetch(`${this.#url}/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    if (response.status !== expected) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+}
+
+export const wasmFile = (build = BUILD_DIR) => readFileSync(join(build, "index_bg.wasm"));

@@ -1,0 +1,26 @@
+// What a process holds before and after a million different garbage keys.
+
+import { setTimeout as pause } from "node:timers/promises";
+import { PATH } from "./lib/request.mjs";
+import { startWorkerd } from "./lib/workerd.mjs";
+
+export async function memory({ keyward, origin, load, most = 1_000_000, onBatch }) {
+  const workerd = await startWorkerd({ keyward }, origin);
+  const reads = await origin.reads();
+  const batch = async (garbage, count) => {
+    const { statuses } = await load.run({ port: workerd.ports.keyward, path: PATH, count, garbage, connections: 16 });
+    if (statuses[401] !== count) throw new Error(`garbage was answered ${JSON.stringify(statuses)}`);
+  };
+  // V8's heap takes its working size first.
+  await batch(0, 50_000);
+  await pause(500);
+  const before = workerd.residentBytes();
+  for (let sent = 0; sent < most; sent += 50_000) {
+    await batch(50_000 + sent, Math.min(50_000, most - sent));
+    onBatch(sent + 50_000, most);
+  }
+  await pause(500);
+  const after = workerd.residentBytes();
+  await workerd.stop();
+  return { count: most, before, after, reads: (await origin.reads()) - reads };
+}

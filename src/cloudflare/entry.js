@@ -1,0 +1,22 @@
+// The worker's entry, bundled over worker-build's by tools/build.mjs. worker-build exports a class behind proxies, which the
+// runtime makes anew for every request: that took a tenth of an accepted request (docs/decisions/0010-hot-path.md). A plain
+// object is made once. After a panic, and only then, worker-build's class is used: it makes a new wasm instance first.
+
+import Recovering, { Registry } from "worker-build";
+
+export { Registry };
+
+const { fetch } = Recovering.prototype;
+const state = globalThis.__worker_init_state;
+
+export default {
+  fetch(request, env, ctx) {
+    if (state.criticalError) return new Recovering(ctx, env).fetch(request);
+    try {
+      return fetch.call({ env, ctx }, request);
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+      throw error;
+    }
+  },
+};

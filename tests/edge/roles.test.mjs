@@ -1,0 +1,126 @@
+// The table of who may do what: every route of the product, by every role, over HTTP. The routes are read
+// from the source, so that one without a row here fails.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { startGate } from "./harness/gate.mjs";
+import { newMember } from "./harness/members.mjs";
+import { ROOT } from "./harness/settings.mjs";
+
+const ROLES = ["owner", "manager", "responder", "auditor", "verifier"];
+const ALL = ROLES;
+
+/** The contract's table: who may, and a body that is in order. */
+const TABLE = {
+  "GET v1/me": [ALL],
+  "POST v1/keys": [["owner", "manager"], { name: 1 }],
+  "GET v1/keys": [["owner", "manager", "responder", "auditor"]],
+  "GET v1/keys/*": [["owner", "manager", "responder", "auditor"]],
+  "PATCH v1/keys/*": [["owner", "manager"], { name: "x" }],
+  "POST v1/keys/*/rotate": [["owner", "manager"], {}],
+  "POST v1/keys/*/revoke": [["owner", "manager", "responder"], { reason: "x" }],
+  "POST v1/members": [["owner"], { name: 1 }],
+  "GET v1/members": [["owner"]],
+  "GET v1/members/*": [["owner"]],
+  "PATCH v1/members/*": [["owner"], { name: "x" }],
+  "POST v1/members/*/revoke": [["owner"], {}],
+  "POST v1/members/*/rotate": [["owner"], {}],
+  "GET v1/audit": [["owner", "responder", "auditor"]],
+  "GET v1/audit/checkpoint": [["owner", "responder", "auditor"]],
+  "GET v1/audit/key": [["owner", "responder", "auditor"]],
+};
+/** Nobody's by role: health and the pages are for anyone, the bootstrap for its token. */
+const NO_ROLE = ["GET health", "GET problems/*", "POST v1/bootstrap"];
+
+const source = readFileSync(join(ROOT, "src", "admin", "mod.rs"), "utf8");
+const routes = [...source.matchAll(/^ {4}\("([A-Z]+)", "([^"]+)", (?:Some\(|None)/gm)].map(([, method, path]) => `${method} ${path}`);
+
+let gate;
+const members = {};
+before(async () => {
+  gate = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1" } });
+  await gate.bootstrap();
+  for (const role of ROLES) members[role] = await newMember(gate, { role });
+  for (const role of ROLES) members[`${role} of test`] = await newMember(gate, { role, environments: ["test"] });
+});
+after(() => gate?.stop());
+
+const absent = (path) => path.replace("*", path.includes("members") ? "wafl_admin_000000000000" : "wafl_live_000000000000");
+const ask = (route, key, request = {}) => {
+  const [method, path] = route.split(" ");
+  return gate.call(`/_keyward/${absent(path)}`, { method, key, json: method === "GET" ? undefined : (TABLE[route]?.[1] ?? {}), ...request });
+};
+const revision = () => gate.sql("SELECT value FROM meta WHERE name = 'revision'")[0].value;
+
+test("every route has a row, and every row a route", () => {
+  assert.ok(routes.length >= 19);
+  assert.deepEqual([...routes].sort(), [...Object.keys(TABLE), ...NO_ROLE].sort());
+});
+
+describe("every route by every role", () => {
+  for (const [route, [allowed]] of Object.entries(TABLE)) {
+    for (const role of ROLES) {
+      const may = allowed.includes(role);
+      test(`${route}: ${role} ${may ? "may" : "may not"}`, async () => {
+        const before = revision();
+        const answer = await ask(route, members[role].key);
+        if (may) assert.ok([200, 400, 404].includes(answer.status), answer.verdict);
+        else assert.equal(answer.verdict, "403 forbidden");
+        // Whoever may not learns nothing of what is wrong with the body, the query or the id.
+        if (!may && !route.startsWith("GET")) assert.equal((await ask(route, members[role].key, { json: { nonsense: 1 } })).verdict, "403 forbidden");
+        if (!may) assert.equal((await gate.call(`/_keyward/${absent(route.split(" ")[1])}?nonsense=1`, { key: members[role].key, method: route.split(" ")[0], json: route.startsWith("GET") ? undefined : {} })).verdict, "403 forbidden");
+        assert.equal(revision(), before);
+      });
+    }
+
+    test(`${route}: nobody without a credential, with a data key or from another site`, async () => {
+      const { apiKey } = await gate.newKey();
+      assert.equal((await ask(route)).verdict, "401 missing_key");
+      assert.equal((await ask(route, apiKey)).verdict, "401 invalid_key");
+      assert.equal((await ask(route, members.owner.key, { headers: { origin: "https://evil.example" } })).verdict, "403 cross_site");
+      if (!route.startsWith("GET")) {
+        assert.equal((await ask(route, members.owner.key, { headers: { "content-type": "text/plain" } })).verdict, "415 unsupported_media_type");
+        assert.equal((await ask(route, members.owner.key, { json: undefined, body: `{"x":"${"x".repeat(66_000)}"}`, headers: { "content-type": "application/json" } })).verdict, "413 body_too_large");
+      }
+    });
+  }
+});
+
+describe("a member who is limited to an environment", () => {
+  test("can't tell another environment's key from none, by status, body, headers or log", async () => {
+    const { id } = await gate.newKey({ environment: "live" });
+    const before = gate.sql("SELECT count(*) AS count FROM audit")[0].count;
+    for (const role of ["owner", "manager", "responder", "auditor"]) {
+      const { key } = members[`${role} of test`];
+      for (const [method, path, json] of [["GET", "", undefined], ["PATCH", "", { name: "x" }], ["PATCH", "", { nonsense: 1 }], ["POST", "/rotate", {}], ["POST", "/revoke", { reason: "x" }], ["POST", "/revoke", {}]]) {
+        const there = await gate.call(`/_keyward/v1/keys/${id}${path}`, { method, key, json });
+        const nowhere = await gate.call(`/_keyward/v1/keys/wafl_live_000000000000${path}`, { method, key, json });
+        const shown = ({ pinned, headers }) => [pinned, Object.keys(headers).sort()];
+        assert.deepEqual(shown(there), shown(nowhere), `${role} ${method} ${path}`);
+        assert.notEqual(there.status, 200);
+      }
+      const list = await gate.call("/_keyward/v1/keys?environment=live", { key });
+      assert.deepEqual(list.json.items, []);
+    }
+    assert.equal(gate.sql("SELECT count(*) AS count FROM audit")[0].count, before);
+  });
+
+  test("issues nothing elsewhere", async () => {
+    const { key } = members["manager of test"];
+    const json = { name: "x", integration: "x", environment: "live", purpose: "x", owner: "x", scopes: ["contacts:read"] };
+    assert.equal((await gate.call("/_keyward/v1/keys", { method: "POST", key, json })).verdict, "403 forbidden");
+    assert.equal((await gate.call("/_keyward/v1/keys", { method: "POST", key, json: { ...json, environment: "test" } })).status, 201);
+  });
+
+  test("gives nobody more than they have", async () => {
+    const { key } = members["owner of test"];
+    const create = (environments) => gate.call("/_keyward/v1/members", { method: "POST", key, json: { name: "x", email: `x${Math.random()}@acme.example`, role: "manager", environments } });
+    for (const environments of [null, ["live"], ["live", "test"]]) assert.equal((await create(environments)).verdict, "403 forbidden", JSON.stringify(environments));
+    const made = await create(["test"]);
+    assert.equal(made.status, 201);
+    const widened = await gate.call(`/_keyward/v1/members/${made.json.member.id}`, { method: "PATCH", key, json: { environments: null } });
+    assert.equal(widened.verdict, "403 forbidden");
+  });
+});
