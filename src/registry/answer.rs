@@ -1,4 +1,4 @@
-//! What the registry answers. With [`super::command`] these are the internal messages of docs/STORAGE.md.
+//! What the registry answers, in the same internal form as [`super::command`].
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -42,11 +42,11 @@ impl Status {
     }
 }
 
-/// The registry's answer to a [`super::command::Call`].
+/// The registry's answer to a [`Call`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// To [`super::command::Call::Lookup`]: the record, or certainly none.
+    /// To [`Call::Lookup`]: the record, or certainly none.
     Record(Option<Box<Record>>),
     /// The operation was done, or had been.
     Done(Done),

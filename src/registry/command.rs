@@ -1,16 +1,18 @@
-//! What can be asked of the registry. With its answers these are internal messages: the JSON forms are described in
-//! docs/STORAGE.md and are read only by this worker's own code.
+//! What can be asked of the registry; [`super::answer`] is what it answers. These are internal messages: the JSON forms are
+//! described in docs/STORAGE.md and are read only by this worker's own code.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use super::answer::{Answer, Done, KeyView, MemberView, Refused, Status};
 use super::roles::Role;
 use crate::key::hash::KeyHash;
 use crate::key::house::Generation;
 use crate::key::id::{Environment, KeyId};
 use crate::key::scope::Scope;
 use crate::time::Millis;
+
+pub use super::answer::{Answer, Done, KeyView, MemberView, Refused, Status};
+pub use super::operation::Operation;
 
 /// One call of the object.
 #[derive(Debug, Serialize, Deserialize)]
@@ -267,49 +269,6 @@ pub enum Limit {
     Everywhere,
     /// In these environments only.
     Only(Vec<Environment>),
-}
-
-/// Makes the list of all operations together with the type, so that none can be missing from it.
-macro_rules! operations {
-    ($($route:literal $name:ident,)*) => {
-        /// The operations, as the table of roles knows them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum Operation {
-            $(#[doc = $route] $name,)*
-        }
-
-        impl Operation {
-            /// Every operation.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// Method and path, below `/_keyward/v1`.
-            #[must_use]
-            pub const fn route(self) -> &'static str {
-                match self { $(Self::$name => $route),* }
-            }
-        }
-    };
-}
-
-operations! {
-    "POST /bootstrap" Bootstrap,
-    "GET /me" Me,
-    "POST /keys" IssueKey,
-    "GET /keys" ListKeys,
-    "GET /keys/{id}" ShowKey,
-    "PATCH /keys/{id}" UpdateKey,
-    "POST /keys/{id}/rotate" RotateKey,
-    "POST /keys/{id}/revoke" RevokeKey,
-    "POST /members" CreateMember,
-    "GET /members" ListMembers,
-    "GET /members/{id}" ShowMember,
-    "PATCH /members/{id}" UpdateMember,
-    "POST /members/{id}/revoke" RevokeMember,
-    "POST /members/{id}/rotate" RotateMember,
-    "GET /audit" ReadAudit,
-    "GET /audit/checkpoint" AuditCheckpoint,
-    "GET /audit/key" AuditKey,
 }
 
 /// A key to be issued. The edge has checked each field's form.

@@ -6,7 +6,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`command`], [`answer`] | what can be asked, and what is answered |
+//! | [`command`], [`operation`], [`answer`] | what can be asked, and what is answered |
 //! | [`apply`] | the one way in: authenticate, authorise, run, all or nothing |
 //! | [`roles`], `limits` | the tables of who may do what, and where |
 //! | [`members`], [`keys`] | the stored rows and their views |
@@ -36,6 +36,7 @@ mod member_rotate;
 mod member_update;
 pub mod members;
 pub mod meta;
+pub mod operation;
 pub mod outbox;
 pub mod page;
 mod revoke;

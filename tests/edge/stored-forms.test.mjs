@@ -35,7 +35,7 @@ const expiresAt = () => Date.parse(key.expires_at);
 const pinned = (text) => text.replaceAll(/"(mac|key_hash)":"[0-9a-f]{64}"/g, '"$1":"<64 hex>"');
 
 const record = (id, revision, revoked) =>
-  `{"id":"${id}","key_hash":"<64 hex>","minted_under":"${GENERATION}","integration":"crm-sync","scopes":["contacts:write","contacts:read"],"allowed_cidrs":["192.0.2.0/24","2001:db8::/32"],"expires_at":${expiresAt()},"revoked":${revoked},"revision":${revision}}`;
+  `{"id":"${id}","key_hash":"<64 hex>","minted_under":"${GENERATION}","integration":"crm-sync","scopes":["contacts:write","contacts:read"],"allowed_cidrs":["192.0.2.0/24","2001:db8::/32"],"expires_at":${expiresAt()},"retiring":false,"revoked":${revoked},"revision":${revision}}`;
 
 describe("KV", () => {
   test("holds one record for each key, under its id, and drops it a day after the key's end", async () => {
@@ -67,9 +67,9 @@ describe("SQL", () => {
   test("the tables, triggers and indexes there are", () => {
     const names = gate.sql("SELECT type || ' ' || name AS name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY 1");
     assert.deepEqual(names.map(({ name }) => name), [
-      "index keys_active_by_integration", "index keys_active_by_name", "index keys_by_end", "index keys_listed", "index keys_listed_by_integration",
-      "index keys_listed_by_integration_and_owner", "index keys_listed_by_owner", "index outbox_by_revision",
-      "table audit", "table keys", "table members", "table meta", "table outbox",
+      "index idempotency_by_age", "index keys_active_by_integration", "index keys_active_by_name", "index keys_by_end", "index keys_listed", "index keys_listed_by_integration",
+      "index keys_listed_by_integration_and_owner", "index keys_listed_by_owner", "index members_by_email", "index outbox_by_revision",
+      "table audit", "table idempotency", "table keys", "table members", "table meta", "table outbox",
       "trigger audit_is_never_deleted", "trigger audit_is_never_updated",
     ]);
   });
@@ -107,14 +107,14 @@ describe("SQL", () => {
     const [row] = gate.sql("SELECT * FROM members");
     assert.deepEqual(
       { ...row, key_hash: row.key_hash.replace(/^[0-9a-f]{64}$/, "<64 hex>"), created_at: row.expires_at - row.created_at, expires_at: 0 },
-      { position: 1, id: key.created_by, key_hash: "<64 hex>", minted_under: GENERATION, name: "Olive Owner", email: "olive@acme.example", role: "owner", environments: null, created_at: 365 * 86_400_000, created_by: "bootstrap", expires_at: 0, revoked_at: null, revision: 1 },
+      { position: 1, id: key.created_by, key_hash: "<64 hex>", minted_under: GENERATION, name: "Olive Owner", email: "olive@acme.example", role: "owner", environments: null, created_at: 365 * 86_400_000, created_by: "bootstrap", expires_at: 0, life_days: 365, revoked_at: null, revision: 1 },
     );
   });
 
   test("what the authority knows of itself", () => {
     const rows = gate.sql("SELECT name, value FROM meta ORDER BY name");
     assert.match(rows[0].value, /^[0-9A-Za-z]{16}$/);
-    assert.deepEqual(rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)), ["epoch", `revision ${rows[1].value}`, "schema 1"]);
+    assert.deepEqual(rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)), ["epoch", `revision ${rows[1].value}`, "schema 1", `sealed_under ${GENERATION}`]);
   });
 });
 
