@@ -42,11 +42,11 @@ impl Status {
     }
 }
 
-/// The registry's answer to a [`Call`].
+/// The registry's answer to a [`super::command::Call`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// To [`Call::Lookup`]: the record, or certainly none.
+    /// To [`super::command::Call::Lookup`]: the record, or certainly none.
     Record(Option<Box<Record>>),
     /// The operation was done, or had been.
     Done(Done),
