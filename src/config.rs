@@ -348,3 +348,6 @@ fn parse_route(row: &Value) -> Result<Route, String> {
     let pattern = text("match").transpose()?.ok_or("has no `match`")?;
     Route::parse(pattern, access, closed).map_err(|why| format!("`match` {why}"))
 }
+
+#[cfg(test)]
+mod tests;

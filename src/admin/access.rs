@@ -2,7 +2,7 @@
 //!
 //! 1. [`Assertion::parse`] reads the JWT (RFC 7519) and checks everything but its signature: form, size, `alg`, `iss`, `aud`,
 //!    `exp`, `nbf`, and that it vouches for an e-mail address. What is wrong here costs no fetch.
-//! 2. [`Certs`] says whether the team's key of that `kid` is at hand, or is to be fetched.
+//! 2. [`super::certs::Certs`] says whether the team's key of that `kid` is at hand, or is to be fetched.
 //! 3. The platform verifies the signature. Only then does the registry hear the e-mail address, and says whose it is.
 
 use base64::Engine as _;
@@ -15,27 +15,11 @@ use crate::time::Millis;
 /// The longest JWT that is read. Access's have 1 to 2 KB.
 const TOKEN_BYTES: usize = 8_192;
 /// The longest key id. Access's have 64 characters.
-const KID_BYTES: usize = 256;
+pub(super) const KID_BYTES: usize = 256;
 /// The longest e-mail address (RFC 5321).
 const EMAIL_BYTES: usize = 254;
 /// RSA with 2,048 to 4,096 bits.
-const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
-/// Access publishes two keys, a few more while it rotates them.
-const KEYS: usize = 16;
-
-/// How long keys are used before they are fetched again: a key that the team has withdrawn opens nothing after that.
-const FRESH_MILLIS: i64 = 3_600_000;
-/// How long they are used while fetching them fails.
-const KEPT_MILLIS: i64 = 86_400_000;
-/// An unknown `kid`, which anyone can send, makes us fetch at most this often.
-const REFETCH_MILLIS: i64 = 60_000;
-/// After a fetch that failed.
-const RETRY_MILLIS: i64 = 5_000;
-/// How long one fetch may take.
-pub const FETCH_MILLIS: u32 = 4_000;
-/// The longest answer that is read.
-pub const CERTS_BYTES: u32 = 65_536;
-
+pub(super) const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
 /// A JWT whose claims are in order. Its signature is yet to be verified: nothing in it may be believed before.
 pub struct Assertion {
     /// Which of the team's keys signed it.
@@ -123,7 +107,7 @@ fn json(part: &str) -> Result<Value, BadAssertion> {
     serde_json::from_slice(&bytes).ok().filter(Value::is_object).ok_or(BadAssertion::Form)
 }
 
-fn text(object: &Value, name: &str, most: usize) -> Option<String> {
+pub(super) fn text(object: &Value, name: &str, most: usize) -> Option<String> {
     let text = object.get(name)?.as_str()?;
     let fits = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
     fits.then(|| text.to_owned())
@@ -136,95 +120,117 @@ fn instant(object: &Value, name: &str) -> Option<Millis> {
     Some(Millis((seconds * 1000.0) as i64))
 }
 
-/// One of the team's public keys (RFC 7517).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicKey {
-    kid: String,
-    /// The modulus, base64url.
-    pub n: String,
-    /// The exponent, base64url.
-    pub e: String,
-}
-
-/// Reads `{team domain}/cdn-cgi/access/certs`: the keys that RS256 can be verified with. `None` for what is no key set.
-#[must_use]
-pub fn parse_certs(body: &str) -> Option<Vec<PublicKey>> {
-    let set: Value = serde_json::from_str(body).ok()?;
-    let keys = set.get("keys")?.as_array()?.iter().filter_map(|key| {
-        let is = |name: &str, value: &str| key.get(name).is_none_or(|found| found.as_str() == Some(value));
-        let usable = key.get("kty")?.as_str() == Some("RSA") && is("alg", "RS256") && is("use", "sig");
-        let (n, e) = (text(key, "n", 1_024)?, text(key, "e", 8)?);
-        let bits = URL_SAFE_NO_PAD.decode(&n).ok()?.len();
-        (usable && RSA_BYTES.contains(&bits)).then_some(PublicKey { kid: text(key, "kid", KID_BYTES)?, n, e })
-    });
-    Some(keys.take(KEYS).collect())
-}
-
-/// The team's keys, as one isolate knows them.
-#[derive(Default)]
-pub struct Certs {
-    keys: Vec<PublicKey>,
-    fetched_at: Option<Millis>,
-    tried_at: Option<Millis>,
-    fetching: bool,
-}
-
-/// What to do about a key id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Verify with this key.
-    Verify(PublicKey),
-    /// Fetch the keys, say so with [`Certs::learn`] or [`Certs::failed`], and ask again.
-    Fetch,
-    /// Another request fetches them: wait a little and ask again.
-    Wait,
-    /// The team has no such key.
-    Unknown,
-    /// The team's keys can't be had.
-    Unavailable,
-}
-
-impl Certs {
-    /// What to do about `kid` at `now`. [`Next::Fetch`] is given to one request at a time, which is noted.
-    pub fn next(&mut self, kid: &str, now: Millis) -> Next {
-        let within =
-            |since: Option<Millis>, span: i64| since.is_some_and(|since| (0..span).contains(&now.since(since)));
-        let kept = within(self.fetched_at, KEPT_MILLIS);
-        let known = self.keys.iter().find(|key| key.kid == kid && kept).cloned();
-        if let Some(key) = known.clone().filter(|_| within(self.fetched_at, FRESH_MILLIS)) {
-            return Next::Verify(key);
-        }
-        // A fetch whose request went away is over when its time is.
-        let fetching = self.fetching && within(self.tried_at, i64::from(FETCH_MILLIS).saturating_add(1_000));
-        let succeeded = self.fetched_at.is_some() && self.fetched_at >= self.tried_at;
-        let pause = if succeeded { REFETCH_MILLIS } else { RETRY_MILLIS };
-        if !fetching && !within(self.tried_at, pause) {
-            self.tried_at = Some(now);
-            self.fetching = true;
-            return Next::Fetch;
-        }
-        match known {
-            Some(key) => Next::Verify(key),
-            None if fetching => Next::Wait,
-            None if succeeded => Next::Unknown,
-            None => Next::Unavailable,
-        }
-    }
-
-    /// The keys were fetched, asked for when [`Self::next`] said so. A set without a key is a fault of the other side.
-    pub fn learn(&mut self, keys: Vec<PublicKey>) {
-        self.fetching = false;
-        if !keys.is_empty() {
-            self.keys = keys;
-            self.fetched_at = self.tried_at;
-        }
-    }
-
-    /// The keys could not be fetched.
-    pub const fn failed(&mut self) {
-        self.fetching = false;
-    }
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: Millis = Millis(1_800_000_000_500);
+
+    fn settings() -> AccessSettings {
+        AccessSettings { team_domain: "https://acme.cloudflareaccess.com".to_owned(), audience: "4714c135".to_owned() }
+    }
+
+    fn claims() -> Value {
+        json!({"iss": "https://acme.cloudflareaccess.com", "aud": ["4714c135"], "exp": 1_800_000_001, "nbf": 1_800_000_000,
+               "iat": 1_800_000_000, "email": "ada@acme.example", "sub": "1", "type": "app"})
+    }
+
+    fn token(header: &Value, payload: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}.{}", part(header), part(payload), URL_SAFE_NO_PAD.encode([1; 256]))
+    }
+
+    fn judged(header: &Value, payload: &Value) -> Result<String, BadAssertion> {
+        Assertion::parse(&token(header, payload), &settings(), NOW).map(|assertion| assertion.email)
+    }
+
+    #[test]
+    fn claims_in_order_are_taken() {
+        let header = json!({"alg": "RS256", "kid": "k1", "typ": "JWT"});
+        assert_eq!(judged(&header, &claims()).as_deref(), Ok("ada@acme.example"));
+        let mut payload = claims();
+        payload["aud"] = json!("4714c135");
+        assert!(judged(&header, &payload).is_ok());
+        payload["aud"] = json!(["other", "4714c135"]);
+        payload["exp"] = json!(1_800_000_000.501);
+        payload.as_object_mut().unwrap().remove("nbf");
+        assert!(judged(&header, &payload).is_ok());
+        let parsed = Assertion::parse(&token(&header, &payload), &settings(), NOW).unwrap_or_else(|_| panic!());
+        assert_eq!((parsed.kid.as_str(), parsed.signature.len()), ("k1", 256));
+        assert!(token(&header, &payload).starts_with(&parsed.signed));
+    }
+
+    #[test]
+    fn each_claim_that_is_wrong_is_refused() {
+        use BadAssertion::*;
+        let right = json!({"alg": "RS256", "kid": "k1"});
+        for (header, why) in [
+            (json!({"alg": "none", "kid": "k1"}), Algorithm),
+            (json!({"alg": "HS256", "kid": "k1"}), Algorithm),
+            (json!({"alg": "rs256", "kid": "k1"}), Algorithm),
+            (json!({"alg": "PS256", "kid": "k1"}), Algorithm),
+            (json!({"alg": ["RS256"], "kid": "k1"}), Algorithm),
+            (json!({"kid": "k1"}), Algorithm),
+            (json!({"alg": "RS256", "kid": "k1", "crit": ["exp"]}), Algorithm),
+            (json!({"alg": "RS256"}), KeyId),
+            (json!({"alg": "RS256", "kid": 1}), KeyId),
+            (json!({"alg": "RS256", "kid": ""}), KeyId),
+            (json!({"alg": "RS256", "kid": "k".repeat(257)}), KeyId),
+            (json!(["RS256"]), Form),
+        ] {
+            assert_eq!(judged(&header, &claims()), Err(why), "{header}");
+        }
+        for (name, value, why) in [
+            ("iss", json!("https://acme.cloudflareaccess.com/"), Issuer),
+            ("iss", json!("https://evil.cloudflareaccess.com"), Issuer),
+            ("iss", json!(null), Issuer),
+            ("aud", json!(["4714c136"]), Audience),
+            ("aud", json!([]), Audience),
+            ("aud", json!([["4714c135"]]), Audience),
+            ("aud", json!({"4714c135": 1}), Audience),
+            ("aud", json!(null), Audience),
+            ("exp", json!(1_800_000_000), Expired),
+            ("exp", json!(1_800_000_000.5), Expired),
+            ("exp", json!("1900000000"), Expired),
+            ("exp", json!(1e300), Expired),
+            ("exp", json!(-1), Expired),
+            ("exp", json!(null), Expired),
+            ("nbf", json!(1_800_000_001), Early),
+            ("nbf", json!("1"), Early),
+            ("nbf", json!(null), Early),
+            ("email", json!(""), Email),
+            ("email", json!(null), Email),
+            ("email", json!(["ada@acme.example"]), Email),
+            ("email", json!("ada@acme.example\n"), Email),
+            ("email", json!("a".repeat(255)), Email),
+        ] {
+            let mut payload = claims();
+            payload[name] = value;
+            assert_eq!(judged(&right, &payload), Err(why), "{payload}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_jwt_is_refused() {
+        let header = json!({"alg": "RS256", "kid": "k1"});
+        let good = token(&header, &claims());
+        let (start, signature) = good.rsplit_once('.').unwrap();
+        for text in [
+            String::new(),
+            "a.b".to_owned(),
+            "..".to_owned(),
+            format!("{good}.x"),
+            format!("{good}="),
+            start.to_owned(),
+            format!("{start}.{signature}!"),
+            "a".repeat(9_000),
+        ] {
+            assert_eq!(Assertion::parse(&text, &settings(), NOW).err(), Some(BadAssertion::Form), "{text}");
+        }
+        for length in [0, 255, 513] {
+            let text = format!("{start}.{}", URL_SAFE_NO_PAD.encode(vec![1; length]));
+            assert_eq!(Assertion::parse(&text, &settings(), NOW).err(), Some(BadAssertion::Signature), "{length}");
+        }
+    }
+}

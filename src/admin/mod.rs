@@ -9,8 +9,10 @@ mod answer;
 mod body;
 mod bootstrap;
 mod caller;
+pub mod certs;
 mod checkpoint;
 mod create_member;
+mod credential;
 mod health;
 mod idempotency;
 mod issue_key;
@@ -31,6 +33,7 @@ mod update_member;
 
 pub use answer::answer;
 pub use caller::{NotSignedIn, SignIn, sign_in};
+pub use credential::derive_again;
 pub use health::health;
 pub use problem_page::problem_page;
 
@@ -38,12 +41,10 @@ use crate::config::Config;
 use crate::http::head::Head;
 use crate::http::problem::{Code, Problem};
 use crate::key::entropy::{Entropy, EntropyFailed};
-use crate::key::house::{Generation, House};
-use crate::key::id::{Class, KeyId};
-use crate::key::mint::{ApiKey, Minted, mint_for, mint_in};
-use crate::key::reissue::{NONCE_BYTES, Reissue};
-use crate::registry::command::{Command, Done, Idempotency, NewCredential, Operation};
-use idempotency::Retryable;
+use crate::key::id::Class;
+use crate::key::mint::ApiKey;
+use crate::registry::command::{Command, Idempotency, Operation};
+use credential::{Maker, Whose};
 
 /// Where a path below `/_keyward/` leads.
 #[derive(Debug, PartialEq, Eq)]
@@ -278,81 +279,6 @@ pub fn prepare(asked: &Asked<'_>, entropy: &mut impl Entropy) -> Result<Prepared
         Operation::AuditKey => Command::Authorise { operation },
     };
     Ok(Prepared { command, api_key: None, idempotency: None })
-}
-
-/// The credential of a write that was done before, derived again from what the registry kept of it. `None` when the secret
-/// it was minted under is not at hand (any more), or the answer is not one to this request.
-#[must_use]
-pub fn derive_again(asked: &Asked<'_>, done: &Done, nonce: &str, minted_under: &Generation) -> Option<ApiKey> {
-    let retryable = Maker::of(asked).ok()?.retryable?;
-    let mut bytes = [0; NONCE_BYTES];
-    hex::decode_to_slice(nonce, &mut bytes).ok()?;
-    let (whose, id) = match done {
-        Done::KeyIssued(key) | Done::KeyRotated { key, .. } => (Whose::New(key.id.class()), &key.id),
-        Done::MemberCreated(member) => (Whose::New(Class::Member), &member.id),
-        Done::MemberRotated(member) => (Whose::Of(member.id.clone()), &member.id),
-        _ => return None,
-    };
-    let house = asked.config.keyring.house(minted_under)?;
-    let minted = whose.mint(asked.config, house, &mut Reissue::new(house, retryable.fingerprint, bytes)).ok()?;
-    (minted.id == *id).then_some(minted.api_key)
-}
-
-/// Whose credential is minted.
-enum Whose {
-    /// A new id's.
-    New(Class),
-    /// This member's, who keeps their id.
-    Of(KeyId),
-}
-
-impl Whose {
-    fn mint(self, config: &Config, house: &House, entropy: &mut impl Entropy) -> Result<Minted, EntropyFailed> {
-        match self {
-            Self::New(class) => mint_in(house, &config.prefix, class, entropy),
-            Self::Of(id) => mint_for(house, id, entropy),
-        }
-    }
-}
-
-/// Makes a credential: from the system's entropy, or so that a retry can make it again.
-struct Maker<'a> {
-    config: &'a Config,
-    retryable: Option<Retryable>,
-}
-
-impl<'a> Maker<'a> {
-    /// For a write that takes an `Idempotency-Key`.
-    fn of(asked: &Asked<'a>) -> Result<Self, Problem> {
-        let route = ROUTES.iter().find(|(_, _, operation)| *operation == Some(asked.operation));
-        let route = route.map_or("", |(_, pattern, _)| pattern);
-        let retryable = Retryable::read(asked.head, route, asked.id, asked.body)?;
-        Ok(Self { config: asked.config, retryable })
-    }
-
-    /// For a write that takes none.
-    const fn once(asked: &Asked<'a>) -> Self {
-        Self { config: asked.config, retryable: None }
-    }
-
-    fn make(
-        self,
-        whose: Whose,
-        entropy: &mut impl Entropy,
-        command: impl FnOnce(NewCredential) -> Command,
-    ) -> Result<Prepared, Unprepared> {
-        let house = self.config.keyring.current();
-        let (minted, idempotency) = match self.retryable {
-            None => (whose.mint(self.config, house, entropy)?, None),
-            Some(retryable) => {
-                let nonce = Retryable::nonce(entropy)?;
-                let mut stream = Reissue::new(house, retryable.fingerprint, nonce);
-                (whose.mint(self.config, house, &mut stream)?, Some(retryable.note(nonce)))
-            }
-        };
-        let credential = NewCredential { id: minted.id, key_hash: minted.hash, minted_under: minted.generation };
-        Ok(Prepared { command: command(credential), api_key: Some(minted.api_key), idempotency })
-    }
 }
 
 #[cfg(test)]

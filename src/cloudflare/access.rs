@@ -1,11 +1,12 @@
 //! Verifying what Cloudflare Access signed. What is checked, and when the team's keys are fetched, stands in
-//! [`crate::admin::access`].
+//! [`crate::admin::access`] and [`crate::admin::certs`].
 
 use super::edge::Edge;
 use super::log::{Level, event};
 use super::{clock, glue};
 use crate::admin::NotSignedIn;
-use crate::admin::access::{Assertion, BadAssertion, CERTS_BYTES, FETCH_MILLIS, Next, PublicKey, parse_certs};
+use crate::admin::access::{Assertion, BadAssertion};
+use crate::admin::certs::{CERTS_BYTES, FETCH_MILLIS, Next, PublicKey, parse_certs};
 use crate::config::AccessSettings;
 use crate::registry::command::Caller;
 

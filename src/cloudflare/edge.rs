@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 use super::entropy::RequestIds;
 use super::log::{Level, event};
 use super::{glue, send};
-use crate::admin::access::Certs;
+use crate::admin::certs::Certs;
 use crate::config::{Config, VARIABLES};
 use crate::gate::Gate;
 use crate::http::problem::Code;

@@ -1,7 +1,5 @@
-//! Every variable: what it may be, what it is when it isn't set, and that every problem is found at once.
-
-use keyward::config::{Config, Origin, VARIABLES};
-use serde_json::{Map, Value, json};
+use super::*;
+use serde_json::json;
 
 fn vars(changes: &Value) -> Map<String, Value> {
     let mut vars = json!({
