@@ -1,7 +1,8 @@
 // The results as tables: for the terminal and for bench/RESULTS.md.
 
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../tools/paths.mjs";
 
@@ -107,5 +108,16 @@ function machine() {
     `Hono ${version("hono")}`,
     `worker crate ${/name = "worker"\nversion = "([^"]+)"/.exec(readFileSync(join(ROOT, "Cargo.lock"), "utf8"))[1]}`,
     `Node ${process.versions.node}`,
+    `Keyward at ${commit()}`,
+    // The bench itself keeps two to three processes busy; more means that others used the machine.
+    `load ${fixed(loadavg()[2], 1)} over the last quarter of an hour`,
   ].join(", ");
+}
+
+function commit() {
+  try {
+    return execFileSync("git", ["describe", "--always", "--dirty"], { cwd: ROOT, encoding: "utf8" }).trim();
+  } catch {
+    return "no commit";
+  }
 }

@@ -1,5 +1,5 @@
 // The worker's entry, bundled over worker-build's by tools/build.mjs. worker-build exports a class behind proxies, which the
-// runtime makes anew for every request: that took a tenth of an accepted request (docs/decisions/0010-hot-path.md). A plain
+// runtime makes anew for every request: 4 % of an accepted request in a profile (docs/decisions/0010-hot-path.md). A plain
 // object is made once. After a panic, and only then, worker-build's class is used: it makes a new wasm instance first.
 
 import Recovering, { Registry } from "worker-build";
