@@ -16,7 +16,7 @@ const cargo = (...args) => run("cargo", args);
 const STRICT_DOCS = { env: { RUSTDOCFLAGS: "-D warnings" } };
 
 // Property tests try the same cases in every run, so that a red run means a change; set another seed to try others.
-const SEED = { env: { PROPTEST_RNG_SEED: process.env.PROPTEST_RNG_SEED ?? "20261123" } };
+const SEED = { env: { PROPTEST_RNG_SEED: "20261123", KEYWARD_FUZZ_SEED: "20261123", ...pick("PROPTEST_RNG_SEED", "KEYWARD_FUZZ_SEED") } };
 
 const STEPS = [
   { name: "fmt", what: "format", run: () => cargo("fmt", "--check") },
@@ -50,6 +50,10 @@ main(async () => {
   for (const [index, step] of steps.entries()) await take(step, `${index + 1}/${steps.length}`, asked.length > 0);
   console.log(`\nAll ${steps.length} steps passed in ${duration(Date.now() - began)}.`);
 });
+
+function pick(...names) {
+  return Object.fromEntries(names.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
+}
 
 async function take({ name, what, run: body, needs }, place, alone) {
   const began = Date.now();

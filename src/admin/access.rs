@@ -10,14 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::config::AccessSettings;
+use crate::http::limits::{ACCESS_KEY_ID_BYTES, ACCESS_TOKEN_BYTES, CONTACT_CHARS};
 use crate::time::Millis;
 
-/// The longest JWT that is read. Access's have 1 to 2 KB.
-const TOKEN_BYTES: usize = 8_192;
-/// The longest key id. Access's have 64 characters.
-pub(super) const KID_BYTES: usize = 256;
-/// The longest e-mail address (RFC 5321).
-const EMAIL_BYTES: usize = 254;
 /// RSA with 2,048 to 4,096 bits.
 pub(super) const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
 /// A JWT whose claims are in order. Its signature is yet to be verified: nothing in it may be believed before.
@@ -63,7 +58,7 @@ impl Assertion {
     /// # Errors
     /// [`BadAssertion`], by what was found wrong first.
     pub fn parse(token: &str, settings: &AccessSettings, now: Millis) -> Result<Self, BadAssertion> {
-        if token.len() > TOKEN_BYTES {
+        if token.len() > ACCESS_TOKEN_BYTES {
             return Err(BadAssertion::Form);
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(BadAssertion::Form)?;
@@ -75,7 +70,7 @@ impl Assertion {
         if header.get("alg").and_then(Value::as_str) != Some("RS256") || header.get("crit").is_some() {
             return Err(BadAssertion::Algorithm);
         }
-        let kid = text(&header, "kid", KID_BYTES).ok_or(BadAssertion::KeyId)?;
+        let kid = text(&header, "kid", ACCESS_KEY_ID_BYTES).ok_or(BadAssertion::KeyId)?;
         if payload.get("iss").and_then(Value::as_str) != Some(&settings.team_domain) {
             return Err(BadAssertion::Issuer);
         }
@@ -94,7 +89,7 @@ impl Assertion {
         if payload.get("nbf").is_some() && instant(&payload, "nbf").is_none_or(|start| now < start) {
             return Err(BadAssertion::Early);
         }
-        let email = text(&payload, "email", EMAIL_BYTES).ok_or(BadAssertion::Email)?;
+        let email = text(&payload, "email", CONTACT_CHARS).ok_or(BadAssertion::Email)?;
         if !RSA_BYTES.contains(&signature.len()) {
             return Err(BadAssertion::Signature);
         }

@@ -4,11 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::access::{KID_BYTES, RSA_BYTES, text};
+use super::access::{RSA_BYTES, text};
+use crate::http::limits::{ACCESS_KEY_ID_BYTES, ACCESS_KEYS};
 use crate::time::Millis;
-
-/// Access publishes two keys, a few more while it rotates them.
-const KEYS: usize = 16;
 
 /// How long keys are used before they are fetched again: a key that the team has withdrawn opens nothing after that.
 const FRESH_MILLIS: i64 = 3_600_000;
@@ -42,9 +40,9 @@ pub fn parse_certs(body: &str) -> Option<Vec<PublicKey>> {
         let usable = key.get("kty")?.as_str() == Some("RSA") && is("alg", "RS256") && is("use", "sig");
         let (n, e) = (text(key, "n", 1_024)?, text(key, "e", 8)?);
         let bits = URL_SAFE_NO_PAD.decode(&n).ok()?.len();
-        (usable && RSA_BYTES.contains(&bits)).then_some(PublicKey { kid: text(key, "kid", KID_BYTES)?, n, e })
+        (usable && RSA_BYTES.contains(&bits)).then_some(PublicKey { kid: text(key, "kid", ACCESS_KEY_ID_BYTES)?, n, e })
     });
-    Some(keys.take(KEYS).collect())
+    Some(keys.take(ACCESS_KEYS).collect())
 }
 
 /// The team's keys, as one isolate knows them.

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::body::invalid;
 use crate::http::head::Head;
+use crate::http::limits::IDEMPOTENCY_KEY_CHARS;
 use crate::http::problem::Problem;
 use crate::key::entropy::{Entropy, EntropyFailed};
 use crate::key::reissue::NONCE_BYTES;
@@ -17,8 +18,6 @@ use crate::registry::command::Idempotency;
 
 /// The header, as the runtime spells it.
 const HEADER: &str = "idempotency-key";
-/// The longest value.
-const LENGTH: usize = 64;
 
 /// A write that may be retried.
 pub struct Retryable {
@@ -33,7 +32,7 @@ impl Retryable {
     /// `invalid_request` with the header named, when it is not 1 to 64 visible ASCII characters.
     pub(super) fn read(head: &Head<'_>, route: &str, id: &str, body: &[u8]) -> Result<Option<Self>, Problem> {
         let Some(value) = head.header(HEADER) else { return Ok(None) };
-        if !(1..=LENGTH).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !(1..=IDEMPOTENCY_KEY_CHARS).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(invalid("Idempotency-Key", "This must be 1 to 64 visible ASCII characters, sent once."));
         }
         let fingerprint = framed(&["keyward/idempotency/v1", route, id, value]);

@@ -41,3 +41,15 @@ pub const REMEMBERED_KEYS: usize = 10_000;
 
 /// Networks of all remembered keys together, about 18 bytes each: 4 MB. One key may have a thousand of them.
 pub const REMEMBERED_NETWORKS: usize = 200_000;
+
+/// Characters of an `Idempotency-Key`: an UUID has 36.
+pub const IDEMPOTENCY_KEY_CHARS: usize = 64;
+
+/// Bytes of a JWT of Cloudflare Access. Access's have 1 to 2 KB.
+pub const ACCESS_TOKEN_BYTES: usize = 8_192;
+
+/// Bytes of the id of an Access team's key. Access's have 64.
+pub const ACCESS_KEY_ID_BYTES: usize = 256;
+
+/// Keys of an Access team. Access publishes two, a few more while it rotates them.
+pub const ACCESS_KEYS: usize = 16;
