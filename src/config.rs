@@ -6,7 +6,7 @@ use ctutils::CtEq;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::http::head::is_host;
+use crate::http::head::{Head, is_host};
 use crate::http::route::{Access, Route, Routes};
 use crate::key::house::{Keyring, Secret};
 use crate::key::id::Prefix;
@@ -148,6 +148,12 @@ impl Config {
             }
             _ => Err(reader.problems),
         }
+    }
+
+    /// Who says what Keyward says of keys (RFC 8414, section 2): the request's own scheme and host with `/_keyward`.
+    #[must_use]
+    pub fn issuer(&self, head: &Head<'_>) -> String {
+        format!("{}/_keyward", head.base())
     }
 }
 

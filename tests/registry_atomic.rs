@@ -18,11 +18,12 @@ type Asked = (Caller, Command);
 /// A name, the world before, the change, and how many statements write for it.
 type Case = (&'static str, fn() -> World, fn() -> Asked, usize);
 
-fn changes() -> [Case; 10] {
+fn changes() -> [Case; 11] {
     [
         ("bootstrap", World::empty, || (Caller::Bootstrap, bootstrap()), 3),
         ("issue", World::with_owner, || (owner(), issue(1, live("crm"))), 4),
         ("revoke", with_a_key, || (owner(), revoke(&key_id(Environment::Live, 1), "leaked")), 4),
+        ("surrender", with_a_key, || (holder(1), Command::Surrender), 4),
         ("update", furnished, || (owner(), command_for(Operation::UpdateKey)), 4),
         ("rotate", furnished, || (owner(), command_for(Operation::RotateKey)), 6),
         ("make a member", furnished, || (owner(), command_for(Operation::CreateMember)), 3),

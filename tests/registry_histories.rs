@@ -183,6 +183,9 @@ fn email(number: u8) -> String {
 }
 
 fn caller(step: &Step, model: &Model) -> Caller {
+    if let Op::Surrender { key, secret: held } = step.op {
+        return Caller::Holder { id: to_key_id(model, key), key_hash: secret(held) };
+    }
     if step.access {
         let member = model.members.iter().find(|member| member.number == step.member).unwrap();
         return Caller::Access { email: email(member.email).to_uppercase() };
@@ -241,6 +244,7 @@ fn to_command(op: &Op, model: &Model) -> Command {
             Command::RotateKey { id: id(key), overlap_seconds: days(overlap), credential }
         }
         Op::RevokeKey { key } => Command::RevokeKey { id: id(key), reason: "a reason".to_owned() },
+        Op::Surrender { .. } => Command::Surrender,
         Op::CreateMember { new, role, limit, email: address, days: life } => Command::CreateMember {
             draft: Box::new(MemberDraft {
                 email: email(address),
@@ -348,7 +352,7 @@ impl Dice {
         let new = u32::try_from(self.below(1 << 31)).unwrap();
         let key = if self.below(20) == 0 || model.keys.is_empty() { new } else { self.one(&model.keys).number };
         let member = if self.below(20) == 0 { new } else { self.one(&model.members).number };
-        match self.below(20) {
+        match self.below(21) {
             0..=4 => Op::Issue {
                 new,
                 environment: self.one(&[Environment::Live, Environment::Test]),
@@ -383,6 +387,7 @@ impl Dice {
             16 => Op::RevokeMember { member },
             17 => Op::ShowKey { key },
             18 => Op::ListKeys,
+            19 => Op::Surrender { key, secret: self.one(&[key, key, key, new, 0]) },
             _ => Op::ReadAudit,
         }
     }

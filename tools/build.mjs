@@ -44,7 +44,9 @@ export async function build() {
 /** worker-build's entry is slow for each request; src/cloudflare/entry.js says why and what it does instead. */
 async function putEntryOver() {
   const made = join(BUILD_DIR, "worker-build.js");
+  const openApi = join(BUILD_DIR, "openapi.js");
   renameSync(OUTPUTS[0], made);
+  writeFileSync(openApi, `export default ${JSON.stringify(openApiDocument())};\n`);
   await run(join(NODE_BIN, "esbuild"), [
     join(ROOT, "src", "cloudflare", "entry.js"),
     "--bundle",
@@ -52,12 +54,21 @@ async function putEntryOver() {
     "--target=es2022",
     "--minify",
     `--alias:worker-build=${made}`,
+    `--alias:keyward-openapi=${openApi}`,
     "--external:cloudflare:workers",
     "--external:./index_bg.wasm",
     `--outfile=${OUTPUTS[0]}`,
     "--log-level=warning",
   ]);
   rmSync(made);
+  rmSync(openApi);
+}
+
+/** src/admin/openapi.json on one line, with this version filled in. It stays out of the wasm, which every isolate compiles. */
+function openApiDocument() {
+  const document = JSON.parse(readFileSync(join(ROOT, "src", "admin", "openapi.json"), "utf8"));
+  document.info.version = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))[1];
+  return JSON.stringify(document);
 }
 
 /**

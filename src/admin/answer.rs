@@ -88,6 +88,7 @@ pub fn answer(config: &Config, operation: Operation, done: &Done, api_key: Optio
             | Done::MemberRotated(_)
             | Done::KeyIssued(_)
             | Done::KeyRotated { .. }
+            | Done::Inspected { .. }
             | Done::Replayed { .. },
             _,
         ) => Reply::problem(&Code::InternalError.into(), request_id),

@@ -15,9 +15,12 @@ mod create_member;
 mod credential;
 mod health;
 mod idempotency;
+mod introspect;
 mod issue_key;
 mod list_keys;
 mod list_members;
+mod metadata;
+pub mod oauth;
 mod problem_page;
 mod query;
 pub mod read_audit;
@@ -27,38 +30,49 @@ mod rotate_key;
 mod rotate_member;
 mod show_key;
 mod show_member;
+mod surrenders;
 mod text;
 mod update_key;
 mod update_member;
+mod verify_key;
 
 pub use answer::answer;
 pub use caller::{NotSignedIn, SignIn, sign_in};
 pub use credential::derive_again;
 pub use health::health;
+pub use introspect::{answer as introspection, command as introspect, inactive};
+pub use metadata::metadata;
 pub use problem_page::problem_page;
+pub use surrenders::Surrenders;
+pub use verify_key::Question;
 
 use crate::config::Config;
 use crate::http::head::Head;
 use crate::http::problem::{Code, Problem};
+use crate::http::route::METADATA_PATH;
 use crate::key::entropy::{Entropy, EntropyFailed};
 use crate::key::id::Class;
 use crate::key::mint::ApiKey;
 use crate::registry::command::{Command, Idempotency, Operation};
 use credential::{Maker, Whose};
 
-/// Where a path below `/_keyward/` leads.
+/// Where one of Keyward's own paths leads.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Place<'a> {
     /// `GET /_keyward/health`
     Health,
     /// `GET /_keyward/problems/<code>`
     ProblemPage(Code),
+    /// `GET /_keyward/openapi.json`
+    OpenApi,
+    /// `GET /.well-known/oauth-authorization-server/_keyward`
+    Metadata,
     /// An operation, with the `{id}` of its path.
     Operation(Operation, &'a str),
 }
 
-/// The way of each operation: method, and path below `/_keyward/` with `*` for an id.
-const ROUTES: &[(&str, &str, Option<Operation>)] = &[
+/// The way of each operation: method, and path below `/_keyward/` with `*` for an id; the one elsewhere begins with a slash.
+pub const ROUTES: &[(&str, &str, Option<Operation>)] = &[
     ("GET", "health", None),
     ("GET", "problems/*", None),
     ("POST", "v1/bootstrap", Some(Operation::Bootstrap)),
@@ -78,14 +92,19 @@ const ROUTES: &[(&str, &str, Option<Operation>)] = &[
     ("GET", "v1/audit", Some(Operation::ReadAudit)),
     ("GET", "v1/audit/checkpoint", Some(Operation::AuditCheckpoint)),
     ("GET", "v1/audit/key", Some(Operation::AuditKey)),
+    ("POST", "v1/verify", Some(Operation::Verify)),
+    ("POST", "oauth/introspect", Some(Operation::Introspect)),
+    ("POST", "oauth/revoke", Some(Operation::Surrender)),
+    ("GET", "openapi.json", None),
+    ("GET", METADATA_PATH, None),
 ];
 
-/// Finds the place of a request below `/_keyward/`.
+/// Finds the place of a request to one of Keyward's own paths.
 ///
 /// # Errors
 /// `no_route`, or `method_not_allowed` with the methods there are.
 pub fn find<'a>(method: &str, path: &'a str) -> Result<Place<'a>, Problem> {
-    let below = path.strip_prefix("/_keyward/").ok_or(Code::NoRoute)?;
+    let below = path.strip_prefix("/_keyward/").unwrap_or(path);
     let method = if method == "HEAD" { "GET" } else { method };
     let mut allow = Vec::new();
     for (route_method, pattern, operation) in ROUTES {
@@ -96,7 +115,9 @@ pub fn find<'a>(method: &str, path: &'a str) -> Result<Place<'a>, Problem> {
         }
         return Ok(match operation {
             Some(operation) => Place::Operation(*operation, id),
-            None if id.is_empty() => Place::Health,
+            None if *pattern == "health" => Place::Health,
+            None if *pattern == "openapi.json" => Place::OpenApi,
+            None if *pattern == METADATA_PATH => Place::Metadata,
             None => {
                 let code = Code::ALL.iter().find(|code| code.as_str() == id);
                 Place::ProblemPage(*code.ok_or(Code::NoRoute)?)
@@ -130,6 +151,8 @@ pub enum Takes {
     Json,
     /// Nothing to say: no body, or `{}`.
     Perhaps,
+    /// A form, which [`oauth::token`] looks at: its errors have OAuth's form.
+    Form,
 }
 
 /// What an operation takes.
@@ -142,8 +165,10 @@ pub const fn takes(operation: Operation) -> Takes {
         | Operation::RotateKey
         | Operation::RevokeKey
         | Operation::CreateMember
-        | Operation::UpdateMember => Takes::Json,
+        | Operation::UpdateMember
+        | Operation::Verify => Takes::Json,
         Operation::RevokeMember | Operation::RotateMember => Takes::Perhaps,
+        Operation::Introspect | Operation::Surrender => Takes::Form,
         Operation::Me
         | Operation::ListKeys
         | Operation::ShowKey
@@ -169,7 +194,7 @@ pub fn check_transport(config: &Config, head: &Head<'_>, operation: Operation) -
         return Err(Code::CrossSite.into());
     }
     let acceptable = match (takes(operation), head.content_type()) {
-        (Takes::Nothing, _) => true,
+        (Takes::Nothing | Takes::Form, _) => true,
         // A browser signed in through Access carries its cookie everywhere. A page of another site can send no JSON without
         // asking first, so where no header speaks for the request its type has to.
         (Takes::Perhaps, None) => config.access.is_none() || head.authorization().is_some(),
@@ -237,9 +262,8 @@ pub fn prepare(asked: &Asked<'_>, entropy: &mut impl Entropy) -> Result<Prepared
         return Err(Problem::from(Code::UnsupportedMediaType).into());
     }
     let listed = matches!(operation, Operation::ListKeys | Operation::ListMembers | Operation::ReadAudit);
-    if !listed && !query.is_empty() {
-        let detail = "This operation takes no query.";
-        return Err(Problem::field(Code::InvalidRequest, "query", detail).into());
+    if !listed {
+        refuse_query(asked.head)?;
     }
     let command = match operation {
         Operation::Bootstrap => {
@@ -277,8 +301,18 @@ pub fn prepare(asked: &Asked<'_>, entropy: &mut impl Entropy) -> Result<Prepared
         Operation::ReadAudit => read_audit::command(query, read_audit::wants_lines(asked.head))?,
         Operation::AuditCheckpoint => Command::AuditHead,
         Operation::AuditKey => Command::Authorise { operation },
+        // These answer by what they were asked, so they have ways of their own: [`Question`] and [`oauth`].
+        Operation::Verify | Operation::Introspect | Operation::Surrender => Command::Authorise { operation },
     };
     Ok(Prepared { command, api_key: None, idempotency: None })
+}
+
+/// Refuses a query where none is taken.
+fn refuse_query(head: &Head<'_>) -> Result<(), Problem> {
+    if head.target().query().unwrap_or_default().is_empty() {
+        return Ok(());
+    }
+    Err(Problem::field(Code::InvalidRequest, "query", "This operation takes no query."))
 }
 
 #[cfg(test)]

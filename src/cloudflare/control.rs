@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::edge::Edge;
 use super::entropy::System;
 use super::log::{Level, event};
-use super::{access, ask, audit_stream, glue, send};
+use super::{access, ask, audit_stream, glue, handed, send};
 use crate::admin::{self, Asked, Place, Prepared, SignIn, Takes, Unprepared};
 use crate::config::Config;
 use crate::http::head::Head;
@@ -15,7 +15,7 @@ use crate::http::limits::BODY_BYTES;
 use crate::http::problem::{Code, Problem};
 use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused};
 
-/// Serves a request below `/_keyward/`. Health and the problem pages need no member.
+/// Serves a request to one of Keyward's own paths. Health, documents and the problem pages need no member.
 pub async fn serve(
     edge: Rc<Edge>,
     config: &Config,
@@ -27,9 +27,17 @@ pub async fn serve(
     match admin::find(head.method(), head.target().path()) {
         Ok(Place::Health) => send::reply(&admin::health(edge.config.is_some(), id)),
         Ok(Place::ProblemPage(code)) => send::reply(&admin::problem_page(code, id)),
+        Ok(Place::OpenApi) => send::open_api(id),
+        Ok(Place::Metadata) => send::reply(&admin::metadata(config, head, id)),
         Ok(Place::Operation(operation, segment)) => {
             let way = Way { edge: &edge, config, env: &env, head, operation, request_id: id };
-            match way.operate(&request, segment).await {
+            let answered = match operation {
+                Operation::Verify => handed::verify(&way, &request).await,
+                Operation::Introspect => Ok(handed::introspect(&way, &request).await),
+                Operation::Surrender => Ok(handed::surrender(&way, &request).await),
+                _ => way.operate(&request, segment).await,
+            };
+            match answered {
                 Ok(response) => response,
                 Err(problem) => send::problem(&problem, id),
             }
@@ -39,13 +47,13 @@ pub async fn serve(
 }
 
 /// One request for an operation.
-struct Way<'a> {
-    edge: &'a Edge,
-    config: &'a Config,
+pub(super) struct Way<'a> {
+    pub(super) edge: &'a Edge,
+    pub(super) config: &'a Config,
     env: &'a JsValue,
-    head: &'a Head<'a>,
+    pub(super) head: &'a Head<'a>,
     operation: Operation,
-    request_id: &'a str,
+    pub(super) request_id: &'a str,
 }
 
 impl Way<'_> {
@@ -58,7 +66,7 @@ impl Way<'_> {
         let caller = self.sign_in().await?;
         let body = match admin::takes(self.operation) {
             Takes::Nothing => Vec::new(),
-            Takes::Json | Takes::Perhaps => read_body(request).await?,
+            Takes::Json | Takes::Perhaps | Takes::Form => read_body(request).await?,
         };
         let asked = Asked { config: self.config, head: self.head, operation: self.operation, id: segment, body: &body };
         let mut attempts = 3_u8;
@@ -95,17 +103,13 @@ impl Way<'_> {
                 (Answer::Done(done), _) => return Ok(self.answer(&done, prepared.api_key.as_ref())),
                 // 71 bits of identifier collided: mint another.
                 (Answer::Refused(Refused::IdTaken), _) if attempts > 0 => attempts = attempts.saturating_sub(1),
-                (Answer::Refused(refused), _) => {
-                    let reason = format!("{refused:?}");
-                    self.note(Level::Info, "operation_refused", ("reason", &reason));
-                    return Err(Problem::from(&refused));
-                }
+                (Answer::Refused(refused), _) => return Err(self.refused(&refused)),
                 (Answer::Record(_), _) => return Err(self.fault("registry_confused")),
             }
         }
     }
 
-    async fn sign_in(&self) -> Result<Caller, Problem> {
+    pub(super) async fn sign_in(&self) -> Result<Caller, Problem> {
         let refused = |why: admin::NotSignedIn| {
             self.note(Level::Info, "sign_in_refused", ("reason", &format!("{why:?}")));
             match why.code() {
@@ -127,6 +131,23 @@ impl Way<'_> {
         })
     }
 
+    /// Transport alone: HTTPS, no other site's page, JSON where JSON is due.
+    pub(super) fn check_transport(&self) -> Result<(), Problem> {
+        admin::check_transport(self.config, self.head, self.operation)
+    }
+
+    /// Asks the registry for a command that no `Idempotency-Key` counts for.
+    pub(super) async fn command(&self, caller: Caller, command: Command) -> Result<Answer, Problem> {
+        self.ask(Control { caller, origin: self.provenance(), command, idempotency: None }).await
+    }
+
+    /// A refusal of the registry, logged with its inner reason.
+    pub(super) fn refused(&self, refused: &Refused) -> Problem {
+        let reason = format!("{refused:?}");
+        self.note(Level::Info, "operation_refused", ("reason", &reason));
+        Problem::from(refused)
+    }
+
     async fn ask(&self, control: Control) -> Result<Answer, Problem> {
         ask::registry(self.env, &Call::Control(Box::new(control))).await.map_err(|ask::Silent(cause)| {
             self.note(Level::Error, "authority_silent", ("cause", &cause));
@@ -145,17 +166,17 @@ impl Way<'_> {
         send::reply(&admin::answer(self.config, self.operation, done, api_key, self.request_id))
     }
 
-    fn note(&self, level: Level, name: &str, field: (&str, &str)) {
+    pub(super) fn note(&self, level: Level, name: &str, field: (&str, &str)) {
         event(level, name, &[field, ("request_id", self.request_id)]);
     }
 
-    fn fault(&self, name: &str) -> Problem {
+    pub(super) fn fault(&self, name: &str) -> Problem {
         event(Level::Error, name, &[("request_id", self.request_id)]);
         Code::InternalError.into()
     }
 }
 
-async fn read_body(request: &JsValue) -> Result<Vec<u8>, Problem> {
+pub(super) async fn read_body(request: &JsValue) -> Result<Vec<u8>, Problem> {
     let most = u32::try_from(BODY_BYTES).unwrap_or(u32::MAX);
     let body = glue::read_body(request, most)
         .await

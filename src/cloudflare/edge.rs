@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use super::entropy::RequestIds;
 use super::log::{Level, event};
 use super::{glue, send};
+use crate::admin::Surrenders;
 use crate::admin::certs::Certs;
 use crate::config::{Config, VARIABLES};
 use crate::gate::Gate;
@@ -25,6 +26,8 @@ pub struct Edge {
     pub gate: RefCell<Gate>,
     /// The keys of the Access team; borrowed as the gate is.
     pub certs: RefCell<Certs>,
+    /// Who has asked that keys be shut off, and how often.
+    pub surrenders: RefCell<Surrenders>,
     ids: RefCell<RequestIds>,
     /// The keys that some request is asking about right now, and since when: others wait for its answer.
     asking: RefCell<HashMap<KeyId, Millis>>,
@@ -68,6 +71,7 @@ impl Edge {
             config,
             gate: RefCell::default(),
             certs: RefCell::default(),
+            surrenders: RefCell::default(),
             ids: RefCell::new(RequestIds::new()),
             asking: RefCell::default(),
         }

@@ -3,8 +3,12 @@
 // object is made once. After a panic, and only then, worker-build's class is used: it makes a new wasm instance first.
 
 import Recovering, { Registry } from "worker-build";
+import openApi from "keyward-openapi";
 
 export { Registry };
+
+// A text, for the glue to answer with (src/admin/openapi.json with the version; tools/build.mjs).
+globalThis.__keyward_openapi = openApi;
 
 const { fetch } = Recovering.prototype;
 const state = globalThis.__worker_init_state;

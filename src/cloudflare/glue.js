@@ -116,6 +116,13 @@ export function reply(status, headers, body) {
   return made;
 }
 
+/** The OpenAPI document, which entry.js put there: wasm-bindgen copies this file alone, so it can't import it itself. */
+export function openApi(headers) {
+  const document = globalThis.__keyward_openapi;
+  if (document === undefined) throw new Error("the build has no OpenAPI document");
+  return reply(200, headers, document);
+}
+
 /** A response whose body is still to be written: `[response, writer]`. A write resolves when the client has taken it. */
 export function stream(status, headers) {
   const { readable, writable } = new IdentityTransformStream();

@@ -21,6 +21,7 @@ mod edge;
 mod entropy;
 mod events;
 mod glue;
+mod handed;
 mod log;
 mod lookup;
 mod object;

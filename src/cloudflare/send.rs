@@ -45,6 +45,14 @@ pub fn header_block(reply: &Reply) -> String {
     block
 }
 
+/// Answers with the OpenAPI document, which the glue holds: in the wasm every isolate would compile it.
+pub fn open_api(request_id: &str) -> JsValue {
+    glue::open_api(&header_block(&Reply::document_head(request_id))).unwrap_or_else(|thrown| {
+        event(Level::Error, "reply_failed", &[("cause", &glue::cause(&thrown))]);
+        problem(&Code::InternalError.into(), request_id)
+    })
+}
+
 /// Answers.
 pub fn reply(reply: &Reply) -> JsValue {
     glue::reply(reply.status, &header_block(reply), &reply.body).unwrap_or_else(|thrown| {

@@ -12,10 +12,12 @@
 //! 4. While the authority is silent, what it said last holds for the grace more; then the answer is 503.
 #![forbid(unsafe_code)]
 
+mod check;
 mod forward;
 mod memory;
 mod refusal;
 
+pub use check::{Handed, check_rights, scope_asked};
 pub use forward::{Grant, Plan};
 pub use memory::CopyVerdict;
 pub use refusal::{Reason, Refusal};
@@ -24,7 +26,7 @@ use crate::config::{Config, Origin};
 use crate::http::credential::{Credential, Strip};
 use crate::http::head::Head;
 use crate::http::problem::{Code, Problem};
-use crate::http::route::{Access, Matched, Route};
+use crate::http::route::{Access, METADATA_PATH, Matched, Route};
 use crate::key::format::{Presented, contains_key};
 use crate::key::house::Recognised;
 use crate::key::id::{Class, Environment, KeyId};
@@ -152,12 +154,14 @@ impl Gate {
     }
 }
 
-/// Whether a path is Keyward's own, in any letter case: such a path is never forwarded.
+/// Whether a path is Keyward's own: `/_keyward` in any letter case and what is below it, and exactly the metadata's address,
+/// which stands elsewhere. Such a path is never forwarded.
 #[must_use]
 pub fn is_own_path(path: &str) -> bool {
     let own = "/_keyward";
     path.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own))
         && matches!(path.as_bytes().get(own.len()), None | Some(b'/'))
+        || path == METADATA_PATH
 }
 
 /// A well-formed key anywhere in the URL, decoded once, is refused on every address, Keyward's own too.
@@ -209,10 +213,16 @@ fn recognise<'a>(config: &Config, head: &Head<'a>) -> Result<(Presented<'a>, Rec
         Credential::OtherScheme => return Err(Refusal::invalid_key(Reason::OtherScheme)),
         Credential::Candidate(text) => text,
     };
+    let (presented, recognised) = recognise_text(config, text)?;
+    Ok((presented, recognised, strip))
+}
+
+/// Recognises a text as one of our credentials: form, check and tag.
+fn recognise_text<'a>(config: &Config, text: &'a str) -> Result<(Presented<'a>, Recognised), Refusal> {
     let presented =
         Presented::parse(text, &config.prefix).map_err(|why| Refusal::invalid_key(Reason::Malformed(why)))?;
     let recognised = config.keyring.recognise(&presented).ok_or_else(|| Refusal::invalid_key(Reason::Tag))?;
-    Ok((presented, recognised, strip))
+    Ok((presented, recognised))
 }
 
 /// Whether it is this key, and it still opens something.
@@ -237,17 +247,7 @@ fn check_use<'c>(
     environment: Environment,
     head: &Head<'_>,
 ) -> Result<&'c Origin, Refusal> {
-    let allowed = record.allowed_cidrs.is_empty()
-        || head.client_address().and_then(|text| text.parse().ok()).is_some_and(|address: std::net::IpAddr| {
-            let address = address.to_canonical();
-            record.allowed_cidrs.iter().any(|network| network.contains(&address))
-        });
-    if !allowed {
-        return Err(Refusal::new(Code::AddressNotAllowed, Reason::Address));
-    }
-    if !record.scopes.contains(scope) {
-        return Err(Refusal::with(Problem::insufficient_scope(scope.as_str()), Reason::Scope));
-    }
+    check_rights(record, [scope], head.client_address())?;
     origin_for(config, environment).ok_or_else(|| Refusal::new(Code::NoOrigin, Reason::NoOrigin))
 }
 

@@ -42,6 +42,15 @@ pub const REMEMBERED_KEYS: usize = 10_000;
 /// Networks of all remembered keys together, about 18 bytes each: 4 MB. One key may have a thousand of them.
 pub const REMEMBERED_NETWORKS: usize = 200_000;
 
+/// Revocations by holders that one address may ask for at once: an integration that shuts off all it has.
+pub const REVOCATIONS_AT_ONCE: i64 = 20;
+
+/// After these, one for each so many milliseconds: too few to try texts, enough to go on with a long list.
+pub const REVOCATION_MILLIS: i64 = 3_000;
+
+/// Addresses that one isolate remembers for this, the least recently used go first: about 100 bytes each.
+pub const REVOKERS_REMEMBERED: usize = 4_096;
+
 /// Characters of an `Idempotency-Key`: an UUID has 36.
 pub const IDEMPOTENCY_KEY_CHARS: usize = 64;
 

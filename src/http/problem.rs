@@ -90,7 +90,7 @@ codes! {
         "No route of this API has this address."
         "Check path and letter case. Whoever runs this gate lists its routes in the ROUTES setting."
     RateLimited "rate_limited" 429 "Too many requests"
-        "This API key was used more often than its limit. Retry after the time in `Retry-After`."
+        "More requests came than the limit allows. Retry after the time in `Retry-After`."
         "Wait for the time that Retry-After says, in seconds, and spread the calls."
     AuthorityUnavailable "authority_unavailable" 503 "Keys can't be checked right now"
         "The authority over keys can't be reached, so nothing was judged. Retry after the time in `Retry-After`; before you retry a change, look whether it was made."
@@ -240,6 +240,14 @@ impl Problem {
         let mut problem = Self::from(Code::InsufficientScope);
         let challenge = format!(r#"Bearer realm="keyward", error="insufficient_scope", scope="{scope}""#);
         problem.header("www-authenticate", challenge);
+        problem
+    }
+
+    /// 429 with the whole seconds to wait (RFC 9110, section 10.2.3).
+    #[must_use]
+    pub fn rate_limited(detail: &'static str, seconds: i64) -> Self {
+        let mut problem = Self::detailed(Code::RateLimited, detail);
+        problem.header("retry-after", seconds.to_string());
         problem
     }
 

@@ -24,6 +24,29 @@ impl Reply {
         }
     }
 
+    /// A JSON document that is the same for everyone: anyone may store it for five minutes.
+    #[must_use]
+    pub fn document(body: &impl Serialize, request_id: &str) -> Self {
+        match serde_json::to_string(body) {
+            Ok(body) => Self::with(200, "application/json", "public, max-age=300", body, request_id),
+            Err(_) => Self::problem(&Code::InternalError.into(), request_id),
+        }
+    }
+
+    /// The head of a JSON document that the caller adds; storable as [`Self::document`].
+    #[must_use]
+    pub fn document_head(request_id: &str) -> Self {
+        Self::with(200, "application/json", "public, max-age=300", String::new(), request_id)
+    }
+
+    /// 200 with nothing to say.
+    #[must_use]
+    pub fn empty(request_id: &str) -> Self {
+        let mut reply = Self::with(200, "", "no-store", String::new(), request_id);
+        reply.headers.retain(|(name, _)| *name != "content-type");
+        reply
+    }
+
     /// An error (RFC 9457).
     #[must_use]
     pub fn problem(problem: &Problem, request_id: &str) -> Self {

@@ -7,6 +7,10 @@ use percent_encoding::percent_decode_str;
 use super::target::Target;
 use crate::key::scope::Scope;
 
+/// Where RFC 8414 (section 3.1) puts the metadata of an issuer whose path is `/_keyward`: Keyward's own, although it isn't
+/// below `/_keyward/`.
+pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server/_keyward";
+
 /// One row of `ROUTES`.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -93,6 +97,9 @@ impl Route {
         }
         if literal == "/_keyward" || literal.starts_with("/_keyward/") {
             return Err("must not begin with /_keyward/, which is Keyward's own");
+        }
+        if literal == METADATA_PATH {
+            return Err("must not name /.well-known/oauth-authorization-server/_keyward, which is Keyward's own");
         }
         let pattern = Pattern { literal: literal.to_owned(), decoded: percent_decode_str(literal).collect(), any_rest };
         Ok(Self { method, pattern, access, closed_on_outage })
@@ -327,6 +334,8 @@ mod tests {
             "GET /%61",
             "GET /a?b",
             "GET /_keyward/*",
+            "GET /.well-known/oauth-authorization-server/_keyward",
+            "* /.well-known/oauth-authorization-server/_keyward*",
             "GET /a b",
         ] {
             assert!(Route::parse(row, Access::Public, false).is_err(), "{row}");

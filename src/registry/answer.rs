@@ -123,6 +123,13 @@ pub enum Done {
         /// The last entry's hash, 64 zeros when there is none.
         hash: String,
     },
+    /// What is known of a key that somebody presented elsewhere.
+    Inspected {
+        /// The authority's clock: what is decided by it and what is shown are of one instant.
+        at: Millis,
+        /// `None` when there certainly is no such key, or none that the caller may see.
+        found: Option<Box<Inspected>>,
+    },
     /// A write that was done before under the same `Idempotency-Key`: its answer, and what its credential was derived from.
     Replayed {
         /// The first attempt's answer, as it was then.
@@ -132,6 +139,15 @@ pub enum Done {
         /// The secret its credential was derived and minted under.
         minted_under: Generation,
     },
+}
+
+/// A key, as the gate decides by it and as answers show it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Inspected {
+    /// For the decision.
+    pub record: Record,
+    /// For the answer.
+    pub key: KeyView,
 }
 
 /// Why an operation was refused.
@@ -221,7 +237,7 @@ pub struct KeyView {
     pub successor: Option<KeyId>,
     /// RFC 3339.
     pub revoked_at: Option<String>,
-    /// Member id.
+    /// Member id, or `holder`.
     pub revoked_by: Option<String>,
     /// Why.
     pub revoke_reason: Option<String>,

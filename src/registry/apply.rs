@@ -5,8 +5,8 @@ use super::command::{Answer, Call, Caller, Command, Control, Done, NewCredential
 use super::members::{self, Member};
 use super::store::{Store, StoreError};
 use super::{
-    idempotency, issue, keys, limits, list, member_create, member_list, member_revoke, member_rotate, member_update,
-    revoke, rotate, update,
+    idempotency, inspect, issue, keys, limits, list, member_create, member_list, member_revoke, member_rotate,
+    member_update, revoke, rotate, surrender, update,
 };
 use crate::key::id::KeyId;
 use crate::key::scope::Scope;
@@ -130,7 +130,8 @@ const fn changes(command: &Command) -> bool {
         | Command::CreateMember { .. }
         | Command::UpdateMember { .. }
         | Command::RevokeMember { .. }
-        | Command::RotateMember { .. } => true,
+        | Command::RotateMember { .. }
+        | Command::Surrender => true,
         Command::Me
         | Command::Authorise { .. }
         | Command::ListKeys { .. }
@@ -138,7 +139,9 @@ const fn changes(command: &Command) -> bool {
         | Command::ListMembers { .. }
         | Command::ShowMember { .. }
         | Command::ReadAudit { .. }
-        | Command::AuditHead => false,
+        | Command::AuditHead
+        | Command::Introspect { .. }
+        | Command::Verify { .. } => false,
     }
 }
 
@@ -150,6 +153,7 @@ const fn changes(command: &Command) -> bool {
 fn run(store: &mut dyn Store, control: &Control, policy: &Policy, now: Millis) -> Result<Done, Halt> {
     let member = match &control.caller {
         Caller::Bootstrap => return run_bootstrap(store, control, policy, now),
+        Caller::Holder { id, key_hash } => return surrender::run(store, control, id, key_hash, now),
         Caller::Credential { id, key_hash } => members::authenticate(store, id, key_hash, now)?,
         Caller::Access { email } => members::authenticate_email(store, email, now)?,
     };
@@ -185,7 +189,7 @@ const fn mints(command: &Command) -> Option<&NewCredential> {
 
 fn execute(store: &mut dyn Store, by: &Context<'_>, command: &Command) -> Result<Done, Halt> {
     match command {
-        Command::Bootstrap { .. } => Err(Refused::Forbidden.into()),
+        Command::Bootstrap { .. } | Command::Surrender => Err(Refused::Forbidden.into()),
         Command::Me => Ok(Done::Me(by.member.view(by.now))),
         Command::Authorise { .. } => Ok(Done::Authorised),
         Command::IssueKey { draft, credential } => issue::issue(store, by, draft, credential),
@@ -217,6 +221,7 @@ fn execute(store: &mut dyn Store, by: &Context<'_>, command: &Command) -> Result
             let head = audit::head(store)?;
             Ok(Done::AuditHead { size: head.seq, hash: head.hash })
         }
+        Command::Introspect { id } | Command::Verify { id } => inspect::inspect(store, by, id),
     }
 }
 

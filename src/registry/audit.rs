@@ -64,7 +64,7 @@ pub struct Entry {
     pub seq: u64,
     /// RFC 3339, UTC, milliseconds.
     pub at: String,
-    /// Member id, or `bootstrap`.
+    /// Member id, `bootstrap`, or `holder`.
     pub actor: String,
     /// What was done.
     pub action: String,

@@ -11,7 +11,7 @@ use crate::key::id::{Environment, KeyId};
 use crate::key::scope::Scope;
 use crate::time::Millis;
 
-pub use super::answer::{Answer, Done, KeyView, MemberView, Refused, Status};
+pub use super::answer::{Answer, Done, Inspected, KeyView, MemberView, Refused, Status};
 pub use super::operation::Operation;
 
 /// One call of the object.
@@ -59,6 +59,13 @@ pub enum Caller {
         /// The e-mail address it vouches for. A member's is compared without regard to ASCII case; exactly one active
         /// member must have it.
         email: String,
+    },
+    /// Whoever presents a well-formed data key with the right tag: no member. They may shut that key off, and nothing else.
+    Holder {
+        /// The key's id.
+        id: KeyId,
+        /// Hash of the key presented.
+        key_hash: KeyHash,
     },
 }
 
@@ -209,6 +216,18 @@ pub enum Command {
     },
     /// The log's head, for the edge to sign.
     AuditHead,
+    /// What is to be known of a key that somebody presented elsewhere, to tell whether its token is active (RFC 7662).
+    Introspect {
+        /// Which key.
+        id: KeyId,
+    },
+    /// The same, to tell whether it may do a thing.
+    Verify {
+        /// Which key.
+        id: KeyId,
+    },
+    /// The holder of a key shuts it off (RFC 7009): the key is the caller's.
+    Surrender,
 }
 
 /// What changes of a key.

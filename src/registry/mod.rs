@@ -11,6 +11,7 @@
 //! | [`roles`], `limits` | the tables of who may do what, and where |
 //! | [`members`], [`keys`] | the stored rows and their views |
 //! | `issue`, `update`, `rotate`, `revoke`, [`list`] | the operations on keys |
+//! | `inspect`, [`surrender`] | what others ask about a key; its holder shuts it off |
 //! | `member_create`, `member_update`, `member_rotate`, `member_revoke`, `member_list` | the operations on members |
 //! | [`page`] | what every list has in common |
 //! | [`idempotency`] | writes that may be retried |
@@ -25,6 +26,7 @@ pub mod apply;
 pub mod audit;
 pub mod command;
 pub mod idempotency;
+mod inspect;
 mod issue;
 pub mod keys;
 mod limits;
@@ -44,4 +46,5 @@ pub mod roles;
 mod rotate;
 pub mod schema;
 pub mod store;
+pub mod surrender;
 mod update;

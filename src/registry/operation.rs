@@ -16,7 +16,7 @@ macro_rules! operations {
             /// Every operation.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// Method and path, below `/_keyward/v1`.
+            /// Method and path, below `/_keyward/v1`; `/oauth/…` is below `/_keyward`.
             #[must_use]
             pub const fn route(self) -> &'static str {
                 match self { $(Self::$name => $route),* }
@@ -43,4 +43,7 @@ operations! {
     "GET /audit" ReadAudit,
     "GET /audit/checkpoint" AuditCheckpoint,
     "GET /audit/key" AuditKey,
+    "POST /verify" Verify,
+    "POST /oauth/introspect" Introspect,
+    "POST /oauth/revoke" Surrender,
 }

@@ -49,11 +49,11 @@ impl Role {
     }
 }
 
-/// The table. Bootstrap belongs to no role: only the token does it.
+/// The table. Two operations belong to no role: only the token makes the first owner, only a key's holder surrenders it.
 const fn who(operation: Operation) -> &'static [Role] {
-    use Role::{Auditor, Manager, Owner, Responder};
+    use Role::{Auditor, Manager, Owner, Responder, Verifier};
     match operation {
-        Operation::Bootstrap => &[],
+        Operation::Bootstrap | Operation::Surrender => &[],
         Operation::Me => &Role::ALL,
         Operation::IssueKey | Operation::UpdateKey | Operation::RotateKey => &[Owner, Manager],
         Operation::ListKeys | Operation::ShowKey => &[Owner, Manager, Responder, Auditor],
@@ -65,6 +65,7 @@ const fn who(operation: Operation) -> &'static [Role] {
         | Operation::RevokeMember
         | Operation::RotateMember => &[Owner],
         Operation::ReadAudit | Operation::AuditCheckpoint | Operation::AuditKey => &[Owner, Responder, Auditor],
+        Operation::Verify | Operation::Introspect => &[Owner, Verifier],
     }
 }
 
@@ -90,6 +91,9 @@ impl Command {
             Self::RotateMember { .. } => Operation::RotateMember,
             Self::ReadAudit { .. } => Operation::ReadAudit,
             Self::AuditHead => Operation::AuditCheckpoint,
+            Self::Introspect { .. } => Operation::Introspect,
+            Self::Verify { .. } => Operation::Verify,
+            Self::Surrender => Operation::Surrender,
         }
     }
 }

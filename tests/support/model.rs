@@ -13,6 +13,8 @@ pub enum Op {
     UpdateKey { key: u32, name: Option<u8>, wide: Option<bool>, end: Option<i64> },
     RotateKey { key: u32, new: u32, overlap: i64 },
     RevokeKey { key: u32 },
+    /// By whoever presents the key with that secret.
+    Surrender { key: u32, secret: u32 },
     CreateMember { new: u32, role: Role, limit: Limit, email: u8, days: i64 },
     UpdateMember { member: u32, role: Option<Role>, limit: Option<Limit>, email: Option<u8>, days: Option<i64> },
     RotateMember { member: u32, secret: u32 },
@@ -151,6 +153,12 @@ impl Model {
 
     fn run(&mut self, step: &Step) -> Result<Outcome, &'static str> {
         let now = self.now;
+        if let Op::Surrender { key, secret } = step.op {
+            let held = |one: &&mut Key| one.number == key && key == secret;
+            let held = self.keys.iter_mut().find(held).ok_or("unauthenticated")?;
+            self.changes += u64::from(!std::mem::replace(&mut held.revoked, true));
+            return Ok(Outcome::Done);
+        }
         let named = self.members.iter().find(|member| member.number == step.member).ok_or("unauthenticated")?;
         // Access knows an address, which may have passed on to another.
         let has_it = |member: &&Member| !member.revoked && member.email == named.email;
@@ -198,7 +206,7 @@ impl Model {
                 if let Op::UpdateMember { limit: Some(limit), .. } = op { allow(caller.covers(limit)) } else { Ok(()) }
             }
             Op::ReadAudit => allow(caller.limit.is_none()),
-            Op::ListKeys => Ok(()),
+            Op::ListKeys | Op::Surrender { .. } => Ok(()),
         }
     }
 
@@ -332,7 +340,7 @@ impl Model {
                 self.members[at].revoked = true;
                 Ok(true)
             }
-            Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit => Ok(false),
+            Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit | Op::Surrender { .. } => Ok(false),
         }
     }
 

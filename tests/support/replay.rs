@@ -39,7 +39,8 @@ pub fn check(store: &mut SqliteStore, model: &Model) {
     }
 }
 
-const KEY: [&str; 7] = ["name", "integration", "environment", "scopes", "expires_at", "rotated_from", "successor"];
+const KEY: [&str; 8] =
+    ["name", "integration", "environment", "scopes", "expires_at", "rotated_from", "successor", "revoked_by"];
 const MEMBER: [&str; 5] = ["name", "email", "role", "environments", "expires_at"];
 
 /// The fields that both tell, and whether it is revoked.
@@ -68,7 +69,10 @@ fn replay(log: &[Entry]) -> Things {
                 assert!(before["successor"].is_null() && before["revoked"] == false);
             }
             "key.revoke" => {
-                let before = things.get_mut(&subject).unwrap().insert("revoked".to_owned(), true.into());
+                let key = things.get_mut(&subject).unwrap();
+                let by = key.insert("revoked_by".to_owned(), entry.actor.as_str().into());
+                assert_eq!(by, Some(Json::Null), "revoked twice");
+                let before = key.insert("revoked".to_owned(), true.into());
                 assert_eq!(before, Some(false.into()), "revoked twice");
             }
             "member.rotate" | "member.revoke" => {

@@ -177,6 +177,11 @@ pub fn hash(byte: u8) -> KeyHash {
     KeyHash::new([byte; 32])
 }
 
+/// Whoever holds key `number` of live, whose secret is [`hash`] of 9.
+pub fn holder(number: u32) -> Caller {
+    Caller::Holder { id: key_id(Environment::Live, number), key_hash: hash(9) }
+}
+
 /// `wafl_live_000000000001` and so on.
 pub fn key_id(environment: Environment, number: u32) -> KeyId {
     KeyId::parse(&format!("wafl_{}_{number:012}", environment.as_str())).unwrap()
@@ -318,6 +323,9 @@ pub fn command_for(operation: Operation) -> Command {
         Operation::ReadAudit => Command::ReadAudit { after: 0, limit: 50 },
         Operation::AuditCheckpoint => Command::AuditHead,
         Operation::AuditKey => Command::Authorise { operation },
+        Operation::Verify => Command::Verify { id: id() },
+        Operation::Introspect => Command::Introspect { id: id() },
+        Operation::Surrender => Command::Surrender,
     }
 }
 

@@ -1,0 +1,19 @@
+//! What is known of a key that somebody presented elsewhere: for introspection and for other workers.
+
+use super::apply::{Context, Halt};
+use super::command::{Done, Inspected};
+use super::keys;
+use super::store::Store;
+use crate::key::id::KeyId;
+
+/// The key's record and view, both of one row and one instant. One in an environment that the caller may not see is as if it
+/// were absent. What the record is good for is the edge's to decide, by the gate's own checks.
+pub(super) fn inspect(store: &mut dyn Store, by: &Context<'_>, id: &KeyId) -> Result<Done, Halt> {
+    let nothing = Done::Inspected { at: by.now, found: None };
+    let Some(row) = keys::find(store, id)? else { return Ok(nothing) };
+    let (record, key) = (keys::record(&row)?, keys::view(&row, by.now)?);
+    if !by.member.sees(key.environment) {
+        return Ok(nothing);
+    }
+    Ok(Done::Inspected { at: by.now, found: Some(Box::new(Inspected { record, key })) })
+}
