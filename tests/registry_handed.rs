@@ -70,7 +70,9 @@ fn an_expired_or_retiring_key_may_be_surrendered() {
     let mut world = with_a_key();
     world.rotate(1, 2, 3600);
     assert_eq!(surrendered(&mut world).status, Status::Revoked);
-    assert!(matches!(world.done(owner(), show(&key_id(Environment::Live, 2))), Done::Key(key) if key.status == Status::Active));
+    assert!(
+        matches!(world.done(owner(), show(&key_id(Environment::Live, 2))), Done::Key(key) if key.status == Status::Active)
+    );
 }
 
 #[test]

@@ -111,7 +111,8 @@ const KEPT_NAMES = new Set(["content-length", "content-type", "content-encoding"
 export function reply(status, headers, body) {
   const lines = headers.split("\n");
   // Headers made apart would be copied once more: 1.5 µs.
-  const made = new Response(body, { status });
+  // And an empty text would get a content type of its own.
+  const made = new Response(body || null, { status });
   for (let at = 0; at + 1 < lines.length; at += 2) made.headers.set(lines[at], lines[at + 1]);
   return made;
 }

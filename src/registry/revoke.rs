@@ -25,13 +25,7 @@ pub(super) fn revoke(store: &mut dyn Store, by: &Context<'_>, id: &KeyId, reason
 
 /// Revokes the key in this row; an expired or retiring one too. One that is revoked already stays as it is, with the first
 /// reason, and nothing is written.
-pub(super) fn shut(
-    store: &mut dyn Store,
-    row: &Row,
-    by: &Revoker<'_>,
-    id: &KeyId,
-    reason: &str,
-) -> Result<Done, Halt> {
+pub(super) fn shut(store: &mut dyn Store, row: &Row, by: &Revoker<'_>, id: &KeyId, reason: &str) -> Result<Done, Halt> {
     if keys::status(row, by.now)? != Status::Revoked {
         let revision = meta::next_revision(store)?;
         store.execute(

@@ -15,7 +15,8 @@ const NAME = "keyward";
 
 /**
  * Starts a gate. `vars` win over the tests' own; `instrumented` puts counting-entry.mjs around it; `state` is a folder that
- * outlives the gate (otherwise it has one of its own, removed at `stop`).
+ * outlives the gate (otherwise it has one of its own, removed at `stop`); `neighbours` are further workers in the same
+ * runtime, by name: `{source, env}`, in whose `env` `GATE` is a service binding to this one.
  */
 export async function startGate(options = {}) {
   const gate = new Gate(options);
@@ -45,7 +46,7 @@ class Gate {
   }
 
   async start() {
-    const { vars = {}, instrumented = false } = this.#options;
+    const { vars = {}, instrumented = false, neighbours = {} } = this.#options;
     this.#miniflare = new Miniflare({
       host: "127.0.0.1",
       port: 0,
@@ -68,11 +69,17 @@ class Gate {
           // Without these a helper of Miniflare's stands between the client, the worker and the origin.
           dev: { stripCfConnectingIp: false, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
         },
+        ...Object.entries(neighbours).map(neighbour),
       ],
     });
     await this.#miniflare.ready;
     this.url = (await this.#miniflare.unsafeGetDirectURL(NAME)).origin;
     this.port = Number(new URL(this.url).port);
+  }
+
+  /** The address of a neighbour. */
+  async neighbour(name) {
+    return (await this.#miniflare.unsafeGetDirectURL(name)).origin;
   }
 
   /** Stops and, unless it was given one, removes the state. */
@@ -96,12 +103,14 @@ class Gate {
     await this.start();
   }
 
-  /** One request. `key` goes into `Authorization: Bearer`; `json` is the body, with its content type. */
-  call(path, { key, json, headers = {}, body, ...rest } = {}) {
+  /** One request. `key` goes into `Authorization: Bearer`; `json` or `form` is the body, with its content type. */
+  call(path, { key, json, form, headers = {}, body, ...rest } = {}) {
     const all = { ...headers };
     if (key !== undefined) all.authorization = `Bearer ${key}`;
     if (json !== undefined) all["content-type"] ??= "application/json";
-    return send(this.url, path, { agent: this.#agent, ...rest, headers: all, body: json === undefined ? body : JSON.stringify(json) });
+    if (form !== undefined) all["content-type"] ??= "application/x-www-form-urlencoded";
+    const sent = json !== undefined ? JSON.stringify(json) : form !== undefined ? String(new URLSearchParams(form)) : body;
+    return send(this.url, path, { agent: this.#agent, ...rest, headers: all, body: sent });
   }
 
   raw(bytes, options) {
@@ -230,6 +239,17 @@ function modules(instrumented) {
   ]);
   return { mainModule: "counting-entry.mjs", modulesRoot: BUILD_DIR, modules: { ...Object.fromEntries(equipment), ...build } };
 }
+
+const neighbour = ([name, { source, env = {} }]) => ({
+  config: {
+    name,
+    compatibilityDate: COMPATIBILITY_DATE,
+    compatibilityFlags: [],
+    manifest: { mainModule: "index.js", modulesRoot: HERE, modules: { "index.js": { type: "esm", contents: source } } },
+    env: { ...varBindings(env), GATE: { type: "worker", worker: NAME } },
+  },
+  dev: { stripCfConnectingIp: false, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
+});
 
 const varBindings = (vars) =>
   Object.fromEntries(
