@@ -125,6 +125,21 @@ describe("after a whole life of a key", () => {
     await call("/_keyward/v1/keys/wafl_live_000000000000", { key: owner });
     await call("/_keyward/v1/keys", { method: "POST", key: owner, body: "{", headers: { "content-type": "application/json" } });
 
+    // Handed over by others, and by their holders; in the wrong places, too.
+    const form = (path, body, request = {}) => call(`/_keyward/oauth/${path}`, { method: "POST", form: body, ...request });
+    const basic = (text) => ({ headers: { authorization: `Basic ${Buffer.from(text).toString("base64")}` } });
+    for (const question of [{ api_key: key }, { api_key: wrongTag(key) }, { api_key: key, scope: key }, { api_key: key, ip: key }, { api_key: key, method: "GET", path: `/v1/x?k=${key}` }, { api_key: key, method: key, path: key }, { [key]: 1 }, { api_key: [key] }]) {
+      await call("/_keyward/v1/verify", { method: "POST", key: owner, json: question });
+      await call("/_keyward/v1/verify", { method: "POST", key, json: question });
+    }
+    for (const body of [{ token: key }, { token: wrongTag(key) }, { token: owner }, { token_type_hint: key }, [["token", key], ["token", key]], { client_id: key, client_secret: owner }]) {
+      for (const request of [{ key: owner }, { key }, basic(`${owner}:${key}`), basic(`${key}:${owner}`), basic(key)]) await form("introspect", body, request);
+      if (body.token !== key) await form("revoke", body, { key });
+    }
+    const { api_key: surrendered } = await issue({ name: "S", integration: "s" });
+    Object.assign(needles, needlesFor({ surrendered }));
+    await form("revoke", { token: surrendered }, { key: surrendered });
+
     // While everything fails.
     for (const orders of [{ kvGet: "fail", kvPut: "fail" }, { registry: "fail" }, { registry: "500" }, { registry: "garbage" }]) {
       await gate.order(orders);
@@ -132,6 +147,9 @@ describe("after a whole life of a key", () => {
       await until("the memory of the key ages", async () => (await call(CONTACTS, bearer)).status === (orders.registry ? 503 : 200));
       await call("/_keyward/v1/me", { key: owner });
       await call("/_keyward/v1/keys", draft({ name: "D", integration: "d" }));
+      await call("/_keyward/v1/verify", { method: "POST", key: owner, json: { api_key: key } });
+      await form("introspect", { token: key }, { key: owner });
+      await form("revoke", { token: brief });
       await gate.order({ kvGet: "work", kvPut: "work", registry: "work" });
     }
     await until("the authority is asked again", async () => (await call(CONTACTS, bearer)).status === 200);
@@ -157,7 +175,7 @@ describe("after a whole life of a key", () => {
     const statuses = new Set(world.answers.map(({ status }) => status));
     for (const status of [200, 201, 400, 401, 403, 404, 409, 502, 503]) assert.ok(statuses.has(status), `no answer was ${status}`);
     assert.ok(world.origin.arrivals.length >= 5);
-    for (const event of ["refused", "sign_in_refused", "operation_refused", "authority_silent", "kv_copy_failed", "origin_unreachable"]) {
+    for (const event of ["refused", "sign_in_refused", "operation_refused", "authority_silent", "key_surrendered", "kv_copy_failed", "origin_unreachable"]) {
       assert.ok(world.gate.logs.some((line) => line.includes(`"event":"${event}"`)), `no ${event} was logged`);
     }
     for (const place of ["logs", "kv", "problems", "other answers", "origin traffic"]) assert.ok(places[place].length > 300, place);

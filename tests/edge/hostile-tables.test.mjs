@@ -11,9 +11,10 @@ import { credentials } from "./hostile/credentials.mjs";
 import { headers } from "./hostile/headers.mjs";
 import { hosts } from "./hostile/hosts.mjs";
 import { methods } from "./hostile/methods.mjs";
+import { oauth } from "./hostile/oauth.mjs";
 import { paths } from "./hostile/paths.mjs";
 
-const TABLES = { paths, hosts, credentials, headers, methods, control };
+const TABLES = { paths, hosts, credentials, headers, methods, control, oauth };
 const vars = (origin) => ({ ORIGIN_LIVE: origin.url, ROUTES: HOSTILE_ROUTES });
 const plain = {};
 

@@ -30,9 +30,12 @@ const TABLE = {
   "GET v1/audit": [["owner", "responder", "auditor"]],
   "GET v1/audit/checkpoint": [["owner", "responder", "auditor"]],
   "GET v1/audit/key": [["owner", "responder", "auditor"]],
+  "POST v1/verify": [["owner", "verifier"], { api_key: "x" }],
 };
-/** Nobody's by role: health and the pages are for anyone, the bootstrap for its token. */
-const NO_ROLE = ["GET health", "GET problems/*", "POST v1/bootstrap"];
+/** Nobody's by role: health, pages and documents are for anyone, the bootstrap for its token, a revocation for the holder. */
+const NO_ROLE = ["GET health", "GET problems/*", "GET openapi.json", "POST v1/bootstrap", "POST oauth/revoke"];
+/** By role, but with forms and errors of OAuth: see below and oauth.test.mjs. */
+const FORMS = { "POST oauth/introspect": ["owner", "verifier"] };
 
 const source = readFileSync(join(ROOT, "src", "admin", "mod.rs"), "utf8");
 const routes = [...source.matchAll(/^ {4}\("([A-Z]+)", "([^"]+)", (?:Some\(|None)/gm)].map(([, method, path]) => `${method} ${path}`);
@@ -56,7 +59,7 @@ const revision = () => gate.sql("SELECT value FROM meta WHERE name = 'revision'"
 
 test("every route has a row, and every row a route", () => {
   assert.ok(routes.length >= 19);
-  assert.deepEqual([...routes].sort(), [...Object.keys(TABLE), ...NO_ROLE].sort());
+  assert.deepEqual([...routes].sort(), [...Object.keys(TABLE), ...Object.keys(FORMS), ...NO_ROLE].sort());
 });
 
 describe("every route by every role", () => {
@@ -85,6 +88,19 @@ describe("every route by every role", () => {
         assert.equal((await ask(route, members.owner.key, { json: undefined, body: `{"x":"${"x".repeat(66_000)}"}`, headers: { "content-type": "application/json" } })).verdict, "413 body_too_large");
       }
     });
+  }
+});
+
+describe("every route that takes a form, by every role", () => {
+  for (const [route, allowed] of Object.entries(FORMS)) {
+    for (const role of ROLES) {
+      const may = allowed.includes(role);
+      test(`${route}: ${role} ${may ? "may" : "may not"}`, async () => {
+        const post = (form) => gate.call(`/_keyward/${route.split(" ")[1]}`, { method: "POST", key: members[role].key, form });
+        assert.equal((await post({ token: "x" })).verdict, may ? "200" : "403 forbidden");
+        assert.equal((await post({ nonsense: "1" })).verdict, may ? "400" : "403 forbidden");
+      });
+    }
   }
 });
 

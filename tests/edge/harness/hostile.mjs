@@ -3,7 +3,7 @@
 //   what       the case, in words
 //   line       `METHOD target`; or `raw`, the whole request as bytes
 //   headers, host, body   as in requestBytes; a good key is added unless `credential` is null
-//   field, allow   what the answer's `field` and `Allow` must be
+//   field, allow, text   what the answer's `field`, `Allow` and whole body must be
 //   verdict    `400 bad_path`: status, and code where a body has one
 //   by         "workerd" where the runtime answers before the worker: pinned, so that an upgrade which changes it is noticed
 //   arrives    nothing reaches the origin unless this says with what: {url, method, has: {name: value}, lacks: [name], not: text}
@@ -49,9 +49,10 @@ export function judge(row, { answer, arrivals }) {
   assert.equal(ours, row.by !== "workerd" && row.arrives === undefined, ours ? "Keyward answered" : "Keyward did not answer");
   if (ours) {
     assert.equal(answer.headers["cache-control"], "no-store");
-    if (answer.code) assert.equal(answer.headers["content-type"], "application/problem+json");
+    if (answer.code && answer.status >= 400) assert.equal(answer.headers["content-type"], "application/problem+json");
   }
   if (row.field !== undefined) assert.equal(JSON.parse(answer.text).field, row.field);
+  if (row.text !== undefined) assert.equal(answer.text, row.text);
   if (row.allow !== undefined) assert.equal(answer.headers.allow, row.allow);
   assert.equal(arrivals.length, row.arrives === undefined ? 0 : 1, `arrived: ${JSON.stringify(arrivals).slice(0, 300)}`);
   if (row.arrives === undefined) return;
