@@ -9,12 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gate_world::{DAY, Key, NOW, Request, World};
 use keyward::admin::oauth::{Challenge, OAuthRefusal, client, token};
-use keyward::admin::{Question, introspect, introspection, metadata};
+use keyward::admin::{Handover, metadata};
 use keyward::gate::Handed;
 use keyward::http::head::Head;
+use keyward::http::reply::Reply;
 use keyward::key::id::{Class, Environment};
 use keyward::key::record::Record;
-use keyward::registry::command::{Caller, Command, Inspected, KeyView, Status};
+use keyward::registry::command::{Caller, Command, Inspected, KeyView, Operation, Status};
 use serde_json::{Value, json};
 
 fn inspected(record: &Record) -> Inspected {
@@ -42,18 +43,23 @@ fn inspected(record: &Record) -> Inspected {
     Inspected { record: record.clone(), key }
 }
 
+fn told(answer: Result<Reply, OAuthRefusal>) -> String {
+    answer.unwrap_or_else(|refusal| panic!("{}", refusal.reply("req-1").body)).body
+}
+
 /// What verify says of this key for this request, the authority being asked.
 fn verify(world: &World, key: &str, method: &str, path: &str, ip: Option<&str>) -> String {
     let text = Request::new("POST /_keyward/v1/verify").text();
     let head = Head::parse(&text).unwrap();
     let body = json!({"api_key": key, "method": method, "path": path, "ip": ip}).to_string();
-    let Ok(question) = Question::parse(&world.config, &head, body.as_bytes()) else { panic!("{body}") };
-    let found = match question.command() {
-        Command::Verify { id } => world.authority.get(&id).map(inspected),
+    let handover = Handover::parse(Operation::Verify, &world.config, &head, body.as_bytes());
+    let found = match handover.command(Operation::Verify) {
+        Command::Verify(id) => world.authority.get(&id).map(inspected),
         Command::Authorise { .. } => None,
         other => panic!("{other:?}"),
     };
-    let said: Value = serde_json::from_str(&question.answer(world.now, found.as_ref(), "req-1").body).unwrap();
+    let said = told(handover.answer(&world.config, &head, world.now, found.as_ref(), "req-1"));
+    let said: Value = serde_json::from_str(&said).unwrap();
     if said["valid"] == true { "valid".to_owned() } else { said["code"].as_str().unwrap().to_owned() }
 }
 
@@ -160,15 +166,18 @@ fn a_record_of_another_key_is_no_answer() {
 fn an_active_token_is_told_to_the_letter() {
     let mut world = World::new(&json!({}));
     let key = world.issue(1, |record| record.scopes.push("events:read".parse_scope()));
-    let text = Request::new("POST /_keyward/oauth/introspect").text();
+    let operation = Operation::Introspect;
+    let request = Request::new("POST /_keyward/oauth/introspect");
+    let text = request.with("content-type", "application/x-www-form-urlencoded").text();
     let head = Head::parse(&text).unwrap();
-    let handed = Handed::recognise(&world.config, &key.text).ok().unwrap();
-    assert!(matches!(introspect(Some(&handed)), Command::Introspect { id } if id == key.record.id));
-    assert!(matches!(introspect(None), Command::Authorise { .. }));
+    let handover = |token: &str| Handover::parse(operation, &world.config, &head, format!("token={token}").as_bytes());
+    assert!(matches!(handover(&key.text).command(operation), Command::Introspect(id) if id == key.record.id));
+    assert!(matches!(handover("x").command(operation), Command::Authorise { operation: Operation::Introspect }));
     let told = |record: Option<&Record>, at| {
         let found = record.map(inspected);
-        introspection(&world.config, &head, &handed, at, found.as_ref(), "req-1").body
+        self::told(handover(&key.text).answer(&world.config, &head, at, found.as_ref(), "req-1"))
     };
+    assert_eq!(self::told(handover("x").answer(&world.config, &head, NOW, None, "req-1")), r#"{"active":false}"#);
     let expected = format!(
         r#"{{"active":true,"scope":"contacts:read events:read","client_id":"crm-sync","sub":"{}","exp":1798034523,"iat":1795442523,"iss":"https://gate.example/_keyward","token_type":"Bearer","env":"live"}}"#,
         key.record.id

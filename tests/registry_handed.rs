@@ -109,7 +109,7 @@ fn found(done: Done) -> Option<Box<Inspected>> {
 
 fn questions(number: u32) -> [Command; 2] {
     let id = || key_id(Environment::Live, number);
-    [Command::Introspect { id: id() }, Command::Verify { id: id() }]
+    [Command::Introspect(id()), Command::Verify(id())]
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn an_absent_key_and_one_in_another_environment_are_one_answer() {
             assert!(found(world.done(limited.clone(), there)).is_none());
             assert!(found(world.done(limited.clone(), nowhere)).is_none());
         }
-        let own = Command::Verify { id: key_id(Environment::Test, 2) };
+        let own = Command::Verify(key_id(Environment::Test, 2));
         assert_eq!(found(world.done(limited, own)).unwrap().key.environment, Environment::Test);
     }
 }

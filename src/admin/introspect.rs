@@ -2,7 +2,7 @@
 //!
 //! 1. The caller is an owner or a verifier; the registry says so in the same call that gives the record.
 //! 2. `token` stands in a form body, once.
-//! 3. What is no key of ours, by form, check or tag, is inactive: only the caller is asked about.
+//! 3. What is no key of ours, by form, check or tag, is inactive: the registry is asked only about the caller.
 //! 4. The gate's own checks of the record decide. Why a token is inactive is not said.
 //! 5. Active: scope, client_id, sub, exp, iat, iss, token_type, env.
 
@@ -13,7 +13,7 @@ use crate::gate::Handed;
 use crate::http::head::Head;
 use crate::http::reply::Reply;
 use crate::key::id::Environment;
-use crate::registry::command::{Command, Inspected, Operation};
+use crate::registry::command::Inspected;
 use crate::time::Millis;
 
 /// RFC 7662, section 2.2. Times are in whole seconds since 1970.
@@ -35,33 +35,22 @@ struct Inactive {
     active: bool,
 }
 
-/// What the registry is asked: about the key, or only about the caller.
-#[must_use]
-pub fn command(handed: Option<&Handed>) -> Command {
-    let only_the_caller = Command::Authorise { operation: Operation::Introspect };
-    handed.map_or(only_the_caller, |handed| Command::Introspect { id: handed.id().clone() })
-}
-
 /// The one answer for everything that is not active: not ours, unknown, of a member, revoked, expired, elsewhere.
-#[must_use]
-pub fn inactive(request_id: &str) -> Reply {
+pub(super) fn inactive(request_id: &str) -> Reply {
     Reply::json(200, &Inactive { active: false }, request_id)
 }
 
-/// The answer about a key that the registry was asked about.
-#[must_use]
-pub fn answer(
+/// What is told of an active key; `None` while it is not.
+pub(super) fn answer(
     config: &Config,
     head: &Head<'_>,
     handed: &Handed,
     at: Millis,
     found: Option<&Inspected>,
     request_id: &str,
-) -> Reply {
-    let Some(Inspected { record, key }) = found else { return inactive(request_id) };
-    if handed.check_alive(Some(record), at).is_err() {
-        return inactive(request_id);
-    }
+) -> Option<Reply> {
+    let Inspected { record, key } = found?;
+    handed.check_alive(Some(record), at).ok()?;
     let scopes: Vec<&str> = record.scopes.iter().map(|scope| scope.as_str()).collect();
     let created_at = Millis::parse(&key.created_at).unwrap_or(Millis(0));
     let active = Active {
@@ -75,7 +64,7 @@ pub fn answer(
         token_type: "Bearer",
         env: key.environment,
     };
-    Reply::json(200, &active, request_id)
+    Some(Reply::json(200, &active, request_id))
 }
 
 const fn seconds(instant: Millis) -> i64 {

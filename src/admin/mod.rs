@@ -13,6 +13,7 @@ pub mod certs;
 mod checkpoint;
 mod create_member;
 mod credential;
+mod handover;
 mod health;
 mod idempotency;
 mod introspect;
@@ -39,12 +40,11 @@ mod verify_key;
 pub use answer::answer;
 pub use caller::{NotSignedIn, SignIn, sign_in};
 pub use credential::derive_again;
+pub use handover::Handover;
 pub use health::health;
-pub use introspect::{answer as introspection, command as introspect, inactive};
 pub use metadata::metadata;
 pub use problem_page::problem_page;
 pub use surrenders::Surrenders;
-pub use verify_key::Question;
 
 use crate::config::Config;
 use crate::http::head::Head;
@@ -301,7 +301,7 @@ pub fn prepare(asked: &Asked<'_>, entropy: &mut impl Entropy) -> Result<Prepared
         Operation::ReadAudit => read_audit::command(query, read_audit::wants_lines(asked.head))?,
         Operation::AuditCheckpoint => Command::AuditHead,
         Operation::AuditKey => Command::Authorise { operation },
-        // These answer by what they were asked, so they have ways of their own: [`Question`] and [`oauth`].
+        // These answer by what they were asked, so they have a way of their own: [`Handover`].
         Operation::Verify | Operation::Introspect | Operation::Surrender => Command::Authorise { operation },
     };
     Ok(Prepared { command, api_key: None, idempotency: None })

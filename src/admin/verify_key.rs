@@ -13,7 +13,7 @@ use crate::http::head::{BadHead, Head};
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::Reply;
 use crate::key::scope::Scope;
-use crate::registry::command::{Command, Inspected, KeyView, Operation};
+use crate::registry::command::{Inspected, KeyView};
 use crate::time::Millis;
 
 /// What is asked: a key of ours and what it shall be good for, or why it is none whatever the authority says.
@@ -37,7 +37,7 @@ impl Question {
     /// # Errors
     /// `invalid_request` with the field named: a field of another type, one of `method` and `path` without the other, a scope
     /// that has not its form, an `ip` that is no address.
-    pub fn parse(config: &Config, head: &Head<'_>, body: &[u8]) -> Result<Self, Problem> {
+    pub(super) fn parse(config: &Config, head: &Head<'_>, body: &[u8]) -> Result<Self, Problem> {
         super::refuse_query(head)?;
         let mut fields = Fields::parse(body, &["api_key", "method", "path", "scope", "ip"])?;
         let Json::Text(api_key) = fields.require("api_key")? else {
@@ -66,18 +66,13 @@ impl Question {
         Ok(Self { judged, ip })
     }
 
-    /// What the registry is asked: about the key, or only about the caller.
-    #[must_use]
-    pub fn command(&self) -> Command {
-        match &self.judged {
-            Ok((handed, _)) => Command::Verify { id: handed.id().clone() },
-            Err(_) => Command::Authorise { operation: Operation::Verify },
-        }
+    /// The key, unless it is known already that the answer is no.
+    pub(super) fn handed(&self) -> Option<&Handed> {
+        self.judged.as_ref().ok().map(|(handed, _)| handed)
     }
 
     /// The answer. `found` is the authority's word at `at`; where it was asked only about the caller it is `None`.
-    #[must_use]
-    pub fn answer(&self, at: Millis, found: Option<&Inspected>, request_id: &str) -> Reply {
+    pub(super) fn answer(&self, at: Millis, found: Option<&Inspected>, request_id: &str) -> Reply {
         let verdict = match self.decide(at, found) {
             Ok(key) => Verdict { valid: true, key: Some(key), code: None },
             Err(code) => Verdict { valid: false, key: None, code: Some(code.as_str()) },

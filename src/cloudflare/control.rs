@@ -31,13 +31,10 @@ pub async fn serve(
         Ok(Place::Metadata) => send::reply(&admin::metadata(config, head, id)),
         Ok(Place::Operation(operation, segment)) => {
             let way = Way { edge: &edge, config, env: &env, head, operation, request_id: id };
-            let answered = match operation {
-                Operation::Verify => handed::verify(&way, &request).await,
-                Operation::Introspect => Ok(handed::introspect(&way, &request).await),
-                Operation::Surrender => Ok(handed::surrender(&way, &request).await),
-                _ => way.operate(&request, segment).await,
-            };
-            match answered {
+            if matches!(operation, Operation::Verify | Operation::Introspect | Operation::Surrender) {
+                return handed::serve(&way, &request).await;
+            }
+            match way.operate(&request, segment).await {
                 Ok(response) => response,
                 Err(problem) => send::problem(&problem, id),
             }
@@ -52,7 +49,7 @@ pub(super) struct Way<'a> {
     pub(super) config: &'a Config,
     env: &'a JsValue,
     pub(super) head: &'a Head<'a>,
-    operation: Operation,
+    pub(super) operation: Operation,
     pub(super) request_id: &'a str,
 }
 

@@ -140,8 +140,8 @@ const fn changes(command: &Command) -> bool {
         | Command::ShowMember { .. }
         | Command::ReadAudit { .. }
         | Command::AuditHead
-        | Command::Introspect { .. }
-        | Command::Verify { .. } => false,
+        | Command::Introspect(_)
+        | Command::Verify(_) => false,
     }
 }
 
@@ -221,7 +221,7 @@ fn execute(store: &mut dyn Store, by: &Context<'_>, command: &Command) -> Result
             let head = audit::head(store)?;
             Ok(Done::AuditHead { size: head.seq, hash: head.hash })
         }
-        Command::Introspect { id } | Command::Verify { id } => inspect::inspect(store, by, id),
+        Command::Introspect(id) | Command::Verify(id) => inspect::inspect(store, by, id),
     }
 }
 

@@ -217,15 +217,9 @@ pub enum Command {
     /// The log's head, for the edge to sign.
     AuditHead,
     /// What is to be known of a key that somebody presented elsewhere, to tell whether its token is active (RFC 7662).
-    Introspect {
-        /// Which key.
-        id: KeyId,
-    },
+    Introspect(KeyId),
     /// The same, to tell whether it may do a thing.
-    Verify {
-        /// Which key.
-        id: KeyId,
-    },
+    Verify(KeyId),
     /// The holder of a key shuts it off (RFC 7009): the key is the caller's.
     Surrender,
 }

@@ -91,8 +91,8 @@ impl Command {
             Self::RotateMember { .. } => Operation::RotateMember,
             Self::ReadAudit { .. } => Operation::ReadAudit,
             Self::AuditHead => Operation::AuditCheckpoint,
-            Self::Introspect { .. } => Operation::Introspect,
-            Self::Verify { .. } => Operation::Verify,
+            Self::Introspect(_) => Operation::Introspect,
+            Self::Verify(_) => Operation::Verify,
             Self::Surrender => Operation::Surrender,
         }
     }

@@ -323,8 +323,8 @@ pub fn command_for(operation: Operation) -> Command {
         Operation::ReadAudit => Command::ReadAudit { after: 0, limit: 50 },
         Operation::AuditCheckpoint => Command::AuditHead,
         Operation::AuditKey => Command::Authorise { operation },
-        Operation::Verify => Command::Verify { id: id() },
-        Operation::Introspect => Command::Introspect { id: id() },
+        Operation::Verify => Command::Verify(id()),
+        Operation::Introspect => Command::Introspect(id()),
         Operation::Surrender => Command::Surrender,
     }
 }
