@@ -163,6 +163,29 @@ fn a_record_of_another_key_is_no_answer() {
 }
 
 #[test]
+fn a_members_credential_is_no_key_that_can_be_handed_over() {
+    let config = gate_world::config(&json!({}));
+    let refused = Handed::recognise(&config, &Key::new(&config, Class::Member, 1).text).err().unwrap();
+    assert_eq!(refused.problem.code.as_str(), "invalid_key");
+}
+
+#[test]
+fn the_metadata_is_never_forwarded_whatever_the_routes_say() {
+    let routes = json!([{"match": "GET /.well-known/*", "access": "public"}, {"match": "* /*", "access": "public"}]);
+    let mut world = World::new(&json!({"ROUTES": routes}));
+    let address = "/.well-known/oauth-authorization-server/_keyward";
+    for (line, expected) in [
+        (format!("GET {address}"), "404 no_route"),
+        (format!("POST {address}?x=y"), "404 no_route"),
+        (format!("GET {address}/"), "200"),
+        (format!("GET {address}2"), "200"),
+        ("GET /.well-known/oauth-authorization-server".to_owned(), "200"),
+    ] {
+        assert_eq!(world.verdict(&Request::new(&line)), expected, "{line}");
+    }
+}
+
+#[test]
 fn an_active_token_is_told_to_the_letter() {
     let mut world = World::new(&json!({}));
     let key = world.issue(1, |record| record.scopes.push("events:read".parse_scope()));

@@ -68,12 +68,16 @@ mod tests {
 
     const NOW: Millis = Millis(1_795_442_523_004);
 
+    fn use_up(surrenders: &mut Surrenders, address: Option<&str>) {
+        for _ in 0..REVOCATIONS_AT_ONCE {
+            assert_eq!(surrenders.take(address, NOW), Ok(()));
+        }
+    }
+
     #[test]
     fn an_address_is_taken_so_often_at_once_and_then_at_its_pace() {
         let mut surrenders = Surrenders::default();
-        for _ in 0..REVOCATIONS_AT_ONCE {
-            assert_eq!(surrenders.take(Some("192.0.2.1"), NOW), Ok(()));
-        }
+        use_up(&mut surrenders, Some("192.0.2.1"));
         assert_eq!(surrenders.take(Some("192.0.2.1"), NOW), Err(3));
         assert_eq!(surrenders.take(Some("192.0.2.1"), Millis(NOW.0 + 2_001)), Err(1));
         assert_eq!(surrenders.take(Some("192.0.2.1"), Millis(NOW.0 + 3_000)), Ok(()));
@@ -91,7 +95,7 @@ mod tests {
             ("nonsense", "more nonsense", true),
         ] {
             let mut surrenders = Surrenders::default();
-            while surrenders.take(Some(one), NOW).is_ok() {}
+            use_up(&mut surrenders, Some(one));
             assert_eq!(surrenders.take(Some(other), NOW).is_err(), shared, "{one} {other}");
         }
     }
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_shuts_nobody_out() {
         let mut surrenders = Surrenders::default();
-        while surrenders.take(None, NOW).is_ok() {}
+        use_up(&mut surrenders, None);
         let before = Millis(NOW.0 - 86_400_000);
         assert_eq!(surrenders.take(None, before), Err(3));
         assert_eq!(surrenders.take(None, Millis(NOW.0 + 3_000)), Ok(()));
