@@ -1,12 +1,13 @@
 //! The control plane's requests, by the way of each operation: what becomes a command has every field within its limits.
 
-use keyward::admin::{self, Asked, Place, Unprepared};
+use keyward::admin::{self, Asked, Handover, Place, Unprepared};
 use keyward::http::head::Head;
 use keyward::http::limits::{BODY_BYTES, PROSE_CHARS};
-use keyward::registry::command::Command;
+use keyward::registry::command::{Command, Operation};
+use keyward::time::Millis;
 use serde_json::Value;
 
-use super::house::{CONFIG, Counting, text_of};
+use super::house::{CONFIG, Counting, LIVE, text_of};
 
 /// `METHOD /path?query`, header lines as the glue writes them, an empty line, and the body.
 pub fn run(data: &[u8]) {
@@ -35,6 +36,9 @@ pub fn run(data: &[u8]) {
     if body.len() > BODY_BYTES {
         return;
     }
+    if matches!(operation, Operation::Verify | Operation::Introspect | Operation::Surrender) {
+        return hand_over(operation, &head, body);
+    }
     let asked = Asked { config: &CONFIG, head: &head, operation, id: segment, body };
     match admin::prepare(&asked, &mut Counting(7)) {
         Err(Unprepared::Entropy) => panic!("there was entropy"),
@@ -55,6 +59,22 @@ pub fn run(data: &[u8]) {
             }
         }
     }
+}
+
+/// What is handed over becomes a command that the registry reads, which holds no more of a key than its id; and where the
+/// registry finds nothing, an answer that never is "valid" or "active" and repeats nothing of the body.
+fn hand_over(operation: Operation, head: &Head<'_>, body: &[u8]) {
+    let body = text_of(body);
+    let handover = Handover::parse(operation, &CONFIG, head, body.as_bytes());
+    let written = serde_json::to_string(&handover.command(operation)).expect("a command is JSON");
+    assert!(serde_json::from_str::<Command>(&written).is_ok(), "the registry reads what the edge writes");
+    assert!(written.len() < 100, "more than an id: {written}");
+    let answered = handover.answer(&CONFIG, head, Millis(1_800_000_000_000), None, "id");
+    let reply = answered.unwrap_or_else(|refusal| refusal.reply("id"));
+    assert!(matches!(reply.status, 200 | 400), "{}", reply.status);
+    assert!(!reply.body.contains(LIVE.api_key.expose()), "a key comes back: {}", reply.body);
+    let says_little = reply.body.len() < 80 && !reply.body.contains("true");
+    assert!(reply.status == 400 || says_little, "a verdict from nothing: {}", reply.body);
 }
 
 /// No text that will be kept misleads whoever reads it, and none is longer than the longest may be.
