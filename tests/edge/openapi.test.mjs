@@ -250,10 +250,9 @@ describe("every real answer is as the document says", () => {
     assert.equal((await revoke({ token: "x".repeat(66_000) })).status, 413);
     assert.equal((await introspect({ token: "x".repeat(66_000) })).status, 413);
     assert.equal((await revoke({ token: "x" }, { headers: { origin: "https://evil.example" } })).status, 403);
-    let last;
-    do last = await revoke({ token: "x" });
-    while (last.status === 200);
-    assert.equal(last.status, 429);
+    const statuses = [];
+    for (let asked = 0; asked < 25; asked += 1) statuses.push((await revoke({ token: "x" })).status);
+    assert.ok(statuses.includes(429), statuses.join(" "));
   });
 
   test("refusals that many have", async () => {
