@@ -5,7 +5,7 @@ use wasm_bindgen::JsValue;
 use super::entropy::System;
 use super::glue;
 use crate::key::entropy::Entropy;
-use crate::registry::command::{Answer, Call, Command};
+use crate::registry::command::{Answer, Call, Command, Told};
 
 /// How long a read may take. Two of them and the pause between are shorter than the default bound, so that a hanging object
 /// is noticed within it.
@@ -21,7 +21,7 @@ pub struct Silent(pub String);
 ///
 /// # Errors
 /// [`Silent`].
-pub async fn registry(env: &JsValue, call: &Call) -> Result<Answer, Silent> {
+pub async fn registry(env: &JsValue, call: &Call) -> Result<Answer<Told>, Silent> {
     let message = serde_json::to_string(call).map_err(|error| Silent(error.to_string()))?;
     if !reads(call) {
         return ask(env, &message, CHANGE_MILLIS).await;
@@ -55,7 +55,7 @@ const fn reads(call: &Call) -> bool {
     }
 }
 
-async fn ask(env: &JsValue, message: &str, milliseconds: u32) -> Result<Answer, Silent> {
+async fn ask(env: &JsValue, message: &str, milliseconds: u32) -> Result<Answer<Told>, Silent> {
     let text = glue::ask_registry(env, message, milliseconds).await.map_err(|thrown| Silent(glue::cause(&thrown)))?;
     let text = text.as_string().ok_or_else(|| Silent("the registry answered no text".to_owned()))?;
     serde_json::from_str(&text).map_err(|error| Silent(error.to_string()))

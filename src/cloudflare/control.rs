@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::http::head::Head;
 use crate::http::limits::BODY_BYTES;
 use crate::http::problem::{Code, Problem};
-use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused};
+use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused, Told};
 
 /// Serves a request below `/_keyward/`. Health and the problem pages need no member.
 pub async fn serve(
@@ -86,7 +86,8 @@ impl Way<'_> {
                 }
                 (Answer::Done(Done::Replayed { done, nonce, minted_under }), _) => {
                     // An isolate that is older than the secret can't make that credential again; a newer one can.
-                    let Some(api_key) = admin::derive_again(&asked, &done, &nonce, &minted_under) else {
+                    let again = admin::derive_again(&asked, &done, &nonce, &minted_under);
+                    let Some((done, api_key)) = again else {
                         event(Level::Error, "replay_failed", &[("request_id", self.request_id)]);
                         return Err(Code::AuthorityUnavailable.into());
                     };
@@ -127,7 +128,7 @@ impl Way<'_> {
         })
     }
 
-    async fn ask(&self, control: Control) -> Result<Answer, Problem> {
+    async fn ask(&self, control: Control) -> Result<Answer<Told>, Problem> {
         ask::registry(self.env, &Call::Control(Box::new(control))).await.map_err(|ask::Silent(cause)| {
             self.note(Level::Error, "authority_silent", ("cause", &cause));
             Code::AuthorityUnavailable.into()
@@ -141,7 +142,7 @@ impl Way<'_> {
         }
     }
 
-    fn answer(&self, done: &Done, api_key: Option<&crate::key::mint::ApiKey>) -> JsValue {
+    fn answer(&self, done: &Told, api_key: Option<&crate::key::mint::ApiKey>) -> JsValue {
         send::reply(&admin::answer(self.config, self.operation, done, api_key, self.request_id))
     }
 
