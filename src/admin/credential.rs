@@ -6,6 +6,7 @@ use super::idempotency::Retryable;
 use super::{Asked, Prepared, Unprepared};
 use crate::config::Config;
 use crate::http::problem::Problem;
+use crate::json;
 use crate::key::entropy::{Entropy, EntropyFailed};
 use crate::key::house::{Generation, House};
 use crate::key::id::{Class, KeyId};
@@ -17,7 +18,7 @@ use crate::registry::command::{Command, Done, NewCredential, Raw, Told};
 /// the secret it was minted under is not at hand (any more), or the answer is not one to this request.
 #[must_use]
 pub fn derive_again(asked: &Asked<'_>, done: &Raw, nonce: &str, minted_under: &Generation) -> Option<(Told, ApiKey)> {
-    let done: Told = serde_json::from_str(done.get()).ok()?;
+    let done: Told = json::read(done.get()).ok()?;
     let retryable = Maker::of(asked).ok()?.retryable?;
     let mut bytes = [0; NONCE_BYTES];
     hex::decode_to_slice(nonce, &mut bytes).ok()?;
@@ -40,7 +41,7 @@ fn id_of(view: &Raw) -> Option<KeyId> {
     struct Named {
         id: KeyId,
     }
-    serde_json::from_str::<Named>(view.get()).ok().map(|view| view.id)
+    json::read::<Named>(view.get()).ok().map(|view| view.id)
 }
 
 /// Whose credential is minted.

@@ -6,6 +6,7 @@ use super::body::invalid;
 use super::query::Query;
 use crate::http::head::Head;
 use crate::http::problem::Problem;
+use crate::json;
 use crate::registry::command::{Command, Raw};
 
 /// Entries that a stream asks the registry for at a time: about half a megabyte, which is all that is held of it at once.
@@ -64,7 +65,7 @@ pub fn last_seq(entry: &Raw) -> Option<u64> {
     struct Numbered {
         seq: u64,
     }
-    serde_json::from_str::<Numbered>(entry.get()).ok().map(|entry| entry.seq)
+    json::read::<Numbered>(entry.get()).ok().map(|entry| entry.seq)
 }
 
 fn seq(name: &str, text: &str) -> Result<u64, Problem> {

@@ -4,6 +4,7 @@ use wasm_bindgen::JsValue;
 
 use super::entropy::System;
 use super::glue;
+use crate::json;
 use crate::key::entropy::Entropy;
 use crate::registry::command::{Answer, Call, Command, Told};
 
@@ -58,5 +59,5 @@ const fn reads(call: &Call) -> bool {
 async fn ask(env: &JsValue, message: &str, milliseconds: u32) -> Result<Answer<Told>, Silent> {
     let text = glue::ask_registry(env, message, milliseconds).await.map_err(|thrown| Silent(glue::cause(&thrown)))?;
     let text = text.as_string().ok_or_else(|| Silent("the registry answered no text".to_owned()))?;
-    serde_json::from_str(&text).map_err(|error| Silent(error.to_string()))
+    json::read(&text).map_err(|error| Silent(error.to_string()))
 }

@@ -16,6 +16,7 @@ use super::hash::digest_from_hex;
 use super::house::{Generation, House, Keyring};
 use super::id::KeyId;
 use super::record::Record;
+use crate::json;
 
 const DOMAIN: &[u8] = b"keyward/record/v1\n";
 
@@ -82,14 +83,14 @@ pub fn open(text: &str, id: &KeyId, keyring: &Keyring) -> Result<Record, Broken>
     if text.len() > SEALED_LENGTH {
         return Err(Broken::Form);
     }
-    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|_| Broken::Form)?;
+    let envelope: Envelope<'_> = json::read(text).map_err(|_| Broken::Form)?;
     let house = keyring.house(&envelope.sealed_under).ok_or(Broken::Generation)?;
     let claimed = digest_from_hex(&envelope.mac).ok_or(Broken::Form)?;
     let right: bool = mac_of(house, id, envelope.record.get()).ct_eq(&claimed).into();
     if !right {
         return Err(Broken::Mac);
     }
-    let record: Record = serde_json::from_str(envelope.record.get()).map_err(|_| Broken::Form)?;
+    let record: Record = json::read(envelope.record.get()).map_err(|_| Broken::Form)?;
     if record.id == *id { Ok(record) } else { Err(Broken::Mac) }
 }
 
