@@ -225,9 +225,10 @@ pub(super) struct Change<'a> {
 /// Further fields of an entry's detail.
 pub(super) type What = Vec<(&'static str, Json)>;
 
-/// A view as the log shows it.
+/// A view as the log shows it. By way of its text: serde's direct way is 2 KB more of the wasm, gzipped.
 pub(super) fn shown(view: &impl Serialize) -> Result<Json, StoreError> {
-    serde_json::to_value(view).map_err(|_| StoreError::new("a view has no JSON form"))
+    let text = serde_json::to_string(view);
+    text.and_then(|text| serde_json::from_str(&text)).map_err(|_| StoreError::new("a view has no JSON form"))
 }
 
 /// The fields that differ between two views, `before` and `after`; `None` if none does.
@@ -248,10 +249,9 @@ pub(super) fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<W
 /// Appends the entry of a change, in the transaction under way.
 pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), StoreError> {
     let last = head(store)?;
-    let mut detail = Map::from_iter([
-        ("request_id".to_owned(), Json::from(change.origin.request_id.as_str())),
-        ("client_address".to_owned(), Json::from(change.origin.client_address.as_deref())),
-    ]);
+    let mut detail = Map::new();
+    detail.insert("request_id".to_owned(), change.origin.request_id.as_str().into());
+    detail.insert("client_address".to_owned(), change.origin.client_address.as_deref().into());
     detail.extend(change.what.into_iter().map(|(name, what)| (name.to_owned(), what)));
     let mut entry = Entry {
         seq: last.seq.saturating_add(1),
