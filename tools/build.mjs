@@ -60,14 +60,18 @@ async function putEntryOver() {
   rmSync(made);
 }
 
+/** What rustc and wasm-bindgen use. With all that wasm-opt knows it makes types that this workerd refuses (`exact`). */
+const WASM_FEATURES = ["bulk-memory", "bulk-memory-opt", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
+
 /**
  * The names of functions are a tenth of what is uploaded and compiled. worker-build keeps them, whatever Cargo.toml tells its
- * wasm-opt, and runs it once; until nothing changes any more it gives 1.5 KB gzipped. `KEYWARD_KEEP_NAMES=1` keeps them too, for a
+ * wasm-opt, and runs it once; until nothing changes any more it gives 4 KB gzipped. `KEYWARD_KEEP_NAMES=1` keeps them too, for a
  * profiler.
  */
 async function stripNames() {
   if (process.env.KEYWARD_KEEP_NAMES) return;
-  const options = ["--all-features", "-Oz", "--converge", "--strip-debug", "--strip-producers"];
+  const features = WASM_FEATURES.map((name) => `--enable-${name}`);
+  const options = [...features, "-Oz", "--converge", "--strip-debug", "--strip-producers", "--strip-target-features"];
   await run(join(NODE_BIN, "wasm-opt"), [OUTPUTS[1], "-o", OUTPUTS[1], ...options]);
 }
 
