@@ -65,7 +65,7 @@ const WASM_FEATURES = ["bulk-memory", "bulk-memory-opt", "multivalue", "mutable-
 
 /**
  * The names of functions are a tenth of what is uploaded and compiled. worker-build keeps them, whatever Cargo.toml tells its
- * wasm-opt, and runs it once; until nothing changes any more it gives 4 KB gzipped. `KEYWARD_KEEP_NAMES=1` keeps them too, for a
+ * wasm-opt, and runs it once; until nothing changes any more it gives 2 KB gzipped. `KEYWARD_KEEP_NAMES=1` keeps them too, for a
  * profiler.
  */
 async function stripNames() {
