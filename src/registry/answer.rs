@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::key::feed::{Changes, Position};
 use crate::key::house::Generation;
 use crate::key::id::{Environment, KeyId};
 use crate::key::record::Record;
@@ -46,8 +47,20 @@ impl Status {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// To [`super::command::Call::Lookup`]: the record, or certainly none.
-    Record(Option<Box<Record>>),
+    /// To [`super::command::Call::Lookup`].
+    Record {
+        /// The record, or certainly none.
+        record: Option<Box<Record>>,
+        /// Where the authority was then.
+        at: Position,
+    },
+    /// To [`super::command::Call::Changes`].
+    Changes {
+        /// What has changed.
+        changes: Changes,
+        /// That the one who asked knew changes which are gone: the authority was restored, and a new epoch has begun.
+        restored: bool,
+    },
     /// The operation was done, or had been.
     Done(Done),
     /// The operation was refused; nothing changed.
