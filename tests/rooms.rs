@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and those it may know, itself aside.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("time", &[]),
     ("key", &["time"]),
     ("http", &["time", "key"]),
@@ -13,7 +13,8 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("gate", &["time", "key", "http", "config"]),
     ("registry", &["time", "key", "http", "config"]),
     ("admin", &["time", "key", "http", "config", "gate", "registry"]),
-    ("cloudflare", &["time", "key", "http", "config", "gate", "registry", "admin"]),
+    ("edge", &["time", "key", "http", "config", "gate", "registry"]),
+    ("cloudflare", &["time", "key", "http", "config", "gate", "registry", "admin", "edge"]),
 ];
 
 /// What only `cloudflare` may name.

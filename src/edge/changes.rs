@@ -65,7 +65,7 @@ impl<O: Outside> Asking<'_, O> {
     async fn find_fresh(&self) -> Learned {
         let found_at = self.outside.now();
         let Some(kept) = self.outside.cache_get(FRESH).await else { return Learned::Nothing };
-        self.learn(|gate| gate.learn_fresh(self.config, &kept, found_at))
+        self.learn(|gate| gate.learn_fresh(self.config, &kept, found_at, self.outside.now()))
     }
 
     /// A page of a snapshot may be old: what has changed since is asked for after it.
@@ -81,7 +81,7 @@ impl<O: Outside> Asking<'_, O> {
         let asked_at = self.outside.now();
         match registry::ask(self.outside, &Call::Changes(ask)).await {
             Ok(Answer::Changes { changes, .. }) => {
-                let learned = self.learn(|gate| gate.learn_changes(&changes, asked_at));
+                let learned = self.learn(|gate| gate.learn_changes(&changes, asked_at, self.outside.now()));
                 self.keep(&name, changes, asked_at, &learned).await;
                 learned
             }

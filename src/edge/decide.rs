@@ -26,7 +26,7 @@ pub fn step(isolate: &Isolate, config: &Config, head: &Head<'_>, now: Millis) ->
         return (Step::Refuse(Refusal::new(Code::InternalError, Reason::GateBusy)), false);
     };
     let step = gate.admit(config, head, now);
-    let due = matches!(step, Step::Forward(_)) && gate.is_refresh_due(config, now);
+    let due = matches!(&step, Step::Forward(grant) if grant.is_keyed()) && gate.is_refresh_due(config, now);
     (step, due && !isolate.is_asking(&Subject::Changes))
 }
 

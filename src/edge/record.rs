@@ -29,7 +29,7 @@ pub(super) async fn find(
         return Ok(());
     }
     let now = outside.now();
-    if !isolate.gate().is_some_and(|mut gate| gate.may_look_up(now)) {
+    if !isolate.gate().is_some_and(|mut gate| gate.may_look_up(config, now)) {
         return Err(Unknown);
     }
     // Read before asking: what is learned counts from the question, not from the answer.

@@ -93,7 +93,7 @@ impl Feed {
         match self.age(now) {
             Some(age) if age < bound => Standing::Fresh,
             Some(age) if age < end && silent => Standing::Grace(age),
-            _ if self.rests(now) => Standing::Closed,
+            _ if self.rests(config, now) => Standing::Closed,
             _ => Standing::Ask,
         }
     }
@@ -105,12 +105,12 @@ impl Feed {
         // 60 % of the bound, less up to 10 % of it.
         let early = bound.saturating_mul(self.jitter) / 2_560;
         let due = (bound.saturating_mul(3) / 5).saturating_sub(early);
-        self.age(now).is_none_or(|age| age >= due) && !self.rests(now)
+        self.age(now).is_none_or(|age| age >= due) && !self.rests(config, now)
     }
 
-    /// Whether the authority failed to answer a moment ago: it is left alone.
-    pub fn rests(&self, now: Millis) -> bool {
-        let rest = REST_MILLIS.saturating_add(self.jitter.saturating_mul(2));
+    /// Whether the authority failed to answer a moment ago: it is left alone, for no longer than its silence counts.
+    pub fn rests(&self, config: &Config, now: Millis) -> bool {
+        let rest = REST_MILLIS.saturating_add(self.jitter.saturating_mul(2)).min(bound_of(config));
         self.silent_since.is_some_and(|since| (0..rest).contains(&now.since(since)))
     }
 

@@ -53,6 +53,12 @@ impl Grant {
         Self { origin, strip, identity: Some(identity), retires, unreachable }
     }
 
+    /// Whether it was given to a key; otherwise the route is public.
+    #[must_use]
+    pub const fn is_keyed(&self) -> bool {
+        self.identity.is_some()
+    }
+
     /// What the answer must say beside the origin's own words.
     fn answer(&self) -> Option<String> {
         let mut block = String::new();
@@ -83,6 +89,6 @@ impl Grant {
             edits.push_str(identity);
         }
         write_line(&mut edits, "keyward-request-id", request_id);
-        Plan { edits, private: self.identity.is_some(), answer: self.answer() }
+        Plan { edits, private: self.is_keyed(), answer: self.answer() }
     }
 }

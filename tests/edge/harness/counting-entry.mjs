@@ -6,7 +6,8 @@ import Product, { Registry as ProductRegistry } from "./index.js";
 
 // Entry and object run in one isolate here, so one set of orders reaches both.
 const orders = { kvGet: "work", kvPut: "work", registry: "work" };
-const counts = { kvGet: 0, kvPut: 0, registry: 0 };
+// `lookup` and `changes` are parts of `registry`.
+const counts = { kvGet: 0, kvPut: 0, registry: 0, lookup: 0, changes: 0 };
 
 const MISBEHAVIOURS = {
   fail: async () => {
@@ -54,7 +55,13 @@ const watchedKv = (kv) =>
     put: (...values) => obey("kvPut", () => kv.put(...values)),
   });
 
-const watchedStub = (stub) => facade(stub, { fetch: (...values) => obey("registry", () => stub.fetch(...values)) });
+function watchedFetch(stub, values) {
+  const [, what] = /^\{"(lookup|changes)"/.exec(values[1]?.body ?? "") ?? [];
+  if (what !== undefined) counts[what] += 1;
+  return obey("registry", () => stub.fetch(...values));
+}
+
+const watchedStub = (stub) => facade(stub, { fetch: (...values) => watchedFetch(stub, values) });
 
 const watchedRegistry = (namespace) =>
   facade(namespace, {

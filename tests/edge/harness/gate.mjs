@@ -147,7 +147,7 @@ class Gate {
     await this.logged((logged) => logged.includes(line));
   }
 
-  /** What was counted since the last call: `{kvGet, kvPut, registry, crossings, departures}`. Instrumented gates only. */
+  /** What was counted since the last call: `{kvGet, kvPut, registry, lookup, changes, crossings, departures}`. Instrumented gates only. */
   async take() {
     return (await this.call("/__test/take", { method: "POST", body: "" })).json;
   }
