@@ -74,12 +74,23 @@ const watched = (env) => ({ ...env, KEY_INDEX: watchedKv(env.KEY_INDEX), REGISTR
 export class Registry extends ProductRegistry {
   constructor(ctx, env) {
     super(ctx, watched(env));
+    this.sql = ctx.storage.sql;
+  }
+
+  /** A disturbance comes by a way of its own; everything else is the product's. */
+  fetch(request) {
+    if (!request.url.endsWith("/__test/disturb")) return super.fetch(request);
+    return request.json().then((statements) => {
+      for (const statement of statements) this.sql.exec(statement);
+      return new Response("done");
+    });
   }
 }
 
 export default {
   async fetch(request, env, ctx) {
     const at = request.url.indexOf("/__test/");
+    if (request.url.endsWith("/__test/disturb")) return env.REGISTRY.getByName("registry").fetch(request);
     return at < 0 ? Product.fetch(request, watched(env), ctx) : control(request.url.slice(at + "/__test/".length), request);
   },
 };
