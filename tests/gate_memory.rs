@@ -92,6 +92,19 @@ fn a_copy_of_another_epoch_is_never_used() {
 }
 
 #[test]
+fn a_copy_sealed_under_a_retired_secret_is_confirmed_by_the_authority() {
+    let previous = "rkSKyGxOjk3sZFcpcI70GHOuecbf+E7/czYJiUh/COU=";
+    let mut world = World::started(&json!({"KEYWARD_SECRET_PREVIOUS": previous}));
+    let retired = World::new(&json!({"KEYWARD_SECRET": previous}));
+    let key = world.issue(1, |_| {});
+    for revoked in [false, true] {
+        let stored = retired.copy(&Record { revoked, ..key.record.clone() });
+        assert_eq!(copy(&mut world, &key.record.id, &stored), CopyVerdict::Confirm);
+    }
+    assert_eq!(world.ask(&get(&key)).verdict(), "need record");
+}
+
+#[test]
 fn no_copy_is_used_before_the_feed_is_there() {
     let mut world = World::new(&json!({}));
     let key = world.issue(1, |_| {});

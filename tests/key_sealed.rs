@@ -14,7 +14,7 @@ use keyward::key::house::{Generation, Keyring, Secret};
 use keyward::key::id::KeyId;
 use keyward::key::record::Record;
 use keyward::key::scope::Scope;
-use keyward::key::sealed::{Broken, SEALED_LENGTH, Sealed, storage_name};
+use keyward::key::sealed::{Broken, SEALED_LENGTH, Sealed, SealedUnder, storage_name};
 use keyward::time::Millis;
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ fn sealed(record: &Record, keyring: &Keyring) -> String {
 }
 
 fn open(text: &str, id: &KeyId, keyring: &Keyring) -> Result<Record, Broken> {
-    Sealed::open(text, id, keyring).map(|opened| opened.record)
+    Sealed::open(text, id, keyring).map(|(opened, _)| opened.record)
 }
 
 fn json(record: &Record) -> String {
@@ -149,6 +149,8 @@ fn a_record_sealed_under_the_previous_secret_opens_until_that_secret_is_removed(
     let opened = open(&before, &id(), &keyring(CURRENT, Some(PREVIOUS))).expect("the previous secret is still there");
     assert_eq!(json(&opened), json(&record()));
     assert_eq!(open(&before, &id(), &keyring(CURRENT, None)).err(), Some(Broken::Generation));
+    let under = |text: &str| Sealed::open(text, &id(), &keyring(CURRENT, Some(PREVIOUS))).expect("ours").1;
+    assert_eq!((under(&before), under(STORED)), (SealedUnder::Previous, SealedUnder::Current));
     let resealed = sealed(&opened, &keyring(CURRENT, Some(PREVIOUS)));
     assert_eq!(resealed, STORED, "only the current secret seals");
 }

@@ -22,10 +22,10 @@ pub fn run(data: &[u8]) {
     }
     let sealed = sealed_by_hand(text.trim());
     assert!(Sealed::open(&sealed, &OTHER.id, &CONFIG.keyring).is_err(), "another id's record was believed");
-    let Ok(opened) = Sealed::open(&sealed, &LIVE.id, &CONFIG.keyring) else { return };
+    let Ok((opened, _)) = Sealed::open(&sealed, &LIVE.id, &CONFIG.keyring) else { return };
     assert_eq!(opened.record.id, LIVE.id);
     let again = opened.seal(CONFIG.keyring.current()).expect("a record that was read can be written");
-    let reopened = Sealed::open(&again, &LIVE.id, &CONFIG.keyring).expect("what we seal we open");
+    let (reopened, _) = Sealed::open(&again, &LIVE.id, &CONFIG.keyring).expect("what we seal we open");
     assert_eq!(serde_json::to_string(&reopened).ok(), serde_json::to_string(&opened).ok());
 }
 

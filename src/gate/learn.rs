@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::key::feed::{Ask, Change, Changes, Kept, Position, ShortId};
 use crate::key::id::KeyId;
 use crate::key::record::Record;
-use crate::key::sealed::Sealed;
+use crate::key::sealed::{Sealed, SealedUnder};
 use crate::time::Millis;
 
 /// How often an outage is logged.
@@ -63,7 +63,9 @@ impl Gate {
     /// a history that was undone by a restore) and not older than the key's last change.
     pub fn learn_copy(&mut self, config: &Config, id: &KeyId, stored: &str, now: Millis) -> CopyVerdict {
         let Sealed { epoch, record } = match Sealed::open(stored, id, &config.keyring) {
-            Ok(sealed) => sealed,
+            Ok((sealed, SealedUnder::Current)) => sealed,
+            // Whoever knows a retired secret must not be able to write copies that open anything.
+            Ok((_, SealedUnder::Previous)) => return CopyVerdict::Confirm,
             Err(broken) => return CopyVerdict::Broken(broken),
         };
         let (Some(position), Some(short)) = (self.feed.position(), ShortId::of(id)) else {

@@ -43,6 +43,15 @@ pub struct Sealed {
     pub record: Record,
 }
 
+/// By which secret something was sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealedUnder {
+    /// The current one.
+    Current,
+    /// The one before, which may have been retired because somebody else knows it.
+    Previous,
+}
+
 /// Why a stored text is not believed. It then counts as absent, and is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
@@ -80,18 +89,18 @@ impl Sealed {
         seal_text(&[DOMAIN, name.as_bytes(), b"\n"], serde_json::to_string(self).ok()?, house)
     }
 
-    /// Opens what was stored under `id`'s name.
+    /// Opens what was stored under `id`'s name, and says by which secret it was sealed.
     ///
     /// # Errors
     /// [`Broken`]: it must then be treated as absent.
-    pub fn open(text: &str, id: &KeyId, keyring: &Keyring) -> Result<Self, Broken> {
+    pub fn open(text: &str, id: &KeyId, keyring: &Keyring) -> Result<(Self, SealedUnder), Broken> {
         if text.len() > SEALED_LENGTH {
             return Err(Broken::Form);
         }
         let name = storage_name(id);
         let read = |json: &str| serde_json::from_str(json).ok();
-        let sealed: Self = open_text(&[DOMAIN, name.as_bytes(), b"\n"], text, keyring, read)?;
-        if sealed.record.id == *id { Ok(sealed) } else { Err(Broken::Mac) }
+        let (sealed, under): (Self, _) = open_text(&[DOMAIN, name.as_bytes(), b"\n"], text, keyring, read)?;
+        if sealed.record.id == *id { Ok((sealed, under)) } else { Err(Broken::Mac) }
     }
 }
 
@@ -113,7 +122,7 @@ pub(super) fn open_text<T>(
     text: &str,
     keyring: &Keyring,
     read: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, Broken> {
+) -> Result<(T, SealedUnder), Broken> {
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|_| Broken::Form)?;
     let house = keyring.house(&envelope.sealed_under).ok_or(Broken::Generation)?;
     let claimed = digest_from_hex(&envelope.mac).ok_or(Broken::Form)?;
@@ -121,7 +130,9 @@ pub(super) fn open_text<T>(
     if !right {
         return Err(Broken::Mac);
     }
-    read(envelope.sealed.get()).ok_or(Broken::Form)
+    let current = house.generation() == keyring.current().generation();
+    let under = if current { SealedUnder::Current } else { SealedUnder::Previous };
+    Ok((read(envelope.sealed.get()).ok_or(Broken::Form)?, under))
 }
 
 fn mac_of(house: &House, context: &[&[u8]], json: &str) -> [u8; 32] {
