@@ -15,7 +15,7 @@ use crate::edge::registry::{Silent, ask};
 use crate::http::head::Head;
 use crate::http::limits::BODY_BYTES;
 use crate::http::problem::{Code, Problem};
-use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused};
+use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused, Told};
 
 /// Serves a request below `/_keyward/`. Health and the problem pages need no member.
 pub async fn serve(
@@ -88,7 +88,8 @@ impl Way<'_> {
                 }
                 (Answer::Done(Done::Replayed { done, nonce, minted_under }), _) => {
                     // An isolate that is older than the secret can't make that credential again; a newer one can.
-                    let Some(api_key) = admin::derive_again(&asked, &done, &nonce, &minted_under) else {
+                    let again = admin::derive_again(&asked, &done, &nonce, &minted_under);
+                    let Some((done, api_key)) = again else {
                         event(Level::Error, "replay_failed", &[("request_id", self.request_id)]);
                         return Err(Code::AuthorityUnavailable.into());
                     };
@@ -132,7 +133,7 @@ impl Way<'_> {
         })
     }
 
-    async fn ask(&self, control: Control) -> Result<Answer, Problem> {
+    async fn ask(&self, control: Control) -> Result<Answer<Told>, Problem> {
         ask(&Outside { env: self.env }, &Call::Control(Box::new(control))).await.map_err(|Silent(cause)| {
             self.note(Level::Error, "authority_silent", ("cause", &cause));
             Code::AuthorityUnavailable.into()
@@ -140,7 +141,7 @@ impl Way<'_> {
     }
 
     /// A log that is shorter than this isolate knows it was is one that was restored, or cut off.
-    fn compare_with_feed(&self, done: &Done) {
+    fn compare_with_feed(&self, done: &Told) {
         let Done::AuditHead { size, .. } = done else { return };
         let known = self.edge.isolate.gate().map_or(0, |gate| gate.known_revision());
         if *size < known {
@@ -156,7 +157,7 @@ impl Way<'_> {
         }
     }
 
-    fn answer(&self, done: &Done, api_key: Option<&crate::key::mint::ApiKey>) -> JsValue {
+    fn answer(&self, done: &Told, api_key: Option<&crate::key::mint::ApiKey>) -> JsValue {
         send::reply(&admin::answer(self.config, self.operation, done, api_key, self.request_id))
     }
 

@@ -16,6 +16,7 @@ use super::log::{Level, event};
 use super::sql::ObjectStore;
 use super::{clock, glue};
 use crate::config::Config;
+use crate::json;
 use crate::key::entropy::base62;
 use crate::key::feed::Epoch;
 use crate::key::sealed::{Sealed, storage_name};
@@ -73,7 +74,7 @@ impl DurableObject for Registry {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let text = request.text().await?;
-        let Ok(call) = serde_json::from_str::<Call>(&text) else {
+        let Ok(call) = json::read::<Call>(&text) else {
             event(Level::Error, "registry_message_unread", &[]);
             return Response::error("unread", 400);
         };

@@ -1,7 +1,8 @@
 //! Asking the registry.
 
 use super::outside::Outside;
-use crate::registry::command::{Answer, Call, Command};
+use crate::json;
+use crate::registry::command::{Answer, Call, Command, Told};
 
 /// The registry didn't answer. For a change that means unknown, not undone. The text is for the log.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub struct Silent(pub String);
 ///
 /// # Errors
 /// [`Silent`].
-pub async fn ask(outside: &impl Outside, call: &Call) -> Result<Answer, Silent> {
+pub async fn ask(outside: &impl Outside, call: &Call) -> Result<Answer<Told>, Silent> {
     let message = serde_json::to_string(call).map_err(|error| Silent(error.to_string()))?;
     let changes = !reads(call);
     match once(outside, &message, changes).await {
@@ -41,7 +42,7 @@ const fn reads(call: &Call) -> bool {
     }
 }
 
-async fn once(outside: &impl Outside, message: &str, may_change: bool) -> Result<Answer, Silent> {
+async fn once(outside: &impl Outside, message: &str, may_change: bool) -> Result<Answer<Told>, Silent> {
     let text = outside.ask_registry(message, may_change).await.map_err(Silent)?;
-    serde_json::from_str(&text).map_err(|error| Silent(error.to_string()))
+    json::read(&text).map_err(|error| Silent(error.to_string()))
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::house::Keyring;
 use super::id::{Class, Environment, IDENTIFIER_LENGTH, KeyId};
 use super::sealed::{Broken, SealedUnder, open_text, seal_text};
+use crate::json;
 use crate::time::Millis;
 
 /// A history of the authority: another one begins when it was restored from a backup. Of two, the one that began later counts.
@@ -235,7 +236,7 @@ impl Kept {
     /// # Errors
     /// [`Broken`]: it must then be treated as absent.
     pub fn open(text: &str, keyring: &Keyring) -> Result<Self, Broken> {
-        match open_text(&[DOMAIN], text, keyring, |json| serde_json::from_str(json).ok())? {
+        match open_text(&[DOMAIN], text, keyring, |text| json::read(text).ok())? {
             (kept, SealedUnder::Current) => Ok(kept),
             // A retired secret vouches for nothing; what is kept is kept for seconds.
             (_, SealedUnder::Previous) => Err(Broken::Generation),

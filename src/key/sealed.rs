@@ -18,6 +18,7 @@ use super::hash::digest_from_hex;
 use super::house::{Generation, House, Keyring};
 use super::id::KeyId;
 use super::record::Record;
+use crate::json;
 
 const DOMAIN: &[u8] = b"keyward/record/v2\n";
 
@@ -98,7 +99,7 @@ impl Sealed {
             return Err(Broken::Form);
         }
         let name = storage_name(id);
-        let read = |json: &str| serde_json::from_str(json).ok();
+        let read = |text: &str| json::read(text).ok();
         let (sealed, under): (Self, _) = open_text(&[DOMAIN, name.as_bytes(), b"\n"], text, keyring, read)?;
         if sealed.record.id == *id { Ok((sealed, under)) } else { Err(Broken::Mac) }
     }
@@ -123,7 +124,7 @@ pub(super) fn open_text<T>(
     keyring: &Keyring,
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Result<(T, SealedUnder), Broken> {
-    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|_| Broken::Form)?;
+    let envelope: Envelope<'_> = json::read(text).map_err(|_| Broken::Form)?;
     let house = keyring.house(&envelope.sealed_under).ok_or(Broken::Generation)?;
     let claimed = digest_from_hex(&envelope.mac).ok_or(Broken::Form)?;
     let right: bool = mac_of(house, context, envelope.sealed.get()).ct_eq(&claimed).into();

@@ -12,7 +12,7 @@ use crate::key::id::{Environment, KeyId};
 use crate::key::scope::Scope;
 use crate::time::Millis;
 
-pub use super::answer::{Answer, Done, KeyView, MemberView, Refused, Status};
+pub use super::answer::{Answer, Done, KeyView, MemberView, Raw, Refused, Status, Told};
 pub use super::operation::Operation;
 
 /// One call of the object.
