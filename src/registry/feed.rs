@@ -35,7 +35,7 @@ pub fn position(store: &mut dyn Store) -> Result<Position, StoreError> {
     position_at(store, revision)?.ok_or_else(|| StoreError::new("the last change has no audit entry"))
 }
 
-/// Answers an edge. One whose position is not in this history has seen changes that are gone: the authority was restored from a backup.
+/// Answers an edge. One of an earlier epoch gets a snapshot of this one. One whose position is not in this history has seen changes that are gone: the authority was restored from a backup.
 /// A new epoch begins then, every copy in KV is queued anew, and the answer is the first page of its snapshot. Gives too whether
 /// that was so.
 ///
@@ -51,6 +51,10 @@ pub fn answer(store: &mut dyn Store, ask: &Ask, random: &str, now: Millis) -> Re
                 return Ok((since(store, known.revision)?, false));
             }
             let epoch = meta::epoch(store)?;
+            if known.epoch.began() < epoch.began() {
+                // It has not heard yet that its history is over.
+                return Ok((snapshot(store, None, now)?, false));
+            }
             let after_both = Millis(known.epoch.began().max(epoch.began()).0.saturating_add(1));
             begin_epoch(store, &Epoch::new(now.max(after_both), random), now)?;
             Ok((snapshot(store, None, now)?, true))
