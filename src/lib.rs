@@ -4,7 +4,7 @@
 //! everywhere within a stated bound. The rooms, and which may know which:
 //!
 //! ```text
-//! time, json ← key ← http ← config ← gate, registry ← admin ← cloudflare
+//! time, json ← key ← http ← config ← gate, registry ← admin, edge ← cloudflare
 //! ```
 //!
 //! | room | what it holds |
@@ -40,6 +40,7 @@
 
 pub mod admin;
 pub mod config;
+pub mod edge;
 pub mod gate;
 pub mod http;
 pub mod json;

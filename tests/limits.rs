@@ -42,6 +42,11 @@ fn rows() -> Vec<(&'static str, String)> {
         ("PAGE_MOST", format!(", at most {} |", page(PAGE_MOST))),
         ("REMEMBERED_KEYS", format!("| keys that one isolate remembers | {}, and", number(REMEMBERED_KEYS))),
         ("REMEMBERED_NETWORKS", format!("and {} networks of all of them", number(REMEMBERED_NETWORKS))),
+        ("REMEMBERED_CHANGES", format!("| changed keys that one isolate is told of | {},", number(REMEMBERED_CHANGES))),
+        (
+            "LOOKUPS_A_SECOND",
+            format!("| look-ups that one isolate asks of the authority | {} a second,", page(LOOKUPS_A_SECOND)),
+        ),
         ("IDEMPOTENCY_KEY_CHARS", format!("| `Idempotency-Key` | {} visible", number(IDEMPOTENCY_KEY_CHARS))),
         ("ACCESS_TOKEN_BYTES", format!("| JWT of Cloudflare Access | {} bytes, ", number(ACCESS_TOKEN_BYTES))),
         ("ACCESS_KEY_ID_BYTES", format!("{} for its key's id, ", number(ACCESS_KEY_ID_BYTES))),

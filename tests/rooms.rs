@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and those it may know, itself aside.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("time", &[]),
     ("json", &[]),
     ("key", &["time", "json"]),
@@ -14,7 +14,8 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("gate", &["time", "json", "key", "http", "config"]),
     ("registry", &["time", "json", "key", "http", "config"]),
     ("admin", &["time", "json", "key", "http", "config", "gate", "registry"]),
-    ("cloudflare", &["time", "json", "key", "http", "config", "gate", "registry", "admin"]),
+    ("edge", &["time", "json", "key", "http", "config", "gate", "registry"]),
+    ("cloudflare", &["time", "json", "key", "http", "config", "gate", "registry", "admin", "edge"]),
 ];
 
 /// What only `cloudflare` may name.

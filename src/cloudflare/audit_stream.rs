@@ -8,8 +8,10 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 use super::log::{Level, event};
-use super::{ask, glue, send};
+use super::outside::Outside;
+use super::{glue, send};
 use crate::admin::read_audit::{last_seq, lines, next_page};
+use crate::edge::registry::{Silent, ask};
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::Reply;
 use crate::registry::command::{Answer, Call, Caller, Control, Done, Provenance, Raw};
@@ -60,13 +62,13 @@ async fn write(
         }
         let command = next_page(after);
         let control = Control { caller: caller.clone(), origin: origin.clone(), command, idempotency: None };
-        match ask::registry(env, &Call::Control(Box::new(control))).await {
+        match ask(&Outside { env }, &Call::Control(Box::new(control))).await {
             Ok(Answer::Done(Done::Audit { entries: next, more: rest })) if !next.is_empty() => {
                 (entries, more) = (next, rest);
             }
             Ok(Answer::Refused(refused)) => return Err(format!("{refused:?}")),
             Ok(_) => return Err("the registry answered another question".to_owned()),
-            Err(ask::Silent(cause)) => return Err(cause),
+            Err(Silent(cause)) => return Err(cause),
         }
     }
 }

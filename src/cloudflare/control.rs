@@ -7,9 +7,11 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::edge::Edge;
 use super::entropy::System;
 use super::log::{Level, event};
-use super::{access, ask, audit_stream, glue, send};
+use super::outside::Outside;
+use super::{access, audit_stream, glue, send};
 use crate::admin::{self, Asked, Place, Prepared, SignIn, Takes, Unprepared};
 use crate::config::Config;
+use crate::edge::registry::{Silent, ask};
 use crate::http::head::Head;
 use crate::http::limits::BODY_BYTES;
 use crate::http::problem::{Code, Problem};
@@ -93,7 +95,10 @@ impl Way<'_> {
                     };
                     return Ok(self.answer(&done, Some(&api_key)));
                 }
-                (Answer::Done(done), _) => return Ok(self.answer(&done, prepared.api_key.as_ref())),
+                (Answer::Done(done), _) => {
+                    self.compare_with_feed(&done);
+                    return Ok(self.answer(&done, prepared.api_key.as_ref()));
+                }
                 // 71 bits of identifier collided: mint another.
                 (Answer::Refused(Refused::IdTaken), _) if attempts > 0 => attempts = attempts.saturating_sub(1),
                 (Answer::Refused(refused), _) => {
@@ -101,7 +106,7 @@ impl Way<'_> {
                     self.note(Level::Info, "operation_refused", ("reason", &reason));
                     return Err(Problem::from(&refused));
                 }
-                (Answer::Record(_), _) => return Err(self.fault("registry_confused")),
+                (Answer::Record { .. } | Answer::Changes { .. }, _) => return Err(self.fault("registry_confused")),
             }
         }
     }
@@ -129,10 +134,20 @@ impl Way<'_> {
     }
 
     async fn ask(&self, control: Control) -> Result<Answer<Told>, Problem> {
-        ask::registry(self.env, &Call::Control(Box::new(control))).await.map_err(|ask::Silent(cause)| {
+        ask(&Outside { env: self.env }, &Call::Control(Box::new(control))).await.map_err(|Silent(cause)| {
             self.note(Level::Error, "authority_silent", ("cause", &cause));
             Code::AuthorityUnavailable.into()
         })
+    }
+
+    /// A log that is shorter than this isolate knows it was is one that was restored, or cut off.
+    fn compare_with_feed(&self, done: &Told) {
+        let Done::AuditHead { size, .. } = done else { return };
+        let known = self.edge.isolate.gate().map_or(0, |gate| gate.known_revision());
+        if *size < known {
+            let (size, known) = (size.to_string(), known.to_string());
+            event(Level::Error, "audit_log_shrank", &[("known_revision", &known), ("size", &size)]);
+        }
     }
 
     fn provenance(&self) -> Provenance {

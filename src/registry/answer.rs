@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::audit::Entry;
+use crate::key::feed::{Changes, Position};
 use crate::key::house::Generation;
 use crate::key::id::{Environment, KeyId};
 use crate::key::record::Record;
@@ -55,8 +56,20 @@ pub type Told = Done<Raw, Raw, Raw>;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer<D = Done> {
-    /// To [`super::command::Call::Lookup`]: the record, or certainly none.
-    Record(Option<Box<Record>>),
+    /// To [`super::command::Call::Lookup`].
+    Record {
+        /// The record, or certainly none.
+        record: Option<Box<Record>>,
+        /// Where the authority was then.
+        at: Position,
+    },
+    /// To [`super::command::Call::Changes`].
+    Changes {
+        /// What has changed.
+        changes: Changes,
+        /// That the one who asked knew changes which are gone: the authority was restored, and a new epoch has begun.
+        restored: bool,
+    },
     /// The operation was done, or had been.
     Done(D),
     /// The operation was refused; nothing changed.

@@ -143,6 +143,15 @@ impl Head {
     }
 }
 
+/// The hash of an entry; 64 zeros for number 0, `None` beyond the head.
+pub(super) fn hash_of(store: &mut dyn Store, seq: u64) -> Result<Option<String>, StoreError> {
+    if seq == 0 {
+        return Ok(Some(BEFORE_THE_FIRST.to_owned()));
+    }
+    let rows = store.query("SELECT hash FROM audit WHERE seq = ?", &[Value::count(seq)?])?;
+    rows.first().map(|row| row.text("hash").map(str::to_owned)).transpose()
+}
+
 /// The entry at which a log stops being a chain: changed, missing before it, or out of order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainBroken {

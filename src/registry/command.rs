@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::roles::Role;
+use crate::key::feed::Ask;
 use crate::key::hash::KeyHash;
 use crate::key::house::Generation;
 use crate::key::id::{Environment, KeyId};
@@ -23,6 +24,8 @@ pub enum Call {
         /// Which key.
         id: KeyId,
     },
+    /// The gate asks what has changed.
+    Changes(Ask),
     /// A member, or the holder of the bootstrap token, asks for an operation.
     Control(Box<Control>),
 }
