@@ -42,7 +42,7 @@ pub const REMEMBERED_KEYS: usize = 10_000;
 /// Networks of all remembered keys together, about 18 bytes each: 4 MB. One key may have a thousand of them.
 pub const REMEMBERED_NETWORKS: usize = 200_000;
 
-/// Changed keys that one isolate keeps the last change of, about 40 bytes each: 8 MB. With more it believes no copy in KV and asks
+/// Changed keys that one isolate keeps the last change of, about 31 bytes each: 6 MB. With more it believes no copy in KV and asks
 /// the authority about every key.
 pub const REMEMBERED_CHANGES: usize = 200_000;
 

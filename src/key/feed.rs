@@ -177,7 +177,7 @@ impl ShortId {
     }
 }
 
-/// The last change of each key that an isolate was told of: below it no record of that key is used. About 40 bytes a key.
+/// The last change of each key that an isolate was told of: below it no record of that key is used. 31 bytes a key (`tests/gate_feed_memory.rs`).
 #[derive(Default)]
 pub(crate) struct Floors(BTreeMap<ShortId, u64>);
 
