@@ -27,6 +27,7 @@ pub const VARIABLES: &[&str] = &[
     "REVOCATION_BOUND_SECONDS",
     "OUTAGE_GRACE_SECONDS",
     "ORIGIN_TIMEOUT_SECONDS",
+    "AUTHORITY_EPOCH",
     "ACCESS_TEAM_DOMAIN",
     "ACCESS_AUDIENCE",
     "ROUTES",
@@ -63,6 +64,8 @@ pub struct Config {
     pub grace_seconds: u32,
     /// `ORIGIN_TIMEOUT_SECONDS`, default 60: how long an origin may take until its answer's headers are there.
     pub origin_timeout_seconds: u32,
+    /// `AUTHORITY_EPOCH`: any text; another one than before tells the authority that it was restored from a backup.
+    pub authority_epoch: Option<String>,
     /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUDIENCE`; `None` while neither is set, and then nobody signs in through Access.
     pub access: Option<AccessSettings>,
 }
@@ -125,6 +128,7 @@ impl Config {
         let bound_seconds = reader.number("REVOCATION_BOUND_SECONDS", 5, 1, 300);
         let grace_seconds = reader.number("OUTAGE_GRACE_SECONDS", 60, 0, 86_400);
         let origin_timeout_seconds = reader.number("ORIGIN_TIMEOUT_SECONDS", 60, 1, 600);
+        let authority_epoch = reader.authority_epoch();
         let access = reader.access();
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
@@ -143,6 +147,7 @@ impl Config {
                     bound_seconds,
                     grace_seconds,
                     origin_timeout_seconds,
+                    authority_epoch,
                     access,
                 })
             }
@@ -267,6 +272,15 @@ impl<'a> Reader<'a> {
             self.problem(name, format!("must be a whole number from {least} to {most}"));
             default
         })
+    }
+
+    fn authority_epoch(&mut self) -> Option<String> {
+        let name = "AUTHORITY_EPOCH";
+        let text = self.text(name)?;
+        if text.len() > 64 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.problem(name, "must be 1 to 64 visible ASCII characters");
+        }
+        Some(text.to_owned())
     }
 
     /// Both or neither: with one alone somebody believes that Access signs people in, or that it doesn't.

@@ -4,12 +4,13 @@
 //! everywhere within a stated bound. The rooms, and which may know which:
 //!
 //! ```text
-//! time ← key ← http ← config ← gate, registry ← admin ← cloudflare
+//! time, json ← key ← http ← config ← gate, registry ← admin, edge ← cloudflare
 //! ```
 //!
 //! | room | what it holds |
 //! |---|---|
 //! | [`time`] | instants as milliseconds, and their RFC 3339 form |
+//! | [`json`] | reading the JSON of stored forms and internal messages |
 //! | [`key`] | what a key is: format, id, hash, record, scope |
 //! | [`http`] | HTTP as plain data: head, path, route, credential, headers, problem |
 //! | [`config`] | vars and secrets, checked all at once |
@@ -39,8 +40,10 @@
 
 pub mod admin;
 pub mod config;
+pub mod edge;
 pub mod gate;
 pub mod http;
+pub mod json;
 pub mod key;
 pub mod registry;
 pub mod time;

@@ -13,34 +13,16 @@ use keyward::admin::{Handover, metadata};
 use keyward::gate::Handed;
 use keyward::http::head::Head;
 use keyward::http::reply::Reply;
-use keyward::key::id::{Class, Environment};
+use keyward::key::id::Class;
 use keyward::key::record::Record;
-use keyward::registry::command::{Caller, Command, Inspected, KeyView, Operation, Status};
+use keyward::registry::command::{Caller, Command, Inspected, Operation, Raw};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-fn inspected(record: &Record) -> Inspected {
-    let key = KeyView {
-        id: record.id.clone(),
-        name: "CRM sync".to_owned(),
-        integration: record.integration.clone(),
-        environment: Environment::Live,
-        purpose: "Nightly sync".to_owned(),
-        owner: "ops@acme.example".to_owned(),
-        scopes: record.scopes.clone(),
-        allowed_cidrs: record.allowed_cidrs.clone(),
-        status: Status::Active,
-        created_at: "2026-11-23T14:02:03.004Z".to_owned(),
-        created_by: "wafl_admin_Owner0000001".to_owned(),
-        expires_at: record.expires_at.rfc3339(),
-        rotated_from: None,
-        successor: None,
-        revoked_at: None,
-        revoked_by: None,
-        revoke_reason: None,
-        last_used_at: None,
-        revision: record.revision,
-    };
-    Inspected { record: record.clone(), key }
+/// What the registry says of a key; the view passes the edge unread.
+fn inspected(record: &Record) -> Inspected<Raw> {
+    let key = RawValue::from_string(json!({"id": record.id}).to_string()).unwrap();
+    Inspected { record: record.clone(), created_at: NOW, key }
 }
 
 fn told(answer: Result<Reply, OAuthRefusal>) -> String {

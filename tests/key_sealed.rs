@@ -8,12 +8,13 @@ use std::sync::LazyLock;
 
 use entropy::Seeded;
 use keyward::key::entropy::Entropy;
+use keyward::key::feed::Epoch;
 use keyward::key::hash::KeyHash;
 use keyward::key::house::{Generation, Keyring, Secret};
 use keyward::key::id::KeyId;
 use keyward::key::record::Record;
 use keyward::key::scope::Scope;
-use keyward::key::sealed::{Broken, SEALED_LENGTH, open, seal, storage_name};
+use keyward::key::sealed::{Broken, SEALED_LENGTH, Sealed, SealedUnder, storage_name};
 use keyward::time::Millis;
 use proptest::prelude::*;
 
@@ -23,12 +24,12 @@ const PREVIOUS: &str = "rkSKyGxOjk3sZFcpcI70GHOuecbf+E7/czYJiUh/COU=";
 /// Its name and MAC were computed outside this crate (HKDF and HMAC in Python), from the form that `key::sealed`
 /// documents: a change here is a change of the stored form, and of every record that KV holds.
 const STORED: &str = concat!(
-    r#"{"sealed_under":"a3a7b10a","mac":"e6d5b5463ecbba8c84a592ff492e3ece1362ffa85b2ed32a88560d793c139ede","#,
-    r#""record":{"id":"wafl_live_8Fh2kQ0sZp1L","#,
+    r#"{"sealed_under":"a3a7b10a","mac":"9949388098d445428fc474805fb23300362464472fe06501b3e47a5ae626d472","#,
+    r#""sealed":{"epoch":"1795442523004-Zq3xk0PdW7aLmN2v","record":{"id":"wafl_live_8Fh2kQ0sZp1L","#,
     r#""key_hash":"0544dc901f9504912f85289ab2c68612523b6a95e7d704d204fb5c7f04807b1e","#,
     r#""minted_under":"a3a7b10a","integration":"crm-sync","scopes":["contacts:read","contacts:write"],"#,
     r#""allowed_cidrs":["192.0.2.0/24","2001:db8::/32"],"expires_at":1795442523004,"#,
-    r#""retiring":false,"revoked":false,"revision":17}}"#
+    r#""retiring":false,"revoked":false,"revision":17}}}"#
 );
 
 fn keyring(current: &str, previous: Option<&str>) -> Keyring {
@@ -57,7 +58,12 @@ fn record() -> Record {
 }
 
 fn sealed(record: &Record, keyring: &Keyring) -> String {
-    seal(record, keyring.current()).expect("a record is always JSON")
+    let epoch = Epoch::from_stored("1795442523004-Zq3xk0PdW7aLmN2v".to_owned());
+    Sealed { epoch, record: record.clone() }.seal(keyring.current()).expect("a record is always JSON")
+}
+
+fn open(text: &str, id: &KeyId, keyring: &Keyring) -> Result<Record, Broken> {
+    Sealed::open(text, id, keyring).map(|(opened, _)| opened.record)
 }
 
 fn json(record: &Record) -> String {
@@ -143,24 +149,28 @@ fn a_record_sealed_under_the_previous_secret_opens_until_that_secret_is_removed(
     let opened = open(&before, &id(), &keyring(CURRENT, Some(PREVIOUS))).expect("the previous secret is still there");
     assert_eq!(json(&opened), json(&record()));
     assert_eq!(open(&before, &id(), &keyring(CURRENT, None)).err(), Some(Broken::Generation));
+    let under = |text: &str| Sealed::open(text, &id(), &keyring(CURRENT, Some(PREVIOUS))).expect("ours").1;
+    assert_eq!((under(&before), under(STORED)), (SealedUnder::Previous, SealedUnder::Current));
     let resealed = sealed(&opened, &keyring(CURRENT, Some(PREVIOUS)));
     assert_eq!(resealed, STORED, "only the current secret seals");
 }
 
 #[test]
 fn a_record_with_extra_missing_or_repeated_fields_is_broken() {
-    let (envelope, inner) = STORED.split_once(r#""record":"#).expect("a record");
+    let (envelope, inner) = STORED.split_once(r#""sealed":"#).expect("what is sealed");
     for text in [
         STORED.replacen('{', r#"{"extra":1,"#, 1),
         STORED.replacen('{', r#"{"sealed_under":"a3a7b10a","#, 1),
+        STORED.replacen(r#""sealed":"#, r#""sealed":{},"sealed":"#, 1),
         STORED.replacen(r#""record":"#, r#""record":{},"record":"#, 1),
+        STORED.replacen(r#""epoch":"1795442523004-Zq3xk0PdW7aLmN2v","#, "", 1),
         STORED.replacen(r#""record":{"#, r#""record":{"revoked":false,"#, 1),
         STORED.replacen(r#""revoked":false,"#, "", 1),
         STORED.replacen(r#""sealed_under":"a3a7b10a","#, "", 1),
-        format!(r#"{envelope}"mac":"{}","record":{inner}"#, "0".repeat(64)),
-        format!(r#"{}"record":{inner}"#, &envelope[..1]),
-        format!(r#"{envelope}"record":null}}"#),
-        format!(r#"{envelope}"record":[]}}"#),
+        format!(r#"{envelope}"mac":"{}","sealed":{inner}"#, "0".repeat(64)),
+        format!(r#"{}"sealed":{inner}"#, &envelope[..1]),
+        format!(r#"{envelope}"sealed":null}}"#),
+        format!(r#"{envelope}"sealed":[]}}"#),
         format!("[{STORED}]"),
     ] {
         assert!(broken(&text).is_some(), "{text}");
@@ -213,10 +223,10 @@ fn garbage_and_huge_values_are_broken_and_never_a_panic() {
         "0".to_owned(),
         "\u{feff}".to_owned() + STORED,
         "[".repeat(deep),
-        r#"{"record":"#.repeat(deep / 10),
-        format!(r#"{{"sealed_under":"a3a7b10a","mac":"{}","record":{}}}"#, "0".repeat(64), "[".repeat(deep - 150)),
+        r#"{"sealed":"#.repeat(deep / 10),
+        format!(r#"{{"sealed_under":"a3a7b10a","mac":"{}","sealed":{}}}"#, "0".repeat(64), "[".repeat(deep - 150)),
         format!(
-            r#"{{"sealed_under":"a3a7b10a","mac":"{}","record":{}{}}}"#,
+            r#"{{"sealed_under":"a3a7b10a","mac":"{}","sealed":{}{}}}"#,
             "0".repeat(64),
             "[".repeat(deep / 3),
             "]".repeat(deep / 3)

@@ -42,6 +42,11 @@ fn rows() -> Vec<(&'static str, String)> {
         ("PAGE_MOST", format!(", at most {} |", page(PAGE_MOST))),
         ("REMEMBERED_KEYS", format!("| keys that one isolate remembers | {}, and", number(REMEMBERED_KEYS))),
         ("REMEMBERED_NETWORKS", format!("and {} networks of all of them", number(REMEMBERED_NETWORKS))),
+        ("REMEMBERED_CHANGES", format!("| changed keys that one isolate is told of | {},", number(REMEMBERED_CHANGES))),
+        (
+            "LOOKUPS_A_SECOND",
+            format!("| look-ups that one isolate asks of the authority | {} a second,", page(LOOKUPS_A_SECOND)),
+        ),
         ("REVOCATIONS_AT_ONCE", format!("| revocations by holders from one address | {REVOCATIONS_AT_ONCE} at once, ")),
         ("REVOCATION_MILLIS", format!("then one every {} s, in each isolate", REVOCATION_MILLIS / 1000)),
         ("REVOKERS_REMEMBERED", format!("which remembers {} addresses |", number(REVOKERS_REMEMBERED))),

@@ -150,16 +150,16 @@ fn a_list_that_fails_changes_nothing_that_anyone_can_see() {
 #[test]
 fn a_start_that_fails_midway_is_made_good_by_the_next() {
     let mut counting = SqliteStore::new();
-    migrate(&mut counting, "epoch-1").unwrap();
+    migrate(&mut counting, &epoch(1)).unwrap();
     let complete = counting.dump();
     for at in 1..=counting.writes {
         for fault in [Fault::BeforeWrite(at), Fault::AfterWrite(at), Fault::BeforeCommit] {
             let mut store = SqliteStore::new();
             store.fail_at(Some(fault));
-            assert!(migrate(&mut store, "epoch-1").is_err());
+            assert!(migrate(&mut store, &epoch(1)).is_err());
             assert_eq!(store.dump(), serde_json::json!({}), "{fault:?}");
             store.fail_at(None);
-            migrate(&mut store, "epoch-1").unwrap();
+            migrate(&mut store, &epoch(1)).unwrap();
             assert_eq!(store.dump(), complete, "{fault:?}");
         }
     }

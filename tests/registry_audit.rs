@@ -174,13 +174,15 @@ fn the_table_itself_refuses_to_be_changed() {
 }
 
 #[test]
-fn an_unknown_address_is_null_and_any_text_is_kept_exactly() {
+fn any_text_is_kept_exactly_and_hashed_in_its_canonical_form() {
     let mut world = World::with_owner();
     let id = world.issue(1, live("crm")).id;
-    let reason = "\u{0}\u{1f}\"\\ \u{2028} é 😀 \u{ffff}";
-    world.revoke(&id, reason);
+    let controls: String = (0..=0xa0).filter_map(char::from_u32).collect();
+    let reason = format!("{controls} \u{2028} é 😀 \u{fffd}\u{ffff}");
+    world.revoke(&id, &reason);
     let log = entries(&mut world);
-    assert_eq!(log[2].detail["reason"], reason);
+    assert_eq!(log[2].detail["reason"], *reason);
+    assert_eq!(with_a_right_hash(log[2].clone()), log[2]);
     assert!(verify(&Head::empty(), &log).is_ok());
 }
 

@@ -168,7 +168,7 @@ fn outcome_of(answer: &Answer) -> Outcome {
             Refused::IdempotencyMismatch => "mismatch",
             other => panic!("{other:?}"),
         }),
-        other @ Answer::Record(_) => panic!("{other:?}"),
+        other @ (Answer::Record { .. } | Answer::Changes { .. }) => panic!("{other:?}"),
     }
 }
 

@@ -5,7 +5,8 @@ mod sqlite_store;
 #[path = "support/world.rs"]
 mod world;
 
-use keyward::key::record::Record;
+use keyward::key::feed::Kept;
+use keyward::key::sealed::Sealed;
 use keyward::registry::audit::{Entry, audit_after};
 use keyward::registry::command::{Answer, Call, Command};
 use serde::Serialize;
@@ -47,7 +48,7 @@ fn every_message_on_the_page_is_a_message_of_the_code() {
 #[test]
 fn every_column_of_every_table_is_on_the_page() {
     let world = World::with_owner();
-    for (table, rows) in [("meta", 2), ("members", 14), ("keys", 22), ("audit", 8), ("outbox", 3), ("idempotency", 7)] {
+    for (table, rows) in [("meta", 2), ("members", 14), ("keys", 23), ("audit", 8), ("outbox", 3), ("idempotency", 7)] {
         let section = PAGE.split(&format!("\n### {table}\n")).nth(1).unwrap();
         let section = section.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
         let mut statement =
@@ -78,9 +79,10 @@ fn the_audit_entry_on_the_page_is_one_that_the_code_wrote() {
 
 #[test]
 fn the_sealed_record_on_the_page_has_the_codes_fields() {
-    let mut example = examples("sealed record").remove(0)["record"].take();
-    example["key_hash"] = "09".repeat(32).into();
-    read_and_written_again::<Record>(&example);
+    let mut example = examples("sealed record").remove(0)["sealed"].take();
+    example["record"]["key_hash"] = "09".repeat(32).into();
+    read_and_written_again::<Sealed>(&example);
+    read_and_written_again::<Kept>(&examples("kept answer").remove(0));
 }
 
 #[test]

@@ -5,15 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and those it may know, itself aside.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("time", &[]),
-    ("key", &["time"]),
-    ("http", &["time", "key"]),
-    ("config", &["time", "key", "http"]),
-    ("gate", &["time", "key", "http", "config"]),
-    ("registry", &["time", "key", "http", "config"]),
-    ("admin", &["time", "key", "http", "config", "gate", "registry"]),
-    ("cloudflare", &["time", "key", "http", "config", "gate", "registry", "admin"]),
+    ("json", &[]),
+    ("key", &["time", "json"]),
+    ("http", &["time", "json", "key"]),
+    ("config", &["time", "json", "key", "http"]),
+    ("gate", &["time", "json", "key", "http", "config"]),
+    ("registry", &["time", "json", "key", "http", "config"]),
+    ("admin", &["time", "json", "key", "http", "config", "gate", "registry"]),
+    ("edge", &["time", "json", "key", "http", "config", "gate", "registry"]),
+    ("cloudflare", &["time", "json", "key", "http", "config", "gate", "registry", "admin", "edge"]),
 ];
 
 /// What only `cloudflare` may name.

@@ -71,13 +71,19 @@ function openApiDocument() {
   return JSON.stringify(document);
 }
 
+/** What rustc and wasm-bindgen use. With all that wasm-opt knows it makes types that this workerd refuses (`exact`). */
+const WASM_FEATURES = ["bulk-memory", "bulk-memory-opt", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
+
 /**
  * The names of functions are a tenth of what is uploaded and compiled. worker-build keeps them, whatever Cargo.toml tells its
- * wasm-opt. `KEYWARD_KEEP_NAMES=1` keeps them too, for a profiler.
+ * wasm-opt, and runs it once; until nothing changes any more it gives 2 KB gzipped. `KEYWARD_KEEP_NAMES=1` keeps them too, for a
+ * profiler.
  */
 async function stripNames() {
   if (process.env.KEYWARD_KEEP_NAMES) return;
-  await run(join(NODE_BIN, "wasm-opt"), [OUTPUTS[1], "-o", OUTPUTS[1], "--all-features", "--strip-debug", "--strip-producers"]);
+  const features = WASM_FEATURES.map((name) => `--enable-${name}`);
+  const options = [...features, "-Oz", "--converge", "--strip-debug", "--strip-producers", "--strip-target-features"];
+  await run(join(NODE_BIN, "wasm-opt"), [OUTPUTS[1], "-o", OUTPUTS[1], ...options]);
 }
 
 function isCurrent() {

@@ -77,7 +77,7 @@ function nodeTests(folder, atOnce) {
   const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs"));
   // An empty suite must not pass for one that ran.
   if (files.length === 0) throw new Stop(`There is no test in tests/${folder}.`);
-  return run(join(NODE_BIN, "node"), ["--test", "--test-reporter=spec", `--test-concurrency=${atOnce}`, ...files.map((name) => join("tests", folder, name))]);
+  return run(join(NODE_BIN, "node"), ["--test", "--test-reporter=spec", "--test-timeout=300000", `--test-concurrency=${atOnce}`, ...files.map((name) => join("tests", folder, name))]);
 }
 
 async function edge() {

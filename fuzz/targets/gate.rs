@@ -2,6 +2,7 @@
 
 use keyward::gate::{Gate, Step};
 use keyward::http::head::Head;
+use keyward::key::feed::{Changes, Entries, Epoch, Position};
 use keyward::key::format::contains_key;
 use keyward::key::record::Record;
 use keyward::time::Millis;
@@ -20,8 +21,16 @@ pub fn run(data: &[u8]) {
         "allowed_cidrs": [], "expires_at": NOW.0 + 1, "retiring": false, "revoked": false, "revision": 1,
     }))
     .expect("a record");
-    gate.learn_record(LIVE.id.clone(), Some(record), NOW);
-    gate.learn_record(OTHER.id.clone(), None, NOW);
+    let at = Position { epoch: Epoch::new(NOW, "fuzz"), revision: 1, head: "0".repeat(16) };
+    let entries = Entries::default();
+    gate.learn_changes(
+        &Changes::Snapshot { after: None, at: at.clone(), entries: entries.clone(), next: None },
+        NOW,
+        NOW,
+    );
+    gate.learn_changes(&Changes::Since { after: 0, to: at.clone(), entries, more: false }, NOW, NOW);
+    gate.learn_record(&LIVE.id, Some(record), &at, NOW);
+    gate.learn_record(&OTHER.id, None, &at, NOW);
     match gate.admit(&CONFIG, &head, NOW) {
         Step::Need(_) => panic!("everything there is to know of keys of ours was told"),
         Step::Refuse(refusal) => {

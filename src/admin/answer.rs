@@ -2,26 +2,25 @@
 
 use serde::Serialize;
 
-use super::checkpoint;
+use super::{checkpoint, read_audit};
 use crate::config::Config;
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::Reply;
 use crate::key::mint::ApiKey;
-use crate::registry::audit::Entry;
-use crate::registry::command::{Done, KeyView, MemberView, Operation, Refused, Status};
+use crate::registry::command::{Done, Operation, Raw, Refused, Status, Told};
 use crate::time::Millis;
 
 /// What a change answers: what was changed, with whatever else belongs to it.
 #[derive(Serialize, Default)]
 struct Changed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    member: Option<&'a MemberView>,
+    member: Option<&'a Raw>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a KeyView>,
+    key: Option<&'a Raw>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    retiring: Option<&'a KeyView>,
+    retiring: Option<&'a Raw>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effective_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,11 +28,11 @@ struct Changed<'a> {
 }
 
 impl<'a> Changed<'a> {
-    fn key(key: &'a KeyView) -> Self {
+    fn key(key: &'a Raw) -> Self {
         Self { key: Some(key), ..Self::default() }
     }
 
-    fn member(member: &'a MemberView) -> Self {
+    fn member(member: &'a Raw) -> Self {
         Self { member: Some(member), ..Self::default() }
     }
 
@@ -51,14 +50,14 @@ impl<'a> Changed<'a> {
 }
 
 #[derive(Serialize)]
-struct Page<'a, T> {
-    items: &'a [T],
+struct Page<'a> {
+    items: &'a [Raw],
     next_cursor: Option<&'a str>,
 }
 
 /// The response to an operation that was done. `api_key` is what was minted for it, or derived again for a retry.
 #[must_use]
-pub fn answer(config: &Config, operation: Operation, done: &Done, api_key: Option<&ApiKey>, request_id: &str) -> Reply {
+pub fn answer(config: &Config, operation: Operation, done: &Told, api_key: Option<&ApiKey>, request_id: &str) -> Reply {
     let json = |status: u16, body: &Changed<'_>| Reply::json(status, body, request_id);
     match (done, api_key) {
         (Done::MemberCreated(member) | Done::MemberRotated(member), Some(api_key)) => {
@@ -95,13 +94,14 @@ pub fn answer(config: &Config, operation: Operation, done: &Done, api_key: Optio
     }
 }
 
-fn page<T: Serialize>(items: &[T], next_cursor: Option<&str>, request_id: &str) -> Reply {
+fn page(items: &[Raw], next_cursor: Option<&str>, request_id: &str) -> Reply {
     Reply::json(200, &Page { items, next_cursor }, request_id)
 }
 
 /// The cursor of the log is the last entry's number: what `after` takes.
-fn audit_page(entries: &[Entry], more: bool, request_id: &str) -> Reply {
-    let next_cursor = entries.last().filter(|_| more).map(|last| last.seq.to_string());
+fn audit_page(entries: &[Raw], more: bool, request_id: &str) -> Reply {
+    let last = entries.last().filter(|_| more).and_then(read_audit::last_seq);
+    let next_cursor = last.map(|seq| seq.to_string());
     page(entries, next_cursor.as_deref(), request_id)
 }
 

@@ -1,32 +1,47 @@
 //! Making the credential that a write answers with, and making it again for a retry.
 
+use serde::Deserialize;
+
 use super::idempotency::Retryable;
 use super::{Asked, Prepared, Unprepared};
 use crate::config::Config;
 use crate::http::problem::Problem;
+use crate::json;
 use crate::key::entropy::{Entropy, EntropyFailed};
 use crate::key::house::{Generation, House};
 use crate::key::id::{Class, KeyId};
 use crate::key::mint::{ApiKey, Minted, mint_for, mint_in};
 use crate::key::reissue::{NONCE_BYTES, Reissue};
-use crate::registry::command::{Command, Done, NewCredential};
+use crate::registry::command::{Command, Done, NewCredential, Raw, Told};
 
-/// The credential of a write that was done before, derived again from what the registry kept of it. `None` when the secret
-/// it was minted under is not at hand (any more), or the answer is not one to this request.
+/// The answer to a write that was done before, and its credential, derived again from what the registry kept of it. `None` when
+/// the secret it was minted under is not at hand (any more), or the answer is not one to this request.
 #[must_use]
-pub fn derive_again(asked: &Asked<'_>, done: &Done, nonce: &str, minted_under: &Generation) -> Option<ApiKey> {
+pub fn derive_again(asked: &Asked<'_>, done: &Raw, nonce: &str, minted_under: &Generation) -> Option<(Told, ApiKey)> {
+    let done: Told = json::read(done.get()).ok()?;
     let retryable = Maker::of(asked).ok()?.retryable?;
     let mut bytes = [0; NONCE_BYTES];
     hex::decode_to_slice(nonce, &mut bytes).ok()?;
-    let (whose, id) = match done {
-        Done::KeyIssued(key) | Done::KeyRotated { key, .. } => (Whose::New(key.id.class()), &key.id),
-        Done::MemberCreated(member) => (Whose::New(Class::Member), &member.id),
-        Done::MemberRotated(member) => (Whose::Of(member.id.clone()), &member.id),
+    let (view, is_new) = match &done {
+        Done::KeyIssued(view) | Done::KeyRotated { key: view, .. } => (&**view, true),
+        Done::MemberCreated(view) => (view, true),
+        Done::MemberRotated(view) => (view, false),
         _ => return None,
     };
+    let id = id_of(view)?;
+    let whose = if is_new { Whose::New(id.class()) } else { Whose::Of(id.clone()) };
     let house = asked.config.keyring.house(minted_under)?;
     let minted = whose.mint(asked.config, house, &mut Reissue::new(house, retryable.fingerprint, bytes)).ok()?;
-    (minted.id == *id).then_some(minted.api_key)
+    (minted.id == id).then_some((done, minted.api_key))
+}
+
+/// Which key or member a view shows.
+fn id_of(view: &Raw) -> Option<KeyId> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: KeyId,
+    }
+    json::read::<Named>(view.get()).ok().map(|view| view.id)
 }
 
 /// Whose credential is minted.

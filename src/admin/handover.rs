@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::gate::Handed;
 use crate::http::head::Head;
 use crate::http::reply::Reply;
-use crate::registry::command::{Command, Inspected, Operation};
+use crate::key::id::KeyId;
+use crate::registry::command::{Command, Inspected, Operation, Raw};
 use crate::time::Millis;
 
 /// A body, read.
@@ -41,16 +42,27 @@ impl Handover {
         }
     }
 
+    /// The id of the key that is handed over, unless it is none of ours.
+    #[must_use]
+    pub fn id(&self) -> Option<&KeyId> {
+        let handed = match self {
+            Self::Verify(question) => question.handed(),
+            Self::Introspect(handed) | Self::Surrender(handed) => handed.as_ref(),
+            Self::Wrong(_) => None,
+        };
+        handed.map(Handed::id)
+    }
+
     /// What the registry is asked: about the key or, where that is known already to be none, only about the caller.
     #[must_use]
     pub fn command(&self, operation: Operation) -> Command {
-        let asked = match self {
-            Self::Verify(question) => question.handed().map(|handed| Command::Verify(handed.id().clone())),
-            Self::Introspect(handed) => handed.as_ref().map(|handed| Command::Introspect(handed.id().clone())),
-            Self::Surrender(handed) => handed.as_ref().map(|_| Command::Surrender),
-            Self::Wrong(_) => None,
-        };
-        asked.unwrap_or(Command::Authorise { operation })
+        let Some(id) = self.id() else { return Command::Authorise { operation } };
+        match self {
+            Self::Verify(_) => Command::Verify(id.clone()),
+            Self::Introspect(_) => Command::Introspect(id.clone()),
+            Self::Surrender(_) => Command::Surrender,
+            Self::Wrong(_) => Command::Authorise { operation },
+        }
     }
 
     /// The answer to one who may ask. `found` is the authority's word at `at`; where it was not asked about the key it is `None`.
@@ -62,7 +74,7 @@ impl Handover {
         config: &Config,
         head: &Head<'_>,
         at: Millis,
-        found: Option<&Inspected>,
+        found: Option<&Inspected<Raw>>,
         request_id: &str,
     ) -> Result<Reply, OAuthRefusal> {
         match self {

@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::gate::Handed;
 use crate::http::head::Head;
 use crate::http::reply::Reply;
-use crate::key::id::Environment;
-use crate::registry::command::Inspected;
+use crate::key::id::{Class, Environment};
+use crate::registry::command::{Inspected, Raw};
 use crate::time::Millis;
 
 /// RFC 7662, section 2.2. Times are in whole seconds since 1970.
@@ -46,23 +46,23 @@ pub(super) fn answer(
     head: &Head<'_>,
     handed: &Handed,
     at: Millis,
-    found: Option<&Inspected>,
+    found: Option<&Inspected<Raw>>,
     request_id: &str,
 ) -> Option<Reply> {
-    let Inspected { record, key } = found?;
+    let Inspected { record, created_at, .. } = found?;
     handed.check_alive(Some(record), at).ok()?;
     let scopes: Vec<&str> = record.scopes.iter().map(|scope| scope.as_str()).collect();
-    let created_at = Millis::parse(&key.created_at).unwrap_or(Millis(0));
+    let Class::Data(env) = record.id.class() else { return None };
     let active = Active {
         active: true,
         scope: scopes.join(" "),
         client_id: &record.integration,
         sub: record.id.as_str(),
         exp: seconds(record.expires_at),
-        iat: seconds(created_at),
+        iat: seconds(*created_at),
         iss: config.issuer(head),
         token_type: "Bearer",
-        env: key.environment,
+        env,
     };
     Some(Reply::json(200, &active, request_id))
 }

@@ -1,11 +1,13 @@
 //! `GET /_keyward/v1/audit`: the log, oldest first; page by page as JSON, or to its end as a stream.
 
+use serde::Deserialize;
+
 use super::body::invalid;
 use super::query::Query;
 use crate::http::head::Head;
 use crate::http::problem::Problem;
-use crate::registry::audit::Entry;
-use crate::registry::command::Command;
+use crate::json;
+use crate::registry::command::{Command, Raw};
 
 /// Entries that a stream asks the registry for at a time: about half a megabyte, which is all that is held of it at once.
 const STREAM_PAGE: u32 = 1_000;
@@ -45,15 +47,25 @@ pub const fn next_page(after: u64) -> Command {
     Command::ReadAudit { after, limit: STREAM_PAGE }
 }
 
-/// A page of a stream as lines of JSON. `None` if an entry has no JSON form, which every one has.
+/// A page of a stream as lines of JSON.
 #[must_use]
-pub fn lines(entries: &[Entry]) -> Option<String> {
+pub fn lines(entries: &[Raw]) -> String {
     let mut lines = String::with_capacity(entries.len().saturating_mul(512));
     for entry in entries {
-        lines.push_str(&serde_json::to_string(entry).ok()?);
+        lines.push_str(entry.get());
         lines.push('\n');
     }
-    Some(lines)
+    lines
+}
+
+/// The number of an entry, after which the next page begins. `None` for what is no entry.
+#[must_use]
+pub fn last_seq(entry: &Raw) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        seq: u64,
+    }
+    json::read::<Numbered>(entry.get()).ok().map(|entry| entry.seq)
 }
 
 fn seq(name: &str, text: &str) -> Result<u64, Problem> {

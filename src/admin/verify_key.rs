@@ -13,7 +13,7 @@ use crate::http::head::{BadHead, Head};
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::Reply;
 use crate::key::scope::Scope;
-use crate::registry::command::{Inspected, KeyView};
+use crate::registry::command::{Inspected, Raw};
 use crate::time::Millis;
 
 /// What is asked: a key of ours and what it shall be good for, or why it is none whatever the authority says.
@@ -26,7 +26,7 @@ pub struct Question {
 struct Verdict<'a> {
     valid: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a KeyView>,
+    key: Option<&'a Raw>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
 }
@@ -72,7 +72,7 @@ impl Question {
     }
 
     /// The answer. `found` is the authority's word at `at`; where it was asked only about the caller it is `None`.
-    pub(super) fn answer(&self, at: Millis, found: Option<&Inspected>, request_id: &str) -> Reply {
+    pub(super) fn answer(&self, at: Millis, found: Option<&Inspected<Raw>>, request_id: &str) -> Reply {
         let verdict = match self.decide(at, found) {
             Ok(key) => Verdict { valid: true, key: Some(key), code: None },
             Err(code) => Verdict { valid: false, key: None, code: Some(code.as_str()) },
@@ -80,7 +80,7 @@ impl Question {
         Reply::json(200, &verdict, request_id)
     }
 
-    fn decide<'f>(&self, at: Millis, found: Option<&'f Inspected>) -> Result<&'f KeyView, Code> {
+    fn decide<'f>(&self, at: Millis, found: Option<&'f Inspected<Raw>>) -> Result<&'f Raw, Code> {
         let (handed, scopes) = self.judged.as_ref().map_err(|code| *code)?;
         handed.check_alive(found.map(|found| &found.record), at).map_err(code)?;
         let found = found.ok_or(Code::InvalidKey)?;

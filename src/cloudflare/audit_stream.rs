@@ -8,19 +8,20 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 use super::log::{Level, event};
-use super::{ask, glue, send};
-use crate::admin::read_audit::{lines, next_page};
+use super::outside::Outside;
+use super::{glue, send};
+use crate::admin::read_audit::{last_seq, lines, next_page};
+use crate::edge::registry::{Silent, ask};
 use crate::http::problem::{Code, Problem};
 use crate::http::reply::Reply;
-use crate::registry::audit::Entry;
-use crate::registry::command::{Answer, Call, Caller, Control, Done, Provenance};
+use crate::registry::command::{Answer, Call, Caller, Control, Done, Provenance, Raw};
 
 /// Begins the answer with the first page; the rest follows as it is taken.
 pub fn begin(
     env: JsValue,
     caller: Caller,
     origin: Provenance,
-    entries: Vec<Entry>,
+    entries: Vec<Raw>,
     more: bool,
 ) -> Result<JsValue, Problem> {
     let reply = Reply::lines(&origin.request_id);
@@ -44,13 +45,15 @@ async fn write(
     caller: &Caller,
     origin: Provenance,
     writer: &JsValue,
-    mut entries: Vec<Entry>,
+    mut entries: Vec<Raw>,
     mut more: bool,
 ) -> Result<(), String> {
     let mut after = 0;
     loop {
-        let text = lines(&entries).ok_or("an entry has no JSON form")?;
-        after = entries.last().map_or(after, |last| last.seq);
+        let text = lines(&entries);
+        if let Some(last) = entries.last() {
+            after = last_seq(last).ok_or("an entry has no number")?;
+        }
         if !text.is_empty() {
             glue::stream_write(writer, &text).await.map_err(|thrown| glue::cause(&thrown))?;
         }
@@ -59,13 +62,13 @@ async fn write(
         }
         let command = next_page(after);
         let control = Control { caller: caller.clone(), origin: origin.clone(), command, idempotency: None };
-        match ask::registry(env, &Call::Control(Box::new(control))).await {
+        match ask(&Outside { env }, &Call::Control(Box::new(control))).await {
             Ok(Answer::Done(Done::Audit { entries: next, more: rest })) if !next.is_empty() => {
                 (entries, more) = (next, rest);
             }
             Ok(Answer::Refused(refused)) => return Err(format!("{refused:?}")),
             Ok(_) => return Err("the registry answered another question".to_owned()),
-            Err(ask::Silent(cause)) => return Err(cause),
+            Err(Silent(cause)) => return Err(cause),
         }
     }
 }

@@ -7,13 +7,15 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::edge::Edge;
 use super::entropy::System;
 use super::log::{Level, event};
-use super::{access, ask, audit_stream, glue, handed, send};
+use super::outside::Outside;
+use super::{access, audit_stream, glue, handed, send};
 use crate::admin::{self, Asked, Place, Prepared, SignIn, Takes, Unprepared};
 use crate::config::Config;
+use crate::edge::registry::{Silent, ask};
 use crate::http::head::Head;
 use crate::http::limits::BODY_BYTES;
 use crate::http::problem::{Code, Problem};
-use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused};
+use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused, Told};
 
 /// Serves a request to one of Keyward's own paths. Health, documents and the problem pages need no member.
 pub async fn serve(
@@ -91,17 +93,21 @@ impl Way<'_> {
                 }
                 (Answer::Done(Done::Replayed { done, nonce, minted_under }), _) => {
                     // An isolate that is older than the secret can't make that credential again; a newer one can.
-                    let Some(api_key) = admin::derive_again(&asked, &done, &nonce, &minted_under) else {
+                    let again = admin::derive_again(&asked, &done, &nonce, &minted_under);
+                    let Some((done, api_key)) = again else {
                         event(Level::Error, "replay_failed", &[("request_id", self.request_id)]);
                         return Err(Code::AuthorityUnavailable.into());
                     };
                     return Ok(self.answer(&done, Some(&api_key)));
                 }
-                (Answer::Done(done), _) => return Ok(self.answer(&done, prepared.api_key.as_ref())),
+                (Answer::Done(done), _) => {
+                    self.compare_with_feed(&done);
+                    return Ok(self.answer(&done, prepared.api_key.as_ref()));
+                }
                 // 71 bits of identifier collided: mint another.
                 (Answer::Refused(Refused::IdTaken), _) if attempts > 0 => attempts = attempts.saturating_sub(1),
                 (Answer::Refused(refused), _) => return Err(self.refused(&refused)),
-                (Answer::Record(_), _) => return Err(self.fault("registry_confused")),
+                (Answer::Record { .. } | Answer::Changes { .. }, _) => return Err(self.fault("registry_confused")),
             }
         }
     }
@@ -134,7 +140,7 @@ impl Way<'_> {
     }
 
     /// Asks the registry for a command that no `Idempotency-Key` counts for.
-    pub(super) async fn command(&self, caller: Caller, command: Command) -> Result<Answer, Problem> {
+    pub(super) async fn command(&self, caller: Caller, command: Command) -> Result<Answer<Told>, Problem> {
         self.ask(Control { caller, origin: self.provenance(), command, idempotency: None }).await
     }
 
@@ -145,11 +151,21 @@ impl Way<'_> {
         Problem::from(refused)
     }
 
-    async fn ask(&self, control: Control) -> Result<Answer, Problem> {
-        ask::registry(self.env, &Call::Control(Box::new(control))).await.map_err(|ask::Silent(cause)| {
+    async fn ask(&self, control: Control) -> Result<Answer<Told>, Problem> {
+        ask(&Outside { env: self.env }, &Call::Control(Box::new(control))).await.map_err(|Silent(cause)| {
             self.note(Level::Error, "authority_silent", ("cause", &cause));
             Code::AuthorityUnavailable.into()
         })
+    }
+
+    /// A log that is shorter than this isolate knows it was is one that was restored, or cut off.
+    fn compare_with_feed(&self, done: &Told) {
+        let Done::AuditHead { size, .. } = done else { return };
+        let known = self.edge.isolate.gate().map_or(0, |gate| gate.known_revision());
+        if *size < known {
+            let (size, known) = (size.to_string(), known.to_string());
+            event(Level::Error, "audit_log_shrank", &[("known_revision", &known), ("size", &size)]);
+        }
     }
 
     fn provenance(&self) -> Provenance {
@@ -159,7 +175,7 @@ impl Way<'_> {
         }
     }
 
-    fn answer(&self, done: &Done, api_key: Option<&crate::key::mint::ApiKey>) -> JsValue {
+    fn answer(&self, done: &Told, api_key: Option<&crate::key::mint::ApiKey>) -> JsValue {
         send::reply(&admin::answer(self.config, self.operation, done, api_key, self.request_id))
     }
 

@@ -1,7 +1,6 @@
 //! What one isolate keeps: its configuration, its gate, its request ids.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
@@ -9,32 +8,26 @@ use wasm_bindgen::prelude::*;
 
 use super::entropy::RequestIds;
 use super::log::{Level, event};
+use super::outside::Outside;
 use super::{glue, send};
 use crate::admin::Surrenders;
 use crate::admin::certs::Certs;
 use crate::config::{Config, VARIABLES};
-use crate::gate::Gate;
+use crate::edge::{Isolate, Outside as _};
 use crate::http::problem::Code;
-use crate::key::id::KeyId;
-use crate::time::Millis;
 
 /// One isolate's state. A panic resets it, and the next request makes it anew.
 pub struct Edge {
     /// `None` when the configuration is bad; its problems were logged.
     pub config: Option<Config>,
-    /// Borrowed for one step at a time, never across an await or a crossing.
-    pub gate: RefCell<Gate>,
-    /// The keys of the Access team; borrowed as the gate is.
+    /// The gate, and who is asking for it.
+    pub isolate: Isolate,
+    /// The keys of the Access team; borrowed for one step at a time, never across an await or a crossing.
     pub certs: RefCell<Certs>,
     /// Who has asked that keys be shut off, and how often.
     pub surrenders: RefCell<Surrenders>,
     ids: RefCell<RequestIds>,
-    /// The keys that some request is asking about right now, and since when: others wait for its answer.
-    asking: RefCell<HashMap<KeyId, Millis>>,
 }
-
-/// Longer than KV's and the registry's time limits together.
-const ABANDONED_AFTER_MILLIS: i64 = 6_000;
 
 thread_local! {
     static EDGE: RefCell<Option<Rc<Edge>>> = const { RefCell::new(None) };
@@ -69,35 +62,11 @@ impl Edge {
         answer.forget();
         Self {
             config,
-            gate: RefCell::default(),
+            isolate: Isolate::new(Outside { env }.jitter()),
             certs: RefCell::default(),
             surrenders: RefCell::default(),
             ids: RefCell::new(RequestIds::new()),
-            asking: RefCell::default(),
         }
-    }
-
-    /// Whether this request shall ask about a key. `false` while another one is asking; one that has asked for longer than
-    /// any asking takes was cancelled with its client and is not waited for.
-    pub fn begin_asking(&self, id: &KeyId, now: Millis) -> bool {
-        let Ok(mut asking) = self.asking.try_borrow_mut() else { return true };
-        let under_way = asking.get(id).is_some_and(|since| (0..ABANDONED_AFTER_MILLIS).contains(&now.since(*since)));
-        if !under_way {
-            asking.insert(id.clone(), now);
-        }
-        !under_way
-    }
-
-    /// Notes that the asking has ended.
-    pub fn end_asking(&self, id: &KeyId) {
-        if let Ok(mut asking) = self.asking.try_borrow_mut() {
-            asking.remove(id);
-        }
-    }
-
-    /// Whether some request is asking about a key.
-    pub fn is_asking(&self, id: &KeyId) -> bool {
-        self.asking.try_borrow().is_ok_and(|asking| asking.contains_key(id))
     }
 
     /// A new `Keyward-Request-Id`.

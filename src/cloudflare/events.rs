@@ -7,17 +7,12 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::edge::Edge;
 use super::log::{Level, event};
-use super::{clock, control, glue, lookup, send};
-use crate::admin;
-use crate::config::Config;
-use crate::gate::{Reason, Refusal, Step, is_own_path, refuse_key_in_url};
+use super::outside::Outside;
+use super::{control, glue, send};
+use crate::gate::{Refusal, Step, is_own_path, refuse_key_in_url};
 use crate::http::head::Head;
 use crate::http::problem::Code;
-use crate::time::Millis;
-
-/// How often the gate may need to know something before one request is given up: KV's copy, the authority's word, and once
-/// more when that came too late.
-const NEEDS: u8 = 3;
+use crate::{admin, edge as finding};
 
 /// The worker's `fetch`. Gives a response, or a promise of one; a request that the gate can decide at once makes no promise of
 /// our own.
@@ -46,7 +41,11 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
             Err(refusal) => send::refuse(&refusal, &id),
         };
     }
-    match step(&edge, config, &head, head.now()) {
+    let (step, refresh_due) = finding::step(&edge.isolate, config, &head, head.now());
+    if refresh_due {
+        refresh(Rc::clone(&edge), env.clone(), &context);
+    }
+    match step {
         Step::Forward(grant) => send::forward(&request, grant, &head, &id),
         Step::Refuse(refusal) => send::refuse(&refusal, &id),
         Step::Need(_) => later(edge, request, env, &context, text, id, Way::Gate),
@@ -61,11 +60,20 @@ fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {
     }
 }
 
-fn step(edge: &Edge, config: &Config, head: &Head<'_>, now: Millis) -> Step {
-    match edge.gate.try_borrow_mut() {
-        Ok(mut gate) => gate.admit(config, head, now),
-        Err(_) => Step::Refuse(Refusal::new(Code::InternalError, Reason::GateBusy)),
-    }
+/// Asks, beside the request, what the authority has changed: no request waits for it.
+fn refresh(edge: Rc<Edge>, env: JsValue, context: &JsValue) {
+    let refreshed = async move {
+        if let Some(config) = &edge.config {
+            finding::refresh(&edge.isolate, config, &Outside { env: &env }).await;
+        }
+        Ok(JsValue::UNDEFINED)
+    };
+    keep_alive(context, &future_to_promise(std::panic::AssertUnwindSafe(refreshed)).into());
+}
+
+fn keep_alive(context: &JsValue, promise: &JsValue) {
+    // Refused by the runtime, it would only mean that the client's leaving ends it.
+    let _ = glue::keep_alive(context, promise);
 }
 
 enum Way {
@@ -90,27 +98,13 @@ fn later(
         };
         Ok(match way {
             Way::Control => control::serve(Rc::clone(&edge), config, request, env, &head, &id).await,
-            Way::Gate => admit(&edge, config, &request, &env, &head, &id).await,
+            Way::Gate => match finding::decide(&edge.isolate, config, &Outside { env: &env }, &head, &id).await {
+                Ok(grant) => send::forward(&request, grant, &head, &id),
+                Err(refusal) => send::refuse(&refusal, &id),
+            },
         })
     };
     let promise = future_to_promise(std::panic::AssertUnwindSafe(answer)).into();
-    // Refused by the runtime, it would only mean that the client's leaving ends it.
-    let _ = glue::keep_alive(context, &promise);
+    keep_alive(context, &promise);
     promise
-}
-
-/// Asks the gate, tells it what it needs, asks again. The clock is read anew each time: waiting takes time.
-async fn admit(edge: &Edge, config: &Config, request: &JsValue, env: &JsValue, head: &Head<'_>, id: &str) -> JsValue {
-    for _ in 0..NEEDS {
-        match step(edge, config, head, clock::now()) {
-            Step::Forward(grant) => return send::forward(request, grant, head, id),
-            Step::Refuse(refusal) => return send::refuse(&refusal, id),
-            Step::Need(need) => lookup::satisfy(edge, config, env, need, id).await,
-        }
-    }
-    match step(edge, config, head, clock::now()) {
-        Step::Forward(grant) => send::forward(request, grant, head, id),
-        Step::Refuse(refusal) => send::refuse(&refusal, id),
-        Step::Need(_) => send::refuse(&Refusal::new(Code::AuthorityUnavailable, Reason::AuthoritySilent), id),
-    }
 }

@@ -33,10 +33,10 @@ const NEVER_CACHED = { cacheTtl: -1 };
 
 /**
  * Sends a request on with the edits that src/gate/forward.rs planned: URL, names to remove, headers to set. The rest of the
- * headers is copied as it is, which is cheaper than to rebuild it and keeps bytes outside ASCII. Bodies stream. With
- * `keyExpires` the answer tells the key's holder until when the key goes on.
+ * headers is copied as it is, which is cheaper than to rebuild it and keeps bytes outside ASCII. Bodies stream. The answer gets
+ * the headers in `stamp`, `name LF value LF` for each, which is mostly undefined.
  */
-export function forward(request, edits, isPrivate, keyExpires) {
+export function forward(request, edits, isPrivate, stamp) {
   const lines = edits.split("\n");
   const headers = new Headers(request.headers);
   for (const name of lines[1].split(",")) if (name) headers.delete(name);
@@ -47,13 +47,19 @@ export function forward(request, edits, isPrivate, keyExpires) {
   if (isPrivate) init.cf = NEVER_CACHED;
   if (method !== "GET" && method !== "HEAD") init.body = request.body;
   const answer = inTime(fetch(lines[0], init), lines[end - 1]);
-  return keyExpires === undefined ? answer : answer.then((response) => withKeyExpires(response, keyExpires));
+  return stamp === undefined ? answer : answer.then((response) => stamped(response, stamp));
 }
 
-function withKeyExpires(response, keyExpires) {
-  const stamped = new Response(response.body, response);
-  stamped.headers.set("Keyward-Key-Expires", keyExpires);
-  return stamped;
+function stamped(response, stamp) {
+  const answer = new Response(response.body, response);
+  setAll(answer.headers, stamp);
+  return answer;
+}
+
+/** Sets headers, `name LF value LF` for each. */
+function setAll(headers, block) {
+  const lines = block.split("\n");
+  for (let at = 0; at + 1 < lines.length; at += 2) headers.set(lines[at], lines[at + 1]);
 }
 
 /**
@@ -109,11 +115,10 @@ const KEPT_NAMES = new Set(["content-length", "content-type", "content-encoding"
 
 /** A response of our own; `headers` is `name LF value LF` for each. */
 export function reply(status, headers, body) {
-  const lines = headers.split("\n");
   // Headers made apart would be copied once more: 1.5 µs.
   // And an empty text would get a content type of its own.
   const made = new Response(body || null, { status });
-  for (let at = 0; at + 1 < lines.length; at += 2) made.headers.set(lines[at], lines[at + 1]);
+  setAll(made.headers, headers);
   return made;
 }
 
@@ -224,6 +229,31 @@ export function kvGet(env, name, milliseconds) {
 /** Writes to KV; `expiration` is in seconds since 1970. */
 export function kvPut(env, name, value, expiration, milliseconds) {
   return within(milliseconds, env.KEY_INDEX.put(name, value, { expiration }));
+}
+
+// A cache of its own: nothing that is fetched, and no other worker of the zone, writes into it. Where there is none (on workers.dev it
+// keeps nothing) every look-up is a miss.
+const openCache = () => caches.open("keyward");
+const cached = (name) => `https://keyward.internal/${name}`;
+
+/** What the data centre's cache holds under a name, or `null`: a cache that fails or is slow has nothing. */
+export async function cacheGet(name, milliseconds) {
+  try {
+    const found = openCache().then((cache) => cache.match(cached(name)));
+    return await within(milliseconds, found.then((response) => response?.text() ?? null));
+  } catch {
+    return null;
+  }
+}
+
+/** Lets the data centre's cache keep a text for so many seconds, if it will. */
+export async function cachePut(name, text, seconds) {
+  try {
+    const cache = await openCache();
+    await cache.put(cached(name), new Response(text, { headers: { "Cache-Control": `max-age=${seconds}` } }));
+  } catch {
+    // What is not kept is asked for again.
+  }
 }
 
 /** Asks the one registry; both messages are JSON text. */

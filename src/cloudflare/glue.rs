@@ -16,12 +16,7 @@ extern "C" {
     pub fn on_origin_failed(answer: &Closure<dyn Fn(String, String, bool) -> JsValue>, milliseconds: u32);
 
     #[wasm_bindgen(catch)]
-    pub fn forward(
-        request: &JsValue,
-        edits: &str,
-        is_private: bool,
-        key_expires: Option<&str>,
-    ) -> Result<JsValue, JsValue>;
+    pub fn forward(request: &JsValue, edits: &str, is_private: bool, stamp: Option<&str>) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn reply(status: u16, headers: &str, body: &str) -> Result<JsValue, JsValue>;
@@ -73,6 +68,12 @@ extern "C" {
         expiration: f64,
         milliseconds: u32,
     ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = cacheGet)]
+    pub async fn cache_get(name: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = cachePut)]
+    pub async fn cache_put(name: &str, text: &str, seconds: u32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = askRegistry)]
     pub async fn ask_registry(env: &JsValue, message: &str, milliseconds: u32) -> Result<JsValue, JsValue>;

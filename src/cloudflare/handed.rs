@@ -10,6 +10,7 @@ use crate::admin::Handover;
 use crate::admin::oauth::{self, Challenge, OAuthRefusal};
 use crate::http::problem::Problem;
 use crate::http::reply::Reply;
+use crate::key::id::KeyId;
 use crate::registry::command::{Answer, Caller, Done, Operation, Refused};
 
 /// `POST /_keyward/v1/verify`, `POST /_keyward/oauth/introspect`, `POST /_keyward/oauth/revoke`.
@@ -46,8 +47,9 @@ async fn answer(way: &Way<'_>, request: &JsValue) -> Result<Reply, OAuthRefusal>
     let (at, found) = match way.command(caller, handover.command(way.operation)).await? {
         Answer::Done(Done::Inspected { at, found }) => (at, found),
         Answer::Done(Done::Authorised) => (clock::now(), None),
-        Answer::Done(Done::KeyRevoked { key, changed_at }) => {
-            event(Level::Info, "key_surrendered", &[("key_id", key.id.as_str()), ("request_id", way.request_id)]);
+        Answer::Done(Done::KeyRevoked { changed_at, .. }) => {
+            let id = handover.id().map_or("", KeyId::as_str);
+            event(Level::Info, "key_surrendered", &[("key_id", id), ("request_id", way.request_id)]);
             (changed_at, None)
         }
         Answer::Refused(refused) => {

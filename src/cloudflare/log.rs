@@ -5,16 +5,7 @@
 use serde_json::{Map, Value};
 use worker::{console_error, console_log, console_warn};
 
-/// How much an event matters.
-#[derive(Clone, Copy)]
-pub enum Level {
-    /// For the record.
-    Info,
-    /// Something is wrong outside, and was dealt with.
-    Warn,
-    /// Something is wrong inside.
-    Error,
-}
+pub use crate::edge::Level;
 
 /// Writes `{"level", "event", …fields}`.
 pub fn event(level: Level, event: &str, fields: &[(&str, &str)]) {

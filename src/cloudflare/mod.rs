@@ -6,14 +6,13 @@
 //! | `control` | the control plane's requests |
 //! | `access` | the signatures of Cloudflare Access |
 //! | `audit_stream` | the audit log, to its end |
-//! | `lookup`, `ask` | tell the gate what KV and the registry know |
+//! | `outside` | stores, clock and log, as [`crate::edge`] needs them |
 //! | `send` | a response of our own, or a granted request to its origin |
 //! | `object`, `sql` | the registry's Durable Object and its store |
 //! | `edge`, `entropy`, `clock`, `log` | what an isolate keeps, and the system it stands on |
 //! | `glue`, `entry` | the JavaScript beneath: what Rust calls, and what the runtime calls |
 
 mod access;
-mod ask;
 mod audit_stream;
 mod clock;
 mod control;
@@ -23,7 +22,7 @@ mod events;
 mod glue;
 mod handed;
 mod log;
-mod lookup;
 mod object;
+mod outside;
 mod send;
 mod sql;

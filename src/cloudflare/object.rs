@@ -16,13 +16,14 @@ use super::log::{Level, event};
 use super::sql::ObjectStore;
 use super::{clock, glue};
 use crate::config::Config;
+use crate::json;
 use crate::key::entropy::base62;
-use crate::key::record::Record;
-use crate::key::sealed::{seal, storage_name};
+use crate::key::feed::Epoch;
+use crate::key::sealed::{Sealed, storage_name};
 use crate::registry::apply::{Policy, answer};
-use crate::registry::command::Call;
+use crate::registry::command::{Answer, Call};
 use crate::registry::store::StoreError;
-use crate::registry::{outbox, schema};
+use crate::registry::{feed, meta, outbox, schema};
 use crate::time::Millis;
 
 /// Copies that are written in one go.
@@ -73,7 +74,7 @@ impl DurableObject for Registry {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let text = request.text().await?;
-        let Ok(call) = serde_json::from_str::<Call>(&text) else {
+        let Ok(call) = json::read::<Call>(&text) else {
             event(Level::Error, "registry_message_unread", &[]);
             return Response::error("unread", 400);
         };
@@ -100,16 +101,26 @@ impl DurableObject for Registry {
     }
 }
 
+/// 16 characters for the name of an epoch.
+fn random() -> std::result::Result<String, StoreError> {
+    base62(&mut System, 16).map_err(|_| StoreError::new("no entropy for an epoch"))
+}
+
 impl Inner {
     fn store(&self) -> std::result::Result<ObjectStore, StoreError> {
         let mut store = ObjectStore::new(&self.state.storage());
         if !self.migrated.get() {
-            let epoch = base62(&mut System, 16).map_err(|_| StoreError::new("no entropy for an epoch"))?;
-            schema::migrate(&mut store, &epoch)?;
+            let (random, now) = (random()?, clock::now());
+            schema::migrate(&mut store, &Epoch::new(now, &random))?;
             // After a change of the secret every copy in KV has to be sealed anew (docs/SECRET_ROTATION.md).
             if let Some(config) = &self.config {
                 let generation = config.keyring.current().generation();
-                self.refilled.set(outbox::refill(&mut store, generation, clock::now())?);
+                let resealed = outbox::refill(&mut store, generation, now)?;
+                let began = feed::follow_setting(&mut store, config.authority_epoch.as_deref(), &random, now)?;
+                if began {
+                    event(Level::Error, "epoch_began", &[("cause", "AUTHORITY_EPOCH was changed")]);
+                }
+                self.refilled.set(resealed || began);
             }
             self.migrated.set(true);
         }
@@ -123,7 +134,11 @@ impl Inner {
             max_member_days: config.max_member_days,
             known_scopes: config.routes.scopes(),
         };
-        let answered = answer(&mut self.store()?, call, &policy, clock::now())?;
+        let answered = answer(&mut self.store()?, call, &policy, &random()?, clock::now())?;
+        if let Answer::Changes { restored: true, .. } = answered {
+            event(Level::Error, "epoch_began", &[("cause", "an edge knew changes that are gone")]);
+            self.refilled.set(true);
+        }
         serde_json::to_string(&answered).map_err(|error| StoreError::new(error.to_string()))
     }
 
@@ -176,12 +191,15 @@ impl Inner {
             }
             // One that fails holds up none of the others.
             let mut failure = None;
+            let epoch =
+                self.store().and_then(|mut store| meta::epoch(&mut store)).map_err(|error| error.to_string())?;
             for (record, revision) in pending {
-                let written = self.write_copy(config, &record).await;
+                let id = record.id.clone();
+                let written = self.write_copy(config, Sealed { epoch: epoch.clone(), record }).await;
                 let noted = self.store().and_then(|mut store| match &written {
                     // Only if the row is still of this revision: a change since then goes out next.
-                    Ok(()) => outbox::done(&mut store, &record.id, revision),
-                    Err(_) => outbox::failed(&mut store, &record.id, revision),
+                    Ok(()) => outbox::done(&mut store, &id, revision),
+                    Err(_) => outbox::failed(&mut store, &id, revision),
                 });
                 noted.map_err(|error| error.to_string())?;
                 failure = failure.or(written.err());
@@ -192,8 +210,9 @@ impl Inner {
         }
     }
 
-    async fn write_copy(&self, config: &Config, record: &Record) -> std::result::Result<(), String> {
-        let sealed = seal(record, config.keyring.current()).ok_or("a record could not be sealed")?;
+    async fn write_copy(&self, config: &Config, copy: Sealed) -> std::result::Result<(), String> {
+        let sealed = copy.seal(config.keyring.current()).ok_or("a record could not be sealed")?;
+        let record = &copy.record;
         let earliest = clock::now().plus_seconds(SHORTEST_COPY_SECONDS);
         let expiry = record.expires_at.plus_seconds(COPY_OUTLIVES_SECONDS).max(earliest).0 / 1000;
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]

@@ -13,7 +13,7 @@ use crate::http::reply::Reply;
 /// Sends a granted request on. The one way to the origin, and it takes a [`Grant`].
 pub fn forward(request: &JsValue, grant: Grant, head: &Head<'_>, request_id: &str) -> JsValue {
     let plan = grant.plan(head, request_id);
-    glue::forward(request, &plan.edits, plan.private, plan.key_expires.as_deref()).unwrap_or_else(|thrown| {
+    glue::forward(request, &plan.edits, plan.private, plan.answer.as_deref()).unwrap_or_else(|thrown| {
         event(Level::Error, "forward_failed", &[("request_id", request_id), ("cause", &glue::cause(&thrown))]);
         problem(&Code::InternalError.into(), request_id)
     })

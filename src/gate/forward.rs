@@ -6,18 +6,20 @@ use crate::config::Origin;
 use crate::http::credential::Strip;
 use crate::http::head::Head;
 use crate::http::headers::{write_client_address, write_line, write_removed};
+use crate::http::problem::{AUTHORITY, KEY_EXPIRES, unreachable};
 
 /// That a request may go to its origin, and as whom. Only the gate makes one, after every check; forwarding takes one by
 /// value. So to forward an unverified request does not compile.
 ///
 /// ```compile_fail
-/// let grant = keyward::gate::Grant { origin: keyward::config::Origin::Route, strip: Default::default(), identity: None, retires: None };
+/// let grant = keyward::gate::Grant { origin: keyward::config::Origin::Route, strip: Default::default(), identity: None, retires: None, unreachable: None };
 /// ```
 pub struct Grant {
     origin: Origin,
     strip: Strip,
     identity: Option<Arc<str>>,
     retires: Option<Arc<str>>,
+    unreachable: Option<i64>,
 }
 
 /// What changes on the way to the origin, as the glue reads it. Method, body and every other header are the request's own.
@@ -31,17 +33,42 @@ pub struct Plan {
     pub edits: String,
     /// Whether the answer is for this key's holder only, and must not be kept in any shared cache.
     pub private: bool,
-    /// For a retiring key, the value of `Keyward-Key-Expires` in the answer: RFC 3339.
-    pub key_expires: Option<Arc<str>>,
+    /// Headers that the answer gets, `<name> LF <value> LF` for each; mostly none. `Keyward-Key-Expires` of a retiring key,
+    /// `Keyward-Authority` during an outage.
+    pub answer: Option<String>,
 }
 
 impl Grant {
     pub(super) const fn public(origin: Origin, strip: Strip) -> Self {
-        Self { origin, strip, identity: None, retires: None }
+        Self { origin, strip, identity: None, retires: None, unreachable: None }
     }
 
-    pub(super) const fn as_key(origin: Origin, strip: Strip, identity: Arc<str>, retires: Option<Arc<str>>) -> Self {
-        Self { origin, strip, identity: Some(identity), retires }
+    pub(super) const fn as_key(
+        origin: Origin,
+        strip: Strip,
+        identity: Arc<str>,
+        retires: Option<Arc<str>>,
+        unreachable: Option<i64>,
+    ) -> Self {
+        Self { origin, strip, identity: Some(identity), retires, unreachable }
+    }
+
+    /// Whether it was given to a key; otherwise the route is public.
+    #[must_use]
+    pub const fn is_keyed(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// What the answer must say beside the origin's own words.
+    fn answer(&self) -> Option<String> {
+        let mut block = String::new();
+        if let Some(expires) = &self.retires {
+            write_line(&mut block, KEY_EXPIRES, expires);
+        }
+        if let Some(age) = self.unreachable {
+            write_line(&mut block, AUTHORITY, &unreachable(age));
+        }
+        (!block.is_empty()).then_some(block)
     }
 
     /// The plan for the request that the grant was made for.
@@ -62,6 +89,6 @@ impl Grant {
             edits.push_str(identity);
         }
         write_line(&mut edits, "keyward-request-id", request_id);
-        Plan { edits, private: self.identity.is_some(), key_expires: self.retires }
+        Plan { edits, private: self.is_keyed(), answer: self.answer() }
     }
 }

@@ -1,17 +1,15 @@
-//! What one isolate remembers of keys: bounded, and each with its age.
+//! What one isolate remembers of keys: bounded, and no older than the feed says.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lru::LruCache;
 
-use crate::config::Config;
 use crate::http::headers::write_line;
 use crate::http::limits::{REMEMBERED_KEYS, REMEMBERED_NETWORKS};
-use crate::key::house::Keyring;
-use crate::key::id::{Class, KeyId};
+use crate::key::feed::{Change, ShortId};
+use crate::key::id::Class;
 use crate::key::record::Record;
-use crate::key::sealed::{Broken, open};
 use crate::time::Millis;
 
 /// The least recently used go first.
@@ -20,53 +18,50 @@ const CAPACITY: NonZeroUsize = match NonZeroUsize::new(REMEMBERED_KEYS) {
     None => NonZeroUsize::MIN,
 };
 
+/// How long it is remembered that there is no such key.
+const MISS_MILLIS: i64 = 1_000;
+
 /// What is remembered of one key.
-pub(super) struct Known {
-    /// The record, or that the authority has none.
-    pub record: Option<Record>,
+pub(super) enum Known {
+    /// Its record, as it is at the feed's position.
+    Record(Remembered),
+    /// The authority had none.
+    Missing {
+        /// The number of the authority's last change then: no longer true once the feed is past it.
+        at: u64,
+        /// When it was asked.
+        asked_at: Millis,
+    },
+}
+
+/// A record, and what every accepted request needs of it, made once.
+pub(super) struct Remembered {
+    pub record: Record,
     /// The identity headers as a block, so that an accepted request makes none.
     pub identity: Arc<str>,
     /// For a retiring key, until when it goes on, as its answers say it.
     pub retires: Option<Arc<str>>,
-    /// When the authority was asked, by this isolate's clock, read before asking.
-    asked_at: Millis,
 }
 
-/// How far a memory may be trusted.
-pub(super) enum Age {
-    /// The authority was asked within the bound.
-    Fresh,
-    /// Past the bound, within the grace: good only while the authority is silent.
-    Grace,
-    /// Past both, or from the future (the clock stepped back): good for nothing.
-    Stale,
-}
-
-/// What a copy from KV was good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CopyVerdict {
-    /// The key is revoked, which is final: the authority need not be asked.
-    Settled,
-    /// The copy is authentic, but only the authority can say that it is the last word.
-    Confirm,
-    /// The copy is not to be believed; to be logged.
-    Broken(Broken),
+impl Remembered {
+    fn new(record: Record) -> Self {
+        let identity = identity_block(&record).into();
+        let retires = (record.retiring && !record.revoked).then(|| record.expires_at.rfc3339().into());
+        Self { record, identity, retires }
+    }
 }
 
 impl Known {
-    fn networks(&self) -> usize {
-        self.record.as_ref().map_or(0, |record| record.allowed_cidrs.len())
-    }
-
-    /// Whether an answer to a question that was not asked later tells of an older state than this: it was overtaken on its way.
-    fn overtakes(&self, record: Option<&Record>, asked_at: Millis) -> bool {
-        let revision = |record: Option<&Record>| record.map_or(0, |record| record.revision);
-        asked_at <= self.asked_at && revision(record) < revision(self.record.as_ref())
+    const fn networks(&self) -> usize {
+        match self {
+            Self::Record(known) => known.record.allowed_cidrs.len(),
+            Self::Missing { .. } => 0,
+        }
     }
 }
 
 pub(super) struct Memory {
-    keys: LruCache<KeyId, Known>,
+    keys: LruCache<ShortId, Known>,
     networks: usize,
 }
 
@@ -78,27 +73,54 @@ impl Memory {
         Self { keys: cache, networks: 0 }
     }
 
-    pub fn get(&mut self, id: &KeyId, now: Millis, config: &Config) -> Option<(&Known, Age)> {
-        let known = self.keys.get(id)?;
-        let bound = i64::from(config.bound_seconds).saturating_mul(1000);
-        let grace = i64::from(config.grace_seconds).saturating_mul(1000);
-        let age = match now.since(known.asked_at) {
-            age if age < 0 => Age::Stale,
-            age if age < bound => Age::Fresh,
-            age if age < bound.saturating_add(grace) => Age::Grace,
-            _ => Age::Stale,
-        };
-        Some((known, age))
+    /// What is known of a key at `now`, with the feed at change number `position`.
+    pub fn get(&mut self, id: ShortId, position: u64, now: Millis) -> Option<&Known> {
+        match self.keys.get(&id)? {
+            Known::Missing { at, asked_at } if *at < position || !(0..MISS_MILLIS).contains(&now.since(*asked_at)) => {
+                None
+            }
+            known => Some(known),
+        }
     }
 
-    pub fn learn(&mut self, id: KeyId, record: Option<Record>, asked_at: Millis) {
-        if self.keys.peek(&id).is_some_and(|known| known.overtakes(record.as_ref(), asked_at)) {
+    /// Takes a record, unless a newer one is known.
+    pub fn learn(&mut self, id: ShortId, record: Record) {
+        let newer = |known: &Known| matches!(known, Known::Record(known) if known.record.revision >= record.revision);
+        if !self.keys.peek(&id).is_some_and(newer) {
+            self.put(id, Known::Record(Remembered::new(record)));
+        }
+    }
+
+    /// Takes that the authority, whose last change was number `at`, has no such key. A record is never forgotten for it: the
+    /// answer may have been overtaken.
+    pub fn learn_missing(&mut self, id: ShortId, at: u64, asked_at: Millis) {
+        if !matches!(self.keys.peek(&id), Some(Known::Record(_))) {
+            self.put(id, Known::Missing { at, asked_at });
+        }
+    }
+
+    /// Takes that a key was changed: what is remembered from before goes, but for one that is revoked, which is all there is to
+    /// know of it.
+    pub fn note_change(&mut self, id: ShortId, change: Change) {
+        let older = |known: &Known| match known {
+            Known::Record(known) => known.record.revision < change.revision,
+            Known::Missing { .. } => true,
+        };
+        if !self.keys.peek(&id).is_some_and(older) {
             return;
         }
-        let identity = record.as_ref().map(identity_block).unwrap_or_default().into();
-        let retiring = record.as_ref().filter(|record| record.retiring && !record.revoked);
-        let retires = retiring.map(|record| record.expires_at.rfc3339().into());
-        let known = Known { record, identity, retires, asked_at };
+        match self.keys.pop(&id) {
+            Some(Known::Record(known)) => {
+                self.networks = self.networks.saturating_sub(known.record.allowed_cidrs.len());
+                if change.revoked {
+                    self.learn(id, Record { revoked: true, revision: change.revision, ..known.record });
+                }
+            }
+            Some(Known::Missing { .. }) | None => {}
+        }
+    }
+
+    fn put(&mut self, id: ShortId, known: Known) {
         self.networks = self.networks.saturating_add(known.networks());
         // What comes back is what was known before, or the least recently used where there was no room.
         let mut gone = self.keys.push(id, known).or_else(|| self.crowded());
@@ -109,19 +131,12 @@ impl Memory {
     }
 
     /// The least recently used key, taken out, while there are too many networks.
-    fn crowded(&mut self) -> Option<(KeyId, Known)> {
+    fn crowded(&mut self) -> Option<(ShortId, Known)> {
         if self.networks > REMEMBERED_NETWORKS { self.keys.pop_lru() } else { None }
     }
 
-    pub fn learn_copy(&mut self, keyring: &Keyring, id: &KeyId, stored: &str, asked_at: Millis) -> CopyVerdict {
-        match open(stored, id, keyring) {
-            Err(broken) => CopyVerdict::Broken(broken),
-            Ok(record) if record.revoked => {
-                self.learn(id.clone(), Some(record), asked_at);
-                CopyVerdict::Settled
-            }
-            Ok(_) => CopyVerdict::Confirm,
-        }
+    pub fn clear(&mut self) {
+        *self = Self::new();
     }
 
     pub fn len(&self) -> usize {

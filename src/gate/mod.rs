@@ -3,23 +3,27 @@
 //! ```text
 //! admit(head) ─► Forward(Grant)   send it on, as this key
 //!             ├► Refuse(Refusal)  answer this
-//!             └► Need(Need)       ask KV and the registry about this key, tell me, ask again
+//!             └► Need(Need)       find this out, tell me, ask again
 //! ```
 //!
 //! 1. The route is found, then the credential, then its form, check and tag: none of this reads a store.
-//! 2. The record in memory decides, if the authority was asked about it within the bound.
-//! 3. Otherwise the record is needed. A copy from KV can only refuse: what accepts is the authority's own word.
-//! 4. While the authority is silent, what it said last holds for the grace more; then the answer is 503.
+//! 2. The feed says how old this isolate's knowledge is. Within the bound it decides; past it the authority is asked what has
+//!    changed; while that is silent, what is known holds for the grace more; then the answer is 503.
+//! 3. The key's record is in memory, or it is needed: from KV, if no later change of the key is known than the copy's, or from the
+//!    authority.
 #![forbid(unsafe_code)]
 
+mod budget;
 mod check;
+mod feed;
 mod forward;
+mod learn;
 mod memory;
 mod refusal;
 
 pub use check::{Handed, check_rights, scope_asked};
+pub use feed::{FRESH_SECONDS, Learned};
 pub use forward::{Grant, Plan};
-pub use memory::CopyVerdict;
 pub use refusal::{Reason, Refusal};
 
 use crate::config::{Config, Origin};
@@ -27,19 +31,19 @@ use crate::http::credential::{Credential, Strip};
 use crate::http::head::Head;
 use crate::http::problem::{Code, Problem};
 use crate::http::route::{Access, METADATA_PATH, Matched, Route};
+use crate::key::feed::ShortId;
 use crate::key::format::{Presented, contains_key};
 use crate::key::house::Recognised;
 use crate::key::id::{Class, Environment, KeyId};
 use crate::key::record::Record;
 use crate::key::scope::Scope;
+use crate::key::sealed::Broken;
 use crate::time::Millis;
-use memory::{Age, Memory};
+use budget::Budget;
+use feed::{Feed, Standing};
+use memory::{Known, Memory};
 
-/// How long the silence of the authority is taken for granted before it is asked again, so that an outage doesn't make
-/// every request wait.
-const SILENCE_MILLIS: i64 = 1_000;
-
-/// How far the clock may step back before everything learned so far is forgotten. Less is the platform's rounding.
+/// How far the clock may step back before the age of all knowledge is in doubt. Less is the platform's rounding.
 const STEP_BACK_MILLIS: i64 = 100;
 
 /// What the gate wants done with a request.
@@ -48,36 +52,62 @@ pub enum Step {
     Forward(Grant),
     /// Answer this.
     Refuse(Refusal),
-    /// Find out about this key, tell the gate, and ask again.
+    /// Find this out, tell the gate, and ask again.
     Need(Need),
 }
 
 /// What the gate must be told before it can decide.
-pub struct Need {
-    /// The key it is about.
-    pub id: KeyId,
-    /// Nothing is known of it yet, so a copy from KV may already settle it.
-    pub first_use: bool,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// What the authority has changed.
+    Changes,
+    /// This key's record.
+    Record(KeyId),
+}
+
+/// What a copy from KV was good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyVerdict {
+    /// It is the key's record, or the key is revoked: the authority need not be asked.
+    Settled,
+    /// The copy is authentic, but the authority has to be asked.
+    Confirm,
+    /// The copy is not to be believed; to be logged.
+    Broken(Broken),
 }
 
 /// The gate of one isolate.
 pub struct Gate {
+    feed: Feed,
     memory: Memory,
-    silent_since: Option<Millis>,
+    lookups: Budget,
     /// The latest instant that the isolate's clock has shown here.
     latest: Option<Millis>,
+    outage_logged: Option<Millis>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { memory: Memory::new(), silent_since: None, latest: None }
+        Self::with_jitter(0)
     }
 }
 
 impl Gate {
+    /// A gate that knows nothing. `jitter` is a random byte: isolates that differ in it don't ask at the same moment.
+    #[must_use]
+    pub fn with_jitter(jitter: u8) -> Self {
+        Self {
+            feed: Feed::with_jitter(jitter),
+            memory: Memory::new(),
+            lookups: Budget::default(),
+            latest: None,
+            outage_logged: None,
+        }
+    }
+
     /// Decides about a request at `now`, by the isolate's clock. The order of the checks is the contract's.
     pub fn admit(&mut self, config: &Config, head: &Head<'_>, now: Millis) -> Step {
-        self.forget_the_future(now);
+        self.note_clock(now);
         match self.decide(config, head, now) {
             Ok(step) => step,
             Err(refusal) => Step::Refuse(refusal),
@@ -102,49 +132,46 @@ impl Gate {
             return Err(Refusal::new(Code::BrowserExposed, Reason::Browser));
         }
         let id = KeyId::parse(presented.id()).ok_or_else(|| Refusal::invalid_key(Reason::MemberCredential))?;
-        let silent = self.silent_since.is_some_and(|since| (0..SILENCE_MILLIS).contains(&now.since(since)));
-        let known = match self.memory.get(&id, now, config) {
-            Some((known, Age::Fresh)) => known,
-            Some((known, Age::Grace)) if silent && !route.closed_on_outage => known,
-            _ if silent => return Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthoritySilent).about(id)),
-            known => return Ok(Step::Need(Need { first_use: known.is_none(), id })),
+        let short = ShortId::of(&id).ok_or_else(|| Refusal::invalid_key(Reason::MemberCredential))?;
+        let unreachable = match self.feed.standing(config, now, route.closed_on_outage) {
+            Standing::Fresh => None,
+            Standing::Grace(age) => Some(age),
+            Standing::Ask => return Ok(Step::Need(Need::Changes)),
+            Standing::Closed => {
+                return Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthoritySilent).about(id));
+            }
         };
-        let record = known.record.as_ref().ok_or_else(|| Refusal::invalid_key(Reason::UnknownId).about(id.clone()))?;
-        check_alive(record, &recognised, now).map_err(|refusal| refusal.about(id.clone()))?;
-        let origin = check_use(config, record, scope, environment, head)
-            .map_err(|refusal| refusal.about(id.clone()).by_retiring_key(known.retires.as_deref()))?;
-        Ok(Step::Forward(Grant::as_key(origin.clone(), strip, known.identity.clone(), known.retires.clone())))
+        let position = self.feed.position().map_or(0, |position| position.revision);
+        let known = match self.memory.get(short, position, now) {
+            None => return Ok(Step::Need(Need::Record(id))),
+            Some(Known::Missing { .. }) => {
+                return Err(Refusal::invalid_key(Reason::UnknownId).about(id).during_outage(unreachable));
+            }
+            Some(Known::Record(known)) => known,
+        };
+        check_alive(&known.record, &recognised, now)
+            .map_err(|refusal| refusal.about(id.clone()).during_outage(unreachable))?;
+        let origin = check_use(config, &known.record, scope, environment, head).map_err(|refusal| {
+            refusal.about(id).by_retiring_key(known.retires.as_deref()).during_outage(unreachable)
+        })?;
+        let (identity, retires) = (known.identity.clone(), known.retires.clone());
+        Ok(Step::Forward(Grant::as_key(origin.clone(), strip, identity, retires, unreachable)))
     }
 
-    /// What was learned while the clock was ahead has a wrong age for ever: once the clock gets there again it would pass for
-    /// fresh. So nothing of it is kept when the clock steps back.
-    fn forget_the_future(&mut self, now: Millis) {
-        if self.latest.is_some_and(|latest| now.since(latest) < -STEP_BACK_MILLIS) {
-            *self = Self::default();
-        }
-        self.note_clock(now);
-    }
-
+    /// Once the clock steps back, the age of what was learned before can't be told: it would pass for younger than it is. What is
+    /// known stays, and the authority is asked what has changed since.
     fn note_clock(&mut self, now: Millis) {
+        if self.latest.is_some_and(|latest| now.since(latest) < -STEP_BACK_MILLIS) {
+            self.feed.forget_age();
+            self.latest = Some(now);
+        }
         self.latest = self.latest.max(Some(now));
     }
 
-    /// Takes what KV holds under a key's name, asked for at `asked_at`. Only a final refusal is believed.
-    pub fn learn_copy(&mut self, config: &Config, id: &KeyId, stored: &str, asked_at: Millis) -> CopyVerdict {
-        self.note_clock(asked_at);
-        self.memory.learn_copy(&config.keyring, id, stored, asked_at)
-    }
-
-    /// Takes the authority's word on a key: its record, or that there is none. `asked_at` is the isolate's clock before asking.
-    pub fn learn_record(&mut self, id: KeyId, record: Option<Record>, asked_at: Millis) {
-        self.note_clock(asked_at);
-        self.silent_since = None;
-        self.memory.learn(id, record, asked_at);
-    }
-
-    /// Takes note that the authority didn't answer at `now`.
-    pub const fn authority_silent(&mut self, now: Millis) {
-        self.silent_since = Some(now);
+    /// Whether it is time to ask, beside the requests, what the authority has changed.
+    #[must_use]
+    pub fn is_refresh_due(&self, config: &Config, now: Millis) -> bool {
+        self.feed.is_due(config, now)
     }
 
     /// How many keys are remembered.

@@ -23,6 +23,7 @@ pub enum Reason {
     PlainHttp,
     Browser,
     AuthoritySilent,
+    RecordUnknown,
     UnknownId,
     WrongSecret,
     Revoked,
@@ -70,7 +71,15 @@ impl Refusal {
         self
     }
 
-    pub(super) fn about(self, id: KeyId) -> Self {
+    /// During the grace every answer says so.
+    pub(super) fn during_outage(mut self, age: Option<i64>) -> Self {
+        if let Some(age) = age {
+            self.problem.authority_unreachable(age);
+        }
+        self
+    }
+
+    pub(crate) fn about(self, id: KeyId) -> Self {
         Self { key_id: Some(id), ..self }
     }
 }

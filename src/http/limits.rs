@@ -42,6 +42,14 @@ pub const REMEMBERED_KEYS: usize = 10_000;
 /// Networks of all remembered keys together, about 18 bytes each: 4 MB. One key may have a thousand of them.
 pub const REMEMBERED_NETWORKS: usize = 200_000;
 
+/// Changed keys that one isolate keeps the last change of, about 31 bytes each: 6 MB. With more it believes no copy in KV and asks
+/// the authority about every key.
+pub const REMEMBERED_CHANGES: usize = 200_000;
+
+/// Look-ups that one isolate may ask of the authority at once, and every second after: so that an outage of KV, which answers most of
+/// them, doesn't become one of the authority.
+pub const LOOKUPS_A_SECOND: u32 = 50;
+
 /// Revocations by holders that one address may ask for at once: an integration that shuts off all it has.
 pub const REVOCATIONS_AT_ONCE: i64 = 20;
 

@@ -10,6 +10,18 @@ use serde::Serialize;
 /// Where the pages that explain the codes live; a problem's `type` is this and the code.
 pub const PAGES: &str = "/_keyward/problems/";
 
+/// The header that says until when a retiring key goes on (RFC 3339).
+pub const KEY_EXPIRES: &str = "keyward-key-expires";
+
+/// The header of every answer that was judged while the authority was silent.
+pub const AUTHORITY: &str = "keyward-authority";
+
+/// The value of [`AUTHORITY`], by the age in milliseconds of what was judged by: `unreachable; age=12`.
+#[must_use]
+pub fn unreachable(age: i64) -> String {
+    format!("unreachable; age={}", age / 1000)
+}
+
 macro_rules! codes {
     ($($name:ident $code:literal $status:literal $title:literal $detail:literal $advice:literal)*) => {
         /// The public codes.
@@ -265,7 +277,12 @@ impl Problem {
 
     /// Adds until when the key goes on that the caller presented.
     pub fn key_expires(&mut self, expires: &str) {
-        self.header("keyward-key-expires", expires.to_owned());
+        self.header(KEY_EXPIRES, expires.to_owned());
+    }
+
+    /// Adds that the authority is silent, and that what was judged by is so many milliseconds old.
+    pub fn authority_unreachable(&mut self, age: i64) {
+        self.header(AUTHORITY, unreachable(age));
     }
 
     fn header(&mut self, name: &'static str, value: String) {

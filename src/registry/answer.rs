@@ -2,7 +2,10 @@
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use super::audit::Entry;
+use crate::key::feed::{Changes, Position};
 use crate::key::house::Generation;
 use crate::key::id::{Environment, KeyId};
 use crate::key::record::Record;
@@ -42,77 +45,97 @@ impl Status {
     }
 }
 
+/// JSON as it was written: passed on, and not read.
+pub type Raw = Box<RawValue>;
+
+/// An operation's answer as the edge takes it. It only passes views and entries on, so it does not read them either: the code
+/// that would read and write each field again was 6 KB of the wasm, gzipped.
+pub type Told = Done<Raw, Raw, Raw>;
+
 /// The registry's answer to a [`super::command::Call`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// To [`super::command::Call::Lookup`]: the record, or certainly none.
-    Record(Option<Box<Record>>),
+pub enum Answer<D = Done> {
+    /// To [`super::command::Call::Lookup`].
+    Record {
+        /// The record, or certainly none.
+        record: Option<Box<Record>>,
+        /// Where the authority was then.
+        at: Position,
+    },
+    /// To [`super::command::Call::Changes`].
+    Changes {
+        /// What has changed.
+        changes: Changes,
+        /// That the one who asked knew changes which are gone: the authority was restored, and a new epoch has begun.
+        restored: bool,
+    },
     /// The operation was done, or had been.
-    Done(Done),
+    Done(D),
     /// The operation was refused; nothing changed.
     Refused(Refused),
 }
 
-/// What an operation gives. Views are JSON objects in the form of the public answers.
+/// What an operation gives. Views are JSON objects in the form of the public answers: `K` of a key, `M` of a member; `E` is an
+/// entry of the log.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Done {
+pub enum Done<K = KeyView, M = MemberView, E = Entry> {
     /// A new member (bootstrap).
-    MemberCreated(MemberView),
+    MemberCreated(M),
     /// The caller.
-    Me(MemberView),
+    Me(M),
     /// The caller may do it.
     Authorised,
     /// A new key.
-    KeyIssued(Box<KeyView>),
+    KeyIssued(Box<K>),
     /// A page of keys.
     Keys {
         /// The keys of this page.
-        items: Vec<KeyView>,
+        items: Vec<K>,
         /// Where the next page begins; `None` at the end.
         next_cursor: Option<String>,
     },
     /// One key.
-    Key(Box<KeyView>),
+    Key(Box<K>),
     /// A key that is revoked, and since when.
     KeyRevoked {
         /// The key.
-        key: Box<KeyView>,
+        key: Box<K>,
         /// When it was revoked: the bound counts from here.
         changed_at: Millis,
     },
     /// A key after its change.
     KeyUpdated {
         /// The key.
-        key: Box<KeyView>,
+        key: Box<K>,
         /// When it was changed: the bound counts from here.
         changed_at: Millis,
     },
     /// A successor, and the key it succeeds.
     KeyRotated {
         /// The successor.
-        key: Box<KeyView>,
+        key: Box<K>,
         /// The old key, retiring.
-        retiring: Box<KeyView>,
+        retiring: Box<K>,
         /// When: the bound counts from here.
         changed_at: Millis,
     },
     /// A member's new credential (rotation).
-    MemberRotated(MemberView),
+    MemberRotated(M),
     /// A page of members.
     Members {
         /// The members of this page.
-        items: Vec<MemberView>,
+        items: Vec<M>,
         /// Where the next page begins; `None` at the end.
         next_cursor: Option<String>,
     },
     /// One member: shown, changed or revoked.
-    Member(MemberView),
+    Member(M),
     /// A page of the audit log, in order.
     Audit {
         /// Entries as `registry::audit::Entry` writes them.
-        entries: Vec<super::audit::Entry>,
+        entries: Vec<E>,
         /// Whether more follow.
         more: bool,
     },
@@ -128,12 +151,12 @@ pub enum Done {
         /// The authority's clock: what is decided by it and what is shown are of one instant.
         at: Millis,
         /// `None` when there certainly is no such key, or none that the caller may see.
-        found: Option<Box<Inspected>>,
+        found: Option<Box<Inspected<K>>>,
     },
     /// A write that was done before under the same `Idempotency-Key`: its answer, and what its credential was derived from.
     Replayed {
-        /// The first attempt's answer, as it was then.
-        done: Box<Done>,
+        /// The first attempt's answer, as it was written then.
+        done: Raw,
         /// The first attempt's nonce, hex.
         nonce: String,
         /// The secret its credential was derived and minted under.
@@ -143,11 +166,13 @@ pub enum Done {
 
 /// A key, as the gate decides by it and as answers show it.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Inspected {
+pub struct Inspected<K = KeyView> {
     /// For the decision.
     pub record: Record,
+    /// When it was issued.
+    pub created_at: Millis,
     /// For the answer.
-    pub key: KeyView,
+    pub key: K,
 }
 
 /// Why an operation was refused.

@@ -5,7 +5,7 @@ use super::command::{Answer, Call, Caller, Command, Control, Done, NewCredential
 use super::members::{self, Member};
 use super::store::{Store, StoreError};
 use super::{
-    idempotency, inspect, issue, keys, limits, list, member_create, member_list, member_revoke, member_rotate,
+    feed, idempotency, inspect, issue, keys, limits, list, member_create, member_list, member_revoke, member_rotate,
     member_update, revoke, rotate, surrender, update,
 };
 use crate::key::id::KeyId;
@@ -74,9 +74,24 @@ impl From<StoreError> for Halt {
 ///
 /// # Errors
 /// [`StoreError`] when the store failed: nothing changed, and nothing is known.
-pub fn answer(store: &mut dyn Store, call: Call, policy: &Policy, now: Millis) -> Result<Answer, StoreError> {
+///
+/// `random` is 16 characters for the name of a new epoch, should one begin.
+pub fn answer(
+    store: &mut dyn Store,
+    call: Call,
+    policy: &Policy,
+    random: &str,
+    now: Millis,
+) -> Result<Answer, StoreError> {
     match call {
-        Call::Lookup { id } => Ok(Answer::Record(keys::lookup(store, &id)?.map(Box::new))),
+        Call::Lookup { id } => {
+            let record = keys::lookup(store, &id)?.map(Box::new);
+            Ok(Answer::Record { record, at: feed::position(store)? })
+        }
+        Call::Changes(ask) => {
+            let (changes, restored) = feed::answer(store, &ask, random, now)?;
+            Ok(Answer::Changes { changes, restored })
+        }
         Call::Control(control) => apply(store, *control, policy, now),
     }
 }

@@ -5,13 +5,14 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::roles::Role;
+use crate::key::feed::Ask;
 use crate::key::hash::KeyHash;
 use crate::key::house::Generation;
 use crate::key::id::{Environment, KeyId};
 use crate::key::scope::Scope;
 use crate::time::Millis;
 
-pub use super::answer::{Answer, Done, Inspected, KeyView, MemberView, Refused, Status};
+pub use super::answer::{Answer, Done, Inspected, KeyView, MemberView, Raw, Refused, Status, Told};
 pub use super::operation::Operation;
 
 /// One call of the object.
@@ -23,6 +24,8 @@ pub enum Call {
         /// Which key.
         id: KeyId,
     },
+    /// The gate asks what has changed.
+    Changes(Ask),
     /// A member, or the holder of the bootstrap token, asks for an operation.
     Control(Box<Control>),
 }

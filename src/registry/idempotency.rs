@@ -3,6 +3,8 @@
 //! What is kept of a write is its answer without the credential, and the nonce that the credential was derived from: the
 //! edge derives it again. All of it is written in the transaction of the write itself.
 
+use serde_json::value::RawValue;
+
 use super::apply::Halt;
 use super::command::{Done, Idempotency, NewCredential, Refused};
 use super::members::Member;
@@ -35,7 +37,7 @@ pub(super) fn replay(
         return Err(Refused::IdempotencyMismatch.into());
     }
     Ok(Some(Done::Replayed {
-        done: Box::new(first.parsed("answer", |text| serde_json::from_str(text).ok())?),
+        done: first.parsed("answer", |text| RawValue::from_string(text.to_owned()).ok())?,
         nonce: first.text("nonce")?.to_owned(),
         minted_under: first.parsed("minted_under", Generation::from_stored)?,
     }))

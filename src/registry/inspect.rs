@@ -11,9 +11,9 @@ use crate::key::id::KeyId;
 pub(super) fn inspect(store: &mut dyn Store, by: &Context<'_>, id: &KeyId) -> Result<Done, Halt> {
     let nothing = Done::Inspected { at: by.now, found: None };
     let Some(row) = keys::find(store, id)? else { return Ok(nothing) };
-    let (record, key) = (keys::record(&row)?, keys::view(&row, by.now)?);
+    let (record, key, created_at) = (keys::record(&row)?, keys::view(&row, by.now)?, row.millis("created_at")?);
     if !by.member.sees(key.environment) {
         return Ok(nothing);
     }
-    Ok(Done::Inspected { at: by.now, found: Some(Box::new(Inspected { record, key })) })
+    Ok(Done::Inspected { at: by.now, found: Some(Box::new(Inspected { record, created_at, key })) })
 }

@@ -110,8 +110,8 @@ pub(super) fn insert(store: &mut dyn Store, key: &NewKey<'_>) -> Result<(), Stor
     let revision = Value::count(key.revision)?;
     store.execute(
         "INSERT INTO keys (position, id, key_hash, minted_under, name, integration, environment, purpose, owner,
-             scopes, allowed_cidrs, state, created_at, created_by, expires_at, rotated_from, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             scopes, allowed_cidrs, state, created_at, created_by, expires_at, latest_end, rotated_from, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         &[
             revision.clone(),
             key.credential.id.as_str().into(),
@@ -127,6 +127,7 @@ pub(super) fn insert(store: &mut dyn Store, key: &NewKey<'_>) -> Result<(), Stor
             Status::Active.as_str().into(),
             key.created_at.into(),
             key.created_by.as_str().into(),
+            key.expires_at.into(),
             key.expires_at.into(),
             key.rotated_from.map(KeyId::as_str).into(),
             revision,
@@ -151,9 +152,14 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
         allowed_cidrs: row.parsed("allowed_cidrs", |text| serde_json::from_str(text).ok())?,
         expires_at: row.millis("expires_at")?,
         retiring: row.optional_text("successor")?.is_some(),
-        revoked: row.parsed("state", Status::parse)? == Status::Revoked,
+        revoked: is_revoked(row)?,
         revision: row.count("revision")?,
     })
+}
+
+/// Whether the key in this row is revoked.
+pub(super) fn is_revoked(row: &Row) -> Result<bool, StoreError> {
+    Ok(row.parsed("state", Status::parse)? == Status::Revoked)
 }
 
 /// The key in this row as answers show it at `now`.

@@ -5,6 +5,8 @@
 //! are shown (at most 2 × 4 × (limit + 1) index entries). That takes the state as a column, though it follows from the
 //! clock too: [`notice_expired`] brings it up to date before it is relied on.
 
+use std::collections::BinaryHeap;
+
 use super::apply::Halt;
 use super::command::{Done, KeyFilter, Status};
 use super::keys::{select_keys, view};
@@ -98,7 +100,7 @@ fn newest_positions(
     let environments = [Environment::Live, Environment::Test].into_iter().filter(|environment| {
         member.sees(*environment) && filter.environment.is_none_or(|wanted| wanted == *environment)
     });
-    let mut positions = Vec::new();
+    let mut positions = BinaryHeap::new();
     for environment in environments {
         for state in STATES.into_iter().filter(|state| filter.status.is_none_or(|wanted| wanted == *state)) {
             let mut parameters = vec![Value::from(environment.as_str()), Value::from(state.as_str())];
@@ -110,7 +112,6 @@ fn newest_positions(
             }
         }
     }
-    positions.sort_unstable_by(|one, other| other.cmp(one));
-    positions.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(positions)
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    Ok(std::iter::from_fn(|| positions.pop()).take(most).collect())
 }

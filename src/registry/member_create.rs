@@ -92,13 +92,16 @@ pub(super) fn check_days(days: Option<u32>, policy: &Policy) -> Result<u32, Refu
     })
 }
 
+/// Each environment once, in one order.
+pub(super) fn each_once(environments: &[Environment]) -> Vec<Environment> {
+    [Environment::Live, Environment::Test].into_iter().filter(|known| environments.contains(known)).collect()
+}
+
 /// A limit as stored: each environment once, in one order. NULL is no limit.
 pub(super) fn stored_limit(environments: Option<&[Environment]>) -> Result<Value, StoreError> {
     let Some(environments) = environments else { return Ok(Value::Null) };
-    let mut environments = environments.to_vec();
-    environments.sort_unstable();
-    environments.dedup();
-    let text = serde_json::to_string(&environments).map_err(|_| StoreError::new("a list has no JSON form"))?;
+    let text =
+        serde_json::to_string(&each_once(environments)).map_err(|_| StoreError::new("a list has no JSON form"))?;
     Ok(text.into())
 }
 

@@ -3,7 +3,7 @@
 use super::apply::{Context, Halt, days_after};
 use super::audit::{Action, difference};
 use super::command::{Done, Limit, MemberChanges, Refused, Status};
-use super::member_create::{check_days, check_environments, stored_limit};
+use super::member_create::{check_days, check_environments, each_once, stored_limit};
 use super::roles::Role;
 use super::store::{Store, Value};
 use super::{members, meta};
@@ -75,8 +75,5 @@ pub(super) fn update(
 fn environments(limit: &Limit) -> Result<Option<Vec<Environment>>, Refused> {
     let Limit::Only(environments) = limit else { return Ok(None) };
     check_environments(Some(environments))?;
-    let mut environments = environments.clone();
-    environments.sort_unstable();
-    environments.dedup();
-    Ok(Some(environments))
+    Ok(Some(each_once(environments)))
 }

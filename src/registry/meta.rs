@@ -1,6 +1,7 @@
 //! What the authority knows of itself: its epoch and its counter.
 
 use super::store::{Store, StoreError, Value};
+use crate::key::feed::Epoch;
 
 /// The text kept under `name`, if any.
 pub(super) fn read(store: &mut dyn Store, name: &str) -> Result<Option<String>, StoreError> {
@@ -16,12 +17,17 @@ pub(super) fn write(store: &mut dyn Store, name: &str, value: String) -> Result<
     )
 }
 
-/// The random name of this authority since it was created. Another one means another history of revisions.
+/// The name of this history of revisions.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails or was never migrated.
-pub fn epoch(store: &mut dyn Store) -> Result<String, StoreError> {
-    read(store, "epoch")?.ok_or_else(|| StoreError::new("no epoch in meta"))
+pub fn epoch(store: &mut dyn Store) -> Result<Epoch, StoreError> {
+    read(store, "epoch")?.map(Epoch::from_stored).ok_or_else(|| StoreError::new("no epoch in meta"))
+}
+
+/// Names a new history.
+pub(super) fn write_epoch(store: &mut dyn Store, epoch: &Epoch) -> Result<(), StoreError> {
+    write(store, "epoch", epoch.as_str().to_owned())
 }
 
 /// The number of the last change, 0 before the first.

@@ -16,6 +16,7 @@
 //! | [`page`] | what every list has in common |
 //! | [`idempotency`] | writes that may be retried |
 //! | [`audit`] | the log and its chain of hashes |
+//! | [`feed`] | what has changed, for the edges |
 //! | [`outbox`] | which copies in KV are behind |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
 //! | [`store`] | the port to SQLite |
@@ -25,6 +26,7 @@ pub mod answer;
 pub mod apply;
 pub mod audit;
 pub mod command;
+pub mod feed;
 pub mod idempotency;
 mod inspect;
 mod issue;

@@ -52,14 +52,19 @@ pub fn refill(store: &mut dyn Store, generation: &Generation, now: Millis) -> Re
         return Ok(false);
     }
     store.transaction(&mut |store| {
-        store.execute(
-            "INSERT INTO outbox (id, revision, attempts) SELECT id, revision, 0 FROM keys WHERE expires_at > ?
-             ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, attempts = 0",
-            &[now.into()],
-        )?;
+        queue_all(store, now)?;
         meta::write(store, SEALED_UNDER, generation.as_str().to_owned())
     })?;
     Ok(true)
+}
+
+/// Queues every key that is not past its end, in the transaction under way.
+pub(super) fn queue_all(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
+    store.execute(
+        "INSERT INTO outbox (id, revision, attempts) SELECT id, revision, 0 FROM keys WHERE expires_at > ?
+         ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, attempts = 0",
+        &[now.into()],
+    )
 }
 
 /// KV has the record of `id` at `revision`. If the key has changed since, its row stays.

@@ -2,9 +2,10 @@
 
 use super::meta;
 use super::store::{Store, StoreError};
+use crate::key::feed::Epoch;
 
 /// What leads from each version of the schema to the next. A step that has shipped is never edited: add another.
-const STEPS: &[&[&str]] = &[FIRST];
+const STEPS: &[&[&str]] = &[FIRST, FEED];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -93,14 +94,24 @@ const FIRST: &[&str] = &[
     "CREATE INDEX idempotency_by_age ON idempotency (at)",
 ];
 
+/// What the edges are told of changes.
+const FEED: &[&str] = &[
+    // The latest end that any record of this key has had: no older copy of it opens anything after that. Of keys that were changed
+    // before this column was there it isn't known.
+    "ALTER TABLE keys ADD COLUMN latest_end INTEGER NOT NULL DEFAULT 9007199254740991",
+    "UPDATE keys SET latest_end = expires_at WHERE revision = position",
+    "CREATE INDEX keys_by_revision ON keys (revision)",
+    "CREATE INDEX keys_changed ON keys (latest_end) WHERE revision > position",
+];
+
 /// Brings the store to the present schema, in one transaction. To be called at each start of the object, before
 /// anything else; a store that is up to date is only read.
 ///
-/// `epoch` is a random text that names this authority. It is kept at the first creation and ignored ever after.
+/// `epoch` names this authority's history. It is kept at the first creation and ignored ever after.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails, or was written by a newer version of this code.
-pub fn migrate(store: &mut dyn Store, epoch: &str) -> Result<(), StoreError> {
+pub fn migrate(store: &mut dyn Store, epoch: &Epoch) -> Result<(), StoreError> {
     store.transaction(&mut |store| {
         // SQLite's own PRAGMA user_version is not for Durable Objects, hence a table.
         store.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT", &[])?;
@@ -112,7 +123,7 @@ pub fn migrate(store: &mut dyn Store, epoch: &str) -> Result<(), StoreError> {
             return Err(StoreError::new(format!("the store has schema {version}, this code knows {}", STEPS.len())));
         };
         if version == 0 {
-            meta::write(store, "epoch", epoch.to_owned())?;
+            meta::write_epoch(store, epoch)?;
             meta::write(store, "revision", "0".to_owned())?;
         }
         for statement in due.iter().copied().flatten() {

@@ -41,7 +41,8 @@ pub(super) fn update(store: &mut dyn Store, by: &Context<'_>, id: &KeyId, change
     };
     let revision = meta::next_revision(store)?;
     store.execute(
-        "UPDATE keys SET name = ?, purpose = ?, owner = ?, scopes = ?, allowed_cidrs = ?, expires_at = ?, revision = ?
+        "UPDATE keys SET name = ?, purpose = ?, owner = ?, scopes = ?, allowed_cidrs = ?, expires_at = ?,
+             latest_end = max(latest_end, ?), revision = ?
          WHERE id = ?",
         &[
             after.name.as_str().into(),
@@ -49,6 +50,7 @@ pub(super) fn update(store: &mut dyn Store, by: &Context<'_>, id: &KeyId, change
             after.owner.as_str().into(),
             keys::stored_list(&after.scopes)?,
             keys::stored_list(&after.allowed_cidrs)?,
+            expires_at.into(),
             expires_at.into(),
             Value::count(revision)?,
             id.as_str().into(),

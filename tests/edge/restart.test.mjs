@@ -62,7 +62,7 @@ test("a copy that KV had not taken before the stop is written after it", async (
   const kv = await gate.kv();
   for (const { id } of Object.values(keys)) {
     const copy = await until(`the copy of ${id} is in KV`, () => kv.get(`key:${id}`));
-    assert.equal(JSON.parse(copy).record.id, id);
+    assert.equal(JSON.parse(copy).sealed.record.id, id);
   }
   await until("the outbox is empty", () => gate.sql("SELECT count(*) AS count FROM outbox")[0].count === 0);
 });

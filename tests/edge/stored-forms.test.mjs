@@ -32,7 +32,11 @@ after(async () => {
 const derived = (info) => Buffer.from(hkdfSync("sha256", Buffer.from(SECRETS.KEYWARD_SECRET, "base64"), "", info, 32));
 const GENERATION = derived("keyward/generation/v1").subarray(0, 4).toString("hex");
 const expiresAt = () => Date.parse(key.expires_at);
-const pinned = (text) => text.replaceAll(/"(mac|key_hash)":"[0-9a-f]{64}"/g, '"$1":"<64 hex>"');
+const pinned = (text) =>
+  text
+    .replaceAll(/"(mac|key_hash)":"[0-9a-f]{64}"/g, '"$1":"<64 hex>"')
+    .replaceAll(/"epoch":"\d{13}-[0-9A-Za-z]{16}"/g, '"epoch":"<epoch>"')
+    .replaceAll(/"head":"[0-9a-f]{16}"/g, '"head":"<16 hex>"');
 
 const record = (id, revision, revoked) =>
   `{"id":"${id}","key_hash":"<64 hex>","minted_under":"${GENERATION}","integration":"crm-sync","scopes":["contacts:write","contacts:read"],"allowed_cidrs":["192.0.2.0/24","2001:db8::/32"],"expires_at":${expiresAt()},"retiring":false,"revoked":${revoked},"revision":${revision}}`;
@@ -46,12 +50,12 @@ describe("KV", () => {
   });
 
   test("the record, as it stands", () => {
-    assert.equal(pinned(copy), `{"sealed_under":"${GENERATION}","mac":"<64 hex>","record":${record(key.id, 2, false)}}`);
+    assert.equal(pinned(copy), `{"sealed_under":"${GENERATION}","mac":"<64 hex>","sealed":{"epoch":"<epoch>","record":${record(key.id, 2, false)}}}`);
   });
 
   test("its MAC is HMAC-SHA-256 over domain, name and the record's own bytes", () => {
-    const bytes = copy.slice(copy.indexOf('"record":') + '"record":'.length, -1);
-    const mac = createHmac("sha256", derived("keyward/record-mac/v1")).update(`keyward/record/v1\nkey:${key.id}\n${bytes}`).digest("hex");
+    const bytes = copy.slice(copy.indexOf('"sealed":') + '"sealed":'.length, -1);
+    const mac = createHmac("sha256", derived("keyward/record-mac/v1")).update(`keyward/record/v2\nkey:${key.id}\n${bytes}`).digest("hex");
     assert.equal(JSON.parse(copy).mac, mac);
   });
 
@@ -59,7 +63,7 @@ describe("KV", () => {
     const { apiKey, id } = await gate.newKey();
     const stored = JSON.parse(await until("the copy is in KV", () => kv.get(`key:${id}`)));
     const hash = createHmac("sha256", derived("keyward/pepper/v1")).update(apiKey.slice(0, -14)).digest("hex");
-    assert.equal(stored.record.key_hash, hash);
+    assert.equal(stored.sealed.record.key_hash, hash);
   });
 });
 
@@ -67,7 +71,7 @@ describe("SQL", () => {
   test("the tables, triggers and indexes there are", () => {
     const names = gate.sql("SELECT type || ' ' || name AS name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY 1");
     assert.deepEqual(names.map(({ name }) => name), [
-      "index idempotency_by_age", "index keys_active_by_integration", "index keys_active_by_name", "index keys_by_end", "index keys_listed", "index keys_listed_by_integration",
+      "index idempotency_by_age", "index keys_active_by_integration", "index keys_active_by_name", "index keys_by_end", "index keys_by_revision", "index keys_changed", "index keys_listed", "index keys_listed_by_integration",
       "index keys_listed_by_integration_and_owner", "index keys_listed_by_owner", "index members_by_email", "index outbox_by_revision",
       "table audit", "table idempotency", "table keys", "table members", "table meta", "table outbox",
       "trigger audit_is_never_deleted", "trigger audit_is_never_updated",
@@ -93,6 +97,7 @@ describe("SQL", () => {
       created_at: Date.parse(key.created_at),
       created_by: key.created_by,
       expires_at: expiresAt(),
+      latest_end: expiresAt(),
       rotated_from: null,
       successor: null,
       revoked_at: null,
@@ -113,8 +118,8 @@ describe("SQL", () => {
 
   test("what the authority knows of itself", () => {
     const rows = gate.sql("SELECT name, value FROM meta ORDER BY name");
-    assert.match(rows[0].value, /^[0-9A-Za-z]{16}$/);
-    assert.deepEqual(rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)), ["epoch", `revision ${rows[1].value}`, "schema 1", `sealed_under ${GENERATION}`]);
+    assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
+    assert.deepEqual(rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)), ["epoch", `revision ${rows[1].value}`, "schema 2", `sealed_under ${GENERATION}`]);
   });
 });
 
@@ -126,12 +131,25 @@ describe("the object's messages", () => {
   };
   const control = (command) => `{"control":{"caller":"bootstrap","origin":{"request_id":"r","client_address":null},"command":${command}}}`;
 
+  /** Where the authority is. */
+  const here = async () => `{"epoch":"<epoch>","revision":${gate.sql("SELECT value FROM meta WHERE name = 'revision'")[0].value},"head":"<16 hex>"}`;
+
+  test("what has changed: a snapshot, and what came after a position", async () => {
+    const at = await here();
+    assert.equal(await ask('{"changes":{"snapshot":{"after":null}}}'), `200 {"changes":{"changes":{"snapshot":{"after":null,"at":${at},"entries":"","next":null}},"restored":false}}`);
+    const [{ value: epoch }] = gate.sql("SELECT value FROM meta WHERE name = 'epoch'");
+    const [{ hash }] = gate.sql("SELECT hash FROM audit WHERE seq = 1");
+    const since = `{"epoch":"${epoch}","revision":1,"head":"${hash.slice(0, 16)}"}`;
+    const entries = gate.sql("SELECT id, revision FROM keys ORDER BY revision").map(({ id, revision }) => `l${id.slice(-12)}${revision},`).join("");
+    assert.equal(await ask(`{"changes":{"since":${since}}}`), `200 {"changes":{"changes":{"since":{"after":0,"to":${at},"entries":"${entries}","more":false}},"restored":false}}`);
+  });
+
   test("a look-up, answered with the record", async () => {
-    assert.equal(await ask(`{"lookup":{"id":"${key.id}"}}`), `200 {"record":${record(key.id, 2, false)}}`);
+    assert.equal(await ask(`{"lookup":{"id":"${key.id}"}}`), `200 {"record":{"record":${record(key.id, 2, false)},"at":${await here()}}}`);
   });
 
   test("a look-up of what is not there, answered with certainly none", async () => {
-    assert.equal(await ask('{"lookup":{"id":"wafl_live_000000000000"}}'), '200 {"record":null}');
+    assert.equal(await ask('{"lookup":{"id":"wafl_live_000000000000"}}'), `200 {"record":{"record":null,"at":${await here()}}}`);
   });
 
   test("an operation that is refused", async () => {

@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 
 use keyward::config::Config;
-use keyward::gate::{Gate, Plan, Refusal, Step};
+use keyward::gate::{Gate, Learned, Need, Plan, Reason, Refusal, Step};
 use keyward::http::head::{BadHead, Head};
+use keyward::http::problem::Code;
+use keyward::key::feed::{Ask, Change, Changes, Entries, Epoch, Position};
 use keyward::key::id::{Class, Environment, KeyId};
 use keyward::key::mint::mint;
 use keyward::key::record::Record;
 use keyward::key::scope::Scope;
+use keyward::key::sealed::Sealed;
 use keyward::time::Millis;
 use serde_json::{Value, json};
 
@@ -108,15 +111,16 @@ impl Request {
 pub enum Outcome {
     Forward(Plan),
     Refuse(Refusal),
-    Need { id: KeyId, first_use: bool },
+    Need(Need),
 }
 
 impl Outcome {
-    /// `200`, `need`, or status and code, as `401 invalid_key`.
+    /// `200`, `need changes`, `need record`, or status and code, as `401 invalid_key`.
     pub fn verdict(&self) -> String {
         match self {
             Self::Forward(_) => "200".to_owned(),
-            Self::Need { .. } => "need".to_owned(),
+            Self::Need(Need::Changes) => "need changes".to_owned(),
+            Self::Need(Need::Record(_)) => "need record".to_owned(),
             Self::Refuse(refusal) => format!("{} {}", refusal.problem.status(), refusal.problem.code.as_str()),
         }
     }
@@ -151,15 +155,27 @@ pub struct World {
     pub gate: Gate,
     pub now: Millis,
     pub authority: HashMap<KeyId, Record>,
+    /// The number of the authority's last change.
+    pub revision: u64,
+    pub epoch: Epoch,
     pub silent: bool,
-    /// How often the authority or KV would have been asked.
+    /// How often the authority or KV would have been asked for a record.
     pub reads: u32,
 }
 
 impl World {
     pub fn new(changes: &Value) -> Self {
         let config = config(changes);
-        Self { config, gate: Gate::default(), now: NOW, authority: HashMap::new(), silent: false, reads: 0 }
+        let epoch = Epoch::new(NOW, "first");
+        let gate = Gate::default();
+        Self { config, gate, now: NOW, authority: HashMap::new(), revision: 10, epoch, silent: false, reads: 0 }
+    }
+
+    /// One that has just heard from its authority.
+    pub fn started(changes: &Value) -> Self {
+        let mut world = Self::new(changes);
+        world.tell(NOW);
+        world
     }
 
     /// A live key that the authority knows, as `change` leaves it.
@@ -180,7 +196,7 @@ impl World {
         match self.gate.admit(&self.config, &head, self.now) {
             Step::Forward(grant) => Outcome::Forward(grant.plan(&head, "req-1")),
             Step::Refuse(refusal) => Outcome::Refuse(refusal),
-            Step::Need(need) => Outcome::Need { id: need.id, first_use: need.first_use },
+            Step::Need(need) => Outcome::Need(need),
         }
     }
 
@@ -188,8 +204,13 @@ impl World {
     pub fn send(&mut self, request: &Request) -> Outcome {
         for _ in 0..3 {
             match self.ask(request) {
-                Outcome::Need { id, .. } => {
+                Outcome::Need(Need::Changes) => self.tell(self.now),
+                Outcome::Need(Need::Record(id)) => {
                     self.reads += 1;
+                    if self.silent {
+                        let refusal = Refusal::new(Code::AuthorityUnavailable, Reason::RecordUnknown);
+                        return Outcome::Refuse(refusal);
+                    }
                     self.answer(&id, self.now);
                 }
                 decided => return decided,
@@ -198,12 +219,68 @@ impl World {
         panic!("the gate was told, and needs to know again");
     }
 
+    /// A change of a key, as the authority makes it.
+    pub fn change(&mut self, id: &KeyId, change: impl FnOnce(&mut Record)) {
+        self.revision += 1;
+        let record = self.authority.get_mut(id).unwrap();
+        change(record);
+        record.revision = self.revision;
+    }
+
+    pub fn position(&self) -> Position {
+        let revision = self.revision;
+        Position { epoch: self.epoch.clone(), revision, head: format!("{revision:016x}") }
+    }
+
+    /// What the authority answers now.
+    pub fn changes(&self, ask: &Ask) -> Changes {
+        let (after, first) = match ask {
+            Ask::Snapshot { .. } => (0, 10),
+            Ask::Since(known) if known.epoch != self.epoch => {
+                return self.changes(&Ask::Snapshot { after: None });
+            }
+            Ask::Since(known) => (known.revision, known.revision),
+        };
+        let mut entries = Entries::default();
+        for record in self.authority.values().filter(|record| record.revision > first) {
+            entries.push(&record.id, Change { revision: record.revision, revoked: record.revoked });
+        }
+        match ask {
+            Ask::Snapshot { after } => {
+                Changes::Snapshot { after: after.clone(), at: self.position(), entries, next: None }
+            }
+            Ask::Since(_) => Changes::Since { after, to: self.position(), entries, more: false },
+        }
+    }
+
+    /// The authority tells what has changed, or is silent.
+    pub fn tell(&mut self, asked_at: Millis) {
+        if self.silent {
+            self.gate.authority_silent(self.now);
+            return;
+        }
+        for _ in 0..3 {
+            let changes = self.changes(&self.gate.ask());
+            if self.gate.learn_changes(&changes, asked_at, self.now.max(asked_at)) == Learned::Complete {
+                return;
+            }
+        }
+        panic!("told everything, and it is not complete");
+    }
+
+    /// What KV holds of a record.
+    pub fn copy(&self, record: &Record) -> String {
+        let sealed = Sealed { epoch: self.epoch.clone(), record: record.clone() };
+        sealed.seal(self.config.keyring.current()).unwrap()
+    }
+
     /// The authority's answer to a question asked at `asked_at`.
     pub fn answer(&mut self, id: &KeyId, asked_at: Millis) {
         if self.silent {
             self.gate.authority_silent(self.now);
         } else {
-            self.gate.learn_record(id.clone(), self.authority.get(id).cloned(), asked_at);
+            let position = self.position();
+            self.gate.learn_record(id, self.authority.get(id).cloned(), &position, asked_at);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A registry in memory with fixed ids, times and members.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use keyward::key::feed::Epoch;
 use keyward::key::hash::KeyHash;
 use keyward::key::house::Generation;
 use keyward::key::id::{Environment, KeyId};
@@ -35,7 +36,7 @@ impl World {
     /// Migrated, with no member.
     pub fn empty() -> Self {
         let mut store = SqliteStore::new();
-        migrate(&mut store, "epoch-1").unwrap();
+        migrate(&mut store, &epoch(1)).unwrap();
         Self {
             store,
             policy: Policy {
@@ -167,6 +168,11 @@ impl World {
     pub fn later(&mut self, seconds: i64) {
         self.now = self.now.plus_seconds(seconds);
     }
+}
+
+/// The name of a history.
+pub fn epoch(number: u32) -> Epoch {
+    Epoch::from_stored(format!("{number}-epoch"))
 }
 
 pub fn scope(text: &str) -> Scope {

@@ -6,7 +6,8 @@ import Product, { Registry as ProductRegistry } from "./index.js";
 
 // Entry and object run in one isolate here, so one set of orders reaches both.
 const orders = { kvGet: "work", kvPut: "work", registry: "work" };
-const counts = { kvGet: 0, kvPut: 0, registry: 0 };
+// `lookup` and `changes` are parts of `registry`.
+const counts = { kvGet: 0, kvPut: 0, registry: 0, lookup: 0, changes: 0 };
 
 const MISBEHAVIOURS = {
   fail: async () => {
@@ -54,7 +55,13 @@ const watchedKv = (kv) =>
     put: (...values) => obey("kvPut", () => kv.put(...values)),
   });
 
-const watchedStub = (stub) => facade(stub, { fetch: (...values) => obey("registry", () => stub.fetch(...values)) });
+function watchedFetch(stub, values) {
+  const [, what] = /^\{"(lookup|changes)"/.exec(values[1]?.body ?? "") ?? [];
+  if (what !== undefined) counts[what] += 1;
+  return obey("registry", () => stub.fetch(...values));
+}
+
+const watchedStub = (stub) => facade(stub, { fetch: (...values) => watchedFetch(stub, values) });
 
 const watchedRegistry = (namespace) =>
   facade(namespace, {
@@ -67,12 +74,23 @@ const watched = (env) => ({ ...env, KEY_INDEX: watchedKv(env.KEY_INDEX), REGISTR
 export class Registry extends ProductRegistry {
   constructor(ctx, env) {
     super(ctx, watched(env));
+    this.sql = ctx.storage.sql;
+  }
+
+  /** A disturbance comes by a way of its own; everything else is the product's. */
+  fetch(request) {
+    if (!request.url.endsWith("/__test/disturb")) return super.fetch(request);
+    return request.json().then((statements) => {
+      for (const statement of statements) this.sql.exec(statement);
+      return new Response("done");
+    });
   }
 }
 
 export default {
   async fetch(request, env, ctx) {
     const at = request.url.indexOf("/__test/");
+    if (request.url.endsWith("/__test/disturb")) return env.REGISTRY.getByName("registry").fetch(request);
     return at < 0 ? Product.fetch(request, watched(env), ctx) : control(request.url.slice(at + "/__test/".length), request);
   },
 };

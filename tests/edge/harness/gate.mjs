@@ -15,8 +15,9 @@ const NAME = "keyward";
 
 /**
  * Starts a gate. `vars` win over the tests' own; `instrumented` puts counting-entry.mjs around it; `state` is a folder that
- * outlives the gate (otherwise it has one of its own, removed at `stop`); `neighbours` are further workers in the same
- * runtime, by name: `{source, env}`, in whose `env` `GATE` is a service binding to this one.
+ * outlives the gate (otherwise it has one of its own, removed at `stop`). `edges` so many further workers of the same build
+ * ask the same registry and KV: isolates of their own, whose addresses are `edges`. `neighbours` are workers of another kind
+ * in the same runtime, by name: `{source, env}`, in whose `env` `GATE` is a service binding to this one.
  */
 export async function startGate(options = {}) {
   const gate = new Gate(options);
@@ -46,7 +47,20 @@ class Gate {
   }
 
   async start() {
-    const { vars = {}, instrumented = false, neighbours = {} } = this.#options;
+    const { vars = {}, instrumented = false, edges = 0, neighbours = {} } = this.#options;
+    const names = [NAME, ...Array.from({ length: edges }, (_, at) => `edge-${at + 1}`)];
+    const worker = (name) => ({
+      config: {
+        name,
+        compatibilityDate: COMPATIBILITY_DATE,
+        compatibilityFlags: [],
+        manifest: modules(instrumented),
+        env: { ...varBindings({ ...VARS, ...SECRETS, ...vars }), ...STORES },
+        ...(name === NAME && { exports: { Registry: { type: "durable-object", storage: "sqlite" } } }),
+      },
+      // Without these a helper of Miniflare's stands between the client, the worker and the origin.
+      dev: { stripCfConnectingIp: false, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
+    });
     this.#miniflare = new Miniflare({
       host: "127.0.0.1",
       port: 0,
@@ -56,25 +70,12 @@ class Gate {
       log: new Log(LogLevel.NONE),
       handleStructuredLogs: ({ level, message }) => this.#log(`${level}: ${message}`),
       resourcePersistencePath: this.#state,
-      workers: [
-        {
-          config: {
-            name: NAME,
-            compatibilityDate: COMPATIBILITY_DATE,
-            compatibilityFlags: [],
-            manifest: modules(instrumented),
-            env: { ...varBindings({ ...VARS, ...SECRETS, ...vars }), ...STORES },
-            exports: { Registry: { type: "durable-object", storage: "sqlite" } },
-          },
-          // Without these a helper of Miniflare's stands between the client, the worker and the origin.
-          dev: { stripCfConnectingIp: false, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
-        },
-        ...Object.entries(neighbours).map(neighbour),
-      ],
+      workers: [...names.map(worker), ...Object.entries(neighbours).map(neighbour)],
     });
     await this.#miniflare.ready;
     this.url = (await this.#miniflare.unsafeGetDirectURL(NAME)).origin;
     this.port = Number(new URL(this.url).port);
+    this.edges = await Promise.all(names.slice(1).map(async (name) => (await this.#miniflare.unsafeGetDirectURL(name)).origin));
   }
 
   /** The address of a neighbour. */
@@ -101,6 +102,11 @@ class Gate {
     work();
     this.#agent = newAgent();
     await this.start();
+  }
+
+  /** One request to another address, such as one of `edges`. */
+  at(url, path, { key }) {
+    return send(url, path, { agent: this.#agent, headers: { authorization: `Bearer ${key}` } });
   }
 
   /** One request. `key` goes into `Authorization: Bearer`; `json` or `form` is the body, with its content type. */
@@ -145,6 +151,12 @@ class Gate {
     await this.call("/__test/order", { method: "POST", body: JSON.stringify(orders) });
   }
 
+  /** Runs statements in the registry's own SQLite while it runs. Instrumented gates only. */
+  async disturb(statements) {
+    const answer = await this.call("/__test/disturb", { method: "POST", body: JSON.stringify(statements) });
+    if (answer.status !== 200) throw new Error(answer.text);
+  }
+
   /** Marks the wasm instance as one that has panicked. Instrumented gates only. */
   async breakInstance() {
     await this.call("/__test/break", { method: "POST", body: "" });
@@ -156,7 +168,7 @@ class Gate {
     await this.logged((logged) => logged.includes(line));
   }
 
-  /** What was counted since the last call: `{kvGet, kvPut, registry, crossings, departures}`. Instrumented gates only. */
+  /** What was counted since the last call: `{kvGet, kvPut, registry, lookup, changes, crossings, departures}`. Instrumented gates only. */
   async take() {
     return (await this.call("/__test/take", { method: "POST", body: "" })).json;
   }

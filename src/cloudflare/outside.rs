@@ -1,0 +1,66 @@
+//! What `edge` needs of the platform.
+
+use wasm_bindgen::JsValue;
+
+use super::entropy::System;
+use super::log::{Level, event};
+use super::{clock, glue};
+use crate::edge;
+use crate::key::entropy::Entropy;
+use crate::time::Millis;
+
+/// How long KV may take. Past that the registry is the faster way.
+const KV_MILLIS: u32 = 1_000;
+/// How long the data centre's cache may take; it is beside us.
+const CACHE_MILLIS: u32 = 250;
+/// How long a read of the registry may take. Two of them and the pause between are shorter than the default bound, so that a hanging
+/// object is noticed within it.
+const READ_MILLIS: u32 = 1_500;
+/// How long a change may take before its caller is told that the outcome is unknown.
+const CHANGE_MILLIS: u32 = 15_000;
+
+/// The platform, as one request's `env` reaches it.
+pub struct Outside<'a> {
+    /// The worker's bindings.
+    pub env: &'a JsValue,
+}
+
+impl edge::Outside for Outside<'_> {
+    fn now(&self) -> Millis {
+        clock::now()
+    }
+
+    fn jitter(&self) -> u8 {
+        let mut byte = [0_u8];
+        let _ = System.fill(&mut byte);
+        let [byte] = byte;
+        byte
+    }
+
+    fn log(&self, level: Level, name: &str, fields: &[(&str, &str)]) {
+        event(level, name, fields);
+    }
+
+    async fn kv_get(&self, name: &str) -> Result<Option<String>, String> {
+        let found = glue::kv_get(self.env, name, KV_MILLIS).await;
+        found.map(|value| value.as_string()).map_err(|thrown| glue::cause(&thrown))
+    }
+
+    async fn cache_get(&self, name: &str) -> Option<String> {
+        glue::cache_get(name, CACHE_MILLIS).await.ok()?.as_string()
+    }
+
+    async fn cache_put(&self, name: &str, text: &str, seconds: u32) {
+        let _ = glue::cache_put(name, text, seconds).await;
+    }
+
+    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {
+        let limit = if may_change { CHANGE_MILLIS } else { READ_MILLIS };
+        let answered = glue::ask_registry(self.env, message, limit).await.map_err(|thrown| glue::cause(&thrown))?;
+        answered.as_string().ok_or_else(|| "the registry answered no text".to_owned())
+    }
+
+    async fn pause(&self, milliseconds: u32) {
+        let _ = glue::pause(milliseconds).await;
+    }
+}

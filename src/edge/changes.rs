@@ -1,0 +1,159 @@
+//! What the authority has changed.
+
+use super::isolate::Isolate;
+use super::outside::{Level, Outside};
+use super::registry::{self, Silent};
+use crate::config::Config;
+use crate::gate::{FRESH_SECONDS, Learned};
+use crate::key::feed::{Ask, Changes, Kept};
+use crate::registry::command::{Answer, Call};
+use crate::time::Millis;
+
+/// The names in the data centre's cache.
+const FRESH: &str = "changes/fresh";
+const LAST: &str = "changes/last";
+
+/// Below this bound, in seconds, an answer from the cache would be too old to be of use.
+const LEAST_BOUND_FOR_FRESH: u32 = 5;
+
+/// Pages and answers of one asking at most: a snapshot as large as we keep, and the changes meanwhile.
+const PAGES: usize = 32;
+
+/// Finds out what the authority has changed.
+///
+/// 1. What another isolate of this data centre was told a moment ago.
+/// 2. Otherwise the authority, until everything is known; the cache gets each answer.
+/// 3. If that is silent, the last that any isolate here was told: one that starts in an outage knows then how old its knowledge is.
+pub(super) async fn find(isolate: &Isolate, config: &Config, outside: &impl Outside) {
+    let asking = Asking { isolate, config, outside };
+    let answered = asking.ask().await;
+    if !answered {
+        asking.fall_back().await;
+    }
+}
+
+struct Asking<'a, O> {
+    isolate: &'a Isolate,
+    config: &'a Config,
+    outside: &'a O,
+}
+
+impl<O: Outside> Asking<'_, O> {
+    /// Gives whether everything is known now.
+    async fn ask(&self) -> bool {
+        let mut may_be_fresh = self.config.bound_seconds >= LEAST_BOUND_FOR_FRESH;
+        for _ in 0..PAGES {
+            let Some(ask) = self.isolate.gate().map(|gate| gate.ask()) else { return false };
+            let kept = match &ask {
+                Ask::Snapshot { .. } => self.find_page(&ask).await,
+                Ask::Since(_) if std::mem::take(&mut may_be_fresh) => self.find_fresh().await,
+                Ask::Since(_) => Learned::Nothing,
+            };
+            let learned = match kept {
+                Learned::More | Learned::Complete | Learned::NewEpoch { .. } => kept,
+                Learned::Nothing | Learned::Broken(_) => self.ask_authority(ask).await,
+            };
+            match learned {
+                Learned::Complete => return true,
+                Learned::More | Learned::NewEpoch { .. } => {}
+                Learned::Nothing | Learned::Broken(_) => return false,
+            }
+        }
+        false
+    }
+
+    async fn find_fresh(&self) -> Learned {
+        let found_at = self.outside.now();
+        let Some(kept) = self.outside.cache_get(FRESH).await else { return Learned::Nothing };
+        self.learn(|gate| gate.learn_fresh(self.config, &kept, found_at, self.outside.now()))
+    }
+
+    /// A page of a snapshot may be old: what has changed since is asked for after it.
+    async fn find_page(&self, ask: &Ask) -> Learned {
+        let Some(kept) = self.outside.cache_get(&page_name(ask)).await else { return Learned::Nothing };
+        let now = self.outside.now();
+        self.learn(|gate| gate.learn_last(self.config, &kept, now))
+    }
+
+    async fn ask_authority(&self, ask: Ask) -> Learned {
+        let name = page_name(&ask);
+        // Read before asking: an answer's age counts from the question.
+        let asked_at = self.outside.now();
+        match registry::ask(self.outside, &Call::Changes(ask)).await {
+            Ok(Answer::Changes { changes, .. }) => {
+                let learned = self.learn(|gate| gate.learn_changes(&changes, asked_at, self.outside.now()));
+                self.keep(&name, changes, asked_at, &learned).await;
+                learned
+            }
+            Ok(_) => self.silent("the registry answered another question"),
+            Err(Silent(cause)) => self.silent(&cause),
+        }
+    }
+
+    fn silent(&self, cause: &str) -> Learned {
+        self.outside.log(Level::Warn, "authority_silent", &[("cause", cause)]);
+        if let Some(mut gate) = self.isolate.gate() {
+            gate.authority_silent(self.outside.now());
+        }
+        Learned::Nothing
+    }
+
+    /// Gives an answer to the data centre's cache: whole ones and pages of snapshots.
+    async fn keep(&self, page: &str, changes: Changes, asked_at: Millis, learned: &Learned) {
+        let seconds = self.config.bound_seconds.saturating_add(self.config.grace_seconds);
+        let snapshot = matches!(changes, Changes::Snapshot { .. });
+        if !snapshot && *learned != Learned::Complete {
+            return;
+        }
+        let kept = Kept { asked_at, took: self.outside.now().since(asked_at), changes };
+        let Some(text) = kept.seal(&self.config.keyring) else { return };
+        if snapshot {
+            self.outside.cache_put(page, &text, seconds).await;
+            return;
+        }
+        if self.config.bound_seconds >= LEAST_BOUND_FOR_FRESH {
+            self.outside.cache_put(FRESH, &text, FRESH_SECONDS).await;
+        }
+        self.outside.cache_put(LAST, &text, seconds).await;
+    }
+
+    async fn fall_back(&self) {
+        for _ in 0..PAGES {
+            let Some(ask) = self.isolate.gate().map(|gate| gate.ask()) else { return };
+            match ask {
+                Ask::Snapshot { .. } if self.find_page(&ask).await == Learned::More => {}
+                Ask::Snapshot { .. } => return,
+                Ask::Since(_) => break,
+            }
+        }
+        if let Some(kept) = self.outside.cache_get(LAST).await {
+            let now = self.outside.now();
+            self.learn(|gate| gate.learn_last(self.config, &kept, now));
+        }
+    }
+
+    fn learn(&self, take: impl FnOnce(&mut crate::gate::Gate) -> Learned) -> Learned {
+        let Some(learned) = self.isolate.gate().map(|mut gate| take(&mut gate)) else { return Learned::Nothing };
+        match &learned {
+            Learned::NewEpoch { known, now } => {
+                // Nobody restores an authority unnoticed. docs/OPERATIONS.md says what to do.
+                let (known, now) = (known.to_string(), now.to_string());
+                self.outside.log(Level::Error, "authority_restored", &[("known_revision", &known), ("revision", &now)]);
+            }
+            Learned::Broken(why) => {
+                self.outside.log(Level::Warn, "cache_entry_broken", &[("why", why.as_str())]);
+            }
+            Learned::Complete | Learned::More | Learned::Nothing => {}
+        }
+        learned
+    }
+}
+
+fn page_name(ask: &Ask) -> String {
+    match ask {
+        Ask::Snapshot { after } => {
+            format!("changes/snapshot/{}", after.as_ref().map_or("first", |cursor| cursor.0.as_str()))
+        }
+        Ask::Since(_) => LAST.to_owned(),
+    }
+}

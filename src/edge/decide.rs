@@ -1,0 +1,115 @@
+//! From a request to a decision.
+
+use super::changes;
+use super::isolate::{Isolate, Subject};
+use super::outside::{Level, Outside};
+use super::record::{self, Unknown};
+use crate::config::Config;
+use crate::gate::{Grant, Need, Reason, Refusal, Step};
+use crate::http::head::Head;
+use crate::http::problem::Code;
+use crate::time::Millis;
+
+/// How often the gate may need something before one request is given up: what has changed, the record, and each once more where
+/// that was overtaken.
+const NEEDS: u8 = 5;
+
+/// How soon a request first looks whether another one's asking has ended; the pauses double up to the longest. Eighty looks
+/// take longer than any asking.
+const FIRST_LOOK_MILLIS: u32 = 5;
+const LONGEST_LOOK_MILLIS: u32 = 100;
+const LOOKS: u32 = 80;
+
+/// One step of the gate, and whether it is time to [`refresh`] beside the requests.
+pub fn step(isolate: &Isolate, config: &Config, head: &Head<'_>, now: Millis) -> (Step, bool) {
+    let Some(mut gate) = isolate.gate() else {
+        return (Step::Refuse(Refusal::new(Code::InternalError, Reason::GateBusy)), false);
+    };
+    let step = gate.admit(config, head, now);
+    let due = matches!(&step, Step::Forward(grant) if grant.is_keyed()) && gate.is_refresh_due(config, now);
+    (step, due && !isolate.is_asking(&Subject::Changes))
+}
+
+/// Asks the gate, finds out what it needs, asks again. The clock is read anew each time: waiting takes time.
+///
+/// # Errors
+/// The refusal to be answered.
+pub async fn decide(
+    isolate: &Isolate,
+    config: &Config,
+    outside: &impl Outside,
+    head: &Head<'_>,
+    request_id: &str,
+) -> Result<Grant, Refusal> {
+    for _ in 0..NEEDS {
+        match step(isolate, config, head, outside.now()).0 {
+            Step::Forward(grant) => {
+                log_outage(isolate, config, outside);
+                return Ok(grant);
+            }
+            Step::Refuse(refusal) => return Err(refusal),
+            Step::Need(need) => satisfy(isolate, config, outside, need, request_id).await?,
+        }
+    }
+    Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthoritySilent))
+}
+
+/// Finds out what the authority has changed, unless somebody is about to.
+pub async fn refresh(isolate: &Isolate, config: &Config, outside: &impl Outside) {
+    if isolate.begin(&Subject::Changes, outside.now()) {
+        changes::find(isolate, config, outside).await;
+        isolate.end(&Subject::Changes);
+        log_outage(isolate, config, outside);
+    }
+}
+
+/// Sees to it that the gate learns what it needs: asks, or waits while another request of this isolate asks. A promise belongs to
+/// the request that made it, so the others can't await it: they look again, with growing pauses.
+async fn satisfy(
+    isolate: &Isolate,
+    config: &Config,
+    outside: &impl Outside,
+    need: Need,
+    request_id: &str,
+) -> Result<(), Refusal> {
+    let subject = match &need {
+        Need::Changes => Subject::Changes,
+        Need::Record(id) => Subject::Key(id.clone()),
+    };
+    if !isolate.begin(&subject, outside.now()) {
+        wait_for(isolate, outside, &subject).await;
+        return Ok(());
+    }
+    let found = match &need {
+        Need::Changes => {
+            changes::find(isolate, config, outside).await;
+            Ok(())
+        }
+        Need::Record(id) => record::find(isolate, config, outside, id, request_id).await,
+    };
+    isolate.end(&subject);
+    match (found, need) {
+        (Err(Unknown), Need::Record(id)) => {
+            Err(Refusal::new(Code::AuthorityUnavailable, Reason::RecordUnknown).about(id))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn wait_for(isolate: &Isolate, outside: &impl Outside, subject: &Subject) {
+    let mut wait = FIRST_LOOK_MILLIS;
+    for _ in 0..LOOKS {
+        if !isolate.is_asking(subject) {
+            return;
+        }
+        outside.pause(wait).await;
+        wait = wait.saturating_mul(2).min(LONGEST_LOOK_MILLIS);
+    }
+}
+
+fn log_outage(isolate: &Isolate, config: &Config, outside: &impl Outside) {
+    let age = isolate.gate().and_then(|mut gate| gate.outage_to_log(config, outside.now()));
+    if let Some(age) = age {
+        outside.log(Level::Error, "authority_unreachable", &[("age_seconds", &age.to_string())]);
+    }
+}

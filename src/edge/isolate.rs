@@ -1,0 +1,65 @@
+//! What one isolate keeps of the gate's matters.
+
+use std::cell::{RefCell, RefMut};
+use std::collections::HashMap;
+
+use crate::gate::Gate;
+use crate::key::id::KeyId;
+use crate::time::Millis;
+
+/// An asking that has taken longer was cut off by the runtime with the request that began it, and is not waited for. Longer than all
+/// time limits together.
+const ABANDONED_AFTER_MILLIS: i64 = 6_000;
+
+/// What is being asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// What the authority has changed.
+    Changes,
+    /// A key.
+    Key(KeyId),
+}
+
+/// The gate, and which askings are under way.
+pub struct Isolate {
+    /// Borrowed for one step at a time, never across an await.
+    gate: RefCell<Gate>,
+    asking: RefCell<HashMap<Subject, Millis>>,
+}
+
+impl Isolate {
+    /// One that knows nothing; `jitter` is a random byte.
+    #[must_use]
+    pub fn new(jitter: u8) -> Self {
+        Self { gate: RefCell::new(Gate::with_jitter(jitter)), asking: RefCell::default() }
+    }
+
+    /// The gate, for one step. `None` only if a step is under way, which never lasts.
+    pub fn gate(&self) -> Option<RefMut<'_, Gate>> {
+        self.gate.try_borrow_mut().ok()
+    }
+
+    /// Whether this request shall ask. `false` while another one is asking; one that has asked for longer than any asking takes
+    /// was cancelled with its client.
+    pub(super) fn begin(&self, subject: &Subject, now: Millis) -> bool {
+        let Ok(mut asking) = self.asking.try_borrow_mut() else { return true };
+        let under_way =
+            asking.get(subject).is_some_and(|since| (0..ABANDONED_AFTER_MILLIS).contains(&now.since(*since)));
+        if !under_way {
+            asking.insert(subject.clone(), now);
+        }
+        !under_way
+    }
+
+    /// Notes that the asking has ended.
+    pub(super) fn end(&self, subject: &Subject) {
+        if let Ok(mut asking) = self.asking.try_borrow_mut() {
+            asking.remove(subject);
+        }
+    }
+
+    /// Whether somebody is asking.
+    pub(super) fn is_asking(&self, subject: &Subject) -> bool {
+        self.asking.try_borrow().is_ok_and(|asking| asking.contains_key(subject))
+    }
+}

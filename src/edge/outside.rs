@@ -1,0 +1,48 @@
+//! The port to everything outside the isolate.
+
+use crate::time::Millis;
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// For the record.
+    Info,
+    /// Something is wrong outside, and was dealt with.
+    Warn,
+    /// Something is wrong inside, or somebody has to look.
+    Error,
+}
+
+/// Stores, clock, chance and log. Each call has its own time limit and settles within it. A failure's text is for the log.
+#[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
+pub trait Outside {
+    /// The isolate's clock.
+    fn now(&self) -> Millis;
+
+    /// A random byte.
+    fn jitter(&self) -> u8;
+
+    /// Writes `{"level", "event", …fields}` to the log.
+    fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]);
+
+    /// What KV holds under a name.
+    ///
+    /// # Errors
+    /// The cause: it failed, or took too long.
+    async fn kv_get(&self, name: &str) -> Result<Option<String>, String>;
+
+    /// What the data centre's cache holds under a name. One that fails has nothing.
+    async fn cache_get(&self, name: &str) -> Option<String>;
+
+    /// Lets the cache keep a text under a name for so many seconds. It may fail to, or keep it for less.
+    async fn cache_put(&self, name: &str, text: &str, seconds: u32);
+
+    /// Asks the authority, once; both messages are JSON text.
+    ///
+    /// # Errors
+    /// The cause: it failed, refused, or took too long. What was asked for may have been done.
+    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String>;
+
+    /// Comes back after so many milliseconds.
+    async fn pause(&self, milliseconds: u32);
+}

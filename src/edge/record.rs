@@ -1,0 +1,81 @@
+//! A key's record.
+
+use super::isolate::Isolate;
+use super::outside::{Level, Outside};
+use super::registry::{self, Silent};
+use crate::config::Config;
+use crate::gate::CopyVerdict;
+use crate::key::id::KeyId;
+use crate::key::sealed::storage_name;
+use crate::registry::command::{Answer, Call};
+
+/// Nothing could be found out: the authority is silent, or has been asked about too many keys.
+pub(super) struct Unknown;
+
+/// 1. KV's copy decides if no later change of the key is known.
+/// 2. Otherwise, and where KV has none, fails, is slow or holds what is not ours, the authority is asked: while it doesn't rest and
+///    not too often.
+///
+/// # Errors
+/// [`Unknown`].
+pub(super) async fn find(
+    isolate: &Isolate,
+    config: &Config,
+    outside: &impl Outside,
+    id: &KeyId,
+    request_id: &str,
+) -> Result<(), Unknown> {
+    if copy_settles(isolate, config, outside, id, request_id).await {
+        return Ok(());
+    }
+    let now = outside.now();
+    if !isolate.gate().is_some_and(|mut gate| gate.may_look_up(config, now)) {
+        return Err(Unknown);
+    }
+    // Read before asking: what is learned counts from the question, not from the answer.
+    let asked_at = outside.now();
+    match registry::ask(outside, &Call::Lookup { id: id.clone() }).await {
+        Ok(Answer::Record { record, at }) if record.as_ref().is_none_or(|record| record.id == *id) => {
+            let Some(mut gate) = isolate.gate() else { return Err(Unknown) };
+            // Where it was overtaken by a change the gate asks once more.
+            gate.learn_record(id, record.map(|record| *record), &at, asked_at);
+            Ok(())
+        }
+        Ok(_) => silent(isolate, outside, "the registry answered another question", request_id),
+        Err(Silent(cause)) => silent(isolate, outside, &cause, request_id),
+    }
+}
+
+fn silent(isolate: &Isolate, outside: &impl Outside, cause: &str, request_id: &str) -> Result<(), Unknown> {
+    outside.log(Level::Warn, "authority_silent", &[("cause", cause), ("request_id", request_id)]);
+    if let Some(mut gate) = isolate.gate() {
+        gate.authority_silent(outside.now());
+    }
+    Err(Unknown)
+}
+
+/// Whether the copy in KV decides. A store that fails, or a copy that is not authentic, only means that the authority is asked.
+async fn copy_settles(
+    isolate: &Isolate,
+    config: &Config,
+    outside: &impl Outside,
+    id: &KeyId,
+    request_id: &str,
+) -> bool {
+    let stored = match outside.kv_get(&storage_name(id)).await {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return false,
+        Err(cause) => {
+            outside.log(Level::Warn, "kv_failed", &[("cause", &cause), ("request_id", request_id)]);
+            return false;
+        }
+    };
+    let Some(mut gate) = isolate.gate() else { return false };
+    let verdict = gate.learn_copy(config, id, &stored, outside.now());
+    drop(gate);
+    if let CopyVerdict::Broken(why) = verdict {
+        let fields = [("key_id", id.as_str()), ("why", why.as_str()), ("request_id", request_id)];
+        outside.log(Level::Warn, "kv_record_broken", &fields);
+    }
+    verdict == CopyVerdict::Settled
+}

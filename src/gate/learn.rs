@@ -1,0 +1,141 @@
+//! What the gate is told, and what it makes of it.
+
+use super::feed::{Feed, Learned, Standing};
+use super::{CopyVerdict, Gate};
+use crate::config::Config;
+use crate::key::feed::{Ask, Change, Changes, Kept, Position, ShortId};
+use crate::key::id::KeyId;
+use crate::key::record::Record;
+use crate::key::sealed::{Sealed, SealedUnder};
+use crate::time::Millis;
+
+/// How often an outage is logged.
+const OUTAGE_LOG_MILLIS: i64 = 60_000;
+
+impl Gate {
+    /// What to ask the authority about its changes next.
+    #[must_use]
+    pub fn ask(&self) -> Ask {
+        self.feed.ask()
+    }
+
+    /// Takes the authority's changes, asked for at `asked_at`, by the isolate's clock before asking.
+    pub fn learn_changes(&mut self, changes: &Changes, asked_at: Millis, now: Millis) -> Learned {
+        self.learn(asked_at, now, |feed, changed| feed.learn(changes, asked_at, changed))
+    }
+
+    /// Takes what the data centre's cache has as fresh; `found_at` is the clock before looking.
+    pub fn learn_fresh(&mut self, config: &Config, kept: &str, found_at: Millis, now: Millis) -> Learned {
+        match Kept::open(kept, &config.keyring) {
+            Ok(kept) => self.learn(found_at, now, |feed, changed| feed.learn_fresh(&kept, found_at, changed)),
+            Err(broken) => Learned::Broken(broken),
+        }
+    }
+
+    /// Takes the last answer that the data centre's cache has, when the authority is silent.
+    pub fn learn_last(&mut self, config: &Config, kept: &str, now: Millis) -> Learned {
+        match Kept::open(kept, &config.keyring) {
+            Ok(kept) => self.learn(now, now, |feed, changed| feed.learn_last(&kept, now, changed)),
+            Err(broken) => Learned::Broken(broken),
+        }
+    }
+
+    fn learn(
+        &mut self,
+        since: Millis,
+        now: Millis,
+        take: impl FnOnce(&mut Feed, &mut dyn FnMut(ShortId, Change)) -> Learned,
+    ) -> Learned {
+        self.note_clock(now);
+        if now < since {
+            // The clock stepped back meanwhile: how old the answer is can't be told.
+            return Learned::Nothing;
+        }
+        let memory = &mut self.memory;
+        let learned = take(&mut self.feed, &mut |id, change| memory.note_change(id, change));
+        if matches!(learned, Learned::NewEpoch { .. }) {
+            self.memory.clear();
+        }
+        learned
+    }
+
+    /// Takes what KV holds under a key's name. It is used if it is of the feed's history, not newer than the feed (then it could be of
+    /// a history that was undone by a restore) and not older than the key's last change.
+    pub fn learn_copy(&mut self, config: &Config, id: &KeyId, stored: &str, now: Millis) -> CopyVerdict {
+        let Sealed { epoch, record } = match Sealed::open(stored, id, &config.keyring) {
+            Ok((sealed, SealedUnder::Current)) => sealed,
+            // Whoever knows a retired secret must not be able to write copies that open anything.
+            Ok((_, SealedUnder::Previous)) => return CopyVerdict::Confirm,
+            Err(broken) => return CopyVerdict::Broken(broken),
+        };
+        let (Some(position), Some(short)) = (self.feed.position(), ShortId::of(id)) else {
+            return CopyVerdict::Confirm;
+        };
+        if epoch != position.epoch || record.revision > position.revision {
+            return CopyVerdict::Confirm;
+        }
+        let floor = self.feed.floor(id);
+        if let Some(floor) = floor.filter(|floor| floor.revoked) {
+            // Revoked is all there is to know, and the copy has the hash to tell the key's holder from others.
+            self.memory.learn(short, Record { revoked: true, revision: floor.revision, ..record });
+            return CopyVerdict::Settled;
+        }
+        let last_word = self.feed.knows_all_changes() && floor.is_none_or(|floor| floor.revision <= record.revision);
+        // A key past its end may have been revoked too, which the feed need not tell of it.
+        if record.revoked || (last_word && now < record.expires_at) {
+            self.memory.learn(short, record);
+            return CopyVerdict::Settled;
+        }
+        CopyVerdict::Confirm
+    }
+
+    /// Takes the authority's word on a key: its record or that there is none, and its position then. `asked_at` is the isolate's clock
+    /// before asking. Gives whether it could be used: an answer that was overtaken on its way by a change can't.
+    pub fn learn_record(&mut self, id: &KeyId, record: Option<Record>, at: &Position, asked_at: Millis) -> bool {
+        let (Some(position), Some(short)) = (self.feed.position(), ShortId::of(id)) else { return false };
+        if at.epoch != position.epoch {
+            self.feed.doubt();
+            return false;
+        }
+        let overtaken = at.revision < position.revision;
+        match record {
+            Some(record) => {
+                let floor = self.feed.floor(id).map_or(0, |floor| floor.revision);
+                if floor > record.revision || (overtaken && !self.feed.knows_all_changes()) {
+                    return false;
+                }
+                self.memory.learn(short, record);
+            }
+            None if overtaken => return false,
+            None => self.memory.learn_missing(short, at.revision, asked_at),
+        }
+        true
+    }
+
+    /// Takes note that the authority didn't answer, at `now`.
+    pub const fn authority_silent(&mut self, now: Millis) {
+        self.feed.note_silence(now);
+    }
+
+    /// Whether the authority may be asked about one more key at `now`: not while it was silent a moment ago, and not too often.
+    pub fn may_look_up(&mut self, config: &Config, now: Millis) -> bool {
+        !self.feed.rests(config, now) && self.lookups.take(now)
+    }
+
+    /// The age of what is known in seconds, once a minute during an outage: to be logged.
+    pub fn outage_to_log(&mut self, config: &Config, now: Millis) -> Option<i64> {
+        let Standing::Grace(age) = self.feed.standing(config, now, false) else { return None };
+        let logged = self.outage_logged.is_some_and(|logged| (0..OUTAGE_LOG_MILLIS).contains(&now.since(logged)));
+        if logged {
+            return None;
+        }
+        self.outage_logged = Some(now);
+        Some(age / 1000)
+    }
+
+    /// The number of the authority's last change that is known here, 0 before the first.
+    #[must_use]
+    pub fn known_revision(&self) -> u64 {
+        self.feed.position().map_or(0, |position| position.revision)
+    }
+}

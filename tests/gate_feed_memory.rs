@@ -1,0 +1,74 @@
+//! What fifty thousand revoked keys cost an isolate: counted by an allocator of this test's own.
+
+#[path = "support/entropy.rs"]
+mod entropy;
+#[path = "support/gate_world.rs"]
+mod gate_world;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gate_world::{NOW, World};
+use keyward::gate::Learned;
+use keyward::key::feed::{Change, Changes, Cursor, Entries};
+use keyward::key::id::KeyId;
+use serde_json::json;
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is passed on to the system's allocator as it came; only sizes are noted.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        MOST.fetch_max(live, Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const KEYS: u32 = 50_000;
+const PAGE: u32 = 20_000;
+
+#[test]
+fn fifty_thousand_revoked_keys_take_less_than_four_megabytes() {
+    let mut world = World::new(&json!({}));
+    let pages: Vec<Changes> = (0..KEYS)
+        .step_by(PAGE as usize)
+        .map(|start| {
+            let mut entries = Entries::default();
+            for number in start..(start + PAGE).min(KEYS) {
+                // As ids are: in no order.
+                let scattered = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1_000_000_000_000;
+                let id = KeyId::parse(&format!("wafl_live_{scattered:012}")).unwrap();
+                entries.push(&id, Change { revision: u64::from(number) + 1, revoked: true });
+            }
+            let cursor = |at: u32| Some(Cursor(at.to_string()));
+            let next = if start + PAGE < KEYS { cursor(start + PAGE) } else { None };
+            let after = if start > 0 { cursor(start) } else { None };
+            Changes::Snapshot { after, at: world.position(), entries, next }
+        })
+        .collect();
+    let before = LIVE.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    for page in &pages {
+        assert_eq!(world.gate.learn_changes(page, NOW, NOW), Learned::More);
+    }
+    let taken = LIVE.load(Ordering::Relaxed) - before;
+    let most = MOST.load(Ordering::Relaxed) - before;
+    println!("{KEYS} revoked keys: {taken} bytes kept, {most} at most while the pages were read");
+    assert!(taken < 4_000_000, "{taken} bytes kept");
+    assert!(most < 4_000_000, "{most} bytes at most");
+    // And they are known.
+    let answer = world.gate.known_revision();
+    assert_eq!(answer, world.revision);
+}
