@@ -59,7 +59,7 @@ impl Edge {
         answer.forget();
         Self {
             config,
-            isolate: Isolate::new(Outside { env }.jitter()),
+            isolate: Isolate::new(Outside::of(env).jitter()),
             certs: RefCell::default(),
             ids: RefCell::new(RequestIds::new()),
         }
