@@ -62,7 +62,7 @@ async fn write(
         }
         let command = next_page(after);
         let control = Control { caller: caller.clone(), origin: origin.clone(), command, idempotency: None };
-        match ask(&Outside { env }, &Call::Control(Box::new(control))).await {
+        match ask(&Outside::of(env), &Call::Control(Box::new(control))).await {
             Ok(Answer::Done(Done::Audit { entries: next, more: rest })) if !next.is_empty() => {
                 (entries, more) = (next, rest);
             }

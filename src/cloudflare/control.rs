@@ -152,7 +152,7 @@ impl Way<'_> {
     }
 
     async fn ask(&self, control: Control) -> Result<Answer<Told>, Problem> {
-        ask(&Outside { env: self.env }, &Call::Control(Box::new(control))).await.map_err(|Silent(cause)| {
+        ask(&Outside::of(self.env), &Call::Control(Box::new(control))).await.map_err(|Silent(cause)| {
             self.note(Level::Error, "authority_silent", ("cause", &cause));
             Code::AuthorityUnavailable.into()
         })

@@ -62,7 +62,7 @@ impl Edge {
         answer.forget();
         Self {
             config,
-            isolate: Isolate::new(Outside { env }.jitter()),
+            isolate: Isolate::new(Outside::of(env).jitter()),
             certs: RefCell::default(),
             surrenders: RefCell::default(),
             ids: RefCell::new(RequestIds::new()),

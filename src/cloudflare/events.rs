@@ -62,9 +62,10 @@ fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {
 
 /// Asks, beside the request, what the authority has changed: no request waits for it.
 fn refresh(edge: Rc<Edge>, env: JsValue, context: &JsValue) {
+    let held = context.clone();
     let refreshed = async move {
         if let Some(config) = &edge.config {
-            finding::refresh(&edge.isolate, config, &Outside { env: &env }).await;
+            finding::refresh(&edge.isolate, config, &Outside::new(&env, &held)).await;
         }
         Ok(JsValue::UNDEFINED)
     };
@@ -92,13 +93,14 @@ fn later(
     id: String,
     way: Way,
 ) -> JsValue {
+    let held = context.clone();
     let answer = async move {
         let (Some(config), Ok(head)) = (&edge.config, Head::parse(&text)) else {
             return Ok(send::problem(&Code::InternalError.into(), &id));
         };
         Ok(match way {
             Way::Control => control::serve(Rc::clone(&edge), config, request, env, &head, &id).await,
-            Way::Gate => match finding::decide(&edge.isolate, config, &Outside { env: &env }, &head, &id).await {
+            Way::Gate => match finding::decide(&edge.isolate, config, &Outside::new(&env, &held), &head, &id).await {
                 Ok(grant) => send::forward(&request, grant, &head, &id),
                 Err(refusal) => send::refuse(&refusal, &id),
             },

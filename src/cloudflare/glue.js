@@ -246,14 +246,11 @@ export async function cacheGet(name, milliseconds) {
   }
 }
 
-/** Lets the data centre's cache keep a text for so many seconds, if it will. */
-export async function cachePut(name, text, seconds) {
-  try {
-    const cache = await openCache();
-    await cache.put(cached(name), new Response(text, { headers: { "Cache-Control": `max-age=${seconds}` } }));
-  } catch {
-    // What is not kept is asked for again.
-  }
+/** Begins to give the data centre's cache a text, to be kept for so many seconds, if it will. */
+export function cachePut(context, name, text, seconds) {
+  const kept = new Response(text, { headers: { "Cache-Control": `max-age=${seconds}` } });
+  // What is not kept is asked for again.
+  keepAlive(context, openCache().then((cache) => cache.put(cached(name), kept)).catch(() => {}));
 }
 
 /** Asks the one registry; both messages are JSON text. */

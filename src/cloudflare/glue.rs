@@ -73,7 +73,7 @@ extern "C" {
     pub async fn cache_get(name: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = cachePut)]
-    pub async fn cache_put(name: &str, text: &str, seconds: u32) -> Result<JsValue, JsValue>;
+    pub fn cache_put(context: &JsValue, name: &str, text: &str, seconds: u32) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch, js_name = askRegistry)]
     pub async fn ask_registry(env: &JsValue, message: &str, milliseconds: u32) -> Result<JsValue, JsValue>;

@@ -21,8 +21,21 @@ const CHANGE_MILLIS: u32 = 15_000;
 
 /// The platform, as one request's `env` reaches it.
 pub struct Outside<'a> {
-    /// The worker's bindings.
-    pub env: &'a JsValue,
+    env: &'a JsValue,
+    /// `None` where nothing is begun that outlives the event.
+    context: Option<&'a JsValue>,
+}
+
+impl<'a> Outside<'a> {
+    /// With the worker's bindings, and the context of the event at hand, which what is begun here may outlive.
+    pub const fn new(env: &'a JsValue, context: &'a JsValue) -> Self {
+        Self { env, context: Some(context) }
+    }
+
+    /// Where nothing is begun that outlives the event: for asking the registry only.
+    pub const fn of(env: &'a JsValue) -> Self {
+        Self { env, context: None }
+    }
 }
 
 impl edge::Outside for Outside<'_> {
@@ -50,8 +63,10 @@ impl edge::Outside for Outside<'_> {
         glue::cache_get(name, CACHE_MILLIS).await.ok()?.as_string()
     }
 
-    async fn cache_put(&self, name: &str, text: &str, seconds: u32) {
-        let _ = glue::cache_put(name, text, seconds).await;
+    fn cache_put(&self, name: &str, text: &str, seconds: u32) {
+        if let Some(context) = self.context {
+            let _ = glue::cache_put(context, name, text, seconds);
+        }
     }
 
     async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {

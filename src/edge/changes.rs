@@ -82,7 +82,7 @@ impl<O: Outside> Asking<'_, O> {
         match registry::ask(self.outside, &Call::Changes(ask)).await {
             Ok(Answer::Changes { changes, .. }) => {
                 let learned = self.learn(|gate| gate.learn_changes(&changes, asked_at, self.outside.now()));
-                self.keep(&name, changes, asked_at, &learned).await;
+                self.keep(&name, changes, asked_at, &learned);
                 learned
             }
             Ok(_) => self.silent("the registry answered another question"),
@@ -99,7 +99,7 @@ impl<O: Outside> Asking<'_, O> {
     }
 
     /// Gives an answer to the data centre's cache: whole ones and pages of snapshots.
-    async fn keep(&self, page: &str, changes: Changes, asked_at: Millis, learned: &Learned) {
+    fn keep(&self, page: &str, changes: Changes, asked_at: Millis, learned: &Learned) {
         let seconds = self.config.bound_seconds.saturating_add(self.config.grace_seconds);
         let snapshot = matches!(changes, Changes::Snapshot { .. });
         if !snapshot && *learned != Learned::Complete {
@@ -108,13 +108,13 @@ impl<O: Outside> Asking<'_, O> {
         let kept = Kept { asked_at, took: self.outside.now().since(asked_at), changes };
         let Some(text) = kept.seal(&self.config.keyring) else { return };
         if snapshot {
-            self.outside.cache_put(page, &text, seconds).await;
+            self.outside.cache_put(page, &text, seconds);
             return;
         }
         if self.config.bound_seconds >= LEAST_BOUND_FOR_FRESH {
-            self.outside.cache_put(FRESH, &text, FRESH_SECONDS).await;
+            self.outside.cache_put(FRESH, &text, FRESH_SECONDS);
         }
-        self.outside.cache_put(LAST, &text, seconds).await;
+        self.outside.cache_put(LAST, &text, seconds);
     }
 
     async fn fall_back(&self) {

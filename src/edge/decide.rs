@@ -27,7 +27,7 @@ pub fn step(isolate: &Isolate, config: &Config, head: &Head<'_>, now: Millis) ->
     };
     let step = gate.admit(config, head, now);
     let due = matches!(&step, Step::Forward(grant) if grant.is_keyed()) && gate.is_refresh_due(config, now);
-    (step, due && !isolate.is_asking(&Subject::Changes))
+    (step, due && !isolate.is_asking(&Subject::Changes, now))
 }
 
 /// Asks the gate, finds out what it needs, asks again. The clock is read anew each time: waiting takes time.
@@ -99,7 +99,7 @@ async fn satisfy(
 async fn wait_for(isolate: &Isolate, outside: &impl Outside, subject: &Subject) {
     let mut wait = FIRST_LOOK_MILLIS;
     for _ in 0..LOOKS {
-        if !isolate.is_asking(subject) {
+        if !isolate.is_asking(subject, outside.now()) {
             return;
         }
         outside.pause(wait).await;

@@ -39,16 +39,15 @@ impl Isolate {
         self.gate.try_borrow_mut().ok()
     }
 
-    /// Whether this request shall ask. `false` while another one is asking; one that has asked for longer than any asking takes
-    /// was cancelled with its client.
+    /// Whether this request shall ask: not while another one is asking.
     pub(super) fn begin(&self, subject: &Subject, now: Millis) -> bool {
-        let Ok(mut asking) = self.asking.try_borrow_mut() else { return true };
-        let under_way =
-            asking.get(subject).is_some_and(|since| (0..ABANDONED_AFTER_MILLIS).contains(&now.since(*since)));
-        if !under_way {
+        if self.is_asking(subject, now) {
+            return false;
+        }
+        if let Ok(mut asking) = self.asking.try_borrow_mut() {
             asking.insert(subject.clone(), now);
         }
-        !under_way
+        true
     }
 
     /// Notes that the asking has ended.
@@ -58,8 +57,9 @@ impl Isolate {
         }
     }
 
-    /// Whether somebody is asking.
-    pub(super) fn is_asking(&self, subject: &Subject) -> bool {
-        self.asking.try_borrow().is_ok_and(|asking| asking.contains_key(subject))
+    /// Whether somebody is asking, and not for longer than any asking takes: that one was cancelled with its client.
+    pub(super) fn is_asking(&self, subject: &Subject, now: Millis) -> bool {
+        let Ok(asking) = self.asking.try_borrow() else { return false };
+        asking.get(subject).is_some_and(|since| (0..ABANDONED_AFTER_MILLIS).contains(&now.since(*since)))
     }
 }

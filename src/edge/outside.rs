@@ -34,8 +34,9 @@ pub trait Outside {
     /// What the data centre's cache holds under a name. One that fails has nothing.
     async fn cache_get(&self, name: &str) -> Option<String>;
 
-    /// Lets the cache keep a text under a name for so many seconds. It may fail to, or keep it for less.
-    async fn cache_put(&self, name: &str, text: &str, seconds: u32);
+    /// Begins to give the cache a text, to be kept under a name for so many seconds. Nobody waits for it: it may fail, or be kept for
+    /// less.
+    fn cache_put(&self, name: &str, text: &str, seconds: u32);
 
     /// Asks the authority, once; both messages are JSON text.
     ///
