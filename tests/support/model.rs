@@ -6,59 +6,19 @@ use keyward::registry::roles::Role;
 pub const DAY: i64 = 86_400_000;
 pub const MAX_DAYS: i64 = 365;
 
-/// An operation, on keys and members by their numbers.
+/// An operation, on keys and members by their numbers; `Surrender` by whoever presents the key with that secret.
 #[derive(Clone, Debug)]
 pub enum Op {
-    Issue {
-        new: u32,
-        environment: Environment,
-        integration: u8,
-        name: u8,
-        days: i64,
-    },
-    UpdateKey {
-        key: u32,
-        name: Option<u8>,
-        wide: Option<bool>,
-        end: Option<i64>,
-    },
-    RotateKey {
-        key: u32,
-        new: u32,
-        overlap: i64,
-    },
-    RevokeKey {
-        key: u32,
-    },
-    /// By whoever presents the key with that secret.
-    Surrender {
-        key: u32,
-        secret: u32,
-    },
-    CreateMember {
-        new: u32,
-        role: Role,
-        limit: Limit,
-        email: u8,
-        days: i64,
-    },
-    UpdateMember {
-        member: u32,
-        role: Option<Role>,
-        limit: Option<Limit>,
-        email: Option<u8>,
-        days: Option<i64>,
-    },
-    RotateMember {
-        member: u32,
-        secret: u32,
-    },
-    RevokeMember {
-        member: u32,
-    },
-    ShowKey {
-        key: u32,
-    },
+    Issue { new: u32, environment: Environment, integration: u8, name: u8, days: i64 },
+    UpdateKey { key: u32, name: Option<u8>, wide: Option<bool>, end: Option<i64> },
+    RotateKey { key: u32, new: u32, overlap: i64 },
+    RevokeKey { key: u32 },
+    Surrender { key: u32, secret: u32 },
+    CreateMember { new: u32, role: Role, limit: Limit, email: u8, days: i64 },
+    UpdateMember { member: u32, role: Option<Role>, limit: Option<Limit>, email: Option<u8>, days: Option<i64> },
+    RotateMember { member: u32, secret: u32 },
+    RevokeMember { member: u32 },
+    ShowKey { key: u32 },
     ListKeys,
     ReadAudit,
 }
