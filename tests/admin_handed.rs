@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gate_world::{DAY, Key, NOW, Request, World};
 use keyward::admin::oauth::{Challenge, OAuthRefusal, client, token};
-use keyward::admin::{Handover, metadata};
+use keyward::admin::{Handover, check_transport, metadata};
 use keyward::gate::Handed;
 use keyward::http::head::Head;
 use keyward::http::reply::Reply;
@@ -142,6 +142,24 @@ fn a_record_of_another_key_is_no_answer() {
     swapped.key_hash = one.record.key_hash;
     let refused = handed.check_alive(Some(&swapped), NOW).unwrap_err();
     assert_eq!(refused.problem.code.as_str(), "invalid_key");
+}
+
+#[test]
+fn a_key_is_handed_over_by_https_only_and_by_no_page_of_another_site() {
+    let config = gate_world::config(&json!({}));
+    for operation in [Operation::Verify, Operation::Introspect, Operation::Surrender] {
+        let verdict = |request: Request| {
+            let text = request.with("content-type", "application/json").text();
+            let refused = check_transport(&config, &Head::parse(&text).unwrap(), operation).err();
+            refused.map_or("passes", |problem| problem.code.as_str())
+        };
+        let post = || Request::new("POST /");
+        assert_eq!(verdict(post()), "passes");
+        let plain = Request { base: "http://gate.example".to_owned(), ..post() };
+        assert_eq!(verdict(plain), "insecure_transport", "{operation:?}");
+        assert_eq!(verdict(post().with("origin", "https://evil.example")), "cross_site", "{operation:?}");
+        assert_eq!(verdict(post().with("sec-fetch-site", "cross-site")), "cross_site", "{operation:?}");
+    }
 }
 
 #[test]

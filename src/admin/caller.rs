@@ -71,7 +71,7 @@ fn with_credential(config: &Config, value: &str, operation: Operation) -> Option
     member(config, token)
 }
 
-/// A text as a member's credential: form, check and tag are right, and it names a member.
+/// Whose credential this says it is: `None` unless form, check and tag are those of a member's.
 pub(super) fn member(config: &Config, text: &str) -> Option<Caller> {
     let presented = Presented::parse(text, &config.prefix).ok()?;
     if presented.class() != Class::Member {

@@ -36,5 +36,5 @@ pub fn metadata(config: &Config, head: &Head<'_>, request_id: &str) -> Reply {
         revocation_endpoint: at("oauth/revoke"),
         revocation_endpoint_auth_methods_supported: ["none"],
     };
-    Reply::document(&metadata, request_id)
+    Reply::published("application/json", &metadata, request_id)
 }

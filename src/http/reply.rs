@@ -24,29 +24,6 @@ impl Reply {
         }
     }
 
-    /// A JSON document that is the same for everyone: anyone may store it for five minutes.
-    #[must_use]
-    pub fn document(body: &impl Serialize, request_id: &str) -> Self {
-        match serde_json::to_string(body) {
-            Ok(body) => Self::with(200, "application/json", "public, max-age=300", body, request_id),
-            Err(_) => Self::problem(&Code::InternalError.into(), request_id),
-        }
-    }
-
-    /// The head of a JSON document that the caller adds; storable as [`Self::document`].
-    #[must_use]
-    pub fn document_head(request_id: &str) -> Self {
-        Self::with(200, "application/json", "public, max-age=300", String::new(), request_id)
-    }
-
-    /// 200 with nothing to say.
-    #[must_use]
-    pub fn empty(request_id: &str) -> Self {
-        let mut reply = Self::with(200, "", "no-store", String::new(), request_id);
-        reply.headers.retain(|(name, _)| *name != "content-type");
-        reply
-    }
-
     /// An error (RFC 9457).
     #[must_use]
     pub fn problem(problem: &Problem, request_id: &str) -> Self {
@@ -65,6 +42,23 @@ impl Reply {
         reply
     }
 
+    /// JSON of another type that anyone may store for five minutes: what is published for everybody's programs.
+    #[must_use]
+    pub fn published(content_type: &str, body: &impl Serialize, request_id: &str) -> Self {
+        match serde_json::to_string(body) {
+            Ok(body) => Self::with(200, content_type, "public, max-age=300", body, request_id),
+            Err(_) => Self::problem(&Code::InternalError.into(), request_id),
+        }
+    }
+
+    /// 200 with headers alone, that nobody may store.
+    #[must_use]
+    pub fn empty(request_id: &str) -> Self {
+        let mut reply = Self::with(200, "", "no-store", String::new(), request_id);
+        reply.headers.retain(|(name, _)| *name != "content-type");
+        reply
+    }
+
     /// A plain text that nobody may store.
     #[must_use]
     pub fn text(body: String, request_id: &str) -> Self {
@@ -75,6 +69,12 @@ impl Reply {
     #[must_use]
     pub fn lines(request_id: &str) -> Self {
         Self::with(200, "application/x-ndjson", "no-store", String::new(), request_id)
+    }
+
+    /// The head of a JSON document that the caller adds; storable as [`Self::published`].
+    #[must_use]
+    pub fn document_head(request_id: &str) -> Self {
+        Self::with(200, "application/json", "public, max-age=300", String::new(), request_id)
     }
 
     fn with(status: u16, content_type: &str, cache: &str, body: String, request_id: &str) -> Self {
