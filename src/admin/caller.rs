@@ -68,7 +68,12 @@ fn with_credential(config: &Config, value: &str, operation: Operation) -> Option
     if operation == Operation::Bootstrap {
         return config.bootstrap_token.matches(token).then_some(Caller::Bootstrap);
     }
-    let presented = Presented::parse(token, &config.prefix).ok()?;
+    member(config, token)
+}
+
+/// Whose credential this says it is: `None` unless form, check and tag are those of a member's.
+pub(super) fn member(config: &Config, text: &str) -> Option<Caller> {
+    let presented = Presented::parse(text, &config.prefix).ok()?;
     if presented.class() != Class::Member {
         return None;
     }

@@ -8,7 +8,7 @@ use super::edge::Edge;
 use super::entropy::System;
 use super::log::{Level, event};
 use super::outside::Outside;
-use super::{access, audit_stream, glue, send};
+use super::{access, audit_stream, authorize, glue, send};
 use crate::admin::{self, Asked, Place, Prepared, SignIn, Takes, Unprepared};
 use crate::config::Config;
 use crate::edge::registry::{Silent, ask};
@@ -28,6 +28,8 @@ pub async fn serve(
 ) -> JsValue {
     match admin::find(head.method(), head.target().path()) {
         Ok(Place::Health) => send::reply(&admin::health(edge.config.is_some(), id)),
+        Ok(Place::Jwks) => send::reply(&admin::jwks(config, id)),
+        Ok(Place::Authorize) => authorize::serve(&edge, config, &env, head, id).await,
         Ok(Place::ProblemPage(code)) => send::reply(&admin::problem_page(code, id)),
         Ok(Place::Operation(operation, segment)) => {
             let way = Way { edge: &edge, config, env: &env, head, operation, request_id: id };

@@ -8,9 +8,10 @@ use wasm_bindgen_futures::future_to_promise;
 use super::edge::Edge;
 use super::log::{Level, event};
 use super::outside::Outside;
-use super::{control, glue, send};
+use super::{authorize, control, glue, send};
 use crate::gate::{Refusal, Step, is_own_path, refuse_key_in_url};
 use crate::http::head::Head;
+use crate::http::original::asks_to_authorize;
 use crate::http::problem::Code;
 use crate::{admin, edge as finding};
 
@@ -33,12 +34,12 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     };
     let head = match head {
         Ok(head) => head,
-        Err(why) => return send::refuse(&Refusal::from(why), &id),
+        Err(why) => return refuse(Refusal::from(why), &text, &id),
     };
     if is_own_path(head.target().path()) {
         return match refuse_key_in_url(config, &head) {
             Ok(()) => later(edge, request, env, &context, text, id, Way::Control),
-            Err(refusal) => send::refuse(&refusal, &id),
+            Err(refusal) => refuse(refusal, &text, &id),
         };
     }
     let (step, refresh_due) = finding::step(&edge.isolate, config, &head, head.now());
@@ -50,6 +51,11 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
         Step::Refuse(refusal) => send::refuse(&refusal, &id),
         Step::Need(_) => later(edge, request, env, &context, text, id, Way::Gate),
     }
+}
+
+/// Forward auth tells its refusals in its own way, and a request that has no form may be one of its.
+fn refuse(refusal: Refusal, text: &str, id: &str) -> JsValue {
+    if asks_to_authorize(text) { authorize::refuse(refusal, id) } else { send::refuse(&refusal, id) }
 }
 
 fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {

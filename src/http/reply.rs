@@ -42,6 +42,23 @@ impl Reply {
         reply
     }
 
+    /// JSON of another type that anyone may store for five minutes: what is published for everybody's programs.
+    #[must_use]
+    pub fn published(content_type: &str, body: &impl Serialize, request_id: &str) -> Self {
+        match serde_json::to_string(body) {
+            Ok(body) => Self::with(200, content_type, "public, max-age=300", body, request_id),
+            Err(_) => Self::problem(&Code::InternalError.into(), request_id),
+        }
+    }
+
+    /// 200 with headers alone, that nobody may store.
+    #[must_use]
+    pub fn empty(request_id: &str) -> Self {
+        let mut reply = Self::with(200, "", "no-store", String::new(), request_id);
+        reply.headers.retain(|(name, _)| *name != "content-type");
+        reply
+    }
+
     /// A plain text that nobody may store.
     #[must_use]
     pub fn text(body: String, request_id: &str) -> Self {
