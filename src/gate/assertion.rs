@@ -218,3 +218,49 @@ fn write_subject(config: &Config, head: &Head<'_>, origin: &Origin, record: &Rec
         subject.push_str(scope.as_str());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::route::Access;
+    use crate::key::hash::KeyHash;
+    use crate::key::id::KeyId;
+    use crate::key::scope::Scope;
+
+    #[test]
+    fn what_is_kept_stays_bounded_however_many_keys_hosts_and_issuers_there_are() {
+        let vars = serde_json::json!({
+            "KEYWARD_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "BOOTSTRAP_TOKEN": "a-bootstrap-token-of-a-test",
+            "ORIGIN_LIVE": "route", "ROUTES": [{"match": "GET /*", "scope": "a"}],
+        });
+        let config = Config::parse(vars.as_object().unwrap()).ok().unwrap();
+        let route = Route::parse("GET /*", Access::Scope(Scope::parse("a").unwrap()), false).unwrap();
+        let record = Record {
+            id: KeyId::parse("wafl_live_000000000000").unwrap(),
+            key_hash: KeyHash::new([0; 32]),
+            minted_under: config.keyring.current().generation().clone(),
+            integration: "crm-sync".to_owned(),
+            scopes: vec![Scope::parse("a").unwrap()],
+            allowed_cidrs: Vec::new(),
+            expires_at: Millis(1_000_000_000_000),
+            retiring: false,
+            revoked: false,
+            revision: 1,
+        };
+        let mut assertions = Assertions::default();
+        let mut of = |host: &str| {
+            let text = format!("0\nGET\nhttps://{host}/\n");
+            let head = Head::parse(&text).unwrap();
+            let assertion = assertions.of(&config, &route, &head, &Origin::Route, &record, Millis(0));
+            assert!(assertion.kept.is_some());
+            let sum: usize = assertions.kept.iter().map(|(subject, kept)| size(subject, kept)).sum();
+            assert_eq!(sum, assertions.bytes, "the count is right");
+            assert!(sum <= ASSERTION_BYTES);
+            assertions.kept.len()
+        };
+        // Hosts as long as a request can name, so that few of them are too many.
+        let long = "a".repeat(30_000);
+        let most = (0..60).map(|index| of(&format!("{long}{index}"))).max().unwrap();
+        assert!((10..60).contains(&most), "{most}");
+    }
+}

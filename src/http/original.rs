@@ -146,7 +146,7 @@ fn raw<'a>(head: &Head<'a>, name: &str) -> Option<&'a str> {
 #[must_use]
 pub fn asks_to_authorize(text: &str) -> bool {
     let url = text.split('\n').nth(2).and_then(|url| url.split_once("://")).map_or("", |(_, rest)| rest);
-    let path = url.find('/').and_then(|start| url.get(start..)).unwrap_or_default();
+    let path = url.find(['/', '?', '#', '\\']).and_then(|start| url.get(start..)).unwrap_or_default();
     path.strip_prefix(AUTHORIZE).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
 
