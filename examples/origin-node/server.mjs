@@ -1,6 +1,8 @@
 // An origin that takes nobody's word: who calls is what Keyward-Assertion says, checked with the gate's public keys.
 //
 //     KEYWARD_ISSUER=https://api.example.com/_keyward AUDIENCE=https://origin.example.com PORT=8080 npm start
+//
+// KEYWARD_JWKS says where the keys are, if not at the issuer's own address.
 
 import { createServer } from "node:http";
 import { pathToFileURL } from "node:url";
@@ -11,10 +13,11 @@ const SCOPES = [[/^\/v1\/contacts(\/|$)/, "contacts:read"]];
 
 /**
  * Makes the check. `issuer` is the gate's (its ISSUER setting), `audience` this origin's scheme and host as the gate's ORIGIN_LIVE
- * says them. The keys are fetched when first needed, kept for five minutes, and fetched again when an unknown one turns up.
+ * says them. The keys are fetched when first needed, kept for five minutes, and fetched again when an unknown one turns up. Both
+ * are settings and never taken from the assertion: who could choose where the keys are could sign.
  */
-export function newCheck({ issuer, audience }) {
-  const keys = createRemoteJWKSet(new URL(`${issuer}/jwks.json`), { cacheMaxAge: 300_000, cooldownDuration: 10_000, timeoutDuration: 5_000 });
+export function newCheck({ issuer, audience, jwks = `${issuer}/jwks.json` }) {
+  const keys = createRemoteJWKSet(new URL(jwks), { cacheMaxAge: 300_000, cooldownDuration: 10_000, timeoutDuration: 5_000 });
   return async function check({ method, url, headers }) {
     const options = {
       issuer,
@@ -53,8 +56,8 @@ export function newServer(check) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { KEYWARD_ISSUER: issuer, AUDIENCE: audience, PORT: port } = process.env;
+  const { KEYWARD_ISSUER: issuer, KEYWARD_JWKS: jwks, AUDIENCE: audience, PORT: port } = process.env;
   if (!issuer || !audience || !port) throw new Error("set KEYWARD_ISSUER, AUDIENCE and PORT");
-  const server = newServer(newCheck({ issuer, audience }));
+  const server = newServer(newCheck({ issuer, audience, jwks }));
   server.listen(Number(port), "127.0.0.1", () => console.log(`listening on 127.0.0.1:${server.address().port}`));
 }

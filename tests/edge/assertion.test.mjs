@@ -2,11 +2,12 @@
 // remote JWKS.
 
 import assert from "node:assert/strict";
-import { createHash, createPrivateKey, createPublicKey, hkdfSync, sign, verify } from "node:crypto";
+import { createPublicKey, sign, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { createRemoteJWKSet, customFetch, jwtVerify } from "jose";
+import { keyOf } from "./harness/assertions.mjs";
 import { startOrigin, values } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { ROOT, ROUTES, SECRETS } from "./harness/settings.mjs";
@@ -15,17 +16,6 @@ import { ahead, until } from "./harness/wait.mjs";
 const JWKS = "/_keyward/jwks.json";
 const NEW_SECRET = Buffer.alloc(32, 9).toString("base64");
 const vectors = JSON.parse(readFileSync(join(ROOT, "tests", "vectors", "assertion.json"), "utf8"));
-
-/** The signing key of a secret, as the contract says it: independent of the product. */
-function keyOf(secret) {
-  const seed = Buffer.from(hkdfSync("sha256", Buffer.from(secret, "base64"), "", "keyward/assertion/v1", 32));
-  const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed]);
-  const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
-  const { x } = createPublicKey(key).export({ format: "jwk" });
-  // RFC 7638.
-  const kid = createHash("sha256").update(`{"crv":"Ed25519","kty":"OKP","x":"${x}"}`).digest("base64url");
-  return { key, jwk: { kty: "OKP", crv: "Ed25519", x, kid, alg: "EdDSA", use: "sig" } };
-}
 
 const decoded = (part) => JSON.parse(Buffer.from(part, "base64url"));
 

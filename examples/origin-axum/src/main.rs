@@ -3,6 +3,8 @@
 //! ```sh
 //! KEYWARD_ISSUER=https://api.example.com/_keyward AUDIENCE=https://origin.example.com PORT=8080 cargo run --release
 //! ```
+//!
+//! `KEYWARD_JWKS` says where the keys are, if not at the issuer's own address.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +27,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// The gate that this origin believes.
 struct Gate {
     issuer: String,
+    /// Where its public keys are. A setting, and never taken from an assertion: who could choose it could sign.
+    jwks: String,
     /// This origin's own scheme and host, as `ORIGIN_LIVE` says them.
     audience: String,
     http: reqwest::Client,
@@ -40,8 +44,7 @@ impl Gate {
             Some((Some(jwk), age)) if age < FRESH => Some(jwk),
             Some((None, age)) if age < PAUSE => None,
             _ => {
-                let url = format!("{}/jwks.json", self.issuer);
-                let asked = self.http.get(url).send().await.and_then(|answer| answer.error_for_status());
+                let asked = self.http.get(&self.jwks).send().await.and_then(|answer| answer.error_for_status());
                 let set: JwkSet = match asked {
                     Ok(answer) => answer.json().await.map_err(|_| UNAVAILABLE)?,
                     Err(_) => return Err(UNAVAILABLE),
@@ -120,13 +123,16 @@ async fn contact(Path(_id): Path<String>, caller: Caller) -> Result<Json<Caller>
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let setting = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
+    let issuer = setting("KEYWARD_ISSUER")?;
     let gate = Arc::new(Gate {
-        issuer: setting("KEYWARD_ISSUER")?,
+        jwks: setting("KEYWARD_JWKS").unwrap_or_else(|_| format!("{issuer}/jwks.json")),
+        issuer,
         audience: setting("AUDIENCE")?,
         http: reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?,
         keys: Mutex::new(None),
     });
-    let app = Router::new().route("/v1/contacts", get(contacts)).route("/v1/contacts/{id}", get(contact)).with_state(gate);
+    let app =
+        Router::new().route("/v1/contacts", get(contacts)).route("/v1/contacts/{id}", get(contact)).with_state(gate);
     let port: u16 = setting("PORT")?.parse()?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("listening on {}", listener.local_addr()?);
