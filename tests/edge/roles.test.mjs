@@ -31,8 +31,8 @@ const TABLE = {
   "GET v1/audit/checkpoint": [["owner", "responder", "auditor"]],
   "GET v1/audit/key": [["owner", "responder", "auditor"]],
 };
-/** Nobody's by role: health and the pages are for anyone, the bootstrap for its token. */
-const NO_ROLE = ["GET health", "GET problems/*", "POST v1/bootstrap"];
+/** Nobody's by role: health, the pages and the public keys are for anyone, the bootstrap for its token, forward auth for whoever holds a key. */
+const NO_ROLE = ["GET health", "GET problems/*", "GET jwks.json", "ANY v1/authorize", "ANY v1/authorize/**", "POST v1/bootstrap"];
 
 const source = readFileSync(join(ROOT, "src", "admin", "mod.rs"), "utf8");
 const routes = [...source.matchAll(/^ {4}\("([A-Z]+)", "([^"]+)", (?:Some\(|None)/gm)].map(([, method, path]) => `${method} ${path}`);
