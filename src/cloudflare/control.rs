@@ -23,13 +23,14 @@ pub async fn serve(
     config: &Config,
     request: JsValue,
     env: JsValue,
+    context: &JsValue,
     head: &Head<'_>,
     id: &str,
 ) -> JsValue {
     match admin::find(head.method(), head.target().path()) {
         Ok(Place::Health) => send::reply(&admin::health(edge.config.is_some(), id)),
         Ok(Place::Jwks) => send::reply(&admin::jwks(config, id)),
-        Ok(Place::Authorize) => authorize::serve(&edge, config, &env, head, id).await,
+        Ok(Place::Authorize) => authorize::serve(edge, config, &env, context, head, id).await,
         Ok(Place::ProblemPage(code)) => send::reply(&admin::problem_page(code, id)),
         Ok(Place::Operation(operation, segment)) => {
             let way = Way { edge: &edge, config, env: &env, head, operation, request_id: id };

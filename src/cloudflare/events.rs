@@ -67,7 +67,7 @@ fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {
 }
 
 /// Asks, beside the request, what the authority has changed: no request waits for it.
-fn refresh(edge: Rc<Edge>, env: JsValue, context: &JsValue) {
+pub(super) fn refresh(edge: Rc<Edge>, env: JsValue, context: &JsValue) {
     let held = context.clone();
     let refreshed = async move {
         if let Some(config) = &edge.config {
@@ -105,7 +105,7 @@ fn later(
             return Ok(send::problem(&Code::InternalError.into(), &id));
         };
         Ok(match way {
-            Way::Control => control::serve(Rc::clone(&edge), config, request, env, &head, &id).await,
+            Way::Control => control::serve(Rc::clone(&edge), config, request, env, &held, &head, &id).await,
             Way::Gate => match finding::decide(&edge.isolate, config, &Outside::new(&env, &held), &head, &id).await {
                 Ok(grant) => send::forward(&request, grant, &head, &id),
                 Err(refusal) => send::refuse(&refusal, &id),
