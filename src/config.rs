@@ -2,15 +2,19 @@
 //! secret's value.
 #![forbid(unsafe_code)]
 
+mod route;
+
 use ctutils::CtEq;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::http::head::{Head, is_host};
-use crate::http::route::{Access, Route, Routes};
+use crate::http::origin::origin_of;
+use crate::http::route::Routes;
+use crate::http::target::Target;
 use crate::key::house::{Keyring, Secret};
 use crate::key::id::Prefix;
-use crate::key::scope::Scope;
+use route::parse_route;
 
 /// Every variable that is read. The platform hands over these and no others.
 pub const VARIABLES: &[&str] = &[
@@ -30,6 +34,7 @@ pub const VARIABLES: &[&str] = &[
     "AUTHORITY_EPOCH",
     "ACCESS_TEAM_DOMAIN",
     "ACCESS_AUDIENCE",
+    "ISSUER",
     "ROUTES",
 ];
 
@@ -68,6 +73,8 @@ pub struct Config {
     pub authority_epoch: Option<String>,
     /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUDIENCE`; `None` while neither is set, and then nobody signs in through Access.
     pub access: Option<AccessSettings>,
+    /// `ISSUER`; see [`Self::issuer`].
+    issuer: Option<String>,
 }
 
 /// Whose word on a person's e-mail address is taken: a Cloudflare Access team, for one of its applications.
@@ -130,6 +137,7 @@ impl Config {
         let origin_timeout_seconds = reader.number("ORIGIN_TIMEOUT_SECONDS", 60, 1, 600);
         let authority_epoch = reader.authority_epoch();
         let access = reader.access();
+        let issuer = reader.issuer();
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
             (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
@@ -149,16 +157,18 @@ impl Config {
                     origin_timeout_seconds,
                     authority_epoch,
                     access,
+                    issuer,
                 })
             }
             _ => Err(reader.problems),
         }
     }
 
-    /// Who says what Keyward says of keys (RFC 8414, section 2): the request's own scheme and host with `/_keyward`.
+    /// Who says what Keyward signs, and where that is looked up: `ISSUER`, or the request's own scheme and host with
+    /// `/_keyward` (RFC 8414, section 2).
     #[must_use]
     pub fn issuer(&self, head: &Head<'_>) -> String {
-        format!("{}/_keyward", head.base())
+        self.issuer.clone().unwrap_or_else(|| format!("{}/_keyward", origin_of(head.base())))
     }
 }
 
@@ -310,6 +320,20 @@ impl<'a> Reader<'a> {
         Some(AccessSettings { team_domain: team_domain?.to_owned(), audience: audience?.to_owned() })
     }
 
+    /// Compared letter by letter by whoever verifies, so it is taken as it is written.
+    fn issuer(&mut self) -> Option<String> {
+        let text = self.text("ISSUER")?;
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let (host, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).unwrap_or_default();
+        let in_order = matches!(scheme, "http" | "https")
+            && is_host(host)
+            && (path.is_empty() || Target::parse(path).is_ok_and(|target| target.query().is_none()));
+        if !in_order {
+            self.problem("ISSUER", "must be a URL without a query, like https://api.example.com/_keyward");
+        }
+        in_order.then(|| text.to_owned())
+    }
+
     fn routes(&mut self) -> Routes {
         let parsed = match self.get("ROUTES") {
             Some(Value::String(text)) => serde_json::from_str(text).ok(),
@@ -343,30 +367,6 @@ fn is_team_domain(text: &str) -> bool {
     };
     let port = text.strip_prefix("http://127.0.0.1:").and_then(|port| port.parse::<u16>().ok());
     team.is_some_and(fits) || port.is_some()
-}
-
-fn parse_route(row: &Value) -> Result<Route, String> {
-    let row = row.as_object().ok_or("must be a table with `match` and `scope` or `access`")?;
-    if let Some(name) = row.keys().find(|name| !matches!(name.as_str(), "match" | "scope" | "access" | "on_outage")) {
-        return Err(format!("has an unknown entry `{name}`; known are match, scope, access, on_outage"));
-    }
-    let text = |name: &str| row.get(name).map(|value| value.as_str().ok_or(format!("`{name}` must be a string")));
-    let access = match (text("scope").transpose()?, text("access").transpose()?) {
-        (Some(scope), None) => Access::Scope(
-            Scope::parse(scope)
-                .ok_or("`scope` must be 1 to 64 of a-z, 0-9, `:`, `.`, `_`, `-`, beginning with a letter")?,
-        ),
-        (None, Some("public")) => Access::Public,
-        (None, Some(_)) => return Err("`access` can only be \"public\"".to_owned()),
-        _ => return Err("must have either `scope` or `access = \"public\"`".to_owned()),
-    };
-    let closed = match text("on_outage").transpose()? {
-        None => false,
-        Some("closed") => true,
-        Some(_) => return Err("`on_outage` can only be \"closed\"".to_owned()),
-    };
-    let pattern = text("match").transpose()?.ok_or("has no `match`")?;
-    Route::parse(pattern, access, closed).map_err(|why| format!("`match` {why}"))
 }
 
 #[cfg(test)]

@@ -177,6 +177,7 @@ smoke! {
     any_text_is_a_key_only_if_it_has_the_form "key"
     any_headers_leave_nothing_that_poses_as_ours "headers"
     any_request_that_is_forwarded_had_a_live_key "gate"
+    any_question_of_a_gateway_is_about_what_every_source_names "original"
     any_stored_record_is_believed_only_if_sealed_here "sealed"
     any_control_request_becomes_a_sound_command_or_a_4xx "control"
     any_registry_message_is_written_as_it_was_read "registry"

@@ -40,14 +40,20 @@ fn the_whole_plan_of_an_accepted_request() {
         .with("accept", "*/*")
         .with("x-api-key", &key.text)
         .with("cf-connecting-ip", "192.0.2.7");
+    let outcome = world.send(&request);
+    // What it says is pinned in tests/gate_assertion.rs.
+    let (_, assertion) = outcome.edits().split_once("\nkeyward-assertion\n").unwrap();
+    let assertion = assertion.split('\n').next().unwrap();
+    assert_eq!(assertion.split('.').count(), 3);
     let expected = format!(
         "https://live.example/v1/contacts/7?q=%2F..&x=a'b\nx-api-key,\n\
          x-forwarded-for\n192.0.2.7\nx-real-ip\n192.0.2.7\n\
          keyward-key-id\n{}\nkeyward-integration\ncrm-sync\nkeyward-environment\nlive\n\
-         keyward-scopes\ncontacts:read events:read\nkeyward-request-id\nreq-1\n",
+         keyward-scopes\ncontacts:read events:read\n\
+         keyward-assertion\n{assertion}\nkeyward-request-id\nreq-1\n",
         key.record.id
     );
-    assert_eq!(world.send(&request).edits(), expected);
+    assert_eq!(outcome.edits(), expected);
 }
 
 #[test]

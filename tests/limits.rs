@@ -54,6 +54,13 @@ fn rows() -> Vec<(&'static str, String)> {
         ("ACCESS_TOKEN_BYTES", format!("| JWT of Cloudflare Access | {} bytes, ", number(ACCESS_TOKEN_BYTES))),
         ("ACCESS_KEY_ID_BYTES", format!("{} for its key's id, ", number(ACCESS_KEY_ID_BYTES))),
         ("ACCESS_KEYS", format!("{} keys of the team |", number(ACCESS_KEYS))),
+        (
+            "ASSERTION_BYTES",
+            format!(
+                "| assertions that one isolate keeps, with the claims they are found by | {} bytes; ",
+                number(ASSERTION_BYTES)
+            ),
+        ),
     ]
 }
 

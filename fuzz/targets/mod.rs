@@ -8,6 +8,7 @@ mod head;
 mod headers;
 mod house;
 mod key;
+mod original;
 mod path;
 mod registry;
 mod sealed;
@@ -25,6 +26,7 @@ pub const ALL: &[Target] = &[
     Target { name: "key", run: key::run },
     Target { name: "headers", run: headers::run },
     Target { name: "gate", run: gate::run },
+    Target { name: "original", run: original::run },
     Target { name: "sealed", run: sealed::run },
     Target { name: "control", run: control::run },
     Target { name: "registry", run: registry::run },

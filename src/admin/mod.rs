@@ -6,6 +6,7 @@
 
 pub mod access;
 mod answer;
+pub mod authorize;
 mod body;
 mod bootstrap;
 mod caller;
@@ -18,6 +19,7 @@ mod health;
 mod idempotency;
 mod introspect;
 mod issue_key;
+mod jwks;
 mod list_keys;
 mod list_members;
 mod metadata;
@@ -42,6 +44,7 @@ pub use caller::{NotSignedIn, SignIn, sign_in};
 pub use credential::derive_again;
 pub use handover::Handover;
 pub use health::health;
+pub use jwks::jwks;
 pub use metadata::metadata;
 pub use problem_page::problem_page;
 pub use surrenders::Surrenders;
@@ -67,14 +70,22 @@ pub enum Place<'a> {
     OpenApi,
     /// `GET /.well-known/oauth-authorization-server/_keyward`
     Metadata,
+    /// `GET /_keyward/jwks.json`
+    Jwks,
+    /// `ANY /_keyward/v1/authorize` and everything below
+    Authorize,
     /// An operation, with the `{id}` of its path.
     Operation(Operation, &'a str),
 }
 
-/// The way of each operation: method, and path below `/_keyward/` with `*` for an id; the one elsewhere begins with a slash.
+/// The way of each operation: method (`ANY` is any), and path below `/_keyward/` with `*` for an id and `**` for any rest; the one
+/// elsewhere begins with a slash.
 pub const ROUTES: &[(&str, &str, Option<Operation>)] = &[
     ("GET", "health", None),
     ("GET", "problems/*", None),
+    ("GET", "jwks.json", None),
+    ("ANY", "v1/authorize", None),
+    ("ANY", "v1/authorize/**", None),
     ("POST", "v1/bootstrap", Some(Operation::Bootstrap)),
     ("GET", "v1/me", Some(Operation::Me)),
     ("POST", "v1/keys", Some(Operation::IssueKey)),
@@ -109,19 +120,23 @@ pub fn find<'a>(method: &str, path: &'a str) -> Result<Place<'a>, Problem> {
     let mut allow = Vec::new();
     for (route_method, pattern, operation) in ROUTES {
         let Some(id) = fits(pattern, below) else { continue };
-        if *route_method != method {
+        if *route_method != method && *route_method != "ANY" {
             allow.push(if *route_method == "GET" { "GET, HEAD" } else { route_method });
             continue;
         }
         return Ok(match operation {
             Some(operation) => Place::Operation(*operation, id),
-            None if *pattern == "health" => Place::Health,
-            None if *pattern == "openapi.json" => Place::OpenApi,
-            None if *pattern == METADATA_PATH => Place::Metadata,
-            None => {
-                let code = Code::ALL.iter().find(|code| code.as_str() == id);
-                Place::ProblemPage(*code.ok_or(Code::NoRoute)?)
-            }
+            None => match *pattern {
+                "health" => Place::Health,
+                "jwks.json" => Place::Jwks,
+                "openapi.json" => Place::OpenApi,
+                METADATA_PATH => Place::Metadata,
+                "problems/*" => {
+                    let code = Code::ALL.iter().find(|code| code.as_str() == id);
+                    Place::ProblemPage(*code.ok_or(Code::NoRoute)?)
+                }
+                _ => Place::Authorize,
+            },
         });
     }
     if allow.is_empty() { Err(Code::NoRoute.into()) } else { Err(Problem::method_not_allowed(allow.join(", "))) }
@@ -134,6 +149,7 @@ fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     for expected in pattern.split('/') {
         let segment = segments.next()?;
         match expected {
+            "**" => return Some(id),
             "*" if !segment.is_empty() => id = segment,
             _ if expected == segment => {}
             _ => return None,

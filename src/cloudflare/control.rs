@@ -8,7 +8,7 @@ use super::edge::Edge;
 use super::entropy::System;
 use super::log::{Level, event};
 use super::outside::Outside;
-use super::{access, audit_stream, glue, handed, send};
+use super::{access, audit_stream, authorize, glue, handed, send};
 use crate::admin::{self, Asked, Place, Prepared, SignIn, Takes, Unprepared};
 use crate::config::Config;
 use crate::edge::registry::{Silent, ask};
@@ -23,11 +23,14 @@ pub async fn serve(
     config: &Config,
     request: JsValue,
     env: JsValue,
+    context: &JsValue,
     head: &Head<'_>,
     id: &str,
 ) -> JsValue {
     match admin::find(head.method(), head.target().path()) {
         Ok(Place::Health) => send::reply(&admin::health(edge.config.is_some(), id)),
+        Ok(Place::Jwks) => send::reply(&admin::jwks(config, id)),
+        Ok(Place::Authorize) => authorize::serve(edge, config, &env, context, head, id).await,
         Ok(Place::ProblemPage(code)) => send::reply(&admin::problem_page(code, id)),
         Ok(Place::OpenApi) => send::open_api(id),
         Ok(Place::Metadata) => send::reply(&admin::metadata(config, head, id)),

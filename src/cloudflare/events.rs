@@ -8,9 +8,10 @@ use wasm_bindgen_futures::future_to_promise;
 use super::edge::Edge;
 use super::log::{Level, event};
 use super::outside::Outside;
-use super::{control, glue, send};
+use super::{authorize, control, glue, send};
 use crate::gate::{Refusal, Step, is_own_path, refuse_key_in_url};
 use crate::http::head::Head;
+use crate::http::original::asks_to_authorize;
 use crate::http::problem::Code;
 use crate::{admin, edge as finding};
 
@@ -33,12 +34,12 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     };
     let head = match head {
         Ok(head) => head,
-        Err(why) => return send::refuse(&Refusal::from(why), &id),
+        Err(why) => return refuse(Refusal::from(why), &text, &id),
     };
     if is_own_path(head.target().path()) {
         return match refuse_key_in_url(config, &head) {
             Ok(()) => later(edge, request, env, &context, text, id, Way::Control),
-            Err(refusal) => send::refuse(&refusal, &id),
+            Err(refusal) => refuse(refusal, &text, &id),
         };
     }
     let (step, refresh_due) = finding::step(&edge.isolate, config, &head, head.now());
@@ -52,6 +53,11 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     }
 }
 
+/// Forward auth tells its refusals in its own way, and a request that has no form may be one of its.
+fn refuse(refusal: Refusal, text: &str, id: &str) -> JsValue {
+    if asks_to_authorize(text) { authorize::refuse(refusal, id) } else { send::refuse(&refusal, id) }
+}
+
 fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {
     if head.is_some_and(|head| head.target().path() == "/_keyward/health") {
         send::reply(&admin::health(false, id))
@@ -61,7 +67,7 @@ fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {
 }
 
 /// Asks, beside the request, what the authority has changed: no request waits for it.
-fn refresh(edge: Rc<Edge>, env: JsValue, context: &JsValue) {
+pub(super) fn refresh(edge: Rc<Edge>, env: JsValue, context: &JsValue) {
     let held = context.clone();
     let refreshed = async move {
         if let Some(config) = &edge.config {
@@ -99,7 +105,7 @@ fn later(
             return Ok(send::problem(&Code::InternalError.into(), &id));
         };
         Ok(match way {
-            Way::Control => control::serve(Rc::clone(&edge), config, request, env, &head, &id).await,
+            Way::Control => control::serve(Rc::clone(&edge), config, request, env, &held, &head, &id).await,
             Way::Gate => match finding::decide(&edge.isolate, config, &Outside::new(&env, &held), &head, &id).await {
                 Ok(grant) => send::forward(&request, grant, &head, &id),
                 Err(refusal) => send::refuse(&refusal, &id),

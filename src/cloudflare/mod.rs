@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `events` | takes a request, asks the gate, sends what it says |
 //! | `control` | the control plane's requests |
+//! | `authorize` | forward auth: another gateway's questions |
 //! | `access` | the signatures of Cloudflare Access |
 //! | `audit_stream` | the audit log, to its end |
 //! | `outside` | stores, clock and log, as [`crate::edge`] needs them |
@@ -14,6 +15,7 @@
 
 mod access;
 mod audit_stream;
+mod authorize;
 mod clock;
 mod control;
 mod edge;

@@ -21,6 +21,12 @@ pub fn forward(request: &JsValue, grant: Grant, head: &Head<'_>, request_id: &st
 
 /// Answers a refusal; what concerns a key of ours, or is no fault of the caller's, is logged with its inner reason.
 pub fn refuse(refusal: &Refusal, request_id: &str) -> JsValue {
+    note(refusal, request_id);
+    problem(&refusal.problem, request_id)
+}
+
+/// Logs a refusal, if it is one to be logged.
+pub fn note(refusal: &Refusal, request_id: &str) {
     let code = refusal.problem.code;
     if refusal.key_id.is_some() || code.status() >= 500 {
         let reason = format!("{:?}", refusal.reason);
@@ -28,7 +34,6 @@ pub fn refuse(refusal: &Refusal, request_id: &str) -> JsValue {
         let fields = [("code", code.as_str()), ("reason", &reason), ("key_id", key_id), ("request_id", request_id)];
         event(Level::Info, "refused", &fields);
     }
-    problem(&refusal.problem, request_id)
 }
 
 /// Answers with an error.

@@ -66,6 +66,7 @@ fn every_problem_is_found_at_once_and_shows_no_secret() {
         "MAX_MEMBER_DAYS": 3651,
         "ACCESS_TEAM_DOMAIN": "https://access.evil.example",
         "ACCESS_AUDIENCE": "two words",
+        "ISSUER": "keys.example.com",
         "ROUTES": [{"match": "GET /a"}, {"match": "GET /a", "scope": "a", "acces": "public"}, 1],
     });
     let Err(problems) = Config::parse(&vars(&broken)) else { panic!("accepted") };
@@ -129,6 +130,50 @@ fn access_needs_both_settings_and_a_team_of_cloudflares() {
     assert_eq!(set("https://acme.cloudflareaccess.com", ""), ["ACCESS_AUDIENCE"]);
     assert_eq!(set("", audience), ["ACCESS_TEAM_DOMAIN"]);
     assert_eq!(set("", ""), [""; 0]);
+}
+
+#[test]
+fn an_issuer_is_a_url_without_a_query_and_else_the_requests_own() {
+    for bad in [
+        "keys.example.com",
+        "ftp://keys.example.com",
+        "https://",
+        "https://u@keys.example.com",
+        "https://keys.example.com/a?b",
+        "https://keys.example.com?b",
+        "https://keys.example.com/#a",
+        "https://keys.example.com/../a",
+        "https://keys.example.com/a\nb",
+    ] {
+        assert_eq!(problems(&json!({"ISSUER": bad})), ["ISSUER"], "{bad}");
+    }
+    let text = "0\nGET\nhttps://Gate.example:443/v1\n";
+    let head = Head::parse(text).unwrap();
+    for (set, issuer) in [
+        (json!({}), "https://gate.example/_keyward"),
+        (json!({"ISSUER": ""}), "https://gate.example/_keyward"),
+        (json!({"ISSUER": "https://keys.example.com/_keyward"}), "https://keys.example.com/_keyward"),
+        (json!({"ISSUER": "http://127.0.0.1:8787"}), "http://127.0.0.1:8787"),
+    ] {
+        assert_eq!(Config::parse(&vars(&set)).ok().unwrap().issuer(&head), issuer);
+    }
+}
+
+#[test]
+fn a_route_may_ask_for_its_own_assertions_but_a_public_one_has_none() {
+    let route = |rest: Value| {
+        let mut row = json!({"match": "GET /a"});
+        row.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        problems(&json!({"ROUTES": [row]}))
+    };
+    assert!(route(json!({"scope": "a", "assertion": "request"})).is_empty());
+    for rest in [
+        json!({"access": "public", "assertion": "request"}),
+        json!({"scope": "a", "assertion": "none"}),
+        json!({"scope": "a", "assertion": true}),
+    ] {
+        assert_eq!(route(rest.clone()), ["ROUTES[0]"], "{rest}");
+    }
 }
 
 #[test]

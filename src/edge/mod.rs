@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`outside`] | the port to stores, clock and log |
 //! | [`isolate`] | what one isolate keeps, and who is asking |
-//! | [`decide`] | ask the gate, find out what it needs, ask again |
+//! | `decide` | ask the gate, find out what it needs, ask again |
 //! | `changes` | what the authority has changed: the data centre's cache, then the authority, then the cache's last word |
 //! | `record` | a key's record: KV, then the authority |
 //! | [`registry`] | asking the authority, with one retry for what only reads |

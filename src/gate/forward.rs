@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use super::assertion::{Assertion, NAME};
 use crate::config::Origin;
 use crate::http::credential::Strip;
 use crate::http::head::Head;
 use crate::http::headers::{write_client_address, write_line, write_removed};
 use crate::http::problem::{AUTHORITY, KEY_EXPIRES, unreachable};
+use crate::http::reply::Reply;
+use crate::key::id::Environment;
 
 /// That a request may go to its origin, and as whom. Only the gate makes one, after every check; forwarding takes one by
 /// value. So to forward an unverified request does not compile.
 ///
 /// ```compile_fail
-/// let grant = keyward::gate::Grant { origin: keyward::config::Origin::Route, strip: Default::default(), identity: None, retires: None, unreachable: None };
+/// let grant = keyward::gate::Grant { origin: keyward::config::Origin::Route, strip: Default::default(), identity: None, retires: None, unreachable: None, assertion: None };
 /// ```
 pub struct Grant {
     origin: Origin,
@@ -20,6 +23,7 @@ pub struct Grant {
     identity: Option<Arc<str>>,
     retires: Option<Arc<str>>,
     unreachable: Option<i64>,
+    assertion: Option<Assertion>,
 }
 
 /// What changes on the way to the origin, as the glue reads it. Method, body and every other header are the request's own.
@@ -40,7 +44,7 @@ pub struct Plan {
 
 impl Grant {
     pub(super) const fn public(origin: Origin, strip: Strip) -> Self {
-        Self { origin, strip, identity: None, retires: None, unreachable: None }
+        Self { origin, strip, identity: None, retires: None, unreachable: None, assertion: None }
     }
 
     pub(super) const fn as_key(
@@ -49,8 +53,9 @@ impl Grant {
         identity: Arc<str>,
         retires: Option<Arc<str>>,
         unreachable: Option<i64>,
+        assertion: Assertion,
     ) -> Self {
-        Self { origin, strip, identity: Some(identity), retires, unreachable }
+        Self { origin, strip, identity: Some(identity), retires, unreachable, assertion: Some(assertion) }
     }
 
     /// Whether it was given to a key; otherwise the route is public.
@@ -78,7 +83,7 @@ impl Grant {
             Origin::Route => head.base(),
             Origin::Base(base) => base,
         };
-        let mut edits = String::with_capacity(512);
+        let mut edits = String::with_capacity(1024);
         edits.push_str(base);
         edits.push_str(head.target().as_sent());
         edits.push('\n');
@@ -88,7 +93,37 @@ impl Grant {
         if let Some(identity) = &self.identity {
             edits.push_str(identity);
         }
+        if let Some(assertion) = &self.assertion {
+            assertion.write(head, request_id, &mut edits);
+        }
+        // The glue reads the request's id from the last line.
         write_line(&mut edits, "keyward-request-id", request_id);
         Plan { edits, private: self.is_keyed(), answer: self.answer() }
+    }
+
+    /// The environment of the key; `None` on a public route.
+    #[must_use]
+    pub fn environment(&self) -> Option<Environment> {
+        let identity = self.assertion.as_ref()?.identity()?;
+        identity
+            .into_iter()
+            .find(|(name, _)| *name == "keyward-environment")
+            .and_then(|(_, word)| Environment::parse(word))
+    }
+
+    /// The answer that lets a request through where another gateway forwards it (forward auth): 200, no body, and the headers
+    /// that the gateway is to set. The assertion is the request's own, always: it passes through more hands than one, and what
+    /// one of them could keep is good for nothing but what was allowed.
+    #[must_use]
+    pub fn tell_gateway(self, head: &Head<'_>, request_id: &str) -> Reply {
+        let mut reply = Reply::empty(request_id);
+        if let Some(assertion) = &self.assertion {
+            let identity = assertion.identity().into_iter().flatten();
+            reply.headers.extend(identity.map(|(name, value)| (name, value.to_owned())));
+            reply.headers.extend(assertion.own(head, request_id).map(|jwt| (NAME, jwt)));
+        }
+        reply.headers.extend(self.retires.iter().map(|expires| (KEY_EXPIRES, expires.as_ref().to_owned())));
+        reply.headers.extend(self.unreachable.map(|age| (AUTHORITY, unreachable(age))));
+        reply
     }
 }

@@ -13,6 +13,7 @@
 //!    authority.
 #![forbid(unsafe_code)]
 
+mod assertion;
 mod budget;
 mod check;
 mod feed;
@@ -39,6 +40,7 @@ use crate::key::record::Record;
 use crate::key::scope::Scope;
 use crate::key::sealed::Broken;
 use crate::time::Millis;
+use assertion::Assertions;
 use budget::Budget;
 use feed::{Feed, Standing};
 use memory::{Known, Memory};
@@ -80,6 +82,7 @@ pub enum CopyVerdict {
 pub struct Gate {
     feed: Feed,
     memory: Memory,
+    assertions: Assertions,
     lookups: Budget,
     /// The latest instant that the isolate's clock has shown here.
     latest: Option<Millis>,
@@ -99,6 +102,7 @@ impl Gate {
         Self {
             feed: Feed::with_jitter(jitter),
             memory: Memory::new(),
+            assertions: Assertions::default(),
             lookups: Budget::default(),
             latest: None,
             outage_logged: None,
@@ -154,8 +158,9 @@ impl Gate {
         let origin = check_use(config, &known.record, scope, environment, head).map_err(|refusal| {
             refusal.about(id).by_retiring_key(known.retires.as_deref()).during_outage(unreachable)
         })?;
+        let assertion = self.assertions.of(config, route, head, origin, &known.record, now);
         let (identity, retires) = (known.identity.clone(), known.retires.clone());
-        Ok(Step::Forward(Grant::as_key(origin.clone(), strip, identity, retires, unreachable)))
+        Ok(Step::Forward(Grant::as_key(origin.clone(), strip, identity, retires, unreachable, assertion)))
     }
 
     /// Once the clock steps back, the age of what was learned before can't be told: it would pass for younger than it is. What is

@@ -1,6 +1,7 @@
 //! A refusal: what the caller is told, and what only the log is told.
 
 use crate::http::head::BadHead;
+use crate::http::original::BadOriginal;
 use crate::http::problem::{Code, Problem};
 use crate::key::format::Malformed;
 use crate::key::id::KeyId;
@@ -32,6 +33,8 @@ pub enum Reason {
     Scope,
     NoOrigin,
     GateBusy,
+    Original(BadOriginal),
+    Verifier,
 }
 
 /// A request that is not forwarded.
@@ -91,5 +94,11 @@ impl From<BadHead> for Refusal {
             code => code.into(),
         };
         Self::with(problem, Reason::Head(why))
+    }
+}
+
+impl From<BadOriginal> for Refusal {
+    fn from(why: BadOriginal) -> Self {
+        Self::with(Problem::detailed(Code::InvalidRequest, why.detail()), Reason::Original(why))
     }
 }

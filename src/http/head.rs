@@ -16,7 +16,7 @@ use crate::time::Millis;
 pub struct Head<'a> {
     now: Millis,
     method: &'a str,
-    https: bool,
+    pub(super) https: bool,
     base: &'a str,
     target: Target<'a>,
     headers: Vec<(&'a str, &'a str)>,

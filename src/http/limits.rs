@@ -70,3 +70,7 @@ pub const ACCESS_KEY_ID_BYTES: usize = 256;
 
 /// Keys of an Access team. Access publishes two, a few more while it rotates them.
 pub const ACCESS_KEYS: usize = 16;
+
+/// Bytes of all assertions that one isolate keeps, with the claims they are found by. Commonly 800 each: about 5,000 keys in use
+/// within half a minute. Of more than that, some are signed again sooner.
+pub const ASSERTION_BYTES: usize = 4_194_304;

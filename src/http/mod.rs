@@ -5,6 +5,8 @@ pub mod credential;
 pub mod head;
 pub mod headers;
 pub mod limits;
+pub mod origin;
+pub mod original;
 pub mod problem;
 pub mod reply;
 pub mod route;

@@ -269,6 +269,17 @@ impl Problem {
         Self { status: 503, ..Self::from(Code::Misconfigured) }
     }
 
+    /// The same refusal for a gateway that asks before it forwards. nginx makes a 500 of every answer but 2xx, 401 and 403, so
+    /// what the client did wrong is 403; which wrong it was stands in the body and in `Keyward-Refusal`.
+    #[must_use]
+    pub fn for_gateway(mut self) -> Self {
+        if matches!(self.status, 400 | 404 | 405 | 414 | 431) {
+            self.status = 403;
+        }
+        self.header("keyward-refusal", self.code.as_str().to_owned());
+        self
+    }
+
     /// HTTP status.
     #[must_use]
     pub const fn status(&self) -> u16 {

@@ -20,6 +20,8 @@ pub struct Route {
     pub access: Access,
     /// During an outage of the authority: whether it closes at the bound, without the grace.
     pub closed_on_outage: bool,
+    /// Whether each request gets an assertion of its own, bound to its method and URL, instead of one that is kept for a while.
+    pub own_assertion: bool,
 }
 
 /// Who may take a route.
@@ -102,11 +104,19 @@ impl Route {
             return Err("must not name /.well-known/oauth-authorization-server/_keyward, which is Keyward's own");
         }
         let pattern = Pattern { literal: literal.to_owned(), decoded: percent_decode_str(literal).collect(), any_rest };
-        Ok(Self { method, pattern, access, closed_on_outage })
+        Ok(Self { method, pattern, access, closed_on_outage, own_assertion: false })
+    }
+
+    /// The same route, with an assertion of its own for each request or without.
+    #[must_use]
+    pub fn with_own_assertion(self, own_assertion: bool) -> Self {
+        Self { own_assertion, ..self }
     }
 
     fn asks_the_same(&self, other: &Self) -> bool {
-        self.access == other.access && self.closed_on_outage == other.closed_on_outage
+        self.access == other.access
+            && self.closed_on_outage == other.closed_on_outage
+            && self.own_assertion == other.own_assertion
     }
 
     fn names(&self, method: &str) -> bool {

@@ -2,6 +2,8 @@
 //!
 //! One HKDF-SHA-256 (RFC 5869, no salt), one info string for each use, so that no two uses share a key.
 
+use std::sync::{Arc, OnceLock};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ctutils::CtEq;
@@ -10,6 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Sha256;
 
+use super::assertion::AssertionKey;
 use super::base62::encode;
 use super::format::{Presented, TAG_LENGTH};
 use super::hash::KeyHash;
@@ -97,6 +100,9 @@ pub struct House {
     record_mac: MacKey,
     reissue: MacKey,
     checkpoint: Seed,
+    assertion: Seed,
+    /// Made from its seed when first used: a point is computed, which no start of an isolate should wait for.
+    assertion_key: OnceLock<Arc<AssertionKey>>,
 }
 
 /// What an Ed25519 key is made from. It has no `Debug`: the key itself is made when something is to be signed.
@@ -113,6 +119,8 @@ impl House {
             record_mac: MacKey::new(&secret.derive("keyward/record-mac/v1")?),
             reissue: MacKey::new(&secret.derive("keyward/reissue/v1")?),
             checkpoint: Seed(secret.derive("keyward/checkpoint/v1")?),
+            assertion: Seed(secret.derive("keyward/assertion/v1")?),
+            assertion_key: OnceLock::new(),
         })
     }
 
@@ -147,6 +155,12 @@ impl House {
     #[must_use]
     pub fn checkpoint_key(&self) -> NoteKey {
         NoteKey::from_seed(&self.checkpoint.0)
+    }
+
+    /// The key that signs assertions for origins.
+    #[must_use]
+    pub fn assertion_key(&self) -> &Arc<AssertionKey> {
+        self.assertion_key.get_or_init(|| Arc::new(AssertionKey::from_seed(&self.assertion.0)))
     }
 }
 

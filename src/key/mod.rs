@@ -7,10 +7,12 @@
 //!
 //! [`format::Presented`] is the text form, parsed. [`house::Keyring`] derives every key of the house from
 //! `KEYWARD_SECRET` and recognises what it minted. [`mint::ApiKey`] is a new key's text, shown once.
-//! [`reissue::Reissue`] makes the same key text again for a retried write. [`note::NoteKey`] signs the audit log's head.
+//! [`reissue::Reissue`] makes the same key text again for a retried write. [`note::NoteKey`] signs the audit log's head,
+//! [`assertion::AssertionKey`] what origins are told.
 //! [`record::Record`] is what the gate must know of a key; [`sealed`] is its form in KV. [`feed`] is what has changed of keys.
 #![forbid(unsafe_code)]
 
+pub mod assertion;
 pub mod base62;
 pub mod entropy;
 pub mod feed;

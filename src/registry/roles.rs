@@ -47,6 +47,12 @@ impl Role {
     pub fn may(self, operation: Operation) -> bool {
         who(operation).contains(&self)
     }
+
+    /// Whether a gateway that shows such a member's credential (`Keyward-Verifier`) is believed what it says of its clients.
+    #[must_use]
+    pub const fn vouches(self) -> bool {
+        matches!(self, Self::Owner | Self::Verifier)
+    }
 }
 
 /// The table. Two operations belong to no role: only the token makes the first owner, only a key's holder surrenders it.

@@ -41,7 +41,7 @@ async function arrival(headers, line = "GET /v1/contacts") {
 
 const credential = () => `Authorization: Bearer ${keys.live.apiKey}`;
 const names = (arrived) => arrived.headers.map(([name]) => name).sort();
-const IDENTITY = ["keyward-environment", "keyward-integration", "keyward-key-id", "keyward-request-id", "keyward-scopes"];
+const IDENTITY = ["keyward-assertion", "keyward-environment", "keyward-integration", "keyward-key-id", "keyward-request-id", "keyward-scopes"];
 
 /** The names that arrived, but for identity and host. */
 const others = (arrived) => names(arrived).filter((name) => !IDENTITY.includes(name) && name !== "host");

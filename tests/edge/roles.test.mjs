@@ -32,8 +32,8 @@ const TABLE = {
   "GET v1/audit/key": [["owner", "responder", "auditor"]],
   "POST v1/verify": [["owner", "verifier"], { api_key: "x" }],
 };
-/** Nobody's by role: health, pages and documents are for anyone, the bootstrap for its token, a revocation for the holder. */
-const NO_ROLE = ["GET health", "GET problems/*", "GET openapi.json", "POST v1/bootstrap", "POST oauth/revoke"];
+/** Nobody's by role: health, pages, documents and public keys are for anyone, the bootstrap for its token, forward auth and a revocation for whoever holds a key. */
+const NO_ROLE = ["GET health", "GET problems/*", "GET jwks.json", "GET openapi.json", "ANY v1/authorize", "ANY v1/authorize/**", "POST v1/bootstrap", "POST oauth/revoke"];
 /** By role, but with forms and errors of OAuth: see below and oauth.test.mjs. */
 const FORMS = { "POST oauth/introspect": ["owner", "verifier"] };
 

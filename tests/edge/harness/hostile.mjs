@@ -65,6 +65,9 @@ export function judge(row, { answer, arrivals }) {
   if (not !== undefined) assert.ok(!JSON.stringify(arrived).includes(not), `${not} arrived`);
 }
 
+/** What is another for each gate. */
+const OWN = new Set(["keyward-request-id", "keyward-key-id", "keyward-assertion"]);
+
 /** What two runtimes must agree on. */
 export const outcome = ({ answer, arrivals }) => ({
   verdict: answer.verdict,
@@ -72,6 +75,6 @@ export const outcome = ({ answer, arrivals }) => ({
     method,
     url,
     body,
-    headers: headers.map(([name, value]) => [name, name === "keyward-request-id" || name === "keyward-key-id" ? "<id>" : value]).sort(),
+    headers: headers.map(([name, value]) => [name, OWN.has(name) ? "<own>" : value]).sort(),
   })),
 });

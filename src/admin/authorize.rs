@@ -1,0 +1,56 @@
+//! `ANY /_keyward/v1/authorize`, `…/authorize/*`: forward auth. Which gateway asks, and whether it is believed.
+//!
+//! The decision itself is the gate's: see `http::original` for how the request is put together that it judges.
+
+use serde::Deserialize;
+
+use crate::config::Config;
+use crate::gate::{Reason, Refusal};
+use crate::http::head::Head;
+use crate::http::problem::{Code, Problem};
+use crate::json;
+use crate::key::id::Environment;
+use crate::registry::command::{Caller, Raw};
+use crate::registry::roles::Role;
+
+/// The header in which a gateway shows a verifier's or an owner's credential, as it is and with no scheme before it.
+const VERIFIER: &str = "keyward-verifier";
+
+/// The gateway's credential, as far as form and tag tell; `None` where it shows none, and then nothing it says of its client
+/// counts.
+///
+/// # Errors
+/// The refusal of [`not_believed`].
+pub fn verifier(config: &Config, head: &Head<'_>) -> Result<Option<Caller>, Refusal> {
+    match head.header(VERIFIER).filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some(text) => super::caller::member(config, text).map(Some).ok_or_else(not_believed),
+    }
+}
+
+/// What counts of a member here, of all that their view shows.
+#[derive(Deserialize)]
+struct Voucher {
+    role: Role,
+    environments: Option<Vec<Environment>>,
+}
+
+/// Whether a member vouches for what a gateway says about a request with a key of that environment. `member` is their view.
+///
+/// # Errors
+/// The refusal of [`not_believed`].
+pub fn check_vouching(member: &Raw, environment: Environment) -> Result<(), Refusal> {
+    let vouches = |voucher: &Voucher| {
+        let limit = voucher.environments.as_ref();
+        voucher.role.vouches() && limit.is_none_or(|environments| environments.contains(&environment))
+    };
+    json::read(member.get()).ok().filter(vouches).map(|_| ()).ok_or_else(not_believed)
+}
+
+/// 403, and not 401: the client's own credential is not what is wrong.
+#[must_use]
+pub fn not_believed() -> Refusal {
+    let detail =
+        "The gateway before this API shows a credential that does not vouch here. Its operator has to mend that.";
+    Refusal::with(Problem::detailed(Code::Forbidden, detail), Reason::Verifier)
+}

@@ -1,0 +1,94 @@
+//! Forward auth's way: another gateway asks about a request, and the gate decides about it as about its own.
+
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+
+use super::edge::Edge;
+use super::log::{Level, event};
+use super::outside::Outside;
+use super::{clock, events, send};
+use crate::admin::authorize::{check_vouching, not_believed, verifier};
+use crate::config::Config;
+use crate::edge::registry::{Silent, ask};
+use crate::edge::{self as finding};
+use crate::gate::{Reason, Refusal};
+use crate::http::head::Head;
+use crate::http::original::{Original, forwarded_address};
+use crate::http::problem::Code;
+use crate::http::reply::Reply;
+use crate::key::id::Environment;
+use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Provenance};
+
+/// Answers 200 with the identity headers, or the gate's own refusal. The asking's body is never read.
+pub async fn serve(
+    edge: Rc<Edge>,
+    config: &Config,
+    env: &JsValue,
+    context: &JsValue,
+    head: &Head<'_>,
+    id: &str,
+) -> JsValue {
+    match authorize(&edge, config, env, context, head, id).await {
+        Ok(reply) => send::reply(&reply),
+        Err(refusal) => refuse(refusal, id),
+    }
+}
+
+/// Answers a refusal in the way that gateways understand.
+pub fn refuse(refusal: Refusal, id: &str) -> JsValue {
+    send::note(&refusal, id);
+    if refusal.reason == Reason::Verifier {
+        event(Level::Warn, "verifier_refused", &[("request_id", id)]);
+    }
+    send::problem(&refusal.problem.for_gateway(), id)
+}
+
+/// 1. The gateway's credential, as far as form and tag tell.
+/// 2. The original request, from what the gateway says of it; its client's address only from one that shows a credential.
+/// 3. The gate's decision.
+/// 4. The authority's word on the gateway's credential, asked for only where the request would pass: garbage costs no call.
+async fn authorize(
+    edge: &Rc<Edge>,
+    config: &Config,
+    env: &JsValue,
+    context: &JsValue,
+    head: &Head<'_>,
+    id: &str,
+) -> Result<Reply, Refusal> {
+    let verifier = verifier(config, head)?;
+    let address = if verifier.is_some() { forwarded_address(head)? } else { None };
+    let original = Original::of(head, address)?;
+    let original = original.head()?;
+    let grant = finding::decide(&edge.isolate, config, &Outside::new(env, context), &original, id).await?;
+    let due = || edge.isolate.gate().is_some_and(|gate| gate.is_refresh_due(config, clock::now()));
+    if grant.is_keyed() && due() {
+        events::refresh(Rc::clone(edge), env.clone(), context);
+    }
+    if let (Some(caller), Some(environment)) = (verifier, grant.environment()) {
+        confirm(env, caller, environment, head, id).await?;
+    }
+    Ok(grant.tell_gateway(&original, id))
+}
+
+async fn confirm(
+    env: &JsValue,
+    caller: Caller,
+    environment: Environment,
+    head: &Head<'_>,
+    id: &str,
+) -> Result<(), Refusal> {
+    let origin = Provenance {
+        request_id: id.to_owned(),
+        client_address: head.client_address().map(|address| address.chars().take(64).collect()),
+    };
+    let control = Control { caller, origin, command: Command::Me, idempotency: None };
+    match ask(&Outside::of(env), &Call::Control(Box::new(control))).await {
+        Ok(Answer::Done(Done::Me(member))) => check_vouching(&member, environment),
+        Ok(_) => Err(not_believed()),
+        Err(Silent(cause)) => {
+            event(Level::Error, "authority_silent", &[("cause", &cause), ("request_id", id)]);
+            Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthoritySilent))
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The request that a gateway asks about (forward auth), put together from what it says of it.
+//!
+//! | gateway | says the original method and URI by |
+//! |---|---|
+//! | Traefik, Caddy | `X-Forwarded-Method`, `X-Forwarded-Uri` |
+//! | nginx (`auth_request`) | `X-Original-Method`, `X-Original-URI`: its configuration names them |
+//! | Envoy (`ext_authz` over HTTP) | its own method, and the rest of its own path |
+//!
+//! A gateway that sets one pair passes on what its client wrote into the other, so all that are there must say the same; what
+//! is said by halves, or in two ways, is refused.
+
+use super::head::{BadHead, Head};
+use super::headers::write_line;
+
+/// Where gateways ask. Envoy appends the original path.
+pub const AUTHORIZE: &str = "/_keyward/v1/authorize";
+
+/// Where a head has the client's address, as the edge saw it.
+const CLIENT_ADDRESS: &str = "cf-connecting-ip";
+
+/// Why it is not clear which request is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadOriginal {
+    /// Nothing names it.
+    Absent,
+    /// A method without its URI, or the reverse.
+    Half,
+    /// Two sources name two requests.
+    Contradiction,
+    /// Two sources name two client addresses.
+    Addresses,
+}
+
+impl BadOriginal {
+    /// What the gateway's operator has to mend.
+    #[must_use]
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Self::Absent => {
+                "Name the original request: X-Forwarded-Method and X-Forwarded-Uri, X-Original-Method and X-Original-URI, or the path after /_keyward/v1/authorize."
+            }
+            Self::Half => "The original request's method and URI belong together: send both headers of a pair.",
+            Self::Contradiction => "Two sources name two different original requests.",
+            Self::Addresses => "X-Real-IP and X-Forwarded-For name two different client addresses.",
+        }
+    }
+}
+
+/// The original request, in the form of [`Head`]'s text.
+pub struct Original {
+    text: String,
+    plain_http: bool,
+}
+
+impl Original {
+    /// Reads the original request from the gateway's. Every other header is the client's own, passed on; `address` is put in
+    /// the place of the address that the edge saw.
+    ///
+    /// # Errors
+    /// [`BadOriginal`]; and a URI that is no path is [`BadHead::Target`], as for the request itself.
+    pub fn of(head: &Head<'_>, address: Option<&str>) -> Result<Self, BadOriginal> {
+        let (method, uri) = named(head)?;
+        let mut text = format!("{}\n{method}\n{}", head.now().0, head.base());
+        // Without a slash it would go on with the host.
+        if !uri.starts_with('/') {
+            text.push_str("/\\");
+        }
+        text.push_str(uri);
+        text.push('\n');
+        if let Some(address) = address {
+            write_line(&mut text, CLIENT_ADDRESS, address);
+        }
+        for (name, value) in head.headers() {
+            let gateways = name.starts_with("x-forwarded-")
+                || name.starts_with("x-original-")
+                || name.starts_with("keyward-")
+                || matches!(*name, "x-real-ip" | "host" | "content-length" | "transfer-encoding")
+                || (*name == CLIENT_ADDRESS && address.is_some());
+            if !gateways {
+                write_line(&mut text, name, value);
+            }
+        }
+        // Whoever says so only makes it stricter. (Behind Cloudflare the edge writes this of the gateway's own connection.)
+        let schemes = raw(head, "x-forwarded-proto").unwrap_or_default().split(',');
+        let plain_http =
+            schemes.map(str::trim).any(|name| name.eq_ignore_ascii_case("http") || name.eq_ignore_ascii_case("ws"));
+        Ok(Self { text, plain_http })
+    }
+
+    /// The head that the gate judges.
+    ///
+    /// # Errors
+    /// [`BadHead`], as for a request that came by itself.
+    pub fn head(&self) -> Result<Head<'_>, BadHead> {
+        let mut head = Head::parse(&self.text)?;
+        head.https &= !self.plain_http;
+        Ok(head)
+    }
+}
+
+/// The client's address as a gateway saw it, to be asked for only where the gateway is believed: `X-Real-IP`, or the last of
+/// `X-Forwarded-For`. What is before that the client may have written itself. What is after it the edge wrote, and it is the
+/// gateway's own address.
+///
+/// # Errors
+/// [`BadOriginal::Addresses`] where the two differ: a gateway that sets one passes on what its client wrote into the other.
+pub fn forwarded_address<'a>(head: &Head<'a>) -> Result<Option<&'a str>, BadOriginal> {
+    let single = raw(head, "x-real-ip").map(str::trim);
+    let list = raw(head, "x-forwarded-for").map(|list| {
+        let mut from_the_end = list.rsplit(',').map(str::trim);
+        let last = from_the_end.next().unwrap_or_default();
+        let gateways = head.client_address() == Some(last);
+        from_the_end.next().filter(|_| gateways).unwrap_or(last)
+    });
+    match (single, list) {
+        (Some(single), Some(last)) if single != last => Err(BadOriginal::Addresses),
+        (single, list) => Ok(single.or(list)),
+    }
+}
+
+/// Method and URI, by whichever sources there are.
+fn named<'a>(head: &Head<'a>) -> Result<(&'a str, &'a str), BadOriginal> {
+    let pair = |method: &str, uri: &str| match (raw(head, method), raw(head, uri)) {
+        (Some(method), Some(uri)) => Ok(Some((method, uri))),
+        (None, None) => Ok(None),
+        _ => Err(BadOriginal::Half),
+    };
+    let rest = head.target().as_sent().strip_prefix(AUTHORIZE).filter(|rest| rest.starts_with('/'));
+    let sources = [
+        pair("x-forwarded-method", "x-forwarded-uri")?,
+        pair("x-original-method", "x-original-uri")?,
+        rest.map(|rest| (head.method(), rest)),
+    ];
+    let mut named = sources.into_iter().flatten();
+    let first = named.next().ok_or(BadOriginal::Absent)?;
+    if named.all(|other| other == first) { Ok(first) } else { Err(BadOriginal::Contradiction) }
+}
+
+/// A header as it stands; an empty one counts as absent. Sent twice it has a comma and a space in it, which neither a method
+/// nor a URI can have.
+fn raw<'a>(head: &Head<'a>, name: &str) -> Option<&'a str> {
+    head.headers().iter().find(|(known, _)| *known == name).map(|(_, value)| *value).filter(|value| !value.is_empty())
+}
+
+/// Whether a head's text is a gateway's asking, though it may have no form: its refusals are told in the gateways' way.
+#[must_use]
+pub fn asks_to_authorize(text: &str) -> bool {
+    let url = text.split('\n').nth(2).and_then(|url| url.split_once("://")).map_or("", |(_, rest)| rest);
+    let path = url.find(['/', '?', '#', '\\']).and_then(|start| url.get(start..)).unwrap_or_default();
+    path.strip_prefix(AUTHORIZE).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "https://gate.example/_keyward/v1/authorize";
+
+    fn original(line: &str, headers: &str) -> Result<String, String> {
+        let (method, url) = line.split_once(' ').unwrap();
+        let text = format!("5\n{method}\n{url}\nhost\ngate.example\n{headers}");
+        let head = Head::parse(&text).unwrap();
+        let original = Original::of(&head, None).map_err(|why| format!("{why:?}"))?;
+        let head = original.head().map_err(|why| format!("{why:?}"))?;
+        Ok(format!("{} {}{}", head.method(), head.base(), head.target().as_sent()))
+    }
+
+    #[test]
+    fn each_gateway_names_the_request_in_its_way() {
+        let expected = Ok("POST https://gate.example/v1/contacts?q=%2F&r='".to_owned());
+        let traefik = "x-forwarded-method\nPOST\nx-forwarded-uri\n/v1/contacts?q=%2F&r='\n";
+        let nginx = "x-original-method\nPOST\nx-original-uri\n/v1/contacts?q=%2F&r='\n";
+        let envoy = format!("POST {OWN}/v1/contacts?q=%2F&r='");
+        assert_eq!(original(&format!("GET {OWN}"), traefik), expected);
+        assert_eq!(original(&format!("GET {OWN}?own=query"), nginx), expected);
+        assert_eq!(original(&envoy, ""), expected);
+        assert_eq!(original(&envoy, &format!("{traefik}{nginx}")), expected, "they may all say the same");
+        assert_eq!(original(&format!("GET {OWN}/"), ""), Ok("GET https://gate.example/".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_clear_is_refused() {
+        let own = format!("GET {OWN}");
+        for (line, headers, why) in [
+            (own.clone(), "", "Absent"),
+            (own.clone(), "x-forwarded-uri\n/a\n", "Half"),
+            (own.clone(), "x-original-method\nGET\n", "Half"),
+            (own.clone(), "x-forwarded-method\nGET\nx-original-uri\n/a\n", "Half"),
+            (own.clone(), "x-forwarded-method\nGET\nx-forwarded-uri\n\n", "Half"),
+            (
+                own.clone(),
+                "x-forwarded-method\nGET\nx-forwarded-uri\n/a\nx-original-method\nGET\nx-original-uri\n/b\n",
+                "Contradiction",
+            ),
+            (
+                own.clone(),
+                "x-forwarded-method\nGET\nx-forwarded-uri\n/a\nx-original-method\nPOST\nx-original-uri\n/a\n",
+                "Contradiction",
+            ),
+            (format!("{own}/b"), "x-forwarded-method\nGET\nx-forwarded-uri\n/a\n", "Contradiction"),
+            (format!("POST {OWN}/a"), "x-forwarded-method\nGET\nx-forwarded-uri\n/a\n", "Contradiction"),
+            (own.clone(), "x-forwarded-method\nGET, POST\nx-forwarded-uri\n/a\n", "Method"),
+            (own.clone(), "x-forwarded-method\nget\nx-forwarded-uri\n/a\n", "Method"),
+            (own.clone(), "x-forwarded-method\nGET\nx-forwarded-uri\n/a, /a\n", "Target(Character)"),
+            (own.clone(), "x-forwarded-method\nGET\nx-forwarded-uri\n/a, \n", "Target(Character)"),
+            (own.clone(), "x-forwarded-method\nGET\nx-forwarded-uri\n/a/../b\n", "Target(DotSegment)"),
+        ] {
+            assert_eq!(original(&line, headers), Err(why.to_owned()), "{line} {headers}");
+        }
+        for uri in ["a", "@evil.example/a", ".evil.example/a", ":1/a", "https://h/a", "//evil.example/a", "*", "\\a"] {
+            let said = original(&own, &format!("x-forwarded-method\nGET\nx-forwarded-uri\n{uri}\n"));
+            assert!(said.as_ref().is_err_and(|why| why.starts_with("Target")), "{uri}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn what_describes_the_asking_and_what_gateways_say_is_not_the_clients() {
+        let text = format!(
+            "5\nPOST\n{OWN}/a\nhost\ngate.example\ncontent-length\n7\nx-forwarded-for\n6.6.6.6\nx-real-ip\n6.6.6.6\n\
+             keyward-verifier\nwafl_admin\ncf-connecting-ip\n192.0.2.1\naccept\n*/*\nx-api-key\nk\n"
+        );
+        let head = Head::parse(&text).unwrap();
+        let original = Original::of(&head, None).unwrap();
+        let seen = original.head().unwrap();
+        assert_eq!(seen.headers(), [("cf-connecting-ip", "192.0.2.1"), ("accept", "*/*"), ("x-api-key", "k")]);
+        let original = Original::of(&head, Some("198.51.100.7")).unwrap();
+        let seen = original.head().unwrap();
+        assert_eq!(seen.headers(), [("cf-connecting-ip", "198.51.100.7"), ("accept", "*/*"), ("x-api-key", "k")]);
+    }
+
+    #[test]
+    fn a_request_that_was_plain_at_the_gateway_is_plain() {
+        for (said, https) in [("", true), ("https", true), ("http", false), ("HTTP", false), ("http, https", false)] {
+            let text = format!("5\nGET\n{OWN}/a\nx-forwarded-proto\n{said}\n");
+            let original = Original::of(&Head::parse(&text).unwrap(), None).unwrap();
+            assert_eq!(original.head().unwrap().https(), https, "{said}");
+        }
+        let text = "5\nGET\nhttp://h/_keyward/v1/authorize/a\nx-forwarded-proto\nhttps\n";
+        let original = Original::of(&Head::parse(text).unwrap(), None).unwrap();
+        assert!(
+            !original.head().unwrap().https(),
+            "and a gateway that asks in plain text carries the key in plain text"
+        );
+    }
+
+    #[test]
+    fn the_last_address_is_the_gateways_word_and_two_words_are_none() {
+        let address = |headers: &str| {
+            let text = format!("5\nGET\n{OWN}/a\ncf-connecting-ip\n203.0.113.1\n{headers}");
+            forwarded_address(&Head::parse(&text).unwrap()).map(|address| address.map(str::to_owned))
+        };
+        let is = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(address(""), Ok(None));
+        assert_eq!(address("x-real-ip\n192.0.2.1\n"), is("192.0.2.1"));
+        assert_eq!(address("x-forwarded-for\n6.6.6.6, 192.0.2.1\n"), is("192.0.2.1"));
+        assert_eq!(address("x-forwarded-for\n6.6.6.6, 192.0.2.1, 203.0.113.1\n"), is("192.0.2.1"), "the edge appended");
+        assert_eq!(address("x-forwarded-for\n203.0.113.1\n"), is("203.0.113.1"));
+        assert_eq!(address("x-forwarded-for\n6.6.6.6, 192.0.2.1\nx-real-ip\n192.0.2.1\n"), is("192.0.2.1"));
+        assert_eq!(address("x-forwarded-for\n192.0.2.1\nx-real-ip\n6.6.6.6\n"), Err(BadOriginal::Addresses));
+        assert_eq!(address("x-real-ip\n192.0.2.1, 6.6.6.6\n"), is("192.0.2.1, 6.6.6.6"), "which is no address");
+    }
+
+    #[test]
+    fn an_asking_is_known_though_it_has_no_form() {
+        for (url, asks) in [
+            (OWN, true),
+            ("https://h/_keyward/v1/authorize?x", true),
+            ("https://h/_keyward/v1/authorize//..%2f", true),
+            ("https://h/_keyward/v1/authorized", false),
+            ("https://h/_keyward/v1/keys", false),
+            ("https://h", false),
+            ("https://h?/_keyward/v1/authorize", false),
+            ("", false),
+        ] {
+            assert_eq!(asks_to_authorize(&format!("5\nGET\n{url}\n")), asks, "{url}");
+        }
+    }
+}

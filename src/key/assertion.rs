@@ -1,0 +1,100 @@
+//! The key that signs assertions: Ed25519 as a JSON Web Key (RFC 8037), and compact JSON Web Signatures made with it
+//! (RFC 7515, section 3.1).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+/// Signs assertions. It has no `Debug`; what leaves it is the public key and signatures.
+pub struct AssertionKey {
+    key: SigningKey,
+    jwk: Jwk,
+    /// The protected header and the dot after it, which are the same for every assertion of this key.
+    header: String,
+}
+
+/// The public key as `GET /_keyward/jwks.json` shows it (RFC 7517; RFC 8037, section 2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Jwk {
+    kty: &'static str,
+    crv: &'static str,
+    /// The public key, 32 bytes in base64url.
+    x: String,
+    /// The key's thumbprint (RFC 7638): the same key always has the same name, and no two have one.
+    kid: String,
+    alg: &'static str,
+    r#use: &'static str,
+}
+
+impl AssertionKey {
+    pub(super) fn from_seed(seed: &[u8; 32]) -> Self {
+        let key = SigningKey::from_bytes(seed);
+        let (kty, crv, alg) = ("OKP", "Ed25519", "EdDSA");
+        // What goes in is base64url or a word of ours, so nothing needs escaping.
+        let x = URL_SAFE_NO_PAD.encode(key.verifying_key().to_bytes());
+        // These members alone, in this order and without a space (RFC 7638, section 3; RFC 8037, appendix A.3).
+        let kid = digest(format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}"}}"#).as_bytes());
+        let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","kid":"{kid}","typ":"JWT"}}"#));
+        Self { key, jwk: Jwk { kty, crv, x, kid, alg, r#use: "sig" }, header: format!("{header}.") }
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn jwk(&self) -> &Jwk {
+        &self.jwk
+    }
+
+    /// The key's name, as in the header of what it signs.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.jwk.kid
+    }
+
+    /// The claims (a JSON object) as a JWT in its compact form. `None` if the signing fails, which it never does.
+    #[must_use]
+    pub fn sign(&self, claims: &[u8]) -> Option<String> {
+        let mut jwt = String::with_capacity(claims.len().saturating_mul(2).saturating_add(256));
+        jwt.push_str(&self.header);
+        URL_SAFE_NO_PAD.encode_string(claims, &mut jwt);
+        let signature = self.key.try_sign(jwt.as_bytes()).ok()?;
+        jwt.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature.to_bytes(), &mut jwt);
+        Some(jwt)
+    }
+}
+
+/// SHA-256 in base64url: 43 characters.
+#[must_use]
+pub fn digest(text: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of RFC 8037, appendices A.1 to A.4.
+    #[test]
+    fn the_example_of_rfc_8037_is_signed_to_the_letter() {
+        let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
+        let key = AssertionKey::from_seed(&seed.try_into().unwrap());
+        assert_eq!(key.jwk.x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+        assert_eq!(key.jwk.kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let signed = key.key.try_sign(b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc").unwrap();
+        assert_eq!(
+            URL_SAFE_NO_PAD.encode(signed.to_bytes()),
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
+        );
+    }
+
+    #[test]
+    fn a_jwk_says_what_it_is_and_nothing_of_the_private_half() {
+        let key = AssertionKey::from_seed(&[7; 32]);
+        let shown: serde_json::Value = serde_json::to_value(key.jwk()).unwrap();
+        let names: Vec<&String> = shown.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["alg", "crv", "kid", "kty", "use", "x"]);
+        assert!(!shown.to_string().contains(&URL_SAFE_NO_PAD.encode([7; 32])));
+    }
+}

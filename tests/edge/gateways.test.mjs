@@ -1,0 +1,158 @@
+// The configurations of examples/ in the gateways themselves, before the real worker: nginx with auth_request, Caddy with
+// forward_auth, and behind them an origin that checks the assertion. Debian has both (`nginx-light`, `caddy`). Where one is
+// not installed its tests are skipped, loudly.
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { newCheck } from "../../examples/origin-node/server.mjs";
+import { send } from "./harness/client.mjs";
+import { startOrigin, values } from "./harness/echo-origin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { newMember } from "./harness/members.mjs";
+import { findProgram, freePort, skipLoudly, startProgram } from "./harness/programs.mjs";
+import { ROOT } from "./harness/settings.mjs";
+
+/** Behind a gateway the gate's own Host is whatever the gateway makes of it. */
+const ISSUER = "https://keys.acme.example/_keyward";
+const IDENTITY = ["keyward-key-id", "keyward-integration", "keyward-environment", "keyward-scopes", "keyward-assertion"];
+
+const GATEWAYS = {
+  nginx: {
+    program: findProgram("nginx"),
+    package: "nginx-light",
+    file: "nginx/keyward.conf",
+    start(folder, config) {
+      writeFileSync(join(folder, "keyward.conf"), config);
+      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`).join("\n");
+      writeFileSync(join(folder, "nginx.conf"), `daemon off;\npid ${folder}/pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n${temporary}\ninclude keyward.conf;\n}\n`);
+      return ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
+    },
+    // nginx has no body of the gate's for a refusal, and a 500 for a 503 that the example makes a 503 again.
+    body: false,
+  },
+  caddy: {
+    program: findProgram("caddy"),
+    package: "caddy",
+    file: "caddy/Caddyfile",
+    start(folder, config) {
+      writeFileSync(join(folder, "Caddyfile"), config);
+      return ["run", "--config", join(folder, "Caddyfile"), "--adapter", "caddyfile"];
+    },
+    body: true,
+  },
+};
+
+for (const [name, gateway] of Object.entries(GATEWAYS)) {
+  const skip = gateway.program ? false : skipLoudly(`the configuration for ${name}`, `Install it (Debian: apt-get install ${gateway.package}) and run this file again.`);
+  describe(name, { skip }, () => {
+    let api;
+    let gate;
+    let running;
+    let check;
+    const keys = {};
+
+    before(async () => {
+      api = await startOrigin();
+      gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: api.url, ISSUER, REVOCATION_BOUND_SECONDS: 1, OUTAGE_GRACE_SECONDS: 0 } });
+      await gate.bootstrap();
+      keys.live = await gate.newKey({ integration: "crm-sync", scopes: ["contacts:read", "contacts:write"] });
+      keys.near = await gate.newKey({ allowed_cidrs: ["127.0.0.0/8"] });
+      keys.far = await gate.newKey({ allowed_cidrs: ["192.0.2.0/24"] });
+      keys.revoked = await gate.newKey();
+      await gate.revoke(keys.revoked.id);
+      const verifier = await newMember(gate, { role: "verifier" });
+      const port = await freePort();
+      const config = readFileSync(join(ROOT, "examples", gateway.file), "utf8");
+      const replaced = [["127.0.0.1:8787", `127.0.0.1:${gate.port}`], ["127.0.0.1:8080", new URL(api.url).host], ["127.0.0.1:8000", `127.0.0.1:${port}`], ["wafl_admin_REPLACE_ME", verifier.key]].reduce((text, [what, by]) => {
+        assert.ok(text.includes(what), `${gateway.file} has no ${what}`);
+        return text.replaceAll(what, by);
+      }, config);
+      running = await startProgram(gateway.program, port, (folder) => gateway.start(folder, replaced));
+      check = newCheck({ issuer: ISSUER, audience: api.url, jwks: `${gate.url}/_keyward/jwks.json` });
+    });
+
+    after(async () => {
+      await running?.stop();
+      await gate?.stop();
+      await api?.close();
+    });
+
+    const call = (path, { key, headers = {}, json, ...rest } = {}) =>
+      send(running.url, path, { ...rest, headers: { ...headers, ...(key && { authorization: `Bearer ${key}` }) }, ...(json && { body: JSON.stringify(json) }) });
+
+    async function refused(status, code, path, request) {
+      api.take();
+      const answer = await call(path, request);
+      assert.deepEqual([answer.status, answer.headers["keyward-refusal"]], [status, code], `${path} ${answer.text}`);
+      if (gateway.body) assert.equal(answer.json.code, code);
+      assert.deepEqual(api.take(), [], "nothing reached the API");
+      return answer;
+    }
+
+    test("an accepted request arrives with its identity, an assertion that is good there, and no key", async () => {
+      for (const [path, request] of [["/v1/contacts?q=%2F..&r=a", {}], ["/v1/contacts/7", { method: "PUT", json: { name: "Zoë" } }], ["/v1/contacts/%C3%A9%20x;v=1", {}]]) {
+        const answer = await call(path, { key: keys.live.apiKey, ...request });
+        assert.equal(answer.status, 200, answer.text);
+        const arrived = answer.json;
+        assert.deepEqual([arrived.method, arrived.url, arrived.body], [request.method ?? "GET", path, request.json ? JSON.stringify(request.json) : ""]);
+        assert.deepEqual(IDENTITY.slice(0, 4).map((header) => values(arrived, header)), [[keys.live.id], ["crm-sync"], ["live"], ["contacts:read contacts:write"]]);
+        const claims = await check({ method: arrived.method, url: arrived.url, headers: Object.fromEntries(arrived.headers) });
+        assert.deepEqual([claims.sub, claims.htm], [keys.live.id, arrived.method]);
+        for (const header of ["authorization", "x-api-key", "keyward-verifier"]) assert.deepEqual(values(arrived, header), []);
+      }
+      const inOwnHeader = await call("/v1/contacts", { headers: { "x-api-key": keys.live.apiKey } });
+      assert.deepEqual([inOwnHeader.status, values(inOwnHeader.json, "x-api-key")], [200, []]);
+    });
+
+    test("a public route arrives as nobody's, whatever a client writes into the headers", async () => {
+      const forged = Object.fromEntries([...IDENTITY, "keyward-verifier"].map((header) => [header, "forged"]));
+      const arrived = (await call("/public/logo", { headers: forged, key: keys.live.apiKey })).json;
+      for (const header of [...IDENTITY, "keyward-verifier", "authorization"]) assert.deepEqual(values(arrived, header).filter(Boolean), [], header);
+      const known = (await call("/v1/contacts", { headers: forged, key: keys.live.apiKey })).json;
+      assert.deepEqual(values(known, "keyward-key-id"), [keys.live.id]);
+      assert.ok(!JSON.stringify(known).includes("forged"));
+    });
+
+    test("a refusal reaches the client as 401 or 403 with its code, and nothing reaches the API", async () => {
+      const missing = await refused(401, "missing_key", "/v1/contacts");
+      assert.equal(missing.headers["www-authenticate"], 'Bearer realm="keyward"');
+      await refused(401, "invalid_key", "/v1/contacts", { key: "garbage" });
+      await refused(401, "revoked_key", "/v1/contacts", { key: keys.revoked.apiKey });
+      await refused(403, "insufficient_scope", "/v1/events", { key: keys.live.apiKey });
+      await refused(403, "no_route", "/nowhere", { key: keys.live.apiKey });
+      await refused(403, "no_route", "/_keyward/v1/me", { key: gate.owner });
+      await refused(403, "method_not_allowed", "/v1/events", { method: "DELETE", key: keys.live.apiKey });
+      await refused(403, "key_in_url", `/v1/contacts?k=${keys.live.apiKey}`);
+      await refused(403, "ambiguous_credentials", "/v1/contacts", { key: keys.live.apiKey, headers: { "x-api-key": keys.live.apiKey } });
+      await refused(403, "browser_exposed", "/v1/contacts", { key: keys.live.apiKey, headers: { origin: "https://page.example" } });
+    });
+
+    test("a client can't name another request than its own", async () => {
+      for (const headers of [{ "x-forwarded-method": "GET", "x-forwarded-uri": "/public/x" }, { "x-original-method": "GET", "x-original-uri": "/public/x" }, { "x-forwarded-uri": "/public/x" }, { "x-original-uri": "/public/x" }, { "x-http-method-override": "GET" }]) {
+        await refused(401, "missing_key", "/v1/contacts", { headers });
+        await refused(401, "missing_key", "/v1/contacts", { method: "POST", headers, json: {} });
+      }
+    });
+
+    test("a key's networks are judged by the address that the gateway saw, whatever a client says", async () => {
+      assert.equal((await call("/v1/contacts", { key: keys.near.apiKey })).status, 200);
+      for (const headers of [{}, { "x-forwarded-for": "192.0.2.7" }, { "x-real-ip": "192.0.2.7" }, { "cf-connecting-ip": "192.0.2.7" }, { "x-real-ip": "192.0.2.7", "x-forwarded-for": "192.0.2.7" }]) {
+        await refused(403, "address_not_allowed", "/v1/contacts", { key: keys.far.apiKey, headers });
+      }
+    });
+
+    test("while keys can't be checked it is 503, and nothing reaches the API", async () => {
+      await gate.order({ registry: "fail" });
+      try {
+        const answer = await call("/v1/contacts", { key: keys.live.apiKey });
+        assert.equal(answer.status, 503, answer.text);
+        assert.equal(answer.headers["retry-after"], "5");
+        assert.equal(answer.json.code, "authority_unavailable");
+      } finally {
+        await gate.order({ registry: "work" });
+      }
+    });
+  });
+}

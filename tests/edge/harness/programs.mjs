@@ -1,0 +1,72 @@
+// Programs of the machine that a test can use where they are: found, started with a configuration of examples/, stopped.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { delimiter, join } from "node:path";
+import { tmpdir } from "node:os";
+import { until } from "./wait.mjs";
+
+/** The path of a program, or `undefined`. Debian keeps servers where not every user looks. */
+export function findProgram(name) {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
+  return folders.map((folder) => join(folder, name)).find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Says loudly that something was not tried. With KEYWARD_TRY_ALL set it is a failure instead. */
+export function skipLoudly(what, how) {
+  const message = `NOT TRIED: ${what}. ${how}`;
+  if (process.env.KEYWARD_TRY_ALL) throw new Error(message);
+  console.error(`\n*** ${message}\n`);
+  return message;
+}
+
+/** A port of this machine that was free a moment ago. */
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Starts a program in a folder of its own and waits until it listens. `prepare` gets the folder and gives the arguments. */
+export async function startProgram(path, port, prepare, { env = {}, within = 10_000 } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), "keyward-program-"));
+  const child = spawn(path, prepare(folder), { cwd: folder, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, HOME: folder, ...env } });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => (said += part));
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      await ended;
+    }
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await until(`${path} listens`, () => {
+      if (child.exitCode !== null) throw new Error(`${path} ended:\n${said}`);
+      return listens(port);
+    }, { within });
+  } catch (error) {
+    await stop();
+    throw new Error(`${error.message}\n${said}`);
+  }
+  return { url: `http://127.0.0.1:${port}`, stop, log: () => said };
+}
+
+const listens = (port) =>
+  new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => resolve(socket.destroy() && true));
+    socket.on("error", () => resolve(false));
+  });
