@@ -269,7 +269,7 @@ describe("every real answer is as the document says", () => {
     const path = (template) => template.replace("{id}", template.includes("members") ? "wafl_admin_000000000000" : "wafl_live_000000000000");
     for (const [template, item] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(item)) {
-        if (operation.responses === undefined || operation.tags.includes("Gateways") || template.includes("{code}")) continue;
+        if (operation.responses === undefined || ["jwks", "authorize", "authorizePath"].includes(operation.operationId) || template.includes("{code}")) continue;
         const form = operation.requestBody?.content["application/x-www-form-urlencoded"] && { token: "x" };
         const body = operation.requestBody && !form ? { json: {} } : { form };
         const ask = (request) => call(path(template), { method: method.toUpperCase(), ...body, ...request });
