@@ -31,6 +31,18 @@ fn after(milliseconds: i64) -> Millis {
     Millis(NOW.0 + milliseconds)
 }
 
+/// What the gate makes of an answer that was asked for at `asked_at` and comes at `now`.
+fn learn(world: &mut World, changes: &Changes, asked_at: Millis, now: Millis) -> Learned {
+    let asked = world.gate.begin_asking(asked_at);
+    world.gate.learn_changes(changes, asked, now)
+}
+
+/// What it makes of what the data centre's cache has as fresh.
+fn find_fresh(world: &mut World, kept: &str, found_at: Millis, now: Millis) -> Learned {
+    let asked = world.gate.begin_asking(found_at);
+    world.gate.learn_fresh(&world.config, kept, asked, now)
+}
+
 /// Asks once, and says what the gate wants, without telling it anything.
 fn asks(world: &mut World, at: i64, request: &Request) -> String {
     world.at(at).ask(request).verdict()
@@ -91,8 +103,10 @@ fn the_age_counts_from_the_question_and_not_from_the_answer() {
 #[test]
 fn an_older_question_never_makes_knowledge_older() {
     let (mut world, key) = warm();
-    world.at(4_000).tell(after(4_000));
-    world.tell(after(1_000));
+    let [earlier, later] = [1_000, 4_000].map(|at| world.gate.begin_asking(after(at)));
+    let changes = since(&world, 10, 10, &[], false);
+    assert_eq!(world.gate.learn_changes(&changes, later, after(4_000)), Learned::Complete);
+    assert_eq!(world.gate.learn_changes(&changes, earlier, after(4_100)), Learned::Complete);
     assert_eq!(asks(&mut world, 4_000 + BOUND - 1, &get(&key)), "200");
 }
 
@@ -235,8 +249,14 @@ fn when_the_clock_steps_back_the_authority_is_asked() {
 fn an_answer_during_which_the_clock_stepped_back_is_no_answer() {
     let (mut world, key) = warm();
     let changes = since(&world, 10, 10, &[], false);
-    assert_eq!(world.gate.learn_changes(&changes, after(4_000), after(3_000)), Learned::Nothing);
+    assert_eq!(learn(&mut world, &changes, after(4_000), after(3_000)), Learned::Nothing);
     assert_eq!(asks(&mut world, BOUND, &get(&key)), "need changes");
+    // So it is where the step was seen by a request meanwhile, and the clock has caught up.
+    let mut world = self::world();
+    let asked = world.gate.begin_asking(after(1_000));
+    world.at(2_000).ask(&get(&key));
+    world.at(500).ask(&get(&key));
+    assert_eq!(world.gate.learn_changes(&changes, asked, after(1_500)), Learned::Nothing);
 }
 
 #[test]
@@ -297,37 +317,87 @@ fn a_snapshot_counts_from_the_oldest_of_its_pages() {
     let mut world = World::new(&json!({}));
     assert_eq!(world.gate.ask(), Ask::Snapshot { after: None });
     // The first page from the authority, the second from a cache where it lay for a minute.
-    assert_eq!(world.gate.learn_changes(&page(&world, None, 100, Some("a")), NOW, NOW), Learned::More);
+    assert_eq!(
+        {
+            let changes = page(&world, None, 100, Some("a"));
+            learn(&mut world, &changes, NOW, NOW)
+        },
+        Learned::More
+    );
     assert_eq!(world.gate.ask(), Ask::Snapshot { after: Some(Cursor("a".to_owned())) });
     assert_eq!(
-        world.gate.learn_changes(&page(&world, None, 100, Some("a")), NOW, NOW),
+        {
+            let changes = page(&world, None, 100, Some("a"));
+            learn(&mut world, &changes, NOW, NOW)
+        },
         Learned::Nothing,
         "not that page"
     );
-    assert_eq!(world.gate.learn_changes(&page(&world, Some("a"), 90, Some("b")), NOW, NOW), Learned::More);
-    assert_eq!(world.gate.learn_changes(&page(&world, Some("b"), 110, None), NOW, NOW), Learned::More);
+    assert_eq!(
+        {
+            let changes = page(&world, Some("a"), 90, Some("b"));
+            learn(&mut world, &changes, NOW, NOW)
+        },
+        Learned::More
+    );
+    assert_eq!(
+        {
+            let changes = page(&world, Some("b"), 110, None);
+            learn(&mut world, &changes, NOW, NOW)
+        },
+        Learned::More
+    );
     assert_eq!(world.gate.ask(), Ask::Since(position(&world, 90)));
     let key = world.issue(1, |_| {});
     assert_eq!(world.ask(&get(&key)).verdict(), "need changes", "how old the pages are nobody says");
-    assert_eq!(world.gate.learn_changes(&since(&world, 80, 110, &[], false), NOW, NOW), Learned::Complete);
+    assert_eq!(
+        {
+            let changes = since(&world, 80, 110, &[], false);
+            learn(&mut world, &changes, NOW, NOW)
+        },
+        Learned::Complete
+    );
     assert_eq!(world.ask(&get(&key)).verdict(), "need record");
 }
 
 #[test]
 fn changes_must_follow_on_what_is_known() {
     let mut world = world();
-    assert_eq!(world.gate.learn_changes(&since(&world, 11, 12, &[], false), NOW, NOW), Learned::Nothing, "a gap");
-    assert_eq!(world.gate.learn_changes(&since(&world, 2, 9, &[], false), NOW, NOW), Learned::Nothing, "from before");
+    assert_eq!(
+        {
+            let changes = since(&world, 11, 12, &[], false);
+            learn(&mut world, &changes, NOW, NOW)
+        },
+        Learned::Nothing,
+        "a gap"
+    );
+    assert_eq!(
+        {
+            let changes = since(&world, 2, 9, &[], false);
+            learn(&mut world, &changes, NOW, NOW)
+        },
+        Learned::Nothing,
+        "from before"
+    );
     let mut other = position(&world, 10);
     other.head = "ffffffffffffffff".to_owned();
     let changes = Changes::Since { after: 10, to: other, entries: entries(&[]), more: false };
-    assert_eq!(world.gate.learn_changes(&changes, after(4_000), after(4_000)), Learned::Nothing, "another history");
+    assert_eq!(learn(&mut world, &changes, after(4_000), after(4_000)), Learned::Nothing, "another history");
     assert_eq!(world.gate.known_revision(), 10);
-    assert_eq!(world.gate.learn_changes(&since(&world, 10, 12, &[], true), after(4_000), after(4_000)), Learned::More);
+    assert_eq!(
+        {
+            let changes = since(&world, 10, 12, &[], true);
+            learn(&mut world, &changes, after(4_000), after(4_000))
+        },
+        Learned::More
+    );
     let key = world.issue(1, |_| {});
     assert_eq!(asks(&mut world, BOUND, &get(&key)), "need changes", "there is more: nothing is younger yet");
     assert_eq!(
-        world.gate.learn_changes(&since(&world, 9, 13, &[], false), after(4_000), after(4_000)),
+        {
+            let changes = since(&world, 9, 13, &[], false);
+            learn(&mut world, &changes, after(4_000), after(4_000))
+        },
         Learned::Complete
     );
     assert_eq!(asks(&mut world, BOUND, &get(&key)), "need record");
@@ -339,7 +409,7 @@ fn entries_without_form_are_not_believed_in_part() {
     let mut changes = serde_json::to_value(since(&world, 10, 12, &[(1, 11, true)], false)).unwrap();
     changes["since"]["entries"] = json!("l00000000000111!,nonsense,");
     let changes: Changes = serde_json::from_value(changes).unwrap();
-    assert_eq!(world.gate.learn_changes(&changes, NOW, NOW), Learned::Nothing);
+    assert_eq!(learn(&mut world, &changes, NOW, NOW), Learned::Nothing);
     assert_eq!(world.gate.known_revision(), 10);
 }
 
@@ -349,7 +419,7 @@ fn a_new_epoch_empties_all_memory_and_an_older_one_is_ignored() {
     world.epoch = Epoch::new(after(1), "second");
     world.revision = 4;
     let changes = world.changes(&world.gate.ask());
-    assert_eq!(world.gate.learn_changes(&changes, after(1), after(1)), Learned::NewEpoch { known: 10, now: 4 });
+    assert_eq!(learn(&mut world, &changes, after(1), after(1)), Learned::NewEpoch { known: 10, now: 4 });
     assert_eq!(world.gate.remembered(), 0);
     world.tell(after(1));
     assert_eq!(world.gate.known_revision(), 4);
@@ -358,7 +428,7 @@ fn a_new_epoch_empties_all_memory_and_an_older_one_is_ignored() {
     world.epoch = Epoch::new(NOW, "first");
     world.revision = 10;
     let changes = since(&world, 4, 10, &[], false);
-    assert_eq!(world.gate.learn_changes(&changes, after(4_000), after(4_000)), Learned::Nothing);
+    assert_eq!(learn(&mut world, &changes, after(4_000), after(4_000)), Learned::Nothing);
     assert_eq!(world.gate.known_revision(), 4);
 }
 
@@ -391,7 +461,7 @@ fn a_fresh_answer_of_another_isolate_counts_as_old_as_it_may_be() {
     ] {
         let (mut world, key) = warm();
         let kept = kept(&world, asked_at, took, since(&world, 10, 10, &[], false));
-        world.gate.learn_fresh(&world.config, &kept, after(found_at), after(found_at));
+        find_fresh(&mut world, &kept, after(found_at), after(found_at));
         assert_eq!(believed_until(&mut world, &key, found_at), until.max(found_at), "{asked_at} {took} {found_at}");
     }
 }
@@ -424,16 +494,26 @@ fn the_last_answer_of_a_data_centre_counts_as_older_by_what_two_clocks_may_diffe
 }
 
 #[test]
+fn an_old_answer_put_back_as_a_fresh_one_is_no_answer_and_ends_no_silence() {
+    let (mut world, key) = warm();
+    world.gate.authority_silent(after(BOUND));
+    let old = kept(&world, 0, 10, since(&world, 10, 10, &[], false));
+    let found_at = after(BOUND + 10);
+    assert_eq!(find_fresh(&mut world, &old, found_at, found_at), Learned::Nothing);
+    assert_eq!(asks(&mut world, BOUND + 20, &get(&key)), "200", "the authority is as silent as before");
+}
+
+#[test]
 fn what_a_cache_holds_is_believed_only_if_it_was_sealed_here() {
     let mut world = world();
     let kept = kept(&world, 0, 10, since(&world, 10, 10, &[], false));
     for wrong in
         [kept.replace("\"took\":10", "\"took\":11"), "{}".to_owned(), world.copy(&Key::live(&world.config, 1).record)]
     {
-        assert!(matches!(world.gate.learn_fresh(&world.config, &wrong, NOW, NOW), Learned::Broken(_)), "{wrong}");
+        assert!(matches!(find_fresh(&mut world, &wrong, NOW, NOW), Learned::Broken(_)), "{wrong}");
         assert!(matches!(world.gate.learn_last(&world.config, &wrong, NOW), Learned::Broken(_)), "{wrong}");
     }
-    assert_eq!(world.gate.learn_fresh(&world.config, &kept, NOW, NOW), Learned::Complete);
+    assert_eq!(find_fresh(&mut world, &kept, NOW, NOW), Learned::Complete);
 }
 
 // Growth.
@@ -449,7 +529,7 @@ fn more_changed_keys_than_are_kept_cost_look_ups_and_never_a_wrong_answer() {
         let after = (start > 0).then(|| Cursor(start.to_string()));
         let next = Some(Cursor((start + 10_000).to_string()));
         let page = Changes::Snapshot { after, at: position(&world, 11), entries: entries(&changes), next };
-        if world.gate.learn_changes(&page, NOW, NOW) != Learned::More {
+        if learn(&mut world, &page, NOW, NOW) != Learned::More {
             break;
         }
     }

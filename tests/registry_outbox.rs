@@ -66,11 +66,11 @@ fn sending_an_older_state_does_not_clear_a_newer_one() {
     let mut world = World::with_owner();
     let id = world.issue(1, live("crm")).id;
     world.revoke(&id, "leaked");
-    done(&mut world.store, &id, 2).unwrap();
+    done(&mut world.store, &id, 2, &epoch(1)).unwrap();
     failed(&mut world.store, &id, 2).unwrap();
     assert_eq!(due(&mut world, 10), [(id.to_string(), 3, true)]);
     assert_eq!(world.store.dump()["outbox"][0]["attempts"], 0);
-    done(&mut world.store, &id, 3).unwrap();
+    done(&mut world.store, &id, 3, &epoch(1)).unwrap();
     assert_eq!(due(&mut world, 10), []);
 }
 
@@ -80,7 +80,7 @@ fn what_is_due_is_found_without_walking_through_the_keys() {
     for number in 1..=50 {
         let id = world.issue(number, live(&format!("i-{number}"))).id;
         if number > 1 {
-            done(&mut world.store, &id, u64::from(number) + 1).unwrap();
+            done(&mut world.store, &id, u64::from(number) + 1, &epoch(1)).unwrap();
         }
     }
     world.store.costs.clear();
@@ -116,7 +116,7 @@ fn another_secret_queues_every_key_that_has_not_ended_and_the_same_one_none() {
     let mut world = World::with_owner();
     for number in [1, 2, 3] {
         let id = world.issue(number, live(&format!("i-{number}"))).id;
-        done(&mut world.store, &id, u64::from(number) + 1).unwrap();
+        done(&mut world.store, &id, u64::from(number) + 1, &epoch(1)).unwrap();
         world.later(DAY);
     }
     world.now = NOW.plus_seconds(90 * DAY);
@@ -124,7 +124,7 @@ fn another_secret_queues_every_key_that_has_not_ended_and_the_same_one_none() {
     let ids: Vec<String> = due(&mut world, 10).into_iter().map(|(id, ..)| id).collect();
     assert_eq!(ids, ["wafl_live_000000000002", "wafl_live_000000000003"]);
     for (id, revision) in [(2, 3), (3, 4)] {
-        done(&mut world.store, &key_id(keyward::key::id::Environment::Live, id), revision).unwrap();
+        done(&mut world.store, &key_id(keyward::key::id::Environment::Live, id), revision, &epoch(1)).unwrap();
     }
     assert!(!refill(&mut world.store, &generation("1f2e3d4c"), world.now).unwrap());
     assert_eq!(due(&mut world, 10), []);

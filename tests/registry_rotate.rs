@@ -6,6 +6,7 @@ mod sqlite_store;
 mod world;
 
 use keyward::key::id::{Environment, KeyId};
+use keyward::key::record::Record;
 use keyward::registry::command::{Command, Done, KeyChanges, KeyDraft, KeyFilter, Lifetime, Refused, Status};
 use keyward::registry::keys::lookup;
 use keyward::registry::list::notice_expired;
@@ -95,10 +96,19 @@ fn both_keys_work_until_the_overlap_ends_and_then_the_successor_alone() {
     world.now = end;
     assert_eq!(status(&mut world, 1), Status::Expired);
     assert_eq!(status(&mut world, 2), Status::Active);
-    // That a list notices the end is no change: the record is the same for the same revision.
+    // That a list notices the end is no change: the record is the same for the same revision, but that by no clock it is good.
     notice_expired(&mut world.store, world.now).unwrap();
     let noticed = lookup(&mut world.store, &id(1)).unwrap().unwrap();
-    assert_eq!(serde_json::to_value(noticed).unwrap(), serde_json::to_value(record).unwrap());
+    let over = Record { expires_at: Millis(0), ..record };
+    assert_eq!(serde_json::to_value(noticed).unwrap(), serde_json::to_value(over).unwrap());
+}
+
+#[test]
+fn without_an_overlap_the_old_key_is_over_by_any_clock() {
+    let mut world = with_a_key();
+    let (_, old) = world.rotate(1, 2, 0);
+    assert_eq!((old.status, old.expires_at.as_str()), (Status::Expired, world.now.rfc3339().as_str()));
+    assert_eq!(lookup(&mut world.store, &id(1)).unwrap().unwrap().expires_at, Millis(0));
 }
 
 #[test]

@@ -23,12 +23,13 @@ pub fn run(data: &[u8]) {
     .expect("a record");
     let at = Position { epoch: Epoch::new(NOW, "fuzz"), revision: 1, head: "0".repeat(16) };
     let entries = Entries::default();
+    let asked = gate.begin_asking(NOW);
     gate.learn_changes(
         &Changes::Snapshot { after: None, at: at.clone(), entries: entries.clone(), next: None },
-        NOW,
+        asked,
         NOW,
     );
-    gate.learn_changes(&Changes::Since { after: 0, to: at.clone(), entries, more: false }, NOW, NOW);
+    gate.learn_changes(&Changes::Since { after: 0, to: at.clone(), entries, more: false }, asked, NOW);
     gate.learn_record(&LIVE.id, Some(record), &at, NOW);
     gate.learn_record(&OTHER.id, None, &at, NOW);
     match gate.admit(&CONFIG, &head, NOW) {

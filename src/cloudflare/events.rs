@@ -42,7 +42,7 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
             Err(refusal) => refuse(refusal, &text, &id),
         };
     }
-    let (step, refresh_due) = finding::step(&edge.isolate, config, &head, head.now());
+    let (step, refresh_due) = finding::step(&edge.isolate, config, &Outside::new(&env, &context), &head, head.now());
     if refresh_due {
         refresh(Rc::clone(&edge), env.clone(), &context);
     }

@@ -83,6 +83,10 @@ impl DurableObject for Registry {
             Ok(answered) => answered,
             Err(error) => {
                 event(Level::Error, "registry_failed", &[("cause", &error.to_string())]);
+                // It may have been committed all the same: then its copy waits.
+                if self.inner.has_pending() {
+                    self.inner.set_alarm().await?;
+                }
                 return Response::error("failed", 500);
             }
         };
@@ -120,7 +124,9 @@ impl Inner {
                 if began {
                     event(Level::Error, "epoch_began", &[("cause", "AUTHORITY_EPOCH was changed")]);
                 }
-                self.refilled.set(resealed || began);
+                // And what waited when the last instance ended, or a backup was made.
+                let waiting = !outbox::pending(&mut store, 1)?.is_empty();
+                self.refilled.set(resealed || began || waiting);
             }
             self.migrated.set(true);
         }
@@ -158,6 +164,8 @@ impl Inner {
         let now = clock::now();
         let under_way = self.draining_since.get().is_some_and(|since| (0..DRAIN_MILLIS).contains(&now.since(since)));
         if under_way {
+            // The alarm that may have brought us here is spent: should the drain end with this instance, another has to follow.
+            let _ = self.set_alarm().await;
             return;
         }
         self.draining_since.set(Some(now));
@@ -198,7 +206,7 @@ impl Inner {
                 let written = self.write_copy(config, Sealed { epoch: epoch.clone(), record }).await;
                 let noted = self.store().and_then(|mut store| match &written {
                     // Only if the row is still of this revision: a change since then goes out next.
-                    Ok(()) => outbox::done(&mut store, &id, revision),
+                    Ok(()) => outbox::done(&mut store, &id, revision, &epoch),
                     Err(_) => outbox::failed(&mut store, &id, revision),
                 });
                 noted.map_err(|error| error.to_string())?;

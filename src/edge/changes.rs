@@ -4,7 +4,7 @@ use super::isolate::Isolate;
 use super::outside::{Level, Outside};
 use super::registry::{self, Silent};
 use crate::config::Config;
-use crate::gate::{FRESH_SECONDS, Learned};
+use crate::gate::{Asked, FRESH_SECONDS, Learned};
 use crate::key::feed::{Ask, Changes, Kept};
 use crate::registry::command::{Answer, Call};
 use crate::time::Millis;
@@ -63,9 +63,9 @@ impl<O: Outside> Asking<'_, O> {
     }
 
     async fn find_fresh(&self) -> Learned {
-        let found_at = self.outside.now();
+        let Some(asked) = self.begin() else { return Learned::Nothing };
         let Some(kept) = self.outside.cache_get(FRESH).await else { return Learned::Nothing };
-        self.learn(|gate| gate.learn_fresh(self.config, &kept, found_at, self.outside.now()))
+        self.learn(|gate| gate.learn_fresh(self.config, &kept, asked, self.outside.now()))
     }
 
     /// A page of a snapshot may be old: what has changed since is asked for after it.
@@ -77,17 +77,27 @@ impl<O: Outside> Asking<'_, O> {
 
     async fn ask_authority(&self, ask: Ask) -> Learned {
         let name = page_name(&ask);
-        // Read before asking: an answer's age counts from the question.
-        let asked_at = self.outside.now();
+        let Some(asked) = self.begin() else { return Learned::Nothing };
         match registry::ask(self.outside, &Call::Changes(ask)).await {
             Ok(Answer::Changes { changes, .. }) => {
-                let learned = self.learn(|gate| gate.learn_changes(&changes, asked_at, self.outside.now()));
-                self.keep(&name, changes, asked_at, &learned);
+                let learned = self.learn(|gate| gate.learn_changes(&changes, asked, self.outside.now()));
+                self.keep(&name, changes, asked.at, &learned);
+                let now = self.outside.now();
+                if learned == Learned::Complete
+                    && self.isolate.gate().is_some_and(|gate| gate.is_past_bound(self.config, now))
+                {
+                    // It took longer than the bound to say so: that is no answer to act on.
+                    return self.silent("the registry answered later than the bound");
+                }
                 learned
             }
             Ok(_) => self.silent("the registry answered another question"),
             Err(Silent(cause)) => self.silent(&cause),
         }
+    }
+
+    fn begin(&self) -> Option<Asked> {
+        Some(self.isolate.gate()?.begin_asking(self.outside.now()))
     }
 
     fn silent(&self, cause: &str) -> Learned {

@@ -21,11 +21,16 @@ const LONGEST_LOOK_MILLIS: u32 = 100;
 const LOOKS: u32 = 80;
 
 /// One step of the gate, and whether it is time to [`refresh`] beside the requests.
-pub fn step(isolate: &Isolate, config: &Config, head: &Head<'_>, now: Millis) -> (Step, bool) {
+pub fn step(isolate: &Isolate, config: &Config, outside: &impl Outside, head: &Head<'_>, now: Millis) -> (Step, bool) {
     let Some(mut gate) = isolate.gate() else {
         return (Step::Refuse(Refusal::new(Code::InternalError, Reason::GateBusy)), false);
     };
     let step = gate.admit(config, head, now);
+    if matches!(&step, Step::Forward(grant) if grant.is_in_outage())
+        && let Some(age) = gate.outage_to_log(config, now)
+    {
+        outside.log(Level::Error, "authority_unreachable", &[("age_seconds", &age.to_string())]);
+    }
     let due = matches!(&step, Step::Forward(grant) if grant.is_keyed()) && gate.is_refresh_due(config, now);
     (step, due && !isolate.is_asking(&Subject::Changes, now))
 }
@@ -42,11 +47,8 @@ pub async fn decide(
     request_id: &str,
 ) -> Result<Grant, Refusal> {
     for _ in 0..NEEDS {
-        match step(isolate, config, head, outside.now()).0 {
-            Step::Forward(grant) => {
-                log_outage(isolate, config, outside);
-                return Ok(grant);
-            }
+        match step(isolate, config, outside, head, outside.now()).0 {
+            Step::Forward(grant) => return Ok(grant),
             Step::Refuse(refusal) => return Err(refusal),
             Step::Need(need) => satisfy(isolate, config, outside, need, request_id).await?,
         }
@@ -59,7 +61,6 @@ pub async fn refresh(isolate: &Isolate, config: &Config, outside: &impl Outside)
     if isolate.begin(&Subject::Changes, outside.now()) {
         changes::find(isolate, config, outside).await;
         isolate.end(&Subject::Changes);
-        log_outage(isolate, config, outside);
     }
 }
 
@@ -104,12 +105,5 @@ async fn wait_for(isolate: &Isolate, outside: &impl Outside, subject: &Subject) 
         }
         outside.pause(wait).await;
         wait = wait.saturating_mul(2).min(LONGEST_LOOK_MILLIS);
-    }
-}
-
-fn log_outage(isolate: &Isolate, config: &Config, outside: &impl Outside) {
-    let age = isolate.gate().and_then(|mut gate| gate.outage_to_log(config, outside.now()));
-    if let Some(age) = age {
-        outside.log(Level::Error, "authority_unreachable", &[("age_seconds", &age.to_string())]);
     }
 }

@@ -32,13 +32,11 @@ pub(super) async fn find(
     if !isolate.gate().is_some_and(|mut gate| gate.may_look_up(config, now)) {
         return Err(Unknown);
     }
-    // Read before asking: what is learned counts from the question, not from the answer.
-    let asked_at = outside.now();
     match registry::ask(outside, &Call::Lookup { id: id.clone() }).await {
         Ok(Answer::Record { record, at }) if record.as_ref().is_none_or(|record| record.id == *id) => {
             let Some(mut gate) = isolate.gate() else { return Err(Unknown) };
             // Where it was overtaken by a change the gate asks once more.
-            gate.learn_record(id, record.map(|record| *record), &at, asked_at);
+            gate.learn_record(id, record.map(|record| *record), &at, outside.now());
             Ok(())
         }
         Ok(_) => silent(isolate, outside, "the registry answered another question", request_id),

@@ -140,13 +140,22 @@ impl Feed {
     /// Takes an answer that another isolate of this data centre was given a moment ago. `found_at` is read before looking.
     ///
     /// Its age doesn't hang on two clocks being the same: it is what the other isolate measured, and how long such an answer is
-    /// kept at most. Where the clocks say that it is older, it is.
-    pub fn learn_fresh(&mut self, kept: &Kept, found_at: Millis, changed: &mut dyn FnMut(ShortId, Change)) -> Learned {
+    /// kept at most. Where the clocks say that it is older, it is; past the bound it is not fresh, whoever put it there.
+    pub fn learn_fresh(
+        &mut self,
+        config: &Config,
+        kept: &Kept,
+        found_at: Millis,
+        changed: &mut dyn FnMut(ShortId, Change),
+    ) -> Learned {
         if !(0..LONGEST_ASKING_MILLIS).contains(&kept.took) || found_at.since(kept.asked_at) < -SKEW_MILLIS {
             return Learned::Nothing;
         }
-        let counted = found_at.0.saturating_sub(kept.took.saturating_add(FRESH_MILLIS));
-        self.learn(&kept.changes, Millis(counted).min(kept.asked_at), changed)
+        let counted = Millis(found_at.0.saturating_sub(kept.took.saturating_add(FRESH_MILLIS))).min(kept.asked_at);
+        if found_at.since(counted) >= bound_of(config) {
+            return Learned::Nothing;
+        }
+        self.learn(&kept.changes, counted, changed)
     }
 
     /// Takes the last answer that any isolate of this data centre was given, while the authority is silent. Its age is judged by

@@ -64,6 +64,12 @@ impl Grant {
         self.identity.is_some()
     }
 
+    /// Whether the authority is silent, and it was judged by what is older than the bound.
+    #[must_use]
+    pub const fn is_in_outage(&self) -> bool {
+        self.unreachable.is_some()
+    }
+
     /// What the answer must say beside the origin's own words.
     fn answer(&self) -> Option<String> {
         let mut block = String::new();

@@ -12,22 +12,42 @@ use crate::time::Millis;
 /// How often an outage is logged.
 const OUTAGE_LOG_MILLIS: i64 = 60_000;
 
+/// That something is being asked: since when, by the isolate's clock, and how often that had stepped back by then.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The clock before asking.
+    pub at: Millis,
+    steps: u64,
+}
+
 impl Gate {
+    /// Whether what is known is older than the bound.
+    #[must_use]
+    pub fn is_past_bound(&self, config: &Config, now: Millis) -> bool {
+        !matches!(self.feed.standing(config, now, true), Standing::Fresh)
+    }
+
     /// What to ask the authority about its changes next.
     #[must_use]
     pub fn ask(&self) -> Ask {
         self.feed.ask()
     }
 
-    /// Takes the authority's changes, asked for at `asked_at`, by the isolate's clock before asking.
-    pub fn learn_changes(&mut self, changes: &Changes, asked_at: Millis, now: Millis) -> Learned {
-        self.learn(asked_at, now, |feed, changed| feed.learn(changes, asked_at, changed))
+    /// Notes that something is about to be asked, at `now`: what is learned counts from here and not from the answer.
+    pub fn begin_asking(&mut self, now: Millis) -> Asked {
+        self.note_clock(now);
+        Asked { at: now, steps: self.steps }
     }
 
-    /// Takes what the data centre's cache has as fresh; `found_at` is the clock before looking.
-    pub fn learn_fresh(&mut self, config: &Config, kept: &str, found_at: Millis, now: Millis) -> Learned {
+    /// Takes the authority's changes.
+    pub fn learn_changes(&mut self, changes: &Changes, asked: Asked, now: Millis) -> Learned {
+        self.learn(asked, now, |feed, changed| feed.learn(changes, asked.at, changed))
+    }
+
+    /// Takes what the data centre's cache has as fresh.
+    pub fn learn_fresh(&mut self, config: &Config, kept: &str, asked: Asked, now: Millis) -> Learned {
         match Kept::open(kept, &config.keyring) {
-            Ok(kept) => self.learn(found_at, now, |feed, changed| feed.learn_fresh(&kept, found_at, changed)),
+            Ok(kept) => self.learn(asked, now, |feed, changed| feed.learn_fresh(config, &kept, asked.at, changed)),
             Err(broken) => Learned::Broken(broken),
         }
     }
@@ -35,19 +55,22 @@ impl Gate {
     /// Takes the last answer that the data centre's cache has, when the authority is silent.
     pub fn learn_last(&mut self, config: &Config, kept: &str, now: Millis) -> Learned {
         match Kept::open(kept, &config.keyring) {
-            Ok(kept) => self.learn(now, now, |feed, changed| feed.learn_last(&kept, now, changed)),
+            Ok(kept) => {
+                let asked = self.begin_asking(now);
+                self.learn(asked, now, |feed, changed| feed.learn_last(&kept, now, changed))
+            }
             Err(broken) => Learned::Broken(broken),
         }
     }
 
     fn learn(
         &mut self,
-        since: Millis,
+        asked: Asked,
         now: Millis,
         take: impl FnOnce(&mut Feed, &mut dyn FnMut(ShortId, Change)) -> Learned,
     ) -> Learned {
         self.note_clock(now);
-        if now < since {
+        if asked.steps != self.steps || now < asked.at {
             // The clock stepped back meanwhile: how old the answer is can't be told.
             return Learned::Nothing;
         }
@@ -89,9 +112,10 @@ impl Gate {
         CopyVerdict::Confirm
     }
 
-    /// Takes the authority's word on a key: its record or that there is none, and its position then. `asked_at` is the isolate's clock
-    /// before asking. Gives whether it could be used: an answer that was overtaken on its way by a change can't.
-    pub fn learn_record(&mut self, id: &KeyId, record: Option<Record>, at: &Position, asked_at: Millis) -> bool {
+    /// Takes the authority's word on a key: its record or that there is none, and its position then. Gives whether it could be
+    /// used: an answer that was overtaken on its way by a change can't.
+    pub fn learn_record(&mut self, id: &KeyId, record: Option<Record>, at: &Position, now: Millis) -> bool {
+        self.note_clock(now);
         let (Some(position), Some(short)) = (self.feed.position(), ShortId::of(id)) else { return false };
         if at.epoch != position.epoch {
             self.feed.doubt();
@@ -107,18 +131,20 @@ impl Gate {
                 self.memory.learn(short, record);
             }
             None if overtaken => return false,
-            None => self.memory.learn_missing(short, at.revision, asked_at),
+            None => self.memory.learn_missing(short, at.revision, now),
         }
         true
     }
 
     /// Takes note that the authority didn't answer, at `now`.
-    pub const fn authority_silent(&mut self, now: Millis) {
+    pub fn authority_silent(&mut self, now: Millis) {
+        self.note_clock(now);
         self.feed.note_silence(now);
     }
 
     /// Whether the authority may be asked about one more key at `now`: not while it was silent a moment ago, and not too often.
     pub fn may_look_up(&mut self, config: &Config, now: Millis) -> bool {
+        self.note_clock(now);
         !self.feed.rests(config, now) && self.lookups.take(now)
     }
 

@@ -29,8 +29,8 @@ pub(super) enum Known {
     Missing {
         /// The number of the authority's last change then: no longer true once the feed is past it.
         at: u64,
-        /// When it was asked.
-        asked_at: Millis,
+        /// When it said so. Nothing hangs on how old that is: a key that is issued moves the feed on.
+        told_at: Millis,
     },
 }
 
@@ -76,7 +76,7 @@ impl Memory {
     /// What is known of a key at `now`, with the feed at change number `position`.
     pub fn get(&mut self, id: ShortId, position: u64, now: Millis) -> Option<&Known> {
         match self.keys.get(&id)? {
-            Known::Missing { at, asked_at } if *at < position || !(0..MISS_MILLIS).contains(&now.since(*asked_at)) => {
+            Known::Missing { at, told_at } if *at < position || !(0..MISS_MILLIS).contains(&now.since(*told_at)) => {
                 None
             }
             known => Some(known),
@@ -93,9 +93,9 @@ impl Memory {
 
     /// Takes that the authority, whose last change was number `at`, has no such key. A record is never forgotten for it: the
     /// answer may have been overtaken.
-    pub fn learn_missing(&mut self, id: ShortId, at: u64, asked_at: Millis) {
+    pub fn learn_missing(&mut self, id: ShortId, at: u64, told_at: Millis) {
         if !matches!(self.keys.peek(&id), Some(Known::Record(_))) {
-            self.put(id, Known::Missing { at, asked_at });
+            self.put(id, Known::Missing { at, told_at });
         }
     }
 

@@ -25,6 +25,7 @@ mod refusal;
 pub use check::{Handed, check_rights, scope_asked};
 pub use feed::{FRESH_SECONDS, Learned};
 pub use forward::{Grant, Plan};
+pub use learn::Asked;
 pub use refusal::{Reason, Refusal};
 
 use crate::config::{Config, Origin};
@@ -86,6 +87,8 @@ pub struct Gate {
     lookups: Budget,
     /// The latest instant that the isolate's clock has shown here.
     latest: Option<Millis>,
+    /// How often it was seen to step back.
+    steps: u64,
     outage_logged: Option<Millis>,
 }
 
@@ -105,6 +108,7 @@ impl Gate {
             assertions: Assertions::default(),
             lookups: Budget::default(),
             latest: None,
+            steps: 0,
             outage_logged: None,
         }
     }
@@ -168,6 +172,7 @@ impl Gate {
     fn note_clock(&mut self, now: Millis) {
         if self.latest.is_some_and(|latest| now.since(latest) < -STEP_BACK_MILLIS) {
             self.feed.forget_age();
+            self.steps = self.steps.saturating_add(1);
             self.latest = Some(now);
         }
         self.latest = self.latest.max(Some(now));

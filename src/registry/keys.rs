@@ -141,8 +141,9 @@ pub(super) fn stored_list<T: serde::Serialize>(list: &[T]) -> Result<Value, Stor
     Ok(text.into())
 }
 
-/// What the gate must know of the key in this row.
+/// What the gate must know of the key in this row. One that is known to be over is so by any isolate's clock.
 pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
+    let over = row.parsed("state", Status::parse)? == Status::Expired;
     Ok(Record {
         id: row.parsed("id", KeyId::parse)?,
         key_hash: row.parsed("key_hash", KeyHash::from_stored)?,
@@ -150,7 +151,7 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
         integration: row.text("integration")?.to_owned(),
         scopes: row.parsed("scopes", |text| serde_json::from_str(text).ok())?,
         allowed_cidrs: row.parsed("allowed_cidrs", |text| serde_json::from_str(text).ok())?,
-        expires_at: row.millis("expires_at")?,
+        expires_at: if over { Millis(0) } else { row.millis("expires_at")? },
         retiring: row.optional_text("successor")?.is_some(),
         revoked: is_revoked(row)?,
         revision: row.count("revision")?,

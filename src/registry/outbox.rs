@@ -4,6 +4,7 @@
 use super::keys::{record, select_keys};
 use super::meta;
 use super::store::{Store, StoreError, Value};
+use crate::key::feed::Epoch;
 use crate::key::house::Generation;
 use crate::key::id::KeyId;
 use crate::key::record::Record;
@@ -67,11 +68,14 @@ pub(super) fn queue_all(store: &mut dyn Store, now: Millis) -> Result<(), StoreE
     )
 }
 
-/// KV has the record of `id` at `revision`. If the key has changed since, its row stays.
+/// KV has the record of `id` at `revision`, sealed under `epoch`. If the key has changed since, or a new epoch has begun, its row stays.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
-pub fn done(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
+pub fn done(store: &mut dyn Store, id: &KeyId, revision: u64, epoch: &Epoch) -> Result<(), StoreError> {
+    if meta::epoch(store)? != *epoch {
+        return Ok(());
+    }
     store.execute("DELETE FROM outbox WHERE id = ? AND revision = ?", &[id.as_str().into(), Value::count(revision)?])
 }
 

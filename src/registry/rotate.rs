@@ -43,7 +43,8 @@ pub(super) fn rotate(
     store.execute(
         "UPDATE keys SET state = ?, successor = ?, expires_at = ?, revision = ? WHERE id = ?",
         &[
-            Status::Retiring.as_str().into(),
+            // Without an overlap it is over now, by whatever clock.
+            if overlap_seconds == 0 { Status::Expired } else { Status::Retiring }.as_str().into(),
             credential.id.as_str().into(),
             by.now.plus_seconds(i64::from(overlap_seconds)).min(own_end).into(),
             Value::count(revision)?,

@@ -261,7 +261,8 @@ impl World {
         }
         for _ in 0..3 {
             let changes = self.changes(&self.gate.ask());
-            if self.gate.learn_changes(&changes, asked_at, self.now.max(asked_at)) == Learned::Complete {
+            let asked = self.gate.begin_asking(asked_at);
+            if self.gate.learn_changes(&changes, asked, self.now.max(asked_at)) == Learned::Complete {
                 return;
             }
         }
@@ -280,7 +281,7 @@ impl World {
             self.gate.authority_silent(self.now);
         } else {
             let position = self.position();
-            self.gate.learn_record(id, self.authority.get(id).cloned(), &position, asked_at);
+            self.gate.learn_record(id, self.authority.get(id).cloned(), &position, self.now.max(asked_at));
         }
     }
 

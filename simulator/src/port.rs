@@ -1,0 +1,204 @@
+//! What `keyward::edge` sees of the world, within the time limits of `src/cloudflare/outside.rs`.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use keyward::edge::{Level, Outside};
+use keyward::key::feed::Changes;
+use keyward::registry::command::{Answer, Told};
+use keyward::time::Millis;
+
+use crate::history::{About, Outcome, What};
+use crate::object;
+use crate::plan::Trouble;
+use crate::random::Random;
+use crate::scheduler::Time;
+use crate::world::World;
+
+const KV_MILLIS: Time = 1_000;
+const CACHE_MILLIS: Time = 250;
+const READ_MILLIS: Time = 1_500;
+const CHANGE_MILLIS: Time = 15_000;
+
+pub struct Port {
+    world: Rc<World>,
+    /// `None` for somebody of the control plane.
+    isolate: Option<usize>,
+    location: usize,
+    random: RefCell<Random>,
+    /// When the authority was last asked in vain: since when, and until when.
+    failed: Cell<Option<(Time, Time)>>,
+    /// When the authority was asked for what is being kept.
+    asked: Cell<Time>,
+}
+
+impl Port {
+    #[must_use]
+    pub fn new(world: &Rc<World>, isolate: Option<usize>, location: usize, random: Random) -> Self {
+        let (world, random) = (Rc::clone(world), RefCell::new(random));
+        Self { world, isolate, location, random, failed: Cell::new(None), asked: Cell::new(0) }
+    }
+
+    fn draw<T>(&self, draw: impl FnOnce(&mut Random) -> T) -> T {
+        draw(&mut self.random.borrow_mut())
+    }
+
+    async fn sleep(&self, milliseconds: Time) {
+        self.world.scheduler.sleep(milliseconds).await;
+    }
+
+    /// One message to the object and its answer, or none.
+    async fn exchange(&self, message: &str, limit: Time) -> Result<String, String> {
+        let (here, noise) = (Some(self.location), self.world.noise());
+        if self.world.is_troubled(Trouble::Unreachable, here) || self.draw(|random| random.often(noise.registry_fails))
+        {
+            self.sleep(self.draw(|random| random.within(1, 200))).await;
+            return Err("simulated: unreachable".to_owned());
+        }
+        let slow = self.world.is_troubled(Trouble::Slow, here) || self.draw(|random| random.often(noise.registry_slow));
+        let way = || match self
+            .draw(|random| (random.often(if slow { 500 } else { 20 }), random.within(1, 60), random.within(0, 1_800)))
+        {
+            (false, short, _) => short,
+            (true, _, long) => long,
+        };
+        let (there, back) = (way(), way());
+        let vanishes = self.world.is_troubled(Trouble::Hangs, here);
+        let lost =
+            self.world.is_troubled(Trouble::AnswersLost, here) || self.draw(|random| random.often(noise.answer_lost));
+        if vanishes && self.draw(|random| random.often(500)) {
+            self.sleep(limit).await;
+            return Err("simulated: never arrived".to_owned());
+        }
+        let answer = Rc::new(RefCell::new(None));
+        let (world, to, text) = (Rc::clone(&self.world), Rc::clone(&answer), message.to_owned());
+        let mut random = Random::new(self.draw(Random::next));
+        self.world.scheduler.call_at(self.world.scheduler.now() + there, move || {
+            let answered = object::fetch(&world, &text, &mut random);
+            *to.borrow_mut() = Some((answered, world.object.borrow().instance));
+        });
+        if vanishes || lost || there + back >= limit {
+            self.sleep(limit).await;
+            return Err("simulated: no answer in time".to_owned());
+        }
+        self.sleep(there + back).await;
+        let answered = answer.borrow_mut().take();
+        match answered {
+            Some((answered, instance)) if instance == self.world.object.borrow().instance => answered,
+            _ => Err("simulated: the object restarted".to_owned()),
+        }
+    }
+
+    fn note(&self, message: &str, asked: Time, answered: &Result<String, String>) {
+        let now = self.world.scheduler.now();
+        let first = match self.failed.get() {
+            Some((since, until)) if asked - until <= 200 => since,
+            _ => asked,
+        };
+        self.failed.set(answered.is_err().then_some((first, now)));
+        self.asked.set(asked);
+        let Some(isolate) = self.isolate else { return };
+        let about = match message {
+            _ if message.starts_with("{\"lookup\"") => About::Key,
+            _ if message.starts_with("{\"changes\"") => About::Changes,
+            _ => About::Control,
+        };
+        let outcome = match answered.as_ref().map(|text| keyward::json::read::<Answer<Told>>(text)) {
+            Err(_) => Outcome::Failed,
+            Ok(Ok(Answer::Changes { restored: true, .. })) => Outcome::Restored,
+            Ok(Ok(Answer::Changes { changes: Changes::Since { more: false, .. }, .. })) => Outcome::Complete,
+            Ok(Ok(Answer::Changes { .. })) => Outcome::Part,
+            Ok(_) => Outcome::Other,
+        };
+        let clock = self.now().0;
+        self.world.record(What::Asked { isolate, about, first, asked, clock, outcome });
+    }
+}
+
+impl Outside for Port {
+    fn now(&self) -> Millis {
+        self.isolate.map_or_else(|| self.world.registry_clock(), |isolate| self.world.clock(isolate))
+    }
+
+    fn jitter(&self) -> u8 {
+        self.draw(|random| random.next() as u8)
+    }
+
+    fn log(&self, _: Level, event: &str, fields: &[(&str, &str)]) {
+        let Some(isolate) = self.isolate else { return };
+        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let (event, clock) = (event.to_owned(), self.now().0);
+        self.world.record(What::Logged { isolate, event, clock, fields: fields.join(" ") });
+    }
+
+    async fn kv_get(&self, name: &str) -> Result<Option<String>, String> {
+        let (here, noise) = (Some(self.location), self.world.noise());
+        let fails =
+            self.world.is_troubled(Trouble::KvReadsFail, here) || self.draw(|random| random.often(noise.kv_read_fails));
+        let slow =
+            self.world.is_troubled(Trouble::KvReadsSlow, here) || self.draw(|random| random.often(noise.kv_read_slow));
+        let takes = self.draw(|random| if slow { random.within(100, 3_000) } else { random.within(1, 60) });
+        if fails {
+            self.sleep(takes.min(KV_MILLIS)).await;
+            return Err("simulated: KV fails".to_owned());
+        }
+        if takes >= KV_MILLIS {
+            self.sleep(KV_MILLIS).await;
+            return Err("simulated: KV is slow".to_owned());
+        }
+        let before = self.draw(|random| random.within(0, takes));
+        self.sleep(before).await;
+        let found = {
+            let (mut locations, kv) = (self.world.locations.borrow_mut(), self.world.kv.borrow());
+            let (now, stale) = (self.world.scheduler.now(), self.world.kv_stale);
+            self.draw(|random| locations[self.location].read(&kv, name, now, stale, random))
+        };
+        self.sleep(takes - before).await;
+        Ok(found)
+    }
+
+    async fn cache_get(&self, name: &str) -> Option<String> {
+        let noise = self.world.noise();
+        let gone = self.world.is_troubled(Trouble::CacheGone, Some(self.location));
+        let takes = self
+            .draw(|random| if random.often(noise.cache_fails) { random.within(20, 600) } else { random.within(0, 20) });
+        if takes >= CACHE_MILLIS || gone {
+            self.sleep(takes.min(CACHE_MILLIS)).await;
+            return None;
+        }
+        let before = self.draw(|random| random.within(0, takes));
+        self.sleep(before).await;
+        let found = self.world.locations.borrow()[self.location].get(name, self.world.scheduler.now());
+        self.sleep(takes - before).await;
+        let found = found?;
+        if let Some(isolate) = self.isolate {
+            self.world.record(What::Read { isolate, kind: found.kind, asked: found.asked, replayed: found.replayed });
+        }
+        Some(found.text)
+    }
+
+    fn cache_put(&self, name: &str, text: &str, seconds: u32) {
+        let (asked, location) = (self.asked.get(), self.location);
+        let takes = self.draw(|random| if random.often(100) { random.within(20, 500) } else { random.within(0, 20) });
+        let (world, name, text) = (Rc::clone(&self.world), name.to_owned(), text.to_owned());
+        let mut random = Random::new(self.draw(Random::next));
+        self.world.scheduler.call_at(self.world.scheduler.now() + takes, move || {
+            let lost = world.is_troubled(Trouble::CacheGone, Some(location));
+            if !lost && !random.often(world.noise().cache_fails) {
+                let now = world.scheduler.now();
+                world.locations.borrow_mut()[location].put(&name, &text, seconds, asked, now, &mut random);
+            }
+        });
+    }
+
+    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {
+        let asked = self.world.scheduler.now();
+        let answered = self.exchange(message, if may_change { CHANGE_MILLIS } else { READ_MILLIS }).await;
+        self.note(message, asked, &answered);
+        answered
+    }
+
+    async fn pause(&self, milliseconds: u32) {
+        self.sleep(i64::from(milliseconds)).await;
+    }
+}
