@@ -44,7 +44,7 @@ pub fn run(data: &[u8]) {
                     entries.push(&LIVE.id, change);
                 }
                 entries.push(&OTHER.id, change);
-                let name = |byte: u8| (byte % 4 != 0).then(|| Cursor((byte % 4).to_string()));
+                let name = |byte: u8| (!byte.is_multiple_of(4)).then(|| Cursor((byte % 4).to_string()));
                 let page = if flags & 4 != 0 {
                     Changes::Snapshot { after: name(cursor), at, entries, next: name(cursor >> 4) }
                 } else {
