@@ -1,8 +1,10 @@
 //! What is fuzzed: every parser that reads what somebody else wrote. Each target takes bytes, and is its own oracle: it panics
 //! when the product panics, and when what the product accepted has not the properties that the rest of it relies on.
 
+mod access;
 mod control;
 mod credential;
+mod feed;
 mod gate;
 mod head;
 mod headers;
@@ -27,7 +29,9 @@ pub const ALL: &[Target] = &[
     Target { name: "headers", run: headers::run },
     Target { name: "gate", run: gate::run },
     Target { name: "original", run: original::run },
+    Target { name: "feed", run: feed::run },
     Target { name: "sealed", run: sealed::run },
+    Target { name: "access", run: access::run },
     Target { name: "control", run: control::run },
     Target { name: "registry", run: registry::run },
 ];

@@ -198,7 +198,7 @@ pub fn is_own_path(path: &str) -> bool {
     let own = "/_keyward";
     path.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own))
         && matches!(path.as_bytes().get(own.len()), None | Some(b'/'))
-        || path == METADATA_PATH
+        || path.eq_ignore_ascii_case(METADATA_PATH)
 }
 
 /// A well-formed key anywhere in the URL, decoded once, is refused on every address, Keyward's own too.

@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { KEYS, lastEntry } from "./harness/members.mjs";
+import { startRawOrigin } from "./harness/raw-origin.mjs";
 import { ahead, until } from "./harness/wait.mjs";
 
 let origin;
@@ -79,6 +80,25 @@ describe("rotation", () => {
     assert.equal(answer.headers["keyward_key_expires"], undefined);
     assert.equal((await use(json.api_key)).headers["keyward-key-expires"], undefined);
     assert.equal((await use(json.api_key, "/v1/contacts/spoof")).headers["keyward-key-expires"], undefined);
+  });
+
+  test("a retiring key's 502 and 504 say until when it goes on", async (t) => {
+    const raw = await startRawOrigin();
+    const slow = await startGate({ vars: { ORIGIN_LIVE: raw.url, ORIGIN_TIMEOUT_SECONDS: 1, REVOCATION_BOUND_SECONDS: 1 } });
+    t.after(async () => {
+      await slow.stop();
+      await raw.close();
+    });
+    await slow.bootstrap();
+    const old = await slow.newKey();
+    const { json } = await slow.call(`${KEYS}/${old.id}/rotate`, { method: "POST", key: slow.owner, json: { overlap_seconds: 60 } });
+    for (const [behaviour, verdict] of [[(socket) => socket.resetAndDestroy(), "502 origin_unreachable"], [() => {}, "504 origin_timeout"]]) {
+      raw.behave(behaviour);
+      const retiring = await slow.call("/v1/contacts", { key: old.apiKey });
+      assert.equal(`${retiring.verdict} ${retiring.headers["keyward-key-expires"]}`, `${verdict} ${json.retiring.expires_at}`);
+      const active = await slow.call("/v1/contacts", { key: json.api_key });
+      assert.equal(`${active.verdict} ${active.headers["keyward-key-expires"]}`, `${verdict} undefined`);
+    }
   });
 
   test("bodies of every kind come through beside the header", async () => {

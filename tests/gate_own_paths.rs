@@ -1,0 +1,84 @@
+//! Keyward's own place is never forwarded: no route and no request gets there, however the path is spelt.
+
+#[path = "support/entropy.rs"]
+mod entropy;
+#[path = "support/gate_world.rs"]
+mod gate_world;
+
+use gate_world::{Request, World};
+use proptest::prelude::*;
+use serde_json::json;
+
+/// The widest route there is, without a key: only the path itself can stop a request.
+fn open() -> World {
+    World::started(
+        &json!({"ROUTES": [{"match": "* /*", "access": "public"}, {"match": "* /v1/x", "scope": "contacts:read"}]}),
+    )
+}
+
+const OWN: &[&str] = &[
+    "/_keyward",
+    "/_keyward/",
+    "/_keyward/health",
+    "/_keyward/v1/keys",
+    "/_keyward/v1/authorize/v1/x",
+    "/.well-known/oauth-authorization-server/_keyward",
+];
+
+/// Each letter as it is, in the other case, or as an escape in either case.
+fn spelt(path: &str, choices: &[u8]) -> String {
+    let letters = path.bytes().zip(choices.iter().cycle());
+    letters
+        .map(|(byte, choice)| match (choice % 5, byte) {
+            (0, _) => char::from(byte).to_ascii_uppercase().to_string(),
+            (1, b'/') => "/".to_owned(),
+            (1, _) => format!("%{byte:02x}"),
+            (2, b'/') => "/".to_owned(),
+            (2, _) => format!("%{byte:02X}"),
+            (3, _) => char::from(byte).to_ascii_lowercase().to_string(),
+            _ => char::from(byte).to_string(),
+        })
+        .collect()
+}
+
+#[test]
+fn the_route_is_as_wide_as_it_says_so_only_the_path_can_stop_a_request() {
+    let mut world = open();
+    for path in ["/", "/x", "/_keywards", "/_keywar", "/x/_keyward", "/.well-known/oauth-authorization-server"] {
+        assert_eq!(world.verdict(&Request::new(&format!("GET {path}"))), "200", "{path}");
+    }
+}
+
+#[test]
+fn no_method_reaches_it() {
+    let mut world = open();
+    for path in OWN {
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            assert_eq!(world.verdict(&Request::new(&format!("{method} {path}"))), "404 no_route", "{method} {path}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn in_no_letter_case_and_under_no_escape_is_it_forwarded(
+        path in prop::sample::select(OWN),
+        choices in prop::collection::vec(any::<u8>(), 1..64),
+        query in prop::sample::select(&["", "?", "?a=/v1/x", "?/../v1/x"][..]),
+        before in prop::sample::select(&["", "/.", "/x/..", "/", "/%2e", "/x%2f.."][..]),
+    ) {
+        let target = format!("{before}{}{query}", spelt(path, &choices));
+        let verdict = open().verdict(&Request::new(&format!("GET {target}")));
+        prop_assert!(verdict == "404 no_route" || verdict == "400 bad_path", "{target}: {verdict}");
+    }
+
+    #[test]
+    fn in_letters_alone_it_is_seen_for_what_it_is(
+        path in prop::sample::select(OWN),
+        upper in prop::collection::vec(any::<bool>(), 1..64),
+    ) {
+        let choices: Vec<u8> = upper.iter().map(|upper| if *upper { 0 } else { 3 }).collect();
+        let target = spelt(path, &choices);
+        prop_assert_eq!(open().verdict(&Request::new(&format!("GET {target}"))), "404 no_route", "{}", target);
+    }
+}
