@@ -26,6 +26,7 @@ const STEPS = [
   { name: "doc", what: "documentation, native", run: () => doc([]) },
   { name: "doc-wasm", what: "documentation, wasm32", run: () => doc(WASM) },
   { name: "native", what: "native tests", run: () => run("cargo", ["test", "--locked"], SEED) },
+  { name: "simulate", what: "20,000 histories in a world that fails, and planted faults", run: simulate },
   { name: "build", what: "the worker", run: build },
   // Each of these starts workerd; more than two at once make a small machine miss their deadlines.
   { name: "edge", what: "the real wasm in workerd", run: edge, needs: build },
@@ -78,6 +79,13 @@ function nodeTests(folder, atOnce) {
   // An empty suite must not pass for one that ran.
   if (files.length === 0) throw new Stop(`There is no test in tests/${folder}.`);
   return run(join(NODE_BIN, "node"), ["--test", "--test-reporter=spec", "--test-timeout=300000", `--test-concurrency=${atOnce}`, ...files.map((name) => join("tests", folder, name))]);
+}
+
+/** A workspace of its own: see simulator/Cargo.toml. */
+async function simulate() {
+  const own = ["--locked", "--release", "--manifest-path", join(ROOT, "simulator", "Cargo.toml")];
+  await run("cargo", ["run", ...own, "--bin", "simulate", "--", "--seeds", "20000"]);
+  await run("cargo", ["test", ...own, "-p", "keyward-simulator-faults", "--test", "planted", "--", "--nocapture"]);
 }
 
 async function edge() {

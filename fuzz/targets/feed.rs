@@ -22,9 +22,11 @@ pub fn run(data: &[u8]) {
     if let Some(text) = std::str::from_utf8(data).ok().filter(|text| text.starts_with('{')) {
         let mut gate = Gate::default();
         if let Ok(page) = serde_json::from_str::<Changes>(text) {
-            let _ = gate.learn_changes(&page, NOW, NOW);
+            let asked = gate.begin_asking(NOW);
+            let _ = gate.learn_changes(&page, asked, NOW);
         }
-        let learned = gate.learn_fresh(&CONFIG, text, NOW, NOW);
+        let asked = gate.begin_asking(NOW);
+        let learned = gate.learn_fresh(&CONFIG, text, asked, NOW);
         assert!(matches!(learned, Learned::Broken(_)), "not sealed here, and believed: {text}");
         return;
     }
@@ -52,10 +54,11 @@ pub fn run(data: &[u8]) {
                 };
                 let first = matches!(&page, Changes::Snapshot { after: None, .. });
                 let kept = Kept { asked_at: now, took: i64::from(cursor), changes: page };
+                let asked = gate.begin_asking(now);
                 let learned = match kind {
-                    2 => gate.learn_fresh(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), now, now),
+                    2 => gate.learn_fresh(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), asked, now),
                     3 => gate.learn_last(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), now),
-                    _ => gate.learn_changes(&kept.changes, now, now),
+                    _ => gate.learn_changes(&kept.changes, asked, now),
                 };
                 let taken = match learned {
                     Learned::NewEpoch { .. } => {

@@ -92,12 +92,6 @@ pub const FAULTS: &[Fault] = &[
         planted: r####"    if !right && !PLANTED {"####,
     },
     Fault {
-        name: "a snapshot counts from its newest page",
-        file: "gate/feed.rs",
-        original: r####"Some(loading) if loading.at.revision <= at.revision => loading.at,"####,
-        planted: r####"Some(loading) if loading.at.revision <= at.revision && !PLANTED => loading.at,"####,
-    },
-    Fault {
         name: "a change leaves the memory as it was",
         file: "gate/memory.rs",
         original: r####"        if !self.keys.peek(&id).is_some_and(older) {"####,
@@ -118,12 +112,6 @@ pub const FAULTS: &[Fault] = &[
         Err(Silent(cause)) => silent(isolate, outside, &cause, request_id),"####,
     },
     Fault {
-        name: "an answer that a change overtook is used",
-        file: "gate/learn.rs",
-        original: r####"if floor > record.revision || (overtaken && !self.feed.knows_all_changes()) {"####,
-        planted: r####"if !PLANTED && (floor > record.revision || (overtaken && !self.feed.knows_all_changes())) {"####,
-    },
-    Fault {
         name: "a copy counts as written though the key has changed",
         file: "registry/outbox.rs",
         original: r####""DELETE FROM outbox WHERE id = ? AND revision = ?", &[id.as_str().into(), Value::count(revision)?]"####,
@@ -134,15 +122,6 @@ pub const FAULTS: &[Fault] = &[
         file: "registry/feed.rs",
         original: r####"            if position_at(store, known.revision)?.as_ref() == Some(known) {"####,
         planted: r####"            if PLANTED || position_at(store, known.revision)?.as_ref() == Some(known) {"####,
-    },
-    Fault {
-        name: "changes after a full page are lost",
-        file: "registry/feed.rs",
-        original: r####"    rows.retain(|row| row.count("revision") != Ok(last));"####,
-        planted: r####"    if PLANTED {
-        return Ok(Changes::Since { after, to: position(store)?, entries: entries(&rows)?, more: false });
-    }
-    rows.retain(|row| row.count("revision") != Ok(last));"####,
     },
     Fault {
         name: "a snapshot tells of revoked keys only",

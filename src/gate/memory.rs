@@ -103,7 +103,9 @@ impl Memory {
     /// know of it.
     pub fn note_change(&mut self, id: ShortId, change: Change) {
         let older = |known: &Known| match known {
-            Known::Record(known) => known.record.revision < change.revision,
+            Known::Record(Remembered { record, .. }) => {
+                record.revision < change.revision || (change.revoked && !record.revoked)
+            }
             Known::Missing { .. } => true,
         };
         if !self.keys.peek(&id).is_some_and(older) {
@@ -113,7 +115,8 @@ impl Memory {
             Some(Known::Record(known)) => {
                 self.networks = self.networks.saturating_sub(known.record.allowed_cidrs.len());
                 if change.revoked {
-                    self.learn(id, Record { revoked: true, revision: change.revision, ..known.record });
+                    let revision = change.revision.max(known.record.revision);
+                    self.learn(id, Record { revoked: true, revision, ..known.record });
                 }
             }
             Some(Known::Missing { .. }) | None => {}

@@ -98,7 +98,8 @@ fn judge_age(
         }
         Some(age) => {
             // Nothing that it was told later than this made it know less.
-            let own = isolate.complete.filter(|own| !isolate.stepped_within(own.first, at) && !isolate.forgot_since(own.at));
+            let own =
+                isolate.complete.filter(|own| !isolate.stepped_within(own.first, at) && !isolate.forgot_since(own.at));
             if let Some(own) = own.filter(|own| age * 1000 > at - own.first) {
                 violate("the age is a true one", format!("it has itself asked at {}", own.first));
             }
