@@ -50,7 +50,15 @@ pub async fn decide(
         match step(isolate, config, outside, head, outside.now()).0 {
             Step::Forward(grant) => return Ok(grant),
             Step::Refuse(refusal) => return Err(refusal),
-            Step::Need(need) => satisfy(isolate, config, outside, need, request_id).await?,
+            Step::Need(need) => {
+                let Err(unknown) = satisfy(isolate, config, outside, need, request_id).await else { continue };
+                // Another request may have found it out meanwhile.
+                return match step(isolate, config, outside, head, outside.now()).0 {
+                    Step::Forward(grant) => Ok(grant),
+                    Step::Refuse(refusal) => Err(refusal),
+                    Step::Need(_) => Err(unknown),
+                };
+            }
         }
     }
     Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthoritySilent))

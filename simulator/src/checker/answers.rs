@@ -51,7 +51,7 @@ pub fn judge(
         };
         violate(rule, format!("since {from} the authority had {possible:?}"));
     }
-    judge_age(isolate, answered, at, slack, (bound, grace), &mut violate);
+    judge_age(states, isolate, answered, at, slack, (bound, grace), &mut violate);
 }
 
 /// What a state of the authority demands.
@@ -74,6 +74,7 @@ fn demanded(state: &State, answered: &Answered) -> Verdict {
 
 /// Whether `Keyward-Authority` says what is.
 fn judge_age(
+    states: &States,
     isolate: &Isolate,
     answered: &Answered,
     at: Time,
@@ -98,8 +99,11 @@ fn judge_age(
         }
         Some(age) => {
             // Nothing that it was told later than this made it know less.
-            let own =
-                isolate.complete.filter(|own| !isolate.stepped_within(own.first, at) && !isolate.forgot_since(own.at));
+            let own = isolate.complete.filter(|own| {
+                !isolate.stepped_within(own.first, at)
+                    && !isolate.forgot_since(own.at)
+                    && !states.upheaval_within(own.at, at)
+            });
             if let Some(own) = own.filter(|own| age * 1000 > at - own.first) {
                 violate("the age is a true one", format!("it has itself asked at {}", own.first));
             }

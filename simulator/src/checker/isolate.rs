@@ -17,6 +17,8 @@ pub struct Isolate {
     latest: i64,
     /// Backward steps that nothing it knows is proof against: when, and how far.
     unseen: Vec<(Time, Time)>,
+    /// Old answers put back as fresh ones: when, and by how much they may have seemed younger.
+    replays: Vec<(Time, Time)>,
     pub steps: Vec<Time>,
     pub asks: Vec<Asked>,
     /// The latest question whose complete answer this isolate had.
@@ -52,7 +54,7 @@ impl Isolate {
 
     /// By how much what it knows may seem younger than it is.
     pub fn slack(&self, since: Time) -> Time {
-        self.unseen.iter().filter(|(at, _)| *at >= since).map(|(_, by)| by).sum()
+        self.unseen.iter().chain(&self.replays).filter(|(at, _)| *at >= since).map(|(_, by)| by).sum()
     }
 
     pub fn stepped_within(&self, from: Time, to: Time) -> bool {
@@ -146,7 +148,7 @@ impl Isolates {
                 let isolate = self.isolates.entry(*isolate).or_default();
                 isolate.heard = isolate.heard.max(Some(*asked));
                 if *replayed && *kind == Kept::Fresh && apart > 0 {
-                    isolate.unseen.push((at, apart));
+                    isolate.replays.push((at, apart));
                 }
             }
             What::Logged { isolate, event, .. } if event == "authority_restored" => {
