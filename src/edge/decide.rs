@@ -10,9 +10,9 @@ use crate::http::head::Head;
 use crate::http::problem::Code;
 use crate::time::Millis;
 
-/// How often the gate may need something before one request is given up: what has changed, the record, and each once more where
+/// How often the gate may need something before one request is given up: what has changed, the record, and each twice more where
 /// that was overtaken.
-const NEEDS: u8 = 5;
+const NEEDS: u8 = 6;
 
 /// How soon a request first looks whether another one's asking has ended; the pauses double up to the longest. Eighty looks
 /// take longer than any asking.
@@ -46,22 +46,17 @@ pub async fn decide(
     head: &Head<'_>,
     request_id: &str,
 ) -> Result<Grant, Refusal> {
-    for _ in 0..NEEDS {
+    let mut found = Ok(());
+    for left in (0..=NEEDS).rev() {
         match step(isolate, config, outside, head, outside.now()).0 {
             Step::Forward(grant) => return Ok(grant),
             Step::Refuse(refusal) => return Err(refusal),
-            Step::Need(need) => {
-                let Err(unknown) = satisfy(isolate, config, outside, need, request_id).await else { continue };
-                // Another request may have found it out meanwhile.
-                return match step(isolate, config, outside, head, outside.now()).0 {
-                    Step::Forward(grant) => Ok(grant),
-                    Step::Refuse(refusal) => Err(refusal),
-                    Step::Need(_) => Err(unknown),
-                };
-            }
+            // After a failure it was asked once more: another request may have found it out meanwhile.
+            Step::Need(_) if found.is_err() || left == 0 => break,
+            Step::Need(need) => found = satisfy(isolate, config, outside, need, request_id).await,
         }
     }
-    Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthoritySilent))
+    found.and_then(|()| Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthoritySilent)))
 }
 
 /// Finds out what the authority has changed, unless somebody is about to.
