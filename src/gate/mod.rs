@@ -191,8 +191,8 @@ impl Gate {
     }
 }
 
-/// Whether a path is Keyward's own: `/_keyward` in any letter case and what is below it, and exactly the metadata's address,
-/// which stands elsewhere. Such a path is never forwarded.
+/// Whether a path is Keyward's own, in any letter case: `/_keyward` and what is below it, and the metadata's address, which stands
+/// elsewhere. Such a path is never forwarded.
 #[must_use]
 pub fn is_own_path(path: &str) -> bool {
     let own = "/_keyward";
