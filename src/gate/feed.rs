@@ -140,7 +140,7 @@ impl Feed {
     /// Takes an answer that another isolate of this data centre was given a moment ago. `found_at` is read before looking.
     ///
     /// Its age doesn't hang on two clocks being the same: it is what the other isolate measured, and how long such an answer is
-    /// kept at most. Where the clocks say that it is older, it is; past the bound it is not fresh, whoever put it there.
+    /// kept at most. Where the clocks say that it is older, it is; near the bound it is not fresh, whoever put it there.
     pub fn learn_fresh(
         &mut self,
         config: &Config,
@@ -152,7 +152,8 @@ impl Feed {
             return Learned::Nothing;
         }
         let counted = Millis(found_at.0.saturating_sub(kept.took.saturating_add(FRESH_MILLIS))).min(kept.asked_at);
-        if found_at.since(counted) >= bound_of(config) {
+        // Four fifths of the bound: one that is over before it can be used is no use.
+        if found_at.since(counted) >= bound_of(config).saturating_mul(4) / 5 {
             return Learned::Nothing;
         }
         self.learn(&kept.changes, counted, changed)
