@@ -169,7 +169,7 @@ pub enum Attack {
 
 #[must_use]
 pub fn draw(seed: u64) -> Plan {
-    let mut random = Random::new(seed ^ 0x5eed_0f_a_0b5e55ed);
+    let mut random = Random::new(seed ^ 0x05ee_d0fa_0b5e_55ed);
     let bound_seconds = random.pick(&[1, 2, 3, 5, 5, 5, 6, 8, 10]);
     let grace_seconds = random.pick(&[0, 1, 2, 3, 5, 8, 15, 30, 60]);
     // How wild it is.

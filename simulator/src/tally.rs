@@ -51,7 +51,7 @@ impl Tally {
                     self.count(if *by < 0 { "clock stepped back" } else { "clock stepped forth" })
                 }
                 What::Trouble { what } => {
-                    let words: Vec<&str> = what.split([' ', '(', '{', ':']).take(5).collect();
+                    let words: Vec<&str> = what.split([' ', '(', '{', ':']).take(4).collect();
                     let short = if what.starts_with('a') || what.starts_with('t') {
                         words.join(" ")
                     } else {

@@ -190,7 +190,7 @@ impl World {
             }
             Planned::RegistryStep { to } => {
                 self.object.borrow_mut().offset = *to;
-                self.trouble(&format!("the registry's clock is {to} ms off"));
+                self.trouble(&format!("the registry's clock steps, to {to} ms off"));
             }
             Planned::Request { isolate, key, presents, route, address } => {
                 traffic::request(self, *isolate, (*key, *presents, *route, *address), random);
