@@ -95,9 +95,10 @@ impl States {
         self.upheavals.iter().any(|at| (from..=to).contains(at))
     }
 
-    /// Whether what was true at `at` was undone by a later restore.
+    /// Whether what was true at `at` may have been undone by a later restore: what is written in the millisecond of the backup
+    /// may be in it or not.
     pub fn undone(&self, at: Time) -> bool {
-        self.restores.iter().any(|(to, restored)| *to < at && at <= *restored)
+        self.restores.iter().any(|(to, restored)| *to <= at && at <= *restored)
     }
 
     pub fn spans(&self) -> impl Iterator<Item = (usize, &[Span])> {
