@@ -4,6 +4,8 @@
 
 mod route;
 
+use std::borrow::Cow;
+
 use ctutils::CtEq;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -167,8 +169,8 @@ impl Config {
     /// Who says what Keyward signs, and where that is looked up: `ISSUER`, or the request's own scheme and host with
     /// `/_keyward` (RFC 8414, section 2).
     #[must_use]
-    pub fn issuer(&self, head: &Head<'_>) -> String {
-        self.issuer.clone().unwrap_or_else(|| format!("{}/_keyward", origin_of(head.base())))
+    pub fn issuer(&self, head: &Head<'_>) -> Cow<'_, str> {
+        self.issuer.as_deref().map_or_else(|| [&origin_of(head.base()), "/_keyward"].concat().into(), Cow::Borrowed)
     }
 }
 

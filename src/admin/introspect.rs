@@ -60,7 +60,7 @@ pub(super) fn answer(
         sub: record.id.as_str(),
         exp: seconds(record.expires_at),
         iat: seconds(*created_at),
-        iss: config.issuer(head),
+        iss: config.issuer(head).into_owned(),
         token_type: "Bearer",
         env,
     };

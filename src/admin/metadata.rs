@@ -26,7 +26,7 @@ struct Metadata {
 pub fn metadata(config: &Config, head: &Head<'_>, request_id: &str) -> Reply {
     let at = |path: &str| format!("{}/_keyward/{path}", head.base());
     let metadata = Metadata {
-        issuer: config.issuer(head),
+        issuer: config.issuer(head).into_owned(),
         response_types_supported: [],
         grant_types_supported: [],
         jwks_uri: at("jwks.json"),

@@ -42,6 +42,9 @@ const REMOVED: &[&str] = &[
 pub fn write_removed(head: &Head<'_>, strip: Strip, names: &mut String) {
     let websocket = head.is_websocket();
     for (name, _) in head.headers() {
+        if says_the_address(head, name) {
+            continue;
+        }
         let plain = fold(name);
         let removed = plain.starts_with("keyward-")
             || plain == "keyward"
@@ -61,12 +64,27 @@ pub fn write_removed(head: &Head<'_>, strip: Strip, names: &mut String) {
     }
 }
 
-/// Writes the client's address as the edge saw it, in the headers that origins read. The client's own were removed.
+/// What origins read the client's address from.
+const ADDRESS_NAMES: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
+
+/// Writes the client's address as the edge saw it, in the headers that origins read, where they don't say it already. The client's
+/// own were removed.
 pub fn write_client_address(head: &Head<'_>, block: &mut String) {
-    if let Some(address) = head.client_address() {
-        write_line(block, "x-forwarded-for", address);
-        write_line(block, "x-real-ip", address);
+    let Some(address) = head.client_address() else { return };
+    for name in ADDRESS_NAMES {
+        if !says_the_address(head, name) {
+            write_line(block, name, address);
+        }
     }
+}
+
+/// Whether a header is there once and word for word what it would be set to, as Cloudflare's own mostly are. To leave it is a
+/// crossing or two less than to set it anew. (`Connection` could take it away: then it is set.)
+fn says_the_address(head: &Head<'_>, name: &str) -> bool {
+    let mut values = head.headers().iter().filter(|(known, _)| *known == name).map(|(_, value)| *value);
+    ADDRESS_NAMES.contains(&name)
+        && head.connection().is_none()
+        && head.client_address().is_some_and(|address| values.next() == Some(address) && values.next().is_none())
 }
 
 /// Writes one header line of a block.
@@ -160,6 +178,29 @@ mod tests {
         let mut block = String::new();
         write_client_address(&Head::parse(text).unwrap(), &mut block);
         assert_eq!(block, "x-forwarded-for\n192.0.2.1\nx-real-ip\n192.0.2.1\n");
+    }
+
+    #[test]
+    fn what_says_the_edges_address_already_is_left_and_nothing_else() {
+        let edited = |own: &str| {
+            let text = format!("0\nGET\nhttp://h/\ncf-connecting-ip\n192.0.2.1\n{own}");
+            let head = Head::parse(&text).unwrap();
+            let (mut names, mut block) = (String::new(), String::new());
+            write_removed(&head, Strip::default(), &mut names);
+            write_client_address(&head, &mut block);
+            (names, block.replace("\n192.0.2.1\n", ","))
+        };
+        let is = |names: &str, set: &str| (names.to_owned(), set.to_owned());
+        assert_eq!(edited("x-forwarded-for\n192.0.2.1\n"), is("", "x-real-ip,"));
+        assert_eq!(edited("x-real-ip\n192.0.2.1\nx-forwarded-for\n192.0.2.1\n"), is("", ""));
+        for other in ["6.6.6.6, 192.0.2.1", "192.0.2.1, 192.0.2.1", "192.0.2.1 ", "", "192.0.2.10"] {
+            assert_eq!(edited(&format!("x-real-ip\n{other}\n")), is("x-real-ip,", "x-forwarded-for,x-real-ip,"));
+        }
+        let twice = "x-real-ip\n192.0.2.1\nx-real-ip\n6.6.6.6\n";
+        assert_eq!(edited(twice), is("x-real-ip,x-real-ip,", "x-forwarded-for,x-real-ip,"));
+        assert_eq!(edited("x_real_ip\n192.0.2.1\n"), is("x_real_ip,", "x-forwarded-for,x-real-ip,"));
+        let listed = "connection\nx-real-ip\nx-real-ip\n192.0.2.1\n";
+        assert_eq!(edited(listed), is("connection,x-real-ip,", "x-forwarded-for,x-real-ip,"));
     }
 
     #[test]
