@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { delimiter, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -15,6 +16,22 @@ const STAMP = join(BUILD_DIR, ".stamp");
 
 /** What goes in beside src/ and what cargo itself lists. package-lock.json pins esbuild and wasm-opt. */
 const ALSO = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml", "build.rs", "package-lock.json", "tools/build.mjs"];
+
+const CRATES = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src");
+
+/** Each saves bytes that every isolate would compile or hold: docs/decisions/0005-sizes.md. */
+const RUSTC_OPTIONS = [
+  // SHA-256 in a loop instead of unrolled; of an accepted request it is 0.3 % as it was.
+  '--cfg=sha2_backend_soft="compact"',
+  // Panics name their place in a source file; where cargo keeps the crates on this machine is nobody's business.
+  ...(existsSync(CRATES) ? readdirSync(CRATES) : []).map((registry) => `--remap-path-prefix=${join(CRATES, registry)}/=`),
+];
+
+/**
+ * What the crate `worker` exports for parts of it that we don't use: streams made in Rust, R2, containers, minifying. Nothing
+ * imports them and nothing makes one, so nobody can call them; but an export keeps its code.
+ */
+const UNUSED_EXPORTS = ["intounderlying", "r2range", "containerstartupoptions", "minifyconfig"];
 
 export async function build() {
   await setup();
@@ -31,6 +48,7 @@ export async function build() {
       WASM_OPT_BIN: join(NODE_BIN, "wasm-opt"),
       ESBUILD_BIN: join(NODE_BIN, "esbuild"),
       CARGO_TARGET_DIR: undefined,
+      CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: RUSTC_OPTIONS.join(" "),
       RUST_BACKTRACE: "0", // its own stack says nothing about a mistake in the crate
     },
   });
@@ -82,7 +100,8 @@ const WASM_FEATURES = ["bulk-memory", "bulk-memory-opt", "multivalue", "mutable-
 async function stripNames() {
   if (process.env.KEYWARD_KEEP_NAMES) return;
   const features = WASM_FEATURES.map((name) => `--enable-${name}`);
-  const options = [...features, "-Oz", "--converge", "--strip-debug", "--strip-producers", "--strip-target-features"];
+  const unused = UNUSED_EXPORTS.map((name) => `--remove-exports=*${name}*`);
+  const options = [...features, ...unused, "-Oz", "--converge", "--strip-debug", "--strip-producers", "--strip-target-features"];
   await run(join(NODE_BIN, "wasm-opt"), [OUTPUTS[1], "-o", OUTPUTS[1], ...options]);
 }
 

@@ -3,9 +3,9 @@
 use crate::http::problem::Code;
 use crate::http::reply::Reply;
 
-/// The page that explains a code to whoever met it.
+/// The page that explains a code to whoever met it. `advice` is the code's in `advice.json`: what to do next.
 #[must_use]
-pub fn problem_page(code: Code, request_id: &str) -> Reply {
+pub fn problem_page(code: Code, advice: &str, request_id: &str) -> Reply {
     let body = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
@@ -17,7 +17,7 @@ pub fn problem_page(code: Code, request_id: &str) -> Reply {
         status = code.status(),
         name = code.as_str(),
         detail = prose(code.detail()),
-        advice = prose(code.advice()),
+        advice = prose(advice),
     );
     Reply::page(body, request_id)
 }
@@ -36,4 +36,23 @@ fn prose(text: &str) -> String {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_advice_and_nothing_else_has() {
+        let advice: BTreeMap<String, String> = serde_json::from_str(include_str!("advice.json")).unwrap();
+        for code in Code::ALL {
+            let text = &advice[code.as_str()];
+            assert!(text.len() > 20 && text.ends_with('.'), "{}", code.as_str());
+            let page = problem_page(*code, text, "r").body;
+            assert!(page.contains(&prose(text)), "{}", code.as_str());
+        }
+        assert_eq!(advice.len(), Code::ALL.len());
+    }
 }

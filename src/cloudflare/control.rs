@@ -31,7 +31,7 @@ pub async fn serve(
         Ok(Place::Health) => send::reply(&admin::health(edge.config.is_some(), id)),
         Ok(Place::Jwks) => send::reply(&admin::jwks(config, id)),
         Ok(Place::Authorize) => authorize::serve(edge, config, &env, context, head, id).await,
-        Ok(Place::ProblemPage(code)) => send::reply(&admin::problem_page(code, id)),
+        Ok(Place::ProblemPage(code)) => send::problem_page(code, id),
         Ok(Place::OpenApi) => send::open_api(id),
         Ok(Place::Metadata) => send::reply(&admin::metadata(config, head, id)),
         Ok(Place::Operation(operation, segment)) => {

@@ -4,11 +4,12 @@
 
 import Recovering, { Registry } from "worker-build";
 import openApi from "keyward-openapi";
+import advice from "../admin/advice.json";
 
 export { Registry };
 
-// A text, for the glue to answer with (src/admin/openapi.json with the version; tools/build.mjs).
-globalThis.__keyward_openapi = openApi;
+// For the glue to answer with: src/admin/openapi.json with the version, as a text (tools/build.mjs), and the advice of each error.
+globalThis.__keyward_texts = { openApi, advice };
 
 const { fetch } = Recovering.prototype;
 const state = globalThis.__worker_init_state;

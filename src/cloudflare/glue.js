@@ -131,11 +131,17 @@ export function reply(status, headers, body) {
   return made;
 }
 
-/** The OpenAPI document, which entry.js put there: wasm-bindgen copies this file alone, so it can't import it itself. */
+/** Texts that entry.js put there: wasm-bindgen copies this file alone, so it can't import them itself. */
+const texts = () => globalThis.__keyward_texts;
+
+/** The OpenAPI document. */
 export function openApi(headers) {
-  const document = globalThis.__keyward_openapi;
-  if (document === undefined) throw new Error("the build has no OpenAPI document");
-  return reply(200, headers, document);
+  return reply(200, headers, texts().openApi);
+}
+
+/** What to do next after an error, by its code. */
+export function advice(code) {
+  return texts().advice[code];
 }
 
 /** A response whose body is still to be written: `[response, writer]`. A write resolves when the client has taken it. */

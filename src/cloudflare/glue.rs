@@ -24,6 +24,9 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = openApi)]
     pub fn open_api(headers: &str) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen]
+    pub fn advice(code: &str) -> String;
+
     #[wasm_bindgen(catch)]
     pub fn stream(status: u16, headers: &str) -> Result<js_sys::Array, JsValue>;
 

@@ -4,6 +4,7 @@ use wasm_bindgen::JsValue;
 
 use super::glue;
 use super::log::{Level, event};
+use crate::admin;
 use crate::gate::{Grant, Refusal};
 use crate::http::head::Head;
 use crate::http::headers::write_line;
@@ -48,6 +49,11 @@ pub fn header_block(reply: &Reply) -> String {
         write_line(&mut block, name, value);
     }
     block
+}
+
+/// Answers with the page that explains a code; the glue holds the advice, as it holds the OpenAPI document.
+pub fn problem_page(code: Code, request_id: &str) -> JsValue {
+    reply(&admin::problem_page(code, &glue::advice(code.as_str()), request_id))
 }
 
 /// Answers with the OpenAPI document, which the glue holds: in the wasm every isolate would compile it.

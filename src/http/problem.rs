@@ -1,7 +1,7 @@
 //! Every error that a caller can see (RFC 9457), and nothing that they may not.
 //!
-//! A [`Code`] is the whole public truth about a refusal: title, status and advice are constant for it. What else was found
-//! rides to the log beside it.
+//! A [`Code`] is the whole public truth about a refusal: title, status and detail are constant for it. What else was found
+//! rides to the log beside it. What to do next, for the page that explains it, stands in `src/admin/advice.json`.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ pub fn unreachable(age: i64) -> String {
 }
 
 macro_rules! codes {
-    ($($name:ident $code:literal $status:literal $title:literal $detail:literal $advice:literal)*) => {
+    ($($name:ident $code:literal $status:literal $title:literal $detail:literal)*) => {
         /// The public codes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code {
@@ -57,12 +57,6 @@ macro_rules! codes {
             pub const fn detail(self) -> &'static str {
                 match self { $(Self::$name => $detail),* }
             }
-
-            /// For the page: what to do next.
-            #[must_use]
-            pub const fn advice(self) -> &'static str {
-                match self { $(Self::$name => $advice),* }
-            }
         }
     };
 }
@@ -70,118 +64,80 @@ macro_rules! codes {
 codes! {
     MissingKey "missing_key" 401 "No API key"
         "This address needs an API key. Send it as `Authorization: Bearer <key>` or as `X-API-Key: <key>`."
-        "Send your integration's key in one of these two headers. If you have none, ask the team that runs this API to issue one for your integration."
     InvalidKey "invalid_key" 401 "Invalid API key"
         "This is not a valid API key here. Check that it was copied whole and belongs to this API."
-        "A key begins with its prefix and environment and is one unbroken word. Check for a missing or an extra character, and that it is sent as a Bearer token or in X-API-Key. If it is right to the letter, it was never issued here: ask for a new one."
     ExpiredKey "expired_key" 401 "Expired API key"
         "This API key is past its expiry. Ask for a new one."
-        "Keys live for a limited time. Ask the key's owner to issue a new one for this integration, and to rotate it before its end next time."
     RevokedKey "revoked_key" 401 "Revoked API key"
         "This API key was revoked and will not work again. Ask for a new one."
-        "Someone shut this key off, perhaps because it leaked. Ask the key's owner why before you ask for a new one."
     AmbiguousCredentials "ambiguous_credentials" 400 "More than one credential"
         "Send exactly one credential, once: either `Authorization: Bearer <key>` or `X-API-Key: <key>`."
-        "Two credentials arrived, or one header twice. Remove all but one; a proxy or a client library may be adding its own."
     KeyInUrl "key_in_url" 400 "API key in the URL"
         "An API key stood in the URL, where logs and histories keep it. Treat it as leaked: have it revoked, and send the new one in a header."
-        "URLs are written to logs, histories and referrers. Have this key revoked, issue another, and send that one in the Authorization or X-API-Key header."
     InsufficientScope "insufficient_scope" 403 "The key may not do this"
         "This API key lacks the scope that this address needs."
-        "The scope that is needed is named in the WWW-Authenticate header. Ask the key's owner to add it, or use the integration that has it."
     AddressNotAllowed "address_not_allowed" 403 "Not from this address"
         "This API key may not be used from this client address."
-        "The key is limited to certain networks. Call from one of them, or ask the key's owner to allow this one."
     BrowserExposed "browser_exposed" 403 "Not from a browser"
         "An API key must not be used from a browser page, where anyone can read it. Call from a server."
-        "Whoever opens the page can read the key. Move the call to a server of yours. If the page is public already, treat the key as leaked and have it revoked."
     InsecureTransport "insecure_transport" 403 "Not over plain HTTP"
         "This address is served over HTTPS only. A key that was sent without it may have been read on the way."
-        "Change the address to https://. If a key was sent over plain HTTP through a network you don't trust, have it rotated."
     NoRoute "no_route" 404 "No such address"
         "No route of this API has this address."
-        "Check path and letter case. Whoever runs this gate lists its routes in the ROUTES setting."
     RateLimited "rate_limited" 429 "Too many requests"
         "More requests came than the limit allows. Retry after the time in `Retry-After`."
-        "Wait for the time that Retry-After says, in seconds, and spread the calls."
     AuthorityUnavailable "authority_unavailable" 503 "Keys can't be checked right now"
         "The authority over keys can't be reached, so nothing was judged. Retry after the time in `Retry-After`; before you retry a change, look whether it was made."
-        "Retry after the time that Retry-After says. The key is neither accepted nor refused meanwhile. A change on the control plane may have been made although its answer was lost: list first, then retry."
     NoOrigin "no_origin" 503 "No origin for this environment"
         "No origin is set for the environment of this API key."
-        "Whoever runs this gate sets ORIGIN_TEST for test keys. Use a live key only for real data."
     OriginUnreachable "origin_unreachable" 502 "The origin can't be reached"
         "The API behind this gate did not answer. Retry later."
-        "The service behind the gate is down or refuses connections. Retry later, with growing pauses."
     OriginTimeout "origin_timeout" 504 "The origin takes too long"
         "The API behind this gate did not answer in time. The key was accepted; what the request did there is not known."
-        "The service behind the gate is slow or stuck. Retry what is safe to repeat, with growing pauses. Whoever runs this gate sets the time in ORIGIN_TIMEOUT_SECONDS."
     Misconfigured "misconfigured" 500 "This gate is misconfigured"
         "This gate's configuration is incomplete. Its operator finds every problem in the log."
-        "If you run this gate: the log names each setting that is missing or wrong."
     InternalError "internal_error" 500 "Internal error"
         "Something failed inside this gate. Its operator finds the cause in the log by the request id."
-        "Retry later. If it stays, give the request id to whoever runs this gate."
     BadPath "bad_path" 400 "Ambiguous path"
         "This path or query could be read in more than one way. Send it in its plain form."
-        "Remove dot segments, doubled slashes, backslashes and needless or broken percent-escapes; escape characters outside ASCII as UTF-8."
     WrongHost "wrong_host" 421 "Wrong host"
         "The Host of this request is not one plain host name."
-        "Send one Host header with a host name and, if needed, a port."
     MethodNotAllowed "method_not_allowed" 405 "Method not allowed"
         "This address does not take this method. `Allow` lists those it takes."
-        "Use one of the methods in the Allow header."
     TargetTooLong "target_too_long" 414 "URL too long"
         "Path and query may have 8,192 bytes together."
-        "Send long input in the body."
     HeadersTooLarge "headers_too_large" 431 "Headers too large"
         "A request may have 100 headers and 32,768 bytes of them."
-        "Look for cookies or tracing headers that pile up, and drop them."
     UnexpectedBody "unexpected_body" 400 "Unexpected body"
         "A GET or HEAD request can't have a body here. Send its content in the query, or use another method."
-        "The meaning of a body in GET is undefined (RFC 9110), and it would not arrive. Use the query, or a method that takes a body."
     BodyTooLarge "body_too_large" 413 "Body too large"
         "A control-plane body may have 65,536 bytes."
-        "No honest control-plane request is that large. Check what is being sent."
     UnsupportedMediaType "unsupported_media_type" 415 "JSON only"
         "Send the body as `Content-Type: application/json`."
-        "Set the Content-Type header to application/json."
     InvalidRequest "invalid_request" 400 "Invalid request"
         "The request's body or query is not as it should be."
-        "The field that is wrong is named in `field`, and `detail` says what would be right."
     UnknownScope "unknown_scope" 400 "Unknown scope"
         "No route of this API uses this scope."
-        "Use scopes that ROUTES names; `detail` lists them."
     Forbidden "forbidden" 403 "Not allowed"
         "Your role does not allow this."
-        "Ask an owner to do it, or for a role that may."
     NotFound "not_found" 404 "Not found"
         "There is no such thing here."
-        "Check the id. What lies outside your environments is not shown either."
     AlreadyBootstrapped "already_bootstrapped" 409 "There is an owner already"
         "The first owner was made before. Ask an owner to add you."
-        "Bootstrapping works once, and BOOTSTRAP_TOKEN opens nothing any more. Sign in with the owner's credential."
     IntegrationHasKey "integration_has_key" 409 "The integration has a key"
         "This integration already has an active key in this environment. Rotate that one."
-        "One key for one integration and environment. Rotate the key named in `detail`, or revoke it first."
     NameTaken "name_taken" 409 "The name is taken"
         "An active key of this environment has this name. Choose another."
-        "Clear names are unique in an environment. Choose one that tells the two apart."
     NotActive "not_active" 409 "The key is not active"
         "This key's state does not allow it. Revoked and expired keys stay as they are."
-        "A revoked or expired key doesn't change any more: issue another for the integration. A retiring key has its successor already: rotate that one."
     EmailTaken "email_taken" 409 "The e-mail address is taken"
         "Another member has this e-mail address."
-        "Sign-in may go by e-mail address, so no two members who are not revoked share one. Use another, or change or revoke that member."
     LastOwner "last_owner" 409 "The last owner stays"
         "This would leave nobody who can manage members. Make another owner first."
-        "Make another member an owner before you revoke, demote or limit this one."
     IdempotencyMismatch "idempotency_mismatch" 422 "Another request with this Idempotency-Key"
         "This `Idempotency-Key` came with another body within the last 10 minutes. Nothing was done."
-        "Use a new Idempotency-Key for each new write, and the same one only to repeat exactly the same request."
     CrossSite "cross_site" 403 "Cross-site request"
         "The control plane takes no requests from pages of other sites."
-        "Call the control plane from a script or from a page on its own host."
 }
 
 /// An error on its way to a caller.

@@ -151,7 +151,12 @@ describe("health and problem pages", () => {
   // From the source, so that a code without a page is found.
   const codes = [...readFileSync(join(ROOT, "src", "http", "problem.rs"), "utf8").matchAll(/^ {4}\w+ "([a-z_]+)" (\d{3}) "(.+)"$/gm)];
 
+  const advice = JSON.parse(readFileSync(join(ROOT, "src", "admin", "advice.json"), "utf8"));
+
   test("every code of the product has its page here", () => assert.ok(codes.length >= 30, `found ${codes.length}`));
+
+  // `code` in backquotes is marked as such.
+  const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;").split("`")[0];
 
   for (const [, code, status, title] of codes) {
     test(`the page of ${code}`, async () => {
@@ -161,7 +166,7 @@ describe("health and problem pages", () => {
       assert.equal(answer.headers["cache-control"], "public, max-age=300");
       assert.ok(answer.headers["keyward-request-id"]);
       assert.match(answer.headers["content-security-policy"], /default-src 'none'.*frame-ancestors 'none'/);
-      for (const part of [code, status, title]) assert.ok(answer.text.includes(part), part);
+      for (const part of [code, status, title, escaped(advice[code])]) assert.ok(answer.text.includes(part), part);
       assert.ok(!/<script|\son\w+=/i.test(answer.text));
     });
   }
