@@ -1,7 +1,9 @@
 //! The request that a gateway asks about: what is judged is what every source names, and nothing of the asking.
 
+use std::net::IpAddr;
+
 use keyward::http::head::Head;
-use keyward::http::original::{AUTHORIZE, Original, asks_to_authorize, forwarded_address};
+use keyward::http::original::{AUTHORIZE, Original, asks_to_authorize, vouched_address};
 
 use super::house::text_of;
 
@@ -12,10 +14,18 @@ pub fn run(data: &[u8]) {
         let rest = head.target().path().strip_prefix(AUTHORIZE);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
-    let address = forwarded_address(&head).ok().flatten();
+    let address = vouched_address(&head).ok().flatten();
     if let Some(address) = address {
-        let said = |name| head.headers().iter().any(|(known, value)| *known == name && value.contains(address));
-        assert!(said("x-real-ip") || said("x-forwarded-for"));
+        assert!(address.parse::<IpAddr>().is_ok());
+        match head.header("keyward-client-address") {
+            Some(said) => assert_eq!(said, address),
+            None => {
+                let list = head.header("x-forwarded-for").unwrap_or_default();
+                let others = list.split(',').map(str::trim).filter(|one| *one != address).collect::<Vec<_>>();
+                assert!(list.contains(address) && others.iter().all(|one| Some(*one) == head.client_address()));
+                assert!(others.len() < 2, "a list of more than one and the edge's own");
+            }
+        }
     }
     for address in [None, address] {
         let Ok(original) = Original::of(&head, address) else { continue };
@@ -37,13 +47,7 @@ pub fn run(data: &[u8]) {
         assert!(sources > 0, "nobody named {method} {uri}");
         assert_eq!(judged.base(), head.base(), "another host");
         assert!(head.https() || !judged.https(), "nothing that is said makes it safer");
-        assert_eq!(
-            judged.client_address(),
-            match address {
-                Some(address) => Some(address).filter(|address| !address.is_empty()),
-                None => head.client_address(),
-            }
-        );
+        assert_eq!(judged.client_address(), address, "what nobody vouches for is not the client's address");
         assert_eq!((judged.authorization(), judged.api_key()), (head.authorization(), head.api_key()));
         assert_eq!((judged.origin(), judged.sec_fetch_site()), (head.origin(), head.sec_fetch_site()));
         for (name, _) in judged.headers() {

@@ -7,14 +7,12 @@ use serde::Deserialize;
 use crate::config::Config;
 use crate::gate::{Reason, Refusal};
 use crate::http::head::Head;
+use crate::http::original::VERIFIER;
 use crate::http::problem::{Code, Problem};
 use crate::json;
 use crate::key::id::Environment;
 use crate::registry::command::{Caller, Raw};
 use crate::registry::roles::Role;
-
-/// The header in which a gateway shows a verifier's or an owner's credential, as it is and with no scheme before it.
-const VERIFIER: &str = "keyward-verifier";
 
 /// The gateway's credential, as far as form and tag tell; `None` where it shows none, and then nothing it says of its client
 /// counts.

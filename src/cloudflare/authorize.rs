@@ -14,7 +14,7 @@ use crate::edge::registry::{Silent, ask};
 use crate::edge::{self as finding};
 use crate::gate::{Reason, Refusal};
 use crate::http::head::Head;
-use crate::http::original::{Original, forwarded_address};
+use crate::http::original::{Original, vouched_address};
 use crate::http::problem::Code;
 use crate::http::reply::Reply;
 use crate::key::id::Environment;
@@ -45,7 +45,8 @@ pub fn refuse(refusal: Refusal, id: &str) -> JsValue {
 }
 
 /// 1. The gateway's credential, as far as form and tag tell.
-/// 2. The original request, from what the gateway says of it; its client's address only from one that shows a credential.
+/// 2. The original request, from what the gateway says of it; its client's address only from one that shows a credential, and
+///    otherwise none: the edge saw the gateway.
 /// 3. The gate's decision.
 /// 4. The authority's word on the gateway's credential, asked for only where the request would pass: garbage costs no call.
 async fn authorize(
@@ -57,7 +58,7 @@ async fn authorize(
     id: &str,
 ) -> Result<Reply, Refusal> {
     let verifier = verifier(config, head)?;
-    let address = if verifier.is_some() { forwarded_address(head)? } else { None };
+    let address = if verifier.is_some() { vouched_address(head)? } else { None };
     let original = Original::of(head, address)?;
     let original = original.head()?;
     let grant = finding::decide(&edge.isolate, config, &Outside::new(env, context), &original, id).await?;

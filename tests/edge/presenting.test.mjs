@@ -26,6 +26,8 @@ const BODIES = {
     '{"type":"/_keyward/problems/insufficient_scope","title":"The key may not do this","status":403,"detail":"This API key lacks the scope that this address needs.","code":"insufficient_scope","request_id":"<request id>"}',
   address_not_allowed:
     '{"type":"/_keyward/problems/address_not_allowed","title":"Not from this address","status":403,"detail":"This API key may not be used from this client address.","code":"address_not_allowed","request_id":"<request id>"}',
+  address_not_known:
+    `{"type":"/_keyward/problems/address_not_allowed","title":"Not from this address","status":403,"detail":"This API key may be used from certain networks only, and the client's address is not known here.","code":"address_not_allowed","request_id":"<request id>"}`,
   browser_exposed:
     '{"type":"/_keyward/problems/browser_exposed","title":"Not from a browser","status":403,"detail":"An API key must not be used from a browser page, where anyone can read it. Call from a server.","code":"browser_exposed","request_id":"<request id>"}',
   insecure_transport:
@@ -163,9 +165,11 @@ describe("what is refused after a look-up", () => {
   test("a missing scope is named", () => refused("insufficient_scope", CONTACTS, { method: "POST", key: keys.live.apiKey, body: "" }));
 
   test("an address outside allowed_cidrs is refused, and so is none at all", async (t) => {
-    for (const address of [undefined, "192.0.3.1", "203.0.113.9", "2001:db9::1", "::1", "nonsense", "192.0.2.1, 192.0.2.1"]) {
+    const unknown = [undefined, "nonsense", "192.0.2.1, 192.0.2.1"];
+    for (const address of ["192.0.3.1", "203.0.113.9", "2001:db9::1", "::1", ...unknown]) {
       const sent = address === undefined ? {} : { "cf-connecting-ip": address };
-      await t.test(`${address}`, () => refused("address_not_allowed", CONTACTS, { key: keys.office.apiKey, headers: sent }));
+      const pinned = unknown.includes(address) ? "address_not_known" : "address_not_allowed";
+      await t.test(`${address}`, () => refused(pinned, CONTACTS, { key: keys.office.apiKey, headers: sent }));
     }
   });
 
