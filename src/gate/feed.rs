@@ -13,6 +13,9 @@ const REST_MILLIS: i64 = 1_000;
 /// How long nobody looks again for changes, beside the requests: an answer from the cache is so old that the next is due soon after.
 const LOOK_MILLIS: i64 = 250;
 
+/// How often an isolate gives the data centre's cache what it knows, however long that is kept: the last answer has to follow on it.
+const TELL_MILLIS: i64 = 30_000;
+
 /// How long an answer is kept in the data centre's cache as fresh.
 pub const FRESH_SECONDS: u32 = 1;
 
@@ -124,14 +127,15 @@ impl Feed {
 
     /// Whether another isolate that is asking the authority may be waited for: what is known is good for a while yet.
     pub fn may_wait(&self, config: &Config, now: Millis) -> bool {
-        self.age(now).is_some_and(|age| age < still_useful(config))
+        // Seven tenths of the bound: if the authority hangs, that is to be noticed not long after the bound.
+        self.age(now).is_some_and(|age| age < bound_of(config).saturating_mul(7) / 10)
     }
 
     /// All that is known, as a snapshot of one page: for the data centre's cache, which keeps it for so many seconds, and given
-    /// again when half of that is over. `None` where it is too much or there is nothing.
+    /// again when half of that is over, or half a minute. `None` where it is too much or there is nothing.
     pub fn to_tell(&mut self, seconds: u32, now: Millis) -> Option<Changes> {
-        let half = i64::from(seconds).saturating_mul(500);
-        let told = self.told_at.is_some_and(|told_at| (0..half).contains(&now.since(told_at)));
+        let pause = i64::from(seconds).saturating_mul(500).min(TELL_MILLIS);
+        let told = self.told_at.is_some_and(|told_at| (0..pause).contains(&now.since(told_at)));
         if told || self.overflown || self.floors.len() > TOLD_CHANGES {
             return None;
         }
