@@ -159,7 +159,7 @@ impl<O: Outside> Asking<'_, O> {
         self.outside.cache_put(&self.name(LAST), &text, seconds);
         // The last answer alone is of no use to an isolate that is born in an outage: it follows on a snapshot, and the pages that the
         // authority gave the last one that was born may be gone.
-        let known = self.isolate.gate().and_then(|mut gate| gate.to_tell(seconds, now));
+        let known = self.isolate.gate().and_then(|mut gate| gate.snapshot_due(seconds, now));
         if let Some(text) = known.and_then(seal) {
             self.outside.cache_put(&self.name(FIRST_PAGE), &text, seconds);
         }

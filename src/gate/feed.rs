@@ -133,7 +133,7 @@ impl Feed {
 
     /// All that is known, as a snapshot of one page: for the data centre's cache, which keeps it for so many seconds, and given
     /// again when half of that is over, or half a minute. `None` where it is too much or there is nothing.
-    pub fn to_tell(&mut self, seconds: u32, now: Millis) -> Option<Changes> {
+    pub fn snapshot_due(&mut self, seconds: u32, now: Millis) -> Option<Changes> {
         let pause = i64::from(seconds).saturating_mul(500).min(TELL_MILLIS);
         let told = self.told_at.is_some_and(|told_at| (0..pause).contains(&now.since(told_at)));
         if told || self.overflown || self.floors.len() > TOLD_CHANGES {

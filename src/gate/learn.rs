@@ -53,8 +53,8 @@ impl Gate {
 
     /// What isolates that are born later can start from, if it is time to give it to the data centre's cache, which keeps it for so
     /// many seconds.
-    pub fn to_tell(&mut self, seconds: u32, now: Millis) -> Option<Changes> {
-        self.feed.to_tell(seconds, now)
+    pub fn snapshot_due(&mut self, seconds: u32, now: Millis) -> Option<Changes> {
+        self.feed.snapshot_due(seconds, now)
     }
 
     /// Takes the authority's changes.
