@@ -43,6 +43,7 @@ fn rows() -> Vec<(&'static str, String)> {
         ("REMEMBERED_KEYS", format!("| keys that one isolate remembers | {}, and", number(REMEMBERED_KEYS))),
         ("REMEMBERED_NETWORKS", format!("and {} networks of all of them", number(REMEMBERED_NETWORKS))),
         ("REMEMBERED_CHANGES", format!("| changed keys that one isolate is told of | {},", number(REMEMBERED_CHANGES))),
+        ("TOLD_CHANGES", format!("| and tells those of that are born after it | {},", number(TOLD_CHANGES))),
         (
             "LOOKUPS_A_SECOND",
             format!("| look-ups that one isolate asks of the authority | {} a second,", page(LOOKUPS_A_SECOND)),

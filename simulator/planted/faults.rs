@@ -118,6 +118,16 @@ pub const FAULTS: &[Fault] = &[
         planted: r####"if PLANTED { "DELETE FROM outbox WHERE id = ? AND revision >= ?" } else { "DELETE FROM outbox WHERE id = ? AND revision = ?" }, &[id.as_str().into(), Value::count(revision)?]"####,
     },
     Fault {
+        name: "a copy counts as written before KV has it",
+        file: "registry/outbox.rs",
+        original: r####"            let revision = record.revision;"####,
+        planted: r####"            let revision = record.revision;
+            // What is asked for one by one is only looked at.
+            if PLANTED && limit > 1 {
+                store.execute("DELETE FROM outbox WHERE id = ?", &[record.id.as_str().into()])?;
+            }"####,
+    },
+    Fault {
         name: "a restore begins no epoch",
         file: "registry/feed.rs",
         original: r####"            if position_at(store, known.revision)?.as_ref() == Some(known) {"####,

@@ -104,7 +104,7 @@ fn start(world: &World, sqlite: &mut Sqlite, object: &mut Object) -> Result<(), 
     schema::migrate(sqlite, &Epoch::new(now, &random))?;
     let resealed = outbox::refill(sqlite, world.config.keyring.current().generation(), now)?;
     let began = feed::follow_setting(sqlite, object.setting.as_deref(), &random, now)?;
-    let waiting = !outbox::pending(sqlite, 1)?.is_empty();
+    let waiting = outbox::pending(sqlite, 1).map_or(true, |pending| !pending.is_empty());
     object.refilled = resealed || began || waiting;
     object.migrated = true;
     Ok(())

@@ -117,9 +117,9 @@ impl Location {
             } else {
                 i64::from(seconds) * 1000 + 999
             };
-        let kind = match name {
-            "changes/fresh" => Kept::Fresh,
-            "changes/last" => Kept::Last,
+        let kind = match name.rsplit('/').next() {
+            Some("fresh") => Kept::Fresh,
+            Some("last") => Kept::Last,
             _ => Kept::Page,
         };
         let cached = Cached { text: text.to_owned(), until, asked, kind, replayed: false };

@@ -91,6 +91,8 @@ impl Way<'_> {
                 command: prepared.command,
                 idempotency: prepared.idempotency,
             };
+            // Read before asking: what is learned while the answer is on its way may be newer than the answer.
+            let known = self.edge.isolate.gate().map_or(0, |gate| gate.known_revision());
             match (self.ask(control).await?, wrong) {
                 (Answer::Done(Done::Authorised), Some(problem)) => return Err(problem),
                 (Answer::Done(Done::Audit { entries, more }), _) if admin::read_audit::wants_lines(self.head) => {
@@ -106,7 +108,7 @@ impl Way<'_> {
                     return Ok(self.answer(&done, Some(&api_key)));
                 }
                 (Answer::Done(done), _) => {
-                    self.compare_with_feed(&done);
+                    self.compare_with_feed(&done, known);
                     return Ok(self.answer(&done, prepared.api_key.as_ref()));
                 }
                 // 71 bits of identifier collided: mint another.
@@ -163,10 +165,9 @@ impl Way<'_> {
         })
     }
 
-    /// A log that is shorter than this isolate knows it was is one that was restored, or cut off.
-    fn compare_with_feed(&self, done: &Told) {
+    /// A log that is shorter than this isolate knew it was is one that was restored, or cut off.
+    fn compare_with_feed(&self, done: &Told, known: u64) {
         let Done::AuditHead { size, .. } = done else { return };
-        let known = self.edge.isolate.gate().map_or(0, |gate| gate.known_revision());
         if *size < known {
             let (size, known) = (size.to_string(), known.to_string());
             event(Level::Error, "audit_log_shrank", &[("known_revision", &known), ("size", &size)]);

@@ -1,6 +1,6 @@
 //! What the authority has changed.
 
-use super::isolate::Isolate;
+use super::isolate::{Isolate, Subject};
 use super::outside::{Level, Outside};
 use super::registry::{self, Silent};
 use crate::config::Config;
@@ -9,9 +9,12 @@ use crate::key::feed::{Ask, Changes, Kept};
 use crate::registry::command::{Answer, Call};
 use crate::time::Millis;
 
-/// The names in the data centre's cache.
-const FRESH: &str = "changes/fresh";
-const LAST: &str = "changes/last";
+/// The names in the data centre's cache, after the secret's. That is how long a sign stands that somebody asks.
+const FRESH: &str = "fresh";
+const LAST: &str = "last";
+const ASKING: &str = "asking";
+const FIRST_PAGE: &str = "snapshot/first";
+const ASKING_SECONDS: u32 = 1;
 
 /// Below this bound, in seconds, an answer from the cache would be too old to be of use.
 const LEAST_BOUND_FOR_FRESH: u32 = 5;
@@ -22,7 +25,9 @@ const PAGES: usize = 32;
 /// Finds out what the authority has changed.
 ///
 /// 1. What another isolate of this data centre was told a moment ago.
-/// 2. Otherwise the authority, until everything is known; the cache gets each answer.
+/// 2. Otherwise the authority, until everything is known; the cache gets each answer. But where another isolate asks already, and what
+///    is known here is good for a while yet, its answer is looked for later: an answer is kept for a second only, and all would
+///    miss it at once.
 /// 3. If that is silent, the last that any isolate here was told: one that starts in an outage knows then how old its knowledge is.
 pub(super) async fn find(isolate: &Isolate, config: &Config, outside: &impl Outside) {
     let asking = Asking { isolate, config, outside };
@@ -43,10 +48,23 @@ impl<O: Outside> Asking<'_, O> {
     async fn ask(&self) -> bool {
         let mut may_be_fresh = self.config.bound_seconds >= LEAST_BOUND_FOR_FRESH;
         for _ in 0..PAGES {
-            let Some(ask) = self.isolate.gate().map(|gate| gate.ask()) else { return false };
+            let now = self.outside.now();
+            self.isolate.go_on(&Subject::Changes, now);
+            let Some(ask) = self.isolate.gate().map(|mut gate| {
+                gate.note_look(now);
+                gate.ask()
+            }) else {
+                return false;
+            };
             let kept = match &ask {
                 Ask::Snapshot { .. } => self.find_page(&ask).await,
-                Ask::Since(_) if std::mem::take(&mut may_be_fresh) => self.find_fresh().await,
+                Ask::Since(_) if std::mem::take(&mut may_be_fresh) => {
+                    let fresh = self.find_fresh().await;
+                    if fresh == Learned::Nothing && self.leaves_it_to_another().await {
+                        return true;
+                    }
+                    fresh
+                }
                 Ask::Since(_) => Learned::Nothing,
             };
             let learned = match kept {
@@ -64,19 +82,32 @@ impl<O: Outside> Asking<'_, O> {
 
     async fn find_fresh(&self) -> Learned {
         let Some(asked) = self.begin() else { return Learned::Nothing };
-        let Some(kept) = self.outside.cache_get(FRESH).await else { return Learned::Nothing };
+        let Some(kept) = self.outside.cache_get(&self.name(FRESH)).await else { return Learned::Nothing };
         self.learn(|gate| gate.learn_fresh(self.config, &kept, asked, self.outside.now()))
+    }
+
+    /// Whether another isolate is asking the authority, and its answer can be waited for; otherwise the others are told that this one
+    /// asks. Nobody need believe that sign: who put it there can delay an asking by as much as what is known is good for.
+    async fn leaves_it_to_another(&self) -> bool {
+        let sign = self.name(ASKING);
+        let may_wait = |now| self.isolate.gate().is_some_and(|gate| gate.may_wait(self.config, now));
+        if may_wait(self.outside.now()) && self.outside.cache_get(&sign).await.is_some() && may_wait(self.outside.now())
+        {
+            return true;
+        }
+        self.outside.cache_put(&sign, ASKING, ASKING_SECONDS);
+        false
     }
 
     /// A page of a snapshot may be old: what has changed since is asked for after it.
     async fn find_page(&self, ask: &Ask) -> Learned {
-        let Some(kept) = self.outside.cache_get(&page_name(ask)).await else { return Learned::Nothing };
+        let Some(kept) = self.outside.cache_get(&self.page_name(ask)).await else { return Learned::Nothing };
         let now = self.outside.now();
         self.learn(|gate| gate.learn_last(self.config, &kept, now))
     }
 
     async fn ask_authority(&self, ask: Ask) -> Learned {
-        let name = page_name(&ask);
+        let name = self.page_name(&ask);
         let Some(asked) = self.begin() else { return Learned::Nothing };
         match registry::ask(self.outside, &Call::Changes(ask)).await {
             Ok(Answer::Changes { changes, .. }) => {
@@ -115,16 +146,23 @@ impl<O: Outside> Asking<'_, O> {
         if !snapshot && *learned != Learned::Complete {
             return;
         }
-        let kept = Kept { asked_at, took: self.outside.now().since(asked_at), changes };
-        let Some(text) = kept.seal(&self.config.keyring) else { return };
+        let now = self.outside.now();
+        let seal = |changes| Kept { asked_at, took: now.since(asked_at), changes }.seal(&self.config.keyring);
+        let Some(text) = seal(changes) else { return };
         if snapshot {
             self.outside.cache_put(page, &text, seconds);
             return;
         }
         if self.config.bound_seconds >= LEAST_BOUND_FOR_FRESH {
-            self.outside.cache_put(FRESH, &text, FRESH_SECONDS);
+            self.outside.cache_put(&self.name(FRESH), &text, FRESH_SECONDS);
         }
-        self.outside.cache_put(LAST, &text, seconds);
+        self.outside.cache_put(&self.name(LAST), &text, seconds);
+        // The last answer alone is of no use to an isolate that is born in an outage: it follows on a snapshot, and the pages that the
+        // authority gave the last one that was born may be gone.
+        let known = self.isolate.gate().and_then(|mut gate| gate.snapshot_due(seconds, now));
+        if let Some(text) = known.and_then(seal) {
+            self.outside.cache_put(&self.name(FIRST_PAGE), &text, seconds);
+        }
     }
 
     async fn fall_back(&self) {
@@ -136,7 +174,7 @@ impl<O: Outside> Asking<'_, O> {
                 Ask::Since(_) => break,
             }
         }
-        if let Some(kept) = self.outside.cache_get(LAST).await {
+        if let Some(kept) = self.outside.cache_get(&self.name(LAST)).await {
             let now = self.outside.now();
             self.learn(|gate| gate.learn_last(self.config, &kept, now));
         }
@@ -157,13 +195,17 @@ impl<O: Outside> Asking<'_, O> {
         }
         learned
     }
-}
 
-fn page_name(ask: &Ask) -> String {
-    match ask {
-        Ask::Snapshot { after } => {
-            format!("changes/snapshot/{}", after.as_ref().map_or("first", |cursor| cursor.0.as_str()))
+    /// A name in the cache. Deployments of one zone share it; with another secret, which each has to have, each finds what is its own.
+    fn name(&self, name: &str) -> String {
+        ["changes/", self.config.keyring.current().generation().as_str(), "/", name].concat()
+    }
+
+    fn page_name(&self, ask: &Ask) -> String {
+        match ask {
+            Ask::Snapshot { after: None } => self.name(FIRST_PAGE),
+            Ask::Snapshot { after: Some(cursor) } => self.name(&["snapshot/", &cursor.0].concat()),
+            Ask::Since(_) => self.name(LAST),
         }
-        Ask::Since(_) => LAST.to_owned(),
     }
 }

@@ -50,6 +50,15 @@ impl Isolate {
         true
     }
 
+    /// Notes that the asking under way gets on: it may have more to ask than one time limit allows.
+    pub(super) fn go_on(&self, subject: &Subject, now: Millis) {
+        if let Ok(mut asking) = self.asking.try_borrow_mut()
+            && let Some(since) = asking.get_mut(subject)
+        {
+            *since = now;
+        }
+    }
+
     /// Notes that the asking has ended.
     pub(super) fn end(&self, subject: &Subject) {
         if let Ok(mut asking) = self.asking.try_borrow_mut() {

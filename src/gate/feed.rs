@@ -1,7 +1,7 @@
 //! What the authority has changed, as far as this isolate has heard, and when it asked.
 
 use crate::config::Config;
-use crate::http::limits::REMEMBERED_CHANGES;
+use crate::http::limits::{REMEMBERED_CHANGES, TOLD_CHANGES};
 use crate::key::feed::{Ask, Change, Changes, Cursor, Entries, Floors, Kept, Position, ShortId};
 use crate::key::id::KeyId;
 use crate::key::sealed::Broken;
@@ -9,6 +9,12 @@ use crate::time::Millis;
 
 /// After a failed asking nobody asks again for so long, so that an outage doesn't make every request wait.
 const REST_MILLIS: i64 = 1_000;
+
+/// How long nobody looks again for changes, beside the requests: an answer from the cache is so old that the next is due soon after.
+const LOOK_MILLIS: i64 = 250;
+
+/// How often an isolate gives the data centre's cache what it knows, however long that is kept: the last answer has to follow on it.
+const TELL_MILLIS: i64 = 30_000;
 
 /// How long an answer is kept in the data centre's cache as fresh.
 pub const FRESH_SECONDS: u32 = 1;
@@ -66,6 +72,10 @@ pub(super) struct Feed {
     overflown: bool,
     loading: Option<Loading>,
     silent_since: Option<Millis>,
+    /// When the last asking began.
+    looked_at: Option<Millis>,
+    /// When what is known was given to the data centre's cache as a snapshot.
+    told_at: Option<Millis>,
     /// 0 to 255, of this isolate: so that many don't ask at the same moment.
     jitter: i64,
 }
@@ -105,7 +115,33 @@ impl Feed {
         // 60 % of the bound, less up to 10 % of it.
         let early = bound.saturating_mul(self.jitter) / 2_560;
         let due = (bound.saturating_mul(3) / 5).saturating_sub(early);
-        self.age(now).is_none_or(|age| age >= due) && !self.rests(config, now)
+        let pause = LOOK_MILLIS.min(bound / 20);
+        let looked = self.looked_at.is_some_and(|looked_at| (0..pause).contains(&now.since(looked_at)));
+        self.age(now).is_none_or(|age| age >= due) && !looked && !self.rests(config, now)
+    }
+
+    /// Takes note that an asking begins.
+    pub const fn note_look(&mut self, now: Millis) {
+        self.looked_at = Some(now);
+    }
+
+    /// Whether another isolate that is asking the authority may be waited for: what is known is good for a while yet.
+    pub fn may_wait(&self, config: &Config, now: Millis) -> bool {
+        // Seven tenths of the bound: if the authority hangs, that is to be noticed not long after the bound.
+        self.age(now).is_some_and(|age| age < bound_of(config).saturating_mul(7) / 10)
+    }
+
+    /// All that is known, as a snapshot of one page: for the data centre's cache, which keeps it for so many seconds, and given
+    /// again when half of that is over, or half a minute. `None` where it is too much or there is nothing.
+    pub fn snapshot_due(&mut self, seconds: u32, now: Millis) -> Option<Changes> {
+        let pause = i64::from(seconds).saturating_mul(500).min(TELL_MILLIS);
+        let told = self.told_at.is_some_and(|told_at| (0..pause).contains(&now.since(told_at)));
+        if told || self.overflown || self.floors.len() > TOLD_CHANGES {
+            return None;
+        }
+        let at = self.position.clone()?;
+        self.told_at = Some(now);
+        Some(Changes::Snapshot { after: None, at, entries: self.floors.entries(), next: None })
     }
 
     /// Whether the authority failed to answer a moment ago: it is left alone, for no longer than its silence counts.
@@ -152,8 +188,8 @@ impl Feed {
             return Learned::Nothing;
         }
         let counted = Millis(found_at.0.saturating_sub(kept.took.saturating_add(FRESH_MILLIS))).min(kept.asked_at);
-        // Four fifths of the bound: one that is over before it can be used is no use.
-        if found_at.since(counted) >= bound_of(config).saturating_mul(4) / 5 {
+        // One that is over before it can be used is no use.
+        if found_at.since(counted) >= still_useful(config) {
             return Learned::Nothing;
         }
         self.learn(&kept.changes, counted, changed)
@@ -290,6 +326,11 @@ impl Feed {
 
 fn bound_of(config: &Config) -> i64 {
     i64::from(config.bound_seconds).saturating_mul(1000)
+}
+
+/// What is younger than four fifths of the bound can be gone by while something newer is found out.
+fn still_useful(config: &Config) -> i64 {
+    bound_of(config).saturating_mul(4) / 5
 }
 
 fn grace_of(config: &Config) -> i64 {

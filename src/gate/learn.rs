@@ -39,6 +39,24 @@ impl Gate {
         Asked { at: now, steps: self.steps }
     }
 
+    /// Notes that somebody begins to find out what has changed, at `now`.
+    pub fn note_look(&mut self, now: Millis) {
+        self.note_clock(now);
+        self.feed.note_look(now);
+    }
+
+    /// Whether another isolate that is asking the authority may be waited for.
+    #[must_use]
+    pub fn may_wait(&self, config: &Config, now: Millis) -> bool {
+        self.feed.may_wait(config, now)
+    }
+
+    /// What isolates that are born later can start from, if it is time to give it to the data centre's cache, which keeps it for so
+    /// many seconds.
+    pub fn snapshot_due(&mut self, seconds: u32, now: Millis) -> Option<Changes> {
+        self.feed.snapshot_due(seconds, now)
+    }
+
     /// Takes the authority's changes.
     pub fn learn_changes(&mut self, changes: &Changes, asked: Asked, now: Millis) -> Learned {
         self.learn(asked, now, |feed, changed| feed.learn(changes, asked.at, changed))

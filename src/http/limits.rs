@@ -46,6 +46,10 @@ pub const REMEMBERED_NETWORKS: usize = 200_000;
 /// the authority about every key.
 pub const REMEMBERED_CHANGES: usize = 200_000;
 
+/// Changed keys that an isolate tells those of, through the data centre's cache, that are born after it: about 400 KB, as a page of
+/// the authority's has.
+pub const TOLD_CHANGES: usize = 20_000;
+
 /// Look-ups that one isolate may ask of the authority at once, and every second after: so that an outage of KV, which answers most of
 /// them, doesn't become one of the authority.
 pub const LOOKUPS_A_SECOND: u32 = 50;

@@ -133,7 +133,12 @@ pub struct Entries(String);
 impl Entries {
     /// Adds a key.
     pub fn push(&mut self, id: &KeyId, change: Change) {
-        let Some(short) = ShortId::of(id) else { return };
+        if let Some(short) = ShortId::of(id) {
+            self.push_short(&short, change);
+        }
+    }
+
+    fn push_short(&mut self, short: &ShortId, change: Change) {
         self.0.extend(short.0.iter().map(|byte| char::from(*byte)));
         self.0.push_str(&change.revision.to_string());
         self.0.push_str(if change.revoked { "!," } else { "," });
@@ -184,11 +189,23 @@ pub(crate) struct Floors(BTreeMap<ShortId, u64>);
 /// Revisions are below 2^53; the top bit says that the key is revoked.
 const REVOKED: u64 = 1 << 63;
 
+const fn unpacked(packed: u64) -> Change {
+    Change { revision: packed & !REVOKED, revoked: packed & REVOKED != 0 }
+}
+
 impl Floors {
     /// The last change of a key.
     pub fn of(&self, id: &KeyId) -> Option<Change> {
-        let packed = self.0.get(&ShortId::of(id)?)?;
-        Some(Change { revision: packed & !REVOKED, revoked: packed & REVOKED != 0 })
+        self.0.get(&ShortId::of(id)?).copied().map(unpacked)
+    }
+
+    /// All of them, as they are told.
+    pub fn entries(&self) -> Entries {
+        let mut entries = Entries::default();
+        for (short, packed) in &self.0 {
+            entries.push_short(short, unpacked(*packed));
+        }
+        entries
     }
 
     /// Takes note of a change; of two of one key, the later stands. Revoked is final.

@@ -135,3 +135,24 @@ describe("the feed", { concurrency: true }, () => {
     assert.match(await gate.logged((logged) => logged.includes("audit_log_shrank")), /"known_revision":"3".*"size":"2"/);
   });
 });
+
+// By itself: it takes the machine for a while.
+test("fifty thousand revoked keys are told to an isolate that knows nothing, within the time that a question may take", async (t) => {
+  const gate = await newGate(t);
+  const { id, apiKey } = await gate.newKey();
+  await gate.disturb([
+    // As many rows as that of a key that was changed. Positions below 0 leave the numbers of changes as they are.
+    `INSERT INTO keys (position, id, key_hash, minted_under, name, integration, environment, purpose, owner, scopes, allowed_cidrs, state,
+       created_at, created_by, expires_at, latest_end, revoked_at, revoked_by, revoke_reason, revision)
+     WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 50000)
+     SELECT -n, printf('wafl_live_%012d', n), key_hash, minted_under, name, integration, environment, purpose, owner, scopes, allowed_cidrs,
+       'revoked', created_at, created_by, expires_at, latest_end + n, created_at, created_by, 'many', 1
+     FROM number, (SELECT * FROM keys WHERE id = '${id}')`,
+  ]);
+  await gate.breakInstance();
+  await gate.take();
+  const began = Date.now();
+  assert.equal((await gate.call(CONTACTS, { key: apiKey })).verdict, "200");
+  t.diagnostic(`answered after ${Date.now() - began} ms`);
+  assert.equal((await gate.take()).changes, 4, "three pages and what came after them, each asked for once");
+});

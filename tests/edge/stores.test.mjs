@@ -154,4 +154,13 @@ describe("a KV that fails", () => {
     await gate.order({ kvPut: "work" });
     await until("the alarm fills KV", async () => JSON.parse(await kv.get(key.name)).sealed.record.revoked);
   });
+
+  test("and a row that can't be read, hold up copies at the registry's start, and no other key", async () => {
+    await gate.order({ kvPut: "fail" });
+    const [broken, other] = [await gate.newKey(), await gate.newKey()];
+    await gate.disturb([`UPDATE keys SET scopes = 'nonsense' WHERE id = '${broken.id}'`]);
+    await gate.breakInstance();
+    assert.equal((await use(other)).verdict, "200");
+    assert.equal((await use(broken)).verdict, "503 authority_unavailable");
+  });
 });
