@@ -101,7 +101,9 @@ async function stripNames() {
   if (process.env.KEYWARD_KEEP_NAMES) return;
   const features = WASM_FEATURES.map((name) => `--enable-${name}`);
   const unused = UNUSED_EXPORTS.map((name) => `--remove-exports=*${name}*`);
-  const options = [...features, ...unused, "-Oz", "--converge", "--strip-debug", "--strip-producers", "--strip-target-features"];
+  // By name, instances of one generic function lie side by side: gzip finds them alike, which gives 3 KB.
+  const order = ["--dae-optimizing", "--gufa", "-Oz", "--converge", "--reorder-functions-by-name"];
+  const options = [...features, ...unused, ...order, "--strip-debug", "--strip-producers", "--strip-target-features"];
   await run(join(NODE_BIN, "wasm-opt"), [OUTPUTS[1], "-o", OUTPUTS[1], ...options]);
 }
 
