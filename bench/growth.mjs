@@ -20,8 +20,8 @@ export function networksOf(count) {
   return [...others, "203.0.113.0/24"];
 }
 
-/** `apiKeys` are 10,000 live ones; `limited` has one key for each of NETWORK_COUNTS. */
-export async function growth({ workerd, load, apiKeys, limited, rounds, onRound }) {
+/** `apiKeys` are 10,000 live ones; `limited` has one key for each of NETWORK_COUNTS, `fed` one for each of FEED_SERVICES. */
+export async function growth({ workerd, load, apiKeys, limited, fed, rounds, onRound }) {
   const accepted = (name, port, credentials) => ({ name, port, path: PATH, count: 500, expect: 200, order: () => ({ credentials }) });
   const { ports } = workerd;
   const kinds = {
@@ -32,6 +32,7 @@ export async function growth({ workerd, load, apiKeys, limited, rounds, onRound 
     }),
     routes: ROUTE_COUNTS.map((count) => accepted(`${count} routes`, ports[`routes${count}`], apiKeys.slice(0, 1))),
     networks: NETWORK_COUNTS.map((count, index) => accepted(`${count} networks`, ports.keys1, [limited[index].apiKey])),
+    feed: FEED_SERVICES.map((name, index) => accepted(FEED_NAMES[index], ports[name], [fed[index].apiKey])),
   };
   for (const [index, count] of KEY_COUNTS.entries()) {
     await load.run({ port: kinds["warm keys"][index].port, path: PATH, credentials: apiKeys.slice(0, count), count: Math.max(count, 5_000) });
@@ -44,4 +45,7 @@ export async function growth({ workerd, load, apiKeys, limited, rounds, onRound 
   );
 }
 
+/** Each has a registry of its own; the second one's is filled with revoked keys. */
+export const FEED_SERVICES = ["feed0", "feed50000"];
+const FEED_NAMES = ["0 entries in the feed", "50000 entries in the feed"];
 export const KEY_SERVICES = KEY_COUNTS.map((count) => `keys${count}`);

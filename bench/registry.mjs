@@ -7,6 +7,7 @@ import { mintedKey } from "./lib/gates.mjs";
 import { median } from "./lib/rounds.mjs";
 
 export const LISTED = 100_000;
+export const REVOKED = 50_000;
 
 export async function timed(count, work) {
   const began = performance.now();
@@ -24,34 +25,52 @@ export async function revokeAll(control, keys) {
 }
 
 /**
- * Fills a stopped registry up to `LISTED` keys, which to issue would take an hour: copies of the newest one with other names and
- * places. The first `count` of them are real keys, with the hash of a secret that is known here: they are the answer.
+ * Fills the stopped registry of `service` up to `LISTED` keys, which to issue would take an hour: copies of the newest one with
+ * other names and places. The first `count` of them are real keys, with the hash of a secret that is known here: they are the answer.
  */
-export function fillUp(state, count) {
-  const folder = join(state, "registry");
+export function fillUp(state, service, count) {
+  const apiKeys = [];
+  fill(state, service, LISTED, (row, number) => {
+    if (number > count) return row;
+    const { apiKey, keyHash } = mintedKey({ identifier: row.id.slice(-12), secret: String(number).padStart(32, "S") });
+    apiKeys.push(apiKey);
+    return { ...row, key_hash: keyHash };
+  });
+  return apiKeys;
+}
+
+/** The same with keys that were revoked since, so that the feed has an entry for each. */
+export function fillWithRevoked(state, service) {
+  fill(state, service, REVOKED, (row) => ({ ...row, state: "revoked", revoked_at: row.created_at, revision: row.revision + 1 }));
+}
+
+function fill(state, service, count, changed) {
+  const folder = join(state, service);
   const [file] = readdirSync(folder).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
   const database = new DatabaseSync(join(folder, file));
   const model = database.prepare("SELECT * FROM keys WHERE state = 'active' ORDER BY position DESC LIMIT 1").get();
   const [{ most, held }] = database.prepare("SELECT max(position) AS most, count(*) AS held FROM keys").all();
   const columns = Object.keys(model);
   const insert = database.prepare(`INSERT INTO keys (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`);
-  const apiKeys = [];
+  // Keys that will be used need their copies in KV: the object writes them when it starts.
+  const awaited = database.prepare("INSERT INTO outbox (id, revision, attempts) VALUES (?, ?, 0)");
   database.exec("BEGIN");
-  for (let number = 1; number <= LISTED - held; number += 1) {
-    const identifier = `F${String(number).padStart(11, "0")}`;
+  for (let number = 1; number <= count - held; number += 1) {
+    const id = `wafl_live_F${String(number).padStart(11, "0")}`;
     const name = `filled-${number}`;
-    const row = { ...model, position: most + number, revision: most + number, id: `wafl_live_${identifier}`, name, integration: name };
-    if (number <= count) {
-      const { apiKey, keyHash } = mintedKey({ identifier, secret: String(number).padStart(32, "S") });
-      row.key_hash = keyHash;
-      apiKeys.push(apiKey);
-    }
+    const plain = { ...model, position: most + number, revision: most + number, id, name, integration: name };
+    const row = changed(plain, number);
     insert.run(...columns.map((column) => row[column]));
+    if (row !== plain && row.state === "active") awaited.run(row.id, row.revision);
   }
-  database.prepare("UPDATE meta SET value = ? WHERE name = 'revision'").run(String(most + LISTED));
+  // The last change has its entry in the log, or the registry would rightly refuse to say what has changed.
+  const last = most + count + 1;
+  database.prepare("UPDATE meta SET value = ? WHERE name = 'revision'").run(String(last));
+  const entry = database.prepare("SELECT * FROM audit ORDER BY seq DESC LIMIT 1").get();
+  const named = Object.keys(entry);
+  database.prepare(`INSERT INTO audit (${named.join(", ")}) VALUES (${named.map(() => "?").join(", ")})`).run(...Object.values({ ...entry, seq: last }));
   database.exec("COMMIT");
   database.close();
-  return apiKeys;
 }
 
 /** Milliseconds for the first page of 50. */
@@ -64,4 +83,27 @@ export async function listPage(control, times = 200) {
     taken.push(performance.now() - began);
   }
   return median(taken);
+}
+
+/** What the object answers of its feed, asked as an edge asks it: a snapshot's bytes, and changes told in a second. */
+export async function feed(port, seconds = 2) {
+  const ask = async (message) => {
+    const response = await fetch(`http://127.0.0.1:${port}/`, { method: "POST", body: JSON.stringify({ changes: message }) });
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`the feed: ${response.status} ${text}`);
+    return { bytes: text.length, changes: JSON.parse(text).changes.changes };
+  };
+  let bytes = 0;
+  let pages = 0;
+  let at;
+  for (let after = null; pages === 0 || after !== null; pages += 1) {
+    const page = await ask({ snapshot: { after } });
+    bytes += page.bytes;
+    after = page.changes.snapshot.next ?? null;
+    at = page.changes.snapshot.at;
+  }
+  const began = performance.now();
+  let asked = 0;
+  for (; performance.now() - began < seconds * 1000; asked += 1) await ask({ since: at });
+  return { bytes, pages, deltas: (asked / (performance.now() - began)) * 1000 };
 }

@@ -6,8 +6,11 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use keyward::key::feed::{Ask, Changes};
 use keyward::key::id::Environment;
-use keyward::registry::command::KeyFilter;
+use keyward::registry::apply::answer;
+use keyward::registry::command::{Answer, Call, KeyFilter};
+use keyward::registry::feed::position;
 use world::{World, issue, key_id, list, live, owner, revoke};
 
 #[path = "../tests/support/sqlite_store.rs"]
@@ -18,8 +21,12 @@ mod world;
 /// Commands in one measurement: enough that its start and end don't count.
 const BATCH: u32 = 200;
 const LISTED: u32 = 100_000;
+const REVOKED: u32 = 50_000;
 
 fn main() {
+    let mut world = with_revoked();
+    let pages = snapshot(&mut world);
+    println!("a snapshot of {REVOKED} revoked keys: {} pages, {} bytes as sent", pages.len(), pages.concat().len());
     divan::main();
 }
 
@@ -56,6 +63,53 @@ fn list_page_among_100_000_keys(bencher: Bencher, integration: Option<&str>) {
     fill_up(&mut world);
     let filter = || KeyFilter { integration: integration.map(str::to_owned), ..KeyFilter::default() };
     bencher.bench_local(|| world.done(owner(), list(filter(), 50, None)));
+}
+
+/// What an edge asks every few seconds, with one change to be told of, beside 50,000 revoked keys.
+#[divan::bench(sample_count = 50, sample_size = 20)]
+fn feed_delta(bencher: Bencher) {
+    let mut world = with_revoked();
+    let before = position(&mut world.store).unwrap();
+    world.done(owner(), issue(LISTED, live("one-more")));
+    bencher.counter(ItemsCount::new(1_u32)).bench_local(|| changes(&mut world, Ask::Since(before.clone())));
+}
+
+/// All pages of a new isolate's first asking, with 50,000 revoked keys.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn feed_snapshot_of_50_000(bencher: Bencher) {
+    let mut world = with_revoked();
+    bencher.counter(ItemsCount::new(REVOKED)).bench_local(|| snapshot(&mut world));
+}
+
+fn changes(world: &mut World, ask: Ask) -> (Changes, String) {
+    let told = answer(&mut world.store, Call::Changes(ask), &world.policy, "abcdefghijklmnop", world.now).unwrap();
+    let sent = serde_json::to_string(&told).unwrap();
+    let Answer::Changes { changes, .. } = told else { panic!("{sent}") };
+    (changes, sent)
+}
+
+fn snapshot(world: &mut World) -> Vec<String> {
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let (changes, sent) = changes(world, Ask::Snapshot { after });
+        pages.push(sent);
+        let Changes::Snapshot { next, .. } = changes else { panic!("no page of a snapshot") };
+        after = next;
+        if after.is_none() {
+            return pages;
+        }
+    }
+}
+
+/// A registry in which many keys were issued and revoked.
+fn with_revoked() -> World {
+    let mut world = World::with_owner();
+    for number in 1..=REVOKED {
+        world.done(owner(), issue(number, live("sync")));
+        world.done(owner(), revoke(&key_id(Environment::Live, number), "bench"));
+    }
+    world
 }
 
 /// Copies of one key, with other names and places: what issuing them would leave.

@@ -13,13 +13,13 @@ import { ROOT } from "../tools/paths.mjs";
 import { duration, main, Stop } from "../tools/run.mjs";
 import { buildAll, honoFile, usualBuild } from "./build.mjs";
 import { chart } from "./chart.mjs";
-import { growth, KEY_SERVICES, NETWORK_COUNTS, networksOf, ROUTE_COUNTS, routesOf } from "./growth.mjs";
+import { FEED_SERVICES, growth, KEY_SERVICES, NETWORK_COUNTS, networksOf, ROUTE_COUNTS, routesOf } from "./growth.mjs";
 import { FIRST_USES, hotPath, WARM_ROUNDS } from "./hot-path.mjs";
-import { ControlPlane, keyward, peerKey, peers, wasmFile } from "./lib/gates.mjs";
+import { asker, ControlPlane, keyward, peerKey, peers, wasmFile } from "./lib/gates.mjs";
 import { startLoad, startOrigin } from "./lib/processes.mjs";
 import { startWorkerd } from "./lib/workerd.mjs";
 import { memory } from "./memory.mjs";
-import { fillUp, listPage, revokeAll, timed } from "./registry.mjs";
+import { feed, fillUp, fillWithRevoked, listPage, revokeAll, timed } from "./registry.mjs";
 import { report } from "./report.mjs";
 import { start } from "./start.mjs";
 
@@ -69,7 +69,8 @@ async function measure({ origin, load, state }) {
   };
 
   const known = await peerKey(origin);
-  let workerd = await startWorkerd({ ...gates, keyward: gate, firstuse: gate }, { ...origin, state });
+  const fedGates = Object.fromEntries(FEED_SERVICES.map((name) => [name, keyward(origin, { registry: name })]));
+  let workerd = await startWorkerd({ ...gates, keyward: gate, firstuse: gate, ...fedGates }, { ...origin, state });
   try {
     const control = new ControlPlane(workerd.ports.keyward);
     await control.bootstrap();
@@ -84,19 +85,27 @@ async function measure({ origin, load, state }) {
     const path = await hotPath({ ...step("the gates side by side, in rounds", rounds), workerd, keys, accepted: keys[0].apiKey, peerKey: known });
     say("revoking");
     const revoked = await revokeAll(control, keys.slice(-amount(300, 50)));
+    const fed = await Promise.all(FEED_SERVICES.map((name) => new ControlPlane(workerd.ports[name]).firstKey()));
     await workerd.stop();
 
-    const apiKeys = fillUp(state, 10_000);
-    const services = { keyward: gate };
+    say("filling registries: 100,000 keys, 50,000 revoked ones");
+    const apiKeys = fillUp(state, "keyward", 10_000);
+    fillWithRevoked(state, "feed50000");
+    const services = { keyward: gate, ...fedGates, ask: asker("feed50000") };
     for (const name of KEY_SERVICES) services[name] = gate;
     for (const routes of ROUTE_COUNTS) services[`routes${routes}`] = keyward(origin, { routes: routesOf(routes) });
     workerd = await startWorkerd(services, { ...origin, state });
     control.moveTo(workerd.ports.keyward);
+    say("waiting for the copies of 10,000 keys");
+    const written = (await origin.writes()) + apiKeys.length;
+    await control.list();
+    while ((await origin.writes()) < written) await pause(200);
     say("pages of a list of 100,000 keys");
     const page = await listPage(control);
     const limited = [];
     for (const networks of NETWORK_COUNTS) limited.push(await control.issue({ allowed_cidrs: networksOf(networks) }));
-    const grown = await growth({ ...step("growth, in rounds", amount(30, 4)), workerd, apiKeys, limited });
+    const told = await feed(workerd.ports.ask);
+    const grown = await growth({ ...step("growth, in rounds", amount(30, 4)), workerd, apiKeys, limited, fed });
     await workerd.stop();
 
     say("starts of a fresh workerd");
@@ -105,7 +114,7 @@ async function measure({ origin, load, state }) {
     say(`${most.toLocaleString("en")} different garbage keys`);
     const held = await memory({ keyward: gate, origin, load, most, onBatch: progress("garbage keys") });
     const gzipped = gzipSync(wasmFile(), { level: 9 }).length;
-    return { path, grown, started, held, gzipped, registry: { issued: issued.perSecond, revoked: revoked.perSecond, page } };
+    return { path, grown, started, held, gzipped, registry: { issued: issued.perSecond, revoked: revoked.perSecond, page, feed: told } };
   } finally {
     await workerd.stop();
   }

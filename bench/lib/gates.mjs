@@ -42,6 +42,9 @@ export function peers(origin, { honoFile, usualBuild }) {
   };
 }
 
+/** Reaches the object of the service `registry` without its gate. */
+export const asker = (registry) => ({ modules: { "ask.mjs": join(BENCH, "peers", "ask.mjs") }, registry });
+
 /** A key that the two peers know, and its record in their store. */
 export async function peerKey(origin) {
   const apiKey = mintKey({ identifier: "Peer00000001", secret: "Q".repeat(32) });
@@ -97,6 +100,12 @@ export class ControlPlane {
     const draft = { name, integration: name, environment: "live", purpose: "Bench", owner: "ops@acme.example", scopes: ["contacts:read"], expires_in_days: 30, ...fields };
     const { key, api_key } = await this.#post("keys", draft, this.#owner, 201);
     return { id: key.id, apiKey: api_key };
+  }
+
+  /** The only key of a new registry. */
+  async firstKey() {
+    await this.bootstrap();
+    return this.issue();
   }
 
   /** So many keys, a few at a time, as a busy control plane would ask. */

@@ -83,8 +83,9 @@ function worker(name, { modules, bindings = {}, registry, outbound = "internet" 
   });
   const bound = Object.entries(bindings).map(([binding, value]) => `(name = "${binding}", ${bindingOf(value)})`);
   if (registry) bound.push(`(name = "REGISTRY", durableObjectNamespace = (className = "Registry", serviceName = "${registry}"))`);
+  // The key is also the folder of its databases.
   const objects = `
-  durableObjectNamespaces = [(className = "Registry", uniqueKey = "registry", enableSql = true)],
+  durableObjectNamespaces = [(className = "Registry", uniqueKey = "${name}", enableSql = true)],
   durableObjectStorage = (localDisk = "storage"),`;
   return `const ${name} :Workerd.Worker = (
   modules = [${embedded.join(", ")}],
