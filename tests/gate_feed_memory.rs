@@ -1,40 +1,18 @@
 //! What fifty thousand revoked keys cost an isolate: counted by an allocator of this test's own.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/entropy.rs"]
 mod entropy;
 #[path = "support/gate_world.rs"]
 mod gate_world;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+use allocator::Since;
 use gate_world::{NOW, World};
 use keyward::gate::Learned;
 use keyward::key::feed::{Change, Changes, Cursor, Entries};
 use keyward::key::id::KeyId;
 use serde_json::json;
-
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is passed on to the system's allocator as it came; only sizes are noted.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(live, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const KEYS: u32 = 50_000;
 const PAGE: u32 = 20_000;
@@ -58,8 +36,7 @@ fn fifty_thousand_revoked_keys_take_less_than_four_megabytes() {
             Changes::Snapshot { after, at: world.position(), entries, next }
         })
         .collect();
-    let before = LIVE.load(Ordering::Relaxed);
-    MOST.store(before, Ordering::Relaxed);
+    let since = Since::now();
     for page in &pages {
         assert_eq!(
             {
@@ -69,8 +46,7 @@ fn fifty_thousand_revoked_keys_take_less_than_four_megabytes() {
             Learned::More
         );
     }
-    let taken = LIVE.load(Ordering::Relaxed) - before;
-    let most = MOST.load(Ordering::Relaxed) - before;
+    let (taken, most) = (since.kept(), since.most());
     println!("{KEYS} revoked keys: {taken} bytes kept, {most} at most while the pages were read");
     assert!(taken < 4_000_000, "{taken} bytes kept");
     assert!(most < 4_000_000, "{most} bytes at most");
