@@ -69,3 +69,19 @@ fn a_browser_is_told_by_either_of_its_headers() {
         assert_eq!(Head::parse(&text).unwrap().from_browser(), expected, "{headers:?}");
     }
 }
+
+#[test]
+fn an_address_in_brackets_has_nothing_in_it_that_no_address_has() {
+    for (host, is_one) in [
+        ("[::1]", true),
+        ("[::ffff:192.0.2.1]", true),
+        ("[]", false),
+        ("[::1%25eth0]", false),
+        ("[a.example]", false),
+        ("[x]", false),
+    ] {
+        let text = format!("5\nGET\nhttps://{host}/\n");
+        let expected = if is_one { None } else { Some(BadHead::Host) };
+        assert_eq!(Head::parse(&text).err(), expected, "{host}");
+    }
+}
