@@ -81,6 +81,17 @@ fn whatever_the_clock_does_nothing_is_accepted_past_bound_and_grace_of_an_outage
 }
 
 #[test]
+fn a_step_back_counts_from_a_tenth_of_a_second_on_and_less_is_the_platforms_rounding() {
+    for (step, expected) in [(1, "200"), (100, "200"), (101, "need changes"), (5_000, "need changes")] {
+        let mut world = World::new(&json!({}));
+        let key = world.issue(1, |_| {});
+        world.tell(NOW);
+        assert_eq!(world.at(1_000).verdict(&get(&key)), "200");
+        assert_eq!(world.at(1_000 - step).ask(&get(&key)).verdict(), expected, "{step} ms");
+    }
+}
+
+#[test]
 fn a_key_ends_to_the_millisecond_by_the_clock_that_is_given() {
     for ahead in [-5_000, 0, 5_000] {
         let mut world = World::new(&json!({}));
