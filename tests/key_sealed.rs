@@ -107,6 +107,19 @@ fn a_record_with_any_one_bit_or_byte_changed_is_broken() {
 }
 
 #[test]
+fn the_log_says_which_of_three_a_broken_record_is() {
+    let words = [Broken::Form, Broken::Generation, Broken::Mac].map(Broken::as_str);
+    assert_eq!(words, ["form", "generation", "mac"]);
+}
+
+#[test]
+fn a_text_of_the_greatest_length_is_read_and_one_byte_more_is_not() {
+    let padded = |length: usize| format!("{STORED}{}", " ".repeat(length - STORED.len()));
+    assert_eq!(broken(&padded(SEALED_LENGTH)), None);
+    assert_eq!(broken(&padded(SEALED_LENGTH + 1)), Some(Broken::Form));
+}
+
+#[test]
 fn a_record_cut_anywhere_or_with_more_after_it_is_broken() {
     for at in 0..STORED.len() {
         assert_eq!(broken(&STORED[..at]), Some(Broken::Form), "cut at {at}");
