@@ -101,4 +101,13 @@ fn a_grant_knows_whether_it_is_a_keys_and_of_which_environment() {
         assert_eq!((grant.is_keyed(), grant.environment(), grant.is_in_outage()), (keyed, environment, false));
         assert_eq!(grant.plan(&head, "req-1").private, keyed);
     }
+    // And whether it was given by what is older than the bound.
+    world.silent = true;
+    world.at(12_345).send(&get(&key));
+    for (request, in_outage) in [(get(&key), true), (Request::new("GET /public/x"), false)] {
+        let text = request.text();
+        let head = Head::parse(&text).unwrap();
+        let Step::Forward(grant) = world.gate.admit(&world.config, &head, world.now) else { panic!("not forwarded") };
+        assert_eq!(grant.is_in_outage(), in_outage);
+    }
 }

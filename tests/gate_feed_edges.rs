@@ -6,8 +6,10 @@ mod entropy;
 mod gate_world;
 
 use gate_world::{Key, NOW, Request, World};
-use keyward::gate::{Gate, Learned};
-use keyward::key::feed::{Changes, Entries, Epoch, Kept};
+use keyward::gate::{CopyVerdict, Gate, Learned};
+use keyward::http::limits::REMEMBERED_CHANGES;
+use keyward::key::feed::{Change, Changes, Entries, Epoch, Kept};
+use keyward::key::id::KeyId;
 use keyward::time::Millis;
 use serde_json::json;
 
@@ -110,5 +112,96 @@ fn a_restore_leaves_an_isolate_its_own_moment_of_asking() {
         assert!(matches!(world.gate.learn_changes(&changes, asked, after(10)), Learned::NewEpoch { .. }));
         world.tell(after(10));
         assert_eq!(due(&world), before, "jitter {jitter}");
+    }
+}
+
+#[test]
+fn what_is_known_is_past_the_bound_from_its_last_moment_on_and_before_anything_was_told() {
+    let (world, _) = warm();
+    for (at, expected) in [(0, false), (BOUND - 1, false), (BOUND, true), (BOUND + 30_000, true)] {
+        assert_eq!(world.gate.is_past_bound(&world.config, after(at)), expected, "{at}");
+    }
+    assert!(Gate::default().is_past_bound(&world.config, NOW));
+}
+
+/// A gate that was told of so many changed keys, none of which is ours.
+fn told_of(changed: usize) -> (World, Key) {
+    let mut world = World::new(&json!({}));
+    let key = world.issue(1, |_| {});
+    let mut entries = Entries::default();
+    for number in 0..changed {
+        let id = KeyId::parse(&format!("wafl_live_{number:012}")).unwrap();
+        entries.push(&id, Change { revision: 5, revoked: true });
+    }
+    let asked = world.gate.begin_asking(NOW);
+    let page = Changes::Snapshot { after: None, at: world.position(), entries, next: None };
+    assert_eq!(world.gate.learn_changes(&page, asked, NOW), Learned::More);
+    world.tell(NOW);
+    (world, key)
+}
+
+#[test]
+fn exactly_so_many_changed_keys_are_kept_as_the_limit_says_and_with_more_no_copy_is_believed() {
+    for (changed, expected) in
+        [(REMEMBERED_CHANGES, CopyVerdict::Settled), (REMEMBERED_CHANGES + 1, CopyVerdict::Confirm)]
+    {
+        let (mut world, key) = told_of(changed);
+        let stored = world.copy(&key.record);
+        assert_eq!(world.gate.learn_copy(&world.config, &key.record.id, &stored, NOW), expected, "{changed}");
+        assert_eq!(world.verdict(&get(&key)), "200", "{changed}");
+    }
+}
+
+#[test]
+fn an_overtaken_answer_is_used_only_where_every_change_since_is_known() {
+    for (changed, used) in [(0, true), (REMEMBERED_CHANGES + 1, false)] {
+        let (mut world, key) = told_of(changed);
+        let other = world.issue(2, |_| {});
+        let (record, at) = (key.record.clone(), world.position());
+        world.change(&other.record.id, |record| record.scopes.clear());
+        world.tell(NOW);
+        assert_eq!(world.gate.learn_record(&key.record.id, Some(record), &at, NOW), used, "{changed} changed keys");
+        assert_eq!(world.verdict(&get(&key)), "200");
+    }
+}
+
+#[test]
+fn that_there_is_no_such_key_is_forgotten_with_the_next_change_of_any_key() {
+    let (mut world, other) = warm();
+    let key = Key::live(&world.config, 7);
+    assert_eq!(world.verdict(&get(&key)), "401 invalid_key");
+    assert_eq!(world.ask(&get(&key)).verdict(), "401 invalid_key");
+    // It may be that very key which was issued: one that is as it was issued is no entry of a page.
+    world.change(&other.record.id, |record| record.scopes.clear());
+    world.tell(NOW);
+    assert_eq!(world.ask(&get(&key)).verdict(), "need record");
+}
+
+/// Everything since change 10, with one entry.
+fn told(world: &World, key: &Key, revision: u64, revoked: bool) -> Changes {
+    let mut entries = Entries::default();
+    entries.push(&key.record.id, Change { revision, revoked });
+    Changes::Since { after: 10, to: world.position(), entries, more: false }
+}
+
+#[test]
+fn a_change_that_is_told_again_or_late_takes_nothing_out_unless_it_says_revoked() {
+    for (revision, revoked, expected) in [
+        (12, false, "200"),
+        (11, false, "200"),
+        // Whatever order it came in: that is the last word on a key.
+        (12, true, "401 revoked_key"),
+        (11, true, "401 revoked_key"),
+    ] {
+        let (mut world, key) = warm();
+        for _ in 0..2 {
+            world.change(&key.record.id, |_| {});
+        }
+        world.tell(NOW);
+        assert_eq!(world.verdict(&get(&key)), "200", "its record of change 12 is known");
+        let changes = told(&world, &key, revision, revoked);
+        let asked = world.gate.begin_asking(NOW);
+        assert_eq!(world.gate.learn_changes(&changes, asked, NOW), Learned::Complete);
+        assert_eq!(world.ask(&get(&key)).verdict(), expected, "change {revision}, revoked: {revoked}");
     }
 }
