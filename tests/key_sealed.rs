@@ -271,6 +271,7 @@ fn a_stored_hash_or_generation_has_one_spelling() {
 fn nothing_secret_is_in_what_a_log_could_print_of_a_record() {
     let shown = format!("{:?}", record());
     assert!(!shown.contains("0544dc90") && !shown.contains("5, 68, 220"), "{shown}");
+    assert_eq!(format!("{:?} {:?}", record().id, record().key_hash), "KeyId(wafl_live_8Fh2kQ0sZp1L) KeyHash(…)");
 }
 
 proptest! {
