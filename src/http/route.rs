@@ -334,6 +334,15 @@ mod tests {
     }
 
     #[test]
+    fn every_scope_that_a_route_asks_for_is_known_once_and_in_order() {
+        let scope = |text: &str| Scope::parse(text).unwrap();
+        let rows = ["b:read", "a:write", "b:read", "a:read"].map(|text| Access::Scope(scope(text)));
+        let rows = rows.into_iter().chain([Access::Public]);
+        let routes = Routes::new(rows.map(|access| Route::parse("GET /a", access, false).unwrap()).collect());
+        assert_eq!(routes.scopes(), ["a:read", "a:write", "b:read"].map(scope));
+    }
+
+    #[test]
     fn a_bad_pattern_is_refused() {
         for row in [
             "",
