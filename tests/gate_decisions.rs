@@ -245,7 +245,12 @@ fn plain_http_is_refused_while_https_is_required() {
 fn no_route_is_404_whatever_the_credential_and_another_method_is_405() {
     let mut world = world();
     let key = world.issue(1, |_| {});
-    for request in [Request::new("GET /nowhere"), Request::new("GET /v1/CONTACTS"), Request::new("GET /_keyward/x")] {
+    for request in [
+        Request::new("GET /nowhere"),
+        Request::new("PATCH /nowhere"),
+        Request::new("GET /v1/CONTACTS"),
+        Request::new("GET /_keyward/x"),
+    ] {
         for request in [request.clone(), request.clone().key(&key), request.with("x-api-key", "a, b")] {
             assert_eq!(world.verdict(&request), "404 no_route");
         }

@@ -6,6 +6,8 @@ mod entropy;
 mod gate_world;
 
 use gate_world::{Request, World};
+use keyward::config::Config;
+use keyward::http::route::{Access, Route};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -57,6 +59,37 @@ fn no_method_reaches_it() {
             assert_eq!(world.verdict(&Request::new(&format!("{method} {path}"))), "404 no_route", "{method} {path}");
         }
     }
+}
+
+/// Each of [`OWN`] alone, and with whatever is below it.
+fn own_patterns() -> Vec<String> {
+    OWN.iter().flat_map(|path| ["", "*", "/*"].map(|end| format!("{path}{end}"))).collect()
+}
+
+#[test]
+fn no_route_may_name_it_in_any_letter_case() {
+    for pattern in own_patterns() {
+        // The metadata's address is one path: what is below it is not ours.
+        let is_ours = !(pattern.starts_with("/.well-known/") && pattern.ends_with("/*"));
+        for spelling in [pattern.clone(), pattern.to_ascii_uppercase(), pattern.replace("key", "Key")] {
+            for method in ["GET", "POST", "*"] {
+                let row = format!("{method} {spelling}");
+                assert_eq!(Route::parse(&row, Access::Public, false).is_err(), is_ours, "{row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_configuration_that_routes_it_is_refused_whole_and_says_which_row() {
+    let vars = json!({
+        "KEYWARD_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "BOOTSTRAP_TOKEN": "a-bootstrap-token-of-a-test",
+        "ORIGIN_LIVE": "https://live.example",
+        "ROUTES": [{"match": "GET /*", "access": "public"}, {"match": "* /_keyward/*", "access": "public"}],
+    });
+    let Err(problems) = Config::parse(vars.as_object().unwrap()) else { panic!("it was taken") };
+    assert_eq!(problems.iter().map(|problem| problem.variable.as_str()).collect::<Vec<_>>(), ["ROUTES[1]"]);
 }
 
 proptest! {

@@ -107,6 +107,19 @@ fn a_record_with_any_one_bit_or_byte_changed_is_broken() {
 }
 
 #[test]
+fn the_log_says_which_of_three_a_broken_record_is() {
+    let words = [Broken::Form, Broken::Generation, Broken::Mac].map(Broken::as_str);
+    assert_eq!(words, ["form", "generation", "mac"]);
+}
+
+#[test]
+fn a_text_of_the_greatest_length_is_read_and_one_byte_more_is_not() {
+    let padded = |length: usize| format!("{STORED}{}", " ".repeat(length - STORED.len()));
+    assert_eq!(broken(&padded(SEALED_LENGTH)), None);
+    assert_eq!(broken(&padded(SEALED_LENGTH + 1)), Some(Broken::Form));
+}
+
+#[test]
 fn a_record_cut_anywhere_or_with_more_after_it_is_broken() {
     for at in 0..STORED.len() {
         assert_eq!(broken(&STORED[..at]), Some(Broken::Form), "cut at {at}");
@@ -258,6 +271,7 @@ fn a_stored_hash_or_generation_has_one_spelling() {
 fn nothing_secret_is_in_what_a_log_could_print_of_a_record() {
     let shown = format!("{:?}", record());
     assert!(!shown.contains("0544dc90") && !shown.contains("5, 68, 220"), "{shown}");
+    assert_eq!(format!("{:?} {:?}", record().id, record().key_hash), "KeyId(wafl_live_8Fh2kQ0sZp1L) KeyHash(…)");
 }
 
 proptest! {

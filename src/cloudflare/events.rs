@@ -9,10 +9,11 @@ use super::edge::Edge;
 use super::log::{Level, event};
 use super::outside::Outside;
 use super::{authorize, control, glue, send};
-use crate::gate::{Refusal, Step, is_own_path, refuse_key_in_url};
+use crate::gate::{Refusal, Step, refuse_key_in_url};
 use crate::http::head::Head;
 use crate::http::original::asks_to_authorize;
 use crate::http::problem::Code;
+use crate::http::route::is_own_path;
 use crate::{admin, edge as finding};
 
 /// The worker's `fetch`. Gives a response, or a promise of one; a request that the gate can decide at once makes no promise of

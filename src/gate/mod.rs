@@ -32,7 +32,7 @@ use crate::config::{Config, Origin};
 use crate::http::credential::{Credential, Strip};
 use crate::http::head::Head;
 use crate::http::problem::{Code, Problem};
-use crate::http::route::{Access, METADATA_PATH, Matched, Route};
+use crate::http::route::{Access, Matched, Route, is_own_path};
 use crate::key::feed::ShortId;
 use crate::key::format::{Presented, contains_key};
 use crate::key::house::Recognised;
@@ -189,16 +189,6 @@ impl Gate {
     pub fn remembered(&self) -> usize {
         self.memory.len()
     }
-}
-
-/// Whether a path is Keyward's own, in any letter case: `/_keyward` and what is below it, and the metadata's address, which stands
-/// elsewhere. Such a path is never forwarded.
-#[must_use]
-pub fn is_own_path(path: &str) -> bool {
-    let own = "/_keyward";
-    path.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own))
-        && matches!(path.as_bytes().get(own.len()), None | Some(b'/'))
-        || path.eq_ignore_ascii_case(METADATA_PATH)
 }
 
 /// A well-formed key anywhere in the URL, decoded once, is refused on every address, Keyward's own too.

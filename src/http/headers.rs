@@ -162,7 +162,12 @@ mod tests {
 
     #[test]
     fn listed_headers_are_removed_but_not_what_the_request_needs() {
-        assert_eq!(removed("connection\nclose, X-Hop\nx-hop\n1\nx-stay\n2\n"), "connection,x-hop,");
+        for listed in ["X-Hop", "X-HOP", "x_hop"] {
+            assert_eq!(removed(&format!("connection\nclose, {listed}\nx-hop\n1\nx-stay\n2\n")), "connection,x-hop,");
+            // An upgrade keeps its own header, and no other that is listed.
+            let upgrade = format!("connection\nUpgrade, {listed}\nupgrade\nwebsocket\nx-hop\n1\n");
+            assert_eq!(removed(&upgrade), "connection,x-hop,");
+        }
         let text = "0\nGET\nhttp://h/\nconnection\nAuthorization\nauthorization\nBasic x\n";
         let mut names = String::new();
         write_removed(&Head::parse(text).unwrap(), Strip::default(), &mut names);

@@ -11,6 +11,16 @@ use crate::key::scope::Scope;
 /// below `/_keyward/`.
 pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server/_keyward";
 
+/// Whether a path is Keyward's own, in any letter case: `/_keyward` and what is below it, and the metadata's address, which stands
+/// elsewhere. Such a path is never forwarded.
+#[must_use]
+pub fn is_own_path(path: &str) -> bool {
+    let own = "/_keyward";
+    path.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own))
+        && matches!(path.as_bytes().get(own.len()), None | Some(b'/'))
+        || path.eq_ignore_ascii_case(METADATA_PATH)
+}
+
 /// One row of `ROUTES`.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -97,11 +107,8 @@ impl Route {
         if target.query().is_some() {
             return Err("must be a path without a query");
         }
-        if literal == "/_keyward" || literal.starts_with("/_keyward/") {
-            return Err("must not begin with /_keyward/, which is Keyward's own");
-        }
-        if literal == METADATA_PATH {
-            return Err("must not name /.well-known/oauth-authorization-server/_keyward, which is Keyward's own");
+        if is_own_path(literal) {
+            return Err("must not name what is Keyward's own: /_keyward and below it, and the metadata's address");
         }
         let pattern = Pattern { literal: literal.to_owned(), decoded: percent_decode_str(literal).collect(), any_rest };
         Ok(Self { method, pattern, access, closed_on_outage, own_assertion: false })
@@ -324,6 +331,15 @@ mod tests {
         assert_eq!(found(&exact, "GET", "/v1/a/"), "/v1/a/", "whoever writes both means both");
         assert_eq!(found(&exact, "GET", "/a;b"), "/a;b");
         assert_eq!(found(&exact, "GET", "/"), "/*");
+    }
+
+    #[test]
+    fn every_scope_that_a_route_asks_for_is_known_once_and_in_order() {
+        let scope = |text: &str| Scope::parse(text).unwrap();
+        let rows = ["b:read", "a:write", "b:read", "a:read"].map(|text| Access::Scope(scope(text)));
+        let rows = rows.into_iter().chain([Access::Public]);
+        let routes = Routes::new(rows.map(|access| Route::parse("GET /a", access, false).unwrap()).collect());
+        assert_eq!(routes.scopes(), ["a:read", "a:write", "b:read"].map(scope));
     }
 
     #[test]

@@ -216,6 +216,9 @@ mod tests {
             ("/a%c0%af", Utf8),
             ("/a%C3x", Utf8),
             ("/a%C3", Utf8),
+            // Halves of a character that something stands between.
+            ("/a%C3x%A9", Utf8),
+            ("/%E2%82/%AC", Utf8),
         ] {
             assert_eq!(Target::parse(text), Err(why), "{text}");
         }

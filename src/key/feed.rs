@@ -153,12 +153,6 @@ impl Entries {
             Some((ShortId(*short), Change { revision, revoked }))
         })
     }
-
-    /// Whether there is none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 const SHORT_LENGTH: usize = IDENTIFIER_LENGTH + 1;

@@ -1,6 +1,5 @@
 //! A key's public name.
 
-use std::borrow::Borrow;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -124,12 +123,6 @@ impl KeyId {
     #[must_use]
     pub fn class(&self) -> Class {
         self.0.split('_').nth(1).and_then(Class::parse).unwrap_or(Class::Member)
-    }
-}
-
-impl Borrow<str> for KeyId {
-    fn borrow(&self) -> &str {
-        &self.0
     }
 }
 

@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn a_scope_is_one_lower_case_token() {
-        assert!(Scope::parse("contacts:read").is_some());
+        let scope = Scope::parse("contacts:read").unwrap();
+        assert_eq!((scope.as_str(), scope.to_string().as_str()), ("contacts:read", "contacts:read"));
         assert!(Scope::parse(&"a".repeat(64)).is_some());
         for text in ["", "a b", "Contacts:read", "1a", ":a", "a\n", "é", "a\"", &"a".repeat(65)] {
             assert_eq!(Scope::parse(text), None, "{text}");

@@ -54,7 +54,7 @@ function failing() {
     await until("the authority is asked again", async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200);
   });
 
-  for (const failure of ["fail", "500", "garbage"]) {
+  for (const failure of ["fail", "500", "garbage", "overloaded"]) {
     test(`a known key goes on for bound and grace, then 503, then recovers by itself (the authority: ${failure})`, async (t) => {
       const { apiKey } = await gate.newKey();
       const traffic = startTraffic(gate, apiKey, { connections: 2 });
@@ -119,6 +119,26 @@ function failing() {
     const line = await gate.logged((line) => line.includes("authority_silent") && line.includes(answer.headers["keyward-request-id"]));
     assert.match(line, /^warn: \{"/);
   });
+
+  for (const failure of ["overloaded", "restarting"]) {
+    test(`an object that is ${failure}: a read is asked for once more, a change never, and each is 503`, async () => {
+      const { apiKey } = await gate.newKey();
+      await gate.order({ registry: failure });
+      await gate.take();
+      const answer = await gate.call(CONTACTS, { key: apiKey });
+      assert.equal(answer.verdict, SILENT);
+      assert.match(answer.headers["retry-after"], /^[1-9]\d*$/);
+      assert.equal((await gate.take()).registry, 2);
+      // A second asking of the control plane: it reads, and no rest of the gate keeps it from asking.
+      assert.equal((await gate.call("/_keyward/v1/me", { key: gate.owner })).verdict, SILENT);
+      assert.equal((await gate.take()).registry, 2);
+      const name = `Not made while ${failure}`;
+      assert.equal((await gate.issue({ name })).verdict, SILENT);
+      assert.equal((await gate.take()).registry, 1);
+      assert.equal(gate.sql("SELECT count(*) AS count FROM keys WHERE name = ?", name)[0].count, 0);
+      await gate.logged((line) => line.includes("authority_silent") && line.includes(failure === "overloaded" ? "is overloaded" : "code was updated"));
+    });
+  }
 
   test("one failure is made good by the second asking: nobody sees it", async () => {
     const { apiKey } = await gate.newKey();

@@ -17,6 +17,13 @@ const MISBEHAVIOURS = {
     orders.registry = "work";
     throw new Error("made to fail by the test, once");
   },
+  // As the runtime marks the errors of an object: whether to ask again is ours to decide, and neither mark changes it.
+  overloaded: async () => {
+    throw Object.assign(new Error("Durable Object is overloaded. Requests queued for too long."), { overloaded: true });
+  },
+  restarting: async () => {
+    throw Object.assign(new Error("Durable Object reset because its code was updated."), { durableObjectReset: true, retryable: true });
+  },
   // A promise that nothing could settle would be cut short by the runtime.
   hang: () => new Promise((resolve) => setTimeout(resolve, 60_000)),
   slow: async (work) => {

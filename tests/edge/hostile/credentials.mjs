@@ -1,5 +1,5 @@
-// HOSTILE.md, "Credentials": nothing of this is a key, none of it reaches the origin, and none costs a read (which
-// presenting.test.mjs counts).
+// HOSTILE.md, "Credentials": nothing of this is a key, none of it reaches the origin, and none costs a read, which
+// hostile-reads.test.mjs counts: but for the rows with `known`, which only the house, or a holder of a key of its, can have made.
 
 import { mintKey, otherSecret, withCheck, wrongTag } from "../harness/keys.mjs";
 
@@ -43,14 +43,21 @@ export function credentials({ key, other, member, revoked, test }) {
     "an environment there is not": withCheck(`wafl_prod_${key.slice(10, -6)}`),
     "a member's credential": member,
     "minted under another secret": mintKey({ keywardSecret: Buffer.alloc(32, 9).toString("base64"), identifier: "8Fh2kQ0sZp1L", secret: "7".repeat(32) }),
-    "well made, but nobody was issued it": mintKey({ identifier: "8Fh2kQ0sZp1L", secret: "7".repeat(32) }),
-    "the right id with another secret": otherSecret(key),
     "the key id alone": key.slice(0, 22),
     "a JWT": "eyJhbGciOiJub25lIn0.e30.",
     "SQL": "' OR 1=1 --",
     "a scheme twice": `Bearer ${key}`,
     "a line of its own in quotes": `${key}\\r\\nX: 1`,
   })) invalid(what, bearer(value));
+  add("401 invalid_key", "well made, but nobody was issued it", bearer(mintKey({ identifier: "8Fh2kQ0sZp1L", secret: "7".repeat(32) })), { known: true });
+  add("401 invalid_key", "the right id with another secret", bearer(otherSecret(key)), { known: true });
+  // workerd passes every control but NUL, CR and LF.
+  for (const control of ["\x01", "\x08", "\x0b", "\x0c", "\x1b", "\x1f", "\x7f", "\x85"]) {
+    invalid(`a control inside: ${JSON.stringify(control)}`, bearer(`${key.slice(0, 30)}${control}${key.slice(30)}`));
+    invalid(`a control at its end, in X-API-Key: ${JSON.stringify(control)}`, [`X-API-Key: ${key}${control}`]);
+  }
+  add("400", "a NUL inside", bearer(`${key.slice(0, 30)}\0${key.slice(30)}`), { by: "workerd" });
+  add("400", "a CR inside", bearer(`${key.slice(0, 30)}\r${key.slice(30)}`), { by: "workerd" });
   for (const [what, value] of Object.entries({
     Basic: "Basic b3BzOng=", "Basic with the key as user": `Basic ${Buffer.from(`${key}:`).toString("base64")}`, Digest: 'Digest username="ops"', "a key without a scheme": key,
     "the scheme alone": "Bearer", "another word before it": `Token ${key}`, "a tab after the scheme": `Bearer\t${key}`, "a scheme with a colon": `Bearer: ${key}`,
@@ -74,15 +81,15 @@ export function credentials({ key, other, member, revoked, test }) {
     "a member's credential in the URL": `/v1/x?k=${member}`, "a revoked key in the URL": `/v1/x?k=${revoked}`, "a key on a public route": `/public/x?k=${key}`,
     "a key below /_keyward/": `/_keyward/v1/keys/${key}`, "a key behind other letters": `/v1/x?k=abc${key}def`, "a key where no route is": `/nowhere?k=${key}`,
   })) add("400 key_in_url", what, bearer(key), { line: `GET ${target}` });
-  add("401 revoked_key", "a revoked key", bearer(revoked));
-  add("503 no_origin", "a test key where there is no ORIGIN_TEST: never the live one", bearer(test));
+  add("401 revoked_key", "a revoked key", bearer(revoked), { known: true });
+  add("503 no_origin", "a test key where there is no ORIGIN_TEST: never the live one", bearer(test), { known: true });
   add("403 browser_exposed", "a good key with Origin", [...bearer(key), "Origin: https://acme.example"]);
   add("403 browser_exposed", "a good key with Sec-Fetch-Site", [...bearer(key), "Sec-Fetch-Site: none"]);
   add("403 browser_exposed", "a preflight, at once", ["Origin: https://a", "Access-Control-Request-Method: GET"], { line: "OPTIONS /v1/any/x" });
   add("401 missing_key", "OPTIONS without a preflight's headers needs a key", [], { line: "OPTIONS /v1/any/x" });
-  const accepted = { arrives: { lacks: ["authorization", "x-api-key"], not: secret } };
+  const accepted = { known: true, arrives: { lacks: ["authorization", "x-api-key"], not: secret } };
   add("200", "Bearer in any letter case, with spaces", [`Authorization: bEaReR   ${key}  `], accepted);
-  add("200", "X-API-Key beside an empty Authorization", ["Authorization:", `X-API-Key: ${key}`], { arrives: { lacks: ["x-api-key"], not: secret } });
-  add("200", "X-API-Key beside the origin's own Authorization", ["Authorization: Basic b3Bz", `X-API-Key: ${key}`], { arrives: { has: { authorization: "Basic b3Bz" }, not: secret } });
+  add("200", "X-API-Key beside an empty Authorization", ["Authorization:", `X-API-Key: ${key}`], { known: true, arrives: { lacks: ["x-api-key"], not: secret } });
+  add("200", "X-API-Key beside the origin's own Authorization", ["Authorization: Basic b3Bz", `X-API-Key: ${key}`], { known: true, arrives: { has: { authorization: "Basic b3Bz" }, not: secret } });
   return rows;
 }

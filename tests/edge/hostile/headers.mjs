@@ -17,6 +17,20 @@ export function headers({ id }) {
     const spellings = new Set([name, name.toUpperCase(), name.toLowerCase(), name.replaceAll("-", "_"), name.replaceAll("-", "."), name.replace("-", "_").toUpperCase()]);
     rows.push({ what: `${name}, in every spelling`, line, headers: [...spellings].map((spelling) => `${spelling}: forged`), verdict: "200", arrives: { url: "/v1/x", method: "GET", not: "forged" } });
   }
+  // Nor is it routed on: what another server would take for the path or the method opens nothing here, and closes nothing.
+  for (const name of ["X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix"]) {
+    rows.push(
+      { what: `${name} does not lead away from a guarded path`, line: "GET /v1/admin/x", headers: [`${name}: /v1/x`], verdict: "403 insufficient_scope" },
+      { what: `${name} does not lead to a guarded path`, line, headers: [`${name}: /v1/admin/x`], verdict: "200", arrives: { url: "/v1/x", not: "admin" } },
+      { what: `${name} does not lead to Keyward's own`, line, headers: [`${name}: /_keyward/health`], verdict: "200", arrives: { url: "/v1/x", not: "_keyward" } },
+    );
+  }
+  for (const name of ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-Method", "X-Forwarded-Method"]) {
+    rows.push(
+      { what: `${name} does not make a POST of a GET`, line: "GET /v1/write", headers: [`${name}: POST`], verdict: "200", arrives: { method: "GET", not: "POST" } },
+      { what: `${name} does not make a GET of a POST`, line: "POST /v1/x", headers: [`${name}: GET`, "Content-Length: 0"], verdict: "405 method_not_allowed", allow: "GET, HEAD" },
+    );
+  }
   const kept = { "keyward-key-id": id, "keyward-scopes": "contacts:read", "keyward-integration": "hostile" };
   const more = (what, list, arrives) => rows.push({ what, line, headers: list, verdict: "200", arrives });
   more("Connection can't take away what is ours", ["Connection: Keyward-Key-Id, Keyward-Scopes, X-API-Key, Authorization"], { has: kept, lacks: ["x-api-key"] });

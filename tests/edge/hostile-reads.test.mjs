@@ -1,0 +1,75 @@
+// What is no key of ours costs no read, whoever sends it and however often: the rows of the table, and thousands that are all
+// different. A million of them, natively: tests/gate_garbage.rs.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startOrigin } from "./harness/echo-origin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { HOSTILE_ROUTES, hostileKeys, judge, perform } from "./harness/hostile.mjs";
+import { withCheck } from "./harness/keys.mjs";
+import { credentials } from "./hostile/credentials.mjs";
+
+const NOTHING = { kvGet: 0, registry: 0 };
+const DISTINCT = 6_000;
+
+let origin;
+let gate;
+let keys;
+
+before(async () => {
+  origin = await startOrigin();
+  gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, ROUTES: HOSTILE_ROUTES } });
+  keys = await hostileKeys(gate);
+});
+
+after(async () => {
+  await gate?.stop();
+  await origin?.close();
+});
+
+async function reads() {
+  const { kvGet, registry } = await gate.take();
+  return { kvGet, registry };
+}
+
+// The isolate has asked nothing yet, so that any row which needs the authority would show.
+test("no row of the credentials table costs a read, but for keys that the house made", async (t) => {
+  const rows = credentials(keys).filter(({ known }) => !known);
+  assert.ok(rows.length > 80, `only ${rows.length} rows`);
+  for (const row of rows) {
+    await t.test(row.what, async () => {
+      await gate.take();
+      judge(row, await perform(row, { gate, origin, keys }));
+      assert.deepEqual(await reads(), NOTHING);
+    });
+  }
+});
+
+test(`${DISTINCT} distinct garbage keys cost no read and no memory`, async (t) => {
+  const kinds = [
+    (number) => `garbage-${number}`,
+    (number) => `wafl_live_${String(number).padStart(12, "0")}_${"x".repeat(46)}`,
+    // Right in everything but the tag.
+    (number) => withCheck(`wafl_live_${String(number).padStart(12, "0")}_${"x".repeat(40)}`),
+  ];
+  const send = async (from, to) => {
+    for (let at = from; at < to; at += 50) {
+      const batch = Array.from({ length: 50 }, (_, index) => kinds[(at + index) % kinds.length](at + index));
+      const answers = await Promise.all(batch.map((key) => gate.call("/v1/x", { key })));
+      for (const { verdict } of answers) assert.equal(verdict, "401 invalid_key");
+    }
+  };
+  await send(0, 1_000);
+  const { wasmBytes: before } = await gate.take();
+  await send(1_000, DISTINCT);
+  const { kvGet, registry, wasmBytes } = await gate.take();
+  assert.deepEqual({ kvGet, registry }, NOTHING);
+  t.diagnostic(`${wasmBytes} bytes of wasm memory`);
+  // One page of wasm memory at most: what passes through at once depends on how the answers fall together.
+  assert.ok(wasmBytes <= before + 65_536, `${before} bytes before`);
+});
+
+test("after all this a good key is as good as ever, and its first use is the first read", async () => {
+  assert.equal((await gate.call("/v1/x", { key: keys.key })).verdict, "200");
+  assert.ok((await gate.take()).registry > 0);
+});
