@@ -17,14 +17,12 @@ const STAMP = join(BUILD_DIR, ".stamp");
 /** What goes in beside src/ and what cargo itself lists. package-lock.json pins esbuild and wasm-opt. */
 const ALSO = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml", "build.rs", "package-lock.json", "tools/build.mjs"];
 
-const CRATES = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src");
-
 /** Each saves bytes that every isolate would compile or hold: docs/decisions/0005-sizes.md. */
 const RUSTC_OPTIONS = [
   // SHA-256 in a loop instead of unrolled; of an accepted request it is 0.3 % as it was.
   '--cfg=sha2_backend_soft="compact"',
   // Panics name their place in a source file; where cargo keeps the crates on this machine is nobody's business.
-  ...(existsSync(CRATES) ? readdirSync(CRATES) : []).map((registry) => `--remap-path-prefix=${join(CRATES, registry)}/=`),
+  `--remap-path-prefix=${join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src")}/=`,
 ];
 
 /**
@@ -48,7 +46,8 @@ export async function build() {
       WASM_OPT_BIN: join(NODE_BIN, "wasm-opt"),
       ESBUILD_BIN: join(NODE_BIN, "esbuild"),
       CARGO_TARGET_DIR: undefined,
-      CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: RUSTC_OPTIONS.join(" "),
+      // Goes before RUSTFLAGS, with which somebody's CI would put all of these aside.
+      CARGO_ENCODED_RUSTFLAGS: RUSTC_OPTIONS.join("\x1f"),
       RUST_BACKTRACE: "0", // its own stack says nothing about a mistake in the crate
     },
   });
@@ -89,7 +88,7 @@ function openApiDocument() {
   return JSON.stringify(document);
 }
 
-/** What rustc and wasm-bindgen use. With all that wasm-opt knows it makes types that this workerd refuses (`exact`). */
+/** What rustc and wasm-bindgen use, beside what the file says itself (exceptions). With all that wasm-opt knows it makes types that this workerd refuses (`exact`). */
 const WASM_FEATURES = ["bulk-memory", "bulk-memory-opt", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
 
 /**

@@ -32,6 +32,12 @@ const NEVER: &[&str] = &[
     "x-method-override",
     "x-real-ip",
     "true-client-ip",
+    "client-ip",
+    "x-cluster-client-ip",
+    "fastly-client-ip",
+    "forwarded-for",
+    "x-forwarded",
+    "x-original-forwarded-for",
 ];
 
 /// Header lines as the glue writes them: names and values in turn.

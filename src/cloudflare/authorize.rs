@@ -66,8 +66,10 @@ async fn authorize(
     if grant.is_keyed() && due() {
         events::refresh(Rc::clone(edge), env.clone(), context);
     }
-    if let (Some(caller), Some(environment)) = (verifier, grant.environment()) {
-        confirm(env, caller, environment, head, id).await?;
+    match (verifier, grant.environment()) {
+        (Some(caller), Some(environment)) => confirm(env, caller, environment, head, id).await?,
+        (Some(_), None) if grant.is_keyed() => return Err(not_believed()),
+        _ => {}
     }
     Ok(grant.tell_gateway(&original, id))
 }

@@ -11,7 +11,7 @@ use super::outside::Outside;
 use super::{authorize, control, glue, send};
 use crate::gate::{Refusal, Step, refuse_key_in_url};
 use crate::http::head::Head;
-use crate::http::original::asks_to_authorize;
+use crate::http::original::{BadOriginal, asks_to_authorize};
 use crate::http::problem::Code;
 use crate::http::route::is_own_path;
 use crate::{admin, edge as finding};
@@ -42,6 +42,10 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
             Ok(()) => later(edge, request, env, &context, text, id, Way::Control),
             Err(refusal) => refuse(refusal, &text, &id),
         };
+    }
+    // A gateway that asks at the wrong address would take the origin's 200 for a yes, and its own address for its client's.
+    if head.is_gateways() {
+        return authorize::refuse(BadOriginal::Place.into(), &id);
     }
     let (step, refresh_due) = finding::step(&edge.isolate, config, &Outside::new(&env, &context), &head, head.now());
     if refresh_due {

@@ -81,6 +81,8 @@ function inTime(answer, requestId) {
     };
     // Two callbacks of one `then`: a second `catch` would make a promise more for every request.
     answer.then((response) => {
+      // Nobody will read it, and a context that lives on would keep it open.
+      if (late) return response.body?.cancel().catch(() => {});
       try {
         const cleaned = withoutOurNames(response);
         clearTimeout(timer);
@@ -116,7 +118,8 @@ function withoutOurNames(response) {
   return cleaned;
 }
 
-const OUR_NAMES = /^keyward(?:[-_.]|$)/;
+// With any mark after it: some clients read them all as `-`.
+const OUR_NAMES = /^keyward(?![a-z0-9])/;
 const KEPT_ALIVE = /^(?:close|keep-alive|upgrade)$/i;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 // Listing these can't take them away from the client: they say what the body is.

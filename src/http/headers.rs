@@ -34,8 +34,15 @@ const REMOVED: &[&str] = &[
     "x-http-method",
     "x-method-override",
     "x-real-ip",
+    "x-original-forwarded-for",
     "x-client-ip",
     "true-client-ip",
+    // What frameworks take for the client's address, or for a forgery where it differs from the one above.
+    "client-ip",
+    "x-cluster-client-ip",
+    "fastly-client-ip",
+    "forwarded-for",
+    "x-forwarded",
 ];
 
 /// Writes the names of the client's headers that don't reach the origin, a comma after each, into `names`.

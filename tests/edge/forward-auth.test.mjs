@@ -196,6 +196,17 @@ describe("what the gate refuses", () => {
     for (const path of own.slice(0, 4)) assert.equal((await gate.call(path, { headers: { "x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "https" } })).status, 200, path);
   });
 
+  test("nor does the origin's 200 count as a yes: what only a gateway says is refused on every route", async () => {
+    origin.take();
+    for (const headers of [{ "keyward-verifier": "x" }, { "keyward-client-address": "192.0.2.7" }]) {
+      for (const path of ["/public/logo", "/v1/contacts", "/nowhere"]) {
+        const answer = await gate.call(path, { key: keys.live.apiKey, headers });
+        assert.deepEqual([answer.status, answer.headers["keyward-refusal"]], [403, "invalid_request"], path);
+      }
+    }
+    assert.deepEqual(origin.take(), []);
+  });
+
   test("an asking by a Host that is none is 403 too", async () => {
     for (const host of ["a,a", "u@a"]) {
       const answer = await gate.raw(requestBytes(`GET ${AUTHORIZE}`, { headers: ["X-Original-Method: GET", "X-Original-URI: /public/x"], host }));

@@ -149,6 +149,26 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       assert.ok(!JSON.stringify(known).includes("forged"));
     });
 
+    test("nothing of a client's arrives by which an API would read another request, or another client, than was judged", async () => {
+      const names = "X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Method X-Original-URI X-Original-URL X-Original-Host X-Rewrite-URL X-Forwarded-Method X-Forwarded-Uri X-Forwarded-Path Forwarded True-Client-IP X-Client-IP Client-IP Proxy X-Real-IP".split(" ");
+      // A method and a URI of the request's own, so that the gate sees no contradiction.
+      const own = (header) => (/-method$/i.test(header) ? "GET" : /-ur[il]$/i.test(header) ? "/public/logo" : "forged.example");
+      for (const header of names) {
+        const answer = await call("/public/logo", { headers: { [header]: own(header) } });
+        assert.equal(answer.status, 200, `${header} ${answer.text}`);
+        const arrived = values(answer.json, header.toLowerCase()).filter((value) => value !== "" && value !== "127.0.0.1");
+        assert.deepEqual(arrived, [], header);
+      }
+      // This one the gateways write themselves.
+      assert.ok(!(await call("/public/logo", { headers: { "X-Forwarded-Host": "forged.example" } })).text.includes("forged.example"));
+    });
+
+    test("no spelling of an identity header arrives", { skip: name === "traefik" && "Traefik can only name what it removes" }, async () => {
+      for (const header of ["Keyward.Key.Id", "Keyward~Key~Id", "Keyward!Scopes", "Keyward"]) {
+        assert.ok(!(await call("/public/logo", { headers: { [header]: "forged" } })).text.includes("forged"), header);
+      }
+    });
+
     test("a refusal reaches the client as 401 or 403 with its code, and nothing reaches the API", async () => {
       const missing = await refused(401, "missing_key", "/v1/contacts");
       assert.equal(missing.headers["www-authenticate"], 'Bearer realm="keyward"');

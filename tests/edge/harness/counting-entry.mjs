@@ -78,17 +78,20 @@ const watchedRegistry = (namespace) =>
 
 const watched = (env) => ({ ...env, KEY_INDEX: watchedKv(env.KEY_INDEX), REGISTRY: watchedRegistry(env.REGISTRY) });
 
+let sql;
+
 export class Registry extends ProductRegistry {
   constructor(ctx, env) {
     super(ctx, watched(env));
-    this.sql = ctx.storage.sql;
+    // Not in `this`: after a panic worker-build puts another instance in this one's place.
+    sql = ctx.storage.sql;
   }
 
   /** A disturbance comes by a way of its own; everything else is the product's. */
   fetch(request) {
     if (!request.url.endsWith("/__test/disturb")) return super.fetch(request);
     return request.json().then((statements) => {
-      for (const statement of statements) this.sql.exec(statement);
+      for (const statement of statements) sql.exec(statement);
       return new Response("done");
     });
   }

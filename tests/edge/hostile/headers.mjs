@@ -5,7 +5,7 @@ const REMOVED = [
   ..."Proxy-Authorization Proxy-Connection Proxy-Anything HTTP2-Settings TE Trailer Keep-Alive Forwarded".split(" "),
   ..."X-Forwarded-For X-Forwarded-Host X-Forwarded-Prefix X-Forwarded-Uri X-Forwarded-Path X-Forwarded-Method X-Forwarded-Server".split(" "),
   ..."X-Original-URL X-Original-URI X-Original-Method X-Rewrite-URL X-HTTP-Method-Override X-HTTP-Method X-Method-Override".split(" "),
-  ..."X-Real-IP True-Client-IP X-Client-IP".split(" "),
+  ..."X-Real-IP True-Client-IP X-Client-IP Client-IP X-Cluster-Client-IP Fastly-Client-IP Forwarded-For X-Forwarded X-Original-Forwarded-For".split(" "),
 ];
 
 const lines = (count) => Array.from({ length: count }, (_, index) => `X-${index}: 1`);
