@@ -51,7 +51,7 @@ fn a_gateway_hears_403_of_what_a_client_did_wrong_and_in_a_header_which_wrong_it
     for code in Code::ALL {
         let told = Problem::from(*code).for_gateway();
         let expected = match code.status() {
-            400 | 404 | 405 | 414 | 431 => 403,
+            400 | 404 | 405 | 414 | 421 | 431 => 403,
             status => status,
         };
         assert_eq!(told.status(), expected, "{}", code.as_str());

@@ -164,8 +164,22 @@ impl Feed {
         }
     }
 
-    /// Takes the authority's own answer, asked for at `asked_at`. `changed` is told of each change.
-    pub fn learn(&mut self, changes: &Changes, asked_at: Millis, changed: &mut dyn FnMut(ShortId, Change)) -> Learned {
+    /// Takes the authority's own answer, asked for at `asked_at` and come at `now`. `changed` is told of each change.
+    ///
+    /// An older asking that lies ahead of the clock was by a clock that has stepped back since: its age can't be told, and it
+    /// must not outdo this one, whose age can.
+    pub fn learn_own(
+        &mut self,
+        changes: &Changes,
+        asked_at: Millis,
+        now: Millis,
+        changed: &mut dyn FnMut(ShortId, Change),
+    ) -> Learned {
+        self.asked_at = self.asked_at.filter(|known| *known <= now);
+        self.learn(changes, asked_at, changed)
+    }
+
+    fn learn(&mut self, changes: &Changes, asked_at: Millis, changed: &mut dyn FnMut(ShortId, Change)) -> Learned {
         let learned = self.take(changes, asked_at, changed);
         if learned != Learned::Nothing {
             self.silent_since = None;

@@ -59,7 +59,7 @@ impl Gate {
 
     /// Takes the authority's changes.
     pub fn learn_changes(&mut self, changes: &Changes, asked: Asked, now: Millis) -> Learned {
-        self.learn(asked, now, |feed, changed| feed.learn(changes, asked.at, changed))
+        self.learn(asked, now, |feed, changed| feed.learn_own(changes, asked.at, now, changed))
     }
 
     /// Takes what the data centre's cache has as fresh.

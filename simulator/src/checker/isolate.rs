@@ -123,7 +123,9 @@ impl Isolates {
             What::Asked { isolate, about, first, asked, clock, outcome } => {
                 let isolate = self.isolates.entry(*isolate).or_default();
                 let failed = *outcome == Outcome::Failed || (*about == About::Changes && at - first >= bound);
-                let ask = Asked { first: *first, asked: *asked, at, about: *about, failed };
+                // What comes across a step of the clock may pass for late, and then the authority for silent.
+                let passes_for_late = *about == About::Changes && isolate.stepped_within(*first, at);
+                let ask = Asked { first: *first, asked: *asked, at, about: *about, failed: failed || passes_for_late };
                 isolate.asks.push(ask);
                 if *about == About::Changes && !failed {
                     isolate.observe(*clock);
