@@ -11,7 +11,7 @@ use super::outside::Outside;
 use super::{authorize, control, glue, send};
 use crate::gate::{Refusal, Step, refuse_key_in_url};
 use crate::http::head::Head;
-use crate::http::original::{BadOriginal, asks_to_authorize};
+use crate::http::original::{BadOriginal, asks_to_authorize, is_gateways};
 use crate::http::problem::Code;
 use crate::http::route::is_own_path;
 use crate::{admin, edge as finding};
@@ -44,7 +44,7 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
         };
     }
     // A gateway that asks at the wrong address would take the origin's 200 for a yes, and its own address for its client's.
-    if head.is_gateways() {
+    if is_gateways(&head) {
         return authorize::refuse(BadOriginal::Place.into(), &id);
     }
     let (step, refresh_due) = finding::step(&edge.isolate, config, &Outside::new(&env, &context), &head, head.now());

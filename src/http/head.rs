@@ -38,8 +38,6 @@ struct Known<'a> {
     content_type: Option<&'a str>,
     content_length: Option<&'a str>,
     transfer_encoding: Option<&'a str>,
-    verifier: Option<&'a str>,
-    vouched_address: Option<&'a str>,
 }
 
 /// Why a head is refused before anything else is looked at. For the log; the caller gets [`Self::code`].
@@ -224,12 +222,6 @@ impl<'a> Head<'a> {
         self.known.preflight_method.filter(|_| self.method == "OPTIONS" && self.known.origin.is_some())
     }
 
-    /// Whether this is a gateway's asking (forward auth), by what only a gateway has to say to Keyward.
-    #[must_use]
-    pub const fn is_gateways(&self) -> bool {
-        self.known.verifier.is_some() || self.known.vouched_address.is_some()
-    }
-
     /// Whether a browser page sent this: scripts elsewhere send neither header.
     #[must_use]
     pub const fn from_browser(&self) -> bool {
@@ -266,8 +258,6 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
             "content-type" => &mut known.content_type,
             "content-length" => &mut known.content_length,
             "transfer-encoding" => &mut known.transfer_encoding,
-            "keyward-verifier" => &mut known.verifier,
-            "keyward-client-address" => &mut known.vouched_address,
             _ => continue,
         };
         // Repeats were joined. If a runtime ever stopped doing that, one of two would be judged and both forwarded.

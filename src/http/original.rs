@@ -141,13 +141,18 @@ pub fn vouched_address<'a>(head: &Head<'a>) -> Result<Option<&'a str>, BadOrigin
     address.parse::<IpAddr>().map(|_| Some(address)).map_err(|_| BadOriginal::Address)
 }
 
+/// Whether a request has what only a gateway says to Keyward, and to nothing else: no integration has a reason to.
+#[must_use]
+pub fn is_gateways(head: &Head<'_>) -> bool {
+    head.headers().iter().any(|(name, _)| matches!(*name, VERIFIER | CLIENT_ADDRESS))
+}
+
 /// Whether a gateway asks here, by what it would not say to anything else. A gateway that was given a wrong prefix asks somewhere
 /// among Keyward's own addresses, and takes each 200 for a yes.
 #[must_use]
 pub fn is_asking(head: &Head<'_>) -> bool {
-    head.headers()
-        .iter()
-        .any(|(name, _)| matches!(*name, VERIFIER | CLIENT_ADDRESS | "x-forwarded-method" | "x-original-method"))
+    is_gateways(head)
+        || head.headers().iter().any(|(name, _)| matches!(*name, "x-forwarded-method" | "x-original-method"))
 }
 
 /// Method and URI, by whichever sources there are.
