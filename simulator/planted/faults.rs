@@ -46,8 +46,8 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "age counts from the answer",
         file: "gate/learn.rs",
-        original: r####"self.learn(asked, now, |feed, changed| feed.learn(changes, asked.at, changed))"####,
-        planted: r####"self.learn(asked, now, |feed, changed| feed.learn(changes, if PLANTED { now } else { asked.at }, changed))"####,
+        original: r####"self.learn(asked, now, |feed, changed| feed.learn_own(changes, asked.at, now, changed))"####,
+        planted: r####"self.learn(asked, now, |feed, changed| feed.learn_own(changes, if PLANTED { now } else { asked.at }, now, changed))"####,
     },
     Fault {
         name: "a fresh answer counts as new",
