@@ -203,6 +203,16 @@ mod tests {
     }
 
     #[test]
+    fn each_refusal_tells_the_gateways_operator_what_to_mend() {
+        use BadOriginal::*;
+        let details = [Absent, Half, Contradiction, Address, Addresses, Place].map(BadOriginal::detail);
+        for detail in details {
+            assert!(detail.len() > 40 && detail.ends_with('.'), "{detail}");
+            assert_eq!(details.iter().filter(|other| **other == detail).count(), 1, "{detail}");
+        }
+    }
+
+    #[test]
     fn each_gateway_names_the_request_in_its_way() {
         let expected = Ok("POST https://gate.example/v1/contacts?q=%2F&r='".to_owned());
         let traefik = "x-forwarded-method\nPOST\nx-forwarded-uri\n/v1/contacts?q=%2F&r='\n";
