@@ -6,8 +6,8 @@ import { DatabaseSync } from "node:sqlite";
 import { mintedKey } from "./lib/gates.mjs";
 import { median } from "./lib/rounds.mjs";
 
-export const LISTED = 100_000;
-export const REVOKED = 50_000;
+const LISTED = 100_000;
+const REVOKED = 50_000;
 
 export async function timed(count, work) {
   const began = performance.now();
@@ -26,49 +26,51 @@ export async function revokeAll(control, keys) {
 
 /**
  * Fills the stopped registry of `service` up to `LISTED` keys, which to issue would take an hour: copies of the newest one with
- * other names and places. The first `count` of them are real keys, with the hash of a secret that is known here: they are the answer.
+ * other names and places. The first `count` of them are real keys, with the hash of a secret that is known here: they are the
+ * answer. The object writes their copies to KV when it starts.
  */
 export function fillUp(state, service, count) {
   const apiKeys = [];
-  fill(state, service, LISTED, (row, number) => {
-    if (number > count) return row;
+  fill(state, service, LISTED, (row, number, insert) => {
+    if (number > count) return insert("keys", row);
     const { apiKey, keyHash } = mintedKey({ identifier: row.id.slice(-12), secret: String(number).padStart(32, "S") });
     apiKeys.push(apiKey);
-    return { ...row, key_hash: keyHash };
+    insert("keys", { ...row, key_hash: keyHash });
+    insert("outbox", { id: row.id, revision: row.revision, attempts: 0 });
   });
   return apiKeys;
 }
 
 /** The same with keys that were revoked since, so that the feed has an entry for each. */
 export function fillWithRevoked(state, service) {
-  fill(state, service, REVOKED, (row) => ({ ...row, state: "revoked", revoked_at: row.created_at, revision: row.revision + 1 }));
+  fill(state, service, REVOKED, (row, _, insert) => {
+    insert("keys", { ...row, state: "revoked", revoked_at: row.created_at, revision: row.revision + 1 });
+  });
 }
 
-function fill(state, service, count, changed) {
+/** `add` puts the copies in, each with its number, by `insert(table, row)`. */
+function fill(state, service, count, add) {
   const folder = join(state, service);
   const [file] = readdirSync(folder).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
   const database = new DatabaseSync(join(folder, file));
+  const statements = {};
+  const insert = (table, row) => {
+    const columns = Object.keys(row);
+    statements[table] ??= database.prepare(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`);
+    statements[table].run(...Object.values(row));
+  };
   const model = database.prepare("SELECT * FROM keys WHERE state = 'active' ORDER BY position DESC LIMIT 1").get();
   const [{ most, held }] = database.prepare("SELECT max(position) AS most, count(*) AS held FROM keys").all();
-  const columns = Object.keys(model);
-  const insert = database.prepare(`INSERT INTO keys (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`);
-  // Keys that will be used need their copies in KV: the object writes them when it starts.
-  const awaited = database.prepare("INSERT INTO outbox (id, revision, attempts) VALUES (?, ?, 0)");
   database.exec("BEGIN");
   for (let number = 1; number <= count - held; number += 1) {
     const id = `wafl_live_F${String(number).padStart(11, "0")}`;
     const name = `filled-${number}`;
-    const plain = { ...model, position: most + number, revision: most + number, id, name, integration: name };
-    const row = changed(plain, number);
-    insert.run(...columns.map((column) => row[column]));
-    if (row !== plain && row.state === "active") awaited.run(row.id, row.revision);
+    add({ ...model, position: most + number, revision: most + number, id, name, integration: name }, number, insert);
   }
   // The last change has its entry in the log, or the registry would rightly refuse to say what has changed.
-  const last = most + count + 1;
-  database.prepare("UPDATE meta SET value = ? WHERE name = 'revision'").run(String(last));
-  const entry = database.prepare("SELECT * FROM audit ORDER BY seq DESC LIMIT 1").get();
-  const named = Object.keys(entry);
-  database.prepare(`INSERT INTO audit (${named.join(", ")}) VALUES (${named.map(() => "?").join(", ")})`).run(...Object.values({ ...entry, seq: last }));
+  const seq = most + count + 1;
+  database.prepare("UPDATE meta SET value = ? WHERE name = 'revision'").run(String(seq));
+  insert("audit", { ...database.prepare("SELECT * FROM audit ORDER BY seq DESC LIMIT 1").get(), seq });
   database.exec("COMMIT");
   database.close();
 }

@@ -202,8 +202,8 @@ impl Feed {
             return Learned::Nothing;
         }
         let counted = Millis(found_at.0.saturating_sub(kept.took.saturating_add(FRESH_MILLIS))).min(kept.asked_at);
-        // One that is over before it can be used is no use.
-        if found_at.since(counted) >= still_useful(config) {
+        // Four fifths of the bound: one that is over before it can be used is no use.
+        if found_at.since(counted) >= bound_of(config).saturating_mul(4) / 5 {
             return Learned::Nothing;
         }
         self.learn(&kept.changes, counted, changed)
@@ -340,11 +340,6 @@ impl Feed {
 
 fn bound_of(config: &Config) -> i64 {
     i64::from(config.bound_seconds).saturating_mul(1000)
-}
-
-/// What is younger than four fifths of the bound can be gone by while something newer is found out.
-fn still_useful(config: &Config) -> i64 {
-    bound_of(config).saturating_mul(4) / 5
 }
 
 fn grace_of(config: &Config) -> i64 {
