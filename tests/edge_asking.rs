@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use keyward::edge::{Level, Outside, registry};
 use keyward::key::feed::Ask;
 use keyward::key::id::KeyId;
+use keyward::key::signing::{PublicKey, Signature, SigningKey};
 use keyward::registry::command::{Answer, Call};
 use keyward::time::Millis;
 use serde_json::{Value, json};
@@ -48,6 +49,14 @@ impl Outside for Failing {
             return Err("overloaded".to_owned());
         }
         Ok(ANSWER.to_owned())
+    }
+
+    async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
+        panic!("{}: nothing is signed here", key.name())
+    }
+
+    async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
+        panic!("{}: {text:?} is not signed here", key.name())
     }
 
     async fn pause(&self, milliseconds: u32) {

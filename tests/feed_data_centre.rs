@@ -17,6 +17,7 @@ use gate_world::{Key, NOW, Request, World};
 use keyward::edge::{Isolate, Level, Outside, decide, refresh, step};
 use keyward::gate::Step;
 use keyward::http::head::Head;
+use keyward::key::signing::{PublicKey, Signature, SigningKey};
 use keyward::registry::command::{Answer, Call};
 use keyward::time::Millis;
 use serde_json::json;
@@ -124,6 +125,14 @@ impl Outside for Place {
         Ok(serde_json::to_string(&answer).unwrap())
     }
 
+    async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
+        Ok(key.native_public())
+    }
+
+    async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
+        Ok(key.native_sign(text))
+    }
+
     async fn pause(&self, milliseconds: u32) {
         self.sleep(milliseconds.into()).await;
     }
@@ -166,7 +175,7 @@ impl Centre {
         }
         let at = place.now.get();
         match step {
-            Step::Forward(_) => answers.borrow_mut().push((number, at, true)),
+            Step::Forward(_) | Step::Sign(_) => answers.borrow_mut().push((number, at, true)),
             Step::Refuse(_) => answers.borrow_mut().push((number, at, false)),
             Step::Need(_) => {
                 place.waited.set(place.waited.get() + 1);

@@ -27,8 +27,10 @@ fn beside(world: &mut World, request: &Request) -> Vec<(String, String)> {
     let said: Vec<_> = lines.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect();
     let text = request.text();
     let head = Head::parse(&text).unwrap();
-    let Step::Forward(grant) = world.gate.admit(&world.config, &head, world.now) else { panic!("not forwarded") };
-    let reply = grant.tell_gateway(&head, "req-1");
+    let Step::Forward(grant) = world.gate.admit_natively(&world.config, &head, world.now, "req-1") else {
+        panic!("not forwarded")
+    };
+    let reply = grant.tell_gateway(None, "req-1");
     for name in ["keyward-key-expires", "keyward-authority"] {
         let of_the_gate: Vec<_> = said.iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect();
         let of_the_gateway: Vec<_> =
@@ -97,7 +99,9 @@ fn a_grant_knows_whether_it_is_a_keys_and_of_which_environment() {
     {
         let text = request.text();
         let head = Head::parse(&text).unwrap();
-        let Step::Forward(grant) = world.gate.admit(&world.config, &head, world.now) else { panic!("not forwarded") };
+        let Step::Forward(grant) = world.gate.admit_natively(&world.config, &head, world.now, "req-1") else {
+            panic!("not forwarded")
+        };
         assert_eq!((grant.is_keyed(), grant.environment(), grant.is_in_outage()), (keyed, environment, false));
         assert_eq!(grant.plan(&head, "req-1").private, keyed);
     }
@@ -107,7 +111,9 @@ fn a_grant_knows_whether_it_is_a_keys_and_of_which_environment() {
     for (request, in_outage) in [(get(&key), true), (Request::new("GET /public/x"), false)] {
         let text = request.text();
         let head = Head::parse(&text).unwrap();
-        let Step::Forward(grant) = world.gate.admit(&world.config, &head, world.now) else { panic!("not forwarded") };
+        let Step::Forward(grant) = world.gate.admit_natively(&world.config, &head, world.now, "req-1") else {
+            panic!("not forwarded")
+        };
         assert_eq!(grant.is_in_outage(), in_outage);
     }
 }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gate_world::{DAY, Key, NOW, Request, World};
 use keyward::gate::Step;
 use keyward::http::head::Head;
+use keyward::key::assertion::signed;
 use keyward::key::id::{Class, Environment};
 use keyward::key::scope::Scope;
 use keyward::time::Millis;
@@ -208,9 +209,16 @@ fn a_gateway_gets_the_identity_and_an_assertion_of_the_request_alone() {
     let answer = |world: &mut World, request: &Request| {
         let text = request.text();
         let head = Head::parse(&text).unwrap();
-        let Step::Forward(grant) = world.gate.admit(&world.config, &head, world.now) else { panic!("not accepted") };
+        let step = world.gate.admit_natively(&world.config, &head, world.now, "req-2");
+        let Step::Forward(grant) = step else { panic!("not accepted") };
         let environment = grant.environment();
-        (environment, grant.tell_gateway(&head, "req-2"))
+        let house = world.config.keyring.current();
+        let own = grant.own_assertion(house.assertion_key().unwrap(), &head, "req-2");
+        let own = own.map(|text| {
+            let signature = house.assertion().native_sign(text.as_bytes());
+            signed(text, &signature)
+        });
+        (environment, grant.tell_gateway(own, "req-2"))
     };
     let (environment, reply) = answer(&mut world, &get(&key));
     assert_eq!(environment, Some(Environment::Live));

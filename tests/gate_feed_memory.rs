@@ -18,6 +18,7 @@ use keyward::gate::Learned;
 use keyward::http::limits::REMEMBERED_CHANGES;
 use keyward::key::feed::{Ask, Change, Changes, Cursor, Entries};
 use keyward::key::id::KeyId;
+use keyward::key::signing::{PublicKey, Signature, SigningKey};
 use keyward::registry::command::{Answer, Call};
 use keyward::time::Millis;
 use serde_json::json;
@@ -135,6 +136,14 @@ impl Outside for Authority {
         let asked = self.asked.replace(self.asked.get() + 1);
         assert_eq!(matches!(ask, Ask::Since(_)), asked + 1 == self.answers.len());
         Ok(self.answers[asked].clone())
+    }
+
+    async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
+        panic!("{}: nothing is signed here", key.name())
+    }
+
+    async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
+        panic!("{}: {text:?} is not signed here", key.name())
     }
 
     async fn pause(&self, _: u32) {}

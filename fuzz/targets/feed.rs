@@ -99,7 +99,7 @@ fn record(revision: u64) -> Record {
 fn check(gate: &mut Gate, told: Option<Change>, now: Millis) {
     let text = format!("{}\nGET\nhttp://h/v1/x\nx-api-key\n{}\n", now.0, LIVE.api_key.expose());
     let Ok(head) = Head::parse(&text) else { panic!("a plain request") };
-    let Step::Forward(grant) = gate.admit(&CONFIG, &head, now) else { return };
+    let Step::Forward(grant) = gate.admit_natively(&CONFIG, &head, now, "id") else { return };
     let Some(told) = told else { return };
     assert!(!told.revoked, "a key that a page said is revoked is accepted");
     let edits = grant.plan(&head, "id").edits;

@@ -32,7 +32,8 @@ pub fn run(data: &[u8]) {
     gate.learn_changes(&Changes::Since { after: 0, to: at.clone(), entries, more: false }, asked, NOW);
     gate.learn_record(&LIVE.id, Some(record), &at, NOW);
     gate.learn_record(&OTHER.id, None, &at, NOW);
-    match gate.admit(&CONFIG, &head, NOW) {
+    match gate.admit_natively(&CONFIG, &head, NOW, "request-id") {
+        Step::Sign(_) => panic!("not signed"),
         Step::Need(_) => panic!("everything there is to know of keys of ours was told"),
         Step::Refuse(refusal) => {
             let status = refusal.problem.status();

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use keyward::edge::{Level, Outside};
 use keyward::key::feed::Changes;
 use keyward::registry::command::{Answer, Told};
+use keyward::key::signing::{PublicKey, Signature, SigningKey};
 use keyward::time::Millis;
 
 use crate::history::{About, Outcome, What};
@@ -196,6 +197,14 @@ impl Outside for Port {
         let answered = self.exchange(message, if may_change { CHANGE_MILLIS } else { READ_MILLIS }).await;
         self.note(message, asked, &answered);
         answered
+    }
+
+    async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
+        Ok(key.native_public())
+    }
+
+    async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
+        Ok(key.native_sign(text))
     }
 
     async fn pause(&self, milliseconds: u32) {

@@ -78,11 +78,11 @@ pub fn answer(config: &Config, operation: Operation, done: &Told, api_key: Optio
         (Done::Keys { items, next_cursor }, _) => page(items, next_cursor.as_deref(), request_id),
         (Done::Members { items, next_cursor }, _) => page(items, next_cursor.as_deref(), request_id),
         (Done::Audit { entries, more }, _) => audit_page(entries, *more, request_id),
-        (Done::AuditHead { size, hash }, _) => checkpoint::checkpoint(config, *size, hash, request_id),
         (Done::Authorised, _) if operation == Operation::AuditKey => checkpoint::verifier_keys(config, request_id),
-        // None is the answer to what was asked: a fault of ours.
+        // The log's head is signed first, see `checkpoint`. None of the others is the answer to what was asked: a fault of ours.
         (
             Done::Authorised
+            | Done::AuditHead { .. }
             | Done::MemberCreated(_)
             | Done::MemberRotated(_)
             | Done::KeyIssued(_)

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::config::Config;
 use crate::http::problem::Code;
 use crate::http::reply::Reply;
+use crate::key::note::{note, vkey};
+use crate::key::signing::Signature;
 
 /// The origin of a deployment's notes, and the name of the keys that sign them. It hangs on `KEY_PREFIX`, which can't change
 /// in the life of a deployment, and on nothing that a request says: a note must not sign what a client chose.
@@ -16,22 +18,29 @@ fn origin(config: &Config) -> String {
     format!("keyward/{}", config.prefix.as_str())
 }
 
-/// The signed head of a log of `size` entries; `hash` is the last entry's in hex.
-pub(super) fn checkpoint(config: &Config, size: u64, hash: &str, request_id: &str) -> Reply {
-    let origin = origin(config);
-    let note = hex::decode(hash).ok().and_then(|hash| {
-        let text = format!("{origin}\n{size}\n{}\n", STANDARD.encode(hash));
-        config.keyring.current().checkpoint_key().sign(&origin, &text)
-    });
-    match note {
-        Some(note) => Reply::text(note, request_id),
+/// What is signed of a log of `size` entries; `hash` is the last entry's in hex. `None` for what is no hash.
+#[must_use]
+pub fn checkpoint_text(config: &Config, size: u64, hash: &str) -> Option<String> {
+    let hash = hex::decode(hash).ok()?;
+    Some(format!("{}\n{size}\n{}\n", origin(config), STANDARD.encode(hash)))
+}
+
+/// The signed head: [`checkpoint_text`] with the signature of the current secret's key, whose public half is known by then.
+#[must_use]
+pub fn checkpoint(config: &Config, text: &str, signature: &Signature, request_id: &str) -> Reply {
+    match config.keyring.current().checkpoint().public() {
+        Some(public) => Reply::text(note(&origin(config), text, public, signature), request_id),
         None => Reply::problem(&Code::InternalError.into(), request_id),
     }
 }
 
-/// The verifier keys, one on each line: of the current secret and, while it is kept, of the previous one.
+/// The verifier keys, one on each line: of the current secret and, while it is kept, of the previous one. Their public halves are
+/// known by then.
 pub(super) fn verifier_keys(config: &Config, request_id: &str) -> Reply {
     let origin = origin(config);
-    let lines = config.keyring.houses().map(|house| format!("{}\n", house.checkpoint_key().vkey(&origin)));
-    Reply::text(lines.collect(), request_id)
+    let lines = config.keyring.houses().map(|house| Some(format!("{}\n", vkey(&origin, house.checkpoint().public()?))));
+    match lines.collect::<Option<String>>() {
+        Some(lines) => Reply::text(lines, request_id),
+        None => Reply::problem(&Code::InternalError.into(), request_id),
+    }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::http::problem::Code;
 use crate::http::reply::Reply;
 use crate::key::assertion::Jwk;
 
@@ -12,9 +13,11 @@ struct Jwks<'a> {
 }
 
 /// The public keys: of the current secret first and, while it is kept, of the previous one, under which another isolate may
-/// still sign.
+/// still sign. They are known by then.
 #[must_use]
 pub fn jwks(config: &Config, request_id: &str) -> Reply {
-    let keys = config.keyring.houses().map(|house| house.assertion_key().jwk()).collect();
-    Reply::published("application/jwk-set+json", &Jwks { keys }, request_id)
+    match config.keyring.houses().map(|house| Some(house.assertion_key()?.jwk())).collect() {
+        Some(keys) => Reply::published("application/jwk-set+json", &Jwks { keys }, request_id),
+        None => Reply::problem(&Code::InternalError.into(), request_id),
+    }
 }

@@ -41,6 +41,7 @@ mod verify_key;
 
 pub use answer::answer;
 pub use caller::{NotSignedIn, SignIn, sign_in};
+pub use checkpoint::{checkpoint, checkpoint_text};
 pub use credential::derive_again;
 pub use handover::Handover;
 pub use health::health;
@@ -76,6 +77,14 @@ pub enum Place<'a> {
     Authorize,
     /// An operation, with the `{id}` of its path.
     Operation(Operation, &'a str),
+}
+
+impl Place<'_> {
+    /// Whether its answer shows or needs the house's signing keys.
+    #[must_use]
+    pub const fn shows_keys(&self) -> bool {
+        matches!(self, Self::Jwks | Self::Operation(Operation::AuditKey | Operation::AuditCheckpoint, _))
+    }
 }
 
 /// The way of each operation: method (`ANY` is any), and path below `/_keyward/` with `*` for an id and `**` for any rest; the one

@@ -11,7 +11,7 @@ use super::{clock, events, send};
 use crate::admin::authorize::{check_vouching, not_believed, verifier};
 use crate::config::Config;
 use crate::edge::registry::{Silent, ask};
-use crate::edge::{self as finding};
+use crate::edge::{self as finding, signing};
 use crate::gate::{Reason, Refusal};
 use crate::http::head::Head;
 use crate::http::original::{Original, vouched_address};
@@ -71,7 +71,15 @@ async fn authorize(
         (Some(_), None) if grant.is_keyed() => return Err(not_believed()),
         _ => {}
     }
-    Ok(grant.tell_gateway(&original, id))
+    let own = if grant.is_keyed() {
+        // Held since the gate's own assertion was signed with it.
+        let key = config.keyring.current().assertion_key();
+        let text = key.and_then(|key| grant.own_assertion(key, &original, id));
+        Some(signing::assertion(config, &Outside::of(env), text, id).await?)
+    } else {
+        None
+    };
+    Ok(grant.tell_gateway(own, id))
 }
 
 async fn confirm(

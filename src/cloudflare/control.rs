@@ -12,6 +12,7 @@ use super::{access, audit_stream, authorize, glue, handed, send};
 use crate::admin::{self, Asked, Place, Prepared, SignIn, Takes, Unprepared};
 use crate::config::Config;
 use crate::edge::registry::{Silent, ask};
+use crate::edge::signing;
 use crate::http::head::Head;
 use crate::http::limits::BODY_BYTES;
 use crate::http::original::{BadOriginal, is_asking};
@@ -28,7 +29,11 @@ pub async fn serve(
     head: &Head<'_>,
     id: &str,
 ) -> JsValue {
-    match admin::find(head.method(), head.target().path()) {
+    let place = admin::find(head.method(), head.target().path());
+    if place.as_ref().is_ok_and(Place::shows_keys) {
+        signing::hold(&Outside::of(&env), &config.keyring.signing_keys(), id).await;
+    }
+    match place {
         Ok(Place::Authorize) => authorize::serve(edge, config, &env, context, head, id).await,
         _ if is_asking(head) => authorize::refuse(BadOriginal::Place.into(), id),
         Ok(Place::Health) => send::reply(&admin::health(edge.config.is_some(), id)),
@@ -109,6 +114,9 @@ impl Way<'_> {
                 }
                 (Answer::Done(done), _) => {
                     self.compare_with_feed(&done, known);
+                    if let Done::AuditHead { size, hash } = &done {
+                        return self.checkpoint(*size, hash).await;
+                    }
                     return Ok(self.answer(&done, prepared.api_key.as_ref()));
                 }
                 // 71 bits of identifier collided: mint another.
@@ -172,6 +180,14 @@ impl Way<'_> {
             let (size, known) = (size.to_string(), known.to_string());
             event(Level::Error, "audit_log_shrank", &[("known_revision", &known), ("size", &size)]);
         }
+    }
+
+    async fn checkpoint(&self, size: u64, hash: &str) -> Result<JsValue, Problem> {
+        let text = admin::checkpoint_text(self.config, size, hash).ok_or_else(|| self.fault("audit_head_broken"))?;
+        let key = self.config.keyring.current().checkpoint();
+        let signed = signing::sign(&Outside::of(self.env), key, &text, self.request_id).await;
+        let signature = signed.map_err(|refusal| refusal.problem)?;
+        Ok(send::reply(&admin::checkpoint(self.config, &text, &signature, self.request_id)))
     }
 
     fn provenance(&self) -> Provenance {

@@ -1,5 +1,7 @@
 //! Where the runtime hands over a request.
 
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
@@ -9,7 +11,7 @@ use super::edge::Edge;
 use super::log::{Level, event};
 use super::outside::Outside;
 use super::{authorize, control, glue, send};
-use crate::gate::{Refusal, Step, refuse_key_in_url};
+use crate::gate::{Refusal, Step, Unsigned, refuse_key_in_url};
 use crate::http::head::Head;
 use crate::http::original::{BadOriginal, asks_to_authorize, is_gateways};
 use crate::http::problem::Code;
@@ -39,7 +41,7 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     };
     if is_own_path(head.target().path()) {
         return match refuse_key_in_url(config, &head) {
-            Ok(()) => later(edge, request, env, &context, text, id, Way::Control),
+            Ok(()) => served_later(edge, request, env, context, text, id),
             Err(refusal) => refuse(refusal, &text, &id),
         };
     }
@@ -54,7 +56,8 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     match step {
         Step::Forward(grant) => send::forward(&request, grant, &head, &id),
         Step::Refuse(refusal) => send::refuse(&refusal, &id),
-        Step::Need(_) => later(edge, request, env, &context, text, id, Way::Gate),
+        Step::Sign(unsigned) => decided_later(Some(unsigned), edge, request, env, context, text, id),
+        Step::Need(_) => decided_later(None, edge, request, env, context, text, id),
     }
 }
 
@@ -74,50 +77,60 @@ fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {
 /// Asks, beside the request, what the authority has changed: no request waits for it.
 pub(super) fn refresh(edge: Rc<Edge>, env: JsValue, context: &JsValue) {
     let held = context.clone();
-    let refreshed = async move {
+    later(context, async move {
         if let Some(config) = &edge.config {
             finding::refresh(&edge.isolate, config, &Outside::new(&env, &held)).await;
         }
-        Ok(JsValue::UNDEFINED)
-    };
-    keep_alive(context, &future_to_promise(std::panic::AssertUnwindSafe(refreshed)).into());
+        JsValue::UNDEFINED
+    });
 }
 
-fn keep_alive(context: &JsValue, promise: &JsValue) {
-    // Refused by the runtime, it would only mean that the client's leaving ends it.
-    let _ = glue::keep_alive(context, promise);
-}
-
-enum Way {
-    Control,
-    Gate,
-}
-
-/// The ways that need to wait. The head is parsed again: it borrows its text, which moves into the future. They are carried
-/// to their end although the client may leave: other requests wait for what this one learns.
-fn later(
+/// The gate's way when it has to wait: for what it needs to know, or only for a signature. The head is parsed again: it borrows
+/// its text, which moves into the future.
+fn decided_later(
+    unsigned: Option<Unsigned>,
     edge: Rc<Edge>,
     request: JsValue,
     env: JsValue,
-    context: &JsValue,
+    context: JsValue,
     text: String,
     id: String,
-    way: Way,
 ) -> JsValue {
     let held = context.clone();
-    let answer = async move {
+    later(&context, async move {
         let (Some(config), Ok(head)) = (&edge.config, Head::parse(&text)) else {
-            return Ok(send::problem(&Code::InternalError.into(), &id));
+            return send::problem(&Code::InternalError.into(), &id);
         };
-        Ok(match way {
-            Way::Control => control::serve(Rc::clone(&edge), config, request, env, &held, &head, &id).await,
-            Way::Gate => match finding::decide(&edge.isolate, config, &Outside::new(&env, &held), &head, &id).await {
-                Ok(grant) => send::forward(&request, grant, &head, &id),
-                Err(refusal) => send::refuse(&refusal, &id),
-            },
-        })
-    };
-    let promise = future_to_promise(std::panic::AssertUnwindSafe(answer)).into();
-    keep_alive(context, &promise);
+        let outside = Outside::new(&env, &held);
+        let decided = match unsigned {
+            Some(unsigned) => finding::finish(&edge.isolate, config, &outside, unsigned, &head, &id).await,
+            None => finding::decide(&edge.isolate, config, &outside, &head, &id).await,
+        };
+        match decided {
+            Ok(grant) => send::forward(&request, grant, &head, &id),
+            Err(refusal) => send::refuse(&refusal, &id),
+        }
+    })
+}
+
+/// The control plane's way.
+fn served_later(edge: Rc<Edge>, request: JsValue, env: JsValue, context: JsValue, text: String, id: String) -> JsValue {
+    let held = context.clone();
+    later(&context, async move {
+        let (Some(config), Ok(head)) = (&edge.config, Head::parse(&text)) else {
+            return send::problem(&Code::InternalError.into(), &id);
+        };
+        control::serve(Rc::clone(&edge), config, request, env, &held, &head, &id).await
+    })
+}
+
+/// A promise of what a future gives. It is carried to its end although the client may leave: other requests wait for what this
+/// one learns. In a box, so that V8 compiles each way when it is first taken, and the gate's doesn't bring the control plane with
+/// it.
+fn later(context: &JsValue, future: impl Future<Output = JsValue> + 'static) -> JsValue {
+    let future: Pin<Box<dyn Future<Output = JsValue>>> = Box::pin(future);
+    let promise = future_to_promise(AssertUnwindSafe(async move { Ok(future.await) })).into();
+    // Refused by the runtime, it would only mean that the client's leaving ends it.
+    let _ = glue::keep_alive(context, &promise);
     promise
 }

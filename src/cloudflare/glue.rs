@@ -45,6 +45,12 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = verifyRs256)]
     pub async fn verify_rs256(n: &str, e: &str, signature: &[u8], signed: &str) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(catch, js_name = holdKey)]
+    pub async fn hold_key(name: &str, pkcs8: &[u8]) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub async fn sign(name: &str, text: &[u8]) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(catch, js_name = keepAlive)]
     pub fn keep_alive(context: &JsValue, promise: &JsValue) -> Result<(), JsValue>;
 

@@ -1,12 +1,13 @@
 //! What `edge` needs of the platform.
 
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::entropy::System;
 use super::log::{Level, event};
 use super::{clock, glue};
 use crate::edge;
 use crate::key::entropy::Entropy;
+use crate::key::signing::{PublicKey, Signature, SigningKey};
 use crate::time::Millis;
 
 /// How long KV may take. Past that the registry is the faster way.
@@ -75,7 +76,23 @@ impl edge::Outside for Outside<'_> {
         answered.as_string().ok_or_else(|| "the registry answered no text".to_owned())
     }
 
+    async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
+        let held = glue::hold_key(key.name(), &key.pkcs8()).await.map_err(|thrown| glue::cause(&thrown))?;
+        bytes(&held)
+    }
+
+    async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
+        let signed = glue::sign(key.name(), text).await.map_err(|thrown| glue::cause(&thrown))?;
+        bytes(&signed)
+    }
+
     async fn pause(&self, milliseconds: u32) {
         let _ = glue::pause(milliseconds).await;
     }
+}
+
+/// So many bytes of a `Uint8Array`.
+fn bytes<const LENGTH: usize>(value: &JsValue) -> Result<[u8; LENGTH], String> {
+    let bytes = value.dyn_ref::<js_sys::Uint8Array>().map(js_sys::Uint8Array::to_vec).unwrap_or_default();
+    bytes.try_into().map_err(|_| "WebCrypto answered something else".to_owned())
 }

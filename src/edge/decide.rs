@@ -4,8 +4,9 @@ use super::changes;
 use super::isolate::{Isolate, Subject};
 use super::outside::{Level, Outside};
 use super::record::{self, Unknown};
+use super::signing;
 use crate::config::Config;
-use crate::gate::{Grant, Need, Reason, Refusal, Step};
+use crate::gate::{Grant, Need, Reason, Refusal, Step, Unsigned};
 use crate::http::head::Head;
 use crate::http::problem::Code;
 use crate::time::Millis;
@@ -26,12 +27,13 @@ pub fn step(isolate: &Isolate, config: &Config, outside: &impl Outside, head: &H
         return (Step::Refuse(Refusal::new(Code::InternalError, Reason::GateBusy)), false);
     };
     let step = gate.admit(config, head, now);
-    if matches!(&step, Step::Forward(grant) if grant.is_in_outage())
+    let grant = step.grant();
+    if grant.is_some_and(Grant::is_in_outage)
         && let Some(age) = gate.outage_to_log(config, now)
     {
         outside.log(Level::Error, "authority_unreachable", &[("age_seconds", &age.to_string())]);
     }
-    let due = matches!(&step, Step::Forward(grant) if grant.is_keyed()) && gate.is_refresh_due(config, now);
+    let due = grant.is_some_and(Grant::is_keyed) && gate.is_refresh_due(config, now);
     (step, due && !isolate.is_asking(&Subject::Changes, now))
 }
 
@@ -50,6 +52,7 @@ pub async fn decide(
     for left in (0..=NEEDS).rev() {
         match step(isolate, config, outside, head, outside.now()).0 {
             Step::Forward(grant) => return Ok(grant),
+            Step::Sign(unsigned) => return finish(isolate, config, outside, unsigned, head, request_id).await,
             Step::Refuse(refusal) => return Err(refusal),
             // After a failure it was asked once more: another request may have found it out meanwhile.
             Step::Need(_) if found.is_err() || left == 0 => break,
@@ -57,6 +60,26 @@ pub async fn decide(
         }
     }
     found.and_then(|()| Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthoritySilent)))
+}
+
+/// Has the assertion signed that a request still lacks. What was decided about it stands: signing waits for nobody.
+///
+/// # Errors
+/// `internal_error`: it could not be signed.
+pub async fn finish(
+    isolate: &Isolate,
+    config: &Config,
+    outside: &impl Outside,
+    unsigned: Unsigned,
+    head: &Head<'_>,
+    request_id: &str,
+) -> Result<Grant, Refusal> {
+    let house = config.keyring.current();
+    signing::hold(outside, &[house.assertion()], request_id).await;
+    let text = house.assertion_key().and_then(|key| unsigned.text(key, head, request_id));
+    let jwt = signing::assertion(config, outside, text, request_id).await?;
+    let mut gate = isolate.gate().ok_or_else(|| Refusal::new(Code::InternalError, Reason::GateBusy))?;
+    Ok(gate.signed(unsigned, jwt))
 }
 
 /// Finds out what the authority has changed, unless somebody is about to.

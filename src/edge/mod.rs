@@ -10,6 +10,7 @@
 //! | `changes` | what the authority has changed: the data centre's cache, then the authority, then the cache's last word |
 //! | `record` | a key's record: KV, then the authority |
 //! | [`registry`] | asking the authority, with one retry for what only reads |
+//! | [`signing`] | assertions and notes, signed by the platform |
 #![forbid(unsafe_code)]
 
 mod changes;
@@ -18,7 +19,8 @@ pub mod isolate;
 pub mod outside;
 mod record;
 pub mod registry;
+pub mod signing;
 
-pub use decide::{decide, refresh, step};
+pub use decide::{decide, finish, refresh, step};
 pub use isolate::Isolate;
 pub use outside::{Level, Outside};

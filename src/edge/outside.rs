@@ -1,5 +1,6 @@
 //! The port to everything outside the isolate.
 
+use crate::key::signing::{PublicKey, Signature, SigningKey};
 use crate::time::Millis;
 
 /// How much an event matters.
@@ -43,6 +44,18 @@ pub trait Outside {
     /// # Errors
     /// The cause: it failed, refused, or took too long. What was asked for may have been done.
     async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String>;
+
+    /// Takes a key over, to be kept for as long as the isolate lives, and gives its public half.
+    ///
+    /// # Errors
+    /// The cause.
+    async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String>;
+
+    /// Signs with a key that was taken over.
+    ///
+    /// # Errors
+    /// The cause: it was not, or it failed.
+    async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String>;
 
     /// Comes back after so many milliseconds.
     async fn pause(&self, milliseconds: u32);

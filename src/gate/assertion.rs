@@ -70,37 +70,54 @@ impl<'a> Claims<'a> {
         Some(Self { iss, sub, aud, iat, exp, integration, env, scope, htm: None, htu: None, jti: "" })
     }
 
-    fn sign(&self, key: &AssertionKey) -> Option<String> {
-        key.sign(&serde_json::to_vec(self).ok()?)
+    fn text(&self, key: &AssertionKey) -> Option<String> {
+        Some(key.unsigned(&serde_json::to_vec(self).ok()?))
     }
 }
 
-/// The assertion of one accepted request: signed already, or to be signed for it alone.
+/// The assertion of one accepted request: signed already, or to be signed.
 pub(super) struct Assertion {
     subject: Arc<str>,
-    kept: Option<Arc<str>>,
-    key: Arc<AssertionKey>,
+    jwt: Option<Arc<str>>,
+    /// Whether it is this request's alone; otherwise it is kept for the next ones.
+    own: bool,
     now: Millis,
 }
 
 impl Assertion {
+    /// Whether there is nothing left to sign.
+    pub const fn is_signed(&self) -> bool {
+        self.jwt.is_some()
+    }
+
     /// Writes the header's line.
-    pub fn write(&self, head: &Head<'_>, request_id: &str, block: &mut String) {
-        if let Some(jwt) = &self.kept {
+    pub fn write(&self, block: &mut String) {
+        if let Some(jwt) = &self.jwt {
             write_line(block, NAME, jwt);
-        } else if let Some(jwt) = self.own(head, request_id) {
-            write_line(block, NAME, &jwt);
         }
     }
 
-    /// The assertion of this request alone, whatever is kept.
+    /// What is to be signed.
+    pub fn text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
+        if self.own { self.own_text(key, head, request_id) } else { kept_text(&self.subject, key, self.now) }
+    }
+
+    /// What is to be signed for this request alone, whatever is kept.
     ///
     /// The gate has no randomness, and needs none: a request's id is random (95 bits), new for each request, and of the
     /// isolate's making, so it is the `jti`, and origins find the request by it.
-    pub fn own(&self, head: &Head<'_>, request_id: &str) -> Option<String> {
+    pub fn own_text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
         let claims = Claims::of(&self.subject, self.now)?;
         let url = format!("{}{}", claims.aud, head.target().path());
-        Claims { htm: Some(head.method()), htu: Some(&url), jti: request_id, ..claims }.sign(&self.key)
+        Claims { htm: Some(head.method()), htu: Some(&url), jti: request_id, ..claims }.text(key)
+    }
+
+    /// With what was signed.
+    pub fn signed(self, jwt: Arc<str>, assertions: &mut Assertions) -> Self {
+        if !self.own {
+            assertions.keep(Arc::clone(&self.subject), Kept { jwt: Arc::clone(&jwt), signed_at: self.now });
+        }
+        Self { jwt: Some(jwt), ..self }
     }
 
     /// The identity headers: names, and values as [`Record`] has them.
@@ -147,22 +164,14 @@ impl Assertions {
     ) -> Assertion {
         self.subject.clear();
         write_subject(config, head, origin, record, &mut self.subject);
-        let key = config.keyring.current().assertion_key();
-        let made = |subject, kept| Assertion { subject, kept, key: Arc::clone(key), now };
-        if route.own_assertion {
-            return made(self.subject.as_str().into(), None);
+        let found = if route.own_assertion { None } else { self.kept.get_key_value(self.subject.as_str()) };
+        let fresh = |kept: &Kept| (0..KEPT_MILLIS).contains(&now.since(kept.signed_at));
+        match found.filter(|(_, kept)| fresh(kept)) {
+            Some((subject, kept)) => {
+                Assertion { subject: Arc::clone(subject), jwt: Some(Arc::clone(&kept.jwt)), own: false, now }
+            }
+            None => Assertion { subject: self.subject.as_str().into(), jwt: None, own: route.own_assertion, now },
         }
-        if let Some((subject, kept)) = self.kept.get_key_value(self.subject.as_str())
-            && (0..KEPT_MILLIS).contains(&now.since(kept.signed_at))
-        {
-            return made(Arc::clone(subject), Some(Arc::clone(&kept.jwt)));
-        }
-        let subject: Arc<str> = self.subject.as_str().into();
-        let jwt = sign(&subject, key, now).map(Arc::from);
-        if let Some(jwt) = &jwt {
-            self.keep(Arc::clone(&subject), Kept { jwt: Arc::clone(jwt), signed_at: now });
-        }
-        made(subject, jwt)
     }
 
     fn keep(&mut self, subject: Arc<str>, kept: Kept) {
@@ -185,13 +194,13 @@ fn size(subject: &str, kept: &Kept) -> usize {
     subject.len().saturating_add(kept.jwt.len())
 }
 
-/// A kept assertion. Its `jti` names it and no request: it is a digest of all that is signed, and by which key, so two
+/// What is to be signed for a kept assertion. Its `jti` names it and no request: it is a digest of all that is signed, and by which key, so two
 /// isolates that make the same one call it the same. Nothing is drawn at random for that.
-fn sign(subject: &str, key: &AssertionKey, now: Millis) -> Option<String> {
+fn kept_text(subject: &str, key: &AssertionKey, now: Millis) -> Option<String> {
     let claims = Claims::of(subject, now)?;
     let mut jti = digest(format!("{}\n{}\n{subject}", key.kid(), claims.iat).as_bytes());
     jti.truncate(JTI_CHARS.into());
-    Claims { jti: &jti, ..claims }.sign(key)
+    Claims { jti: &jti, ..claims }.text(key)
 }
 
 fn write_subject(config: &Config, head: &Head<'_>, origin: &Origin, record: &Record, subject: &mut String) {
@@ -252,7 +261,8 @@ mod tests {
             let text = format!("0\nGET\nhttps://{host}/\n");
             let head = Head::parse(&text).unwrap();
             let assertion = assertions.of(&config, &route, &head, &Origin::Route, &record, Millis(0));
-            assert!(assertion.kept.is_some());
+            assert!(!assertion.is_signed());
+            assert!(assertion.signed("a".repeat(text.len()).into(), &mut assertions).is_signed());
             let sum: usize = assertions.kept.iter().map(|(subject, kept)| size(subject, kept)).sum();
             assert_eq!(sum, assertions.bytes, "the count is right");
             assert!(sum <= ASSERTION_BYTES);

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use super::assertion::{Assertion, NAME};
+use super::Step;
+use super::assertion::{Assertion, Assertions, NAME};
 use crate::config::Origin;
 use crate::http::credential::Strip;
 use crate::http::head::Head;
 use crate::http::headers::{write_client_address, write_line, write_removed};
 use crate::http::problem::{AUTHORITY, KEY_EXPIRES, unreachable};
 use crate::http::reply::Reply;
+use crate::key::assertion::AssertionKey;
 use crate::key::id::Environment;
 
 /// That a request may go to its origin, and as whom. Only the gate makes one, after every check; forwarding takes one by
-/// value. So to forward an unverified request does not compile.
+/// value. So to forward an unverified request does not compile, nor one whose assertion is still [`Unsigned`].
 ///
 /// ```compile_fail
 /// let grant = keyward::gate::Grant { origin: keyward::config::Origin::Route, strip: Default::default(), identity: None, retires: None, unreachable: None, assertion: None };
@@ -47,15 +49,17 @@ impl Grant {
         Self { origin, strip, identity: None, retires: None, unreachable: None, assertion: None }
     }
 
-    pub(super) const fn as_key(
+    pub(super) fn as_key(
         origin: Origin,
         strip: Strip,
         identity: Arc<str>,
         retires: Option<Arc<str>>,
         unreachable: Option<i64>,
         assertion: Assertion,
-    ) -> Self {
-        Self { origin, strip, identity: Some(identity), retires, unreachable, assertion: Some(assertion) }
+    ) -> Step {
+        let signed = assertion.is_signed();
+        let grant = Self { origin, strip, identity: Some(identity), retires, unreachable, assertion: Some(assertion) };
+        if signed { Step::Forward(grant) } else { Step::Sign(Unsigned(grant)) }
     }
 
     /// Whether it was given to a key; otherwise the route is public.
@@ -100,7 +104,7 @@ impl Grant {
             edits.push_str(identity);
         }
         if let Some(assertion) = &self.assertion {
-            assertion.write(head, request_id, &mut edits);
+            assertion.write(&mut edits);
         }
         // The glue reads the request's id from the last line.
         write_line(&mut edits, "keyward-request-id", request_id);
@@ -117,19 +121,47 @@ impl Grant {
             .and_then(|(_, word)| Environment::parse(word))
     }
 
+    /// What is to be signed for an assertion of this request alone. `None` on a public route.
+    #[must_use]
+    pub fn own_assertion(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
+        self.assertion.as_ref()?.own_text(key, head, request_id)
+    }
+
     /// The answer that lets a request through where another gateway forwards it (forward auth): 200, no body, and the headers
     /// that the gateway is to set. The assertion is the request's own, always: it passes through more hands than one, and what
     /// one of them could keep is good for nothing but what was allowed.
     #[must_use]
-    pub fn tell_gateway(self, head: &Head<'_>, request_id: &str) -> Reply {
+    pub fn tell_gateway(self, own_assertion: Option<String>, request_id: &str) -> Reply {
         let mut reply = Reply::empty(request_id);
         if let Some(assertion) = &self.assertion {
             let identity = assertion.identity().into_iter().flatten();
             reply.headers.extend(identity.map(|(name, value)| (name, value.to_owned())));
-            reply.headers.extend(assertion.own(head, request_id).map(|jwt| (NAME, jwt)));
+            reply.headers.extend(own_assertion.map(|jwt| (NAME, jwt)));
         }
         reply.headers.extend(self.retires.iter().map(|expires| (KEY_EXPIRES, expires.as_ref().to_owned())));
         reply.headers.extend(self.unreachable.map(|age| (AUTHORITY, unreachable(age))));
         reply
+    }
+}
+
+/// A grant whose assertion is still to be signed.
+pub struct Unsigned(Grant);
+
+impl Unsigned {
+    /// What the request may do once it is signed.
+    pub(super) const fn grant(&self) -> &Grant {
+        &self.0
+    }
+
+    /// What is to be signed, for the request that the grant was made for. `None` if the record has not its form, which ours
+    /// always has.
+    #[must_use]
+    pub fn text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
+        self.0.assertion.as_ref()?.text(key, head, request_id)
+    }
+
+    pub(super) fn signed(mut self, jwt: Arc<str>, assertions: &mut Assertions) -> Grant {
+        self.0.assertion = self.0.assertion.map(|assertion| assertion.signed(jwt, assertions));
+        self.0
     }
 }

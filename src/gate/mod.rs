@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! admit(head) ─► Forward(Grant)   send it on, as this key
+//!             ├► Sign(Unsigned)   have its assertion signed, tell me, then send it on
 //!             ├► Refuse(Refusal)  answer this
 //!             └► Need(Need)       find this out, tell me, ask again
 //! ```
@@ -20,11 +21,13 @@ mod feed;
 mod forward;
 mod learn;
 mod memory;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
 mod refusal;
 
 pub use check::{Handed, check_rights, scope_asked};
 pub use feed::{FRESH_SECONDS, Learned};
-pub use forward::{Grant, Plan};
+pub use forward::{Grant, Plan, Unsigned};
 pub use learn::Asked;
 pub use refusal::{Reason, Refusal};
 
@@ -53,10 +56,24 @@ const STEP_BACK_MILLIS: i64 = 100;
 pub enum Step {
     /// Send it on. Only the gate makes a grant.
     Forward(Grant),
+    /// Have its assertion signed, and take the grant from [`Gate::signed`].
+    Sign(Unsigned),
     /// Answer this.
     Refuse(Refusal),
     /// Find this out, tell the gate, and ask again.
     Need(Need),
+}
+
+impl Step {
+    /// The grant, if there is one, signed or not.
+    #[must_use]
+    pub const fn grant(&self) -> Option<&Grant> {
+        match self {
+            Self::Forward(grant) => Some(grant),
+            Self::Sign(unsigned) => Some(unsigned.grant()),
+            Self::Refuse(_) | Self::Need(_) => None,
+        }
+    }
 }
 
 /// What the gate must be told before it can decide.
@@ -164,7 +181,12 @@ impl Gate {
         })?;
         let assertion = self.assertions.of(config, route, head, origin, &known.record, now);
         let (identity, retires) = (known.identity.clone(), known.retires.clone());
-        Ok(Step::Forward(Grant::as_key(origin.clone(), strip, identity, retires, unreachable, assertion)))
+        Ok(Grant::as_key(origin.clone(), strip, identity, retires, unreachable, assertion))
+    }
+
+    /// Takes the signed assertion of a request: it may be forwarded.
+    pub fn signed(&mut self, unsigned: Unsigned, jwt: String) -> Grant {
+        unsigned.signed(jwt.into(), &mut self.assertions)
     }
 
     /// Once the clock steps back, the age of what was learned before can't be told: it would pass for younger than it is. What is

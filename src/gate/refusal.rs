@@ -34,6 +34,7 @@ pub enum Reason {
     Scope,
     NoOrigin,
     GateBusy,
+    Unsigned,
     Original(BadOriginal),
     Verifier,
 }

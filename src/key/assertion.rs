@@ -1,15 +1,15 @@
-//! The key that signs assertions: Ed25519 as a JSON Web Key (RFC 8037), and compact JSON Web Signatures made with it
+//! The public half of the key that signs assertions, as a JSON Web Key (RFC 8037), and compact JSON Web Signatures made with it
 //! (RFC 7515, section 3.1).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_dalek::{Signer as _, SigningKey};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// Signs assertions. It has no `Debug`; what leaves it is the public key and signatures.
+use super::signing::{PublicKey, Signature};
+
+/// What verifies assertions, and what every one of them begins with.
 pub struct AssertionKey {
-    key: SigningKey,
     jwk: Jwk,
     /// The protected header and the dot after it, which are the same for every assertion of this key.
     header: String,
@@ -29,18 +29,18 @@ pub struct Jwk {
 }
 
 impl AssertionKey {
-    pub(super) fn from_seed(seed: &[u8; 32]) -> Self {
-        let key = SigningKey::from_bytes(seed);
+    /// From its public half.
+    pub(super) fn new(public: &PublicKey) -> Self {
         let (kty, crv, alg) = ("OKP", "Ed25519", "EdDSA");
         // What goes in is base64url or a word of ours, so nothing needs escaping.
-        let x = URL_SAFE_NO_PAD.encode(key.verifying_key().to_bytes());
+        let x = URL_SAFE_NO_PAD.encode(public);
         // These members alone, in this order and without a space (RFC 7638, section 3; RFC 8037, appendix A.3).
         let kid = digest(format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}"}}"#).as_bytes());
         let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","kid":"{kid}","typ":"JWT"}}"#));
-        Self { key, jwk: Jwk { kty, crv, x, kid, alg, r#use: "sig" }, header: format!("{header}.") }
+        Self { jwk: Jwk { kty, crv, x, kid, alg, r#use: "sig" }, header: format!("{header}.") }
     }
 
-    /// The public half.
+    /// The public key.
     #[must_use]
     pub const fn jwk(&self) -> &Jwk {
         &self.jwk
@@ -52,17 +52,22 @@ impl AssertionKey {
         &self.jwk.kid
     }
 
-    /// The claims (a JSON object) as a JWT in its compact form. `None` if the signing fails, which it never does.
+    /// What is to be signed for these claims (a JSON object): the JWT in its compact form but for the signature.
     #[must_use]
-    pub fn sign(&self, claims: &[u8]) -> Option<String> {
+    pub fn unsigned(&self, claims: &[u8]) -> String {
         let mut jwt = String::with_capacity(claims.len().saturating_mul(2).saturating_add(256));
         jwt.push_str(&self.header);
         URL_SAFE_NO_PAD.encode_string(claims, &mut jwt);
-        let signature = self.key.try_sign(jwt.as_bytes()).ok()?;
-        jwt.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature.to_bytes(), &mut jwt);
-        Some(jwt)
+        jwt
     }
+}
+
+/// The JWT: [`AssertionKey::unsigned`] with its signature.
+#[must_use]
+pub fn signed(mut unsigned: String, signature: &Signature) -> String {
+    unsigned.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut unsigned);
+    unsigned
 }
 
 /// SHA-256 in base64url: 43 characters.
@@ -73,26 +78,31 @@ pub fn digest(text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::signing::SigningKey;
     use super::*;
 
     /// The example of RFC 8037, appendices A.1 to A.4.
     #[test]
     fn the_example_of_rfc_8037_is_signed_to_the_letter() {
         let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
-        let key = AssertionKey::from_seed(&seed.try_into().unwrap());
-        assert_eq!(key.jwk.x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
-        assert_eq!(key.jwk.kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-        let signed = key.key.try_sign(b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc").unwrap();
+        let key = SigningKey::new("example".to_owned(), seed.try_into().unwrap());
+        let public = AssertionKey::new(&key.native_public());
+        assert_eq!(public.jwk.x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+        assert_eq!(public.jwk.kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let unsigned = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc".to_owned();
+        let signature = key.native_sign(unsigned.as_bytes());
         assert_eq!(
-            URL_SAFE_NO_PAD.encode(signed.to_bytes()),
-            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
+            signed(unsigned, &signature),
+            "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.\
+             hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
         );
     }
 
     #[test]
     fn a_jwk_says_what_it_is_and_nothing_of_the_private_half() {
-        let key = AssertionKey::from_seed(&[7; 32]);
-        let shown: serde_json::Value = serde_json::to_value(key.jwk()).unwrap();
+        let key = SigningKey::new("test".to_owned(), [7; 32]);
+        let public = AssertionKey::new(&key.native_public());
+        let shown: serde_json::Value = serde_json::to_value(public.jwk()).unwrap();
         let names: Vec<&String> = shown.as_object().unwrap().keys().collect();
         assert_eq!(names, ["alg", "crv", "kid", "kty", "use", "x"]);
         assert!(!shown.to_string().contains(&URL_SAFE_NO_PAD.encode([7; 32])));

@@ -2,7 +2,7 @@
 //!
 //! One HKDF-SHA-256 (RFC 5869, no salt), one info string for each use, so that no two uses share a key.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ use super::assertion::AssertionKey;
 use super::base62::encode;
 use super::format::{Presented, TAG_LENGTH};
 use super::hash::KeyHash;
-use super::note::NoteKey;
+use super::signing::SigningKey;
 
 /// 62^8: the tag is a number below it.
 const TAG_MODULUS: u64 = 218_340_105_584_896;
@@ -99,27 +99,29 @@ pub struct House {
     pepper: MacKey,
     record_mac: MacKey,
     reissue: MacKey,
-    checkpoint: Seed,
-    assertion: Seed,
-    /// Made from its seed when first used: a point is computed, which no start of an isolate should wait for.
-    assertion_key: OnceLock<Arc<AssertionKey>>,
+    checkpoint: SigningKey,
+    assertion: SigningKey,
+    /// Known once the platform has told its public half.
+    assertion_key: OnceLock<AssertionKey>,
 }
-
-/// What an Ed25519 key is made from. It has no `Debug`: the key itself is made when something is to be signed.
-struct Seed([u8; 32]);
 
 impl House {
     /// Derives every key at once. `None` if a derivation fails, which 32 bytes never do: no key is ever a stand-in.
     #[must_use]
     pub fn new(secret: &Secret) -> Option<Self> {
         let name = secret.derive("keyward/generation/v1")?;
+        let generation = Generation(hex::encode(name.first_chunk::<4>()?));
+        let signing = |purpose: &str| {
+            Some(SigningKey::new(format!("{purpose}/{}", generation.as_str()), secret.derive(purpose)?))
+        };
+        let (checkpoint, assertion) = (signing("keyward/checkpoint/v1")?, signing("keyward/assertion/v1")?);
         Some(Self {
-            generation: Generation(hex::encode(name.first_chunk::<4>()?)),
+            generation,
             pepper: MacKey::new(&secret.derive("keyward/pepper/v1")?),
             record_mac: MacKey::new(&secret.derive("keyward/record-mac/v1")?),
             reissue: MacKey::new(&secret.derive("keyward/reissue/v1")?),
-            checkpoint: Seed(secret.derive("keyward/checkpoint/v1")?),
-            assertion: Seed(secret.derive("keyward/assertion/v1")?),
+            checkpoint,
+            assertion,
             assertion_key: OnceLock::new(),
         })
     }
@@ -153,14 +155,21 @@ impl House {
 
     /// The key that signs the audit log's checkpoints.
     #[must_use]
-    pub fn checkpoint_key(&self) -> NoteKey {
-        NoteKey::from_seed(&self.checkpoint.0)
+    pub const fn checkpoint(&self) -> &SigningKey {
+        &self.checkpoint
     }
 
     /// The key that signs assertions for origins.
     #[must_use]
-    pub fn assertion_key(&self) -> &Arc<AssertionKey> {
-        self.assertion_key.get_or_init(|| Arc::new(AssertionKey::from_seed(&self.assertion.0)))
+    pub const fn assertion(&self) -> &SigningKey {
+        &self.assertion
+    }
+
+    /// The public half of [`Self::assertion`], once it is known.
+    #[must_use]
+    pub fn assertion_key(&self) -> Option<&AssertionKey> {
+        let public = self.assertion.public()?;
+        Some(self.assertion_key.get_or_init(|| AssertionKey::new(public)))
     }
 }
 
@@ -213,6 +222,12 @@ impl Keyring {
     /// The current house and, while a secret is being rotated, the previous one.
     pub fn houses(&self) -> impl Iterator<Item = &House> {
         [Some(&self.current), self.previous.as_ref()].into_iter().flatten()
+    }
+
+    /// Every key that signs.
+    #[must_use]
+    pub fn signing_keys(&self) -> Vec<&SigningKey> {
+        self.houses().flat_map(|house| [house.assertion(), house.checkpoint()]).collect()
     }
 
     /// The house of that name, current or previous.

@@ -7,8 +7,8 @@
 //!
 //! [`format::Presented`] is the text form, parsed. [`house::Keyring`] derives every key of the house from
 //! `KEYWARD_SECRET` and recognises what it minted. [`mint::ApiKey`] is a new key's text, shown once.
-//! [`reissue::Reissue`] makes the same key text again for a retried write. [`note::NoteKey`] signs the audit log's head,
-//! [`assertion::AssertionKey`] what origins are told.
+//! [`reissue::Reissue`] makes the same key text again for a retried write. [`signing::SigningKey`] signs the audit
+//! log's head, as a [`note`], and what origins are told ([`assertion::AssertionKey`]).
 //! [`record::Record`] is what the gate must know of a key; [`sealed`] is its form in KV. [`feed`] is what has changed of keys.
 #![forbid(unsafe_code)]
 
@@ -26,3 +26,4 @@ pub mod record;
 pub mod reissue;
 pub mod scope;
 pub mod sealed;
+pub mod signing;

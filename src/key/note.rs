@@ -10,59 +10,51 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::{Digest, Sha256};
+
+use super::signing::{PublicKey, Signature};
 
 /// The signature type of Ed25519 in key ids and verifier keys.
 const ED25519: u8 = 0x01;
 
-/// A key that signs notes. It has no `Debug`; what leaves it is the verifier key and signatures.
-pub struct NoteKey(SigningKey);
+/// The verifier key (`vkey`) for notes of that name: `<name>+<key id in hex>+<base64 of 0x01 ‖ public key>`.
+/// `name` has no space and no `+`.
+#[must_use]
+pub fn vkey(name: &str, public: &PublicKey) -> String {
+    format!("{name}+{}+{}", hex::encode(key_id(name, public)), STANDARD.encode(typed(public)))
+}
 
-impl NoteKey {
-    pub(super) fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
-    }
+/// The whole note: `text` (whole lines, the last one ended; what the signature is over), an empty line, the signature's line.
+#[must_use]
+pub fn note(name: &str, text: &str, public: &PublicKey, signature: &Signature) -> String {
+    let mut signed = key_id(name, public).to_vec();
+    signed.extend(signature);
+    format!("{text}\n\u{2014} {name} {}\n", STANDARD.encode(signed))
+}
 
-    /// The verifier key (`vkey`) for notes of that name: `<name>+<key id in hex>+<base64 of 0x01 ‖ public key>`.
-    #[must_use]
-    pub fn vkey(&self, name: &str) -> String {
-        format!("{name}+{}+{}", hex::encode(self.key_id(name)), STANDARD.encode(self.typed_public_key()))
-    }
+fn typed(public: &PublicKey) -> Vec<u8> {
+    let mut bytes = vec![ED25519];
+    bytes.extend(public);
+    bytes
+}
 
-    /// The whole note: `text` (whole lines, the last one ended), an empty line, the signature's line.
-    /// `name` has no space and no `+`.
-    #[must_use]
-    pub fn sign(&self, name: &str, text: &str) -> Option<String> {
-        let signature = self.0.try_sign(text.as_bytes()).ok()?;
-        let mut signed = self.key_id(name).to_vec();
-        signed.extend(signature.to_bytes());
-        Some(format!("{text}\n\u{2014} {name} {}\n", STANDARD.encode(signed)))
-    }
-
-    fn typed_public_key(&self) -> Vec<u8> {
-        let mut bytes = vec![ED25519];
-        bytes.extend(self.0.verifying_key().to_bytes());
-        bytes
-    }
-
-    fn key_id(&self, name: &str) -> [u8; 4] {
-        let digest =
-            Sha256::new().chain_update(name).chain_update("\n").chain_update(self.typed_public_key()).finalize();
-        digest.first_chunk::<4>().copied().unwrap_or_default()
-    }
+fn key_id(name: &str, public: &PublicKey) -> [u8; 4] {
+    let digest = Sha256::new().chain_update(name).chain_update("\n").chain_update(typed(public)).finalize();
+    digest.first_chunk::<4>().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::signing::SigningKey;
     use super::*;
     use ed25519_dalek::{Signature, Verifier as _};
 
     #[test]
     fn a_note_is_verified_by_its_vkey_alone() {
-        let key = NoteKey::from_seed(&[7; 32]);
-        let vkey = key.vkey("keyward/wafl");
-        let note = key.sign("keyward/wafl", "keyward/wafl\n3\nAAAA\n").unwrap();
+        let key = SigningKey::new("test".to_owned(), [7; 32]);
+        let (public, text) = (key.native_public(), "keyward/wafl\n3\nAAAA\n");
+        let vkey = vkey("keyward/wafl", &public);
+        let note = note("keyward/wafl", text, &public, &key.native_sign(text.as_bytes()));
 
         let [name, id, typed] = vkey.split('+').collect::<Vec<_>>()[..] else { panic!("{vkey}") };
         let typed = STANDARD.decode(typed).unwrap();
@@ -81,7 +73,6 @@ mod tests {
 
     #[test]
     fn another_name_is_another_key_id() {
-        let key = NoteKey::from_seed(&[7; 32]);
-        assert_ne!(key.key_id("keyward/wafl"), key.key_id("keyward/other"));
+        assert_ne!(key_id("keyward/wafl", &[7; 32]), key_id("keyward/other", &[7; 32]));
     }
 }

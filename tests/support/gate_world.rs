@@ -193,7 +193,8 @@ impl World {
             Ok(head) => head,
             Err(why) => return Outcome::Refuse(Refusal::from(why)),
         };
-        match self.gate.admit(&self.config, &head, self.now) {
+        match self.gate.admit_natively(&self.config, &head, self.now, "req-1") {
+            Step::Sign(_) => panic!("not signed"),
             Step::Forward(grant) => Outcome::Forward(grant.plan(&head, "req-1")),
             Step::Refuse(refusal) => Outcome::Refuse(refusal),
             Step::Need(need) => Outcome::Need(need),
