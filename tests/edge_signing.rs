@@ -142,6 +142,7 @@ fn what_can_not_be_signed_is_not_forwarded_and_is_tried_again_by_the_next_reques
         for _ in 0..2 {
             let refusal = platform.send(&isolate, &key).unwrap_err();
             assert_eq!((refusal.problem.code, refusal.reason), (Code::InternalError, Reason::Unsigned));
+            assert_eq!(refusal.key_id.as_ref(), Some(&key.record.id));
             assert!(!platform.goes_at_once(&isolate, &key), "nothing was kept");
         }
         assert_eq!(*platform.logged.borrow(), [event, event]);

@@ -213,7 +213,7 @@ fn a_gateway_gets_the_identity_and_an_assertion_of_the_request_alone() {
         let Step::Forward(grant) = step else { panic!("not accepted") };
         let environment = grant.environment();
         let house = world.config.keyring.current();
-        let own = grant.own_assertion(house.assertion_key().unwrap(), &head, "req-2");
+        let own = grant.own_text(house.assertion_key().unwrap(), &head, "req-2");
         let own = own.map(|text| {
             let signature = house.assertion().native_sign(text.as_bytes());
             signed(text, &signature)

@@ -79,14 +79,6 @@ pub enum Place<'a> {
     Operation(Operation, &'a str),
 }
 
-impl Place<'_> {
-    /// Whether its answer shows or needs the house's signing keys.
-    #[must_use]
-    pub const fn shows_keys(&self) -> bool {
-        matches!(self, Self::Jwks | Self::Operation(Operation::AuditKey | Operation::AuditCheckpoint, _))
-    }
-}
-
 /// The way of each operation: method (`ANY` is any), and path below `/_keyward/` with `*` for an id and `**` for any rest; the one
 /// elsewhere begins with a slash.
 pub const ROUTES: &[(&str, &str, Option<Operation>)] = &[

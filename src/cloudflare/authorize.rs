@@ -71,13 +71,15 @@ async fn authorize(
         (Some(_), None) if grant.is_keyed() => return Err(not_believed()),
         _ => {}
     }
-    let own = if grant.is_keyed() {
-        // Held since the gate's own assertion was signed with it.
-        let key = config.keyring.current().assertion_key();
-        let text = key.and_then(|key| grant.own_assertion(key, &original, id));
-        Some(signing::assertion(config, &Outside::of(env), text, id).await?)
-    } else {
-        None
+    let own = match grant.own_assertion() {
+        Some(signed) => Some(signed.to_owned()),
+        None if grant.is_keyed() => {
+            // Held since the gate's own assertion was signed with it.
+            let key = config.keyring.current().assertion_key();
+            let text = key.and_then(|key| grant.own_text(key, &original, id));
+            Some(signing::assertion(config, &Outside::of(env), text, id).await?)
+        }
+        None => None,
     };
     Ok(grant.tell_gateway(own, id))
 }

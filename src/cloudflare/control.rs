@@ -17,6 +17,7 @@ use crate::http::head::Head;
 use crate::http::limits::BODY_BYTES;
 use crate::http::original::{BadOriginal, is_asking};
 use crate::http::problem::{Code, Problem};
+use crate::key::house::House;
 use crate::registry::command::{Answer, Call, Caller, Command, Control, Done, Operation, Provenance, Refused, Told};
 
 /// Serves a request to one of Keyward's own paths. Health, documents and the problem pages need no member.
@@ -29,15 +30,15 @@ pub async fn serve(
     head: &Head<'_>,
     id: &str,
 ) -> JsValue {
-    let place = admin::find(head.method(), head.target().path());
-    if place.as_ref().is_ok_and(Place::shows_keys) {
-        signing::hold(&Outside::of(&env), &config.keyring.signing_keys(), id).await;
-    }
-    match place {
+    match admin::find(head.method(), head.target().path()) {
         Ok(Place::Authorize) => authorize::serve(edge, config, &env, context, head, id).await,
         _ if is_asking(head) => authorize::refuse(BadOriginal::Place.into(), id),
         Ok(Place::Health) => send::reply(&admin::health(edge.config.is_some(), id)),
-        Ok(Place::Jwks) => send::reply(&admin::jwks(config, id)),
+        Ok(Place::Jwks) => {
+            let keys: Vec<_> = config.keyring.houses().map(House::assertion).collect();
+            signing::hold(&Outside::of(&env), &keys, id).await;
+            send::reply(&admin::jwks(config, id))
+        }
         Ok(Place::ProblemPage(code)) => send::problem_page(code, id),
         Ok(Place::OpenApi) => send::open_api(id),
         Ok(Place::Metadata) => send::reply(&admin::metadata(config, head, id)),
@@ -114,6 +115,10 @@ impl Way<'_> {
                 }
                 (Answer::Done(done), _) => {
                     self.compare_with_feed(&done, known);
+                    if matches!(self.operation, Operation::AuditCheckpoint | Operation::AuditKey) {
+                        let keys: Vec<_> = self.config.keyring.houses().map(House::checkpoint).collect();
+                        signing::hold(&Outside::of(self.env), &keys, self.request_id).await;
+                    }
                     if let Done::AuditHead { size, hash } = &done {
                         return self.checkpoint(*size, hash).await;
                     }

@@ -16,7 +16,7 @@ use crate::config::{Config, VARIABLES};
 use crate::edge::{Isolate, Outside as _};
 use crate::http::problem::Code;
 
-/// One isolate's state. A panic resets it, and the next request makes it anew.
+/// One isolate's state for one `env`. A panic resets it, and the next request makes it anew.
 pub struct Edge {
     /// `None` when the configuration is bad; its problems were logged.
     pub config: Option<Config>,
@@ -30,18 +30,24 @@ pub struct Edge {
 }
 
 thread_local! {
-    static EDGE: RefCell<Option<Rc<Edge>>> = const { RefCell::new(None) };
+    static EDGES: RefCell<Vec<(u32, Rc<Edge>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Edge {
-    /// The isolate's state, made at its first request: variables can't change while it lives.
-    pub fn of(env: &JsValue) -> Rc<Self> {
-        EDGE.with(|slot| {
-            let kept = slot.try_borrow().ok().and_then(|edge| edge.clone());
+    /// The isolate's state for this `env`, the `number`th that it was handed; made at the first request with it. Variables and
+    /// secrets can change while an isolate lives, and come in another `env` then: what was derived of the old ones ends with them.
+    /// The one before is kept too, while a deployment is gradual.
+    pub fn of(env: &JsValue, number: u32) -> Rc<Self> {
+        EDGES.with(|edges| {
+            let found = |edges: &[(u32, Rc<Self>)]| {
+                edges.iter().find(|(known, _)| *known == number).map(|(_, edge)| Rc::clone(edge))
+            };
+            let kept = edges.try_borrow().ok().and_then(|edges| found(&edges));
             kept.unwrap_or_else(|| {
                 let edge = Rc::new(Self::new(env));
-                if let Ok(mut slot) = slot.try_borrow_mut() {
-                    *slot = Some(Rc::clone(&edge));
+                if let Ok(mut edges) = edges.try_borrow_mut() {
+                    edges.retain(|(known, _)| known.saturating_add(1) >= number);
+                    edges.push((number, Rc::clone(&edge)));
                 }
                 edge
             })

@@ -22,10 +22,11 @@ use crate::{admin, edge as finding};
 /// our own.
 #[wasm_bindgen]
 pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
-    let edge = Edge::of(&env);
+    let head = glue::head(&request, &env);
+    let edge = Edge::of(&env, head.as_ref().map_or(0, |(number, _)| *number));
     let id = edge.request_id();
-    let text = match glue::head(&request) {
-        Ok(text) if !id.is_empty() => text,
+    let text = match head {
+        Ok((_, text)) if !id.is_empty() => text,
         _ => {
             event(Level::Error, "head_failed", &[("request_id", &id)]);
             return send::problem(&Code::InternalError.into(), &id);
@@ -77,7 +78,7 @@ fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {
 /// Asks, beside the request, what the authority has changed: no request waits for it.
 pub(super) fn refresh(edge: Rc<Edge>, env: JsValue, context: &JsValue) {
     let held = context.clone();
-    later(context, async move {
+    later(Some(context), async move {
         if let Some(config) = &edge.config {
             finding::refresh(&edge.isolate, config, &Outside::new(&env, &held)).await;
         }
@@ -97,7 +98,9 @@ fn decided_later(
     id: String,
 ) -> JsValue {
     let held = context.clone();
-    later(&context, async move {
+    // Nobody else waits for a signature: a client that leaves takes its request with it, as where there is nothing to sign.
+    let alive = unsigned.is_none().then_some(&context);
+    later(alive, async move {
         let (Some(config), Ok(head)) = (&edge.config, Head::parse(&text)) else {
             return send::problem(&Code::InternalError.into(), &id);
         };
@@ -116,7 +119,7 @@ fn decided_later(
 /// The control plane's way.
 fn served_later(edge: Rc<Edge>, request: JsValue, env: JsValue, context: JsValue, text: String, id: String) -> JsValue {
     let held = context.clone();
-    later(&context, async move {
+    later(Some(&context), async move {
         let (Some(config), Ok(head)) = (&edge.config, Head::parse(&text)) else {
             return send::problem(&Code::InternalError.into(), &id);
         };
@@ -124,13 +127,15 @@ fn served_later(edge: Rc<Edge>, request: JsValue, env: JsValue, context: JsValue
     })
 }
 
-/// A promise of what a future gives. It is carried to its end although the client may leave: other requests wait for what this
-/// one learns. In a box, so that V8 compiles each way when it is first taken, and the gate's doesn't bring the control plane with
+/// A promise of what a future gives. With a context it is carried to its end although the client may leave: other requests wait for
+/// what this one learns. In a box, so that V8 compiles each way when it is first taken, and the gate's doesn't bring the control plane with
 /// it.
-fn later(context: &JsValue, future: impl Future<Output = JsValue> + 'static) -> JsValue {
+fn later(context: Option<&JsValue>, future: impl Future<Output = JsValue> + 'static) -> JsValue {
     let future: Pin<Box<dyn Future<Output = JsValue>>> = Box::pin(future);
     let promise = future_to_promise(AssertUnwindSafe(async move { Ok(future.await) })).into();
-    // Refused by the runtime, it would only mean that the client's leaving ends it.
-    let _ = glue::keep_alive(context, &promise);
+    if let Some(context) = context {
+        // Refused by the runtime, it would only mean that the client's leaving ends it.
+        let _ = glue::keep_alive(context, &promise);
+    }
     promise
 }

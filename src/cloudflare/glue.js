@@ -11,11 +11,31 @@ export function headText(request) {
   return text;
 }
 
-/** The same written into `buffer`, 1.5 µs faster than a string is handed over; its length, or -1 if there is no room. */
-export function head(request, buffer) {
+/**
+ * The same written into `buffer`, 1.5 µs faster than a string is handed over; its length, or 16,383 if there is no room. To that is
+ * added 16,384 times the number of `env`: a number comes for nothing, another crossing doesn't.
+ */
+export function head(request, env, buffer) {
   const text = headText(request);
   const { read, written } = encoder.encodeInto(text, buffer);
-  return read === text.length ? written : -1;
+  return environmentNumber(env) * 16_384 + (read === text.length ? written : 16_383);
+}
+
+const environments = new WeakMap();
+let latest;
+let latestNumber = 0;
+let environmentCount = 0;
+
+/**
+ * Counts the objects that the runtime hands over as `env`. A deployment that changes only variables or secrets may leave isolates
+ * running, and gives them another one then (Cloudflare's documentation, "Bindings", "Making changes to bindings").
+ */
+function environmentNumber(env) {
+  if (env === latest) return latestNumber;
+  latest = env;
+  latestNumber = environments.get(env) ?? ++environmentCount;
+  environments.set(env, latestNumber);
+  return latestNumber;
 }
 
 /** Makes the 502 of an origin that can't be reached, or the 504 of one that is late, and how long it may take. */
@@ -195,6 +215,7 @@ export async function holdKey(name, pkcs8) {
   const open = await crypto.subtle.importKey("pkcs8", secret, "Ed25519", true, ["sign"]);
   const { x } = await crypto.subtle.exportKey("jwk", open);
   signingKeys.set(name, await crypto.subtle.importKey("pkcs8", secret, "Ed25519", false, ["sign"]));
+  secret.fill(0);
   return Uint8Array.from(atob(x.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
 }
 

@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen(module = "/src/cloudflare/glue.js")]
 extern "C" {
     #[wasm_bindgen(catch, js_name = head)]
-    fn head_into(request: &JsValue, buffer: &mut [u8]) -> Result<i32, JsValue>;
+    fn head_into(request: &JsValue, env: &JsValue, buffer: &mut [u8]) -> Result<u32, JsValue>;
 
     #[wasm_bindgen(catch, js_name = headText)]
     fn head_text(request: &JsValue) -> Result<String, JsValue>;
@@ -95,18 +95,21 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; HEAD_BUFFER]);
 }
 
-/// The whole head of a request; `http::head` says how it reads.
+/// What the number of an environment is multiplied by where a length is added to it.
+const NUMBERED: u32 = 16_384;
+
+/// The number of `env` among those that this isolate was handed, and the whole head of a request; `http::head` says how it reads.
 ///
 /// # Errors
 /// What the runtime threw.
-pub fn head(request: &JsValue) -> Result<String, JsValue> {
-    let written = BUFFER.with(|buffer| {
-        let Ok(mut buffer) = buffer.try_borrow_mut() else { return Ok(None) };
-        let length = head_into(request, &mut buffer)?;
-        let bytes = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
-        Ok::<_, JsValue>(bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned))
-    })?;
-    written.map_or_else(|| head_text(request), Ok)
+pub fn head(request: &JsValue, env: &JsValue) -> Result<(u32, String), JsValue> {
+    BUFFER.with(|buffer| {
+        let Ok(mut buffer) = buffer.try_borrow_mut() else { return Ok((0, head_text(request)?)) };
+        let told = head_into(request, env, &mut buffer)?;
+        let bytes = usize::try_from(told % NUMBERED).ok().and_then(|length| buffer.get(..length));
+        let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned);
+        Ok((told / NUMBERED, text.map_or_else(|| head_text(request), Ok)?))
+    })
 }
 
 /// The text of a thrown value, for the log. Never shown to a caller.

@@ -77,7 +77,8 @@ pub async fn finish(
     let house = config.keyring.current();
     signing::hold(outside, &[house.assertion()], request_id).await;
     let text = house.assertion_key().and_then(|key| unsigned.text(key, head, request_id));
-    let jwt = signing::assertion(config, outside, text, request_id).await?;
+    let jwt =
+        signing::assertion(config, outside, text, request_id).await.map_err(|refusal| unsigned.refused(refusal))?;
     let mut gate = isolate.gate().ok_or_else(|| Refusal::new(Code::InternalError, Reason::GateBusy))?;
     Ok(gate.signed(unsigned, jwt))
 }

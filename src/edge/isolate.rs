@@ -1,7 +1,6 @@
 //! What one isolate keeps of the gate's matters.
 
 use std::cell::{RefCell, RefMut};
-use std::collections::HashMap;
 
 use crate::gate::Gate;
 use crate::key::id::KeyId;
@@ -12,7 +11,7 @@ use crate::time::Millis;
 const ABANDONED_AFTER_MILLIS: i64 = 6_000;
 
 /// What is being asked about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// What the authority has changed.
     Changes,
@@ -24,7 +23,8 @@ pub enum Subject {
 pub struct Isolate {
     /// Borrowed for one step at a time, never across an await.
     gate: RefCell<Gate>,
-    asking: RefCell<HashMap<Subject, Millis>>,
+    /// A list: few are under way at once, and the code of a map is 2 KB of the wasm, gzipped.
+    asking: RefCell<Vec<(Subject, Millis)>>,
 }
 
 impl Isolate {
@@ -45,7 +45,8 @@ impl Isolate {
             return false;
         }
         if let Ok(mut asking) = self.asking.try_borrow_mut() {
-            asking.insert(subject.clone(), now);
+            asking.retain(|(asked, since)| asked != subject && is_under_way(*since, now));
+            asking.push((subject.clone(), now));
         }
         true
     }
@@ -53,7 +54,7 @@ impl Isolate {
     /// Notes that the asking under way gets on: it may have more to ask than one time limit allows.
     pub(super) fn go_on(&self, subject: &Subject, now: Millis) {
         if let Ok(mut asking) = self.asking.try_borrow_mut()
-            && let Some(since) = asking.get_mut(subject)
+            && let Some((_, since)) = asking.iter_mut().find(|(asked, _)| asked == subject)
         {
             *since = now;
         }
@@ -62,13 +63,17 @@ impl Isolate {
     /// Notes that the asking has ended.
     pub(super) fn end(&self, subject: &Subject) {
         if let Ok(mut asking) = self.asking.try_borrow_mut() {
-            asking.remove(subject);
+            asking.retain(|(asked, _)| asked != subject);
         }
     }
 
     /// Whether somebody is asking, and not for longer than any asking takes: that one was cancelled with its client.
     pub(super) fn is_asking(&self, subject: &Subject, now: Millis) -> bool {
         let Ok(asking) = self.asking.try_borrow() else { return false };
-        asking.get(subject).is_some_and(|since| (0..ABANDONED_AFTER_MILLIS).contains(&now.since(*since)))
+        asking.iter().any(|(asked, since)| asked == subject && is_under_way(*since, now))
     }
+}
+
+fn is_under_way(since: Millis, now: Millis) -> bool {
+    (0..ABANDONED_AFTER_MILLIS).contains(&now.since(since))
 }

@@ -14,7 +14,8 @@ pub enum Level {
     Error,
 }
 
-/// Stores, clock, chance and log. Each call has its own time limit and settles within it. A failure's text is for the log.
+/// Stores, clock, chance, log and signatures. Each call has its own time limit and settles within it, but for the two that sign, which the
+/// runtime does at once. A failure's text is for the log.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
 pub trait Outside {
     /// The isolate's clock.

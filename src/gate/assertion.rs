@@ -90,6 +90,11 @@ impl Assertion {
         self.jwt.is_some()
     }
 
+    /// What is signed for this request alone, if it is.
+    pub fn own_jwt(&self) -> Option<&str> {
+        self.jwt.as_deref().filter(|_| self.own)
+    }
+
     /// Writes the header's line.
     pub fn write(&self, block: &mut String) {
         if let Some(jwt) = &self.jwt {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Step;
 use super::assertion::{Assertion, Assertions, NAME};
+use super::{Refusal, Step};
 use crate::config::Origin;
 use crate::http::credential::Strip;
 use crate::http::head::Head;
@@ -11,7 +11,7 @@ use crate::http::headers::{write_client_address, write_line, write_removed};
 use crate::http::problem::{AUTHORITY, KEY_EXPIRES, unreachable};
 use crate::http::reply::Reply;
 use crate::key::assertion::AssertionKey;
-use crate::key::id::Environment;
+use crate::key::id::{Environment, KeyId};
 
 /// That a request may go to its origin, and as whom. Only the gate makes one, after every check; forwarding takes one by
 /// value. So to forward an unverified request does not compile, nor one whose assertion is still [`Unsigned`].
@@ -111,19 +111,31 @@ impl Grant {
         Plan { edits, private: self.is_keyed(), answer: self.answer() }
     }
 
+    /// One of the identity headers; `None` on a public route.
+    fn says(&self, name: &str) -> Option<&str> {
+        let identity = self.assertion.as_ref()?.identity()?;
+        identity.into_iter().find(|(known, _)| *known == name).map(|(_, word)| word)
+    }
+
     /// The environment of the key; `None` on a public route.
     #[must_use]
     pub fn environment(&self) -> Option<Environment> {
-        let identity = self.assertion.as_ref()?.identity()?;
-        identity
-            .into_iter()
-            .find(|(name, _)| *name == "keyward-environment")
-            .and_then(|(_, word)| Environment::parse(word))
+        self.says("keyward-environment").and_then(Environment::parse)
+    }
+
+    fn key_id(&self) -> Option<KeyId> {
+        self.says("keyward-key-id").and_then(KeyId::parse)
+    }
+
+    /// The assertion of this request alone, where the route has asked for one.
+    #[must_use]
+    pub fn own_assertion(&self) -> Option<&str> {
+        self.assertion.as_ref()?.own_jwt()
     }
 
     /// What is to be signed for an assertion of this request alone. `None` on a public route.
     #[must_use]
-    pub fn own_assertion(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
+    pub fn own_text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
         self.assertion.as_ref()?.own_text(key, head, request_id)
     }
 
@@ -158,6 +170,17 @@ impl Unsigned {
     #[must_use]
     pub fn text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
         self.0.assertion.as_ref()?.text(key, head, request_id)
+    }
+
+    /// Why it can't be signed, as the refusal of this key.
+    #[must_use]
+    pub fn refused(&self, refusal: Refusal) -> Refusal {
+        let grant = &self.0;
+        let refusal = match grant.key_id() {
+            Some(id) => refusal.about(id),
+            None => refusal,
+        };
+        refusal.by_retiring_key(grant.retires.as_deref()).during_outage(grant.unreachable)
     }
 
     pub(super) fn signed(mut self, jwt: Arc<str>, assertions: &mut Assertions) -> Grant {

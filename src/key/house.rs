@@ -224,12 +224,6 @@ impl Keyring {
         [Some(&self.current), self.previous.as_ref()].into_iter().flatten()
     }
 
-    /// Every key that signs.
-    #[must_use]
-    pub fn signing_keys(&self) -> Vec<&SigningKey> {
-        self.houses().flat_map(|house| [house.assertion(), house.checkpoint()]).collect()
-    }
-
     /// The house of that name, current or previous.
     #[must_use]
     pub fn house(&self, generation: &Generation) -> Option<&House> {

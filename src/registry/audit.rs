@@ -242,17 +242,21 @@ pub(super) fn shown(view: &impl Serialize) -> Result<Json, StoreError> {
 
 /// The fields that differ between two views, `before` and `after`; `None` if none does.
 pub(super) fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<What>, StoreError> {
-    let (Json::Object(mut old), Json::Object(mut new)) = (shown(before)?, shown(after)?) else {
+    let (Json::Object(old), Json::Object(new)) = (shown(before)?, shown(after)?) else {
         return Err(StoreError::new("a view is no object"));
     };
-    let same: Vec<String> =
-        old.iter().filter(|(name, was)| new.get(*name) == Some(was)).map(|(name, _)| name.clone()).collect();
-    for name in same {
-        old.remove(&name);
-        new.remove(&name);
-    }
+    let (old, new) = (apart(&old, &new), apart(&new, &old));
     let changed = !(old.is_empty() && new.is_empty());
     Ok(changed.then(|| vec![("before", Json::Object(old)), ("after", Json::Object(new))]))
+}
+
+/// The fields of `one` that `other` hasn't, or has otherwise. Made anew: taking out of a tree is 2 KB of the wasm, gzipped.
+fn apart(one: &Map<String, Json>, other: &Map<String, Json>) -> Map<String, Json> {
+    let mut fields = Map::new();
+    for (name, value) in one.iter().filter(|(name, value)| other.get(*name) != Some(value)) {
+        fields.insert(name.clone(), value.clone());
+    }
+    fields
 }
 
 /// Appends the entry of a change, in the transaction under way.

@@ -76,7 +76,18 @@ const watchedRegistry = (namespace) =>
     getByName: (...values) => watchedStub(namespace.getByName(...values)),
   });
 
-const watched = (env) => ({ ...env, KEY_INDEX: watchedKv(env.KEY_INDEX), REGISTRY: watchedRegistry(env.REGISTRY) });
+// One face for each `env`, as the runtime has it: another one means that variables were changed.
+let faces = new WeakMap();
+const changed = {};
+
+function watched(env) {
+  let face = faces.get(env);
+  if (face === undefined) {
+    face = { ...env, ...changed, KEY_INDEX: watchedKv(env.KEY_INDEX), REGISTRY: watchedRegistry(env.REGISTRY) };
+    faces.set(env, face);
+  }
+  return face;
+}
 
 let sql;
 
@@ -109,6 +120,10 @@ async function control(action, request) {
   if (action === "say") console.log(await request.text());
   // What worker-build's own error handler notes when the wasm has trapped.
   if (action === "break") globalThis.__worker_init_state.criticalError = true;
+  if (action === "change") {
+    Object.assign(changed, await request.json());
+    faces = new WeakMap();
+  }
   if (action === "order") Object.assign(orders, await request.json());
   const taken = { ...counts, crossings: crossings.slice(), departures: departures.slice(), wasmBytes: wasmBytes() };
   if (action === "take") {

@@ -162,6 +162,11 @@ class Gate {
     await this.call("/__test/break", { method: "POST", body: "" });
   }
 
+  /** Changes variables and secrets under the running isolate, as a deployment of nothing else can. Instrumented gates only. */
+  async changeVariables(variables) {
+    await this.call("/__test/change", { method: "POST", body: JSON.stringify(variables) });
+  }
+
   /** Writes a line into the worker's log. Instrumented gates only. */
   async say(line) {
     await this.call("/__test/say", { method: "POST", body: line });
