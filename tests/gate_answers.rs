@@ -30,7 +30,7 @@ fn beside(world: &mut World, request: &Request) -> Vec<(String, String)> {
     let Step::Forward(grant) = world.gate.admit_natively(&world.config, &head, world.now, "req-1") else {
         panic!("not forwarded")
     };
-    let reply = grant.tell_gateway(None, "req-1");
+    let reply = grant.tell_gateway(Some("a.b.c".to_owned()), "req-1");
     for name in ["keyward-key-expires", "keyward-authority"] {
         let of_the_gate: Vec<_> = said.iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect();
         let of_the_gateway: Vec<_> =

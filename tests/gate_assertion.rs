@@ -234,6 +234,11 @@ fn a_gateway_gets_the_identity_and_an_assertion_of_the_request_alone() {
     assert_eq!((&claims["htm"], &claims["jti"]), (&json!("GET"), &json!("req-2")));
     assert_eq!(claims["htu"], "https://live.example/v1/contacts");
 
+    let text = get(&key).text();
+    let head = Head::parse(&text).unwrap();
+    let Step::Forward(grant) = world.gate.admit(&world.config, &head, world.now) else { panic!("not accepted") };
+    assert_eq!(grant.tell_gateway(None, "req-2").status, 500, "no yes without an assertion");
+
     let (environment, reply) = answer(&mut world, &Request::new("GET /public/x").key(&key));
     assert_eq!(environment, None);
     let names: Vec<&str> = reply.headers.iter().map(|(name, _)| *name).collect();

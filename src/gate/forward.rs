@@ -8,7 +8,7 @@ use crate::config::Origin;
 use crate::http::credential::Strip;
 use crate::http::head::Head;
 use crate::http::headers::{write_client_address, write_line, write_removed};
-use crate::http::problem::{AUTHORITY, KEY_EXPIRES, unreachable};
+use crate::http::problem::{AUTHORITY, Code, KEY_EXPIRES, unreachable};
 use crate::http::reply::Reply;
 use crate::key::assertion::AssertionKey;
 use crate::key::id::{Environment, KeyId};
@@ -141,9 +141,12 @@ impl Grant {
 
     /// The answer that lets a request through where another gateway forwards it (forward auth): 200, no body, and the headers
     /// that the gateway is to set. The assertion is the request's own, always: it passes through more hands than one, and what
-    /// one of them could keep is good for nothing but what was allowed.
+    /// one of them could keep is good for nothing but what was allowed. Without it nothing that needs a key is let through.
     #[must_use]
     pub fn tell_gateway(self, own_assertion: Option<String>, request_id: &str) -> Reply {
+        if self.is_keyed() && own_assertion.is_none() {
+            return Reply::problem(&Code::InternalError.into(), request_id);
+        }
         let mut reply = Reply::empty(request_id);
         if let Some(assertion) = &self.assertion {
             let identity = assertion.identity().into_iter().flatten();

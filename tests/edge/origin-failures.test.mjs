@@ -165,6 +165,36 @@ describe("a client that leaves", () => {
   });
 });
 
+test("a client that leaves takes its request to the origin with it, one for which an assertion is signed too", { timeout: 20_000 }, async () => {
+  const ROUTES = [
+    { match: "GET /v1/kept", scope: "contacts:read" },
+    { match: "GET /v1/bound", scope: "contacts:read", assertion: "request" },
+  ];
+  const patient = await startGate({ vars: { ORIGIN_LIVE: origin.url, ORIGIN_TIMEOUT_SECONDS: 60, ROUTES } });
+  try {
+    await patient.bootstrap();
+    const { apiKey } = await patient.newKey({ scopes: ["contacts:read"] });
+    origin.behave((socket) => socket.end(OK));
+    assert.equal((await patient.call("/v1/kept", { key: apiKey })).status, 200);
+    for (const path of ["/v1/kept", "/v1/bound"]) {
+      const arrived = new Promise((resolve) => origin.behave(resolve));
+      const client = connect(patient.port, "127.0.0.1");
+      client.on("error", () => {});
+      await once(client, "connect");
+      client.write(`GET ${path} HTTP/1.1\r\nHost: h\r\nX-API-Key: ${apiKey}\r\n\r\n`);
+      const atOrigin = await arrived;
+      const cut = once(atOrigin, "close");
+      atOrigin.on("error", () => {});
+      atOrigin.resume();
+      client.resetAndDestroy();
+      // The timeout of the test says that it never is.
+      await cut;
+    }
+  } finally {
+    await patient.stop();
+  }
+});
+
 test("an origin that refuses connections is 502 at once", async () => {
   const dead = await startRawOrigin();
   await dead.close();
