@@ -244,3 +244,18 @@ fn a_gateway_gets_the_identity_and_an_assertion_of_the_request_alone() {
     let names: Vec<&str> = reply.headers.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["cache-control", "keyward-request-id", "x-content-type-options"]);
 }
+
+#[test]
+fn what_was_signed_for_a_request_alone_is_the_gateways_too_and_what_is_kept_is_not() {
+    let (mut world, key) = world_with_key(&json!({"ROUTES": PER_REQUEST}));
+    for (line, own) in [("GET /v1/contacts/7", true), ("GET /v1/contacts", false), ("GET /public/x", false)] {
+        let request = Request::new(line).with("x-api-key", &key.text);
+        let signed = set(world.send(&request).edits(), "keyward-assertion");
+        let text = request.text();
+        let head = Head::parse(&text).unwrap();
+        let Step::Forward(grant) = world.gate.admit_natively(&world.config, &head, world.now, "req-1") else {
+            panic!("not accepted")
+        };
+        assert_eq!(grant.own_assertion(), signed.as_deref().filter(|_| own), "{line}");
+    }
+}

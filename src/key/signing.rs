@@ -64,3 +64,33 @@ impl SigningKey {
         ed25519_dalek::Signer::sign(&ed25519_dalek::SigningKey::from_bytes(&self.seed), text).to_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::super::house::{House, Secret};
+    use super::*;
+
+    /// The example of RFC 8410, sections 10.1 and 10.3.
+    #[test]
+    fn the_example_of_rfc_8410_is_written_to_the_letter() {
+        let seed = hex::decode("d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842").unwrap();
+        let key = SigningKey::new("example".to_owned(), seed.try_into().unwrap());
+        assert_eq!(STANDARD.encode(key.pkcs8()), "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC");
+        let public = STANDARD.decode("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=").unwrap();
+        assert_eq!(public[12..], key.native_public());
+    }
+
+    #[test]
+    fn no_two_keys_are_kept_under_one_name() {
+        let house = |byte: u8| House::new(&Secret::parse(&STANDARD.encode([byte; 32])).unwrap()).unwrap();
+        let (one, other) = (house(1), house(2));
+        let keys = [one.assertion(), one.checkpoint(), other.assertion(), other.checkpoint()];
+        let mut names: Vec<&str> = keys.map(SigningKey::name).to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 4, "{names:?}");
+    }
+}
