@@ -1,5 +1,7 @@
 //! What becomes of a request whose assertion can't be signed, and how often a key is given to the platform.
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/entropy.rs"]
 mod entropy;
 #[path = "support/gate_world.rs"]
@@ -16,7 +18,6 @@ use keyward::gate::{Reason, Refusal, Step};
 use keyward::http::head::Head;
 use keyward::http::problem::Code;
 use keyward::key::signing::{PublicKey, Signature, SigningKey};
-use keyward::registry::command::{Answer, Call};
 use keyward::time::Millis;
 use serde_json::json;
 
@@ -55,15 +56,7 @@ impl Outside for Platform {
     fn cache_put(&self, _: &str, _: &str, _: u32) {}
 
     async fn ask_registry(&self, message: &str, _: bool) -> Result<String, String> {
-        let answer: Answer = match serde_json::from_str(message).unwrap() {
-            Call::Changes(ask) => Answer::Changes { changes: self.world.changes(&ask), restored: false },
-            Call::Lookup { id } => Answer::Record {
-                record: self.world.authority.get(&id).cloned().map(Box::new),
-                at: self.world.position(),
-            },
-            Call::Control(_) => return Err("not here".to_owned()),
-        };
-        Ok(serde_json::to_string(&answer).unwrap())
+        authority::reply(&self.world, message)
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

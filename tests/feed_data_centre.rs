@@ -1,6 +1,8 @@
 //! Many isolates of one data centre, its cache and one authority, on virtual time: how often the authority is asked, and what an isolate
 //! knows that is born when the authority is gone.
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/entropy.rs"]
 mod entropy;
 #[path = "support/gate_world.rs"]
@@ -18,7 +20,6 @@ use keyward::edge::{Isolate, Level, Outside, decide, refresh, step};
 use keyward::gate::Step;
 use keyward::http::head::Head;
 use keyward::key::signing::{PublicKey, Signature, SigningKey};
-use keyward::registry::command::{Answer, Call};
 use keyward::time::Millis;
 use serde_json::json;
 
@@ -113,16 +114,9 @@ impl Outside for Place {
         }
         self.asked.set(self.asked.get() + 1);
         self.sleep(self.takes / 2).await;
-        let answer: Answer = match serde_json::from_str(message).unwrap() {
-            Call::Changes(ask) => Answer::Changes { changes: self.world.changes(&ask), restored: false },
-            Call::Lookup { id } => Answer::Record {
-                record: self.world.authority.get(&id).cloned().map(Box::new),
-                at: self.world.position(),
-            },
-            Call::Control(_) => return Err("not here".to_owned()),
-        };
+        let answer = authority::reply(&self.world, message)?;
         self.sleep(self.takes - self.takes / 2).await;
-        Ok(serde_json::to_string(&answer).unwrap())
+        Ok(answer)
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

@@ -18,8 +18,8 @@ const WORK = join(ROOT, "target", "mutants");
 const TREE = join(WORK, "tree");
 const COPIED = ["src", "tests", "fuzz/targets", "fuzz/seeds", "docs", "README.md", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "wrangler.toml"];
 
-/** What the tests share; the last two are for those of the registry. */
-const SUPPORT = ["entropy", "gate_world", "sqlite_store", "world"];
+/** What the tests share; all but the first two are for those of the rooms above. */
+const SUPPORT = ["entropy", "gate_world", "authority", "sqlite_store", "world"];
 const REGISTRY = SUPPORT.slice(2);
 /** Tests that need a process of their own: they count what is allocated. */
 const ALONE = ["gate_feed_memory", "gate_garbage"];

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use keyward::edge::{Level, Outside};
 use keyward::key::feed::Changes;
-use keyward::registry::command::{Answer, Told};
 use keyward::key::signing::{PublicKey, Signature, SigningKey};
+use keyward::registry::command::{Answer, Told};
 use keyward::time::Millis;
 
 use crate::history::{About, Outcome, What};

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use keyward::edge::{self, Isolate};
-use keyward::gate::{Grant, Reason, Refusal, Step};
+use keyward::gate::{Grant, Refusal, Step};
 use keyward::http::head::Head;
 use keyward::http::problem::{AUTHORITY, Code};
 use keyward::key::id::Environment;
@@ -67,9 +67,8 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
         Step::Forward(grant) => answer(world, answered, Ok(grant), &head),
         // A signature takes no time that the world would notice.
         Step::Sign(unsigned) => {
-            let signed = isolate.gate().and_then(|mut gate| gate.sign_natively(&world.config, unsigned, &head, "request"));
-            let unsigned = || Refusal::new(Code::InternalError, Reason::Unsigned);
-            answer(world, answered, signed.ok_or_else(unsigned), &head);
+            let mut gate = isolate.gate().unwrap_or_else(|| panic!("the gate is busy"));
+            answer(world, answered, gate.sign_natively(&world.config, unsigned, &head, "request"), &head);
         }
         Step::Refuse(refusal) => answer(world, answered, Err(refusal), &head),
         Step::Need(_) => later(world, isolate, location, answered, text, random),

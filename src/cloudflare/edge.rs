@@ -39,10 +39,10 @@ impl Edge {
     /// The one before is kept too, while a deployment is gradual.
     pub fn of(env: &JsValue, number: u32) -> Rc<Self> {
         EDGES.with(|edges| {
-            let found = |edges: &[(u32, Rc<Self>)]| {
-                edges.iter().find(|(known, _)| *known == number).map(|(_, edge)| Rc::clone(edge))
-            };
-            let kept = edges.try_borrow().ok().and_then(|edges| found(&edges));
+            let kept = edges
+                .try_borrow()
+                .ok()
+                .and_then(|edges| edges.iter().find(|(known, _)| *known == number).map(|(_, edge)| Rc::clone(edge)));
             kept.unwrap_or_else(|| {
                 let edge = Rc::new(Self::new(env));
                 if let Ok(mut edges) = edges.try_borrow_mut() {

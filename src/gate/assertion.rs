@@ -199,8 +199,8 @@ fn size(subject: &str, kept: &Kept) -> usize {
     subject.len().saturating_add(kept.jwt.len())
 }
 
-/// What is to be signed for a kept assertion. Its `jti` names it and no request: it is a digest of all that is signed, and by which key, so two
-/// isolates that make the same one call it the same. Nothing is drawn at random for that.
+/// What is to be signed for a kept assertion. Its `jti` names it and no request: it is a digest of all that is signed, and by
+/// which key, so two isolates that make the same one call it the same. Nothing is drawn at random for that.
 fn kept_text(subject: &str, key: &AssertionKey, now: Millis) -> Option<String> {
     let claims = Claims::of(subject, now)?;
     let mut jti = digest(format!("{}\n{}\n{subject}", key.kid(), claims.iat).as_bytes());

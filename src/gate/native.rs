@@ -11,26 +11,32 @@ impl Gate {
     /// [`Self::admit`], with the assertion signed where it is to be.
     pub fn admit_natively(&mut self, config: &Config, head: &Head<'_>, now: Millis, request_id: &str) -> Step {
         match self.admit(config, head, now) {
-            Step::Sign(unsigned) => match self.sign_natively(config, unsigned, head, request_id) {
-                Some(grant) => Step::Forward(grant),
-                None => Step::Refuse(Refusal::new(Code::InternalError, Reason::Unsigned)),
-            },
+            Step::Sign(unsigned) => {
+                self.sign_natively(config, unsigned, head, request_id).map_or_else(Step::Refuse, Step::Forward)
+            }
             step => step,
         }
     }
 
-    /// Signs an assertion. `None` if it has not its form, which it always has.
+    /// Signs an assertion.
+    ///
+    /// # Errors
+    /// It has not its form, which it always has.
     pub fn sign_natively(
         &mut self,
         config: &Config,
         unsigned: Unsigned,
         head: &Head<'_>,
         request_id: &str,
-    ) -> Option<Grant> {
+    ) -> Result<Grant, Refusal> {
         let house = config.keyring.current();
-        house.assertion().learn_public(house.assertion().native_public());
-        let text = unsigned.text(house.assertion_key()?, head, request_id)?;
-        let signature = house.assertion().native_sign(text.as_bytes());
-        Some(self.signed(unsigned, signed(text, &signature)))
+        let key = house.assertion();
+        if key.public().is_none() {
+            key.learn_public(key.native_public());
+        }
+        let text = house.assertion_key().and_then(|public| unsigned.text(public, head, request_id));
+        let text = text.ok_or_else(|| Refusal::new(Code::InternalError, Reason::Unsigned))?;
+        let signature = key.native_sign(text.as_bytes());
+        Ok(self.signed(unsigned, signed(text, &signature)))
     }
 }

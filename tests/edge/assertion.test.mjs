@@ -138,18 +138,19 @@ describe("at the origin", () => {
   });
 
   test("a kept one costs no crossing more, and is not signed again; one for each request is", async () => {
-    for (const [path, expected] of [["/v1/contacts", ["head", "forward"]], ["/v1/bound/1", ["head", "sign", "forward"]]]) {
+    const crossed = async (path) => {
       // The bound of this gate is a second, so a request may happen to be one that asks.
       const cost = async () => {
         await gate.take();
         await assertion(path, { key: keys.test.apiKey });
-        const { crossings, registry } = await gate.take();
-        const names = crossings.map((name) => name.replace(/^__wbg_(.+)_[0-9a-f]{16}$/, "$1"));
-        return { registry, names: names.filter((name) => path !== "/v1/bound/1" ? name !== "getRandomValues" : expected.includes(name)) };
+        return gate.take();
       };
-      const { names } = await until("a request that asks nobody", async () => [await cost()].find(({ registry }) => registry === 0));
-      assert.deepEqual(names, expected);
-    }
+      const { crossings } = await until("a request that asks nobody", async () => [await cost()].find(({ registry }) => registry === 0));
+      return crossings.map((name) => name.replace(/^__wbg_(.+)_[0-9a-f]{16}$/, "$1")).filter((name) => name !== "getRandomValues");
+    };
+    assert.deepEqual(await crossed("/v1/contacts"), ["head", "forward"]);
+    const ours = ["head", "holdKey", "sign", "forward"];
+    assert.deepEqual((await crossed("/v1/bound/1")).filter((name) => ours.includes(name)), ["head", "sign", "forward"]);
   });
 });
 
