@@ -1,25 +1,12 @@
-//! Keyward, an API-key gate at the edge.
+//! Keyward, an API-key gate at the edge: the worker.
 //!
-//! It issues keys to named integrations, verifies every request before it reaches the origin, and shuts a key off
-//! everywhere within a stated bound. The rooms, and which may know which:
+//! Adapters between the ports of the crates below and Cloudflare: events, objects, storage, glue. Nothing is decided here.
 //!
 //! ```text
-//! time, json ← key ← http ← config ← gate, registry ← admin, edge ← cloudflare
+//! key ← http ← config ← gate ← edge ← control ← keyward
+//!  └─── protocol ────────┘      │        │
+//!          └──────────── registry ───────┘
 //! ```
-//!
-//! | room | what it holds |
-//! |---|---|
-//! | [`time`] | instants as milliseconds, and their RFC 3339 form |
-//! | [`json`] | reading the JSON of stored forms and internal messages |
-//! | [`key`] | what a key is: format, id, hash, record, scope |
-//! | [`http`] | HTTP as plain data: head, path, route, credential, headers, problem |
-//! | [`config`] | vars and secrets, checked all at once |
-//! | [`gate`] | the decision about a request, and the plan of forwarding it |
-//! | [`registry`] | the authority: commands, their transaction, members, audit, outbox |
-//! | [`admin`] | the control plane: JSON in, command, JSON out; one file per operation |
-//! | `cloudflare` | the only room that names the platform: events, bindings, storage, glue |
-//!
-//! Every room but the last is free of I/O, clock and random source: these come in as parameters.
 #![deny(missing_docs, unsafe_code, clippy::disallowed_methods)]
 #![cfg_attr(
     not(test),
@@ -37,16 +24,20 @@
         clippy::allow_attributes_without_reason
     )
 )]
+#![cfg(target_arch = "wasm32")]
 
-pub mod admin;
-pub mod config;
-pub mod edge;
-pub mod gate;
-pub mod http;
-pub mod json;
-pub mod key;
-pub mod registry;
-pub mod time;
-
-#[cfg(target_arch = "wasm32")]
-mod cloudflare;
+mod access;
+mod audit_stream;
+mod authorize;
+mod clock;
+mod control;
+mod entropy;
+mod events;
+mod glue;
+mod isolate_state;
+mod key_endpoints;
+mod log;
+mod object;
+mod platform;
+mod send;
+mod sql;

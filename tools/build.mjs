@@ -14,7 +14,7 @@ import { setup } from "./setup.mjs";
 const OUTPUTS = [join(BUILD_DIR, "index.js"), join(BUILD_DIR, "index_bg.wasm")];
 const STAMP = join(BUILD_DIR, ".stamp");
 
-/** What goes in beside src/ and what cargo itself lists. package-lock.json pins esbuild and wasm-opt. */
+/** What goes in beside the sources and what cargo itself lists. package-lock.json pins esbuild and wasm-opt. */
 const ALSO = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml", "build.rs", "package-lock.json", "tools/build.mjs"];
 
 /** Each saves bytes that every isolate would compile or hold: docs/decisions/0005-sizes.md. */
@@ -40,7 +40,7 @@ export async function build() {
     return;
   }
   console.log("Build: compiling to WebAssembly. The first takes 1 to 3 minutes, later ones well under one.");
-  await runWithProgress("worker-build", join(TOOLS_BIN, "worker-build"), ["--release", ".", "--locked"], {
+  await runWithProgress("worker-build", join(TOOLS_BIN, "worker-build"), ["--release", ".", "--locked", "-p", "keyward"], {
     env: {
       PATH: [NODE_BIN, TOOLS_BIN, process.env.PATH].join(delimiter),
       // Without these three worker-build downloads its own, two of them from GitHub.
@@ -60,14 +60,14 @@ export async function build() {
   console.log(`  build/index_bg.wasm: ${sizes()}`);
 }
 
-/** worker-build's entry is slow for each request; src/cloudflare/entry.js says why and what it does instead. */
+/** worker-build's entry is slow for each request; src/entry.js says why and what it does instead. */
 async function putEntryOver() {
   const made = join(BUILD_DIR, "worker-build.js");
   const openApi = join(BUILD_DIR, "openapi.js");
   renameSync(OUTPUTS[0], made);
   writeFileSync(openApi, `export default ${JSON.stringify(openApiDocument())};\n`);
   await run(join(NODE_BIN, "esbuild"), [
-    join(ROOT, "src", "cloudflare", "entry.js"),
+    join(ROOT, "src", "entry.js"),
     "--bundle",
     "--format=esm",
     "--target=es2022",
@@ -83,9 +83,9 @@ async function putEntryOver() {
   rmSync(openApi);
 }
 
-/** src/admin/openapi.json on one line, with this version filled in. It stays out of the wasm, which every isolate compiles. */
+/** crates/control/src/openapi.json on one line, with this version filled in. It stays out of the wasm, which every isolate compiles. */
 function openApiDocument() {
-  const document = JSON.parse(readFileSync(join(ROOT, "src", "admin", "openapi.json"), "utf8"));
+  const document = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), "utf8"));
   document.info.version = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))[1];
   return JSON.stringify(document);
 }
@@ -124,7 +124,13 @@ function digest() {
 }
 
 function inputs() {
-  return [...filesBelow(join(ROOT, "src")), ...ALSO.map((name) => join(ROOT, name)), ...readByCargo()];
+  return [...filesBelow(join(ROOT, "src")), ...crates(), ...ALSO.map((name) => join(ROOT, name)), ...readByCargo()];
+}
+
+/** The sources of the layers; their tests are not built. */
+function crates() {
+  const folder = join(ROOT, "crates");
+  return readdirSync(folder).flatMap((name) => [join(folder, name, "Cargo.toml"), ...filesBelow(join(folder, name, "src"))]);
 }
 
 function filesBelow(folder) {

@@ -11,7 +11,7 @@ import { duration, main, run, Stop } from "./run.mjs";
 import { setup } from "./setup.mjs";
 import { wrangler } from "./wrangler.mjs";
 
-const WASM = ["--target", "wasm32-unknown-unknown", "--lib"];
+const WASM = ["-p", "keyward", "--target", "wasm32-unknown-unknown", "--lib"];
 const cargo = (...args) => run("cargo", args);
 const STRICT_DOCS = { env: { RUSTDOCFLAGS: "-D warnings" } };
 
@@ -19,9 +19,9 @@ const STRICT_DOCS = { env: { RUSTDOCFLAGS: "-D warnings" } };
 const SEED = { env: { PROPTEST_RNG_SEED: "20261123", KEYWARD_FUZZ_SEED: "20261123", ...pick("PROPTEST_RNG_SEED", "KEYWARD_FUZZ_SEED") } };
 
 const STEPS = [
-  { name: "fmt", what: "format", run: () => cargo("fmt", "--check") },
+  { name: "fmt", what: "format", run: () => cargo("fmt", "--all", "--check") },
   { name: "tools", what: "tests of these tools", run: () => nodeTests("tools", 4) },
-  { name: "clippy", what: "clippy, native", run: () => cargo("clippy", "--locked", "--all-targets", "--", "-D", "warnings") },
+  { name: "clippy", what: "clippy, native", run: () => cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings") },
   { name: "clippy-wasm", what: "clippy, wasm32", run: () => cargo("clippy", "--locked", ...WASM, "--", "-D", "warnings") },
   { name: "doc", what: "documentation, native", run: () => doc([]) },
   { name: "doc-wasm", what: "documentation, wasm32", run: () => doc(WASM) },
@@ -70,7 +70,7 @@ async function take({ name, what, run: body, needs }, place, alone) {
 }
 
 function doc(target) {
-  return run("cargo", ["doc", "--locked", "--no-deps", "--document-private-items", ...target], STRICT_DOCS);
+  return run("cargo", ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items", ...target], STRICT_DOCS);
 }
 
 function nodeTests(folder, atOnce) {
@@ -81,11 +81,9 @@ function nodeTests(folder, atOnce) {
   return run(join(NODE_BIN, "node"), ["--test", "--test-reporter=spec", "--test-timeout=300000", `--test-concurrency=${atOnce}`, ...files.map((name) => join("tests", folder, name))]);
 }
 
-/** A workspace of its own: see simulator/Cargo.toml. */
 async function simulate() {
-  const own = ["--locked", "--release", "--manifest-path", join(ROOT, "simulator", "Cargo.toml")];
+  const own = ["--locked", "--profile", "simulate", "-p", "keyward-simulator"];
   await run("cargo", ["run", ...own, "--bin", "simulate", "--", "--seeds", "20000"]);
-  await run("cargo", ["test", ...own, "-p", "keyward-simulator-faults", "--test", "planted", "--", "--nocapture"]);
 }
 
 async function edge() {

@@ -5,9 +5,6 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../targets/mod.rs"]
-mod targets;
-
 static CHOSEN: LazyLock<fn(&[u8])> = LazyLock::new(|| {
     let name = std::env::var("KEYWARD_FUZZ_TARGET").unwrap_or_default();
     let found = targets::ALL.iter().find(|target| target.name == name);

@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keyward::admin::access::Assertion;
-use keyward::admin::certs::parse_certs;
-use keyward::config::AccessSettings;
-use keyward::http::limits::{ACCESS_KEYS, ACCESS_TOKEN_BYTES};
-use keyward::time::Millis;
+use keyward_control::access::Assertion;
+use keyward_control::certs::parse_certs;
+use keyward_config::AccessSettings;
+use keyward_http::limits::{ACCESS_KEYS, ACCESS_TOKEN_BYTES};
+use keyward_key::time::Millis;
 use serde_json::Value;
 
 const NOW: Millis = Millis(1_800_000_000_500);

@@ -1,13 +1,13 @@
 //! The control plane's requests, by the way of each operation: what becomes a command has every field within its limits.
 
-use keyward::admin::{self, Asked, Handover, Place, Unprepared};
-use keyward::http::head::Head;
-use keyward::http::limits::{BODY_BYTES, PROSE_CHARS};
-use keyward::registry::command::{Command, Operation};
-use keyward::time::Millis;
+use keyward_control::{Asked, KeyEndpointRequest, Endpoint, Unprepared};
+use keyward_http::head::Head;
+use keyward_http::limits::{BODY_BYTES, PROSE_CHARS};
+use keyward_protocol::{Command, Operation};
+use keyward_key::time::Millis;
 use serde_json::Value;
 
-use super::house::{CONFIG, Counting, LIVE, text_of};
+use super::fixture::{CONFIG, Counting, LIVE, text_of};
 
 /// `METHOD /path?query`, header lines as the glue writes them, an empty line, and the body.
 pub fn run(data: &[u8]) {
@@ -22,25 +22,25 @@ pub fn run(data: &[u8]) {
         text.push('\n');
     }
     let Ok(head) = Head::parse(&text) else { return };
-    let Ok(Place::Operation(operation, segment)) = admin::find(head.method(), head.target().path()) else { return };
+    let Ok(Endpoint::Operation(operation, segment)) = keyward_control::find(head.method(), head.target().path()) else { return };
     assert!(segment.is_empty() || head.target().path().contains(segment));
-    let transport = admin::check_transport(&CONFIG, &head, operation);
+    let transport = keyward_control::check_transport(&CONFIG, &head, operation);
     if transport.is_ok() {
         assert!(head.origin().is_none_or(|origin| origin.eq_ignore_ascii_case(head.base())));
         assert!(head.sec_fetch_site().is_none_or(|site| matches!(site, "same-origin" | "none")));
     }
-    if admin::sign_in(&CONFIG, &head, operation).is_ok() {
+    if keyward_control::sign_in(&CONFIG, &head, operation).is_ok() {
         let value = head.authorization().expect("signed in by a header");
         assert!(value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer")));
     }
     if body.len() > BODY_BYTES {
         return;
     }
-    if matches!(operation, Operation::Verify | Operation::Introspect | Operation::Surrender) {
+    if matches!(operation, Operation::Verify | Operation::Introspect | Operation::RevokeByHolder) {
         return hand_over(operation, &head, body);
     }
     let asked = Asked { config: &CONFIG, head: &head, operation, id: segment, body };
-    match admin::prepare(&asked, &mut Counting(7)) {
+    match keyward_control::prepare(&asked, &mut Counting(7)) {
         Err(Unprepared::Entropy) => panic!("there was entropy"),
         Err(Unprepared::Wrong(problem)) => {
             assert!((400..500).contains(&problem.status()), "a caller's mistake is no {}", problem.status());
@@ -65,7 +65,7 @@ pub fn run(data: &[u8]) {
 /// registry finds nothing, an answer that never is "valid" or "active" and repeats nothing of the body.
 fn hand_over(operation: Operation, head: &Head<'_>, body: &[u8]) {
     let body = text_of(body);
-    let handover = Handover::parse(operation, &CONFIG, head, body.as_bytes());
+    let handover = KeyEndpointRequest::parse(operation, &CONFIG, head, body.as_bytes());
     let written = serde_json::to_string(&handover.command(operation)).expect("a command is JSON");
     assert!(serde_json::from_str::<Command>(&written).is_ok(), "the registry reads what the edge writes");
     assert!(written.len() < 100, "more than an id: {written}");

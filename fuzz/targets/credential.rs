@@ -1,9 +1,9 @@
 //! The two credential headers: at most one credential comes out, and what comes out is not forwarded.
 
-use keyward::http::credential::Credential;
-use keyward::http::head::Head;
+use keyward_http::credential::Credential;
+use keyward_http::head::Head;
 
-use super::house::{CONFIG, folded, text_of};
+use super::fixture::{CONFIG, folded, text_of};
 
 /// `Authorization` and `X-API-Key`, a line feed between them; without one, only the first is sent.
 pub fn run(data: &[u8]) {

@@ -1,15 +1,16 @@
 //! Pages of the change feed and copies in KV, in whatever order: the gate accepts no copy of a key below the floor that a page it
 //! took in this epoch told of, and no key that such a page said is revoked.
 
-use keyward::gate::{Gate, Learned, Step};
-use keyward::http::head::Head;
-use keyward::key::feed::{Change, Changes, Cursor, Entries, Epoch, Kept, Position};
-use keyward::key::record::Record;
-use keyward::key::sealed::Sealed;
-use keyward::time::Millis;
+use keyward_gate::{Gate, Applied, Step};
+use keyward_http::head::Head;
+use keyward_key::epoch::Epoch;
+use keyward_protocol::feed::{Change, FeedPage, Cursor, ChangeList, CachedFeedPage, Position};
+use keyward_key::record::Record;
+use keyward_key::sealed::Sealed;
+use keyward_key::time::Millis;
 use serde_json::json;
 
-use super::house::{CONFIG, LIVE, OTHER};
+use super::fixture::{CONFIG, LIVE, OTHER};
 
 /// The key is revoked by this change. Only what an authority can say is tried: revoked is final, so no later record of it lives.
 const REVOKED_BY: u64 = 12;
@@ -21,13 +22,13 @@ const NOW: Millis = Millis(1_800_000_000_000);
 pub fn run(data: &[u8]) {
     if let Some(text) = std::str::from_utf8(data).ok().filter(|text| text.starts_with('{')) {
         let mut gate = Gate::default();
-        if let Ok(page) = serde_json::from_str::<Changes>(text) {
+        if let Ok(page) = serde_json::from_str::<FeedPage>(text) {
             let asked = gate.begin_asking(NOW);
             let _ = gate.learn_changes(&page, asked, NOW);
         }
         let asked = gate.begin_asking(NOW);
-        let learned = gate.learn_fresh(&CONFIG, text, asked, NOW);
-        assert!(matches!(learned, Learned::Broken(_)), "not sealed here, and believed: {text}");
+        let applied = gate.apply_shared(&CONFIG, text, asked, NOW);
+        assert!(matches!(applied, Applied::Broken(_)), "not sealed here, and believed: {text}");
         return;
     }
     let mut gate = Gate::default();
@@ -41,33 +42,33 @@ pub fn run(data: &[u8]) {
         match what % 6 {
             kind @ 0..4 => {
                 let change = Change { revision, revoked: revision >= REVOKED_BY };
-                let mut entries = Entries::default();
+                let mut entries = ChangeList::default();
                 if flags & 2 != 0 {
                     entries.push(&LIVE.id, change);
                 }
                 entries.push(&OTHER.id, change);
                 let name = |byte: u8| (!byte.is_multiple_of(4)).then(|| Cursor((byte % 4).to_string()));
                 let page = if flags & 4 != 0 {
-                    Changes::Snapshot { after: name(cursor), at, entries, next: name(cursor >> 4) }
+                    FeedPage::Snapshot { after: name(cursor), at, entries, next: name(cursor >> 4) }
                 } else {
-                    Changes::Since { after, to: at, entries, more: flags & 8 != 0 }
+                    FeedPage::Since { after, to: at, entries, more: flags & 8 != 0 }
                 };
-                let first = matches!(&page, Changes::Snapshot { after: None, .. });
-                let kept = Kept { asked_at: now, took: i64::from(cursor), changes: page };
+                let first = matches!(&page, FeedPage::Snapshot { after: None, .. });
+                let kept = CachedFeedPage { asked_at: now, took: i64::from(cursor), changes: page };
                 let asked = gate.begin_asking(now);
-                let learned = match kind {
-                    2 => gate.learn_fresh(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), asked, now),
-                    3 => gate.learn_last(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), now),
+                let applied = match kind {
+                    2 => gate.apply_shared(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), asked, now),
+                    3 => gate.apply_fallback(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), now),
                     _ => gate.learn_changes(&kept.changes, asked, now),
                 };
-                let taken = match learned {
-                    Learned::NewEpoch { .. } => {
+                let taken = match applied {
+                    Applied::NewEpoch { .. } => {
                         told = None;
                         first
                     }
-                    Learned::Complete | Learned::More => true,
-                    Learned::Nothing => false,
-                    Learned::Broken(why) => panic!("sealed here, and broken: {}", why.as_str()),
+                    Applied::Complete | Applied::More => true,
+                    Applied::Nothing => false,
+                    Applied::Broken(why) => panic!("sealed here, and broken: {}", why.as_str()),
                 };
                 if taken && flags & 2 != 0 {
                     let before = told.unwrap_or(Change { revision: 0, revoked: false });
@@ -80,7 +81,7 @@ pub fn run(data: &[u8]) {
                 let stored = sealed.seal(CONFIG.keyring.current()).expect("JSON");
                 let _ = gate.learn_copy(&CONFIG, &LIVE.id, &stored, now);
             }
-            _ => gate.authority_silent(now),
+            _ => gate.record_failure(now),
         }
         check(&mut gate, told, now);
     }
@@ -99,7 +100,7 @@ fn record(revision: u64) -> Record {
 fn check(gate: &mut Gate, told: Option<Change>, now: Millis) {
     let text = format!("{}\nGET\nhttp://h/v1/x\nx-api-key\n{}\n", now.0, LIVE.api_key.expose());
     let Ok(head) = Head::parse(&text) else { panic!("a plain request") };
-    let Step::Forward(grant) = gate.admit_natively(&CONFIG, &head, now, "id") else { return };
+    let Step::Forward(grant) = keyward_testkit::signing::admit(gate, &CONFIG, &head, now, "id") else { return };
     let Some(told) = told else { return };
     assert!(!told.revoked, "a key that a page said is revoked is accepted");
     let edits = grant.plan(&head, "id").edits;

@@ -1,14 +1,15 @@
 //! A whole request at the gate, which knows three keys: whatever is forwarded was sent by the holder of a live one.
 
-use keyward::gate::{Gate, Step};
-use keyward::http::head::Head;
-use keyward::key::feed::{Changes, Entries, Epoch, Position};
-use keyward::key::format::contains_key;
-use keyward::key::record::Record;
-use keyward::time::Millis;
+use keyward_gate::{Gate, Step};
+use keyward_http::head::Head;
+use keyward_key::epoch::Epoch;
+use keyward_protocol::feed::{FeedPage, ChangeList, Position};
+use keyward_key::format::contains_key;
+use keyward_key::record::Record;
+use keyward_key::time::Millis;
 use serde_json::json;
 
-use super::house::{CONFIG, LIVE, ORIGIN, OTHER, text_of};
+use super::fixture::{CONFIG, LIVE, ORIGIN, OTHER, text_of};
 
 const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -22,17 +23,17 @@ pub fn run(data: &[u8]) {
     }))
     .expect("a record");
     let at = Position { epoch: Epoch::new(NOW, "fuzz"), revision: 1, head: "0".repeat(16) };
-    let entries = Entries::default();
+    let entries = ChangeList::default();
     let asked = gate.begin_asking(NOW);
     gate.learn_changes(
-        &Changes::Snapshot { after: None, at: at.clone(), entries: entries.clone(), next: None },
+        &FeedPage::Snapshot { after: None, at: at.clone(), entries: entries.clone(), next: None },
         asked,
         NOW,
     );
-    gate.learn_changes(&Changes::Since { after: 0, to: at.clone(), entries, more: false }, asked, NOW);
+    gate.learn_changes(&FeedPage::Since { after: 0, to: at.clone(), entries, more: false }, asked, NOW);
     gate.learn_record(&LIVE.id, Some(record), &at, NOW);
     gate.learn_record(&OTHER.id, None, &at, NOW);
-    match gate.admit_natively(&CONFIG, &head, NOW, "request-id") {
+    match keyward_testkit::signing::admit(&mut gate, &CONFIG, &head, NOW, "request-id") {
         Step::Sign(_) => panic!("not signed"),
         Step::Need(_) => panic!("everything there is to know of keys of ours was told"),
         Step::Refuse(refusal) => {

@@ -1,9 +1,9 @@
 //! The glue's string: whatever it holds, it is refused or makes a head that keeps every byte and every limit.
 
-use keyward::http::head::{Head, is_host};
-use keyward::http::limits::{HEADER_BYTES, HEADER_COUNT, TARGET_BYTES};
+use keyward_http::head::{Head, is_host};
+use keyward_http::limits::{HEADER_BYTES, HEADER_COUNT, TARGET_BYTES};
 
-use super::house::text_of;
+use super::fixture::text_of;
 
 pub fn run(data: &[u8]) {
     let text = text_of(data);

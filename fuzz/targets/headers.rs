@@ -1,10 +1,10 @@
 //! Which headers reach the origin, judged by a second reading of HOSTILE.md.
 
-use keyward::http::credential::Credential;
-use keyward::http::head::Head;
-use keyward::http::headers::{write_client_address, write_removed};
+use keyward_http::credential::Credential;
+use keyward_http::head::Head;
+use keyward_http::headers::{write_client_address, write_removed};
 
-use super::house::{CONFIG, folded, text_of};
+use super::fixture::{CONFIG, folded, text_of};
 
 /// Names that must never arrive from a client, after folding.
 const NEVER: &[&str] = &[

@@ -1,10 +1,10 @@
 //! The text form of a key, and finding keys in other text.
 
-use keyward::key::base62::is_base62;
-use keyward::key::format::{Presented, check_of, contains_key};
-use keyward::key::id::KeyId;
+use keyward_key::base62::is_base62;
+use keyward_key::format::{Presented, check_of, contains_key};
+use keyward_key::id::KeyId;
 
-use super::house::{CONFIG, LIVE, MEMBER, OTHER, text_of};
+use super::fixture::{CONFIG, LIVE, MEMBER, OTHER, text_of};
 
 pub fn run(data: &[u8]) {
     let text = text_of(data);

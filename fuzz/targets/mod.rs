@@ -8,9 +8,9 @@ mod feed;
 mod gate;
 mod head;
 mod headers;
-mod house;
+mod fixture;
 mod key;
-mod original;
+mod forwarded_request;
 mod path;
 mod registry;
 mod sealed;
@@ -28,7 +28,7 @@ pub const ALL: &[Target] = &[
     Target { name: "key", run: key::run },
     Target { name: "headers", run: headers::run },
     Target { name: "gate", run: gate::run },
-    Target { name: "original", run: original::run },
+    Target { name: "forwarded_request", run: forwarded_request::run },
     Target { name: "feed", run: feed::run },
     Target { name: "sealed", run: sealed::run },
     Target { name: "access", run: access::run },

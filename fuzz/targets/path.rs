@@ -1,6 +1,6 @@
 //! One canonical form: for any bytes, either refused, or two parsers that we didn't write see the segments that the route saw.
 
-use keyward::http::target::Target;
+use keyward_http::target::Target;
 use url::Url;
 
 pub fn run(data: &[u8]) {

@@ -1,13 +1,13 @@
 //! The registry's messages: what is read is written again as it was, so both sides mean the same.
 
-use keyward::registry::command::{Answer, Call};
+use keyward_protocol::{Response, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    again::<Call>(text);
-    again::<Answer>(text);
+    again::<Request>(text);
+    again::<Response>(text);
 }
 
 fn again<M: Serialize + DeserializeOwned>(text: &str) {

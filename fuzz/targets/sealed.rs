@@ -3,10 +3,10 @@
 use base64::Engine as _;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use keyward::key::sealed::{Sealed, storage_name};
+use keyward_key::sealed::{Sealed, storage_name};
 use sha2::Sha256;
 
-use super::house::{CONFIG, LIVE, OTHER, SECRET};
+use super::fixture::{CONFIG, LIVE, OTHER, SECRET};
 
 /// The first byte chooses: the rest as it would stand in KV, or as a record that someone with the secret sealed.
 pub fn run(data: &[u8]) {

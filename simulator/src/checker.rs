@@ -24,7 +24,7 @@
 //! and begun a new epoch: until then nobody could know.
 
 mod answers;
-mod ending;
+mod quiescence;
 mod isolate;
 mod states;
 
@@ -60,6 +60,6 @@ pub fn judge(history: &History) -> Vec<Violation> {
         }
     }
     isolates.judge_alarms(&mut violations);
-    ending::judge(history, &states, &mut violations);
+    quiescence::judge(history, &states, &mut violations);
     violations
 }

@@ -11,7 +11,7 @@ pub struct History {
     pub grace: Time,
     /// In the order in which it happened.
     pub records: Vec<Record>,
-    pub ending: Ending,
+    pub quiescence: Ending,
 }
 
 #[derive(Clone, Debug)]
@@ -41,14 +41,14 @@ pub enum What {
     /// An isolate's clock has stepped.
     Stepped { isolate: usize, by: Time },
     /// An isolate has asked the authority for something and has its answer or its failure.
-    Asked { isolate: usize, about: About, first: Time, asked: Time, clock: i64, outcome: Outcome },
+    Asked { isolate: usize, about: About, first: Time, asked: Time, clock: i64, outcome: QueryResult },
     /// An isolate was given a text by its data centre's cache. `asked` is when the authority had been asked for it, `replayed`
     /// whether the cache had been tampered with.
-    Read { isolate: usize, kind: Kept, asked: Time, replayed: bool },
+    Read { isolate: usize, kind: CacheEntryKind, asked: Time, replayed: bool },
     /// An isolate wrote to the log.
     Logged { isolate: usize, event: String, clock: i64, fields: String },
     /// Something of the world went wrong, or was done to it.
-    Trouble { what: String },
+    Fault { what: String },
     /// A request has come to an isolate, whose clock shows this.
     Arrived { isolate: usize, clock: i64 },
     /// A request was answered.
@@ -58,13 +58,13 @@ pub enum What {
 /// What an isolate asks the authority about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
-    Changes,
+    FeedPage,
     Key,
-    Control,
+    ControlRequest,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum QueryResult {
     /// No answer, or none in time.
     Failed,
     /// Every change up to some time after the question.
@@ -78,7 +78,7 @@ pub enum Outcome {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kept {
+pub enum CacheEntryKind {
     Fresh,
     Last,
     Page,

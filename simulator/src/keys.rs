@@ -2,10 +2,10 @@
 
 use std::sync::OnceLock;
 
-use keyward::key::hash::KeyHash;
-use keyward::key::house::{Generation, Keyring, Secret};
-use keyward::key::id::{Class, Environment, KeyId, Prefix};
-use keyward::key::mint::{mint, mint_for};
+use keyward_key::hash::KeyHash;
+use keyward_key::keyring::{Generation, Keyring, Secret};
+use keyward_key::id::{Class, Environment, KeyId, Prefix};
+use keyward_key::mint::{mint, mint_for};
 
 use crate::random::Random;
 

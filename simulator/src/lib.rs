@@ -6,7 +6,7 @@
 //! | [`plan`] | what shall happen in one history, drawn from a seed |
 //! | [`scheduler`] | virtual time: tasks, and what wakes them |
 //! | [`world`] | the plan carried out: isolates, locations, the one registry |
-//! | [`port`] | what `keyward::edge` sees of the world |
+//! | [`port`] | what `keyward_edge` sees of the world |
 //! | [`object`] | the registry's object, as `src/cloudflare/object.rs` is |
 //! | [`stores`] | KV and the data centres' caches |
 //! | [`sqlite`] | the registry's SQLite |
@@ -16,7 +16,7 @@
 //! | [`tally`] | what was simulated how often |
 
 pub mod checker;
-pub mod ending;
+pub mod quiescence;
 pub mod history;
 pub mod keys;
 pub mod object;

@@ -2,20 +2,20 @@
 
 use std::rc::Rc;
 
-use keyward::key::feed::Epoch;
-use keyward::key::sealed::{Sealed, storage_name};
-use keyward::registry::apply::answer;
-use keyward::registry::command::{Answer, Call};
-use keyward::registry::store::StoreError;
-use keyward::registry::{feed, meta, outbox, schema};
-use keyward::time::Millis;
+use keyward_key::epoch::Epoch;
+use keyward_key::sealed::{Sealed, storage_name};
+use keyward_registry::apply::answer;
+use keyward_protocol::{Response, Request};
+use keyward_registry::store::StoreError;
+use keyward_registry::{feed, meta, outbox, schema};
+use keyward_key::time::Millis;
 
 use crate::history::What;
-use crate::plan::Trouble;
+use crate::plan::Fault;
 use crate::random::Random;
 use crate::scheduler::{Owner, Time};
-use crate::sqlite::{Fault, Sqlite};
-use crate::stores::Manner;
+use crate::sqlite::{StoreFault, Sqlite};
+use crate::stores::WriteBehaviour;
 use crate::world::World;
 
 const BATCH: u32 = 50;
@@ -64,7 +64,7 @@ impl Object {
 }
 
 fn random_text(object: &mut Object) -> String {
-    keyward::key::entropy::base62(&mut object.random, 16).unwrap()
+    keyward_key::entropy::base62(&mut object.random, 16).unwrap()
 }
 
 /// The runtime moves or restarts it: memory and what is under way are gone.
@@ -112,21 +112,21 @@ fn start(world: &World, sqlite: &mut Sqlite, object: &mut Object) -> Result<(), 
 
 /// `fetch`: one message in, one out. A `StoreFails` trouble or noise makes the store fail somewhere within it.
 pub fn fetch(world: &Rc<World>, message: &str, random: &mut Random) -> Result<String, String> {
-    let call: Call = keyward::json::read(message).map_err(|error| format!("unread: {error}"))?;
-    let changes = matches!(call, Call::Control(_));
-    if world.is_troubled(Trouble::StoreFails, None) && random.often(500) || random.often(world.noise().store_fails) {
+    let call: Request = keyward_key::json::read(message).map_err(|error| format!("unread: {error}"))?;
+    let changes = matches!(call, Request::Control(_));
+    if world.has_fault(Fault::StoreFails, None) && random.often(500) || random.often(world.fault_rates().store_fails) {
         let fault = match random.below(4) {
-            0 => Fault::BeforeCommit,
-            1 => Fault::AfterCommit,
-            2 => Fault::Before(random.within(1, 12) as u32),
-            _ => Fault::After(random.within(1, 12) as u32),
+            0 => StoreFault::BeforeCommit,
+            1 => StoreFault::AfterCommit,
+            2 => StoreFault::Before(random.within(1, 12) as u32),
+            _ => StoreFault::After(random.within(1, 12) as u32),
         };
-        world.trouble("the registry's store fails");
+        world.note_fault("the registry's store fails");
         world.sqlite.borrow_mut().fail(Some(fault));
     }
     let answered = with_store(world, |sqlite| {
         let (text, now) = (random.clone(), world.registry_clock());
-        let name = keyward::key::entropy::base62(&mut { text }, 16).unwrap();
+        let name = keyward_key::entropy::base62(&mut { text }, 16).unwrap();
         answer(sqlite, call, &world.policy, &name, now)
     });
     world.sqlite.borrow_mut().fail(None);
@@ -140,7 +140,7 @@ pub fn fetch(world: &Rc<World>, message: &str, random: &mut Random) -> Result<St
             return Err(error.to_string());
         }
     };
-    if let Answer::Changes { restored: true, .. } = answered {
+    if let Response::Changes { restored: true, .. } = answered {
         world.object.borrow_mut().refilled = true;
     }
     let refilled = !changes && std::mem::take(&mut world.object.borrow_mut().refilled);
@@ -243,50 +243,50 @@ async fn write_copy(world: &Rc<World>, copy: &Sealed) -> Result<(), String> {
         object.writes += 1;
         (Random::new(object.random.next()), object.writes)
     };
-    let noise = world.noise();
-    let fails = world.is_troubled(Trouble::KvWritesFail, None) || random.often(noise.kv_write_fails);
-    let late = world.is_troubled(Trouble::KvWritesLate, None);
-    let takes = if late { random.within(500, 20_000) } else { random.within(20, 300) };
-    let odd = !fails && random.often(noise.kv_write_odd);
-    let manner = if odd {
+    let fault_rates = world.fault_rates();
+    let fails = world.has_fault(Fault::KvWritesFail, None) || random.often(fault_rates.kv_write_fails);
+    let late = world.has_fault(Fault::KvWritesLate, None);
+    let body_kind = if late { random.within(500, 20_000) } else { random.within(20, 300) };
+    let odd = !fails && random.often(fault_rates.kv_write_odd);
+    let behaviour = if odd {
         random.pick(&[
-            Manner::Lost,
-            Manner::Torn,
-            Manner::Twice(random.clone().within(500, 30_000)),
-            Manner::Late(random.clone().within(500, 30_000)),
+            WriteBehaviour::Lost,
+            WriteBehaviour::Torn,
+            WriteBehaviour::Twice(random.clone().within(500, 30_000)),
+            WriteBehaviour::Late(random.clone().within(500, 30_000)),
         ])
     } else {
-        Manner::Plain
+        WriteBehaviour::Plain
     };
     if fails && random.often(500) {
-        world.trouble("a write to KV fails, and is not done");
-        world.scheduler.sleep(takes.min(KV_MILLIS)).await;
+        world.note_fault("a write to KV fails, and is not done");
+        world.scheduler.sleep(body_kind.min(KV_MILLIS)).await;
         return Err("simulated: KV refused".to_owned());
     }
-    if manner != Manner::Plain {
-        world.trouble(&format!("a write to KV is done so: {manner:?}"));
+    if behaviour != WriteBehaviour::Plain {
+        world.note_fault(&format!("a write to KV is done so: {behaviour:?}"));
     }
     // The write goes its way even if its writer ends meanwhile.
-    let confirmed = !fails && takes <= KV_MILLIS;
+    let confirmed = !fails && body_kind <= KV_MILLIS;
     let write = |after: Time, text: String, in_order: bool| {
         let (written, name) = (Rc::clone(world), name.clone());
         world.scheduler.call_at(world.scheduler.now() + after, move || {
             written.kv.borrow_mut().write(&name, &text, number, in_order);
         });
     };
-    match manner {
-        Manner::Plain => write(takes, text, confirmed),
-        Manner::Lost => world.kv.borrow_mut().spoil(&name),
-        Manner::Torn => write(takes, text.chars().take(text.len() / 2).collect(), false),
-        Manner::Twice(later) => {
-            write(takes, text.clone(), confirmed);
-            write(takes + later, text, false);
+    match behaviour {
+        WriteBehaviour::Plain => write(body_kind, text, confirmed),
+        WriteBehaviour::Lost => world.kv.borrow_mut().spoil(&name),
+        WriteBehaviour::Torn => write(body_kind, text.chars().take(text.len() / 2).collect(), false),
+        WriteBehaviour::Twice(later) => {
+            write(body_kind, text.clone(), confirmed);
+            write(body_kind + later, text, false);
         }
-        Manner::Late(later) => write(takes + later, text, false),
+        WriteBehaviour::Late(later) => write(body_kind + later, text, false),
     }
-    world.scheduler.sleep(takes.min(KV_MILLIS)).await;
+    world.scheduler.sleep(body_kind.min(KV_MILLIS)).await;
     if !confirmed {
-        world.trouble("a write to KV is done, and its writer doesn't hear of it");
+        world.note_fault("a write to KV is done, and its writer doesn't hear of it");
         return Err("simulated: no answer from KV".to_owned());
     }
     Ok(())

@@ -13,14 +13,14 @@ pub struct Plan {
     pub locations: usize,
     /// How long a location's KV cache may keep what it has read, at most.
     pub kv_stale: Time,
-    pub noise: Noise,
+    pub fault_rates: FaultRates,
     pub ends_at: Time,
     pub events: Vec<Event>,
 }
 
 /// How often something goes wrong by itself, in thousandths of all calls.
 #[derive(Clone, Copy, Default)]
-pub struct Noise {
+pub struct FaultRates {
     pub registry_fails: i64,
     pub answer_lost: i64,
     pub registry_slow: i64,
@@ -72,8 +72,8 @@ pub enum Planned {
         isolate: usize,
         change: Change,
     },
-    Trouble {
-        trouble: Trouble,
+    Fault {
+        fault: Fault,
         location: Option<usize>,
         until: Time,
     },
@@ -127,7 +127,7 @@ pub enum Change {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum Fault {
     Unreachable,
     Hangs,
     Slow,
@@ -182,7 +182,7 @@ pub fn draw(seed: u64) -> Plan {
         grace_seconds,
         locations: random.pick(&[1, 1, 2, 2, 3]),
         kv_stale: random.pick(&[0, 0, 5_000, 60_000, 600_000]),
-        noise: if wild >= 2 { noise(&mut random) } else { Noise::default() },
+        fault_rates: if wild >= 2 { fault_rates(&mut random) } else { FaultRates::default() },
         ends_at,
         events: Vec::new(),
     };
@@ -203,9 +203,9 @@ pub fn draw(seed: u64) -> Plan {
     plan
 }
 
-fn noise(random: &mut Random) -> Noise {
+fn fault_rates(random: &mut Random) -> FaultRates {
     let mut some = |most| if random.often(400) { random.within(0, most) } else { 0 };
-    Noise {
+    FaultRates {
         registry_fails: some(150),
         answer_lost: some(100),
         registry_slow: some(300),
@@ -352,25 +352,25 @@ fn requests(plan: &mut Plan, random: &mut Random, lives: &[Life], moments: &[Mom
 fn troubles(plan: &mut Plan, random: &mut Random, lives: &[Life], wild: i64) {
     let longest = 1000 * i64::from(plan.bound_seconds + plan.grace_seconds) + 10_000;
     for _ in 0..random.within(1, 1 + wild * 2) {
-        let trouble = random.pick(&[
-            Trouble::Unreachable,
-            Trouble::Unreachable,
-            Trouble::Hangs,
-            Trouble::Hangs,
-            Trouble::Slow,
-            Trouble::Slow,
-            Trouble::AnswersLost,
-            Trouble::StoreFails,
-            Trouble::KvReadsFail,
-            Trouble::KvReadsSlow,
-            Trouble::KvWritesFail,
-            Trouble::KvWritesLate,
-            Trouble::CacheGone,
+        let fault = random.pick(&[
+            Fault::Unreachable,
+            Fault::Unreachable,
+            Fault::Hangs,
+            Fault::Hangs,
+            Fault::Slow,
+            Fault::Slow,
+            Fault::AnswersLost,
+            Fault::StoreFails,
+            Fault::KvReadsFail,
+            Fault::KvReadsSlow,
+            Fault::KvWritesFail,
+            Fault::KvWritesLate,
+            Fault::CacheGone,
         ]);
         let from = random.within(0, plan.ends_at);
         let until = from + random.within(200, longest);
         let location = random.often(600).then(|| random.below(plan.locations));
-        plan.add(random, from, Planned::Trouble { trouble, location, until });
+        plan.add(random, from, Planned::Fault { fault, location, until });
     }
     for _ in 0..random.within(0, wild) {
         let at = random.within(0, plan.ends_at);

@@ -1,17 +1,17 @@
-//! What `keyward::edge` sees of the world, within the time limits of `src/cloudflare/outside.rs`.
+//! What `keyward_edge` sees of the world, within the time limits of `src/cloudflare/platform.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use keyward::edge::{Level, Outside};
-use keyward::key::feed::Changes;
-use keyward::key::signing::{PublicKey, Signature, SigningKey};
-use keyward::registry::command::{Answer, Told};
-use keyward::time::Millis;
+use keyward_edge::{Level, Platform};
+use keyward_protocol::feed::FeedPage;
+use keyward_key::signing::{PublicKey, Signature, SigningKey};
+use keyward_protocol::{Response, RawOutcome};
+use keyward_key::time::Millis;
 
-use crate::history::{About, Outcome, What};
+use crate::history::{About, QueryResult, What};
 use crate::object;
-use crate::plan::Trouble;
+use crate::plan::Fault;
 use crate::random::Random;
 use crate::scheduler::Time;
 use crate::world::World;
@@ -50,13 +50,13 @@ impl Port {
 
     /// One message to the object and its answer, or none.
     async fn exchange(&self, message: &str, limit: Time) -> Result<String, String> {
-        let (here, noise) = (Some(self.location), self.world.noise());
-        if self.world.is_troubled(Trouble::Unreachable, here) || self.draw(|random| random.often(noise.registry_fails))
+        let (here, fault_rates) = (Some(self.location), self.world.fault_rates());
+        if self.world.has_fault(Fault::Unreachable, here) || self.draw(|random| random.often(fault_rates.registry_fails))
         {
             self.sleep(self.draw(|random| random.within(1, 200))).await;
             return Err("simulated: unreachable".to_owned());
         }
-        let slow = self.world.is_troubled(Trouble::Slow, here) || self.draw(|random| random.often(noise.registry_slow));
+        let slow = self.world.has_fault(Fault::Slow, here) || self.draw(|random| random.often(fault_rates.registry_slow));
         let way = || match self
             .draw(|random| (random.often(if slow { 500 } else { 20 }), random.within(1, 60), random.within(0, 1_800)))
         {
@@ -64,9 +64,9 @@ impl Port {
             (true, _, long) => long,
         };
         let (there, back) = (way(), way());
-        let vanishes = self.world.is_troubled(Trouble::Hangs, here);
+        let vanishes = self.world.has_fault(Fault::Hangs, here);
         let lost =
-            self.world.is_troubled(Trouble::AnswersLost, here) || self.draw(|random| random.often(noise.answer_lost));
+            self.world.has_fault(Fault::AnswersLost, here) || self.draw(|random| random.often(fault_rates.answer_lost));
         if vanishes && self.draw(|random| random.often(500)) {
             self.sleep(limit).await;
             return Err("simulated: never arrived".to_owned());
@@ -101,22 +101,22 @@ impl Port {
         let Some(isolate) = self.isolate else { return };
         let about = match message {
             _ if message.starts_with("{\"lookup\"") => About::Key,
-            _ if message.starts_with("{\"changes\"") => About::Changes,
-            _ => About::Control,
+            _ if message.starts_with("{\"changes\"") => About::FeedPage,
+            _ => About::ControlRequest,
         };
-        let outcome = match answered.as_ref().map(|text| keyward::json::read::<Answer<Told>>(text)) {
-            Err(_) => Outcome::Failed,
-            Ok(Ok(Answer::Changes { restored: true, .. })) => Outcome::Restored,
-            Ok(Ok(Answer::Changes { changes: Changes::Since { more: false, .. }, .. })) => Outcome::Complete,
-            Ok(Ok(Answer::Changes { .. })) => Outcome::Part,
-            Ok(_) => Outcome::Other,
+        let outcome = match answered.as_ref().map(|text| keyward_key::json::read::<Response<RawOutcome>>(text)) {
+            Err(_) => QueryResult::Failed,
+            Ok(Ok(Response::Changes { restored: true, .. })) => QueryResult::Restored,
+            Ok(Ok(Response::Changes { changes: FeedPage::Since { more: false, .. }, .. })) => QueryResult::Complete,
+            Ok(Ok(Response::Changes { .. })) => QueryResult::Part,
+            Ok(_) => QueryResult::Other,
         };
         let clock = self.now().0;
         self.world.record(What::Asked { isolate, about, first, asked, clock, outcome });
     }
 }
 
-impl Outside for Port {
+impl Platform for Port {
     fn now(&self) -> Millis {
         self.isolate.map_or_else(|| self.world.registry_clock(), |isolate| self.world.clock(isolate))
     }
@@ -133,44 +133,44 @@ impl Outside for Port {
     }
 
     async fn kv_get(&self, name: &str) -> Result<Option<String>, String> {
-        let (here, noise) = (Some(self.location), self.world.noise());
+        let (here, fault_rates) = (Some(self.location), self.world.fault_rates());
         let fails =
-            self.world.is_troubled(Trouble::KvReadsFail, here) || self.draw(|random| random.often(noise.kv_read_fails));
+            self.world.has_fault(Fault::KvReadsFail, here) || self.draw(|random| random.often(fault_rates.kv_read_fails));
         let slow =
-            self.world.is_troubled(Trouble::KvReadsSlow, here) || self.draw(|random| random.often(noise.kv_read_slow));
-        let takes = self.draw(|random| if slow { random.within(100, 3_000) } else { random.within(1, 60) });
+            self.world.has_fault(Fault::KvReadsSlow, here) || self.draw(|random| random.often(fault_rates.kv_read_slow));
+        let body_kind = self.draw(|random| if slow { random.within(100, 3_000) } else { random.within(1, 60) });
         if fails {
-            self.sleep(takes.min(KV_MILLIS)).await;
+            self.sleep(body_kind.min(KV_MILLIS)).await;
             return Err("simulated: KV fails".to_owned());
         }
-        if takes >= KV_MILLIS {
+        if body_kind >= KV_MILLIS {
             self.sleep(KV_MILLIS).await;
             return Err("simulated: KV is slow".to_owned());
         }
-        let before = self.draw(|random| random.within(0, takes));
+        let before = self.draw(|random| random.within(0, body_kind));
         self.sleep(before).await;
         let found = {
             let (mut locations, kv) = (self.world.locations.borrow_mut(), self.world.kv.borrow());
             let (now, stale) = (self.world.scheduler.now(), self.world.kv_stale);
             self.draw(|random| locations[self.location].read(&kv, name, now, stale, random))
         };
-        self.sleep(takes - before).await;
+        self.sleep(body_kind - before).await;
         Ok(found)
     }
 
     async fn cache_get(&self, name: &str) -> Option<String> {
-        let noise = self.world.noise();
-        let gone = self.world.is_troubled(Trouble::CacheGone, Some(self.location));
-        let takes = self
-            .draw(|random| if random.often(noise.cache_fails) { random.within(20, 600) } else { random.within(0, 20) });
-        if takes >= CACHE_MILLIS || gone {
-            self.sleep(takes.min(CACHE_MILLIS)).await;
+        let fault_rates = self.world.fault_rates();
+        let gone = self.world.has_fault(Fault::CacheGone, Some(self.location));
+        let body_kind = self
+            .draw(|random| if random.often(fault_rates.cache_fails) { random.within(20, 600) } else { random.within(0, 20) });
+        if body_kind >= CACHE_MILLIS || gone {
+            self.sleep(body_kind.min(CACHE_MILLIS)).await;
             return None;
         }
-        let before = self.draw(|random| random.within(0, takes));
+        let before = self.draw(|random| random.within(0, body_kind));
         self.sleep(before).await;
         let found = self.world.locations.borrow()[self.location].get(name, self.world.scheduler.now());
-        self.sleep(takes - before).await;
+        self.sleep(body_kind - before).await;
         let found = found?;
         if let Some(isolate) = self.isolate {
             self.world.record(What::Read { isolate, kind: found.kind, asked: found.asked, replayed: found.replayed });
@@ -180,12 +180,12 @@ impl Outside for Port {
 
     fn cache_put(&self, name: &str, text: &str, seconds: u32) {
         let (asked, location) = (self.asked.get(), self.location);
-        let takes = self.draw(|random| if random.often(100) { random.within(20, 500) } else { random.within(0, 20) });
+        let body_kind = self.draw(|random| if random.often(100) { random.within(20, 500) } else { random.within(0, 20) });
         let (world, name, text) = (Rc::clone(&self.world), name.to_owned(), text.to_owned());
         let mut random = Random::new(self.draw(Random::next));
-        self.world.scheduler.call_at(self.world.scheduler.now() + takes, move || {
-            let lost = world.is_troubled(Trouble::CacheGone, Some(location));
-            if !lost && !random.often(world.noise().cache_fails) {
+        self.world.scheduler.call_at(self.world.scheduler.now() + body_kind, move || {
+            let lost = world.has_fault(Fault::CacheGone, Some(location));
+            if !lost && !random.often(world.fault_rates().cache_fails) {
                 let now = world.scheduler.now();
                 world.locations.borrow_mut()[location].put(&name, &text, seconds, asked, now, &mut random);
             }
@@ -200,11 +200,11 @@ impl Outside for Port {
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
-        Ok(key.native_public())
+        Ok(keyward_testkit::signing::public_of(key))
     }
 
     async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
-        Ok(key.native_sign(text))
+        Ok(keyward_testkit::signing::sign(key, text))
     }
 
     async fn pause(&self, milliseconds: u32) {

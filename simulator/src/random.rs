@@ -1,6 +1,6 @@
 //! A seeded source of numbers.
 
-use keyward::key::entropy::{Entropy, EntropyFailed};
+use keyward_key::entropy::{Entropy, EntropyFailed};
 
 /// SplitMix64: uniform enough to simulate with, and nothing that anybody should mint with.
 #[derive(Clone)]

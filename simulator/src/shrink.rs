@@ -7,7 +7,7 @@ pub fn shrink(plan: &Plan, rule: &str) -> Plan {
     let fails = |plan: &Plan| crate::run(plan).1.iter().any(|violation| violation.rule == rule);
     let mut smallest = plan.clone();
     let mut without = smallest.clone();
-    without.noise = crate::plan::Noise::default();
+    without.fault_rates = crate::plan::FaultRates::default();
     if fails(&without) {
         smallest = without;
     }

@@ -4,13 +4,13 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use keyward::config::Config;
-use keyward::key::feed::Epoch;
-use keyward::registry::apply::{Policy, apply};
-use keyward::registry::command::{Caller, Command, Control, NewCredential, Provenance};
-use keyward::registry::store::{LARGEST_INTEGER, Row, Store, StoreError, Value, Work};
-use keyward::registry::{outbox, schema};
-use keyward::time::Millis;
+use keyward_config::Config;
+use keyward_key::epoch::Epoch;
+use keyward_registry::apply::{Policy, apply};
+use keyward_protocol::{Caller, Command, ControlRequest, NewCredential, RequestMeta};
+use keyward_registry::store::{LARGEST_INTEGER, Row, Store, StoreError, Value, Work};
+use keyward_registry::{outbox, schema};
+use keyward_key::time::Millis;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
@@ -18,7 +18,7 @@ use crate::keys;
 
 /// When the store shall fail: at the so-manyeth statement, or around the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum StoreFault {
     Before(u32),
     After(u32),
     BeforeCommit,
@@ -27,7 +27,7 @@ pub enum Fault {
 
 pub struct Sqlite {
     connection: Connection,
-    pub fault: Option<Fault>,
+    pub fault: Option<StoreFault>,
     statements: u32,
 }
 
@@ -45,8 +45,8 @@ pub fn owner() -> Caller {
     Caller::Credential { id: owner_id(), key_hash: key.hash.clone() }
 }
 
-fn owner_id() -> keyward::key::id::KeyId {
-    keyward::key::id::KeyId::parse("wafl_admin_Owner0000001").unwrap()
+fn owner_id() -> keyward_key::id::KeyId {
+    keyward_key::id::KeyId::parse("wafl_admin_Owner0000001").unwrap()
 }
 
 /// Runs something on a store that has an owner and nothing else, and undoes it.
@@ -72,9 +72,9 @@ impl Sqlite {
         let key = &keys::all()[0];
         let credential =
             NewCredential { id: owner_id(), key_hash: key.hash.clone(), minted_under: key.generation.clone() };
-        let control = Control {
+        let control = ControlRequest {
             caller: Caller::Bootstrap,
-            origin: Provenance { request_id: "simulated".to_owned(), client_address: None },
+            origin: RequestMeta { request_id: "simulated".to_owned(), client_address: None },
             command: Command::Bootstrap { name: "Ada".to_owned(), email: "ada@acme.example".to_owned(), credential },
             idempotency: None,
         };
@@ -87,7 +87,7 @@ impl Sqlite {
     }
 
     /// Counts statements for the fault from here on.
-    pub fn fail(&mut self, fault: Option<Fault>) {
+    pub fn fail(&mut self, fault: Option<StoreFault>) {
         self.fault = fault;
         self.statements = 0;
     }
@@ -102,7 +102,7 @@ impl Sqlite {
 
     fn run(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, StoreError> {
         self.statements += 1;
-        if self.fault == Some(Fault::Before(self.statements)) {
+        if self.fault == Some(StoreFault::Before(self.statements)) {
             return Err(StoreError::new("simulated: before a statement"));
         }
         let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
@@ -121,7 +121,7 @@ impl Sqlite {
             });
             found.push(Row::new(columns.clone(), values.collect::<Result<_, _>>()?));
         }
-        if self.fault == Some(Fault::After(self.statements)) {
+        if self.fault == Some(StoreFault::After(self.statements)) {
             return Err(StoreError::new("simulated: after a statement"));
         }
         Ok(found)
@@ -140,11 +140,11 @@ impl Store for Sqlite {
     fn transaction(&mut self, work: &mut Work<'_>) -> Result<(), StoreError> {
         self.batch("SAVEPOINT work");
         let mut result = work(self);
-        if result.is_ok() && self.fault == Some(Fault::BeforeCommit) {
+        if result.is_ok() && self.fault == Some(StoreFault::BeforeCommit) {
             result = Err(StoreError::new("simulated: before the commit"));
         }
         self.batch(if result.is_ok() { "RELEASE work" } else { "ROLLBACK TO work; RELEASE work" });
-        if result.is_ok() && self.fault == Some(Fault::AfterCommit) {
+        if result.is_ok() && self.fault == Some(StoreFault::AfterCommit) {
             result = Err(StoreError::new("simulated: after the commit"));
         }
         result

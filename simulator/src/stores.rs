@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::history::Kept;
+use crate::history::CacheEntryKind;
 use crate::random::Random;
 use crate::scheduler::Time;
 
@@ -24,7 +24,7 @@ struct Held {
 
 /// How KV deals with a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum WriteBehaviour {
     Plain,
     /// Confirmed, and never done.
     Lost,
@@ -92,7 +92,7 @@ pub struct Cached {
     pub text: String,
     until: Time,
     pub asked: Time,
-    pub kind: Kept,
+    pub kind: CacheEntryKind,
     pub replayed: bool,
 }
 
@@ -118,9 +118,9 @@ impl Location {
                 i64::from(seconds) * 1000 + 999
             };
         let kind = match name.rsplit('/').next() {
-            Some("fresh") => Kept::Fresh,
-            Some("last") => Kept::Last,
-            _ => Kept::Page,
+            Some("fresh") => CacheEntryKind::Fresh,
+            Some("last") => CacheEntryKind::Last,
+            _ => CacheEntryKind::Page,
         };
         let cached = Cached { text: text.to_owned(), until, asked, kind, replayed: false };
         self.past.push((name.to_owned(), cached.clone()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{History, Outcome, Presents, Verdict, What};
+use crate::history::{History, QueryResult, Presents, Verdict, What};
 
 #[derive(Default, Clone)]
 pub struct Tally(BTreeMap<String, u64>);
@@ -34,7 +34,7 @@ impl Tally {
                         self.count("answered in the grace");
                     }
                 }
-                What::Asked { about, outcome: Outcome::Failed, .. } => self.count(format!("asked in vain: {about:?}")),
+                What::Asked { about, outcome: QueryResult::Failed, .. } => self.count(format!("asked in vain: {about:?}")),
                 What::Asked { about, .. } => self.count(format!("asked: {about:?}")),
                 What::Read { kind, replayed: true, .. } => self.count(format!("cache, replayed: {kind:?}")),
                 What::Read { kind, .. } => self.count(format!("cache: {kind:?}")),
@@ -50,7 +50,7 @@ impl Tally {
                 What::Stepped { by, .. } => {
                     self.count(if *by < 0 { "clock stepped back" } else { "clock stepped forth" })
                 }
-                What::Trouble { what } => {
+                What::Fault { what } => {
                     let words: Vec<&str> = what.split([' ', '(', '{', ':']).take(4).collect();
                     let short = if what.starts_with('a') || what.starts_with('t') {
                         words.join(" ")

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use keyward::edge::{self, Isolate};
-use keyward::gate::{Grant, Refusal, Step};
-use keyward::http::head::Head;
-use keyward::http::problem::{AUTHORITY, Code};
-use keyward::key::id::Environment;
-use keyward::key::scope::Scope;
-use keyward::registry::command::{
-    Answer, Call, Command, Control, Done, KeyChanges, KeyDraft, Lifetime, NewCredential, Provenance,
+use keyward_edge::{self, Isolate};
+use keyward_gate::{Grant, Refusal, Step};
+use keyward_http::head::Head;
+use keyward_http::problem::{AUTHORITY, Code};
+use keyward_key::id::Environment;
+use keyward_key::scope::Scope;
+use keyward_protocol::{
+    Response, Request, Command, ControlRequest, Outcome, KeyChanges, KeyDraft, Lifetime, NewCredential, RequestMeta,
 };
 
 use crate::history::{Answered, Presents, Verdict, What};
@@ -59,7 +59,7 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
     world.record(What::Arrived { isolate: number, clock: clock.0 });
     let head = Head::parse(&text).unwrap_or_else(|why| panic!("{why:?}"));
     let port = Port::new(world, Some(number), location, random.clone());
-    let (step, refresh_due) = edge::step(&isolate, &world.config, &port, &head, head.now());
+    let (step, refresh_due) = keyward_edge::step(&isolate, &world.config, &port, &head, head.now());
     if refresh_due {
         refresh(world, number, Rc::clone(&isolate), location, Random::new(random.next()));
     }
@@ -68,7 +68,7 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
         // A signature takes no time that the world would notice.
         Step::Sign(unsigned) => {
             let mut gate = isolate.gate().unwrap_or_else(|| panic!("the gate is busy"));
-            answer(world, answered, gate.sign_natively(&world.config, unsigned, &head, "request"), &head);
+            answer(world, answered, keyward_testkit::signing::sign_assertion(&mut gate, &world.config, unsigned, &head, "request"), &head);
         }
         Step::Refuse(refusal) => answer(world, answered, Err(refusal), &head),
         Step::Need(_) => later(world, isolate, location, answered, text, random),
@@ -78,7 +78,7 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
 fn refresh(world: &Rc<World>, number: usize, isolate: Rc<Isolate>, location: usize, random: Random) {
     let port = Port::new(world, Some(number), location, random);
     let config = Rc::clone(&world.config);
-    world.scheduler.start(Owner::Isolate(number), async move { edge::refresh(&isolate, &config, &port).await });
+    world.scheduler.start(Owner::Isolate(number), async move { keyward_edge::refresh(&isolate, &config, &port).await });
 }
 
 fn later(
@@ -96,7 +96,7 @@ fn later(
     let scheduler = Rc::clone(&world.scheduler);
     scheduler.start(Owner::Isolate(number), async move {
         let head = Head::parse(&text).unwrap_or_else(|why| panic!("{why:?}"));
-        let decided = edge::decide(&isolate, &world.config, &port, &head, "request").await;
+        let decided = keyward_edge::decide(&isolate, &world.config, &port, &head, "request").await;
         answered.clock = world.clock(number).0;
         answer(&world, answered, decided, &head);
     });
@@ -131,9 +131,9 @@ fn answer(world: &World, mut answered: Answered, decided: Result<Grant, Refusal>
 /// Somebody asks for a change, through a location of chance.
 pub fn change(world: &Rc<World>, change: &Change, mut random: Random) {
     let (key, name, command) = command(world, change);
-    let control = Control {
+    let control = ControlRequest {
         caller: sqlite::owner(),
-        origin: Provenance { request_id: "simulated".to_owned(), client_address: None },
+        origin: RequestMeta { request_id: "simulated".to_owned(), client_address: None },
         command,
         idempotency: None,
     };
@@ -142,13 +142,13 @@ pub fn change(world: &Rc<World>, change: &Change, mut random: Random) {
     let world = Rc::clone(world);
     let scheduler = Rc::clone(&world.scheduler);
     scheduler.start(Owner::Nobody, async move {
-        let Ok(Answer::Done(done)) = edge::registry::ask(&port, &Call::Control(Box::new(control))).await else {
+        let Ok(Response::Done(done)) = keyward_edge::registry::ask(&port, &Request::Control(Box::new(control))).await else {
             return;
         };
         let told = match done {
-            Done::KeyIssued(view) => vec![(key, view)],
-            Done::KeyRevoked { key: view, .. } | Done::KeyUpdated { key: view, .. } => vec![(key, view)],
-            Done::KeyRotated { key: view, retiring, .. } => vec![(key, retiring), (usize::MAX, view)],
+            Outcome::KeyIssued(view) => vec![(key, view)],
+            Outcome::KeyRevoked { key: view, .. } | Outcome::KeyUpdated { key: view, .. } => vec![(key, view)],
+            Outcome::KeyRotated { key: view, retiring, .. } => vec![(key, retiring), (usize::MAX, view)],
             _ => return,
         };
         for (key, view) in told {
@@ -173,7 +173,7 @@ fn command(world: &World, change: &Change) -> (usize, &'static str, Command) {
         3 => Vec::new(),
         _ => vec![NETWORKS[usize::from(bits == 2)].0.parse().unwrap()],
     };
-    let after = |life: i64| keyward::time::Millis(world.registry_clock().0 + life);
+    let after = |life: i64| keyward_key::time::Millis(world.registry_clock().0 + life);
     let update = |key: usize, changes: KeyChanges| Command::UpdateKey { id: id(key), changes: Box::new(changes) };
     match *change {
         Change::Issue { key, scopes, addresses, life } => {

@@ -3,20 +3,20 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use keyward::config::Config;
-use keyward::edge::Isolate;
-use keyward::registry::apply::Policy;
-use keyward::time::Millis;
+use keyward_config::Config;
+use keyward_edge::Isolate;
+use keyward_registry::apply::Policy;
+use keyward_key::time::Millis;
 use serde_json::json;
 
 use crate::history::{History, Record, Rights, State, What};
 use crate::object::{self, Object};
-use crate::plan::{Attack, Noise, Plan, Planned, Trouble};
+use crate::plan::{Attack, FaultRates, Plan, Planned, Fault};
 use crate::random::Random;
 use crate::scheduler::{Owner, Scheduler, Time};
 use crate::sqlite::{self, BEGINNING, Sqlite};
 use crate::stores::{Kv, Location};
-use crate::{ending, keys, traffic};
+use crate::{quiescence, keys, traffic};
 
 /// The scopes, by their bits.
 pub const SCOPES: [&str; 2] = ["first:read", "second:read"];
@@ -32,10 +32,10 @@ pub struct World {
     pub kv: RefCell<Kv>,
     pub locations: RefCell<Vec<Location>>,
     pub kv_stale: Time,
-    isolates: RefCell<Vec<Option<Living>>>,
+    isolates: RefCell<Vec<Option<LiveIsolate>>>,
     records: RefCell<Vec<Record>>,
-    noise: Noise,
-    troubles: RefCell<Vec<(Trouble, Option<usize>, Time)>>,
+    fault_rates: FaultRates,
+    troubles: RefCell<Vec<(Fault, Option<usize>, Time)>>,
     /// The faults have stopped.
     calm: Cell<bool>,
     revision: Cell<u64>,
@@ -45,7 +45,7 @@ pub struct World {
 }
 
 /// An isolate that is alive.
-struct Living {
+struct LiveIsolate {
     inner: Rc<Isolate>,
     location: usize,
     offset: Time,
@@ -69,7 +69,7 @@ pub fn carry_out(plan: &Plan) -> History {
             kv_stale: plan.kv_stale,
             isolates: RefCell::default(),
             records: RefCell::default(),
-            noise: plan.noise,
+            fault_rates: plan.fault_rates,
             troubles: RefCell::default(),
             calm: Cell::new(false),
             revision: Cell::new(1),
@@ -84,13 +84,13 @@ pub fn carry_out(plan: &Plan) -> History {
         }
         world.scheduler.run_until(plan.ends_at + 15_000);
         world.calm.set(true);
-        let ending = ending::settle(&world);
+        let quiescence = quiescence::settle(&world);
         world.scheduler.clear();
         let history = History {
             bound: 1000 * i64::from(plan.bound_seconds),
             grace: 1000 * i64::from(plan.grace_seconds),
             records: world.records.take(),
-            ending,
+            quiescence,
         };
         world.isolates.borrow_mut().clear();
         let sqlite = Rc::into_inner(world).map(|world| world.sqlite.into_inner());
@@ -120,19 +120,19 @@ impl World {
         self.records.borrow_mut().push(Record { at: self.scheduler.now(), what });
     }
 
-    pub fn trouble(&self, what: &str) {
-        self.record(What::Trouble { what: what.to_owned() });
+    pub fn note_fault(&self, what: &str) {
+        self.record(What::Fault { what: what.to_owned() });
     }
 
-    pub fn noise(&self) -> Noise {
-        if self.calm.get() { Noise::default() } else { self.noise }
+    pub fn fault_rates(&self) -> FaultRates {
+        if self.calm.get() { FaultRates::default() } else { self.fault_rates }
     }
 
-    pub fn is_troubled(&self, trouble: Trouble, location: Option<usize>) -> bool {
+    pub fn has_fault(&self, fault: Fault, location: Option<usize>) -> bool {
         let now = self.scheduler.now();
         let here = |at: Option<usize>| at.is_none() || location.is_none() || at == location;
         !self.calm.get()
-            && self.troubles.borrow().iter().any(|(what, at, until)| *what == trouble && here(*at) && now < *until)
+            && self.troubles.borrow().iter().any(|(what, at, until)| *what == fault && here(*at) && now < *until)
     }
 
     pub fn clock(&self, isolate: usize) -> Millis {
@@ -164,7 +164,7 @@ impl World {
                     isolates.push(None);
                 }
                 let inner = Rc::new(Isolate::new(*jitter));
-                isolates[*isolate] = Some(Living { inner, location: *location, offset: *offset });
+                isolates[*isolate] = Some(LiveIsolate { inner, location: *location, offset: *offset });
                 drop(isolates);
                 let clock = self.clock(*isolate).0;
                 self.record(What::Born { isolate: *isolate, location: *location, clock });
@@ -190,22 +190,22 @@ impl World {
             }
             Planned::RegistryStep { to } => {
                 self.object.borrow_mut().offset = *to;
-                self.trouble(&format!("the registry's clock steps, to {to} ms off"));
+                self.note_fault(&format!("the registry's clock steps, to {to} ms off"));
             }
             Planned::Request { isolate, key, presents, route, address } => {
                 traffic::request(self, *isolate, (*key, *presents, *route, *address), random);
             }
             Planned::Change { change, .. } => traffic::change(self, change, random),
-            Planned::Trouble { trouble, location, until } => {
-                self.troubles.borrow_mut().push((*trouble, *location, *until));
+            Planned::Fault { fault, location, until } => {
+                self.troubles.borrow_mut().push((*fault, *location, *until));
                 let place = location.map_or("everywhere".to_owned(), |location| format!("at location {location}"));
-                self.trouble(&format!("{trouble:?} {place} until {until}"));
+                self.note_fault(&format!("{fault:?} {place} until {until}"));
             }
             Planned::Restart => object::restart(self),
             Planned::Backup => {
                 self.sqlite.borrow_mut().batch("SAVEPOINT backup");
                 self.backup.set(Some((self.scheduler.now(), self.revision.get())));
-                self.trouble("a backup is made");
+                self.note_fault("a backup is made");
             }
             Planned::Restore { announced } => self.restore(*announced, &mut random),
             Planned::Attack(attack) => self.attack(attack, &mut random),
@@ -316,6 +316,6 @@ impl World {
                 self.locations.borrow_mut()[*location].replay(self.scheduler.now(), random);
             }
         }
-        self.trouble(&format!("{attack:?}"));
+        self.note_fault(&format!("{attack:?}"));
     }
 }

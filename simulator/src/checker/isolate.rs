@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Violation;
-use crate::history::{About, Answered, Kept, Outcome, Record, Time, Verdict, What};
+use crate::history::{About, Answered, CacheEntryKind, QueryResult, Record, Time, Verdict, What};
 
 /// Less is the platform's rounding.
 const STEP_BACK: i64 = 100;
@@ -122,34 +122,34 @@ impl Isolates {
             }
             What::Asked { isolate, about, first, asked, clock, outcome } => {
                 let isolate = self.isolates.entry(*isolate).or_default();
-                let failed = *outcome == Outcome::Failed || (*about == About::Changes && at - first >= bound);
+                let failed = *outcome == QueryResult::Failed || (*about == About::FeedPage && at - first >= bound);
                 // What comes across a step of the clock may pass for late, and then the authority for silent.
-                let passes_for_late = *about == About::Changes && isolate.stepped_within(*first, at);
+                let passes_for_late = *about == About::FeedPage && isolate.stepped_within(*first, at);
                 let ask = Asked { first: *first, asked: *asked, at, about: *about, failed: failed || passes_for_late };
                 isolate.asks.push(ask);
-                if *about == About::Changes && !failed {
+                if *about == About::FeedPage && !failed {
                     isolate.observe(*clock);
                 }
                 // An answer across a step of the clock may be thrown away: its age can't be told.
                 let usable = !isolate.stepped_within(*first, at);
-                if *outcome == Outcome::Complete {
+                if *outcome == QueryResult::Complete {
                     isolate.heard = isolate.heard.max(Some(*asked));
                     if usable && isolate.complete.is_none_or(|complete| complete.asked < *asked) {
                         isolate.complete = Some(ask);
                     }
                 }
-                if *outcome == Outcome::Restored && usable {
+                if *outcome == QueryResult::Restored && usable {
                     isolate.restored.push((*first, at));
                 }
             }
-            What::Read { isolate, kind: kind @ (Kept::Fresh | Kept::Last), asked, replayed } => {
+            What::Read { isolate, kind: kind @ (CacheEntryKind::Fresh | CacheEntryKind::Last), asked, replayed } => {
                 let apart = match (self.offsets.iter().min(), self.offsets.iter().max()) {
                     (Some(least), Some(most)) => most - least + self.stepped,
                     _ => 0,
                 };
                 let isolate = self.isolates.entry(*isolate).or_default();
                 isolate.heard = isolate.heard.max(Some(*asked));
-                if *replayed && *kind == Kept::Fresh && apart > 0 {
+                if *replayed && *kind == CacheEntryKind::Fresh && apart > 0 {
                     isolate.replays.push((at, apart));
                 }
             }

@@ -1,0 +1,392 @@
+//! Vars and secrets, parsed once for each isolate. Every problem is found at once, by variable name, and no problem shows a
+//! secret's value.
+#![forbid(unsafe_code)]
+#![deny(missing_docs, clippy::disallowed_methods)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::arithmetic_side_effects,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason
+    )
+)]
+
+mod route;
+
+use std::borrow::Cow;
+
+use ctutils::CtEq;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use keyward_http::head::{Head, is_host};
+use keyward_http::origin::origin_of;
+use keyward_http::route::Routes;
+use keyward_http::target::Target;
+use keyward_key::id::Prefix;
+use keyward_key::keyring::{Keyring, Secret};
+use route::parse_route;
+
+/// Every variable that is read. The platform hands over these and no others.
+pub const VARIABLES: &[&str] = &[
+    "KEYWARD_SECRET",
+    "KEYWARD_SECRET_PREVIOUS",
+    "BOOTSTRAP_TOKEN",
+    "KEY_PREFIX",
+    "ORIGIN_LIVE",
+    "ORIGIN_TEST",
+    "REQUIRE_HTTPS",
+    "REFUSE_BROWSERS",
+    "MAX_KEY_DAYS",
+    "MAX_MEMBER_DAYS",
+    "REVOCATION_BOUND_SECONDS",
+    "OUTAGE_GRACE_SECONDS",
+    "ORIGIN_TIMEOUT_SECONDS",
+    "AUTHORITY_EPOCH",
+    "ACCESS_TEAM_DOMAIN",
+    "ACCESS_AUDIENCE",
+    "ISSUER",
+    "ROUTES",
+];
+
+/// The shortest `BOOTSTRAP_TOKEN`: 128 bits in base64.
+const BOOTSTRAP_TOKEN_LENGTH: usize = 22;
+
+/// A whole configuration in order.
+pub struct Config {
+    /// `KEY_PREFIX`.
+    pub prefix: Prefix,
+    /// Everything derived from `KEYWARD_SECRET` and `KEYWARD_SECRET_PREVIOUS`.
+    pub keyring: Keyring,
+    /// `BOOTSTRAP_TOKEN`.
+    pub bootstrap_token: BootstrapToken,
+    /// `ORIGIN_LIVE`.
+    pub origin_live: Origin,
+    /// `ORIGIN_TEST`; `None` answers test keys 503.
+    pub origin_test: Option<Origin>,
+    /// `ROUTES`, in order.
+    pub routes: Routes,
+    /// `REQUIRE_HTTPS`, default true.
+    pub require_https: bool,
+    /// `REFUSE_BROWSERS`, default true.
+    pub refuse_browsers: bool,
+    /// `MAX_KEY_DAYS`, default 365.
+    pub max_key_days: u32,
+    /// `MAX_MEMBER_DAYS`, default 365.
+    pub max_member_days: u32,
+    /// `REVOCATION_BOUND_SECONDS`, default 5.
+    pub bound_seconds: u32,
+    /// `OUTAGE_GRACE_SECONDS`, default 60.
+    pub grace_seconds: u32,
+    /// `ORIGIN_TIMEOUT_SECONDS`, default 60: how long an origin may take until its answer's headers are there.
+    pub origin_timeout_seconds: u32,
+    /// `AUTHORITY_EPOCH`: any text; another one than before tells the authority that it was restored from a backup.
+    pub authority_epoch: Option<String>,
+    /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUDIENCE`; `None` while neither is set, and then nobody signs in through Access.
+    pub access: Option<AccessSettings>,
+    /// `ISSUER`; see [`Self::issuer`].
+    issuer: Option<String>,
+}
+
+/// Whose word on a person's e-mail address is taken: a Cloudflare Access team, for one of its applications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessSettings {
+    /// `https://<team>.cloudflareaccess.com`, without a slash at the end: the issuer, and where its certificates are.
+    pub team_domain: String,
+    /// The application's audience tag.
+    pub audience: String,
+}
+
+/// Where accepted requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The request's own URL: the worker runs on a zone route.
+    Route,
+    /// Scheme, host and port, without a slash at the end.
+    Base(String),
+}
+
+/// `BOOTSTRAP_TOKEN`, kept as its SHA-256 only.
+pub struct BootstrapToken([u8; 32]);
+
+impl BootstrapToken {
+    /// Whether this is the token, in a time that depends on neither.
+    #[must_use]
+    pub fn matches(&self, presented: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
+        self.0.ct_eq(&digest).into()
+    }
+}
+
+/// What is wrong with a variable, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// Its name; for a route with its place, `ROUTES[3]`.
+    pub variable: String,
+    /// A sentence without any secret's value.
+    pub detail: String,
+}
+
+impl Config {
+    /// Checks every variable. A var may be of its JSON type or the same as a string.
+    ///
+    /// # Errors
+    /// All problems there are, in the order of [`VARIABLES`].
+    pub fn parse(vars: &Map<String, Value>) -> Result<Self, Vec<ConfigProblem>> {
+        let mut reader = Reader { vars, problems: Vec::new() };
+        let keyring = reader.keyring();
+        let bootstrap_token = reader.bootstrap_token();
+        let prefix = reader.prefix();
+        let origin_live = reader.origin_live();
+        let origin_test = reader.origin_test();
+        let require_https = reader.flag("REQUIRE_HTTPS", true);
+        let refuse_browsers = reader.flag("REFUSE_BROWSERS", true);
+        let max_key_days = reader.number("MAX_KEY_DAYS", 365, 1, 3650);
+        let max_member_days = reader.number("MAX_MEMBER_DAYS", 365, 1, 3650);
+        let bound_seconds = reader.number("REVOCATION_BOUND_SECONDS", 5, 1, 300);
+        let grace_seconds = reader.number("OUTAGE_GRACE_SECONDS", 60, 0, 86_400);
+        let origin_timeout_seconds = reader.number("ORIGIN_TIMEOUT_SECONDS", 60, 1, 600);
+        let authority_epoch = reader.authority_epoch();
+        let access = reader.access();
+        let issuer = reader.issuer();
+        let routes = reader.routes();
+        match (keyring, bootstrap_token, prefix, origin_live) {
+            (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
+                Ok(Self {
+                    prefix,
+                    keyring,
+                    bootstrap_token,
+                    origin_live,
+                    origin_test,
+                    routes,
+                    require_https,
+                    refuse_browsers,
+                    max_key_days,
+                    max_member_days,
+                    bound_seconds,
+                    grace_seconds,
+                    origin_timeout_seconds,
+                    authority_epoch,
+                    access,
+                    issuer,
+                })
+            }
+            _ => Err(reader.problems),
+        }
+    }
+
+    /// Who says what Keyward signs, and where that is looked up: `ISSUER`, or the request's own scheme and host with
+    /// `/_keyward` (RFC 8414, section 2).
+    #[must_use]
+    pub fn issuer(&self, head: &Head<'_>) -> Cow<'_, str> {
+        self.issuer.as_deref().map_or_else(|| [&origin_of(head.base()), "/_keyward"].concat().into(), Cow::Borrowed)
+    }
+}
+
+struct Reader<'a> {
+    vars: &'a Map<String, Value>,
+    problems: Vec<ConfigProblem>,
+}
+
+impl<'a> Reader<'a> {
+    fn problem(&mut self, variable: impl Into<String>, detail: impl Into<String>) {
+        self.problems.push(ConfigProblem { variable: variable.into(), detail: detail.into() });
+    }
+
+    /// The variable's value; empty and `null` count as not set.
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.vars.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+
+    fn text(&mut self, name: &str) -> Option<&'a str> {
+        let text = self.get(name)?.as_str();
+        if text.is_none() {
+            self.problem(name, "must be a string");
+        }
+        text
+    }
+
+    fn secret(&mut self, name: &str) -> Option<Secret> {
+        let secret = Secret::parse(self.text(name)?);
+        if secret.is_none() {
+            self.problem(name, "must be 32 random bytes in base64: make one with `openssl rand -base64 32`");
+        }
+        secret
+    }
+
+    fn keyring(&mut self) -> Option<Keyring> {
+        if self.get("KEYWARD_SECRET").is_none() {
+            self.problem("KEYWARD_SECRET", "is missing: set 32 random bytes in base64 (`openssl rand -base64 32`)");
+        }
+        let current = self.secret("KEYWARD_SECRET");
+        let previous = self.secret("KEYWARD_SECRET_PREVIOUS");
+        Keyring::new(&current?, previous.as_ref())
+    }
+
+    fn bootstrap_token(&mut self) -> Option<BootstrapToken> {
+        let name = "BOOTSTRAP_TOKEN";
+        if self.get(name).is_none() {
+            self.problem(name, "is missing: set a random text (`openssl rand -base64 32`)");
+        }
+        let token = self.text(name)?;
+        if token.len() < BOOTSTRAP_TOKEN_LENGTH || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.problem(name, "must be at least 22 visible ASCII characters: use `openssl rand -base64 32`");
+            return None;
+        }
+        Some(BootstrapToken(Sha256::digest(token.as_bytes()).into()))
+    }
+
+    fn prefix(&mut self) -> Option<Prefix> {
+        let prefix = match self.get("KEY_PREFIX") {
+            None => Prefix::parse("wafl"),
+            Some(_) => Prefix::parse(self.text("KEY_PREFIX")?),
+        };
+        if prefix.is_none() {
+            self.problem("KEY_PREFIX", "must be 2 to 8 of a-z");
+        }
+        prefix
+    }
+
+    fn origin_live(&mut self) -> Option<Origin> {
+        if self.get("ORIGIN_LIVE").is_none() {
+            self.problem("ORIGIN_LIVE", "is missing: set the origin's scheme and host, or \"route\" on a zone route");
+        }
+        let text = self.text("ORIGIN_LIVE")?;
+        if text == "route" { Some(Origin::Route) } else { self.base("ORIGIN_LIVE", text) }
+    }
+
+    fn origin_test(&mut self) -> Option<Origin> {
+        let text = self.text("ORIGIN_TEST")?;
+        self.base("ORIGIN_TEST", text)
+    }
+
+    fn base(&mut self, name: &str, text: &str) -> Option<Origin> {
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let host = rest.strip_suffix('/').unwrap_or(rest);
+        if matches!(scheme, "http" | "https") && is_host(host) {
+            return Some(Origin::Base(format!("{scheme}://{host}")));
+        }
+        self.problem(name, "must be a scheme and a host, like https://api.example.com, without a path");
+        None
+    }
+
+    fn flag(&mut self, name: &str, default: bool) -> bool {
+        match self.get(name) {
+            None => default,
+            Some(Value::Bool(value)) => *value,
+            Some(Value::String(text)) if text == "true" => true,
+            Some(Value::String(text)) if text == "false" => false,
+            Some(_) => {
+                self.problem(name, "must be true or false");
+                default
+            }
+        }
+    }
+
+    fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
+        let value = match self.get(name) {
+            None => return default,
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(value) => value.as_u64().and_then(|value| u32::try_from(value).ok()),
+        };
+        value.filter(|value| (least..=most).contains(value)).unwrap_or_else(|| {
+            self.problem(name, format!("must be a whole number from {least} to {most}"));
+            default
+        })
+    }
+
+    fn authority_epoch(&mut self) -> Option<String> {
+        let name = "AUTHORITY_EPOCH";
+        let text = self.text(name)?;
+        if text.len() > 64 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.problem(name, "must be 1 to 64 visible ASCII characters");
+        }
+        Some(text.to_owned())
+    }
+
+    /// Both or neither: with one alone somebody believes that Access signs people in, or that it doesn't.
+    fn access(&mut self) -> Option<AccessSettings> {
+        let names = ["ACCESS_TEAM_DOMAIN", "ACCESS_AUDIENCE"];
+        let [domain, audience] = names.map(|name| self.get(name).is_some().then(|| self.text(name)));
+        match (domain, audience) {
+            (None, None) => return None,
+            (Some(_), None) => self.problem(
+                "ACCESS_AUDIENCE",
+                "is missing: ACCESS_TEAM_DOMAIN is set, and one means nothing without the other",
+            ),
+            (None, Some(_)) => self.problem(
+                "ACCESS_TEAM_DOMAIN",
+                "is missing: ACCESS_AUDIENCE is set, and one means nothing without the other",
+            ),
+            (Some(_), Some(_)) => {}
+        }
+        let team_domain = domain.flatten().map(|text| text.strip_suffix('/').unwrap_or(text));
+        if team_domain.is_some_and(|text| !is_team_domain(text)) {
+            self.problem("ACCESS_TEAM_DOMAIN", "must be https://<team>.cloudflareaccess.com");
+        }
+        let audience = audience.flatten();
+        if audience.is_some_and(|text| text.len() > 128 || !text.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+            self.problem("ACCESS_AUDIENCE", "must be the audience tag of the Access application, 64 hex digits");
+        }
+        Some(AccessSettings { team_domain: team_domain?.to_owned(), audience: audience?.to_owned() })
+    }
+
+    /// Compared letter by letter by whoever verifies, so it is taken as it is written.
+    fn issuer(&mut self) -> Option<String> {
+        let text = self.text("ISSUER")?;
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let (host, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).unwrap_or_default();
+        let in_order = matches!(scheme, "http" | "https")
+            && is_host(host)
+            && (path.is_empty() || Target::parse(path).is_ok_and(|target| target.query().is_none()));
+        if !in_order {
+            self.problem("ISSUER", "must be a URL without a query, like https://api.example.com/_keyward");
+        }
+        in_order.then(|| text.to_owned())
+    }
+
+    fn routes(&mut self) -> Routes {
+        let parsed = match self.get("ROUTES") {
+            Some(Value::String(text)) => serde_json::from_str(text).ok(),
+            Some(value) => Some(value.clone()),
+            None => None,
+        };
+        let rows = match parsed {
+            Some(Value::Array(rows)) if !rows.is_empty() => rows,
+            _ => {
+                self.problem("ROUTES", "must be a list of routes with `match` and `scope` or `access`, not empty");
+                return Routes::default();
+            }
+        };
+        let mut routes = Vec::with_capacity(rows.len());
+        for (index, row) in rows.iter().enumerate() {
+            match parse_route(row) {
+                Ok(route) => routes.push(route),
+                Err(detail) => self.problem(format!("ROUTES[{index}]"), detail),
+            }
+        }
+        Routes::new(routes)
+    }
+}
+
+/// A team's own domain; or, for tests, a port of this machine.
+fn is_team_domain(text: &str) -> bool {
+    let team = text.strip_prefix("https://").and_then(|text| text.strip_suffix(".cloudflareaccess.com"));
+    let fits = |name: &str| {
+        (1..=63).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    let port = text.strip_prefix("http://127.0.0.1:").and_then(|port| port.parse::<u16>().ok());
+    team.is_some_and(fits) || port.is_some()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! One row of `ROUTES`.
+
+use serde_json::Value;
+
+use keyward_http::route::{Access, Route};
+use keyward_key::scope::Scope;
+
+/// Reads a row.
+///
+/// # Errors
+/// What is wrong with it, for the list of problems.
+pub(super) fn parse_route(row: &Value) -> Result<Route, String> {
+    let row = row.as_object().ok_or("must be a table with `match` and `scope` or `access`")?;
+    let known = ["match", "scope", "access", "on_outage", "assertion"];
+    if let Some(name) = row.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("has an unknown entry `{name}`; known are {}", known.join(", ")));
+    }
+    let text = |name: &str| row.get(name).map(|value| value.as_str().ok_or(format!("`{name}` must be a string")));
+    let access = match (text("scope").transpose()?, text("access").transpose()?) {
+        (Some(scope), None) => Access::Scope(
+            Scope::parse(scope)
+                .ok_or("`scope` must be 1 to 64 of a-z, 0-9, `:`, `.`, `_`, `-`, beginning with a letter")?,
+        ),
+        (None, Some("public")) => Access::Public,
+        (None, Some(_)) => return Err("`access` can only be \"public\"".to_owned()),
+        _ => return Err("must have either `scope` or `access = \"public\"`".to_owned()),
+    };
+    let closed = match text("on_outage").transpose()? {
+        None => false,
+        Some("closed") => true,
+        Some(_) => return Err("`on_outage` can only be \"closed\"".to_owned()),
+    };
+    let own_assertion = match (text("assertion").transpose()?, &access) {
+        (None, _) => false,
+        (Some("request"), Access::Scope(_)) => true,
+        (Some("request"), Access::Public) => return Err("has `assertion` but is public: nobody is known there".into()),
+        (Some(_), _) => return Err("`assertion` can only be \"request\"".to_owned()),
+    };
+    let pattern = text("match").transpose()?.ok_or("has no `match`")?;
+    let route = Route::parse(pattern, access, closed).map_err(|why| format!("`match` {why}"))?;
+    Ok(route.with_own_assertion(own_assertion))
+}

@@ -1,0 +1,210 @@
+//! A JSON body, read strictly: one object, no field twice, none unknown, each of its type, every error with the field named.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::text::shown;
+use keyward_http::problem::{Code, Problem};
+
+/// A JSON value that remembers a repeated field instead of forgetting it. Numbers other than whole ones from 0 to 2^64-1 are
+/// kept as [`Json::OtherNumber`]: no field takes them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Json {
+    Null,
+    Bool,
+    Number(u64),
+    OtherNumber,
+    Text(String),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+struct AnyJson;
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyJson)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyJson {
+    type Value = Json;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+        Ok(Json::Bool)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Number(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+        Ok(Json::OtherNumber)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::OtherNumber)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            fields.push(entry);
+        }
+        Ok(Json::Object(fields))
+    }
+}
+
+/// The fields of a body. Each may be taken once.
+pub(super) struct Fields(Vec<(String, Json)>);
+
+pub(super) fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Problem {
+    Problem::field(Code::InvalidRequest, field, detail)
+}
+
+impl Fields {
+    /// Parses a body that may have the `known` fields, in any order.
+    ///
+    /// # Errors
+    /// `invalid_request`, with the unknown or repeated field named.
+    pub fn parse(body: &[u8], known: &[&str]) -> Result<Self, Problem> {
+        let whole = |detail: &str| Problem::detailed(Code::InvalidRequest, detail);
+        let text = std::str::from_utf8(body).map_err(|_| whole("The body must be JSON in UTF-8."))?;
+        let fields = match serde_json::from_str(text) {
+            Ok(Json::Object(fields)) => fields,
+            Ok(_) => return Err(whole("The body must be a JSON object.")),
+            Err(_) if text.trim_ascii().is_empty() => return Err(whole("The body is empty: send a JSON object.")),
+            Err(why) => {
+                let place = format!("The body is not JSON: look at line {}, column {}.", why.line(), why.column());
+                return Err(whole(&place));
+            }
+        };
+        for (at, (name, _)) in fields.iter().enumerate() {
+            // An unknown name stands in an answer: it comes back without what misleads, and not longer than a name.
+            let shown = shown(name);
+            if !known.contains(&name.as_str()) {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return Err(invalid(shown, format!("This field is unknown here. Known are: {known}.")));
+            }
+            if fields.iter().take(at).any(|(earlier, _)| earlier == name) {
+                return Err(invalid(shown, "This field stands twice. Send it once."));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// Parses a body that may be absent: nothing, or an object without a field.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn none(body: &[u8]) -> Result<(), Problem> {
+        if body.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        Self::parse(body, &[]).map(|_| ())
+    }
+
+    /// Parses changes: at least one field, and `null` only where it says something.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_changes(body: &[u8], known: &[&str], nullable: &[&str]) -> Result<Self, Problem> {
+        let fields = Self::parse(body, known)?;
+        if fields.0.is_empty() {
+            let detail = format!("The body changes nothing. It may name: {}.", known.join(", "));
+            return Err(Problem::detailed(Code::InvalidRequest, detail));
+        }
+        match fields.0.iter().find(|(name, value)| *value == Json::Null && !nullable.contains(&name.as_str())) {
+            Some((name, _)) => Err(invalid(name, "This can't be null. Leave it out to keep it as it is.")),
+            None => Ok(fields),
+        }
+    }
+
+    /// Whether a field is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(field, _)| field == name)
+    }
+
+    /// Takes a field, where `null` says something too.
+    pub fn take_even_null(&mut self, name: &str) -> Option<Json> {
+        let at = self.0.iter().position(|(field, _)| field == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    /// Takes a field; `null` counts as absent.
+    pub fn take(&mut self, name: &str) -> Option<Json> {
+        self.take_even_null(name).filter(|value| *value != Json::Null)
+    }
+
+    /// Takes a field that must be there.
+    pub fn require(&mut self, name: &str) -> Result<Json, Problem> {
+        self.take(name).ok_or_else(|| invalid(name, "This field is required."))
+    }
+
+    /// Takes a list of texts. Absent is empty.
+    pub fn texts(&mut self, name: &str, most: usize) -> Result<Vec<String>, Problem> {
+        let items = match self.take(name) {
+            None => return Ok(Vec::new()),
+            Some(Json::List(items)) => items,
+            Some(_) => return Err(invalid(name, "This must be a list of strings.")),
+        };
+        if items.len() > most {
+            return Err(invalid(name, format!("This list may have {most} entries.")));
+        }
+        let texts = items.into_iter().enumerate().map(|(index, item)| match item {
+            Json::Text(text) => Ok(text),
+            _ => Err(invalid(format!("{name}[{index}]"), "This must be a string.")),
+        });
+        texts.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: &[u8]) -> String {
+        Fields::parse(body, &["name", "purpose"]).err().unwrap().body("r")
+    }
+
+    #[test]
+    fn unknown_and_repeated_fields_are_named() {
+        for (body, expected) in [
+            (r#"{"name":"a","other":1}"#, r#""field":"other""#),
+            (r#"{"name":"a","name":"b"}"#, r#""field":"name""#),
+            (r#"{"na\u006de":"a","name":"b"}"#, r#""field":"name""#),
+            (r#"{"o\u202et\u0000h\u2066er":1}"#, r#""field":"other""#),
+            ("[]", "JSON object"),
+            ("", "empty"),
+            ("{", "line 1, column 1"),
+            (r#"{"name":Infinity}"#, "not JSON"),
+            (r#"{"name":"a"} x"#, "not JSON"),
+        ] {
+            let shown = refused(body.as_bytes());
+            assert!(shown.contains(expected), "{body}: {shown}");
+        }
+        assert!(refused(b"{\"name\":\"\xff\"}").contains("UTF-8"));
+        assert!(refused("[".repeat(60_000).as_bytes()).contains("not JSON"));
+    }
+}

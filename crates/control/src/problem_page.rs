@@ -1,0 +1,58 @@
+//! `GET /_keyward/problems/<code>`: what a problem's `type` leads to.
+
+use keyward_http::problem::Code;
+use keyward_http::reply::Reply;
+
+/// The page that explains a code to whoever met it. `advice` is the code's in `advice.json`: what to do next.
+#[must_use]
+pub fn problem_page(code: Code, advice: &str, request_id: &str) -> Reply {
+    let body = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
+         <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color:#222;background:#fff}}\
+         code{{background:#eee;padding:.1em .3em}}\
+         @media(prefers-color-scheme:dark){{body{{color:#ddd;background:#181818}}code{{background:#333}}}}</style>\
+         <main><h1>{title}</h1><p><code>{status}</code> <code>{name}</code></p><p>{detail}</p><h2>What to do</h2><p>{advice}</p></main></html>\n",
+        title = escape(code.title()),
+        status = code.status(),
+        name = code.as_str(),
+        detail = prose(code.detail()),
+        advice = prose(advice),
+    );
+    Reply::page(body, request_id)
+}
+
+/// Our own text for HTML, with `code` marked as such.
+fn prose(text: &str) -> String {
+    let mut shown = String::new();
+    for (index, part) in text.split('`').enumerate() {
+        if index > 0 {
+            shown.push_str(if index % 2 == 1 { "<code>" } else { "</code>" });
+        }
+        shown.push_str(&escape(part));
+    }
+    shown
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_advice_and_nothing_else_has() {
+        let advice: BTreeMap<String, String> = serde_json::from_str(include_str!("advice.json")).unwrap();
+        for code in Code::ALL {
+            let text = &advice[code.as_str()];
+            assert!(text.len() > 20 && text.ends_with('.'), "{}", code.as_str());
+            let page = problem_page(*code, text, "r").body;
+            assert!(page.contains(&prose(text)), "{}", code.as_str());
+        }
+        assert_eq!(advice.len(), Code::ALL.len());
+    }
+}

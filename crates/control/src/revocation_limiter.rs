@@ -1,0 +1,120 @@
+//! How often one address may ask that keys be shut off, so that the asking is no way to try texts. Bounded: the least
+//! recently used address is forgotten.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+
+use keyward_http::limits::{REVOCATION_MILLIS, REVOCATIONS_AT_ONCE, REVOKERS_REMEMBERED};
+use keyward_key::time::Millis;
+
+const CAPACITY: NonZeroUsize = match NonZeroUsize::new(REVOKERS_REMEMBERED) {
+    Some(capacity) => capacity,
+    None => NonZeroUsize::MIN,
+};
+
+/// The longest debt, in milliseconds, at which one more is still taken.
+const MOST_DEBT: i64 = (REVOCATIONS_AT_ONCE - 1) * REVOCATION_MILLIS;
+
+/// What one isolate has taken from whom. Each address has a debt of time: what it has asked adds to it, time pays it back
+/// (the generic cell rate algorithm).
+pub struct RevocationLimiter {
+    paid_at: LruCache<IpAddr, Millis>,
+}
+
+impl Default for RevocationLimiter {
+    fn default() -> Self {
+        let mut cache = LruCache::unbounded();
+        cache.resize(CAPACITY);
+        Self { paid_at: cache }
+    }
+}
+
+impl RevocationLimiter {
+    /// Takes one from this address at `now`. Those whose address the edge doesn't say share one.
+    ///
+    /// # Errors
+    /// The whole seconds after which one more is taken.
+    pub fn take(&mut self, address: Option<&str>, now: Millis) -> Result<(), i64> {
+        let address = address.and_then(|text| text.parse().ok()).map_or(IpAddr::from([0; 4]), customer);
+        let known = self.paid_at.get(&address).map_or(0, |paid_at| paid_at.since(now));
+        // A clock that stepped back must not make a debt that nobody has run up.
+        let debt = known.clamp(0, MOST_DEBT.saturating_add(REVOCATION_MILLIS));
+        if debt > MOST_DEBT {
+            let wait = debt.saturating_sub(MOST_DEBT);
+            return Err(wait.saturating_add(999) / 1000);
+        }
+        let paid_at = now.0.saturating_add(debt).saturating_add(REVOCATION_MILLIS);
+        self.paid_at.push(address, Millis(paid_at));
+        Ok(())
+    }
+}
+
+/// Whom an address stands for: one customer has all of an IPv6 /64.
+fn customer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_795_442_523_004);
+
+    fn use_up(revocation_limiter: &mut RevocationLimiter, address: Option<&str>) {
+        for _ in 0..REVOCATIONS_AT_ONCE {
+            assert_eq!(revocation_limiter.take(address, NOW), Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_address_is_taken_so_often_at_once_and_then_at_its_pace() {
+        let mut revocation_limiter = RevocationLimiter::default();
+        use_up(&mut revocation_limiter, Some("192.0.2.1"));
+        assert_eq!(revocation_limiter.take(Some("192.0.2.1"), NOW), Err(3));
+        assert_eq!(revocation_limiter.take(Some("192.0.2.1"), Millis(NOW.0 + 2_001)), Err(1));
+        assert_eq!(revocation_limiter.take(Some("192.0.2.1"), Millis(NOW.0 + 3_000)), Ok(()));
+        assert_eq!(revocation_limiter.take(Some("192.0.2.1"), Millis(NOW.0 + 3_000)), Err(3));
+        assert_eq!(revocation_limiter.take(Some("192.0.2.2"), NOW), Ok(()), "another address is another's");
+    }
+
+    #[test]
+    fn what_one_customer_has_counts_as_one_address() {
+        for (one, other, shared) in [
+            ("2001:db8::1", "2001:db8::ffff:1", true),
+            ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
+            ("::ffff:192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("nonsense", "more nonsense", true),
+        ] {
+            let mut revocation_limiter = RevocationLimiter::default();
+            use_up(&mut revocation_limiter, Some(one));
+            assert_eq!(revocation_limiter.take(Some(other), NOW).is_err(), shared, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_shuts_nobody_out() {
+        let mut revocation_limiter = RevocationLimiter::default();
+        use_up(&mut revocation_limiter, None);
+        let before = Millis(NOW.0 - 86_400_000);
+        assert_eq!(revocation_limiter.take(None, before), Err(3));
+        assert_eq!(revocation_limiter.take(None, Millis(NOW.0 + 3_000)), Ok(()));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut revocation_limiter = RevocationLimiter::default();
+        for number in 0..20_000_u32 {
+            let _ = revocation_limiter.take(Some(&std::net::Ipv4Addr::from(number).to_string()), NOW);
+        }
+        assert_eq!(revocation_limiter.paid_at.len(), REVOKERS_REMEMBERED);
+    }
+}

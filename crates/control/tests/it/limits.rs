@@ -1,0 +1,119 @@
+//! Limits stand in one file, and what people are told of them is what the code does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use keyward_http::limits::*;
+use keyward_http::problem::Code;
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)).expect("a file of the repository")
+}
+
+/// 8192 as `8,192`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// What the README must say of each constant.
+fn rows() -> Vec<(&'static str, String)> {
+    let number = |value: usize| grouped(value);
+    let page = |value: u32| value.to_string();
+    vec![
+        ("TARGET_BYTES", format!("| path and query | {} bytes |", number(TARGET_BYTES))),
+        ("HEADER_COUNT", format!("| headers, as the worker sees them | {}, and", number(HEADER_COUNT))),
+        ("HEADER_BYTES", format!("and {} bytes of names and values |", number(HEADER_BYTES))),
+        ("BODY_BYTES", format!("| body of a control-plane request | {} bytes |", number(BODY_BYTES))),
+        ("NAME_CHARS", format!("| name of a key or member | {} characters |", number(NAME_CHARS))),
+        ("INTEGRATION_CHARS", format!("| integration | {} of `a-z 0-9 -` |", number(INTEGRATION_CHARS))),
+        ("PROSE_CHARS", format!("| purpose, reason | {} characters |", number(PROSE_CHARS))),
+        ("CONTACT_CHARS", format!("| owner, e-mail address | {} characters |", number(CONTACT_CHARS))),
+        ("SCOPES", format!("| scopes of a key | {} |", number(SCOPES))),
+        ("CIDRS", format!("| networks of a key | {} |", number(CIDRS))),
+        ("PAGE_DEFAULT", format!("| page of a list | {}, at most", page(PAGE_DEFAULT))),
+        ("PAGE_MOST", format!(", at most {} |", page(PAGE_MOST))),
+        ("REMEMBERED_KEYS", format!("| keys that one isolate remembers | {}, and", number(REMEMBERED_KEYS))),
+        ("REMEMBERED_NETWORKS", format!("and {} networks of all of them", number(REMEMBERED_NETWORKS))),
+        ("REMEMBERED_CHANGES", format!("| changed keys that one isolate is told of | {},", number(REMEMBERED_CHANGES))),
+        ("TOLD_CHANGES", format!("| and tells those of that are born after it | {},", number(TOLD_CHANGES))),
+        (
+            "LOOKUPS_A_SECOND",
+            format!("| look-ups that one isolate asks of the authority | {} a second,", page(LOOKUPS_A_SECOND)),
+        ),
+        ("REVOCATIONS_AT_ONCE", format!("| revocations by holders from one address | {REVOCATIONS_AT_ONCE} at once, ")),
+        ("REVOCATION_MILLIS", format!("then one every {} s, in each isolate", REVOCATION_MILLIS / 1000)),
+        ("REVOKERS_REMEMBERED", format!("which remembers {} addresses |", number(REVOKERS_REMEMBERED))),
+        ("IDEMPOTENCY_KEY_CHARS", format!("| `Idempotency-Key` | {} visible", number(IDEMPOTENCY_KEY_CHARS))),
+        ("ACCESS_TOKEN_BYTES", format!("| JWT of Cloudflare Access | {} bytes, ", number(ACCESS_TOKEN_BYTES))),
+        ("ACCESS_KEY_ID_BYTES", format!("{} for its key's id, ", number(ACCESS_KEY_ID_BYTES))),
+        ("ACCESS_KEYS", format!("{} keys of the team |", number(ACCESS_KEYS))),
+        (
+            "ASSERTION_BYTES",
+            format!(
+                "| assertions that one isolate keeps, with the claims they are found by | {} bytes; ",
+                number(ASSERTION_BYTES)
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn the_readme_states_every_limit() {
+    let source = read("crates/http/src/limits.rs");
+    let names: Vec<&str> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub const ")?.split_once(':').map(|(name, _)| name))
+        .collect();
+    let rows = rows();
+    assert_eq!(names, rows.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "a limit without its row here");
+    let readme = read("README.md");
+    for (name, row) in rows {
+        assert!(readme.contains(&row), "README.md does not say of {name}: {row}");
+    }
+}
+
+#[test]
+fn a_refusal_states_the_limit_that_it_is_about() {
+    for (code, numbers) in [
+        (Code::TargetTooLong, vec![TARGET_BYTES]),
+        (Code::HeadersTooLarge, vec![HEADER_COUNT, HEADER_BYTES]),
+        (Code::BodyTooLarge, vec![BODY_BYTES]),
+    ] {
+        for number in numbers {
+            assert!(code.detail().contains(&grouped(number)), "{}: {number}", code.as_str());
+        }
+    }
+}
+
+#[test]
+fn every_limit_has_its_reason_beside_it() {
+    let source = read("crates/http/src/limits.rs");
+    let lines: Vec<&str> = source.lines().collect();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("pub const ")) {
+        assert!(at > 0 && lines[at - 1].starts_with("/// "), "{line}");
+    }
+}
+
+#[test]
+fn what_reads_requests_has_no_limit_of_its_own() {
+    for folder in ["crates/http/src", "crates/control/src", "crates/gate/src"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
+        let files: Vec<PathBuf> =
+            fs::read_dir(folder).expect("a room").map(|entry| entry.expect("a file").path()).collect();
+        for file in files.iter().filter(|file| !file.ends_with("limits.rs")) {
+            for line in read(file).lines().filter(|line| line.contains("const ") && line.contains(": usize = ")) {
+                let value = line.rsplit(" = ").next().unwrap_or_default();
+                let is_number = value.starts_with(|first: char| first.is_ascii_digit());
+                assert!(!is_number, "{}: {line}: move it to crates/http/src/limits.rs", file.display());
+            }
+        }
+    }
+}

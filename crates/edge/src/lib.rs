@@ -1,0 +1,43 @@
+//! How an isolate finds out what its gate needs: in which order which store is asked, who waits for whom, and what is kept.
+//!
+//! It does I/O, but only through [`Platform`]: in workerd that is the platform, in the simulator a world in which every store fails.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`platform`] | the port to stores, clock and log |
+//! | [`isolate`] | what one isolate keeps, and who is asking |
+//! | `decide` | ask the gate, find out what it needs, ask again |
+//! | `changes` | what the authority has changed: the data centre's cache, then the authority, then the cache's last word |
+//! | `record` | a key's record: KV, then the authority |
+//! | [`registry`] | asking the authority, with one retry for what only reads |
+//! | [`signing`] | assertions and notes, signed by the platform |
+#![forbid(unsafe_code)]
+#![deny(missing_docs, clippy::disallowed_methods)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::arithmetic_side_effects,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason
+    )
+)]
+
+mod changes;
+pub mod decide;
+pub mod isolate;
+pub mod platform;
+mod record;
+pub mod registry;
+pub mod signing;
+
+pub use decide::{decide, finish, refresh, step};
+pub use isolate::Isolate;
+pub use platform::{Level, Platform};

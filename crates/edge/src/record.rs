@@ -1,0 +1,79 @@
+//! A key's record.
+
+use super::isolate::Isolate;
+use super::platform::{Level, Platform};
+use super::registry::{self, Unreachable};
+use keyward_config::Config;
+use keyward_gate::CopyVerdict;
+use keyward_key::id::KeyId;
+use keyward_key::sealed::storage_name;
+use keyward_protocol::{Request, Response};
+
+/// Nothing could be found out: the authority is silent, or has been asked about too many keys.
+pub(super) struct Unknown;
+
+/// 1. KV's copy decides if no later change of the key is known.
+/// 2. Otherwise, and where KV has none, fails, is slow or holds what is not ours, the authority is asked: while it doesn't rest and
+///    not too often.
+///
+/// # Errors
+/// [`Unknown`].
+pub(super) async fn find(
+    isolate: &Isolate,
+    config: &Config,
+    platform: &impl Platform,
+    id: &KeyId,
+    request_id: &str,
+) -> Result<(), Unknown> {
+    if copy_settles(isolate, config, platform, id, request_id).await {
+        return Ok(());
+    }
+    let now = platform.now();
+    if !isolate.gate().is_some_and(|mut gate| gate.may_look_up(config, now)) {
+        return Err(Unknown);
+    }
+    match registry::ask(platform, &Request::Lookup { id: id.clone() }).await {
+        Ok(Response::Record { record, at }) if record.as_ref().is_none_or(|record| record.id == *id) => {
+            let Some(mut gate) = isolate.gate() else { return Err(Unknown) };
+            // Where it was overtaken by a change the gate asks once more.
+            gate.learn_record(id, record.map(|record| *record), &at, platform.now());
+            Ok(())
+        }
+        Ok(_) => silent(isolate, platform, "the registry answered another question", request_id),
+        Err(Unreachable(cause)) => silent(isolate, platform, &cause, request_id),
+    }
+}
+
+fn silent(isolate: &Isolate, platform: &impl Platform, cause: &str, request_id: &str) -> Result<(), Unknown> {
+    platform.log(Level::Warn, "authority_silent", &[("cause", cause), ("request_id", request_id)]);
+    if let Some(mut gate) = isolate.gate() {
+        gate.record_failure(platform.now());
+    }
+    Err(Unknown)
+}
+
+/// Whether the copy in KV decides. A store that fails, or a copy that is not authentic, only means that the authority is asked.
+async fn copy_settles(
+    isolate: &Isolate,
+    config: &Config,
+    platform: &impl Platform,
+    id: &KeyId,
+    request_id: &str,
+) -> bool {
+    let stored = match platform.kv_get(&storage_name(id)).await {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return false,
+        Err(cause) => {
+            platform.log(Level::Warn, "kv_failed", &[("cause", &cause), ("request_id", request_id)]);
+            return false;
+        }
+    };
+    let Some(mut gate) = isolate.gate() else { return false };
+    let verdict = gate.learn_copy(config, id, &stored, platform.now());
+    drop(gate);
+    if let CopyVerdict::Broken(why) = verdict {
+        let fields = [("key_id", id.as_str()), ("why", why.as_str()), ("request_id", request_id)];
+        platform.log(Level::Warn, "kv_record_broken", &fields);
+    }
+    verdict == CopyVerdict::Settled
+}

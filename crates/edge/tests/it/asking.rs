@@ -1,0 +1,154 @@
+//! How the authority is asked: what only reads once more after a pause, what changes something once.
+
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use keyward_edge::{Level, Platform, registry};
+use keyward_key::id::KeyId;
+use keyward_key::signing::{PublicKey, Signature, SigningKey};
+use keyward_key::time::Millis;
+use keyward_protocol::feed::FeedQuery;
+use keyward_protocol::{Request, Response};
+use serde_json::{Value, json};
+
+/// An authority that fails so many times and then answers, and a clock that only a pause moves on.
+struct Failing {
+    times: u32,
+    jitter: u8,
+    asked: RefCell<Vec<bool>>,
+    paused: Cell<u32>,
+}
+
+impl Platform for Failing {
+    fn now(&self) -> Millis {
+        Millis(i64::from(self.paused.get()))
+    }
+
+    fn jitter(&self) -> u8 {
+        self.jitter
+    }
+
+    fn log(&self, _: Level, _: &str, _: &[(&str, &str)]) {}
+
+    async fn kv_get(&self, _: &str) -> Result<Option<String>, String> {
+        panic!("KV is not the authority")
+    }
+
+    async fn cache_get(&self, _: &str) -> Option<String> {
+        panic!("the cache is not the authority")
+    }
+
+    fn cache_put(&self, _: &str, _: &str, _: u32) {
+        panic!("nothing of this is for the cache")
+    }
+
+    async fn ask_registry(&self, _: &str, may_change: bool) -> Result<String, String> {
+        self.asked.borrow_mut().push(may_change);
+        if u32::try_from(self.asked.borrow().len()).unwrap() <= self.times {
+            return Err("overloaded".to_owned());
+        }
+        Ok(ANSWER.to_owned())
+    }
+
+    async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
+        panic!("{}: nothing is signed here", key.name())
+    }
+
+    async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
+        panic!("{}: {text:?} is not signed here", key.name())
+    }
+
+    async fn pause(&self, milliseconds: u32) {
+        self.paused.set(self.paused.get() + milliseconds);
+    }
+}
+
+const ANSWER: &str = r#"{"record":{"record":null,"at":{"epoch":"1-first","revision":1,"head":"0000000000000001"}}}"#;
+
+/// Asks an authority that fails so many times. Gives whether there was an answer, how often it was asked, and the pause.
+fn ask(call: &Request, times: u32, jitter: u8) -> (bool, usize, u32) {
+    let platform = Failing { times, jitter, asked: RefCell::default(), paused: Cell::new(0) };
+    let answered = {
+        let mut asking = pin!(registry::ask(&platform, call));
+        match asking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answered) => matches!(answered, Ok(Response::Record { .. })),
+            Poll::Pending => panic!("nothing here waits"),
+        }
+    };
+    let asked = platform.asked.borrow().len();
+    (answered, asked, platform.paused.get())
+}
+
+/// An operation of the control plane, by its JSON.
+fn control(command: &Value) -> Request {
+    serde_json::from_value(json!({"control": {
+        "caller": "bootstrap",
+        "origin": {"request_id": "r", "client_address": null},
+        "command": command,
+        "idempotency": null,
+    }}))
+    .unwrap_or_else(|error| panic!("{command}: {error}"))
+}
+
+const KEY: &str = "wafl_live_0123456789ab";
+const MEMBER: &str = "wafl_admin_0123456789ab";
+
+fn reads() -> Vec<Request> {
+    let page = json!({"limit": 50, "cursor": null});
+    let commands = [
+        json!("me"),
+        json!({"authorise": {"operation": "issue_key"}}),
+        json!({"list_keys": {"filter": {}, "limit": 50, "cursor": null}}),
+        json!({"show_key": {"id": KEY}}),
+        json!({"list_members": page}),
+        json!({"show_member": {"id": MEMBER}}),
+        json!({"read_audit": {"after": 0, "limit": 50}}),
+        json!("audit_head"),
+        json!({"introspect": KEY}),
+        json!({"verify": KEY}),
+    ];
+    let of_the_gate =
+        [Request::Lookup { id: KeyId::parse(KEY).unwrap() }, Request::Changes(FeedQuery::Snapshot { after: None })];
+    of_the_gate.into_iter().chain(commands.iter().map(control)).collect()
+}
+
+fn changes() -> Vec<Request> {
+    let credential = json!({"id": KEY, "key_hash": "0".repeat(64), "minted_under": "00000000"});
+    let key = json!({"name": "a", "integration": "a", "environment": "live", "purpose": "a", "owner": "a", "scopes": ["a:b"],
+        "allowed_cidrs": [], "lifetime": "default"});
+    let member = json!({"name": "a", "email": "a@b", "role": "owner", "environments": null, "expires_in_days": null});
+    let commands = [
+        json!({"bootstrap": {"name": "a", "email": "a@b", "credential": credential}}),
+        json!({"issue_key": {"draft": key, "credential": credential}}),
+        json!({"revoke_key": {"id": KEY, "reason": "leaked"}}),
+        json!({"update_key": {"id": KEY, "changes": {}}}),
+        json!({"rotate_key": {"id": KEY, "overlap_seconds": 0, "credential": credential}}),
+        json!({"create_member": {"draft": member, "credential": credential}}),
+        json!({"update_member": {"id": MEMBER, "changes": {}}}),
+        json!({"revoke_member": {"id": MEMBER}}),
+        json!({"rotate_member": {"id": MEMBER, "credential": credential}}),
+        json!("revoke_by_holder"),
+    ];
+    commands.iter().map(control).collect()
+}
+
+#[test]
+fn a_read_that_fails_is_tried_once_more_after_a_pause_that_differs_from_isolate_to_isolate() {
+    for call in reads() {
+        assert_eq!(ask(&call, 0, 0), (true, 1, 0), "an answer at once costs no second asking");
+        for (jitter, pause) in [(0, 20), (1, 20), (2, 21), (128, 84), (255, 147)] {
+            assert_eq!(ask(&call, 1, jitter), (true, 2, pause), "jitter {jitter}");
+            assert_eq!(ask(&call, 9, jitter), (false, 2, pause), "and no third time; jitter {jitter}");
+        }
+    }
+}
+
+#[test]
+fn a_change_that_fails_is_never_sent_again() {
+    for call in changes() {
+        for times in [1, 9] {
+            assert_eq!(ask(&call, times, 255), (false, 1, 0));
+        }
+    }
+}

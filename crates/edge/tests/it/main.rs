@@ -1,0 +1,5 @@
+//! The integration tests of `keyward-edge`: one program.
+
+mod asking;
+mod shared_cache;
+mod signing;

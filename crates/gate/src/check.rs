@@ -1,0 +1,100 @@
+//! Judging a key that was handed over by somebody else than its holder: for introspection, for other workers, and before a
+//! holder shuts a key off. The checks are the gate's own; what differs is only where text, request and record come from.
+
+use std::net::IpAddr;
+
+use super::{Reason, Refusal, check_alive, find_route, recognise_text, refuse_key_in_url};
+use keyward_config::Config;
+use keyward_http::head::Head;
+use keyward_http::problem::{Code, Problem};
+use keyward_http::route::Access;
+use keyward_key::hash::KeyHash;
+use keyward_key::id::{Class, KeyId};
+use keyward_key::keyring::Recognised;
+use keyward_key::record::Record;
+use keyward_key::scope::Scope;
+use keyward_key::time::Millis;
+
+/// The code's own words would send the holder to another network, where there is nothing to mend.
+const UNKNOWN_ADDRESS: &str =
+    "This API key may be used from certain networks only, and the client's address is not known here.";
+
+/// A data key that was handed over, recognised as ours by form, check and tag. It is not yet known whether it is alive.
+pub struct SubmittedKey {
+    id: KeyId,
+    recognised: Recognised,
+}
+
+impl SubmittedKey {
+    /// Recognises a text. Reads no store.
+    ///
+    /// # Errors
+    /// `invalid_key`, for a member's credential too.
+    pub fn recognise(config: &Config, text: &str) -> Result<Self, Refusal> {
+        let (presented, recognised) = recognise_text(config, text)?;
+        match (presented.class(), KeyId::parse(presented.id())) {
+            (Class::Data(_), Some(id)) => Ok(Self { id, recognised }),
+            _ => Err(Refusal::invalid_key(Reason::MemberCredential)),
+        }
+    }
+
+    /// Its public name.
+    #[must_use]
+    pub const fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// Its hash, for the registry to compare.
+    #[must_use]
+    pub const fn hash(&self) -> &KeyHash {
+        self.recognised.hash()
+    }
+
+    /// Whether `record`, the authority's word on this id, is of this very key, and the key is neither revoked nor expired at
+    /// `now`.
+    ///
+    /// # Errors
+    /// `invalid_key` (there is no record, or it is another key's), `revoked_key`, `expired_key`.
+    pub fn check_alive(&self, record: Option<&Record>, now: Millis) -> Result<(), Refusal> {
+        let record = record.filter(|record| record.id == self.id);
+        let record = record.ok_or_else(|| Refusal::invalid_key(Reason::UnknownId).about(self.id.clone()))?;
+        check_alive(record, &self.recognised, now).map_err(|refusal| refusal.about(self.id.clone()))
+    }
+}
+
+/// The scope that a request needs by the route table; `None` on a public route, which needs no key.
+///
+/// # Errors
+/// `key_in_url`, `no_route`, `method_not_allowed`: as the gate would answer that request.
+pub fn scope_asked<'c>(config: &'c Config, head: &Head<'_>) -> Result<Option<&'c Scope>, Refusal> {
+    refuse_key_in_url(config, head)?;
+    Ok(match &find_route(config, head)?.access {
+        Access::Scope(scope) => Some(scope),
+        Access::Public => None,
+    })
+}
+
+/// Whether a key may be used from `address` for all of these scopes. A key with networks may not be used from an address that
+/// is not known.
+///
+/// # Errors
+/// `address_not_allowed`, `insufficient_scope`.
+pub fn check_rights<'a>(
+    record: &Record,
+    scopes: impl IntoIterator<Item = &'a Scope>,
+    address: Option<&str>,
+) -> Result<(), Refusal> {
+    if !record.allowed_cidrs.is_empty() {
+        let address: Option<IpAddr> = address.and_then(|text| text.parse().ok());
+        let Some(address) = address.map(|address| address.to_canonical()) else {
+            return Err(Refusal::with(Problem::detailed(Code::AddressNotAllowed, UNKNOWN_ADDRESS), Reason::NoAddress));
+        };
+        if !record.allowed_cidrs.iter().any(|network| network.contains(&address)) {
+            return Err(Refusal::new(Code::AddressNotAllowed, Reason::Address));
+        }
+    }
+    match scopes.into_iter().find(|scope| !record.scopes.contains(scope)) {
+        Some(lacking) => Err(Refusal::with(Problem::insufficient_scope(lacking.as_str()), Reason::Scope)),
+        None => Ok(()),
+    }
+}

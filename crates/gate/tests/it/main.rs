@@ -1,0 +1,12 @@
+//! The integration tests of `keyward-gate`: one program.
+
+mod answers;
+mod assertion;
+mod clocks;
+mod decisions;
+mod feed;
+mod feed_edges;
+mod forward;
+mod memory;
+mod own_paths;
+mod precedence;

@@ -1,0 +1,395 @@
+//! The head of a request, as the glue hands it over: one string.
+//!
+//! ```text
+//! <milliseconds since 1970> LF <method> LF <URL> LF (<name> LF <value> LF)*
+//! ```
+//!
+//! Neither a method, a URL nor a header line can hold a line feed (RFC 9112, section 2.2), so nothing is escaped. Names are in
+//! lower case and repeated headers are joined with `, `: both are the runtime's doing.
+
+use super::limits::{HEADER_BYTES, HEADER_COUNT, TARGET_BYTES};
+use super::problem::Code;
+use super::target::{BadTarget, Target};
+use keyward_key::time::Millis;
+
+/// A request's head, in its one canonical form. It exists only for requests whose form is in order.
+pub struct Head<'a> {
+    now: Millis,
+    method: &'a str,
+    pub(super) https: bool,
+    base: &'a str,
+    target: Target<'a>,
+    headers: Vec<(&'a str, &'a str)>,
+    known: Known<'a>,
+}
+
+/// The headers that decisions are made by; everything else is only passed on. Empty ones count as absent.
+#[derive(Default)]
+struct Known<'a> {
+    host: Option<&'a str>,
+    authorization: Option<&'a str>,
+    api_key: Option<&'a str>,
+    origin: Option<&'a str>,
+    sec_fetch_site: Option<&'a str>,
+    preflight_method: Option<&'a str>,
+    client_address: Option<&'a str>,
+    connection: Option<&'a str>,
+    upgrade: Option<&'a str>,
+    content_type: Option<&'a str>,
+    content_length: Option<&'a str>,
+    transfer_encoding: Option<&'a str>,
+}
+
+/// Why a head is refused before anything else is looked at. For the log; the caller gets [`Self::code`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadHead {
+    /// The glue's string has not its form: a fault of ours or of the runtime.
+    Form,
+    /// Path and query are over [`TARGET_BYTES`].
+    TargetTooLong,
+    /// Over [`HEADER_COUNT`] lines or [`HEADER_BYTES`].
+    HeadersTooLarge,
+    /// The URL's authority is not one host with an optional port, or not what `Host` says.
+    Host,
+    /// The path or query is ambiguous.
+    Target(BadTarget),
+    /// `TRACE`, `CONNECT`, or no method that HTTP has.
+    Method,
+    /// A `GET` or `HEAD` with a body, which the runtime can't forward.
+    Body,
+}
+
+impl BadHead {
+    /// The public code.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Form => Code::InternalError,
+            Self::TargetTooLong => Code::TargetTooLong,
+            Self::HeadersTooLarge => Code::HeadersTooLarge,
+            Self::Host => Code::WrongHost,
+            Self::Target(_) => Code::BadPath,
+            Self::Method => Code::MethodNotAllowed,
+            Self::Body => Code::UnexpectedBody,
+        }
+    }
+}
+
+impl<'a> Head<'a> {
+    /// Parses the glue's string, and refuses what has not the form of a request.
+    ///
+    /// # Errors
+    /// [`BadHead`], by the first of: target length, header size, host, target, method, body.
+    pub fn parse(text: &'a str) -> Result<Self, BadHead> {
+        let mut lines = text.split('\n');
+        let mut line = || lines.next().ok_or(BadHead::Form);
+        let now = Millis(line()?.parse().map_err(|_| BadHead::Form)?);
+        let (method, url) = (line()?, line()?);
+        let (scheme, rest) = url.split_once("://").ok_or(BadHead::Host)?;
+        let authority_end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at_checked(authority_end).ok_or(BadHead::Host)?;
+        if target.len() > TARGET_BYTES {
+            return Err(BadHead::TargetTooLong);
+        }
+        let (headers, known) = parse_headers(lines)?;
+        if authority.strip_suffix('*').is_some_and(|host| Some(host) == known.host) {
+            return Err(BadHead::Target(BadTarget::Start));
+        }
+        // A slash, `?` or `#` in Host makes the runtime's URL end its authority early: then the two differ.
+        if !is_host(authority) || known.host.is_some_and(|host| !same_authority(scheme, host, authority)) {
+            return Err(BadHead::Host);
+        }
+        let target = Target::parse(if target.is_empty() { "/" } else { target }).map_err(BadHead::Target)?;
+        let base_length = url.len().saturating_sub(rest.len()).saturating_add(authority.len());
+        let head = Self {
+            now,
+            method,
+            https: scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss"),
+            base: url.get(..base_length).ok_or(BadHead::Host)?,
+            target,
+            headers,
+            known,
+        };
+        if method.is_empty()
+            || !method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
+            || matches!(method, "TRACE" | "CONNECT" | "TRACK")
+        {
+            return Err(BadHead::Method);
+        }
+        let body =
+            head.known.transfer_encoding.is_some() || head.known.content_length.is_some_and(|length| length != "0");
+        if body && matches!(method, "GET" | "HEAD") {
+            return Err(BadHead::Body);
+        }
+        Ok(head)
+    }
+
+    /// When the request was read, by the isolate's clock.
+    #[must_use]
+    pub const fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The method, in upper case.
+    #[must_use]
+    pub const fn method(&self) -> &'a str {
+        self.method
+    }
+
+    /// Whether it came over TLS.
+    #[must_use]
+    pub const fn https(&self) -> bool {
+        self.https
+    }
+
+    /// Scheme and authority of the request's own URL, without a slash at the end.
+    #[must_use]
+    pub const fn base(&self) -> &'a str {
+        self.base
+    }
+
+    /// Path and query.
+    #[must_use]
+    pub const fn target(&self) -> Target<'a> {
+        self.target
+    }
+
+    /// Every header line, names in lower case, in the order given.
+    #[must_use]
+    pub fn headers(&self) -> &[(&'a str, &'a str)] {
+        &self.headers
+    }
+
+    /// The value of any header by its lower-case name, without space around it; empty where it was sent empty. For headers that
+    /// only Keyward's own addresses read: the others have their accessors.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.trim_matches([' ', '\t']))
+    }
+
+    /// `Authorization`.
+    #[must_use]
+    pub const fn authorization(&self) -> Option<&'a str> {
+        self.known.authorization
+    }
+
+    /// `X-API-Key`.
+    #[must_use]
+    pub const fn api_key(&self) -> Option<&'a str> {
+        self.known.api_key
+    }
+
+    /// `Origin`.
+    #[must_use]
+    pub const fn origin(&self) -> Option<&'a str> {
+        self.known.origin
+    }
+
+    /// `Sec-Fetch-Site`.
+    #[must_use]
+    pub const fn sec_fetch_site(&self) -> Option<&'a str> {
+        self.known.sec_fetch_site
+    }
+
+    /// `Content-Type`.
+    #[must_use]
+    pub const fn content_type(&self) -> Option<&'a str> {
+        self.known.content_type
+    }
+
+    /// `Connection`.
+    #[must_use]
+    pub const fn connection(&self) -> Option<&'a str> {
+        self.known.connection
+    }
+
+    /// The client's address as the edge saw it (`CF-Connecting-IP`), if it says one.
+    #[must_use]
+    pub const fn client_address(&self) -> Option<&'a str> {
+        self.known.client_address
+    }
+
+    /// Whether this asks for a WebSocket, which only a GET can (RFC 6455, section 4.1). The runtime would make a GET of any other
+    /// method with this header, and so send what was never authorised.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.method == "GET" && self.known.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+    }
+
+    /// For a CORS preflight (Fetch standard: `OPTIONS` with `Origin` and `Access-ControlRequest-Request-Method`), the method asked about.
+    #[must_use]
+    pub fn preflight_for(&self) -> Option<&'a str> {
+        self.known.preflight_method.filter(|_| self.method == "OPTIONS" && self.known.origin.is_some())
+    }
+
+    /// Whether a browser page sent this: scripts elsewhere send neither header.
+    #[must_use]
+    pub const fn from_browser(&self) -> bool {
+        self.known.origin.is_some() || self.known.sec_fetch_site.is_some()
+    }
+}
+
+type Headers<'a> = (Vec<(&'a str, &'a str)>, Known<'a>);
+
+fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers<'a>, BadHead> {
+    let mut headers = Vec::with_capacity(24);
+    let mut known = Known::default();
+    let mut bytes = 0_usize;
+    while let Some(name) = lines.next() {
+        // The string ends in a line feed, so the last piece is empty.
+        let Some(value) = lines.next() else {
+            return if name.is_empty() { Ok((headers, known)) } else { Err(BadHead::Form) };
+        };
+        bytes = bytes.saturating_add(name.len()).saturating_add(value.len());
+        if headers.len() >= HEADER_COUNT || bytes > HEADER_BYTES {
+            return Err(BadHead::HeadersTooLarge);
+        }
+        headers.push((name, value));
+        let slot = match name {
+            "host" => &mut known.host,
+            "authorization" => &mut known.authorization,
+            "x-api-key" => &mut known.api_key,
+            "origin" => &mut known.origin,
+            "sec-fetch-site" => &mut known.sec_fetch_site,
+            "access-control-request-method" => &mut known.preflight_method,
+            "cf-connecting-ip" => &mut known.client_address,
+            "connection" => &mut known.connection,
+            "upgrade" => &mut known.upgrade,
+            "content-type" => &mut known.content_type,
+            "content-length" => &mut known.content_length,
+            "transfer-encoding" => &mut known.transfer_encoding,
+            _ => continue,
+        };
+        // Repeats were joined. If a runtime ever stopped doing that, one of two would be judged and both forwarded.
+        if slot.is_some() {
+            return Err(BadHead::Form);
+        }
+        *slot = Some(value.trim_matches([' ', '\t'])).filter(|value| !value.is_empty());
+    }
+    Err(BadHead::Form)
+}
+
+/// One host and at most one port: letters, digits, `.`, `-`, `_`, or an IPv6 address in brackets. No user, no second host.
+#[must_use]
+pub fn is_host(authority: &str) -> bool {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    let bracketed = |text: &str| {
+        text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).is_some_and(|text| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte))
+        })
+    };
+    !host.is_empty()
+        && (plain(host) || bracketed(host))
+        && port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
+}
+
+/// Whether both name the same host and port: in any letter case (RFC 3986, section 3.2.2), the scheme's own port said or not.
+fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
+    let port = if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") { ":443" } else { ":80" };
+    let plain = |authority: &'_ str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
+    one == other || plain(one) == plain(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(method: &str, url: &str, headers: &str) -> Result<String, BadHead> {
+        let text = format!("5\n{method}\n{url}\n{headers}");
+        Head::parse(&text).map(|head| format!("{} {}", head.base(), head.target().as_sent()))
+    }
+
+    #[test]
+    fn a_plain_head_keeps_what_was_sent() {
+        for (url, expected) in [
+            ("http://h/a?b", "http://h /a?b"),
+            ("https://h.example:8080/", "https://h.example:8080 /"),
+            ("http://h", "http://h /"),
+            ("http://[::1]:80/a", "http://[::1]:80 /a"),
+        ] {
+            assert_eq!(parsed("GET", url, "").as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_not_one_plain_host_is_refused() {
+        for (url, host) in [
+            ("http://a/b/p", "a/b"),
+            ("http://a?b/p", "a?b"),
+            ("http://a#b/p", "a#b"),
+            ("http://u:p@a/p", "u:p@a"),
+            ("http://a, b/p", "a, b"),
+            ("http://a b/p", "a b"),
+            ("http://a/p", "b"),
+            ("http://a:/p", "a:"),
+            ("http://a:1:2/p", "a:1:2"),
+            ("http://a:65536/p", "a:65536"),
+            ("http://a:+80/p", "a:+80"),
+            ("http://a/p", "a:81"),
+            ("http://a:81/p", "a"),
+            ("http://a/p", "a:443"),
+            ("http:///p", ""),
+            ("http://[::1/p", "[::1"),
+        ] {
+            assert_eq!(parsed("GET", url, &format!("host\n{host}\n")), Err(BadHead::Host), "{url}");
+        }
+        assert_eq!(parsed("OPTIONS", "http://h*", "host\nh\n"), Err(BadHead::Target(BadTarget::Start)));
+    }
+
+    #[test]
+    fn a_host_may_be_spelled_otherwise_than_in_the_url() {
+        for (url, host) in
+            [("https://a/p", "A"), ("https://a/p", "a:443"), ("http://A:80/p", "a"), ("http://[::a]/p", "[::A]:80")]
+        {
+            assert!(parsed("GET", url, &format!("host\n{host}\n")).is_ok(), "{url} {host}");
+        }
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        let long = |bytes: usize| format!("http://h/{}", "a".repeat(bytes - 1));
+        assert!(parsed("GET", &long(TARGET_BYTES), "").is_ok());
+        assert_eq!(parsed("GET", &long(TARGET_BYTES + 1), ""), Err(BadHead::TargetTooLong));
+        let many = |count: usize| (0..count).map(|index| format!("x-{index}\n1\n")).collect::<String>();
+        assert!(parsed("GET", "http://h/", &many(HEADER_COUNT)).is_ok());
+        assert_eq!(parsed("GET", "http://h/", &many(HEADER_COUNT + 1)), Err(BadHead::HeadersTooLarge));
+        let large = |bytes: usize| format!("x\n{}\n", "a".repeat(bytes - 1));
+        assert!(parsed("GET", "http://h/", &large(HEADER_BYTES)).is_ok());
+        assert_eq!(parsed("GET", "http://h/", &large(HEADER_BYTES + 1)), Err(BadHead::HeadersTooLarge));
+    }
+
+    #[test]
+    fn methods_that_are_never_forwarded_are_refused() {
+        for method in ["TRACE", "CONNECT", "TRACK", "get", "", "G T"] {
+            assert_eq!(parsed(method, "http://h/", ""), Err(BadHead::Method), "{method}");
+        }
+    }
+
+    #[test]
+    fn a_get_with_a_body_is_refused() {
+        assert_eq!(parsed("GET", "http://h/", "content-length\n3\n"), Err(BadHead::Body));
+        assert_eq!(parsed("HEAD", "http://h/", "transfer-encoding\nchunked\n"), Err(BadHead::Body));
+        assert!(parsed("GET", "http://h/", "content-length\n0\n").is_ok());
+        assert!(parsed("DELETE", "http://h/", "content-length\n3\n").is_ok());
+    }
+
+    #[test]
+    fn a_broken_glue_string_is_an_error_and_no_panic() {
+        for text in [
+            "",
+            "x",
+            "5",
+            "5\nGET",
+            "x\nGET\nhttp://h/\n",
+            "5\nGET\nhttp://h/",
+            "5\nGET\nhttp://h/\nname",
+            "5\nGET\nhttp://h/\nx-api-key\na\nx-api-key\nb\n",
+        ] {
+            assert_eq!(Head::parse(text).err(), Some(BadHead::Form), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! HTTP as plain data: what arrived, what it asks for, and how an error is told. No I/O.
+#![forbid(unsafe_code)]
+#![deny(missing_docs, clippy::disallowed_methods)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::arithmetic_side_effects,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason
+    )
+)]
+
+pub mod credential;
+pub mod forwarded_request;
+pub mod head;
+pub mod headers;
+pub mod limits;
+pub mod origin;
+pub mod problem;
+pub mod reply;
+pub mod route;
+pub mod target;

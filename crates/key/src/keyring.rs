@@ -1,0 +1,242 @@
+//! The keys of the house: everything that is derived from `KEYWARD_SECRET`.
+//!
+//! One HKDF-SHA-256 (RFC 5869, no salt), one info string for each use, so that no two uses share a key.
+
+use std::sync::OnceLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ctutils::CtEq;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::Sha256;
+
+use super::assertion::AssertionKey;
+use super::base62::encode;
+use super::format::{Presented, TAG_LENGTH};
+use super::hash::KeyHash;
+use super::signing::SigningKey;
+
+/// 62^8: the tag is a number below it.
+const TAG_MODULUS: u64 = 218_340_105_584_896;
+
+/// `KEYWARD_SECRET`: 32 random bytes. No way leads out of this type but derivation.
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    /// Reads 32 bytes in standard base64. `None` for any other length or alphabet.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(text.trim_ascii()).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// One key of the house. `None` is for more than 8,160 bytes, which 32 are not.
+    fn derive(&self, info: &str) -> Option<[u8; 32]> {
+        let mut key = [0_u8; 32];
+        Hkdf::<Sha256>::new(None, &self.0).expand(info.as_bytes(), &mut key).ok()?;
+        Some(key)
+    }
+}
+
+/// A public name for one `KEYWARD_SECRET`: 8 hex digits. It tells under which secret a thing was made, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Generation(String);
+
+impl Generation {
+    /// Takes a stored name back.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let fits = text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The 8 hex digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Generation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_stored(&text).ok_or_else(|| serde::de::Error::custom("not a secret's name"))
+    }
+}
+
+/// An HMAC-SHA-256 key whose two opening blocks are already computed: a MAC costs two compressions less.
+#[derive(Clone)]
+pub(super) struct MacKey(Hmac<Sha256>);
+
+impl MacKey {
+    fn new(key: &[u8; 32]) -> Self {
+        Self(<Hmac<Sha256> as KeyInit>::new(&{
+            // HMAC pads a short key with zeros to the block of 64 bytes (RFC 2104).
+            let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+            for (slot, byte) in block.iter_mut().zip(key) {
+                *slot = *byte;
+            }
+            block
+        }))
+    }
+
+    /// The MAC over the parts, one after the other. The caller sees to it that no two messages join to the same bytes.
+    pub(super) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// What one `KEYWARD_SECRET` gives.
+pub struct DerivedKeys {
+    generation: Generation,
+    pepper: MacKey,
+    record_mac: MacKey,
+    reissue: MacKey,
+    checkpoint: SigningKey,
+    assertion: SigningKey,
+    /// Known once the platform has told its public half.
+    assertion_key: OnceLock<AssertionKey>,
+}
+
+impl DerivedKeys {
+    /// Derives every key at once. `None` if a derivation fails, which 32 bytes never do: no key is ever a stand-in.
+    #[must_use]
+    pub fn new(secret: &Secret) -> Option<Self> {
+        let name = secret.derive("keyward/generation/v1")?;
+        let generation = Generation(hex::encode(name.first_chunk::<4>()?));
+        let signing = |purpose: &str| {
+            Some(SigningKey::new(format!("{purpose}/{}", generation.as_str()), secret.derive(purpose)?))
+        };
+        let (checkpoint, assertion) = (signing("keyward/checkpoint/v1")?, signing("keyward/assertion/v1")?);
+        Some(Self {
+            generation,
+            pepper: MacKey::new(&secret.derive("keyward/pepper/v1")?),
+            record_mac: MacKey::new(&secret.derive("keyward/record-mac/v1")?),
+            reissue: MacKey::new(&secret.derive("keyward/reissue/v1")?),
+            checkpoint,
+            assertion,
+            assertion_key: OnceLock::new(),
+        })
+    }
+
+    /// The public name of the secret behind it.
+    #[must_use]
+    pub const fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// The key hash of a key's text up to and including the secret.
+    pub(super) fn hash(&self, message: &str) -> KeyHash {
+        KeyHash::new(self.pepper.mac(&[message.as_bytes()]))
+    }
+
+    /// The tag of a key hash: the first 8 bytes of a MAC, big-endian, modulo 62^8.
+    pub(super) fn tag(&self, hash: &KeyHash) -> [u8; TAG_LENGTH] {
+        let mac = self.pepper.mac(&[b"keyward/tag/v1", hash.as_bytes()]);
+        let head = mac.first_chunk::<8>().copied().unwrap_or_default();
+        encode::<TAG_LENGTH>(u64::from_be_bytes(head) % TAG_MODULUS)
+    }
+
+    pub(super) const fn record_mac(&self) -> &MacKey {
+        &self.record_mac
+    }
+
+    /// What the credentials of retried writes are derived with: see [`super::reissue`].
+    pub(super) const fn reissue(&self) -> &MacKey {
+        &self.reissue
+    }
+
+    /// The key that signs the audit log's checkpoints.
+    #[must_use]
+    pub const fn checkpoint(&self) -> &SigningKey {
+        &self.checkpoint
+    }
+
+    /// The key that signs assertions for origins.
+    #[must_use]
+    pub const fn assertion(&self) -> &SigningKey {
+        &self.assertion
+    }
+
+    /// The public half of [`Self::assertion`], once it is known.
+    #[must_use]
+    pub fn assertion_key(&self) -> Option<&AssertionKey> {
+        let public = self.assertion.public()?;
+        Some(self.assertion_key.get_or_init(|| AssertionKey::new(public)))
+    }
+}
+
+/// The current house and, while a secret is being rotated, the previous one.
+pub struct Keyring {
+    current: DerivedKeys,
+    previous: Option<DerivedKeys>,
+}
+
+/// A presented key that we minted: its hash, and under which secret. Only [`Keyring::recognise`] makes one.
+pub struct Recognised {
+    hash: KeyHash,
+    generation: Generation,
+}
+
+impl Recognised {
+    /// The key hash, to be compared with the stored one.
+    #[must_use]
+    pub const fn hash(&self) -> &KeyHash {
+        &self.hash
+    }
+
+    /// The secret it was minted under.
+    #[must_use]
+    pub const fn generation(&self) -> &Generation {
+        &self.generation
+    }
+}
+
+impl Keyring {
+    /// From `KEYWARD_SECRET` and, optionally, `KEYWARD_SECRET_PREVIOUS`.
+    /// `None` as for [`DerivedKeys::new`]. While a rotation begins both may be the same: then there is one.
+    #[must_use]
+    pub fn new(current: &Secret, previous: Option<&Secret>) -> Option<Self> {
+        let current = DerivedKeys::new(current)?;
+        let previous = match previous {
+            Some(secret) => Some(DerivedKeys::new(secret)?),
+            None => None,
+        };
+        let previous = previous.filter(|previous| previous.generation != current.generation);
+        Some(Self { current, previous })
+    }
+
+    /// The house that mints and seals.
+    #[must_use]
+    pub const fn current(&self) -> &DerivedKeys {
+        &self.current
+    }
+
+    /// The current house and, while a secret is being rotated, the previous one.
+    pub fn generations(&self) -> impl Iterator<Item = &DerivedKeys> {
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten()
+    }
+
+    /// The house of that name, current or previous.
+    #[must_use]
+    pub fn of_generation(&self, generation: &Generation) -> Option<&DerivedKeys> {
+        self.generations().find(|derived| derived.generation == *generation)
+    }
+
+    /// Whether we minted this key, by its tag, under the current secret or the previous one. `None` costs no look-up.
+    #[must_use]
+    pub fn recognise(&self, presented: &Presented<'_>) -> Option<Recognised> {
+        self.generations().find_map(|derived| {
+            let hash = derived.hash(presented.message());
+            let right: bool = derived.tag(&hash).as_slice().ct_eq(presented.tag().as_bytes()).into();
+            right.then(|| Recognised { hash, generation: derived.generation.clone() })
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! The integration tests of `keyward-key`: one program.
+
+mod properties;
+mod sealed;
+mod vectors;

@@ -1,0 +1,117 @@
+//! Lists of keys, newest first.
+//!
+//! A page reads about as many rows as it shows, however many keys there are and whatever the filter: for each
+//! environment and state that is asked for, an index gives the newest positions in order, and the newest of all those
+//! are shown (at most 2 × 4 × (limit + 1) index entries). That takes the state as a column, though it follows from the
+//! clock too: [`notice_expired`] brings it up to date before it is relied on.
+
+use std::collections::BinaryHeap;
+
+use super::apply::OperationError;
+use super::keys::{select_keys, view};
+use super::members::Member;
+use super::page::{LARGEST_PAGE, check_limit, start, write_cursor};
+use super::store::{Store, StoreError, Value};
+use keyward_key::id::Environment;
+use keyward_key::time::Millis;
+use keyward_protocol::{KeyFilter, Outcome, Status};
+
+const STATES: [Status; 4] = [Status::Active, Status::Retiring, Status::Expired, Status::Revoked];
+
+/// One page of the keys that `member` may see and `filter` lets through.
+pub(super) fn list(
+    store: &mut dyn Store,
+    member: &Member,
+    filter: &KeyFilter,
+    limit: u32,
+    cursor: Option<&str>,
+    now: Millis,
+) -> Result<Outcome, OperationError> {
+    check_limit(limit, LARGEST_PAGE)?;
+    let before = start(cursor)?;
+    // Without a filter on it the state doesn't matter: the states' lists are joined again.
+    if matches!(filter.status, Some(Status::Active | Status::Retiring | Status::Expired)) {
+        notice_expired(store, now)?;
+    }
+
+    let page = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut positions = newest_positions(store, member, filter, before, limit.saturating_add(1))?;
+    let more = positions.len() > page;
+    positions.truncate(page);
+    let next_cursor = positions.last().filter(|_| more).map(|last| write_cursor(*last));
+
+    let chosen = serde_json::to_string(&positions).map_err(|_| StoreError::new("positions have no JSON form"))?;
+    let rows = store.query(
+        select_keys!("WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position DESC"),
+        &[chosen.into()],
+    )?;
+    let items = rows.iter().map(|row| view(row, now)).collect::<Result<_, _>>()?;
+    Ok(Outcome::Keys { items, next_cursor })
+}
+
+/// Marks keys that have run out by `now`. It changes nothing that anyone can see: every answer compares the end itself.
+/// Each key is marked once; the object may call this in an alarm too, so that a list seldom has much to do.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn notice_expired(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
+    let due = store.query(
+        "SELECT position FROM keys INDEXED BY keys_by_end
+         WHERE state IN ('active', 'retiring') AND expires_at <= ? LIMIT 1",
+        &[now.into()],
+    )?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    store.execute(
+        "UPDATE keys INDEXED BY keys_by_end SET state = 'expired'
+         WHERE state IN ('active', 'retiring') AND expires_at <= ?",
+        &[now.into()],
+    )
+}
+
+/// The newest positions before `before`, newest first, at most `limit`.
+fn newest_positions(
+    store: &mut dyn Store,
+    member: &Member,
+    filter: &KeyFilter,
+    before: i64,
+    limit: u32,
+) -> Result<Vec<i64>, StoreError> {
+    let sql = match (&filter.integration, &filter.owner) {
+        (None, None) => {
+            "SELECT position FROM keys INDEXED BY keys_listed
+             WHERE environment = ? AND state = ? AND position < ? ORDER BY position DESC LIMIT ?"
+        }
+        (Some(_), None) => {
+            "SELECT position FROM keys INDEXED BY keys_listed_by_integration
+             WHERE environment = ? AND state = ? AND integration = ? AND position < ? ORDER BY position DESC LIMIT ?"
+        }
+        (None, Some(_)) => {
+            "SELECT position FROM keys INDEXED BY keys_listed_by_owner
+             WHERE environment = ? AND state = ? AND owner = ? AND position < ? ORDER BY position DESC LIMIT ?"
+        }
+        (Some(_), Some(_)) => {
+            "SELECT position FROM keys INDEXED BY keys_listed_by_integration_and_owner
+             WHERE environment = ? AND state = ? AND integration = ? AND owner = ? AND position < ?
+             ORDER BY position DESC LIMIT ?"
+        }
+    };
+    let environments = [Environment::Live, Environment::Test].into_iter().filter(|environment| {
+        member.sees(*environment) && filter.environment.is_none_or(|wanted| wanted == *environment)
+    });
+    let mut positions = BinaryHeap::new();
+    for environment in environments {
+        for state in STATES.into_iter().filter(|state| filter.status.is_none_or(|wanted| wanted == *state)) {
+            let mut parameters = vec![Value::from(environment.as_str()), Value::from(state.as_str())];
+            parameters.extend(filter.integration.as_deref().map(Value::from));
+            parameters.extend(filter.owner.as_deref().map(Value::from));
+            parameters.extend([Value::Integer(before), Value::Integer(i64::from(limit))]);
+            for row in store.query(sql, &parameters)? {
+                positions.push(row.integer("position")?);
+            }
+        }
+    }
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    Ok(std::iter::from_fn(|| positions.pop()).take(most).collect())
+}

@@ -1,0 +1,137 @@
+//! The tables. docs/STORAGE.md says what every column means.
+
+use super::meta;
+use super::store::{Store, StoreError};
+use keyward_key::epoch::Epoch;
+
+/// What leads from each version of the schema to the next. A step that has shipped is never edited: add another.
+const STEPS: &[&[&str]] = &[FIRST, FEED];
+
+const FIRST: &[&str] = &[
+    "CREATE TABLE members (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        key_hash TEXT NOT NULL,
+        minted_under TEXT NOT NULL,
+        name TEXT NOT NULL,
+        email TEXT NOT NULL,
+        role TEXT NOT NULL,
+        environments TEXT,
+        created_at INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        expires_at INTEGER NOT NULL,
+        life_days INTEGER NOT NULL,
+        revoked_at INTEGER,
+        revision INTEGER NOT NULL
+    ) STRICT",
+    // One member who is not revoked has an e-mail address, in any ASCII case.
+    "CREATE INDEX members_by_email ON members (email COLLATE NOCASE) WHERE revoked_at IS NULL",
+    "CREATE TABLE keys (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        key_hash TEXT NOT NULL,
+        minted_under TEXT NOT NULL,
+        name TEXT NOT NULL,
+        integration TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        allowed_cidrs TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        expires_at INTEGER NOT NULL,
+        rotated_from TEXT,
+        successor TEXT,
+        revoked_at INTEGER,
+        revoked_by TEXT,
+        revoke_reason TEXT,
+        last_used_at INTEGER,
+        revision INTEGER NOT NULL
+    ) STRICT",
+    // One active key per integration, one active key of a name: both ask for the end, so that a long past of expired
+    // keys costs nothing.
+    "CREATE INDEX keys_active_by_integration ON keys (environment, integration, expires_at) WHERE state = 'active'",
+    "CREATE INDEX keys_active_by_name ON keys (environment, name, expires_at) WHERE state = 'active'",
+    // Which keys have run out unnoticed.
+    "CREATE INDEX keys_by_end ON keys (expires_at) WHERE state IN ('active', 'retiring')",
+    // Lists. `position`, the table's own key, stands at the end of every index, so each gives its rows in order.
+    "CREATE INDEX keys_listed ON keys (environment, state)",
+    "CREATE INDEX keys_listed_by_integration ON keys (environment, state, integration)",
+    "CREATE INDEX keys_listed_by_owner ON keys (environment, state, owner)",
+    "CREATE INDEX keys_listed_by_integration_and_owner ON keys (environment, state, integration, owner)",
+    "CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        action TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        previous TEXT NOT NULL,
+        hash TEXT NOT NULL
+    ) STRICT",
+    "CREATE TRIGGER audit_is_never_updated BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END",
+    "CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END",
+    "CREATE TABLE outbox (
+        id TEXT PRIMARY KEY,
+        revision INTEGER NOT NULL,
+        attempts INTEGER NOT NULL
+    ) STRICT",
+    "CREATE INDEX outbox_by_revision ON outbox (revision)",
+    "CREATE TABLE idempotency (
+        member TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        body TEXT NOT NULL,
+        nonce TEXT NOT NULL,
+        minted_under TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (member, fingerprint)
+    ) STRICT",
+    "CREATE INDEX idempotency_by_age ON idempotency (at)",
+];
+
+/// What the edges are told of changes.
+const FEED: &[&str] = &[
+    // The latest end that any record of this key has had: no older copy of it opens anything after that. Of keys that were changed
+    // before this column was there it isn't known.
+    "ALTER TABLE keys ADD COLUMN latest_end INTEGER NOT NULL DEFAULT 9007199254740991",
+    "UPDATE keys SET latest_end = expires_at WHERE revision = position",
+    "CREATE INDEX keys_by_revision ON keys (revision)",
+    "CREATE INDEX keys_changed ON keys (latest_end) WHERE revision > position",
+];
+
+/// Brings the store to the present schema, in one transaction. To be called at each start of the object, before
+/// anything else; a store that is up to date is only read.
+///
+/// `epoch` names this authority's history. It is kept at the first creation and ignored ever after.
+///
+/// # Errors
+/// [`StoreError`] when the store fails, or was written by a newer version of this code.
+pub fn migrate(store: &mut dyn Store, epoch: &Epoch) -> Result<(), StoreError> {
+    store.transaction(&mut |store| {
+        // SQLite's own PRAGMA user_version is not for Durable Objects, hence a table.
+        store.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT", &[])?;
+        let version = match meta::read(store, "schema")? {
+            None => 0,
+            Some(text) => text.parse::<usize>().map_err(|_| StoreError::new("the schema's version is not a number"))?,
+        };
+        let Some(due) = STEPS.get(version..) else {
+            return Err(StoreError::new(format!("the store has schema {version}, this code knows {}", STEPS.len())));
+        };
+        if version == 0 {
+            meta::write_epoch(store, epoch)?;
+            meta::write(store, "revision", "0".to_owned())?;
+        }
+        for statement in due.iter().copied().flatten() {
+            store.execute(statement, &[])?;
+        }
+        if !due.is_empty() {
+            meta::write(store, "schema", STEPS.len().to_string())?;
+        }
+        Ok(())
+    })
+}

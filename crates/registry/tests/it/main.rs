@@ -1,0 +1,20 @@
+//! The integration tests of `keyward-registry`: one program.
+
+mod access;
+mod atomic;
+mod audit;
+mod feed;
+mod histories;
+mod idempotency;
+mod issue;
+mod limits;
+mod list;
+mod members;
+mod messages;
+mod outbox;
+mod revoke;
+mod roles;
+mod rotate;
+mod stored_form;
+mod submitted_key;
+mod update;

@@ -1,0 +1,317 @@
+//! Members: made, changed, rotated, revoked, listed, and the last owner.
+
+use keyward_key::id::{Environment, KeyId};
+use keyward_protocol::role::Role;
+use keyward_protocol::{Caller, Command, Limit, MemberChanges, MemberDraft, MemberView, Outcome, Rejection, Status};
+use keyward_testkit::registry_world::*;
+use serde_json::json;
+
+fn changes() -> MemberChanges {
+    MemberChanges::default()
+}
+
+fn demoted() -> MemberChanges {
+    MemberChanges { role: Some(Role::Auditor), ..changes() }
+}
+
+fn limited() -> MemberChanges {
+    MemberChanges { environments: Some(Limit::Only(vec![Environment::Test])), ..changes() }
+}
+
+fn emailed(role: Role, email: &str) -> MemberDraft {
+    MemberDraft { email: email.to_owned(), ..member(role) }
+}
+
+fn field(refused: Rejection) -> String {
+    match refused {
+        Rejection::Invalid { field, .. } => field,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn unauthenticated(refused: &Rejection) -> bool {
+    matches!(refused, Rejection::Unauthenticated { .. })
+}
+
+fn access(email: &str) -> Caller {
+    Caller::Access { email: email.to_owned() }
+}
+
+fn page(world: &mut World, limit: u32, cursor: Option<String>) -> (Vec<MemberView>, Option<String>) {
+    match world.done(owner(), Command::ListMembers { limit, cursor }) {
+        Outcome::Members { items, next_cursor } => (items, next_cursor),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_member_is_made_as_drafted_and_can_sign_in() {
+    let mut world = World::with_owner();
+    let draft = MemberDraft {
+        name: "Grace".to_owned(),
+        environments: Some(vec![Environment::Test, Environment::Live, Environment::Test]),
+        expires_in_days: Some(30),
+        ..member(Role::Manager)
+    };
+    let view = serde_json::to_value(world.member(create("grace", draft))).unwrap();
+    assert_eq!(
+        view,
+        json!({
+            "id": "wafl_admin_0000000grace", "name": "Grace", "email": "a@acme.example", "role": "manager",
+            "environments": ["live", "test"], "status": "active", "created_at": "2026-11-23T14:02:03.004Z",
+            "created_by": "wafl_admin_Owner0000001", "expires_at": "2026-12-23T14:02:03.004Z", "revoked_at": null,
+            "revision": 2,
+        })
+    );
+    let (_, action, subject, detail) = world.last_entry();
+    assert_eq!((action.as_str(), subject.as_str()), ("member.create", "wafl_admin_0000000grace"));
+    assert_eq!(detail, json!({"member": view}));
+    let Outcome::Me(me) = world.done(caller("grace"), Command::Me) else { panic!("not signed in") };
+    assert_eq!(serde_json::to_value(me).unwrap(), view);
+    world.later(30 * DAY);
+    assert!(unauthenticated(&world.refused(caller("grace"), Command::Me)));
+}
+
+#[test]
+fn a_draft_that_can_not_be_is_refused_by_its_field() {
+    let mut world = World::with_owner();
+    for days in [0, 366, u32::MAX] {
+        let draft = MemberDraft { expires_in_days: Some(days), ..member(Role::Owner) };
+        assert_eq!(field(world.refused(owner(), create("new", draft))), "expires_in_days");
+    }
+    let nowhere = MemberDraft { environments: Some(Vec::new()), ..member(Role::Owner) };
+    assert_eq!(field(world.refused(owner(), create("new", nowhere))), "environments");
+    world.policy.max_member_days = 10;
+    assert_eq!(world.member(create("new", member(Role::Owner))).expires_at, NOW.plus_seconds(10 * DAY).rfc3339());
+    assert_eq!(world.refused(owner(), create("new", emailed(Role::Owner, "b@acme.example"))), Rejection::IdTaken);
+}
+
+#[test]
+fn an_email_address_in_any_case_is_one_members_until_they_are_revoked() {
+    let mut world = World::with_owner();
+    world.member(create("one", emailed(Role::Auditor, "One@acme.example")));
+    let twin = || create("two", emailed(Role::Auditor, "oNE@ACME.example"));
+    assert_eq!(world.refused(owner(), twin()), Rejection::EmailTaken);
+    world.member(create("three", emailed(Role::Auditor, "öne@acme.example")));
+    let change = |email: &str| MemberChanges { email: Some(email.to_owned()), ..changes() };
+    assert_eq!(
+        world.refused(owner(), update_member(member_id("three"), change("ONE@acme.example"))),
+        Rejection::EmailTaken
+    );
+    // Their own in another case is a change like any other.
+    world.member(update_member(member_id("one"), change("one@acme.example")));
+    assert_eq!(
+        world.last_entry().3,
+        json!({"before": {"email": "One@acme.example"}, "after": {"email": "one@acme.example"}})
+    );
+    // One whose credential has run out is a member still.
+    world.later(364 * DAY);
+    world.member(rotate_member(owner_id(), 9));
+    world.later(DAY);
+    assert_eq!(world.refused(owner(), twin()), Rejection::EmailTaken);
+    world.member(revoke_member(member_id("one")));
+    world.member(twin());
+}
+
+#[test]
+fn a_change_is_told_before_and_after_and_holds_from_the_next_request_on() {
+    let mut world = furnished();
+    world.later(60);
+    let view = world.member(update_member(
+        member_id("other"),
+        MemberChanges {
+            name: Some("Grace".to_owned()),
+            role: Some(Role::Manager),
+            environments: Some(Limit::Only(vec![Environment::Test, Environment::Live])),
+            expires_in_days: Some(1),
+            ..changes()
+        },
+    ));
+    assert_eq!(view.revision, 4);
+    let (_, action, subject, detail) = world.last_entry();
+    assert_eq!((action.as_str(), subject.as_str()), ("member.update", member_id("other").as_str()));
+    assert_eq!(
+        detail,
+        json!({
+            "before": {"name": "A name", "role": "auditor", "environments": null,
+                       "expires_at": "2027-11-23T14:02:03.004Z"},
+            "after": {"name": "Grace", "role": "manager", "environments": ["live", "test"],
+                      "expires_at": "2026-11-24T14:03:03.004Z"},
+        })
+    );
+    world.done(caller("other"), issue(2, live("shop")));
+    let before = world.store.dump();
+    let same = MemberChanges { name: Some("Grace".to_owned()), role: Some(Role::Manager), ..changes() };
+    for unchanged in [changes(), same] {
+        assert_eq!(world.member(update_member(member_id("other"), unchanged)).revision, 4);
+    }
+    assert_eq!(world.store.dump(), before);
+    world.member(update_member(
+        member_id("other"),
+        MemberChanges { environments: Some(Limit::Everywhere), ..changes() },
+    ));
+    world.later(DAY);
+    assert!(unauthenticated(&world.refused(caller("other"), Command::Me)));
+}
+
+#[test]
+fn a_revoked_member_does_not_change_and_an_expired_credential_gets_no_longer_life() {
+    let mut world = furnished();
+    let named = || MemberChanges { name: Some("Grace".to_owned()), ..changes() };
+    let longer = || MemberChanges { expires_in_days: Some(30), ..changes() };
+    world.member(update_member(member_id("other"), MemberChanges { expires_in_days: Some(1), ..changes() }));
+    world.later(DAY);
+    assert_eq!(
+        world.refused(owner(), update_member(member_id("other"), longer())),
+        Rejection::NotActive { status: Status::Expired }
+    );
+    assert_eq!(world.member(update_member(member_id("other"), named())).status, Status::Expired);
+    world.member(revoke_member(member_id("other")));
+    for change in [named(), longer(), changes()] {
+        assert_eq!(
+            world.refused(owner(), update_member(member_id("other"), change)),
+            Rejection::NotActive { status: Status::Revoked }
+        );
+    }
+    assert_eq!(world.refused(owner(), update_member(member_id("nobody"), named())), Rejection::NotFound);
+}
+
+#[test]
+fn a_revoked_members_credential_is_refused_at_once_and_the_first_revocation_stays() {
+    let mut world = furnished();
+    world.done(caller("other"), Command::Me);
+    world.later(60);
+    let first = serde_json::to_value(world.member(revoke_member(member_id("other")))).unwrap();
+    assert_eq!(first["revoked_at"], world.now.rfc3339());
+    let (_, action, _, detail) = world.last_entry();
+    assert_eq!((action.as_str(), &detail), ("member.revoke", &json!({"member": first})));
+    assert!(unauthenticated(&world.refused(caller("other"), Command::Me)));
+    assert!(unauthenticated(&world.refused(access("other@acme.example"), Command::Me)));
+
+    let before = world.store.dump();
+    world.later(60);
+    assert_eq!(serde_json::to_value(world.member(revoke_member(member_id("other")))).unwrap(), first);
+    assert_eq!(world.store.dump(), before);
+    assert_eq!(
+        world.refused(owner(), rotate_member(member_id("other"), 8)),
+        Rejection::NotActive { status: Status::Revoked }
+    );
+    assert_eq!(world.refused(owner(), revoke_member(member_id("nobody"))), Rejection::NotFound);
+}
+
+#[test]
+fn a_rotated_members_old_credential_is_refused_at_once_and_the_new_one_lives_as_long() {
+    let mut world = World::with_owner();
+    world.member(create("other", MemberDraft { expires_in_days: Some(30), ..member(Role::Auditor) }));
+    world.later(20 * DAY);
+    let view = world.member(rotate_member(member_id("other"), 8));
+    assert_eq!((&view.id, view.status), (&member_id("other"), Status::Active));
+    assert_eq!(view.created_at, NOW.rfc3339());
+    assert_eq!(view.expires_at, world.now.plus_seconds(30 * DAY).rfc3339());
+    let (_, action, _, detail) = world.last_entry();
+    assert_eq!((action.as_str(), detail), ("member.rotate", json!({"member": view})));
+
+    let renewed = Caller::Credential { id: member_id("other"), key_hash: hash(8) };
+    assert!(unauthenticated(&world.refused(caller("other"), Command::Me)));
+    world.done(renewed.clone(), Command::Me);
+    // One that has run out is renewed too, for as long as was last said, within the limit.
+    world.member(update_member(member_id("other"), MemberChanges { expires_in_days: Some(10), ..changes() }));
+    world.later(10 * DAY);
+    assert!(unauthenticated(&world.refused(renewed, Command::Me)));
+    let view = world.member(rotate_member(member_id("other"), 9));
+    assert_eq!(view.expires_at, world.now.plus_seconds(10 * DAY).rfc3339());
+    world.policy.max_member_days = 5;
+    let view = world.member(rotate_member(member_id("other"), 9));
+    assert_eq!(view.expires_at, world.now.plus_seconds(5 * DAY).rfc3339());
+
+    let before = world.store.dump();
+    let anothers = Command::RotateMember { id: member_id("other"), credential: credential(owner_id()) };
+    assert!(world.ask(owner(), anothers).is_err());
+    assert_eq!(world.store.dump(), before);
+    assert_eq!(world.refused(owner(), rotate_member(member_id("nobody"), 8)), Rejection::NotFound);
+}
+
+#[test]
+fn the_last_active_owner_without_a_limit_stays() {
+    let mut world = World::with_owner();
+    let limited_owner = MemberDraft { environments: Some(vec![Environment::Live]), ..member(Role::Owner) };
+    world.member(create("limited", limited_owner));
+    let short = MemberDraft { expires_in_days: Some(1), ..emailed(Role::Owner, "short@acme.example") };
+    world.member(create("short", short));
+    world.member(create("gone", emailed(Role::Owner, "gone@acme.example")));
+    world.member(revoke_member(member_id("gone")));
+    world.later(DAY);
+    // Of four owners one is limited, one has expired and one is revoked.
+    let everyway =
+        || [update_member(owner_id(), demoted()), update_member(owner_id(), limited()), revoke_member(owner_id())];
+    for command in everyway() {
+        assert_eq!(world.refused(owner(), command), Rejection::LastOwner);
+    }
+    // What leaves them an owner may be done.
+    world.member(update_member(owner_id(), MemberChanges { expires_in_days: Some(5), ..changes() }));
+    world.member(rotate_member(owner_id(), 9));
+    // An owner who can't sign in may go.
+    world.member(update_member(member_id("short"), demoted()));
+    world.member(revoke_member(member_id("short")));
+
+    for (number, command) in everyway().into_iter().enumerate() {
+        let mut world = World::with_owner();
+        world.member(create("second", member(Role::Owner)));
+        world.member(command);
+        let refused = world.refused(caller("second"), revoke_member(member_id("second")));
+        assert_eq!(refused, Rejection::LastOwner, "{number}");
+    }
+}
+
+#[test]
+fn access_signs_in_the_one_active_member_with_that_address() {
+    let mut world = furnished();
+    assert!(
+        matches!(world.done(access("OTHER@acme.example"), Command::Me), Outcome::Me(me) if me.id == member_id("other"))
+    );
+    for email in ["nobody@acme.example", "", "%", "other@acme.example ", "öther@acme.example"] {
+        assert!(unauthenticated(&world.refused(access(email), Command::Me)), "{email}");
+    }
+    assert_eq!(world.refused(access("other@acme.example"), issue(2, live("shop"))), Rejection::Forbidden);
+    // No operation makes two of one address; if there are two all the same, neither is meant.
+    world.store.connection.execute("UPDATE members SET email = 'x@acme.example'", []).unwrap();
+    assert!(unauthenticated(&world.refused(access("x@acme.example"), Command::Me)));
+    world.store.connection.execute("UPDATE members SET revoked_at = 1 WHERE name = 'Ada'", []).unwrap();
+    world.done(access("x@acme.example"), Command::Me);
+    world.later(365 * DAY);
+    assert!(unauthenticated(&world.refused(access("x@acme.example"), Command::Me)));
+}
+
+#[test]
+fn pages_of_members_join_to_the_whole_list_while_members_are_being_made() {
+    let mut world = World::with_owner();
+    let mut number = 0;
+    let mut another = |world: &mut World| {
+        number += 1;
+        world.member(create(&format!("m{number}"), emailed(Role::Auditor, &format!("m{number}@acme.example")))).id
+    };
+    for _ in 0..7 {
+        another(&mut world);
+    }
+    for limit in [1, 2, 3, 7, 8, 200] {
+        let ids = |items: Vec<MemberView>| items.into_iter().map(|member| member.id).collect::<Vec<KeyId>>();
+        let whole = ids(page(&mut world, 200, None).0);
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let (items, next) = page(&mut world, limit, cursor);
+            seen.extend(ids(items));
+            another(&mut world);
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, whole, "{limit}");
+        assert_eq!(seen.last(), Some(&owner_id()));
+    }
+    for limit in [0, 201] {
+        assert_eq!(field(world.refused(owner(), Command::ListMembers { limit, cursor: None })), "limit");
+    }
+    let wrong = Command::ListMembers { limit: 1, cursor: Some("MA".to_owned()) };
+    assert_eq!(field(world.refused(owner(), wrong)), "cursor");
+}

@@ -1,0 +1,128 @@
+//! The outbox and the start of the store.
+
+use keyward_key::keyring::Generation;
+use keyward_registry::meta::{self, revision};
+use keyward_registry::outbox::{done, failed, pending, refill};
+use keyward_registry::schema::migrate;
+use keyward_testkit::registry_world::*;
+use serde_json::json;
+
+/// Id, revision and whether it is revoked, of what is to be sent.
+fn due(world: &mut World, limit: u32) -> Vec<(String, u64, bool)> {
+    pending(&mut world.store, limit)
+        .unwrap()
+        .into_iter()
+        .map(|(record, revision)| {
+            assert_eq!(record.revision, revision);
+            (record.id.to_string(), revision, record.revoked)
+        })
+        .collect()
+}
+
+#[test]
+fn every_change_of_a_key_is_to_be_sent_oldest_first_and_a_member_never() {
+    let mut world = World::with_owner();
+    assert_eq!(due(&mut world, 10), []);
+    world.issue(2, live("crm"));
+    world.issue(1, live("shop"));
+    assert_eq!(
+        due(&mut world, 10),
+        [("wafl_live_000000000002".to_owned(), 2, false), ("wafl_live_000000000001".to_owned(), 3, false)]
+    );
+    assert_eq!(due(&mut world, 1), [("wafl_live_000000000002".to_owned(), 2, false)]);
+}
+
+#[test]
+fn a_later_change_replaces_the_row_and_the_newest_state_is_sent() {
+    let mut world = World::with_owner();
+    let first = world.issue(1, live("crm")).id;
+    world.issue(2, live("shop"));
+    failed(&mut world.store, &first, 2).unwrap();
+    failed(&mut world.store, &first, 2).unwrap();
+    assert_eq!(world.store.dump()["outbox"][0]["attempts"], 2);
+
+    world.revoke(&first, "leaked");
+    assert_eq!(
+        due(&mut world, 10),
+        [("wafl_live_000000000002".to_owned(), 3, false), ("wafl_live_000000000001".to_owned(), 4, true)]
+    );
+    assert_eq!(
+        world.store.dump()["outbox"],
+        json!([
+            {"id": "wafl_live_000000000001", "revision": 4, "attempts": 0},
+            {"id": "wafl_live_000000000002", "revision": 3, "attempts": 0},
+        ])
+    );
+}
+
+/// The revocation came while the older record was being written to KV.
+#[test]
+fn sending_an_older_state_does_not_clear_a_newer_one() {
+    let mut world = World::with_owner();
+    let id = world.issue(1, live("crm")).id;
+    world.revoke(&id, "leaked");
+    done(&mut world.store, &id, 2, &epoch(1)).unwrap();
+    failed(&mut world.store, &id, 2).unwrap();
+    assert_eq!(due(&mut world, 10), [(id.to_string(), 3, true)]);
+    assert_eq!(world.store.dump()["outbox"][0]["attempts"], 0);
+    done(&mut world.store, &id, 3, &epoch(1)).unwrap();
+    assert_eq!(due(&mut world, 10), []);
+}
+
+#[test]
+fn what_is_due_is_found_without_walking_through_the_keys() {
+    let mut world = World::with_owner();
+    for number in 1..=50 {
+        let id = world.issue(number, live(&format!("i-{number}"))).id;
+        if number > 1 {
+            done(&mut world.store, &id, u64::from(number) + 1, &epoch(1)).unwrap();
+        }
+    }
+    world.store.costs.clear();
+    assert_eq!(due(&mut world, 10).len(), 1);
+    assert!(world.store.costs[0].steps < 150, "{:?}", world.store.costs);
+}
+
+#[test]
+fn a_second_start_keeps_everything_and_the_first_epoch() {
+    let mut world = World::with_owner();
+    world.issue(1, live("crm"));
+    let before = world.store.dump();
+    migrate(&mut world.store, &epoch(2)).unwrap();
+    assert_eq!(world.store.dump(), before);
+    assert_eq!(meta::epoch(&mut world.store).unwrap(), epoch(1));
+    assert_eq!(revision(&mut world.store).unwrap(), 2);
+}
+
+#[test]
+fn a_store_written_by_newer_code_is_left_alone() {
+    for version in ["3", "many", "-1", ""] {
+        let mut world = World::with_owner();
+        world.store.connection.execute("UPDATE meta SET value = ?1 WHERE name = 'schema'", [version]).unwrap();
+        let before = world.store.dump();
+        assert!(migrate(&mut world.store, &epoch(2)).is_err(), "{version}");
+        assert_eq!(world.store.dump(), before);
+    }
+}
+
+#[test]
+fn another_secret_queues_every_key_that_has_not_ended_and_the_same_one_none() {
+    let generation = |text| Generation::from_stored(text).unwrap();
+    let mut world = World::with_owner();
+    for number in [1, 2, 3] {
+        let id = world.issue(number, live(&format!("i-{number}"))).id;
+        done(&mut world.store, &id, u64::from(number) + 1, &epoch(1)).unwrap();
+        world.later(DAY);
+    }
+    world.now = NOW.plus_seconds(90 * DAY);
+    assert!(refill(&mut world.store, &generation("1f2e3d4c"), world.now).unwrap());
+    let ids: Vec<String> = due(&mut world, 10).into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(ids, ["wafl_live_000000000002", "wafl_live_000000000003"]);
+    for (id, revision) in [(2, 3), (3, 4)] {
+        done(&mut world.store, &key_id(keyward_key::id::Environment::Live, id), revision, &epoch(1)).unwrap();
+    }
+    assert!(!refill(&mut world.store, &generation("1f2e3d4c"), world.now).unwrap());
+    assert_eq!(due(&mut world, 10), []);
+    assert!(refill(&mut world.store, &generation("4c3d2e1f"), world.now).unwrap());
+    assert_eq!(due(&mut world, 10).len(), 2);
+}

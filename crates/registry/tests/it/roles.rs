@@ -1,0 +1,79 @@
+//! The table of roles: every operation that there is, tried by every role, against docs/ROLES.md.
+
+use keyward_protocol::role::Role;
+use keyward_protocol::{Command, Operation, Rejection, Response};
+use keyward_testkit::registry_world::*;
+
+const PAGE: &str = include_str!("../../../../docs/ROLES.md");
+
+/// The page's row of that operation.
+fn row(operation: Operation) -> Vec<(Role, bool)> {
+    let begin = format!("| `{}` |", operation.route());
+    let mut rows = PAGE.lines().filter_map(|line| line.strip_prefix(&begin));
+    let row = rows.next().unwrap_or_else(|| panic!("{operation:?} has no row in docs/ROLES.md"));
+    assert!(rows.next().is_none(), "{operation:?} has two rows");
+    let cells: Vec<&str> = row.trim_end_matches('|').split('|').map(str::trim).collect();
+    let roles: Vec<Role> = PAGE
+        .lines()
+        .find_map(|line| line.strip_prefix("| operation |"))
+        .unwrap()
+        .trim_end_matches('|')
+        .split('|')
+        .map(|name| Role::parse(name.trim()).unwrap())
+        .collect();
+    assert_eq!(roles, Role::ALL);
+    assert_eq!(cells.len(), roles.len(), "{operation:?}");
+    let said = cells.into_iter().map(|cell| match cell {
+        "yes" => true,
+        "–" => false,
+        other => panic!("{operation:?}: {other}"),
+    });
+    roles.into_iter().zip(said).collect()
+}
+
+#[test]
+fn every_role_may_do_what_the_page_says_and_nothing_else() {
+    for operation in Operation::ALL.iter().copied() {
+        for (role, may) in row(operation) {
+            for command in [command_for(operation), Command::Authorise { operation }] {
+                let mut world = furnished();
+                let member = world.add_member(role, None);
+                let before = world.store.dump();
+                let said = format!("{role:?} {command:?}");
+                match world.ask(member, command).unwrap() {
+                    Response::Done(_) => assert!(may, "{said} was done"),
+                    Response::Refused(Rejection::Forbidden) => {
+                        assert!(!may, "{said} was refused");
+                        assert_eq!(world.store.dump(), before, "{said}");
+                    }
+                    other => panic!("{said}: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_has_no_row_that_is_no_operation() {
+    let rows = PAGE.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, Operation::ALL.len());
+}
+
+/// What an operation is asked as, and what the registry takes it for.
+#[test]
+fn every_command_stands_for_its_own_operation() {
+    for operation in Operation::ALL.iter().copied() {
+        assert_eq!(command_for(operation).operation(), operation);
+    }
+}
+
+#[test]
+fn a_role_counts_as_it_is_now_and_not_as_it_was_at_sign_in() {
+    use keyward_protocol::MemberChanges;
+    let mut world = furnished();
+    let member = world.add_member(Role::Manager, None);
+    assert!(matches!(world.ask(member.clone(), issue(2, live("shop"))).unwrap(), Response::Done(_)));
+    let changes = MemberChanges { role: Some(Role::Auditor), ..MemberChanges::default() };
+    world.member(update_member(member_id("manager0"), changes));
+    assert_eq!(world.refused(member, issue(3, live("post"))), Rejection::Forbidden);
+}

@@ -1,0 +1,45 @@
+//! The stored form, by literal JSON. If this test fails, stores in use can't be read as before: add a step to
+//! `registry/schema.rs` and describe it in docs/STORAGE.md.
+
+use keyward_key::id::Environment;
+use keyward_protocol::role::Role;
+use keyward_protocol::{Command, KeyDraft, MemberDraft};
+use keyward_testkit::registry_world::*;
+use serde_json::Value as Json;
+
+#[test]
+fn the_tables_after_a_bootstrap_two_keys_a_revocation_a_rotation_and_a_member() {
+    let mut world = World::with_owner();
+    world.later(1);
+    let first = world
+        .issue(
+            1,
+            KeyDraft {
+                allowed_cidrs: vec!["192.0.2.0/24".parse().unwrap()],
+                scopes: vec![scope("contacts:write"), scope("contacts:read")],
+                ..live("crm")
+            },
+        )
+        .id;
+    world.later(1);
+    world.issue(2, test("crm"));
+    world.later(1);
+    world.revoke(&first, "Leaked in a log: “é”");
+    world.later(1);
+    let rotation = Command::RotateKey {
+        id: key_id(Environment::Test, 2),
+        overlap_seconds: 60,
+        credential: credential(key_id(Environment::Test, 3)),
+    };
+    world.attempt(owner(), rotation, Some(attempt("a"))).unwrap();
+    world.later(1);
+    let draft = MemberDraft {
+        environments: Some(vec![Environment::Test, Environment::Live]),
+        expires_in_days: Some(30),
+        ..member(Role::Responder)
+    };
+    world.member(create("two", draft));
+    let stored: Json = serde_json::from_str(include_str!("stored_form.json")).unwrap();
+    let found = world.store.dump();
+    assert_eq!(found, stored, "{}", serde_json::to_string_pretty(&found).unwrap());
+}

@@ -1,0 +1,13 @@
+//! SQLite store, test worlds and native signing: for tests, fuzzers and the simulator.
+#![deny(unsafe_code)]
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by its trait")]
+pub mod allocator;
+pub mod authority;
+pub mod entropy;
+pub mod gate_world;
+pub mod model;
+pub mod registry_world;
+pub mod replay;
+pub mod signing;
+pub mod sqlite_store;

@@ -1,0 +1,358 @@
+//! The registry as simply as it can be said: lists in memory, and each operation's outcome in the order of its refusals.
+
+use keyward_key::id::Environment;
+use keyward_protocol::role::Role;
+
+pub const DAY: i64 = 86_400_000;
+pub const MAX_DAYS: i64 = 365;
+
+/// An operation, on keys and members by their numbers; `RevokeByHolder` by whoever presents the key with that secret.
+#[derive(Clone, Debug)]
+pub enum Op {
+    Issue { new: u32, environment: Environment, integration: u8, name: u8, days: i64 },
+    UpdateKey { key: u32, name: Option<u8>, wide: Option<bool>, end: Option<i64> },
+    RotateKey { key: u32, new: u32, overlap: i64 },
+    RevokeKey { key: u32 },
+    RevokeByHolder { key: u32, secret: u32 },
+    CreateMember { new: u32, role: Role, limit: Limit, email: u8, days: i64 },
+    UpdateMember { member: u32, role: Option<Role>, limit: Option<Limit>, email: Option<u8>, days: Option<i64> },
+    RotateMember { member: u32, secret: u32 },
+    RevokeMember { member: u32 },
+    ShowKey { key: u32 },
+    ListKeys,
+    ReadAudit,
+}
+
+/// `None` is no limit.
+pub type Limit = Option<Vec<Environment>>;
+
+/// One attempt under an `Idempotency-Key`: which header, which body.
+pub type Attempt = (u8, u8);
+
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub member: u32,
+    pub secret: u32,
+    pub access: bool,
+    pub op: Op,
+    pub attempt: Option<Attempt>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelOutcome {
+    Done,
+    /// With the secret of the first attempt.
+    Replayed(u32),
+    Refused(&'static str),
+}
+
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub number: u32,
+    pub environment: Environment,
+    pub integration: u8,
+    pub name: u8,
+    pub wide: bool,
+    pub created_at: i64,
+    pub expires_at: i64,
+    pub successor: Option<u32>,
+    pub revoked: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub number: u32,
+    pub secret: u32,
+    pub role: Role,
+    pub limit: Limit,
+    pub email: u8,
+    pub expires_at: i64,
+    pub days: i64,
+    pub revoked: bool,
+}
+
+pub struct Remembered {
+    member: u32,
+    attempt: Attempt,
+    kind: u8,
+    secret: u32,
+    at: i64,
+}
+
+#[derive(Default)]
+pub struct Model {
+    pub now: i64,
+    pub keys: Vec<Key>,
+    pub members: Vec<Member>,
+    /// Changes so far: the revision and the length of the log.
+    pub changes: u64,
+    pub remembered: Vec<Remembered>,
+}
+
+impl Key {
+    pub fn status(&self, now: i64) -> &'static str {
+        match self {
+            _ if self.revoked => "revoked",
+            _ if self.expires_at <= now => "expired",
+            _ if self.successor.is_some() => "retiring",
+            _ => "active",
+        }
+    }
+}
+
+impl Member {
+    pub fn active(&self, now: i64) -> bool {
+        !self.revoked && now < self.expires_at
+    }
+
+    fn sees(&self, environment: Environment) -> bool {
+        self.limit.as_ref().is_none_or(|limit| limit.contains(&environment))
+    }
+
+    fn covers(&self, limit: &Limit) -> bool {
+        self.limit.is_none() || limit.as_ref().is_some_and(|limit| limit.iter().all(|one| self.sees(*one)))
+    }
+}
+
+fn roles(op: &Op) -> &'static [Role] {
+    use Role::*;
+    match op {
+        Op::Issue { .. } | Op::UpdateKey { .. } | Op::RotateKey { .. } => &[Owner, Manager],
+        Op::RevokeKey { .. } => &[Owner, Manager, Responder],
+        Op::ShowKey { .. } | Op::ListKeys => &[Owner, Manager, Responder, Auditor],
+        Op::ReadAudit => &[Owner, Responder, Auditor],
+        _ => &[Owner],
+    }
+}
+
+/// What a retry must be a retry of, and the new secret's number.
+fn minting(op: &Op) -> Option<(u8, u32)> {
+    match op {
+        Op::Issue { new, .. } => Some((0, *new)),
+        Op::RotateKey { new, .. } => Some((1, *new)),
+        Op::CreateMember { new, .. } => Some((2, *new)),
+        Op::RotateMember { secret, .. } => Some((3, *secret)),
+        _ => None,
+    }
+}
+
+impl Model {
+    pub fn full_owners(&self) -> usize {
+        let full = |member: &&Member| member.role == Role::Owner && member.limit.is_none() && member.active(self.now);
+        self.members.iter().filter(full).count()
+    }
+
+    /// What must come of it; the model is then as it must be after it.
+    pub fn take(&mut self, step: &Step) -> ModelOutcome {
+        match self.run(step) {
+            Ok(outcome) => outcome,
+            Err(refused) => ModelOutcome::Refused(refused),
+        }
+    }
+
+    fn run(&mut self, step: &Step) -> Result<ModelOutcome, &'static str> {
+        let now = self.now;
+        if let Op::RevokeByHolder { key, secret } = step.op {
+            let held = |one: &&mut Key| one.number == key && key == secret;
+            let held = self.keys.iter_mut().find(held).ok_or("unauthenticated")?;
+            self.changes += u64::from(!std::mem::replace(&mut held.revoked, true));
+            return Ok(ModelOutcome::Done);
+        }
+        let named = self.members.iter().find(|member| member.number == step.member).ok_or("unauthenticated")?;
+        // Access knows an address, which may have passed on to another.
+        let has_it = |member: &&Member| !member.revoked && member.email == named.email;
+        let caller = if step.access { self.members.iter().find(has_it) } else { Some(named) };
+        let caller = caller.ok_or("unauthenticated")?.clone();
+        if !caller.active(now) || !(step.access || caller.secret == step.secret) {
+            return Err("unauthenticated");
+        }
+        if !roles(&step.op).contains(&caller.role) {
+            return Err("forbidden");
+        }
+        self.check_limit(&caller, &step.op)?;
+        let minting = minting(&step.op);
+        if let (Some(attempt), Some((kind, _))) = (step.attempt, minting) {
+            let same = |first: &&Remembered| {
+                first.member == caller.number
+                    && first.kind == kind
+                    && first.attempt.0 == attempt.0
+                    && now - first.at < 600_000
+            };
+            if let Some(first) = self.remembered.iter().rev().find(same) {
+                return if first.attempt == attempt { Ok(ModelOutcome::Replayed(first.secret)) } else { Err("mismatch") };
+            }
+        }
+        let changed = self.change(&step.op)?;
+        self.changes += u64::from(changed);
+        if let (Some(attempt), Some((kind, secret))) = (step.attempt, minting) {
+            self.remembered.push(Remembered { member: caller.number, attempt, kind, secret, at: now });
+        }
+        Ok(ModelOutcome::Done)
+    }
+
+    fn check_limit(&self, caller: &Member, op: &Op) -> Result<(), &'static str> {
+        let allow = |allowed| if allowed { Ok(()) } else { Err("forbidden") };
+        match op {
+            Op::Issue { environment, .. } => allow(caller.sees(*environment)),
+            Op::UpdateKey { key, .. } | Op::RotateKey { key, .. } | Op::RevokeKey { key } | Op::ShowKey { key } => {
+                let seen = |one: &&Key| one.number == *key && caller.sees(one.environment);
+                self.keys.iter().find(seen).map(drop).ok_or("not_found")
+            }
+            Op::CreateMember { limit, .. } => allow(caller.covers(limit)),
+            Op::UpdateMember { member, .. } | Op::RotateMember { member, .. } | Op::RevokeMember { member } => {
+                let seen = |one: &&Member| one.number == *member && caller.covers(&one.limit);
+                self.members.iter().find(seen).ok_or("not_found")?;
+                if let Op::UpdateMember { limit: Some(limit), .. } = op { allow(caller.covers(limit)) } else { Ok(()) }
+            }
+            Op::ReadAudit => allow(caller.limit.is_none()),
+            Op::ListKeys | Op::RevokeByHolder { .. } => Ok(()),
+        }
+    }
+
+    /// Whether anything changed.
+    fn change(&mut self, op: &Op) -> Result<bool, &'static str> {
+        let now = self.now;
+        match op.clone() {
+            Op::Issue { new, environment, integration, name, days } => {
+                let active = |key: &&Key| key.environment == environment && key.status(now) == "active";
+                if self.keys.iter().filter(active).any(|key| key.integration == integration) {
+                    return Err("integration_has_key");
+                }
+                if self.keys.iter().filter(active).any(|key| key.name == name) {
+                    return Err("name_taken");
+                }
+                let expires_at = now + days * DAY;
+                self.keys.push(Key {
+                    number: new,
+                    environment,
+                    integration,
+                    name,
+                    wide: false,
+                    created_at: now,
+                    expires_at,
+                    successor: None,
+                    revoked: false,
+                });
+                Ok(true)
+            }
+            Op::UpdateKey { key, name, wide, end } => {
+                let at = self.key(key);
+                let old = self.keys[at].clone();
+                let status = old.status(now);
+                if status == "revoked" || status == "expired" {
+                    return Err("not_active");
+                }
+                if end.is_some_and(|end| end <= now || end > now + MAX_DAYS * DAY) {
+                    return Err("invalid");
+                }
+                if status == "retiring" {
+                    if wide == Some(true) && !old.wide || end.is_some_and(|end| end > old.expires_at) {
+                        return Err("invalid");
+                    }
+                } else if let Some(name) = name {
+                    let other = |one: &Key| {
+                        one.number != key
+                            && one.environment == old.environment
+                            && one.name == name
+                            && one.status(now) == "active"
+                    };
+                    if self.keys.iter().any(other) {
+                        return Err("name_taken");
+                    }
+                }
+                let new = &mut self.keys[at];
+                new.name = name.unwrap_or(old.name);
+                new.wide = wide.unwrap_or(old.wide);
+                new.expires_at = end.unwrap_or(old.expires_at);
+                Ok((new.name, new.wide, new.expires_at) != (old.name, old.wide, old.expires_at))
+            }
+            Op::RotateKey { key, new, overlap } => {
+                let at = self.key(key);
+                if self.keys[at].status(now) != "active" {
+                    return Err("not_active");
+                }
+                let old = &mut self.keys[at];
+                let life = (old.expires_at - old.created_at).min(MAX_DAYS * DAY);
+                let successor = Key { number: new, created_at: now, expires_at: now + life, ..old.clone() };
+                old.successor = Some(new);
+                old.expires_at = old.expires_at.min(now + overlap * 1000);
+                self.keys.push(successor);
+                Ok(true)
+            }
+            Op::RevokeKey { key } => {
+                let at = self.key(key);
+                Ok(!std::mem::replace(&mut self.keys[at].revoked, true))
+            }
+            Op::CreateMember { new, role, limit, email, days } => {
+                if self.members.iter().any(|one| !one.revoked && one.email == email) {
+                    return Err("email_taken");
+                }
+                let expires_at = now + days * DAY;
+                self.members.push(Member {
+                    number: new,
+                    secret: new,
+                    role,
+                    limit,
+                    email,
+                    expires_at,
+                    days,
+                    revoked: false,
+                });
+                Ok(true)
+            }
+            Op::UpdateMember { member, role, limit, email, days } => {
+                let at = self.member(member);
+                let old = self.members[at].clone();
+                if old.revoked || days.is_some() && !old.active(now) {
+                    return Err("not_active");
+                }
+                let email = email.unwrap_or(old.email);
+                if self.members.iter().any(|one| one.number != member && !one.revoked && one.email == email) {
+                    return Err("email_taken");
+                }
+                let (role, limit) = (role.unwrap_or(old.role), limit.unwrap_or(old.limit.clone()));
+                self.check_last_owner(&old, role == Role::Owner && limit.is_none())?;
+                let expires_at = days.map_or(old.expires_at, |days| now + days * DAY);
+                if (role, &limit, email, expires_at) == (old.role, &old.limit, old.email, old.expires_at) {
+                    return Ok(false);
+                }
+                let days = days.unwrap_or(old.days);
+                self.members[at] = Member { role, limit, email, days, expires_at, ..old };
+                Ok(true)
+            }
+            Op::RotateMember { member, secret } => {
+                let at = self.member(member);
+                let member = &mut self.members[at];
+                if member.revoked {
+                    return Err("not_active");
+                }
+                member.secret = secret;
+                member.expires_at = now + member.days * DAY;
+                Ok(true)
+            }
+            Op::RevokeMember { member } => {
+                let at = self.member(member);
+                if self.members[at].revoked {
+                    return Ok(false);
+                }
+                self.check_last_owner(&self.members[at], false)?;
+                self.members[at].revoked = true;
+                Ok(true)
+            }
+            Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit | Op::RevokeByHolder { .. } => Ok(false),
+        }
+    }
+
+    fn check_last_owner(&self, member: &Member, stays: bool) -> Result<(), &'static str> {
+        let is_one = member.role == Role::Owner && member.limit.is_none() && member.active(self.now);
+        if is_one && !stays && self.full_owners() == 1 { Err("last_owner") } else { Ok(()) }
+    }
+
+    fn key(&self, number: u32) -> usize {
+        self.keys.iter().position(|key| key.number == number).unwrap()
+    }
+
+    fn member(&self, number: u32) -> usize {
+        self.members.iter().position(|member| member.number == number).unwrap()
+    }
+}

@@ -1,0 +1,352 @@
+//! A registry in memory with fixed ids, times and members.
+
+use keyward_key::epoch::Epoch;
+use keyward_key::hash::KeyHash;
+use keyward_key::id::{Environment, KeyId};
+use keyward_key::keyring::Generation;
+use keyward_key::scope::Scope;
+use keyward_key::time::Millis;
+use keyward_protocol::role::Role;
+use keyward_protocol::{
+    Caller, Command, ControlRequest, Idempotency, KeyChanges, KeyDraft, KeyFilter, KeyView, Lifetime, MemberChanges,
+    MemberDraft, MemberView, NewCredential, Operation, Outcome, Rejection, RequestMeta, Response,
+};
+use keyward_registry::apply::{Policy, apply};
+use keyward_registry::audit::{audit_after, head};
+use keyward_registry::schema::migrate;
+use keyward_registry::store::StoreError;
+use serde_json::Value as Json;
+
+use crate::sqlite_store::SqliteStore;
+
+/// 2026-11-23T14:02:03.004Z
+pub const NOW: Millis = Millis(1_795_442_523_004);
+pub const DAY: i64 = 86_400;
+
+pub struct World {
+    pub store: SqliteStore,
+    pub policy: Policy,
+    pub now: Millis,
+    /// Under which `Idempotency-Key` everything is asked, unless it is said.
+    pub idempotency: Option<Idempotency>,
+}
+
+impl World {
+    /// Migrated, with no member.
+    pub fn empty() -> Self {
+        let mut store = SqliteStore::new();
+        migrate(&mut store, &epoch(1)).unwrap();
+        Self {
+            store,
+            policy: Policy {
+                max_key_days: 365,
+                max_member_days: 365,
+                known_scopes: vec![scope("contacts:read"), scope("contacts:write")],
+            },
+            now: NOW,
+            idempotency: None,
+        }
+    }
+
+    /// With the first owner, whose caller is [`owner`].
+    pub fn with_owner() -> Self {
+        let mut world = Self::empty();
+        let answer = world.ask(Caller::Bootstrap, bootstrap()).unwrap();
+        assert!(matches!(answer, Response::Done(Outcome::MemberCreated(_))), "{answer:?}");
+        world
+    }
+
+    /// A further member for a day, whose secret is [`hash`] of 7: `wafl_admin_000000owner0`, and with a limit the length
+    /// of its text for the last zero.
+    pub fn add_member(&mut self, role: Role, environments: Option<&str>) -> Caller {
+        let number = environments.map_or(0, str::len);
+        let id = member_id(&format!("{}{number}", role.as_str()));
+        let draft = MemberDraft {
+            email: format!("{}{number}@acme.example", role.as_str()),
+            role,
+            environments: environments.map(|text| serde_json::from_str(text).unwrap()),
+            expires_in_days: Some(1),
+            ..member(role)
+        };
+        let credential = NewCredential { key_hash: hash(7), ..credential(id.clone()) };
+        self.done(owner(), Command::CreateMember { draft: Box::new(draft), credential });
+        Caller::Credential { id, key_hash: hash(7) }
+    }
+
+    pub fn ask(&mut self, caller: Caller, command: Command) -> Result<Response, StoreError> {
+        self.attempt(caller, command, self.idempotency.clone())
+    }
+
+    /// As [`Self::ask`], under an `Idempotency-Key`.
+    pub fn attempt(
+        &mut self,
+        caller: Caller,
+        command: Command,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Response, StoreError> {
+        let control = ControlRequest {
+            caller,
+            origin: RequestMeta { request_id: "req-1".to_owned(), client_address: Some("192.0.2.7".to_owned()) },
+            command,
+            idempotency,
+        };
+        apply(&mut self.store, control, &self.policy, self.now)
+    }
+
+    pub fn done(&mut self, caller: Caller, command: Command) -> Outcome {
+        match self.ask(caller, command).unwrap() {
+            Response::Done(done) => done,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Asks for what must be refused, and sees to it that nothing was written.
+    pub fn refused(&mut self, caller: Caller, command: Command) -> Rejection {
+        let before = self.store.dump();
+        let answer = self.ask(caller, command).unwrap();
+        assert_eq!(self.store.dump(), before, "a refusal has written");
+        match answer {
+            Response::Refused(refused) => refused,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn issue(&mut self, number: u32, draft: KeyDraft) -> KeyView {
+        match self.done(owner(), issue(number, draft)) {
+            Outcome::KeyIssued(view) => *view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn revoke(&mut self, id: &KeyId, reason: &str) -> KeyView {
+        match self.done(owner(), revoke(id, reason)) {
+            Outcome::KeyRevoked { key, .. } => *key,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Key `number` gets the successor `next`: that one, and the old one.
+    pub fn rotate(&mut self, number: u32, next: u32, overlap_seconds: u32) -> (KeyView, KeyView) {
+        match self.done(owner(), rotate(number, next, overlap_seconds)) {
+            Outcome::KeyRotated { key, retiring, changed_at } => {
+                assert_eq!(changed_at, self.now);
+                (*key, *retiring)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn update(&mut self, number: u32, changes: KeyChanges) -> KeyView {
+        match self.done(owner(), update(number, changes)) {
+            Outcome::KeyUpdated { key, changed_at } => {
+                assert_eq!(changed_at, self.now);
+                *key
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What an operation on a member by the owner gives.
+    pub fn member(&mut self, command: Command) -> MemberView {
+        match self.done(owner(), command) {
+            Outcome::Member(view) | Outcome::MemberCreated(view) | Outcome::MemberRotated(view) => view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The last audit entry: actor, action, subject and the detail but for whence it was asked.
+    pub fn last_entry(&mut self) -> (String, String, String, Json) {
+        let size = head(&mut self.store).unwrap().seq;
+        let mut entry = audit_after(&mut self.store, size - 1, 1).unwrap().remove(0);
+        assert_eq!(entry.at, self.now.rfc3339());
+        assert_eq!(entry.detail.remove("request_id").unwrap(), "req-1");
+        assert_eq!(entry.detail.remove("client_address").unwrap(), "192.0.2.7");
+        (entry.actor, entry.action, entry.subject, Json::Object(entry.detail))
+    }
+
+    pub fn later(&mut self, seconds: i64) {
+        self.now = self.now.plus_seconds(seconds);
+    }
+}
+
+/// The name of a history.
+pub fn epoch(number: u32) -> Epoch {
+    Epoch::from_stored(format!("{number}-epoch"))
+}
+
+pub fn scope(text: &str) -> Scope {
+    Scope::parse(text).unwrap()
+}
+
+pub fn hash(byte: u8) -> KeyHash {
+    KeyHash::new([byte; 32])
+}
+
+/// Whoever holds key `number` of live, whose secret is [`hash`] of 9.
+pub fn holder(number: u32) -> Caller {
+    Caller::Holder { id: key_id(Environment::Live, number), key_hash: hash(9) }
+}
+
+/// `wafl_live_000000000001` and so on.
+pub fn key_id(environment: Environment, number: u32) -> KeyId {
+    KeyId::parse(&format!("wafl_{}_{number:012}", environment.as_str())).unwrap()
+}
+
+pub fn credential(id: KeyId) -> NewCredential {
+    NewCredential { id, key_hash: hash(9), minted_under: Generation::from_stored("1f2e3d4c").unwrap() }
+}
+
+pub fn owner_id() -> KeyId {
+    KeyId::parse("wafl_admin_Owner0000001").unwrap()
+}
+
+pub fn owner() -> Caller {
+    Caller::Credential { id: owner_id(), key_hash: hash(9) }
+}
+
+pub fn bootstrap() -> Command {
+    Command::Bootstrap {
+        name: "Ada".to_owned(),
+        email: "ada@acme.example".to_owned(),
+        credential: credential(owner_id()),
+    }
+}
+
+pub fn draft(integration: &str, environment: Environment) -> KeyDraft {
+    KeyDraft {
+        name: format!("{integration} sync"),
+        integration: integration.to_owned(),
+        environment,
+        purpose: "Nightly contact sync".to_owned(),
+        owner: "ops@acme.example".to_owned(),
+        scopes: vec![scope("contacts:read")],
+        allowed_cidrs: Vec::new(),
+        lifetime: Lifetime::Default,
+    }
+}
+
+pub fn live(integration: &str) -> KeyDraft {
+    draft(integration, Environment::Live)
+}
+
+pub fn test(integration: &str) -> KeyDraft {
+    draft(integration, Environment::Test)
+}
+
+pub fn issue(number: u32, draft: KeyDraft) -> Command {
+    Command::IssueKey { credential: credential(key_id(draft.environment, number)), draft: Box::new(draft) }
+}
+
+pub fn revoke(id: &KeyId, reason: &str) -> Command {
+    Command::RevokeKey { id: id.clone(), reason: reason.to_owned() }
+}
+
+pub fn show(id: &KeyId) -> Command {
+    Command::ShowKey { id: id.clone() }
+}
+
+pub fn list(filter: KeyFilter, limit: u32, cursor: Option<String>) -> Command {
+    Command::ListKeys { filter, limit, cursor }
+}
+
+/// Key `number` of live gets the successor `next`.
+pub fn rotate(number: u32, next: u32, overlap_seconds: u32) -> Command {
+    Command::RotateKey {
+        id: key_id(Environment::Live, number),
+        overlap_seconds,
+        credential: credential(key_id(Environment::Live, next)),
+    }
+}
+
+/// Changes key `number` of live.
+pub fn update(number: u32, changes: KeyChanges) -> Command {
+    Command::UpdateKey { id: key_id(Environment::Live, number), changes: Box::new(changes) }
+}
+
+/// `wafl_admin_00000manager` and so on.
+pub fn member_id(name: &str) -> KeyId {
+    KeyId::parse(&format!("wafl_admin_{name:0>12}")).unwrap()
+}
+
+pub fn member(role: Role) -> MemberDraft {
+    MemberDraft {
+        name: "A name".to_owned(),
+        email: "a@acme.example".to_owned(),
+        role,
+        environments: None,
+        expires_in_days: None,
+    }
+}
+
+/// Makes a member of that name, whose secret is [`hash`] of 9.
+pub fn create(name: &str, draft: MemberDraft) -> Command {
+    Command::CreateMember { draft: Box::new(draft), credential: credential(member_id(name)) }
+}
+
+/// A member of that name whom [`create`] has made.
+pub fn caller(name: &str) -> Caller {
+    Caller::Credential { id: member_id(name), key_hash: hash(9) }
+}
+
+pub fn update_member(id: KeyId, changes: MemberChanges) -> Command {
+    Command::UpdateMember { id, changes: Box::new(changes) }
+}
+
+pub fn revoke_member(id: KeyId) -> Command {
+    Command::RevokeMember { id }
+}
+
+/// Gives the member the secret that is [`hash`] of `byte`.
+pub fn rotate_member(id: KeyId, byte: u8) -> Command {
+    Command::RotateMember { credential: NewCredential { key_hash: hash(byte), ..credential(id.clone()) }, id }
+}
+
+/// A command of every operation that works in a world with the owner, key 1 of live (`crm`) and the member `other`.
+/// Two operations are the edge's own and only ask for leave.
+pub fn command_for(operation: Operation) -> Command {
+    let id = || key_id(Environment::Live, 1);
+    let other = || member_id("other");
+    match operation {
+        Operation::Bootstrap => bootstrap(),
+        Operation::Me => Command::Me,
+        Operation::IssueKey => issue(2, live("shop")),
+        Operation::ListKeys => list(KeyFilter::default(), 50, None),
+        Operation::ShowKey => show(&id()),
+        Operation::UpdateKey => update(1, KeyChanges { name: Some("new".to_owned()), ..KeyChanges::default() }),
+        Operation::RotateKey => rotate(1, 2, 60),
+        Operation::RevokeKey => revoke(&id(), "leaked"),
+        Operation::CreateMember => {
+            create("new", MemberDraft { email: "new@acme.example".to_owned(), ..member(Role::Manager) })
+        }
+        Operation::ListMembers => Command::ListMembers { limit: 50, cursor: None },
+        Operation::ShowMember => Command::ShowMember { id: other() },
+        Operation::UpdateMember => {
+            update_member(other(), MemberChanges { name: Some("New".to_owned()), ..MemberChanges::default() })
+        }
+        Operation::RevokeMember => revoke_member(other()),
+        Operation::RotateMember => rotate_member(other(), 8),
+        Operation::ReadAudit => Command::ReadAudit { after: 0, limit: 50 },
+        Operation::AuditCheckpoint => Command::AuditHead,
+        Operation::AuditKey => Command::Authorise { operation },
+        Operation::Verify => Command::Verify(id()),
+        Operation::Introspect => Command::Introspect(id()),
+        Operation::RevokeByHolder => Command::RevokeByHolder,
+    }
+}
+
+/// A world in which every [`command_for`] works.
+pub fn furnished() -> World {
+    let mut world = World::with_owner();
+    world.issue(1, live("crm"));
+    world.member(create("other", MemberDraft { email: "other@acme.example".to_owned(), ..member(Role::Auditor) }));
+    world
+}
+
+/// The first attempt of a write under the header `key`.
+pub fn attempt(key: &str) -> Idempotency {
+    Idempotency {
+        fingerprint: format!("fingerprint of {key}"),
+        body: "body".to_owned(),
+        nonce: format!("nonce of {key}"),
+    }
+}

@@ -1,0 +1,114 @@
+//! What the log tells, replayed from its first entry, must be what the tables hold, and both what the model says.
+
+use std::collections::BTreeMap;
+
+use keyward_key::time::Millis;
+use keyward_protocol::audit::{Entry, Head, verify};
+use keyward_registry::audit::audit_after;
+use serde_json::{Map, Value as Json, json};
+
+use crate::model::Model;
+use crate::sqlite_store::SqliteStore;
+
+type Things = BTreeMap<String, Map<String, Json>>;
+
+pub fn check(store: &mut SqliteStore, model: &Model) {
+    let log = audit_after(store, 0, 1000).unwrap();
+    let head = verify(&Head::empty(), &log).expect("the chain is broken");
+    assert_eq!(head.seq, model.changes);
+    let told = replay(&log);
+    let held = tables(store);
+    assert_eq!(told, held, "the log tells another story");
+    assert_eq!(held.len(), model.keys.len() + model.members.len());
+    for key in &model.keys {
+        let id = format!("wafl_{}_{:012}", key.environment.as_str(), key.number);
+        let held = &held[&id];
+        assert_eq!(held["name"], format!("name {}", key.name));
+        assert_eq!(held["integration"], format!("i{}", key.integration));
+        assert_eq!(held["scopes"].as_array().unwrap().len(), if key.wide { 2 } else { 1 });
+        assert_eq!(held["expires_at"], Millis(key.expires_at).rfc3339());
+        assert_eq!(held["revoked"], key.revoked);
+        let successor = key.successor.map(|number| format!("wafl_{}_{number:012}", key.environment.as_str()));
+        assert_eq!(held["successor"], json!(successor));
+    }
+    for member in &model.members {
+        let held = &held[&format!("wafl_admin_{:0>12}", member.number)];
+        assert_eq!(held["role"], member.role.as_str());
+        assert_eq!(held["environments"], json!(member.limit));
+        assert_eq!(held["expires_at"], Millis(member.expires_at).rfc3339());
+        assert_eq!(held["revoked"], member.revoked);
+    }
+}
+
+const KEY: [&str; 8] =
+    ["name", "integration", "environment", "scopes", "expires_at", "rotated_from", "successor", "revoked_by"];
+const MEMBER: [&str; 5] = ["name", "email", "role", "environments", "expires_at"];
+
+/// The fields that both tell, and whether it is revoked.
+fn fields(view: &Json, names: &[&str]) -> Map<String, Json> {
+    let mut fields: Map<_, _> = names.iter().map(|name| ((*name).to_owned(), view[name].clone())).collect();
+    fields.insert("revoked".to_owned(), json!(!view["revoked_at"].is_null()));
+    fields
+}
+
+fn replay(log: &[Entry]) -> Things {
+    let mut things = Things::new();
+    for entry in log {
+        let detail = &entry.detail;
+        let subject = entry.subject.clone();
+        match entry.action.as_str() {
+            "key.issue" | "bootstrap" | "member.create" => {
+                let (name, names) =
+                    if subject.contains("_admin_") { ("member", &MEMBER[..]) } else { ("key", &KEY[..]) };
+                assert_eq!(detail[name]["id"], subject);
+                assert!(things.insert(subject, fields(&detail[name], names)).is_none(), "made twice");
+            }
+            "key.rotate" => {
+                let successor = detail["key"]["id"].as_str().unwrap().to_owned();
+                assert!(things.insert(successor, fields(&detail["key"], &KEY)).is_none(), "made twice");
+                let before = things.insert(subject, fields(&detail["retiring"], &KEY)).unwrap();
+                assert!(before["successor"].is_null() && before["revoked"] == false);
+            }
+            "key.revoke" => {
+                let key = things.get_mut(&subject).unwrap();
+                let by = key.insert("revoked_by".to_owned(), entry.actor.as_str().into());
+                assert_eq!(by, Some(Json::Null), "revoked twice");
+                let before = key.insert("revoked".to_owned(), true.into());
+                assert_eq!(before, Some(false.into()), "revoked twice");
+            }
+            "member.rotate" | "member.revoke" => {
+                let before = things.insert(subject, fields(&detail["member"], &MEMBER)).unwrap();
+                assert_eq!(before["revoked"], false, "changed after it was revoked");
+            }
+            "key.update" | "member.update" => {
+                let thing = things.get_mut(&subject).unwrap();
+                assert_eq!(thing["revoked"], false, "changed after it was revoked");
+                for (name, after) in detail["after"].as_object().unwrap() {
+                    let before = thing.insert(name.clone(), after.clone());
+                    // Purpose and owner of a key don't change in these histories.
+                    assert_eq!(before.as_ref(), detail["before"].get(name), "{name}");
+                    assert_ne!(before.as_ref(), Some(after), "{name}");
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+    things
+}
+
+fn tables(store: &SqliteStore) -> Things {
+    let mut dump = store.dump();
+    let mut things = Things::new();
+    for (table, names) in [("keys", &KEY[..]), ("members", &MEMBER[..])] {
+        for row in dump[table].as_array_mut().unwrap() {
+            for list in ["scopes", "environments"] {
+                if let Some(text) = row[list].as_str() {
+                    row[list] = serde_json::from_str(text).unwrap();
+                }
+            }
+            row["expires_at"] = Millis(row["expires_at"].as_i64().unwrap()).rfc3339().into();
+            things.insert(row["id"].as_str().unwrap().to_owned(), fields(row, names));
+        }
+    }
+    things
+}

@@ -1,0 +1,59 @@
+//! The request that a gateway asks about: what is judged is what every source names, and nothing of the asking.
+
+use std::net::IpAddr;
+
+use keyward_http::head::Head;
+use keyward_http::forwarded_request::{AUTHORIZE, ForwardedRequest, asks_to_authorize, trusted_client_ip};
+
+use super::fixture::text_of;
+
+pub fn run(data: &[u8]) {
+    let text = text_of(data);
+    let Ok(head) = Head::parse(&text) else { return };
+    assert_eq!(asks_to_authorize(&text), {
+        let rest = head.target().path().strip_prefix(AUTHORIZE);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    let address = trusted_client_ip(&head).ok().flatten();
+    if let Some(address) = address {
+        assert!(address.parse::<IpAddr>().is_ok());
+        match head.header("keyward-client-address") {
+            Some(said) => assert_eq!(said, address),
+            None => {
+                let list = head.header("x-forwarded-for").unwrap_or_default();
+                let others = list.split(',').map(str::trim).filter(|one| *one != address).collect::<Vec<_>>();
+                assert!(list.contains(address) && others.iter().all(|one| Some(*one) == head.client_address()));
+                assert!(others.len() < 2, "a list of more than one and the edge's own");
+            }
+        }
+    }
+    for address in [None, address] {
+        let Ok(original) = ForwardedRequest::of(&head, address) else { continue };
+        let Ok(judged) = original.head() else { continue };
+        let (method, uri) = (judged.method(), judged.target().as_sent());
+        let value =
+            |name| head.headers().iter().find(|(known, _)| *known == name).map(|(_, value)| *value).unwrap_or("");
+        let mut sources = 0;
+        for (said, of) in [("x-forwarded-method", "x-forwarded-uri"), ("x-original-method", "x-original-uri")] {
+            if !value(said).is_empty() || !value(of).is_empty() {
+                assert_eq!((value(said), value(of)), (method, uri));
+                sources += 1;
+            }
+        }
+        if let Some(rest) = head.target().as_sent().strip_prefix(AUTHORIZE).filter(|rest| rest.starts_with('/')) {
+            assert_eq!((head.method(), rest), (method, uri));
+            sources += 1;
+        }
+        assert!(sources > 0, "nobody named {method} {uri}");
+        assert_eq!(judged.base(), head.base(), "another host");
+        assert!(head.https() || !judged.https(), "nothing that is said makes it safer");
+        assert_eq!(judged.client_address(), address, "what nobody vouches for is not the client's address");
+        assert_eq!((judged.authorization(), judged.api_key()), (head.authorization(), head.api_key()));
+        assert_eq!((judged.origin(), judged.sec_fetch_site()), (head.origin(), head.sec_fetch_site()));
+        for (name, _) in judged.headers() {
+            assert!(
+                !name.starts_with("x-forwarded-") && !name.starts_with("x-original-") && !name.starts_with("keyward-")
+            );
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What `edge` needs of the platform.
+
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::entropy::System;
+use super::log::{Level, event};
+use super::{clock, glue};
+use keyward_key::entropy::Entropy;
+use keyward_key::signing::{PublicKey, Signature, SigningKey};
+use keyward_key::time::Millis;
+
+/// How long KV may take. Past that the registry is the faster way.
+const KV_MILLIS: u32 = 1_000;
+/// How long the data centre's cache may take; it is beside us.
+const CACHE_MILLIS: u32 = 250;
+/// How long a read of the registry may take. Two of them and the pause between are shorter than the default bound, so that a hanging
+/// object is noticed within it.
+const READ_MILLIS: u32 = 1_500;
+/// How long a change may take before its caller is told that the outcome is unknown.
+const CHANGE_MILLIS: u32 = 15_000;
+
+/// The platform, as one request's `env` reaches it.
+pub struct Platform<'a> {
+    env: &'a JsValue,
+    /// `None` where nothing is begun that outlives the event.
+    context: Option<&'a JsValue>,
+}
+
+impl<'a> Platform<'a> {
+    /// With the worker's bindings, and the context of the event at hand, which what is begun here may outlive.
+    pub const fn new(env: &'a JsValue, context: &'a JsValue) -> Self {
+        Self { env, context: Some(context) }
+    }
+
+    /// Where nothing is begun that outlives the event: for asking the registry only.
+    pub const fn of(env: &'a JsValue) -> Self {
+        Self { env, context: None }
+    }
+}
+
+impl keyward_edge::Platform for Platform<'_> {
+    fn now(&self) -> Millis {
+        clock::now()
+    }
+
+    fn jitter(&self) -> u8 {
+        let mut byte = [0_u8];
+        let _ = System.fill(&mut byte);
+        let [byte] = byte;
+        byte
+    }
+
+    fn log(&self, level: Level, name: &str, fields: &[(&str, &str)]) {
+        event(level, name, fields);
+    }
+
+    async fn kv_get(&self, name: &str) -> Result<Option<String>, String> {
+        let found = glue::kv_get(self.env, name, KV_MILLIS).await;
+        found.map(|value| value.as_string()).map_err(|thrown| glue::cause(&thrown))
+    }
+
+    async fn cache_get(&self, name: &str) -> Option<String> {
+        glue::cache_get(name, CACHE_MILLIS).await.ok()?.as_string()
+    }
+
+    fn cache_put(&self, name: &str, text: &str, seconds: u32) {
+        if let Some(context) = self.context {
+            let _ = glue::cache_put(context, name, text, seconds);
+        }
+    }
+
+    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {
+        let limit = if may_change { CHANGE_MILLIS } else { READ_MILLIS };
+        let answered = glue::ask_registry(self.env, message, limit).await.map_err(|thrown| glue::cause(&thrown))?;
+        answered.as_string().ok_or_else(|| "the registry answered no text".to_owned())
+    }
+
+    async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
+        let held = glue::hold_key(key.name(), &key.pkcs8()).await.map_err(|thrown| glue::cause(&thrown))?;
+        bytes(&held)
+    }
+
+    async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
+        let signed = glue::sign(key.name(), text).await.map_err(|thrown| glue::cause(&thrown))?;
+        bytes(&signed)
+    }
+
+    async fn pause(&self, milliseconds: u32) {
+        let _ = glue::pause(milliseconds).await;
+    }
+}
+
+/// So many bytes of a `Uint8Array`.
+fn bytes<const LENGTH: usize>(value: &JsValue) -> Result<[u8; LENGTH], String> {
+    let bytes = value.dyn_ref::<js_sys::Uint8Array>().map(js_sys::Uint8Array::to_vec).unwrap_or_default();
+    bytes.try_into().map_err(|_| "WebCrypto answered something else".to_owned())
+}

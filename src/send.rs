@@ -1,0 +1,72 @@
+//! Sending what was decided: a response of our own, or the request to its origin.
+
+use wasm_bindgen::JsValue;
+
+use super::glue;
+use super::log::{Level, event};
+use keyward_gate::{Grant, Refusal};
+use keyward_http::head::Head;
+use keyward_http::headers::write_line;
+use keyward_http::problem::{Code, Problem};
+use keyward_http::reply::Reply;
+
+/// Sends a granted request on. The one way to the origin, and it takes a [`Grant`].
+pub fn forward(request: &JsValue, grant: Grant, head: &Head<'_>, request_id: &str) -> JsValue {
+    let plan = grant.plan(head, request_id);
+    glue::forward(request, &plan.edits, plan.private, plan.answer.as_deref()).unwrap_or_else(|thrown| {
+        event(Level::Error, "forward_failed", &[("request_id", request_id), ("cause", &glue::cause(&thrown))]);
+        problem(&Code::InternalError.into(), request_id)
+    })
+}
+
+/// Answers a refusal; what concerns a key of ours, or is no fault of the caller's, is logged with its inner reason.
+pub fn refuse(refusal: &Refusal, request_id: &str) -> JsValue {
+    note(refusal, request_id);
+    problem(&refusal.problem, request_id)
+}
+
+/// Logs a refusal, if it is one to be logged.
+pub fn note(refusal: &Refusal, request_id: &str) {
+    let code = refusal.problem.code;
+    if refusal.key_id.is_some() || code.status() >= 500 {
+        let reason = format!("{:?}", refusal.reason);
+        let key_id = refusal.key_id.as_ref().map_or("", |id| id.as_str());
+        let fields = [("code", code.as_str()), ("reason", &reason), ("key_id", key_id), ("request_id", request_id)];
+        event(Level::Info, "refused", &fields);
+    }
+}
+
+/// Answers with an error.
+pub fn problem(problem: &Problem, request_id: &str) -> JsValue {
+    reply(&Reply::problem(problem, request_id))
+}
+
+/// The header lines of a reply, as the glue reads them.
+pub fn header_block(reply: &Reply) -> String {
+    let mut block = String::with_capacity(256);
+    for (name, value) in &reply.headers {
+        write_line(&mut block, name, value);
+    }
+    block
+}
+
+/// Answers with the page that explains a code; the glue holds the advice, as it holds the OpenAPI document.
+pub fn problem_page(code: Code, request_id: &str) -> JsValue {
+    reply(&keyward_control::problem_page(code, &glue::advice(code.as_str()), request_id))
+}
+
+/// Answers with the OpenAPI document, which the glue holds: in the wasm every isolate would compile it.
+pub fn open_api(request_id: &str) -> JsValue {
+    glue::open_api(&header_block(&Reply::document_head(request_id))).unwrap_or_else(|thrown| {
+        event(Level::Error, "reply_failed", &[("cause", &glue::cause(&thrown))]);
+        problem(&Code::InternalError.into(), request_id)
+    })
+}
+
+/// Answers.
+pub fn reply(reply: &Reply) -> JsValue {
+    glue::reply(reply.status, &header_block(reply), &reply.body).unwrap_or_else(|thrown| {
+        event(Level::Error, "reply_failed", &[("cause", &glue::cause(&thrown))]);
+        JsValue::UNDEFINED
+    })
+}
