@@ -37,7 +37,7 @@ const NO_ROLE = ["GET health", "GET problems/*", "GET jwks.json", "GET openapi.j
 /** By role, but with forms and errors of OAuth: see below and oauth.test.mjs. */
 const FORMS = { "POST oauth/introspect": ["owner", "verifier"] };
 
-const source = readFileSync(join(ROOT, "src", "admin", "mod.rs"), "utf8");
+const source = readFileSync(join(ROOT, "crates", "control", "src", "lib.rs"), "utf8");
 const routes = [...source.matchAll(/^ {4}\("([A-Z]+)", "([^"]+)", (?:Some\(|None)/gm)].map(([, method, path]) => `${method} ${path}`);
 
 let gate;
