@@ -2,8 +2,8 @@
 // runtime makes anew for every request: 4 % of an accepted request in a profile (docs/decisions/0010-hot-path.md). A plain
 // object is made once. After a panic, and only then, worker-build's class is used: it makes a new wasm instance first.
 
-import Recovering, { Registry } from "worker-build";
 import openApi from "keyward-openapi";
+import Recovering, { Registry } from "worker-build";
 import advice from "../crates/control/src/advice.json";
 
 export { Registry };

@@ -124,7 +124,8 @@ function withoutOurNames(response) {
   // A callback makes no iterator, as in `headText`.
   response.headers.forEach((value, name) => {
     if (name === "connection") listed = value;
-    else if (name.startsWith("proxy-") || (name.startsWith("keyward") && OUR_NAMES.test(name))) (removed ??= []).push(name);
+    else if (name.startsWith("proxy-") || (name.startsWith("keyward") && OUR_NAMES.test(name)))
+      (removed ??= []).push(name);
   });
   if (listed !== null && !KEPT_ALIVE.test(listed)) {
     for (const name of listed.split(",")) {
@@ -143,7 +144,14 @@ const OUR_NAMES = /^keyward(?![a-z0-9])/;
 const KEPT_ALIVE = /^(?:close|keep-alive|upgrade)$/i;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 // Listing these can't take them away from the client: they say what the body is.
-const KEPT_NAMES = new Set(["content-length", "content-type", "content-encoding", "set-cookie", "location", "cache-control"]);
+const KEPT_NAMES = new Set([
+  "content-length",
+  "content-type",
+  "content-encoding",
+  "set-cookie",
+  "location",
+  "cache-control",
+]);
 
 /** A response of our own; `headers` is `name LF value LF` for each. */
 export function reply(status, headers, body) {
@@ -300,7 +308,10 @@ const cached = (name) => `https://keyward.internal/${name}`;
 export async function cacheGet(name, milliseconds) {
   try {
     const found = openCache().then((cache) => cache.match(cached(name)));
-    return await within(milliseconds, found.then((response) => response?.text() ?? null));
+    return await within(
+      milliseconds,
+      found.then((response) => response?.text() ?? null),
+    );
   } catch {
     return null;
   }
@@ -310,7 +321,12 @@ export async function cacheGet(name, milliseconds) {
 export function cachePut(context, name, text, seconds) {
   const kept = new Response(text, { headers: { "Cache-Control": `max-age=${seconds}` } });
   // What is not kept is asked for again.
-  keepAlive(context, openCache().then((cache) => cache.put(cached(name), kept)).catch(() => {}));
+  keepAlive(
+    context,
+    openCache()
+      .then((cache) => cache.put(cached(name), kept))
+      .catch(() => {}),
+  );
 }
 
 /** Asks the one registry; both messages are JSON text. */

@@ -17,7 +17,11 @@ const SCOPES = [[/^\/v1\/contacts(\/|$)/, "contacts:read"]];
  * are settings and never taken from the assertion: who could choose where the keys are could sign.
  */
 export function newCheck({ issuer, audience, jwks = `${issuer}/jwks.json` }) {
-  const keys = createRemoteJWKSet(new URL(jwks), { cacheMaxAge: 300_000, cooldownDuration: 10_000, timeoutDuration: 5_000 });
+  const keys = createRemoteJWKSet(new URL(jwks), {
+    cacheMaxAge: 300_000,
+    cooldownDuration: 10_000,
+    timeoutDuration: 5_000,
+  });
   return async function check({ method, url, headers }) {
     const options = {
       issuer,
@@ -31,8 +35,10 @@ export function newCheck({ issuer, audience, jwks = `${issuer}/jwks.json` }) {
     const { payload } = await jwtVerify(headers["keyward-assertion"] ?? "", keys, options);
     // On a route with `assertion = "request"`, and behind forward auth, it is for this one request.
     const [path] = url.split("?");
-    if (payload.htm !== undefined && payload.htm !== method) throw new errors.JWTClaimValidationFailed("another method", payload, "htm");
-    if (payload.htu !== undefined && payload.htu !== `${audience}${path}`) throw new errors.JWTClaimValidationFailed("another URL", payload, "htu");
+    if (payload.htm !== undefined && payload.htm !== method)
+      throw new errors.JWTClaimValidationFailed("another method", payload, "htm");
+    if (payload.htu !== undefined && payload.htu !== `${audience}${path}`)
+      throw new errors.JWTClaimValidationFailed("another URL", payload, "htu");
     return payload;
   };
 }
@@ -40,7 +46,8 @@ export function newCheck({ issuer, audience, jwks = `${issuer}/jwks.json` }) {
 /** Answers requests; `check` is newCheck's. */
 export function newServer(check) {
   return createServer(async (request, response) => {
-    const answer = (status, body) => response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body)}\n`);
+    const answer = (status, body) =>
+      response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body)}\n`);
     try {
       const caller = await check(request);
       const needed = SCOPES.find(([path]) => path.test(request.url.split("?")[0]))?.[1];
@@ -49,8 +56,13 @@ export function newServer(check) {
       return answer(200, { sub: caller.sub, integration: caller.integration, env: caller.env, scope: caller.scope });
     } catch (error) {
       // Keys that can't be had are not the caller's fault.
-      const unavailable = !(error instanceof errors.JOSEError) || error instanceof errors.JWKSTimeout || error.code === "ERR_JOSE_GENERIC";
-      return unavailable ? answer(503, { error: "the gate's keys can't be had" }) : answer(401, { error: "no assertion that is good here" });
+      const unavailable =
+        !(error instanceof errors.JOSEError) ||
+        error instanceof errors.JWKSTimeout ||
+        error.code === "ERR_JOSE_GENERIC";
+      return unavailable
+        ? answer(503, { error: "the gate's keys can't be had" })
+        : answer(401, { error: "no assertion that is good here" });
     }
   });
 }

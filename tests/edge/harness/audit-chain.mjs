@@ -10,7 +10,9 @@ export function canonical(value) {
     return JSON.stringify(value);
   }
   // sort() compares UTF-16 code units, as the RFC asks.
-  const fields = Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`);
+  const fields = Object.keys(value)
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`);
   return `{${fields.join(",")}}`;
 }
 
