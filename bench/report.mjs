@@ -118,7 +118,7 @@ rounds. Latency is that of 8 connections in a closed loop on the same machine.
 ${all.map(([title, head, rows]) => `## ${title}\n\n${[head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n")}`).join("\n\n")}
 
 With 10,000 keys each comes less than once in half a minute here, so nearly every request has its key's assertion signed anew, which
-takes most of what that row has more (docs/decisions/0012-ed25519-is-the-platforms.md). Keyward's requests carry the signed assertion (a header of about 600 bytes), which no peer makes. For the memory V8's heap has the
+takes most of what that row has more (docs/decisions/0012-webcrypto-signs.md). Keyward's requests carry the signed assertion (a header of about 600 bytes), which no peer makes. For the memory V8's heap has the
 limit that Cloudflare gives an isolate, 128 MB: without one it grows under any worker. The registry natively on SQLite: \`cargo bench\`.
 `;
   return { text: text.replaceAll("**", "").replaceAll("`", ""), markdown };

@@ -1,4 +1,4 @@
-//! docs/STORAGE.md says what the code does: every example there is read by the code and written again.
+//! docs/internals/storage.md says what the code does: every example there is read by the code and written again.
 
 use keyward_key::sealed::Sealed;
 use keyward_protocol::feed::CachedFeedPage;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-const PAGE: &str = include_str!("../../../../docs/STORAGE.md");
+const PAGE: &str = include_str!("../../../../docs/internals/storage.md");
 
 /// The examples of that kind.
 fn examples(kind: &str) -> Vec<Json> {
