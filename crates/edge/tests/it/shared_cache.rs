@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use keyward_edge::{Isolate, Level, Platform, decide, refresh, step};
-use keyward_gate::Step;
+use keyward_gate::{GateSizes, Step};
 use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
@@ -145,7 +145,7 @@ impl Centre {
     }
 
     fn born(&mut self, jitter: u8) -> usize {
-        self.isolates.push(Rc::new(Isolate::new(jitter)));
+        self.isolates.push(Rc::new(Isolate::new(GateSizes::default(), jitter)));
         self.isolates.len() - 1
     }
 

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use keyward_edge::{Isolate, Level, Platform, decide, step};
-use keyward_gate::{Reason, Refusal, Step};
+use keyward_gate::{GateSizes, Reason, Refusal, Step};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
@@ -108,7 +108,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn a_key_is_given_to_the_platform_once_and_an_assertion_signed_once_in_half_a_minute() {
     let (platform, key) = TestPlatform::new();
-    let isolate = Isolate::new(0);
+    let isolate = Isolate::new(GateSizes::default(), 0);
     platform.send(&isolate, &key).unwrap();
     assert!(platform.goes_at_once(&isolate, &key));
     platform.send(&isolate, &key).unwrap();
@@ -122,7 +122,7 @@ fn a_key_is_given_to_the_platform_once_and_an_assertion_signed_once_in_half_a_mi
 fn what_can_not_be_signed_is_not_forwarded_and_is_tried_again_by_the_next_request() {
     for (keys, signatures, event) in [(false, true, "key_not_held"), (true, false, "signing_failed")] {
         let (platform, key) = TestPlatform::new();
-        let isolate = Isolate::new(0);
+        let isolate = Isolate::new(GateSizes::default(), 0);
         platform.takes_keys.set(keys);
         platform.signs.set(signatures);
         for _ in 0..2 {
