@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::{Isolate, Level, Platform, decide, step};
+use keyward_edge::{Isolate, Level, Platform, RequestContext, decide, step};
 use keyward_gate::{GateSizes, Reason, Refusal, Step};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -81,11 +81,15 @@ impl TestPlatform {
         (platform, key)
     }
 
+    fn context<'a>(&'a self, isolate: &'a Isolate, head: &'a Head<'a>) -> RequestContext<'a, Self> {
+        RequestContext { isolate, config: &self.world.config, platform: self, head, request_id: "req-1" }
+    }
+
     /// Decides about a request; what is accepted has an assertion.
     fn send(&self, isolate: &Isolate, key: &Key) -> Result<(), Refusal> {
         let text = ClientRequest::new("GET /v1/contacts").key(key).text();
         let head = Head::parse(&text).unwrap();
-        let grant = at_once(decide(isolate, &self.world.config, self, &head, "req-1"))?;
+        let grant = at_once(decide(&self.context(isolate, &head)))?;
         assert!(grant.plan(&head, "req-1").edits.contains("\nkeyward-assertion\ney"));
         Ok(())
     }
@@ -94,7 +98,7 @@ impl TestPlatform {
     fn goes_at_once(&self, isolate: &Isolate, key: &Key) -> bool {
         let text = ClientRequest::new("GET /v1/contacts").key(key).text();
         let head = Head::parse(&text).unwrap();
-        matches!(step(isolate, &self.world.config, self, &head, self.now.get()).0, Step::Forward(_))
+        matches!(step(&self.context(isolate, &head), self.now.get()).0, Step::Forward(_))
     }
 }
 
