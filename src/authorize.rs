@@ -99,7 +99,7 @@ async fn confirm(
         Ok(Response::Done(Outcome::Me(member))) => check_vouching(&member, environment),
         Ok(_) => Err(untrusted_gateway()),
         Err(Unreachable(cause)) => {
-            event(Level::Error, "authority_silent", &[("cause", &cause), ("request_id", id)]);
+            event(Level::Error, "authority_query_failed", &[("cause", &cause), ("request_id", id)]);
             Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable))
         }
     }
