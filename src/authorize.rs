@@ -7,9 +7,11 @@ use wasm_bindgen::JsValue;
 use super::isolate_state::IsolateState;
 use super::log::{Level, event};
 use super::platform::Platform;
-use super::{clock, events, send};
+use super::{events, send};
 use keyward_config::Config;
 use keyward_control::authorize::{check_vouching, untrusted_gateway, verifier};
+use keyward_edge::RequestContext;
+use keyward_edge::entry::refuse_gateway;
 use keyward_edge::registry::{Unreachable, ask};
 use keyward_edge::signing;
 use keyward_gate::{Reason, Refusal};
@@ -37,11 +39,7 @@ pub async fn serve(
 
 /// Answers a refusal in the way that gateways understand.
 pub fn refuse(refusal: Refusal, id: &str) -> JsValue {
-    send::note(&refusal, id);
-    if refusal.reason == Reason::Verifier {
-        event(Level::Warn, "verifier_refused", &[("request_id", id)]);
-    }
-    send::problem(&refusal.problem.for_gateway(), id)
+    send::reply(&refuse_gateway(&Platform::of(&JsValue::UNDEFINED), refusal, id))
 }
 
 /// 1. The gateway's credential, as far as form and tag tell.
@@ -61,9 +59,10 @@ async fn authorize(
     let address = if verifier.is_some() { trusted_client_ip(head)? } else { None };
     let original = ForwardedRequest::of(head, address)?;
     let original = original.head()?;
-    let grant = keyward_edge::decide(&edge.isolate, config, &Platform::new(env, context), &original, id).await?;
-    let due = || edge.isolate.gate().is_some_and(|gate| gate.is_refresh_due(config, clock::now()));
-    if grant.is_keyed() && due() {
+    let platform = &Platform::new(env, context);
+    let asked = RequestContext { isolate: &edge.isolate, config, platform, head: &original, request_id: id };
+    let grant = keyward_edge::decide(&asked).await?;
+    if keyward_edge::is_refresh_due(&asked, &grant) {
         events::refresh(Rc::clone(edge), env.clone(), context);
     }
     match (verifier, grant.environment()) {
@@ -100,7 +99,7 @@ async fn confirm(
         Ok(Response::Done(Outcome::Me(member))) => check_vouching(&member, environment),
         Ok(_) => Err(untrusted_gateway()),
         Err(Unreachable(cause)) => {
-            event(Level::Error, "authority_silent", &[("cause", &cause), ("request_id", id)]);
+            event(Level::Error, "authority_query_failed", &[("cause", &cause), ("request_id", id)]);
             Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable))
         }
     }

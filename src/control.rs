@@ -175,7 +175,7 @@ impl ControlContext<'_> {
 
     async fn ask(&self, control: ControlRequest) -> Result<Response<RawOutcome>, Problem> {
         ask(&Platform::of(self.env), &Request::Control(Box::new(control))).await.map_err(|Unreachable(cause)| {
-            self.note(Level::Error, "authority_silent", ("cause", &cause));
+            self.note(Level::Error, "authority_query_failed", ("cause", &cause));
             Code::AuthorityUnavailable.into()
         })
     }

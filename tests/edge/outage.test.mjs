@@ -116,7 +116,7 @@ function failing() {
     assert.equal((await gate.take()).registry, 2);
     assert.equal((await gate.call(CONTACTS, { key: other.apiKey })).verdict, SILENT);
     assert.equal((await gate.take()).registry, 0);
-    const line = await gate.logged((line) => line.includes("authority_silent") && line.includes(answer.headers["keyward-request-id"]));
+    const line = await gate.logged((line) => line.includes("authority_query_failed") && line.includes(answer.headers["keyward-request-id"]));
     assert.match(line, /^warn: \{"/);
   });
 
@@ -136,7 +136,7 @@ function failing() {
       assert.equal((await gate.issue({ name })).verdict, SILENT);
       assert.equal((await gate.take()).registry, 1);
       assert.equal(gate.sql("SELECT count(*) AS count FROM keys WHERE name = ?", name)[0].count, 0);
-      await gate.logged((line) => line.includes("authority_silent") && line.includes(failure === "overloaded" ? "is overloaded" : "code was updated"));
+      await gate.logged((line) => line.includes("authority_query_failed") && line.includes(failure === "overloaded" ? "is overloaded" : "code was updated"));
     });
   }
 
