@@ -175,7 +175,7 @@ describe("after a whole life of a key", () => {
     const statuses = new Set(world.answers.map(({ status }) => status));
     for (const status of [200, 201, 400, 401, 403, 404, 409, 502, 503]) assert.ok(statuses.has(status), `no answer was ${status}`);
     assert.ok(world.origin.arrivals.length >= 5);
-    for (const event of ["refused", "sign_in_refused", "operation_refused", "authority_query_failed", "key_surrendered", "kv_copy_failed", "origin_unreachable"]) {
+    for (const event of ["refused", "sign_in_refused", "operation_refused", "authority_query_failed", "key_revoked_by_holder", "kv_copy_failed", "origin_unreachable"]) {
       assert.ok(world.gate.logs.some((line) => line.includes(`"event":"${event}"`)), `no ${event} was logged`);
     }
     for (const place of ["logs", "kv", "problems", "other answers", "origin traffic"]) assert.ok(places[place].length > 300, place);

@@ -241,7 +241,7 @@ describe("revocation by whoever holds the key", () => {
     assert.equal(Number(revision()), Number(before) + 1);
     assert.equal((await gate.call(`/_keyward/v1/keys/${revoked.id}`, { key: gate.owner })).json.revoke_reason, "leaked");
     assert.equal((await gate.call(`/_keyward/v1/me`, { key: gate.owner })).status, 200, "a member's credential was revoked");
-    assert.ok(gate.logs.some((line) => line.includes('"event":"key_surrendered"') && line.includes(id)));
+    assert.ok(gate.logs.some((line) => line.includes('"event":"key_revoked_by_holder"') && line.includes(id)));
   });
 
   test("what is no key of ours costs no call", async () => {

@@ -8,8 +8,9 @@ use super::platform::ControlPlatform;
 use super::serve::{ControlContext, control_request};
 use super::sign_in::member;
 use keyward_config::Config;
+use keyward_edge::entry::refuse_gateway;
 use keyward_edge::registry::{Unreachable, ask};
-use keyward_edge::{Level, Platform, signing};
+use keyward_edge::{Level, Platform, RequestContext, decide, is_refresh_due, signing};
 use keyward_gate::{Reason, Refusal};
 use keyward_http::forwarded_request::{ForwardedRequest, VERIFIER, trusted_client_ip};
 use keyward_http::head::Head;
@@ -21,28 +22,9 @@ use keyward_protocol::role::Role;
 use keyward_protocol::{Caller, Raw, Request, Response};
 
 /// Answers 200 with the identity headers, or the gate's own refusal. The body of the gateway's request is never read.
-pub(super) async fn serve<P: ControlPlatform>(context: &ControlContext<'_, P>) -> Reply {
-    authorize(context).await.unwrap_or_else(|refusal| refuse(context.platform, refusal, context.request_id))
-}
-
-/// Answers a refusal in the form that gateways understand, and logs it.
-pub fn refuse(platform: &impl Platform, refusal: Refusal, request_id: &str) -> Reply {
-    log_refusal(platform, &refusal, request_id);
-    if refusal.reason == Reason::Verifier {
-        platform.log(Level::Warn, "verifier_refused", &[("request_id", request_id)]);
-    }
-    Reply::problem(&refusal.problem.for_gateway(), request_id)
-}
-
-/// Logs a refusal that concerns a key of ours, or that the caller did not cause.
-fn log_refusal(platform: &impl Platform, refusal: &Refusal, request_id: &str) {
-    let code = refusal.problem.code;
-    if refusal.key_id.is_some() || code.status() >= 500 {
-        let reason = format!("{:?}", refusal.reason);
-        let key_id = refusal.key_id.as_ref().map_or("", |id| id.as_str());
-        let fields = [("code", code.as_str()), ("reason", &reason), ("key_id", key_id), ("request_id", request_id)];
-        platform.log(Level::Info, "refused", &fields);
-    }
+pub(super) async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> Reply {
+    let RequestContext { platform, request_id, .. } = context.request;
+    authorize(context).await.unwrap_or_else(|refusal| refuse_gateway(platform, refusal, request_id))
 }
 
 /// 1. The gateway's credential, by form and tag.
@@ -50,15 +32,16 @@ fn log_refusal(platform: &impl Platform, refusal: &Refusal, request_id: &str) {
 ///    credential; otherwise there is none, since the edge saw the gateway.
 /// 3. The gate's decision.
 /// 4. The authority's check of the gateway's credential, only where the request would pass: garbage costs no call.
-async fn authorize<P: ControlPlatform>(context: &ControlContext<'_, P>) -> Result<Reply, Refusal> {
-    let ControlContext { isolate, config, platform, head, request_id, .. } = *context;
+async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> Result<Reply, Refusal> {
+    let RequestContext { config, platform, head, request_id, .. } = context.request;
     let verifier = verifier(config, head)?;
     let address = if verifier.is_some() { trusted_client_ip(head)? } else { None };
     let forwarded = ForwardedRequest::of(head, address)?;
     let forwarded = forwarded.head()?;
-    let grant = keyward_edge::decide(isolate, config, platform, &forwarded, request_id).await?;
-    if grant.is_keyed() && isolate.gate().is_some_and(|gate| gate.is_refresh_due(config, platform.now())) {
-        platform.refresh_in_background();
+    let judged = RequestContext { head: &forwarded, ..context.request };
+    let grant = decide(&judged).await?;
+    if is_refresh_due(&judged, &grant) {
+        context.event.refresh_in_background();
     }
     match (verifier, grant.environment()) {
         (Some(caller), Some(environment)) => confirm(context, caller, environment).await?,
@@ -79,21 +62,21 @@ async fn authorize<P: ControlPlatform>(context: &ControlContext<'_, P>) -> Resul
 }
 
 /// Asks the authority whether the gateway's credential vouches for clients of that environment.
-async fn confirm<P: ControlPlatform>(
-    context: &ControlContext<'_, P>,
+async fn confirm<P: Platform, C: ControlPlatform>(
+    context: &ControlContext<'_, P, C>,
     caller: Caller,
     environment: Environment,
 ) -> Result<(), Refusal> {
     let control = control_request(Operation::Me, caller, context.meta(), no_arguments());
-    match ask(context.platform, &Request::Control(Box::new(control))).await {
+    match ask(context.request.platform, &Request::Control(Box::new(control))).await {
         Ok(Response::Done(outcome)) => match json::read::<me::Outcome>(outcome.get()) {
             Ok(outcome) => check_vouching(&outcome.me, environment),
             Err(_) => Err(untrusted_gateway()),
         },
         Ok(_) => Err(untrusted_gateway()),
         Err(Unreachable(cause)) => {
-            let fields = [("cause", cause.as_str()), ("request_id", context.request_id)];
-            context.platform.log(Level::Error, "authority_silent", &fields);
+            let fields = [("cause", cause.as_str()), ("request_id", context.request.request_id)];
+            context.request.platform.log(Level::Error, "authority_query_failed", &fields);
             Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable))
         }
     }

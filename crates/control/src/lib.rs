@@ -67,7 +67,6 @@ mod text;
 pub mod transport;
 
 pub use authority::answer;
-pub use authorize::refuse as refuse_gateway;
 pub use health::health;
 pub use operations::Operation;
 pub use platform::{AccessFailure, BodyError, ControlPlatform};

@@ -1,4 +1,4 @@
-//! The port of the control plane, beside the one of `keyward-edge`.
+//! The port of the control plane to one event. [`keyward_edge::Platform`] is its port to stores, clock, log and signatures.
 
 use keyward_config::AccessSettings;
 use keyward_http::problem::Code;
@@ -6,7 +6,7 @@ use keyward_key::entropy::Entropy;
 
 /// What the control plane needs of the platform: bodies, randomness, sign-in by Cloudflare Access, published documents.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
-pub trait ControlPlatform: keyward_edge::Platform {
+pub trait ControlPlatform {
     /// Reads the body of the request, of at most `max_bytes`.
     ///
     /// # Errors

@@ -13,11 +13,10 @@ use super::route::{Endpoint, find};
 use super::sign_in::{SignIn, sign_in};
 use super::transport::check_transport;
 use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection};
-use keyward_config::Config;
+use keyward_edge::entry::refuse_gateway;
 use keyward_edge::registry::{Unreachable, ask};
-use keyward_edge::{Isolate, Level, signing};
+use keyward_edge::{Level, Platform, RequestContext, signing};
 use keyward_http::forwarded_request::{ForwardAuthError, is_asking};
-use keyward_http::head::Head;
 use keyward_http::limits::BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
@@ -27,20 +26,14 @@ use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, Request, RequestM
 /// Attempts to mint a credential. A second one follows if 71 random bits of an identifier collided.
 const MINT_ATTEMPTS: u8 = 4;
 
-/// One request, and the state of the isolate that serves it.
-pub struct ControlContext<'a, P> {
-    /// The gate, and the lookups in flight.
-    pub isolate: &'a Isolate,
-    /// Configuration.
-    pub config: &'a Config,
-    /// Platform.
-    pub platform: &'a P,
+/// One request for the control plane.
+pub struct ControlContext<'a, P, C> {
+    /// Context of the request.
+    pub request: RequestContext<'a, P>,
+    /// Port to the event.
+    pub event: &'a C,
     /// Rate limiter of revocations by holders.
     pub revocation_limiter: &'a RefCell<RevocationLimiter>,
-    /// Head of the request.
-    pub head: &'a Head<'a>,
-    /// `Keyward-Request-Id`.
-    pub request_id: &'a str,
 }
 
 /// A response of the control plane.
@@ -60,22 +53,22 @@ impl From<Reply> for ControlReply {
 }
 
 /// Serves a request to one of Keyward's own paths.
-pub async fn serve<P: ControlPlatform>(context: &ControlContext<'_, P>) -> ControlReply {
-    let (config, head, id) = (context.config, context.head, context.request_id);
+pub async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> ControlReply {
+    let RequestContext { config, platform, head, request_id: id, .. } = context.request;
     let found = find(head.method(), head.target().path());
     if !matches!(found, Ok((Endpoint::Authorize, _))) && is_asking(head) {
-        return authorize::refuse(context.platform, ForwardAuthError::WrongPath.into(), id).into();
+        return refuse_gateway(platform, ForwardAuthError::WrongPath.into(), id).into();
     }
     match found {
         Ok((Endpoint::Authorize, _)) => authorize::serve(context).await.into(),
         Ok((Endpoint::Health, _)) => health::health(true, id).into(),
         Ok((Endpoint::Jwks, _)) => {
             let keys: Vec<_> = config.keyring.generations().map(DerivedKeys::assertion).collect();
-            signing::hold(context.platform, &keys, id).await;
+            signing::hold(platform, &keys, id).await;
             jwks::jwks(config, id).into()
         }
         Ok((Endpoint::ProblemPage, name)) => match Code::ALL.iter().find(|code| code.as_str() == name) {
-            Some(code) => problem_page::problem_page(*code, &context.platform.advice(*code), id).into(),
+            Some(code) => problem_page::problem_page(*code, &context.event.advice(*code), id).into(),
             None => Reply::problem(&Code::NoRoute.into(), id).into(),
         },
         Ok((Endpoint::OpenApi, _)) => ControlReply::OpenApi(Reply::document_head(id)),
@@ -113,7 +106,7 @@ struct SignedIn {
     challenge: Option<Challenge>,
 }
 
-impl<P: ControlPlatform> ControlContext<'_, P> {
+impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     /// Does one operation.
     ///
     /// 1. Transport: HTTPS, no page of another site, the right media type.
@@ -122,11 +115,16 @@ impl<P: ControlPlatform> ControlContext<'_, P> {
     /// 4. The registry: caller, role, and the operation, in one call.
     async fn operate(&self, operation: Operation, segment: &str) -> Result<ControlReply, Failure> {
         let spec = operation.spec();
-        check_transport(self.config, self.head, spec.body)?;
+        check_transport(self.request.config, self.request.head, spec.body)?;
         let signed_in = self.signed_in(operation).await?;
         let body = if spec.body == BodyKind::None { Vec::new() } else { self.body().await? };
-        let input =
-            Input { config: self.config, head: self.head, id: segment, body: &body, request_id: self.request_id };
+        let input = Input {
+            config: self.request.config,
+            head: self.request.head,
+            id: segment,
+            body: &body,
+            request_id: self.request.request_id,
+        };
         let answer = self.ask_for(operation, &input, signed_in.as_ref()).await?;
         self.complete(answer, signed_in).await
     }
@@ -139,7 +137,7 @@ impl<P: ControlPlatform> ControlContext<'_, P> {
             return Ok(None);
         }
         if spec.body == BodyKind::Form {
-            let client = oauth::client(self.config, self.head).map_err(|challenge| {
+            let client = oauth::client(self.request.config, self.request.head).map_err(|challenge| {
                 self.log(Level::Info, "sign_in_refused", ("reason", "OAuth client"));
                 OAuthError::Client(challenge)
             });
@@ -156,9 +154,9 @@ impl<P: ControlPlatform> ControlContext<'_, P> {
                 code => code.into(),
             }
         };
-        let caller = match sign_in(self.config, self.head, spec.access) {
+        let caller = match sign_in(self.request.config, self.request.head, spec.access) {
             Ok(SignIn::Caller(caller)) => caller,
-            Ok(SignIn::Access(token, settings)) => match self.platform.verify_access(token, settings).await {
+            Ok(SignIn::Access(token, settings)) => match self.event.verify_access(token, settings).await {
                 Ok(email) => Caller::Access { email },
                 Err(AccessFailure::Refused(reason)) => {
                     return Err(refuse(Code::InvalidKey, &format!("Access({reason})")).into());
@@ -176,12 +174,12 @@ impl<P: ControlPlatform> ControlContext<'_, P> {
     fn limit_revocations(&self) -> Result<(), Problem> {
         const DETAIL: &str = "Too many revocations came from this address. Retry after the time in `Retry-After`.";
         let Ok(mut limiter) = self.revocation_limiter.try_borrow_mut() else { return Ok(()) };
-        let taken = limiter.take(self.head.client_address(), self.head.now());
+        let taken = limiter.take(self.request.head.client_address(), self.request.head.now());
         taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
     }
 
     async fn body(&self) -> Result<Vec<u8>, Problem> {
-        self.platform.read_body(BODY_BYTES).await.map_err(|error| match error {
+        self.event.read_body(BODY_BYTES).await.map_err(|error| match error {
             BodyError::TooLarge => Code::BodyTooLarge.into(),
             BodyError::Incomplete => {
                 Problem::detailed(Code::InvalidRequest, "The body did not arrive whole. Send it again.")
@@ -198,7 +196,7 @@ impl<P: ControlPlatform> ControlContext<'_, P> {
     ) -> Result<Answer, Failure> {
         let mut attempts = MINT_ATTEMPTS;
         loop {
-            let prepared = match operation.prepare(input, &mut self.platform.entropy()) {
+            let prepared = match operation.prepare(input, &mut self.event.entropy()) {
                 Ok(prepared) => prepared,
                 Err(failure @ Failure::Fault { .. }) => return Err(failure),
                 Err(failure) => return Err(self.refuse_input(operation, signed_in, failure).await),
@@ -214,7 +212,7 @@ impl<P: ControlPlatform> ControlContext<'_, P> {
                 ..control_request(operation, caller, self.meta(), Some(prepared.command.clone()))
             };
             // Read before asking: a revision learned while the answer is on its way may be newer than the answer.
-            let known = self.isolate.gate().map_or(0, |gate| gate.known_revision());
+            let known = self.request.isolate.gate().map_or(0, |gate| gate.known_revision());
             attempts = attempts.saturating_sub(1);
             return match self.ask(control).await? {
                 Response::Done(outcome) => {
@@ -245,8 +243,8 @@ impl<P: ControlPlatform> ControlContext<'_, P> {
     }
 
     async fn ask(&self, control: ControlRequest) -> Result<Response, Failure> {
-        ask(self.platform, &Request::Control(Box::new(control))).await.map_err(|Unreachable(cause)| {
-            self.log(Level::Error, "authority_silent", ("cause", &cause));
+        ask(self.request.platform, &Request::Control(Box::new(control))).await.map_err(|Unreachable(cause)| {
+            self.log(Level::Error, "authority_query_failed", ("cause", &cause));
             Code::AuthorityUnavailable.into()
         })
     }
@@ -271,24 +269,24 @@ impl<P: ControlPlatform> ControlContext<'_, P> {
             (Answer::Checkpoint { size, hash }, _) => self.sign_checkpoint(size, &hash).await,
             (Answer::CheckpointKeys, _) => {
                 self.hold_checkpoint_keys().await;
-                Ok(checkpoint::verifier_keys(self.config, self.request_id).into())
+                Ok(checkpoint::verifier_keys(self.request.config, self.request.request_id).into())
             }
         }
     }
 
     async fn sign_checkpoint(&self, size: u64, hash: &str) -> Result<ControlReply, Failure> {
         self.hold_checkpoint_keys().await;
-        let text = checkpoint::checkpoint_text(self.config, size, hash)
+        let text = checkpoint::checkpoint_text(self.request.config, size, hash)
             .ok_or(Failure::Fault { event: "audit_head_broken", code: Code::InternalError })?;
-        let key = self.config.keyring.current().checkpoint();
-        let signed = signing::sign(self.platform, key, &text, self.request_id).await;
+        let key = self.request.config.keyring.current().checkpoint();
+        let signed = signing::sign(self.request.platform, key, &text, self.request.request_id).await;
         let signature = signed.map_err(|refusal| refusal.problem)?;
-        Ok(checkpoint::checkpoint(self.config, &text, &signature, self.request_id).into())
+        Ok(checkpoint::checkpoint(self.request.config, &text, &signature, self.request.request_id).into())
     }
 
     async fn hold_checkpoint_keys(&self) {
-        let keys: Vec<_> = self.config.keyring.generations().map(DerivedKeys::checkpoint).collect();
-        signing::hold(self.platform, &keys, self.request_id).await;
+        let keys: Vec<_> = self.request.config.keyring.generations().map(DerivedKeys::checkpoint).collect();
+        signing::hold(self.request.platform, &keys, self.request.request_id).await;
     }
 
     /// Logs a log that is shorter than this isolate knows it to be: it was restored from a backup, or cut off.
@@ -297,31 +295,31 @@ impl<P: ControlPlatform> ControlContext<'_, P> {
             && *size < known
         {
             let (size, known) = (size.to_string(), known.to_string());
-            self.platform.log(Level::Error, "audit_log_shrank", &[("known_revision", &known), ("size", &size)]);
+            self.request.platform.log(Level::Error, "audit_log_shrank", &[("known_revision", &known), ("size", &size)]);
         }
     }
 
     fn log_done(&self, operation: Operation, holder: Option<&Caller>) {
         if let (Operation::RevokeByHolder, Some(Caller::Holder { id, .. })) = (operation, holder) {
-            self.log(Level::Info, "key_surrendered", ("key_id", id.as_str()));
+            self.log(Level::Info, "key_revoked_by_holder", ("key_id", id.as_str()));
         }
     }
 
     fn fail(&self, failure: &Failure) -> Reply {
         if let Failure::Fault { event, .. } = failure {
-            self.platform.log(Level::Error, event, &[("request_id", self.request_id)]);
+            self.request.platform.log(Level::Error, event, &[("request_id", self.request.request_id)]);
         }
-        failure.reply(self.request_id)
+        failure.reply(self.request.request_id)
     }
 
     pub(super) fn meta(&self) -> RequestMeta {
         RequestMeta {
-            request_id: self.request_id.to_owned(),
-            client_address: self.head.client_address().map(|address| address.chars().take(64).collect()),
+            request_id: self.request.request_id.to_owned(),
+            client_address: self.request.head.client_address().map(|address| address.chars().take(64).collect()),
         }
     }
 
     fn log(&self, level: Level, event: &str, field: (&str, &str)) {
-        self.platform.log(level, event, &[field, ("request_id", self.request_id)]);
+        self.request.platform.log(level, event, &[field, ("request_id", self.request.request_id)]);
     }
 }
