@@ -7,140 +7,91 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
+use super::control::ControlEvent;
 use super::isolate_state::IsolateState;
-use super::log::{Level, event};
 use super::platform::Platform;
-use super::{authorize, control, glue, send};
-use keyward_gate::{Refusal, Step, Unsigned, refuse_key_in_url};
-use keyward_http::forwarded_request::{ForwardAuthError, asks_to_authorize, is_gateways};
+use super::{control, glue, send};
+use keyward_edge::entry::{self, Action, Decided, Entry, Pending, RawRequest};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
-use keyward_http::route::is_own_path;
 
-/// The worker's `fetch`. Gives a response, or a promise of one; a request that the gate can decide at once makes no promise of
+/// The worker's `fetch`. Returns a response, or a promise of one; a request that the gate can decide at once makes no promise of
 /// our own.
 #[wasm_bindgen]
 pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     let head = glue::head(&request, &env);
-    let edge = IsolateState::of(&env, head.as_ref().map_or(0, |(number, _)| *number));
-    let id = edge.request_id();
-    let text = match head {
-        Ok((_, text)) if !id.is_empty() => text,
-        _ => {
-            event(Level::Error, "head_failed", &[("request_id", &id)]);
-            return send::problem(&Code::InternalError.into(), &id);
-        }
+    let state = IsolateState::of(&env, head.as_ref().map_or(0, |(number, _)| *number));
+    let request_id = state.request_id();
+    let platform = Platform::new(&env, &context);
+    let raw = match head {
+        Ok((_, head_text)) if !request_id.is_empty() => RawRequest { head_text, request_id },
+        _ => return send::reply(&entry::unreadable(&platform, &request_id)),
     };
-    let head = Head::parse(&text);
-    let Some(config) = &edge.config else {
-        return unconfigured(head.as_ref().ok(), &id);
-    };
-    let head = match head {
-        Ok(head) => head,
-        Err(why) => return refuse(Refusal::from(why), &text, &id),
-    };
-    if is_own_path(head.target().path()) {
-        return match refuse_key_in_url(config, &head) {
-            Ok(()) => served_later(edge, request, env, context, text, id),
-            Err(refusal) => refuse(refusal, &text, &id),
-        };
-    }
-    // A gateway that asks at the wrong address would take the origin's 200 for a yes, and its own address for its client's.
-    if is_gateways(&head) {
-        return authorize::refuse(ForwardAuthError::WrongPath.into(), &id);
-    }
-    let (step, refresh_due) = keyward_edge::step(&edge.isolate, config, &Platform::new(&env, &context), &head, head.now());
+    let Entry { action, refresh_due } = entry::handle(&state.isolate, state.config.as_ref(), &platform, &raw);
     if refresh_due {
-        refresh(Rc::clone(&edge), env.clone(), &context);
+        refresh(Rc::clone(&state), env.clone(), &context);
     }
-    match step {
-        Step::Forward(grant) => send::forward(&request, grant, &head, &id),
-        Step::Refuse(refusal) => send::refuse(&refusal, &id),
-        Step::Sign(unsigned) => decided_later(Some(unsigned), edge, request, env, context, text, id),
-        Step::Need(_) => decided_later(None, edge, request, env, context, text, id),
-    }
-}
-
-/// Forward auth tells its refusals in its own way, and a request that has no form may be one of its.
-fn refuse(refusal: Refusal, text: &str, id: &str) -> JsValue {
-    if asks_to_authorize(text) { authorize::refuse(refusal, id) } else { send::refuse(&refusal, id) }
-}
-
-fn unconfigured(head: Option<&Head<'_>>, id: &str) -> JsValue {
-    if head.is_some_and(|head| head.target().path() == "/_keyward/health") {
-        send::reply(&keyward_control::health(false, id))
-    } else {
-        send::problem(&Code::Misconfigured.into(), id)
+    match action {
+        Action::Reply(reply) => send::reply(&reply),
+        Action::Forward(plan) => send::forward(&request, plan, &raw.request_id),
+        Action::ControlPlane => control_plane(Event { state, request, env, context, raw }),
+        Action::Later(pending) => resume(Event { state, request, env, context, raw }, pending),
     }
 }
 
-/// Asks, beside the request, what the authority has changed: no request waits for it.
-pub(super) fn refresh(edge: Rc<IsolateState>, env: JsValue, context: &JsValue) {
+/// A request that waits, and everything that its promise needs.
+struct Event {
+    state: Rc<IsolateState>,
+    request: JsValue,
+    env: JsValue,
+    context: JsValue,
+    raw: RawRequest,
+}
+
+/// Refreshes the feed in the background: no request waits for it.
+pub(super) fn refresh(state: Rc<IsolateState>, env: JsValue, context: &JsValue) {
     let held = context.clone();
     later(Some(context), async move {
-        if let Some(config) = &edge.config {
-            keyward_edge::refresh(&edge.isolate, config, &Platform::new(&env, &held)).await;
+        if let Some(config) = &state.config {
+            keyward_edge::refresh(&state.isolate, config, &Platform::new(&env, &held)).await;
         }
         JsValue::UNDEFINED
     });
 }
 
-/// The gate's way when it has to wait: for what it needs to know, or only for a signature. The head is parsed again: it borrows
-/// its text, which moves into the future.
-fn decided_later(
-    unsigned: Option<Unsigned>,
-    edge: Rc<IsolateState>,
-    request: JsValue,
-    env: JsValue,
-    context: JsValue,
-    text: String,
-    id: String,
-) -> JsValue {
-    let held = context.clone();
-    // Nobody else waits for a signature: a client that leaves takes its request with it, as where there is nothing to sign.
-    let alive = unsigned.is_none().then_some(&context);
-    later(alive, async move {
-        let (Some(config), Ok(head)) = (&edge.config, Head::parse(&text)) else {
-            return send::problem(&Code::InternalError.into(), &id);
-        };
-        let platform = Platform::new(&env, &held);
-        let decided = match unsigned {
-            Some(unsigned) => keyward_edge::finish(&edge.isolate, config, &platform, unsigned, &head, &id).await,
-            None => keyward_edge::decide(&edge.isolate, config, &platform, &head, &id).await,
-        };
-        match decided {
-            Ok(grant) => send::forward(&request, grant, &head, &id),
-            Err(refusal) => send::refuse(&refusal, &id),
+fn resume(event: Event, pending: Pending) -> JsValue {
+    let context = event.context.clone();
+    let keep_alive = pending.outlives_client().then_some(&context);
+    later(keep_alive, async move {
+        let Event { state, request, env, context, raw } = event;
+        let platform = Platform::new(&env, &context);
+        match entry::resume(&state.isolate, state.config.as_ref(), &platform, &raw, pending).await {
+            Decided::Forward(plan) => send::forward(&request, plan, &raw.request_id),
+            Decided::Reply(reply) => send::reply(&reply),
         }
     })
 }
 
-/// The control plane's way.
-fn served_later(
-    edge: Rc<IsolateState>,
-    request: JsValue,
-    env: JsValue,
-    context: JsValue,
-    text: String,
-    id: String,
-) -> JsValue {
-    let held = context.clone();
+fn control_plane(event: Event) -> JsValue {
+    let context = event.context.clone();
     later(Some(&context), async move {
-        let (Some(config), Ok(head)) = (&edge.config, Head::parse(&text)) else {
-            return send::problem(&Code::InternalError.into(), &id);
+        let Event { state, request, env, context, raw } = event;
+        let (Some(config), Ok(head)) = (&state.config, Head::parse(&raw.head_text)) else {
+            return send::problem(&Code::InternalError.into(), &raw.request_id);
         };
-        control::serve(Rc::clone(&edge), config, request, env, &held, &head, &id).await
+        let control_event = ControlEvent { state: Rc::clone(&state), request, env, context };
+        control::serve(&control_event, config, &head, &raw.request_id).await
     })
 }
 
-/// A promise of what a future gives. With a context it is carried to its end although the client may leave: other requests wait for
-/// what this one learns. In a box, so that V8 compiles each way when it is first taken, and the gate's doesn't bring the control plane with
-/// it.
+/// Returns a promise of a future's result. With a context the promise runs to its end although the client may leave: other
+/// requests wait for what it looks up. The future is boxed, so that V8 compiles each flow when it is first taken, and the gate's
+/// flow does not compile the control plane.
 fn later(context: Option<&JsValue>, future: impl Future<Output = JsValue> + 'static) -> JsValue {
     let future: Pin<Box<dyn Future<Output = JsValue>>> = Box::pin(future);
     let promise = future_to_promise(AssertUnwindSafe(async move { Ok(future.await) })).into();
     if let Some(context) = context {
-        // Refused by the runtime, it would only mean that the client's leaving ends it.
+        // If the runtime refuses, the promise ends when the client leaves, no more.
         let _ = glue::keep_alive(context, &promise);
     }
     promise

@@ -14,6 +14,7 @@ use keyward_config::{Config, VARIABLES};
 use keyward_control::RevocationLimiter;
 use keyward_control::certs::Certs;
 use keyward_edge::{Isolate, Platform as _};
+use keyward_gate::GateSizes;
 use keyward_http::problem::Code;
 
 /// One isolate's state for one `env`. A panic resets it, and the next request makes it anew.
@@ -68,7 +69,7 @@ impl IsolateState {
         answer.forget();
         Self {
             config,
-            isolate: Isolate::new(Platform::of(env).jitter()),
+            isolate: Isolate::new(GateSizes::default(), Platform::of(env).jitter()),
             certs: RefCell::default(),
             revocation_limiter: RefCell::default(),
             ids: RefCell::new(RequestIds::new()),

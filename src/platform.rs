@@ -5,19 +5,10 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::entropy::System;
 use super::log::{Level, event};
 use super::{clock, glue};
+use keyward_edge::platform::{CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS};
 use keyward_key::entropy::Entropy;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
-
-/// How long KV may take. Past that the registry is the faster way.
-const KV_MILLIS: u32 = 1_000;
-/// How long the data centre's cache may take; it is beside us.
-const CACHE_MILLIS: u32 = 250;
-/// How long a read of the registry may take. Two of them and the pause between are shorter than the default bound, so that a hanging
-/// object is noticed within it.
-const READ_MILLIS: u32 = 1_500;
-/// How long a change may take before its caller is told that the outcome is unknown.
-const CHANGE_MILLIS: u32 = 15_000;
 
 /// The platform, as one request's `env` reaches it.
 pub struct Platform<'a> {
@@ -55,12 +46,12 @@ impl keyward_edge::Platform for Platform<'_> {
     }
 
     async fn kv_get(&self, name: &str) -> Result<Option<String>, String> {
-        let found = glue::kv_get(self.env, name, KV_MILLIS).await;
+        let found = glue::kv_get(self.env, name, KV_TIMEOUT_MS).await;
         found.map(|value| value.as_string()).map_err(|thrown| glue::cause(&thrown))
     }
 
     async fn cache_get(&self, name: &str) -> Option<String> {
-        glue::cache_get(name, CACHE_MILLIS).await.ok()?.as_string()
+        glue::cache_get(name, CACHE_TIMEOUT_MS).await.ok()?.as_string()
     }
 
     fn cache_put(&self, name: &str, text: &str, seconds: u32) {
@@ -70,7 +61,7 @@ impl keyward_edge::Platform for Platform<'_> {
     }
 
     async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {
-        let limit = if may_change { CHANGE_MILLIS } else { READ_MILLIS };
+        let limit = if may_change { REGISTRY_CHANGE_TIMEOUT_MS } else { REGISTRY_READ_TIMEOUT_MS };
         let answered = glue::ask_registry(self.env, message, limit).await.map_err(|thrown| glue::cause(&thrown))?;
         answered.as_string().ok_or_else(|| "the registry answered no text".to_owned())
     }

@@ -4,36 +4,17 @@ use wasm_bindgen::JsValue;
 
 use super::glue;
 use super::log::{Level, event};
-use keyward_gate::{Grant, Refusal};
-use keyward_http::head::Head;
+use keyward_gate::Plan;
 use keyward_http::headers::write_line;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 
-/// Sends a granted request on. The one way to the origin, and it takes a [`Grant`].
-pub fn forward(request: &JsValue, grant: Grant, head: &Head<'_>, request_id: &str) -> JsValue {
-    let plan = grant.plan(head, request_id);
+/// Sends a request to its origin. There is no other path to the origin, and only the gate makes a [`Plan`].
+pub fn forward(request: &JsValue, plan: Plan, request_id: &str) -> JsValue {
     glue::forward(request, &plan.edits, plan.private, plan.answer.as_deref()).unwrap_or_else(|thrown| {
         event(Level::Error, "forward_failed", &[("request_id", request_id), ("cause", &glue::cause(&thrown))]);
         problem(&Code::InternalError.into(), request_id)
     })
-}
-
-/// Answers a refusal; what concerns a key of ours, or is no fault of the caller's, is logged with its inner reason.
-pub fn refuse(refusal: &Refusal, request_id: &str) -> JsValue {
-    note(refusal, request_id);
-    problem(&refusal.problem, request_id)
-}
-
-/// Logs a refusal, if it is one to be logged.
-pub fn note(refusal: &Refusal, request_id: &str) {
-    let code = refusal.problem.code;
-    if refusal.key_id.is_some() || code.status() >= 500 {
-        let reason = format!("{:?}", refusal.reason);
-        let key_id = refusal.key_id.as_ref().map_or("", |id| id.as_str());
-        let fields = [("code", code.as_str()), ("reason", &reason), ("key_id", key_id), ("request_id", request_id)];
-        event(Level::Info, "refused", &fields);
-    }
 }
 
 /// Answers with an error.
@@ -50,14 +31,9 @@ pub fn header_block(reply: &Reply) -> String {
     block
 }
 
-/// Answers with the page that explains a code; the glue holds the advice, as it holds the OpenAPI document.
-pub fn problem_page(code: Code, request_id: &str) -> JsValue {
-    reply(&keyward_control::problem_page(code, &glue::advice(code.as_str()), request_id))
-}
-
 /// Answers with the OpenAPI document, which the glue holds: in the wasm every isolate would compile it.
-pub fn open_api(request_id: &str) -> JsValue {
-    glue::open_api(&header_block(&Reply::document_head(request_id))).unwrap_or_else(|thrown| {
+pub fn open_api(head: &Reply, request_id: &str) -> JsValue {
+    glue::open_api(&header_block(head)).unwrap_or_else(|thrown| {
         event(Level::Error, "reply_failed", &[("cause", &glue::cause(&thrown))]);
         problem(&Code::InternalError.into(), request_id)
     })

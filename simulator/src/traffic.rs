@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use keyward_edge::{self, Isolate};
+use keyward_edge::{self, Isolate, RequestContext};
 use keyward_gate::{Grant, Refusal, Step};
 use keyward_http::head::Head;
 use keyward_http::problem::{AUTHORITY, Code};
@@ -59,7 +59,10 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
     world.record(What::Arrived { isolate: number, clock: clock.0 });
     let head = Head::parse(&text).unwrap_or_else(|why| panic!("{why:?}"));
     let port = Port::new(world, Some(number), location, random.clone());
-    let (step, refresh_due) = keyward_edge::step(&isolate, &world.config, &port, &head, head.now());
+    let (step, refresh_due) = keyward_edge::step(
+        &RequestContext { isolate: &isolate, config: &world.config, platform: &port, head: &head, request_id: "request" },
+        head.now(),
+    );
     if refresh_due {
         refresh(world, number, Rc::clone(&isolate), location, Random::new(random.next()));
     }
@@ -96,7 +99,14 @@ fn later(
     let scheduler = Rc::clone(&world.scheduler);
     scheduler.start(Owner::Isolate(number), async move {
         let head = Head::parse(&text).unwrap_or_else(|why| panic!("{why:?}"));
-        let decided = keyward_edge::decide(&isolate, &world.config, &port, &head, "request").await;
+        let decided = keyward_edge::decide(&RequestContext {
+            isolate: &isolate,
+            config: &world.config,
+            platform: &port,
+            head: &head,
+            request_id: "request",
+        })
+        .await;
         answered.clock = world.clock(number).0;
         answer(&world, answered, decided, &head);
     });

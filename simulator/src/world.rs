@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use keyward_config::Config;
 use keyward_edge::Isolate;
+use keyward_gate::GateSizes;
 use keyward_registry::apply::Policy;
 use keyward_key::time::Millis;
 use serde_json::json;
@@ -163,7 +164,7 @@ impl World {
                 while isolates.len() <= *isolate {
                     isolates.push(None);
                 }
-                let inner = Rc::new(Isolate::new(*jitter));
+                let inner = Rc::new(Isolate::new(GateSizes::default(), *jitter));
                 isolates[*isolate] = Some(LiveIsolate { inner, location: *location, offset: *offset });
                 drop(isolates);
                 let clock = self.clock(*isolate).0;

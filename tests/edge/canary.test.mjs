@@ -290,8 +290,8 @@ describe("after a whole life of a key", () => {
       "refused",
       "sign_in_refused",
       "operation_refused",
-      "authority_silent",
-      "key_surrendered",
+      "authority_query_failed",
+      "key_revoked_by_holder",
       "kv_copy_failed",
       "origin_unreachable",
     ]) {

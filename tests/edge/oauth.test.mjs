@@ -311,7 +311,7 @@ describe("revocation by whoever holds the key", () => {
       200,
       "a member's credential was revoked",
     );
-    assert.ok(gate.logs.some((line) => line.includes('"event":"key_surrendered"') && line.includes(id)));
+    assert.ok(gate.logs.some((line) => line.includes('"event":"key_revoked_by_holder"') && line.includes(id)));
   });
 
   test("what is no key of ours costs no call", async () => {

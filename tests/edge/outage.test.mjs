@@ -122,7 +122,7 @@ function failing() {
     assert.equal((await gate.call(CONTACTS, { key: other.apiKey })).verdict, SILENT);
     assert.equal((await gate.take()).registry, 0);
     const line = await gate.logged(
-      (line) => line.includes("authority_silent") && line.includes(answer.headers["keyward-request-id"]),
+      (line) => line.includes("authority_query_failed") && line.includes(answer.headers["keyward-request-id"]),
     );
     assert.match(line, /^warn: \{"/);
   });
@@ -145,7 +145,7 @@ function failing() {
       assert.equal(gate.sql("SELECT count(*) AS count FROM keys WHERE name = ?", name)[0].count, 0);
       await gate.logged(
         (line) =>
-          line.includes("authority_silent") &&
+          line.includes("authority_query_failed") &&
           line.includes(failure === "overloaded" ? "is overloaded" : "code was updated"),
       );
     });

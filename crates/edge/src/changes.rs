@@ -134,7 +134,7 @@ impl<O: Platform> Asking<'_, O> {
     }
 
     fn silent(&self, cause: &str) -> Applied {
-        self.platform.log(Level::Warn, "authority_silent", &[("cause", cause)]);
+        self.platform.log(Level::Warn, "authority_query_failed", &[("cause", cause)]);
         if let Some(mut gate) = self.isolate.gate() {
             gate.record_failure(self.platform.now());
         }

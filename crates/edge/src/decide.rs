@@ -1,13 +1,13 @@
 //! From a request to a decision.
 
 use super::changes;
+use super::context::RequestContext;
 use super::isolate::{Isolate, Subject};
 use super::platform::{Level, Platform};
 use super::record::{self, Unknown};
 use super::signing;
 use keyward_config::Config;
 use keyward_gate::{Grant, Need, Reason, Refusal, Step, Unsigned};
-use keyward_http::head::Head;
 use keyward_http::problem::Code;
 use keyward_key::time::Millis;
 
@@ -22,13 +22,8 @@ const LONGEST_LOOK_MILLIS: u32 = 100;
 const LOOKS: u32 = 80;
 
 /// One step of the gate, and whether it is time to [`refresh`] beside the requests.
-pub fn step(
-    isolate: &Isolate,
-    config: &Config,
-    platform: &impl Platform,
-    head: &Head<'_>,
-    now: Millis,
-) -> (Step, bool) {
+pub fn step(context: &RequestContext<'_, impl Platform>, now: Millis) -> (Step, bool) {
+    let RequestContext { isolate, config, platform, head, .. } = *context;
     let Some(mut gate) = isolate.gate() else {
         return (Step::Refuse(Refusal::new(Code::InternalError, Reason::GateBusy)), false);
     };
@@ -47,22 +42,16 @@ pub fn step(
 ///
 /// # Errors
 /// The refusal to be answered.
-pub async fn decide(
-    isolate: &Isolate,
-    config: &Config,
-    platform: &impl Platform,
-    head: &Head<'_>,
-    request_id: &str,
-) -> Result<Grant, Refusal> {
+pub async fn decide(context: &RequestContext<'_, impl Platform>) -> Result<Grant, Refusal> {
     let mut found = Ok(());
     for left in (0..=NEEDS).rev() {
-        match step(isolate, config, platform, head, platform.now()).0 {
+        match step(context, context.platform.now()).0 {
             Step::Forward(grant) => return Ok(grant),
-            Step::Sign(unsigned) => return finish(isolate, config, platform, unsigned, head, request_id).await,
+            Step::Sign(unsigned) => return finish(context, unsigned).await,
             Step::Refuse(refusal) => return Err(refusal),
             // After a failure it was asked once more: another request may have found it out meanwhile.
             Step::Need(_) if found.is_err() || left == 0 => break,
-            Step::Need(need) => found = satisfy(isolate, config, platform, need, request_id).await,
+            Step::Need(need) => found = satisfy(context, need).await,
         }
     }
     found.and_then(|()| Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable)))
@@ -72,14 +61,8 @@ pub async fn decide(
 ///
 /// # Errors
 /// `internal_error`: it could not be signed.
-pub async fn finish(
-    isolate: &Isolate,
-    config: &Config,
-    platform: &impl Platform,
-    unsigned: Unsigned,
-    head: &Head<'_>,
-    request_id: &str,
-) -> Result<Grant, Refusal> {
+pub async fn finish(context: &RequestContext<'_, impl Platform>, unsigned: Unsigned) -> Result<Grant, Refusal> {
+    let RequestContext { isolate, config, platform, head, request_id } = *context;
     let derived = config.keyring.current();
     signing::hold(platform, &[derived.assertion()], request_id).await;
     let text = derived.assertion_key().and_then(|key| unsigned.text(key, head, request_id));
@@ -87,6 +70,15 @@ pub async fn finish(
         signing::assertion(config, platform, text, request_id).await.map_err(|refusal| unsigned.refused(refusal))?;
     let mut gate = isolate.gate().ok_or_else(|| Refusal::new(Code::InternalError, Reason::GateBusy))?;
     Ok(gate.signed(unsigned, jwt))
+}
+
+/// Whether [`refresh`] is due in the background after a request was granted. [`step`] says the same of its own request.
+pub fn is_refresh_due(context: &RequestContext<'_, impl Platform>, grant: &Grant) -> bool {
+    let RequestContext { isolate, config, platform, .. } = *context;
+    let now = platform.now();
+    grant.is_keyed()
+        && isolate.gate().is_some_and(|gate| gate.is_refresh_due(config, now))
+        && !isolate.is_asking(&Subject::Changes, now)
 }
 
 /// Finds out what the authority has changed, unless somebody is about to.
@@ -99,13 +91,8 @@ pub async fn refresh(isolate: &Isolate, config: &Config, platform: &impl Platfor
 
 /// Sees to it that the gate learns what it needs: asks, or waits while another request of this isolate asks. A promise belongs to
 /// the request that made it, so the others can't await it: they look again, with growing pauses.
-async fn satisfy(
-    isolate: &Isolate,
-    config: &Config,
-    platform: &impl Platform,
-    need: Need,
-    request_id: &str,
-) -> Result<(), Refusal> {
+async fn satisfy(context: &RequestContext<'_, impl Platform>, need: Need) -> Result<(), Refusal> {
+    let RequestContext { isolate, config, platform, request_id, .. } = *context;
     let subject = match &need {
         Need::Changes => Subject::Changes,
         Need::Record(id) => Subject::Key(id.clone()),

@@ -2,7 +2,7 @@
 
 use std::cell::{RefCell, RefMut};
 
-use keyward_gate::Gate;
+use keyward_gate::{Gate, GateSizes};
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 
@@ -28,10 +28,10 @@ pub struct Isolate {
 }
 
 impl Isolate {
-    /// One that knows nothing; `jitter` is a random byte.
+    /// Creates an isolate with an empty gate; `jitter` is a random byte.
     #[must_use]
-    pub fn new(jitter: u8) -> Self {
-        Self { gate: RefCell::new(Gate::with_jitter(jitter)), asking: RefCell::default() }
+    pub fn new(sizes: GateSizes, jitter: u8) -> Self {
+        Self { gate: RefCell::new(Gate::new(sizes, jitter)), asking: RefCell::default() }
     }
 
     /// The gate, for one step. `None` only if a step is under way, which never lasts.

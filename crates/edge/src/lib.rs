@@ -6,6 +6,8 @@
 //! |---|---|
 //! | [`platform`] | the port to stores, clock and log |
 //! | [`isolate`] | what one isolate keeps, and who is asking |
+//! | [`entry`] | from the text of a request's head to a reply or a forward |
+//! | `context` | [`RequestContext`], what every step of one request needs |
 //! | `decide` | ask the gate, find out what it needs, ask again |
 //! | `changes` | what the authority has changed: the data centre's cache, then the authority, then the cache's last word |
 //! | `record` | a key's record: KV, then the authority |
@@ -31,13 +33,16 @@
 )]
 
 mod changes;
+mod context;
 pub mod decide;
+pub mod entry;
 pub mod isolate;
 pub mod platform;
 mod record;
 pub mod registry;
 pub mod signing;
 
-pub use decide::{decide, finish, refresh, step};
+pub use context::RequestContext;
+pub use decide::{decide, finish, is_refresh_due, refresh, step};
 pub use isolate::Isolate;
 pub use platform::{Level, Platform};

@@ -45,7 +45,7 @@ pub(super) async fn find(
 }
 
 fn silent(isolate: &Isolate, platform: &impl Platform, cause: &str, request_id: &str) -> Result<(), Unknown> {
-    platform.log(Level::Warn, "authority_silent", &[("cause", cause), ("request_id", request_id)]);
+    platform.log(Level::Warn, "authority_query_failed", &[("cause", cause), ("request_id", request_id)]);
     if let Some(mut gate) = isolate.gate() {
         gate.record_failure(platform.now());
     }

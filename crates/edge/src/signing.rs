@@ -14,9 +14,11 @@ pub async fn hold(platform: &impl Platform, keys: &[&SigningKey], request_id: &s
         if key.public().is_none() {
             match platform.hold_key(key).await {
                 Ok(public) => key.learn_public(public),
-                Err(cause) => {
-                    platform.log(Level::Error, "key_not_held", &[("cause", &cause), ("request_id", request_id)])
-                }
+                Err(cause) => platform.log(
+                    Level::Error,
+                    "signing_key_import_failed",
+                    &[("cause", &cause), ("request_id", request_id)],
+                ),
             }
         }
     }

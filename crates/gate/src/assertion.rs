@@ -17,7 +17,6 @@ use serde::Serialize;
 use keyward_config::{Config, Origin};
 use keyward_http::head::Head;
 use keyward_http::headers::write_line;
-use keyward_http::limits::ASSERTION_BYTES;
 use keyward_http::origin::origin_of;
 use keyward_http::route::Route;
 use keyward_key::assertion::{AssertionKey, digest};
@@ -146,17 +145,17 @@ struct CachedFeedPage {
 pub(super) struct Assertions {
     kept: LruCache<Arc<str>, CachedFeedPage>,
     bytes: usize,
+    max_bytes: usize,
     /// Where the subject of the request at hand is put together, so that finding one takes no new memory.
     subject: String,
 }
 
-impl Default for Assertions {
-    fn default() -> Self {
-        Self { kept: LruCache::unbounded(), bytes: 0, subject: String::new() }
-    }
-}
-
 impl Assertions {
+    /// Creates an empty cache of at most this many bytes.
+    pub fn new(max_bytes: usize) -> Self {
+        Self { kept: LruCache::unbounded(), bytes: 0, max_bytes, subject: String::new() }
+    }
+
     /// The assertion for a request that was accepted at `now` by this record, on its way to `origin`.
     pub fn of(
         &mut self,
@@ -191,7 +190,7 @@ impl Assertions {
 
     /// The least recently used, taken out, while they are too large together.
     fn crowded(&mut self) -> Option<(Arc<str>, CachedFeedPage)> {
-        if self.bytes > ASSERTION_BYTES { self.kept.pop_lru() } else { None }
+        if self.bytes > self.max_bytes { self.kept.pop_lru() } else { None }
     }
 }
 
@@ -236,6 +235,7 @@ fn write_subject(config: &Config, head: &Head<'_>, origin: &Origin, record: &Rec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keyward_http::limits::ASSERTION_BYTES;
     use keyward_http::route::Access;
     use keyward_key::hash::KeyHash;
     use keyward_key::id::KeyId;
@@ -261,7 +261,7 @@ mod tests {
             revoked: false,
             revision: 1,
         };
-        let mut assertions = Assertions::default();
+        let mut assertions = Assertions::new(ASSERTION_BYTES);
         let mut of = |host: &str| {
             let text = format!("0\nGET\nhttps://{host}/\n");
             let head = Head::parse(&text).unwrap();

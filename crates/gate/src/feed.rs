@@ -1,7 +1,7 @@
 //! What the authority has changed, as far as this isolate has heard, and when it asked.
 
+use super::GateSizes;
 use keyward_config::Config;
-use keyward_http::limits::{REMEMBERED_CHANGES, TOLD_CHANGES};
 use keyward_key::id::KeyId;
 use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
@@ -65,6 +65,7 @@ pub(super) enum Freshness {
 
 #[derive(Default)]
 pub(super) struct Feed {
+    sizes: GateSizes,
     /// Everything up to here is known; `None` before the first snapshot.
     position: Option<Position>,
     /// When the authority was asked for that; `None` if that can't be said any more.
@@ -90,8 +91,8 @@ struct Loading {
 }
 
 impl Feed {
-    pub fn with_jitter(jitter: u8) -> Self {
-        Self { jitter: jitter.into(), ..Self::default() }
+    pub fn new(sizes: GateSizes, jitter: u8) -> Self {
+        Self { sizes, jitter: jitter.into(), ..Self::default() }
     }
 
     /// Whether what is known may be acted on at `now`.
@@ -138,7 +139,7 @@ impl Feed {
     pub fn snapshot_due(&mut self, seconds: u32, now: Millis) -> Option<FeedPage> {
         let pause = i64::from(seconds).saturating_mul(500).min(TELL_MILLIS);
         let told = self.told_at.is_some_and(|told_at| (0..pause).contains(&now.since(told_at)));
-        if told || self.overflown || self.floors.len() > TOLD_CHANGES {
+        if told || self.overflown || self.floors.len() > self.sizes.shared_changes {
             return None;
         }
         let at = self.position.clone()?;
@@ -269,7 +270,7 @@ impl Feed {
                 return Applied::Nothing;
             }
             let applied = Applied::NewEpoch { known: known.revision, now: changes.position().revision };
-            *self = Self { jitter: self.jitter, ..Self::default() };
+            *self = Self { sizes: self.sizes, jitter: self.jitter, ..Self::default() };
             if let FeedPage::Snapshot { after, at, entries, next } = changes {
                 self.take_page(after.as_ref(), at, entries, next.as_ref(), changed);
             }
@@ -342,7 +343,7 @@ impl Feed {
                 self.floors.raise(id, change);
             }
         }
-        if self.floors.len() > REMEMBERED_CHANGES {
+        if self.floors.len() > self.sizes.changes {
             self.overflown = true;
             self.floors.clear();
         }

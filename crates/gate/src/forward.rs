@@ -17,7 +17,7 @@ use keyward_key::id::{Environment, KeyId};
 /// value. So to forward an unverified request does not compile, nor one whose assertion is still [`Unsigned`].
 ///
 /// ```compile_fail
-/// let grant = keyward::gate::Grant { origin: keyward_config::Origin::Route, strip: Default::default(), identity: None, retires: None, unreachable: None, assertion: None };
+/// let grant = keyward_gate::Grant { origin: keyward_config::Origin::Route, strip: Default::default(), identity: None, retires: None, unreachable: None, assertion: None };
 /// ```
 pub struct Grant {
     origin: Origin,
@@ -33,7 +33,14 @@ pub struct Grant {
 /// ```text
 /// <URL> LF <names of headers to remove, a comma after each> LF (<name> LF <value> LF)*
 /// ```
+///
+/// Only [`Grant::plan`] makes one: a plan is as good a proof as the grant.
+///
+/// ```compile_fail
+/// let plan = keyward_gate::Plan { edits: String::new(), private: false, answer: None };
+/// ```
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Plan {
     /// The text above. The URL is the origin's scheme and host, with path and query as sent.
     pub edits: String,

@@ -5,18 +5,12 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
+use super::GateSizes;
 use keyward_http::headers::write_line;
-use keyward_http::limits::{REMEMBERED_KEYS, REMEMBERED_NETWORKS};
 use keyward_key::id::Class;
 use keyward_key::record::Record;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{Change, CompactKeyId};
-
-/// The least recently used go first.
-const CAPACITY: NonZeroUsize = match NonZeroUsize::new(REMEMBERED_KEYS) {
-    Some(capacity) => capacity,
-    None => NonZeroUsize::MIN,
-};
 
 /// How long it is remembered that there is no such key.
 const MISS_MILLIS: i64 = 1_000;
@@ -63,14 +57,15 @@ impl Known {
 pub(super) struct Memory {
     keys: LruCache<CompactKeyId, Known>,
     networks: usize,
+    sizes: GateSizes,
 }
 
 impl Memory {
-    pub fn new() -> Self {
-        // Grows with use: `new` would make the whole table at the start.
+    pub fn new(sizes: GateSizes) -> Self {
+        // Grows with use: `LruCache::new` would allocate the whole table at the start.
         let mut cache = LruCache::unbounded();
-        cache.resize(CAPACITY);
-        Self { keys: cache, networks: 0 }
+        cache.resize(NonZeroUsize::new(sizes.cached_keys).unwrap_or(NonZeroUsize::MIN));
+        Self { keys: cache, networks: 0, sizes }
     }
 
     /// What is known of a key at `now`, with the feed at change number `position`.
@@ -135,11 +130,11 @@ impl Memory {
 
     /// The least recently used key, taken out, while there are too many networks.
     fn crowded(&mut self) -> Option<(CompactKeyId, Known)> {
-        if self.networks > REMEMBERED_NETWORKS { self.keys.pop_lru() } else { None }
+        if self.networks > self.sizes.cached_networks { self.keys.pop_lru() } else { None }
     }
 
     pub fn clear(&mut self) {
-        *self = Self::new();
+        *self = Self::new(self.sizes);
     }
 
     pub fn len(&self) -> usize {

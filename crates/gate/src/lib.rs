@@ -38,12 +38,14 @@ mod forward;
 mod key_cache;
 mod lookup_limiter;
 mod refusal;
+mod sizes;
 mod updates;
 
 pub use check::{SubmittedKey, check_rights, scope_asked};
 pub use feed::{Applied, FRESH_SECONDS};
 pub use forward::{Grant, Plan, Unsigned};
 pub use refusal::{Reason, Refusal};
+pub use sizes::GateSizes;
 pub use updates::PendingQuery;
 
 use assertion::Assertions;
@@ -126,19 +128,19 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self::with_jitter(0)
+        Self::new(GateSizes::default(), 0)
     }
 }
 
 impl Gate {
-    /// A gate that knows nothing. `jitter` is a random byte: isolates that differ in it don't ask at the same moment.
+    /// Creates an empty gate. `jitter` is a random byte: isolates that differ in it ask the authority at different moments.
     #[must_use]
-    pub fn with_jitter(jitter: u8) -> Self {
+    pub fn new(sizes: GateSizes, jitter: u8) -> Self {
         Self {
-            feed: Feed::with_jitter(jitter),
-            memory: Memory::new(),
-            assertions: Assertions::default(),
-            lookups: LookupLimiter::default(),
+            feed: Feed::new(sizes, jitter),
+            memory: Memory::new(sizes),
+            assertions: Assertions::new(sizes.assertion_bytes),
+            lookups: LookupLimiter::new(sizes.lookups_per_second),
             latest: None,
             steps: 0,
             outage_logged: None,

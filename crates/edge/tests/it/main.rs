@@ -1,5 +1,7 @@
 //! The integration tests of `keyward-edge`: one program.
 
 mod asking;
+mod entry;
 mod shared_cache;
 mod signing;
+mod test_platform;

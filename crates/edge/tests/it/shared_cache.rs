@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::{Isolate, Level, Platform, decide, refresh, step};
-use keyward_gate::Step;
+use keyward_edge::{Isolate, Level, Platform, RequestContext, decide, refresh, step};
+use keyward_gate::{GateSizes, Step};
 use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
@@ -59,6 +59,10 @@ impl Place {
             logged: RefCell::default(),
         };
         (Rc::new(place), key)
+    }
+
+    fn context<'a>(&'a self, isolate: &'a Isolate, head: &'a Head<'a>) -> RequestContext<'a, Self> {
+        RequestContext { isolate, config: &self.world.config, platform: self, head, request_id: "req-1" }
     }
 
     async fn sleep(&self, milliseconds: i64) {
@@ -145,7 +149,7 @@ impl Centre {
     }
 
     fn born(&mut self, jitter: u8) -> usize {
-        self.isolates.push(Rc::new(Isolate::new(jitter)));
+        self.isolates.push(Rc::new(Isolate::new(GateSizes::default(), jitter)));
         self.isolates.len() - 1
     }
 
@@ -155,7 +159,7 @@ impl Centre {
         let (isolate, place) = (Rc::clone(&self.isolates[number]), Rc::clone(&self.place));
         let answers = Rc::clone(&self.answers);
         let head = Head::parse(&text).unwrap();
-        let (step, due) = step(&isolate, &place.world.config, &*place, &head, place.now());
+        let (step, due) = step(&place.context(&isolate, &head), place.now());
         if due {
             let (isolate, place) = (Rc::clone(&isolate), Rc::clone(&place));
             self.tasks.push(Box::pin(async move { refresh(&isolate, &place.world.config, &*place).await }));
@@ -168,7 +172,7 @@ impl Centre {
                 place.waited.set(place.waited.get() + 1);
                 self.tasks.push(Box::pin(async move {
                     let head = Head::parse(&text).unwrap();
-                    let decided = decide(&isolate, &place.world.config, &*place, &head, "req-1").await;
+                    let decided = decide(&place.context(&isolate, &head)).await;
                     answers.borrow_mut().push((number, at, decided.is_ok()));
                 }));
             }

@@ -22,7 +22,9 @@ fn beside(world: &mut World, request: &ClientRequest) -> Vec<(String, String)> {
     let said: Vec<_> = lines.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect();
     let text = request.text();
     let head = Head::parse(&text).unwrap();
-    let Step::Forward(grant) = keyward_testkit::signing::admit(&mut world.gate, &world.config, &head, world.now, "req-1") else {
+    let Step::Forward(grant) =
+        keyward_testkit::signing::admit(&mut world.gate, &world.config, &head, world.now, "req-1")
+    else {
         panic!("not forwarded")
     };
     let reply = grant.tell_gateway(Some("a.b.c".to_owned()), "req-1");
@@ -94,7 +96,9 @@ fn a_grant_knows_whether_it_is_a_keys_and_of_which_environment() {
     {
         let text = request.text();
         let head = Head::parse(&text).unwrap();
-        let Step::Forward(grant) = keyward_testkit::signing::admit(&mut world.gate, &world.config, &head, world.now, "req-1") else {
+        let Step::Forward(grant) =
+            keyward_testkit::signing::admit(&mut world.gate, &world.config, &head, world.now, "req-1")
+        else {
             panic!("not forwarded")
         };
         assert_eq!((grant.is_keyed(), grant.environment(), grant.is_in_outage()), (keyed, environment, false));
@@ -106,7 +110,9 @@ fn a_grant_knows_whether_it_is_a_keys_and_of_which_environment() {
     for (request, in_outage) in [(get(&key), true), (ClientRequest::new("GET /public/x"), false)] {
         let text = request.text();
         let head = Head::parse(&text).unwrap();
-        let Step::Forward(grant) = keyward_testkit::signing::admit(&mut world.gate, &world.config, &head, world.now, "req-1") else {
+        let Step::Forward(grant) =
+            keyward_testkit::signing::admit(&mut world.gate, &world.config, &head, world.now, "req-1")
+        else {
             panic!("not forwarded")
         };
         assert_eq!(grant.is_in_outage(), in_outage);

@@ -248,7 +248,9 @@ fn what_was_signed_for_a_request_alone_is_the_gateways_too_and_what_is_kept_is_n
         let signed = set(world.send(&request).edits(), "keyward-assertion");
         let text = request.text();
         let head = Head::parse(&text).unwrap();
-        let Step::Forward(grant) = keyward_testkit::signing::admit(&mut world.gate, &world.config, &head, world.now, "req-1") else {
+        let Step::Forward(grant) =
+            keyward_testkit::signing::admit(&mut world.gate, &world.config, &head, world.now, "req-1")
+        else {
             panic!("not accepted")
         };
         assert_eq!(grant.own_assertion(), signed.as_deref().filter(|_| own), "{line}");

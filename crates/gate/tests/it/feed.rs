@@ -1,6 +1,6 @@
 //! How long an isolate may act on what it knows: the bound, the grace, and the ways around them that must not exist.
 
-use keyward_gate::{Applied, Gate};
+use keyward_gate::{Applied, Gate, GateSizes};
 use keyward_key::epoch::Epoch;
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
@@ -78,7 +78,7 @@ fn a_refresh_is_due_well_before_the_bound_and_not_at_the_same_moment_everywhere(
     let due = |gate: &Gate, world: &World| (0..BOUND).find(|at| gate.is_refresh_due(&world.config, after(*at)));
     let mut world = world();
     assert_eq!(due(&world.gate, &world), Some(3_000));
-    world.gate = Gate::with_jitter(255);
+    world.gate = Gate::new(GateSizes::default(), 255);
     world.tell(NOW);
     let early = due(&world.gate, &world).unwrap();
     assert!((2_500..2_600).contains(&early), "{early}");
@@ -215,7 +215,7 @@ fn a_silent_authority_is_asked_again_after_a_second_and_its_first_word_ends_the_
 #[test]
 fn under_a_short_bound_there_is_no_gap_between_a_silence_that_counts_and_the_next_asking() {
     let mut world = World::new(&json!({"REVOCATION_BOUND_SECONDS": 1}));
-    world.gate = Gate::with_jitter(255);
+    world.gate = Gate::new(GateSizes::default(), 255);
     let key = world.issue(1, |_| {});
     world.tell(NOW);
     world.answer(&key.record.id, NOW);

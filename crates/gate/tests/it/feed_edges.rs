@@ -1,6 +1,6 @@
 //! The feed at the edges of what it allows: the moment from which an answer is too strange, and what an answer leaves behind.
 
-use keyward_gate::{Applied, CopyVerdict, Gate};
+use keyward_gate::{Applied, CopyVerdict, Gate, GateSizes};
 use keyward_http::limits::REMEMBERED_CHANGES;
 use keyward_key::epoch::Epoch;
 use keyward_key::id::KeyId;
@@ -110,7 +110,7 @@ fn a_restore_leaves_an_isolate_its_own_moment_of_asking() {
     let due = |world: &World| (0..BOUND).find(|at| world.gate.is_refresh_due(&world.config, after(10 + at))).unwrap();
     for jitter in [0, 100, 255] {
         let mut world = World::new(&json!({}));
-        world.gate = Gate::with_jitter(jitter);
+        world.gate = Gate::new(GateSizes::default(), jitter);
         world.tell(after(10));
         let before = due(&world);
         assert_eq!(before, 3_000 - i64::from(jitter) * 500 / 256, "60 % of the bound, less up to a tenth of it");

@@ -1,6 +1,6 @@
 //! The audit log: one entry for each change, in a chain that shows every tampering.
 
-use keyward_protocol::{Command, Outcome, Rejection};
+use keyward_protocol::Rejection;
 use keyward_protocol::audit::{ChainBroken, Entry, Head, verify};
 use keyward_registry::audit::{audit_after, head};
 use keyward_testkit::registry_world::*;

@@ -3,7 +3,7 @@
 
 use keyward_key::id::Environment;
 use keyward_protocol::role::Role;
-use keyward_protocol::{Command, KeyDraft, MemberDraft};
+
 use keyward_testkit::registry_world::*;
 use serde_json::Value as Json;
 

@@ -1,0 +1,28 @@
+//! Context of one request.
+
+use super::isolate::Isolate;
+use keyward_config::Config;
+use keyward_http::head::Head;
+
+/// What every step of one request needs. It borrows everything and is copied freely: forward auth judges the original request
+/// with `RequestContext { head: &original, ..context }`.
+pub struct RequestContext<'a, P> {
+    /// The isolate's gate and its lookups in flight.
+    pub isolate: &'a Isolate,
+    /// The configuration.
+    pub config: &'a Config,
+    /// Stores, clock, log and signatures.
+    pub platform: &'a P,
+    /// The head of the request that is judged.
+    pub head: &'a Head<'a>,
+    /// `Keyward-Request-Id`.
+    pub request_id: &'a str,
+}
+
+impl<P> Clone for RequestContext<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for RequestContext<'_, P> {}
