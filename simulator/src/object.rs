@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use keyward_key::epoch::Epoch;
 use keyward_key::sealed::{Sealed, storage_name};
-use keyward_registry::apply::answer;
+use keyward_control::answer;
 use keyward_protocol::{Response, Request};
 use keyward_registry::store::StoreError;
 use keyward_registry::{feed, meta, outbox, schema};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use keyward_config::Config;
 use keyward_edge::Isolate;
 use keyward_gate::GateSizes;
-use keyward_registry::apply::Policy;
+use keyward_registry::context::Policy;
 use keyward_key::time::Millis;
 use serde_json::json;
 

@@ -80,7 +80,7 @@ fn feed_snapshot_of_50_000(bencher: Bencher) {
 fn changes(world: &mut World, ask: FeedQuery) -> (FeedPage, String) {
     let told = answer(&mut world.store, Request::Changes(ask), &world.policy, "abcdefghijklmnop", world.now).unwrap();
     let sent = serde_json::to_string(&told).unwrap();
-    let Response::Changes { changes, .. } = told else { panic!("{sent}") };
+    let keyward_protocol::Response::Changes { changes, .. } = told else { panic!("{sent}") };
     (changes, sent)
 }
 
