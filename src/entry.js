@@ -2,8 +2,8 @@
 // runtime makes an instance for every request: 4 % of an accepted request in a profile (docs/decisions/0010-hot-path.md). This plain
 // object is made once. Only after a panic is worker-build's class used: it makes a new wasm instance first.
 
-import Recovering, { Registry } from "worker-build";
 import openApi from "keyward-openapi";
+import Recovering, { Registry } from "worker-build";
 import advice from "../crates/control/src/advice.json";
 
 export { Registry };

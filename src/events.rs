@@ -7,6 +7,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
+use super::control::ControlEvent;
 use super::isolate_state::IsolateState;
 use super::platform::Platform;
 use super::{control, glue, send};
@@ -78,7 +79,8 @@ fn control_plane(event: Event) -> JsValue {
         let (Some(config), Ok(head)) = (&state.config, Head::parse(&raw.head_text)) else {
             return send::problem(&Code::InternalError.into(), &raw.request_id);
         };
-        control::serve(Rc::clone(&state), config, request, env, &context, &head, &raw.request_id).await
+        let control_event = ControlEvent { state: Rc::clone(&state), request, env, context };
+        control::serve(&control_event, config, &head, &raw.request_id).await
     })
 }
 

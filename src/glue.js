@@ -129,7 +129,8 @@ function withoutOurNames(response) {
   // A callback makes no iterator, as in `headText`.
   response.headers.forEach((value, name) => {
     if (name === "connection") listed = value;
-    else if (name.startsWith("proxy-") || (name.startsWith("keyward") && OUR_NAMES.test(name))) (removed ??= []).push(name);
+    else if (name.startsWith("proxy-") || (name.startsWith("keyward") && OUR_NAMES.test(name)))
+      (removed ??= []).push(name);
   });
   if (listed !== null && !KEPT_ALIVE.test(listed)) {
     for (const name of listed.split(",")) {
@@ -148,7 +149,14 @@ const OUR_NAMES = /^keyward(?![a-z0-9])/;
 const KEPT_ALIVE = /^(?:close|keep-alive|upgrade)$/i;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 // `Connection` cannot remove these: they describe the body.
-const KEPT_NAMES = new Set(["content-length", "content-type", "content-encoding", "set-cookie", "location", "cache-control"]);
+const KEPT_NAMES = new Set([
+  "content-length",
+  "content-type",
+  "content-encoding",
+  "set-cookie",
+  "location",
+  "cache-control",
+]);
 
 /** Returns a response of our own; `headers` is `name LF value LF` for each. */
 export function reply(status, headers, body) {
@@ -304,7 +312,10 @@ const cached = (name) => `https://keyward.internal/${name}`;
 export async function cacheGet(name, milliseconds) {
   try {
     const found = openCache().then((cache) => cache.match(cached(name)));
-    return await within(milliseconds, found.then((response) => response?.text() ?? null));
+    return await within(
+      milliseconds,
+      found.then((response) => response?.text() ?? null),
+    );
   } catch {
     return null;
   }
@@ -314,7 +325,12 @@ export async function cacheGet(name, milliseconds) {
 export function cachePut(context, name, text, seconds) {
   const entry = new Response(text, { headers: { "Cache-Control": `max-age=${seconds}` } });
   // After a failed write the next reader queries the authority.
-  keepAlive(context, openCache().then((cache) => cache.put(cached(name), entry)).catch(() => {}));
+  keepAlive(
+    context,
+    openCache()
+      .then((cache) => cache.put(cached(name), entry))
+      .catch(() => {}),
+  );
 }
 
 /** Sends a message to the one registry and returns its answer; both are JSON text. */

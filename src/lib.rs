@@ -27,15 +27,12 @@
 #![cfg(target_arch = "wasm32")]
 
 mod access;
-mod audit_stream;
-mod authorize;
 mod clock;
 mod control;
 mod entropy;
 mod events;
 mod glue;
 mod isolate_state;
-mod key_endpoints;
 mod log;
 mod object;
 mod platform;

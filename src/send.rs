@@ -31,14 +31,9 @@ pub fn header_block(reply: &Reply) -> String {
     block
 }
 
-/// Returns the page that explains an error code. The glue holds the advice, as it holds the OpenAPI document.
-pub fn problem_page(code: Code, request_id: &str) -> JsValue {
-    reply(&keyward_control::problem_page(code, &glue::advice(code.as_str()), request_id))
-}
-
 /// Returns the OpenAPI document. The glue holds it: inside the wasm every isolate would have to load it.
-pub fn open_api(request_id: &str) -> JsValue {
-    glue::open_api(&header_block(&Reply::document_head(request_id))).unwrap_or_else(|thrown| {
+pub fn open_api(head: &Reply, request_id: &str) -> JsValue {
+    glue::open_api(&header_block(head)).unwrap_or_else(|thrown| {
         event(Level::Error, "reply_failed", &[("cause", &glue::cause(&thrown))]);
         problem(&Code::InternalError.into(), request_id)
     })

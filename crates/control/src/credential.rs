@@ -1,61 +1,21 @@
-//! Making the credential that a write answers with, and making it again for a retry.
+//! Minting the credential that an operation answers with, and deriving it again for a retry.
 
-use serde::Deserialize;
-
-use super::idempotency::Retryable;
-use super::{Asked, Prepared, Unprepared};
+use super::failure::Failure;
+use super::operation::{Input, Spec};
+use super::retry::Retryable;
 use keyward_config::Config;
-use keyward_http::problem::Problem;
 use keyward_key::deterministic_entropy::{DeterministicEntropy, NONCE_BYTES};
 use keyward_key::entropy::{Entropy, EntropyFailed};
 use keyward_key::id::{Class, KeyId};
-use keyward_key::json;
 use keyward_key::keyring::{DerivedKeys, Generation};
-use keyward_key::mint::{ApiKey, Minted, mint_for, mint_in};
-use keyward_protocol::{Command, NewCredential, Outcome, Raw, RawOutcome};
-
-/// The answer to a write that was done before, and its credential, derived again from what the registry kept of it. `None` when
-/// the secret it was minted under is not at hand (any more), or the answer is not one to this request.
-#[must_use]
-pub fn derive_again(
-    asked: &Asked<'_>,
-    done: &Raw,
-    nonce: &str,
-    minted_under: &Generation,
-) -> Option<(RawOutcome, ApiKey)> {
-    let done: RawOutcome = json::read(done.get()).ok()?;
-    let retryable = CredentialIssuer::of(asked).ok()?.retryable?;
-    let mut bytes = [0; NONCE_BYTES];
-    hex::decode_to_slice(nonce, &mut bytes).ok()?;
-    let (view, is_new) = match &done {
-        Outcome::KeyIssued(view) | Outcome::KeyRotated { key: view, .. } => (&**view, true),
-        Outcome::MemberCreated(view) => (view, true),
-        Outcome::MemberRotated(view) => (view, false),
-        _ => return None,
-    };
-    let id = id_of(view)?;
-    let whose = if is_new { Subject::New(id.class()) } else { Subject::Existing(id.clone()) };
-    let derived = asked.config.keyring.of_generation(minted_under)?;
-    let minted = whose
-        .mint(asked.config, derived, &mut DeterministicEntropy::new(derived, retryable.fingerprint, bytes))
-        .ok()?;
-    (minted.id == id).then_some((done, minted.api_key))
-}
-
-/// Which key or member a view shows.
-fn id_of(view: &Raw) -> Option<KeyId> {
-    #[derive(Deserialize)]
-    struct Named {
-        id: KeyId,
-    }
-    json::read::<Named>(view.get()).ok().map(|view| view.id)
-}
+use keyward_key::mint::{Minted, mint_for, mint_in};
+use keyward_protocol::{Idempotency, NewCredential};
 
 /// Whose credential is minted.
-pub(super) enum Subject {
-    /// A new id's.
+pub enum Subject {
+    /// That of a new key or member of this class.
     New(Class),
-    /// This member's, who keeps their id.
+    /// A new one for this member, who keeps their id.
     Existing(KeyId),
 }
 
@@ -68,42 +28,57 @@ impl Subject {
     }
 }
 
-/// Makes a credential: from the system's entropy, or so that a retry can make it again.
-pub(super) struct CredentialIssuer<'a> {
-    config: &'a Config,
-    retryable: Option<Retryable>,
+/// Mints a credential: from the system's entropy or, under an `Idempotency-Key`, so that a retry can derive it again.
+pub(super) fn mint(
+    spec: &Spec,
+    input: &Input<'_>,
+    subject: Subject,
+    entropy: &mut dyn Entropy,
+) -> Result<(Minted, Option<Idempotency>), Failure> {
+    let derived = input.config.keyring.current();
+    let mut entropy = SystemEntropy(entropy);
+    let Some(retryable) = retryable(spec, input)? else {
+        return Ok((subject.mint(input.config, derived, &mut entropy)?, None));
+    };
+    let nonce = Retryable::nonce(&mut entropy)?;
+    let mut stream = DeterministicEntropy::new(derived, retryable.fingerprint, nonce);
+    Ok((subject.mint(input.config, derived, &mut stream)?, Some(retryable.note(nonce))))
 }
 
-impl<'a> CredentialIssuer<'a> {
-    /// For a write that takes an `Idempotency-Key`.
-    pub fn of(asked: &Asked<'a>) -> Result<Self, Problem> {
-        let route = super::ROUTES.iter().find(|(_, _, operation)| *operation == Some(asked.operation));
-        let route = route.map_or("", |(_, pattern, _)| pattern);
-        let retryable = Retryable::read(asked.head, route, asked.id, asked.body)?;
-        Ok(Self { config: asked.config, retryable })
-    }
+/// Derives the credential of a first attempt again. `None` when this isolate lacks the secret that it was minted under.
+pub(super) fn derive_again(
+    spec: &Spec,
+    input: &Input<'_>,
+    subject: Subject,
+    nonce: &str,
+    minted_under: &Generation,
+) -> Option<Minted> {
+    let retryable = retryable(spec, input).ok()??;
+    let mut bytes = [0; NONCE_BYTES];
+    hex::decode_to_slice(nonce, &mut bytes).ok()?;
+    let derived = input.config.keyring.of_generation(minted_under)?;
+    let mut stream = DeterministicEntropy::new(derived, retryable.fingerprint, bytes);
+    subject.mint(input.config, derived, &mut stream).ok()
+}
 
-    /// For a write that takes none.
-    pub const fn once(asked: &Asked<'a>) -> Self {
-        Self { config: asked.config, retryable: None }
+fn retryable(spec: &Spec, input: &Input<'_>) -> Result<Option<Retryable>, Failure> {
+    if !spec.idempotent {
+        return Ok(None);
     }
+    // The spelling of the route is part of every stored fingerprint.
+    Ok(Retryable::read(input.head, &spec.path.replace("{id}", "*"), input.id, input.body)?)
+}
 
-    pub fn make(
-        self,
-        whose: Subject,
-        entropy: &mut impl Entropy,
-        command: impl FnOnce(NewCredential) -> Command,
-    ) -> Result<Prepared, Unprepared> {
-        let derived = self.config.keyring.current();
-        let (minted, idempotency) = match self.retryable {
-            None => (whose.mint(self.config, derived, entropy)?, None),
-            Some(retryable) => {
-                let nonce = Retryable::nonce(entropy)?;
-                let mut stream = DeterministicEntropy::new(derived, retryable.fingerprint, nonce);
-                (whose.mint(self.config, derived, &mut stream)?, Some(retryable.note(nonce)))
-            }
-        };
-        let credential = NewCredential { id: minted.id, key_hash: minted.hash, minted_under: minted.generation };
-        Ok(Prepared { command: command(credential), api_key: Some(minted.api_key), idempotency })
+/// Returns what the registry learns of a credential.
+pub(super) fn without_text(minted: &Minted) -> NewCredential {
+    NewCredential { id: minted.id.clone(), key_hash: minted.hash.clone(), minted_under: minted.generation.clone() }
+}
+
+/// Gives a trait object to functions that are generic over their entropy.
+struct SystemEntropy<'a>(&'a mut dyn Entropy);
+
+impl Entropy for SystemEntropy<'_> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), EntropyFailed> {
+        self.0.fill(buffer)
     }
 }

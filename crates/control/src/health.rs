@@ -1,4 +1,4 @@
-//! `GET /_keyward/health`: whether this worker runs and is configured, and nothing else.
+//! `GET /_keyward/health`: whether this worker runs and is configured.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ struct Health {
     version: &'static str,
 }
 
-/// 200, or 503 while the configuration is bad.
+/// Returns 200, or 503 while the configuration is invalid.
 #[must_use]
 pub fn health(configured: bool, request_id: &str) -> Reply {
     if configured {
@@ -20,3 +20,37 @@ pub fn health(configured: bool, request_id: &str) -> Reply {
         Reply::problem(&Problem::unhealthy(), request_id)
     }
 }
+
+/// Operation object of the OpenAPI document.
+pub(super) const OPEN_API: &str = r##"{
+  "operationId": "health",
+  "tags": ["Documents"],
+  "summary": "Whether the gate runs and is configured",
+  "security": [],
+  "responses": {
+    "200": {
+      "description": "It does",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Health"}}}
+    },
+    "503": {
+      "description": "It is misconfigured; its operator finds why in the log",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "misconfigured"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;

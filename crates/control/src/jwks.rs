@@ -1,4 +1,4 @@
-//! `GET /_keyward/jwks.json`: what assertions are verified with (RFC 7517).
+//! `GET /_keyward/jwks.json`: the public keys that verify assertions (RFC 7517).
 
 use serde::Serialize;
 
@@ -12,12 +12,30 @@ struct Jwks<'a> {
     keys: Vec<&'a Jwk>,
 }
 
-/// The public keys: of the current secret first and, while it is kept, of the previous one, under which another isolate may
-/// still sign. They are known by then.
-#[must_use]
-pub fn jwks(config: &Config, request_id: &str) -> Reply {
+/// Returns the public keys, which are known by then: that of the current secret first and, while it is kept, that of the
+/// previous one, under which another isolate may still sign.
+pub(super) fn jwks(config: &Config, request_id: &str) -> Reply {
     match config.keyring.generations().map(|derived| Some(derived.assertion_key()?.jwk())).collect() {
         Some(keys) => Reply::published("application/jwk-set+json", &Jwks { keys }, request_id),
         None => Reply::problem(&Code::InternalError.into(), request_id),
     }
 }
+
+/// Operation object of the OpenAPI document.
+pub(super) const OPEN_API: &str = r##"{
+  "operationId": "jwks",
+  "tags": ["Gateways"],
+  "summary": "The public keys of `Keyward-Assertion` (RFC 7517)",
+  "security": [],
+  "responses": {
+    "200": {
+      "description": "The current key and, while a secret is being rotated, the previous one",
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "Cache-Control": {"$ref": "#/components/headers/FiveMinutes"}
+      },
+      "content": {"application/jwk-set+json": {"schema": {"$ref": "#/components/schemas/KeySet"}}}
+    },
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;

@@ -1,4 +1,4 @@
-//! `GET /.well-known/oauth-authorization-server/_keyward`: where introspection, revocation and keys are (RFC 8414).
+//! `GET /.well-known/oauth-authorization-server/_keyward`: the addresses of introspection, revocation and keys (RFC 8414).
 
 use serde::Serialize;
 
@@ -6,9 +6,9 @@ use keyward_config::Config;
 use keyward_http::head::Head;
 use keyward_http::reply::Reply;
 
-/// RFC 8414, section 2. There is no authorization and no token endpoint, since keys are issued to people by people. The two
-/// lists that say so are empty and stand there all the same: the first is required, and without the second a default would
-/// claim grants that don't exist (docs/decisions/0608-metadata-of-a-server-without-grants.md).
+/// Metadata (RFC 8414, section 2). There is no authorization and no token endpoint, since people issue keys to people. The
+/// two empty lists say so: the first is required, and without the second a default would claim grants that do not exist
+/// (docs/decisions/0020-metadata-without-grants.md).
 #[derive(Serialize)]
 struct Metadata {
     issuer: String,
@@ -21,9 +21,8 @@ struct Metadata {
     revocation_endpoint_auth_methods_supported: [&'static str; 1],
 }
 
-/// The metadata. The addresses are on the host that was asked.
-#[must_use]
-pub fn metadata(config: &Config, head: &Head<'_>, request_id: &str) -> Reply {
+/// Returns the metadata, with addresses on the host of the request.
+pub(super) fn metadata(config: &Config, head: &Head<'_>, request_id: &str) -> Reply {
     let at = |path: &str| format!("{}/_keyward/{path}", head.base());
     let metadata = Metadata {
         issuer: config.issuer(head).into_owned(),
@@ -38,3 +37,22 @@ pub fn metadata(config: &Config, head: &Head<'_>, request_id: &str) -> Reply {
     };
     Reply::published("application/json", &metadata, request_id)
 }
+
+/// Operation object of the OpenAPI document.
+pub(super) const OPEN_API: &str = r##"{
+  "operationId": "metadata",
+  "tags": ["OAuth"],
+  "summary": "Where introspection, revocation and keys are (RFC 8414)",
+  "security": [],
+  "responses": {
+    "200": {
+      "description": "The metadata",
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "Cache-Control": {"$ref": "#/components/headers/FiveMinutes"}
+      },
+      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Metadata"}}}
+    },
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;

@@ -1,4 +1,4 @@
-//! What the two OAuth operations have in common: their form bodies, who asks, and their errors.
+//! OAuth: the form bodies of its operations, the authentication of their clients, and their errors.
 
 use std::borrow::Cow;
 
@@ -7,40 +7,32 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
-use super::caller;
+use super::sign_in;
+use super::transport::is;
 use keyward_config::Config;
 use keyward_http::credential::bearer;
 use keyward_http::head::Head;
-use keyward_http::problem::Problem;
 use keyward_http::reply::Reply;
 use keyward_protocol::Caller;
 
-/// Why an OAuth operation was not done. What OAuth has a word for is said in its form (RFC 6749, section 5.2); the rest is a
-/// problem as everywhere.
-pub enum OAuthRefusal {
-    /// 400 `invalid_request`, and what is wrong.
+/// An error in the form of OAuth (RFC 6749, section 5.2).
+#[derive(Debug)]
+pub enum OAuthError {
+    /// 400 `invalid_request`, with its description.
     Request(&'static str),
-    /// 401 `invalid_client`.
+    /// 401 `invalid_client`, with the challenge.
     Client(Challenge),
-    /// Anything else.
-    Problem(Problem),
 }
 
-/// How the caller tried to authenticate: the answer's challenge is of the same scheme.
+/// Scheme by which a client tried to authenticate. The challenge of the 401 is of the same scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
-    /// Not at all, or by a scheme that isn't taken.
+    /// None, or one that is not supported.
     Any,
     /// HTTP Basic (RFC 7617).
     Basic,
     /// A bearer token (RFC 6750).
     Bearer,
-}
-
-impl From<Problem> for OAuthRefusal {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
 }
 
 #[derive(Serialize)]
@@ -49,12 +41,11 @@ struct Body<'a> {
     error_description: &'a str,
 }
 
-impl OAuthRefusal {
-    /// The response.
+impl OAuthError {
+    /// Returns the response.
     #[must_use]
     pub fn reply(&self, request_id: &str) -> Reply {
         match self {
-            Self::Problem(problem) => Reply::problem(problem, request_id),
             Self::Request(detail) => {
                 let body = Body { error: "invalid_request", error_description: detail };
                 Reply::json(400, &body, request_id)
@@ -75,15 +66,15 @@ impl OAuthRefusal {
     }
 }
 
-/// The member who asks, as far as form and tag tell: `Authorization: Bearer` with their credential, or HTTP Basic with their
-/// id and credential, both form-encoded (RFC 6749, section 2.3.1).
+/// Authenticates a client by form and tag: `Authorization: Bearer` with a member's credential, or HTTP Basic with the
+/// member's id and credential, both form-encoded (RFC 6749, section 2.3.1).
 ///
 /// # Errors
-/// How they tried.
+/// The scheme that they tried.
 pub fn client(config: &Config, head: &Head<'_>) -> Result<(Caller, Challenge), Challenge> {
     let Some(value) = head.authorization() else { return Err(Challenge::Any) };
     if let Some(token) = bearer(value) {
-        let caller = caller::member(config, token).ok_or(Challenge::Bearer)?;
+        let caller = sign_in::member(config, token).ok_or(Challenge::Bearer)?;
         return Ok((caller, Challenge::Bearer));
     }
     let (scheme, encoded) = value.split_once(' ').unwrap_or_default();
@@ -98,8 +89,8 @@ fn with_basic(config: &Config, encoded: &str) -> Option<Caller> {
     let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     let (id, credential) = pair.split_once(':')?;
     let (named, credential) = (form_decoded(id)?, form_decoded(credential)?);
-    let caller = caller::member(config, &credential)?;
-    // A credential names its member: an id that says otherwise contradicts it.
+    let caller = sign_in::member(config, &credential)?;
+    // A credential names its member, so another id contradicts it.
     let right = matches!(&caller, Caller::Credential { id, .. } if id.as_str() == named);
     right.then_some(caller)
 }
@@ -109,35 +100,30 @@ fn form_decoded(text: &str) -> Option<String> {
     percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// The `token` of a form body (RFC 7662, section 2.1; RFC 7009, section 2.1). `token_type_hint` changes nothing, and
-/// parameters that are not known are ignored, as RFC 6749 (section 3.2) asks; the known ones may stand once.
+/// Returns the `token` of a form body (RFC 7662, section 2.1; RFC 7009, section 2.1). `token_type_hint` changes nothing.
+/// Unknown parameters are ignored, as RFC 6749 (section 3.2) asks; a known one must not be repeated.
 ///
 /// # Errors
-/// [`OAuthRefusal::Request`].
-pub fn token<'a>(head: &Head<'_>, body: &'a [u8]) -> Result<Cow<'a, str>, OAuthRefusal> {
+/// [`OAuthError::Request`].
+pub fn token<'a>(head: &Head<'_>, body: &'a [u8]) -> Result<Cow<'a, str>, OAuthError> {
     if head.target().query().is_some_and(|query| !query.is_empty()) {
-        return Err(OAuthRefusal::Request("Parameters stand in the body, never in the URL."));
+        return Err(OAuthError::Request("Parameters in the URL. Send them in the body."));
     }
-    if !head.content_type().is_some_and(is_form) {
-        return Err(OAuthRefusal::Request("Send the body as application/x-www-form-urlencoded."));
+    if !head.content_type().is_some_and(|value| is(value, "application/x-www-form-urlencoded")) {
+        return Err(OAuthError::Request("Send the body as application/x-www-form-urlencoded."));
     }
     let mut token = None;
     let mut hinted = false;
     for (name, value) in form_urlencoded::parse(body) {
-        let twice = match name.as_ref() {
+        let duplicate = match name.as_ref() {
             "token" => token.replace(value).is_some(),
             "token_type_hint" => std::mem::replace(&mut hinted, true),
             _ => false,
         };
-        if twice {
-            return Err(OAuthRefusal::Request("A parameter stands twice. Send each once."));
+        if duplicate {
+            return Err(OAuthError::Request("Duplicate parameter. Send each once."));
         }
     }
-    // One without a value counts as not sent (RFC 6749, section 3.2).
-    token.filter(|token| !token.is_empty()).ok_or(OAuthRefusal::Request("The parameter `token` is missing."))
-}
-
-fn is_form(content_type: &str) -> bool {
-    let name = content_type.split(';').next().unwrap_or_default().trim();
-    name.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    // A parameter without a value counts as absent (RFC 6749, section 3.2).
+    token.filter(|token| !token.is_empty()).ok_or(OAuthError::Request("The parameter `token` is missing."))
 }

@@ -1,11 +1,10 @@
-//! `GET /_keyward/problems/<code>`: what a problem's `type` leads to.
+//! `GET /_keyward/problems/{code}`: the page that the `type` of a problem links to.
 
 use keyward_http::problem::Code;
 use keyward_http::reply::Reply;
 
-/// The page that explains a code to whoever met it. `advice` is the code's in `advice.json`: what to do next.
-#[must_use]
-pub fn problem_page(code: Code, advice: &str, request_id: &str) -> Reply {
+/// Returns the page that explains a code. `advice` is the code's entry in `advice.json`.
+pub(super) fn problem_page(code: Code, advice: &str, request_id: &str) -> Reply {
     let body = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
@@ -22,7 +21,7 @@ pub fn problem_page(code: Code, advice: &str, request_id: &str) -> Reply {
     Reply::page(body, request_id)
 }
 
-/// Our own text for HTML, with `code` marked as such.
+/// Returns our own text as HTML, with `code` in backticks marked as such.
 fn prose(text: &str) -> String {
     let mut shown = String::new();
     for (index, part) in text.split('`').enumerate() {
@@ -38,6 +37,44 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// Operation object of the OpenAPI document.
+pub(super) const OPEN_API: &str = r##"{
+  "operationId": "explainProblem",
+  "tags": ["Documents"],
+  "summary": "A page about a code: what a problem's `type` leads to",
+  "security": [],
+  "parameters": [{"name": "code", "in": "path", "required": true, "schema": {"type": "string"}}],
+  "responses": {
+    "200": {
+      "description": "The page",
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "Cache-Control": {"$ref": "#/components/headers/FiveMinutes"}
+      },
+      "content": {"text/html; charset=utf-8": {"schema": {"type": "string"}}}
+    },
+    "404": {
+      "description": "There is no such code: `no_route`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "no_route"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -45,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_its_advice_and_nothing_else_has() {
+    fn every_code_has_its_advice_and_no_other_name_has() {
         let advice: BTreeMap<String, String> = serde_json::from_str(include_str!("advice.json")).unwrap();
         for code in Code::ALL {
             let text = &advice[code.as_str()];

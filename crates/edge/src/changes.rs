@@ -192,7 +192,7 @@ impl<P: Platform> Refresh<'_, P> {
         let Some(applied) = self.isolate.gate().map(|mut gate| apply(&mut gate)) else { return Applied::Nothing };
         match &applied {
             Applied::NewEpoch { known, now } => {
-                // A restored authority never goes unnoticed. docs/OPERATIONS.md describes what to do.
+                // A restored authority never goes unnoticed. docs/operations.md describes what to do.
                 let (known, now) = (known.to_string(), now.to_string());
                 self.platform.log(
                     Level::Error,

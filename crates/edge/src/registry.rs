@@ -2,7 +2,7 @@
 
 use super::platform::Platform;
 use keyward_key::json;
-use keyward_protocol::{Command, RawOutcome, Request, Response};
+use keyward_protocol::{Request, Response};
 
 /// The registry did not answer. A change may have been made all the same. The text is for the log.
 #[derive(Debug)]
@@ -13,9 +13,9 @@ pub struct Unreachable(pub String);
 ///
 /// # Errors
 /// [`Unreachable`].
-pub async fn ask(platform: &impl Platform, call: &Request) -> Result<Response<RawOutcome>, Unreachable> {
+pub async fn ask(platform: &impl Platform, call: &Request) -> Result<Response, Unreachable> {
     let message = serde_json::to_string(call).map_err(|error| Unreachable(error.to_string()))?;
-    let changes = !reads(call);
+    let changes = writes(call);
     match once(platform, &message, changes).await {
         Err(_) if !changes => {
             platform.pause(20_u32.saturating_add(u32::from(platform.jitter() >> 1))).await;
@@ -25,26 +25,12 @@ pub async fn ask(platform: &impl Platform, call: &Request) -> Result<Response<Ra
     }
 }
 
-const fn reads(call: &Request) -> bool {
-    match call {
-        Request::Lookup { .. } | Request::Changes(_) => true,
-        Request::Control(control) => matches!(
-            control.command,
-            Command::Me
-                | Command::Authorise { .. }
-                | Command::ListKeys { .. }
-                | Command::ShowKey { .. }
-                | Command::ListMembers { .. }
-                | Command::ShowMember { .. }
-                | Command::ReadAudit { .. }
-                | Command::AuditHead
-                | Command::Introspect(_)
-                | Command::Verify(_)
-        ),
-    }
+/// Whether a request may write. A message of the control plane says so itself.
+fn writes(request: &Request) -> bool {
+    matches!(request, Request::Control(control) if control.writes)
 }
 
-async fn once(platform: &impl Platform, message: &str, may_change: bool) -> Result<Response<RawOutcome>, Unreachable> {
+async fn once(platform: &impl Platform, message: &str, may_change: bool) -> Result<Response, Unreachable> {
     let text = platform.ask_registry(message, may_change).await.map_err(Unreachable)?;
     json::read(&text).map_err(|error| Unreachable(error.to_string()))
 }

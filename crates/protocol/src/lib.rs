@@ -20,15 +20,10 @@
 
 pub mod audit;
 pub mod feed;
-pub mod operation;
 pub mod request;
 pub mod response;
 pub mod role;
 
-pub use operation::Operation;
-pub use request::{
-    Caller, Command, ControlRequest, Idempotency, KeyChanges, KeyDraft, KeyFilter, Lifetime, Limit, MemberChanges,
-    MemberDraft, NewCredential, Request, RequestMeta,
-};
-pub use response::{Inspected, KeyView, MemberView, Outcome, Raw, RawOutcome, Rejection, Response, Status};
+pub use request::{Caller, ControlRequest, Idempotency, NewCredential, Request, RequestMeta};
+pub use response::{KeyAttributes, KeyView, MemberView, Raw, Rejection, Response, Status};
 pub use role::Role;

@@ -1,16 +1,14 @@
-//! What the registry answers, in the same internal form as [`super::command`].
+//! Answers of the registry, in the same internal form as [`crate::Request`], and the public views of keys and members.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::audit::Entry;
 use crate::feed::{FeedPage, Position};
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::keyring::Generation;
 use keyward_key::record::Record;
 use keyward_key::scope::Scope;
-use keyward_key::time::Millis;
 
 /// The state of a key or member at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +25,10 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word in answers.
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Retiring, Self::Expired, Self::Revoked];
+
+    /// Returns the name in answers and in the store.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,157 +39,66 @@ impl Status {
         }
     }
 
-    /// Reads [`Self::as_str`].
+    /// Parses the output of [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Retiring, Self::Expired, Self::Revoked].into_iter().find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 }
 
-/// JSON as it was written: passed on, and not read.
+/// JSON text that is passed on unread. Views of keys and members travel this way, so that an isolate also shows the fields
+/// that only a newer registry knows.
 pub type Raw = Box<RawValue>;
-
-/// An operation's answer as the edge takes it. It only passes views and entries on, so it does not read them either: the code
-/// that would read and write each field again was 6 KB of the wasm, gzipped.
-pub type RawOutcome = Outcome<Raw, Raw, Raw>;
 
 /// The registry's answer to a [`crate::Request`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Response<D = Outcome> {
-    /// To [`crate::Request::Lookup`].
+pub enum Response {
+    /// Answer to [`crate::Request::Lookup`].
     Record {
-        /// The record, or certainly none.
+        /// The record; `None` says that there certainly is none.
         record: Option<Box<Record>>,
-        /// Where the authority was then.
+        /// Position of the authority at that moment.
         at: Position,
     },
-    /// To [`crate::Request::Changes`].
+    /// Answer to [`crate::Request::Changes`].
     Changes {
-        /// What has changed.
+        /// A page of the feed.
         changes: FeedPage,
-        /// That the one who asked knew changes which are gone: the authority was restored, and a new epoch has begun.
+        /// Whether the isolate knew changes that are gone: the authority was restored, and a new epoch has begun.
         restored: bool,
     },
-    /// The operation was done, or had been.
-    Done(D),
-    /// The operation was refused; nothing changed.
-    Refused(Rejection),
-}
-
-/// What an operation gives. Views are JSON objects in the form of the public answers: `K` of a key, `M` of a member; `E` is an
-/// entry of the log.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome<K = KeyView, M = MemberView, E = Entry> {
-    /// A new member (bootstrap).
-    MemberCreated(M),
-    /// The caller.
-    Me(M),
-    /// The caller may do it.
+    /// The caller may do the operation; nothing else was asked.
     Authorised,
-    /// A new key.
-    KeyIssued(Box<K>),
-    /// A page of keys.
-    Keys {
-        /// The keys of this page.
-        items: Vec<K>,
-        /// Where the next page begins; `None` at the end.
-        next_cursor: Option<String>,
-    },
-    /// One key.
-    Key(Box<K>),
-    /// A key that is revoked, and since when.
-    KeyRevoked {
-        /// The key.
-        key: Box<K>,
-        /// When it was revoked: the bound counts from here.
-        changed_at: Millis,
-    },
-    /// A key after its change.
-    KeyUpdated {
-        /// The key.
-        key: Box<K>,
-        /// When it was changed: the bound counts from here.
-        changed_at: Millis,
-    },
-    /// A successor, and the key it succeeds.
-    KeyRotated {
-        /// The successor.
-        key: Box<K>,
-        /// The old key, retiring.
-        retiring: Box<K>,
-        /// When: the bound counts from here.
-        changed_at: Millis,
-    },
-    /// A member's new credential (rotation).
-    MemberRotated(M),
-    /// A page of members.
-    Members {
-        /// The members of this page.
-        items: Vec<M>,
-        /// Where the next page begins; `None` at the end.
-        next_cursor: Option<String>,
-    },
-    /// One member: shown, changed or revoked.
-    Member(M),
-    /// A page of the audit log, in order.
-    Audit {
-        /// Entries as `registry::audit::Entry` writes them.
-        entries: Vec<E>,
-        /// Whether more follow.
-        more: bool,
-    },
-    /// The log's head.
-    AuditHead {
-        /// How many entries there are.
-        size: u64,
-        /// The last entry's hash, 64 zeros when there is none.
-        hash: String,
-    },
-    /// What is known of a key that somebody presented elsewhere.
-    Inspected {
-        /// The authority's clock: what is decided by it and what is shown are of one instant.
-        at: Millis,
-        /// `None` when there certainly is no such key, or none that the caller may see.
-        found: Option<Box<Inspected<K>>>,
-    },
-    /// A write that was done before under the same `Idempotency-Key`: its answer, and what its credential was derived from.
+    /// The operation was done. Its outcome has the operation's own form.
+    Done(Raw),
+    /// The operation was done before, under the same `Idempotency-Key`.
     Replayed {
-        /// The first attempt's answer, as it was written then.
-        done: Raw,
-        /// The first attempt's nonce, hex.
+        /// Outcome of the first attempt, as it was written then.
+        outcome: Raw,
+        /// Nonce of the first attempt, in hex.
         nonce: String,
-        /// The secret its credential was derived and minted under.
+        /// Generation of the secret that its credential was derived and minted under.
         minted_under: Generation,
     },
-}
-
-/// A key, as the gate decides by it and as answers show it.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Inspected<K = KeyView> {
-    /// For the decision.
-    pub record: Record,
-    /// When it was issued.
-    pub created_at: Millis,
-    /// For the answer.
-    pub key: K,
+    /// The operation was refused; nothing changed.
+    Refused(Rejection),
 }
 
 /// Why an operation was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
-    /// No such member, wrong secret, expired or revoked: 401, all alike. The reason is for the log.
+    /// Unknown member, wrong secret, expired or revoked: the same 401 for all.
     Unauthenticated {
         /// For the log only.
         reason: String,
     },
-    /// The role may not, or not in that environment: 403.
+    /// The role must not do this, or not in that environment: 403.
     Forbidden,
-    /// No such thing, or one the caller may not see: 404, alike.
+    /// Absent, or out of the caller's sight: 404 for both.
     NotFound,
-    /// There is an owner already: 409.
+    /// An owner exists already: 409.
     AlreadyBootstrapped,
     /// The integration has an active key in that environment: 409.
     IntegrationHasKey {
@@ -204,17 +114,17 @@ pub enum Rejection {
     Invalid {
         /// The field's name.
         field: String,
-        /// What is wrong and what would be right.
+        /// The problem, then the fix.
         detail: String,
     },
     /// A scope that no route uses: 400 `unknown_scope`.
     UnknownScope {
-        /// Where it stands, like `scopes[0]`.
+        /// The field, like `scopes[0]`.
         field: String,
-        /// Which scope is not known, and which there are.
+        /// The unknown scope, and the known ones.
         detail: String,
     },
-    /// The minted id exists already: mint another and ask again.
+    /// The minted id exists already: the edge mints another and asks again.
     IdTaken,
     /// The key is revoked, expired or (for a rotation) retiring: 409.
     NotActive {
@@ -229,25 +139,34 @@ pub enum Rejection {
     IdempotencyMismatch,
 }
 
-/// A key as every answer shows it. Field order is the contract's.
+/// The attributes of a key that a member chooses. Every form of a key contains this struct; the registry has one list of
+/// their columns (`registry::attributes`). The order of the fields is that of every answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyAttributes {
+    /// Name, unique among the active keys of an environment.
+    pub name: String,
+    /// Slug of the integration. It has one active key in an environment.
+    pub integration: String,
+    /// Environment whose origins the key opens.
+    pub environment: Environment,
+    /// What the key is for.
+    pub purpose: String,
+    /// Who answers for the key.
+    pub owner: String,
+    /// Scopes, at least one.
+    pub scopes: Vec<Scope>,
+    /// Networks that the key may come from; empty means any.
+    pub allowed_cidrs: Vec<IpNet>,
+}
+
+/// A key as every answer shows it. The order of the fields is that of the answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KeyView {
     /// Key id.
     pub id: KeyId,
-    /// Name.
-    pub name: String,
-    /// Integration slug.
-    pub integration: String,
-    /// Environment.
-    pub environment: Environment,
-    /// Purpose.
-    pub purpose: String,
-    /// Owner.
-    pub owner: String,
-    /// Scopes.
-    pub scopes: Vec<Scope>,
-    /// Networks it may come from.
-    pub allowed_cidrs: Vec<IpNet>,
+    /// What a member chose.
+    #[serde(flatten)]
+    pub attributes: KeyAttributes,
     /// State at the time of the answer.
     pub status: Status,
     /// RFC 3339.
@@ -264,7 +183,7 @@ pub struct KeyView {
     pub revoked_at: Option<String>,
     /// Member id, or `holder`.
     pub revoked_by: Option<String>,
-    /// Why.
+    /// The reason given.
     pub revoke_reason: Option<String>,
     /// RFC 3339; not recorded yet.
     pub last_used_at: Option<String>,

@@ -6,11 +6,12 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use keyward_control::answer;
 use keyward_key::id::Environment;
+use keyward_protocol::{Request, Response};
 use keyward_protocol::feed::{FeedPage, FeedQuery};
-use keyward_protocol::{KeyFilter, Request, Response};
-use keyward_registry::apply::answer;
 use keyward_registry::feed::position;
+use keyward_testkit::registry_world::KeyFilter;
 use keyward_testkit::registry_world::{World, issue, key_id, list, live, owner, revoke};
 
 /// Commands in one measurement: enough that its start and end don't count.

@@ -1,58 +1,14 @@
-//! The log: one entry for each change, each holding the hash of the one before. docs/STORAGE.md says how a stranger
-//! checks it.
+//! The audit log: one entry for each change, each with the hash of the entry before. docs/internals/storage.md says how to verify it.
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use keyward_protocol::audit::{BEFORE_THE_FIRST, Entry, Head, canonical};
 
-use super::apply::OperationError;
-use super::page::{LARGEST_AUDIT_PAGE, check_limit};
-use super::store::{LARGEST_INTEGER, Row, Store, StoreError, Value};
+use super::store::{Row, Store, StoreError, Value};
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
-use keyward_protocol::{Outcome, Rejection, RequestMeta};
-
-/// What an entry says was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// The first owner was made.
-    Bootstrap,
-    /// A key was issued.
-    KeyIssue,
-    /// A key was changed.
-    KeyUpdate,
-    /// A key was given a successor.
-    KeyRotate,
-    /// A key was revoked.
-    KeyRevoke,
-    /// A member was made.
-    MemberCreate,
-    /// A member was changed.
-    MemberUpdate,
-    /// A member was given a new credential.
-    MemberRotate,
-    /// A member was revoked.
-    MemberRevoke,
-}
-
-impl Action {
-    /// The word in the log.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Bootstrap => "bootstrap",
-            Self::KeyIssue => "key.issue",
-            Self::KeyUpdate => "key.update",
-            Self::KeyRotate => "key.rotate",
-            Self::KeyRevoke => "key.revoke",
-            Self::MemberCreate => "member.create",
-            Self::MemberUpdate => "member.update",
-            Self::MemberRotate => "member.rotate",
-            Self::MemberRevoke => "member.revoke",
-        }
-    }
-}
+use keyward_protocol::RequestMeta;
 
 fn entry_from_row(row: &Row) -> Result<Entry, StoreError> {
     Ok(Entry {
@@ -67,7 +23,7 @@ fn entry_from_row(row: &Row) -> Result<Entry, StoreError> {
     })
 }
 
-/// The hash of an entry; 64 zeros for number 0, `None` beyond the head.
+/// Returns the hash of an entry: 64 zeros for number 0, `None` beyond the head.
 pub(super) fn hash_of(store: &mut dyn Store, seq: u64) -> Result<Option<String>, StoreError> {
     if seq == 0 {
         return Ok(Some(BEFORE_THE_FIRST.to_owned()));
@@ -76,10 +32,10 @@ pub(super) fn hash_of(store: &mut dyn Store, seq: u64) -> Result<Option<String>,
     rows.first().map(|row| row.text("hash").map(str::to_owned)).transpose()
 }
 
-/// The entries after `seq`, oldest first, at most `limit`.
+/// Returns the entries after `seq`, oldest first, at most `limit`.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails or an entry has not its form.
+/// [`StoreError`] when the store fails or an entry is malformed.
 pub fn audit_after(store: &mut dyn Store, seq: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
     store
         .query(
@@ -92,21 +48,7 @@ pub fn audit_after(store: &mut dyn Store, seq: u64, limit: u32) -> Result<Vec<En
         .collect()
 }
 
-/// One page of the log for a member.
-pub(super) fn page(store: &mut dyn Store, after: u64, limit: u32) -> Result<Outcome, OperationError> {
-    check_limit(limit, LARGEST_AUDIT_PAGE)?;
-    if Value::count(after).is_err() {
-        let detail = format!("Entries have numbers up to {LARGEST_INTEGER}.");
-        return Err(Rejection::Invalid { field: "after".to_owned(), detail }.into());
-    }
-    let mut entries = audit_after(store, after, limit.saturating_add(1))?;
-    let page = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = entries.len() > page;
-    entries.truncate(page);
-    Ok(Outcome::Audit { entries, more })
-}
-
-/// The newest entry's number and hash.
+/// Returns the number and hash of the newest entry.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -118,28 +60,34 @@ pub fn head(store: &mut dyn Store) -> Result<Head, StoreError> {
     )
 }
 
-/// A change, as the log will tell it.
+/// A change to append to the log.
 pub(super) struct Change<'a> {
     pub(super) at: Millis,
     pub(super) actor: &'a str,
-    pub(super) action: Action,
+    pub(super) action: &'static str,
     pub(super) subject: &'a KeyId,
-    pub(super) origin: &'a RequestMeta,
-    /// What changed: further fields of the detail.
-    pub(super) what: AuditDetail,
+    pub(super) request: &'a RequestMeta,
+    pub(super) detail: AuditDetail,
 }
 
-/// Further fields of an entry's detail.
-pub(super) type AuditDetail = Vec<(&'static str, Json)>;
+/// Fields of an entry's detail that say what changed.
+pub type AuditDetail = Vec<(&'static str, Json)>;
 
-/// A view as the log shows it. By way of its text: serde's direct way is 2 KB more of the wasm, gzipped.
-pub(super) fn shown(view: &impl Serialize) -> Result<Json, StoreError> {
+/// Returns a view as the log shows it.
+///
+/// # Errors
+/// [`StoreError`] when the view has no JSON form, which every view of ours has.
+pub fn shown(view: &impl Serialize) -> Result<Json, StoreError> {
+    // Through the text: the direct conversion costs 2 KB of the wasm, gzipped.
     let text = serde_json::to_string(view);
     text.and_then(|text| serde_json::from_str(&text)).map_err(|_| StoreError::new("a view has no JSON form"))
 }
 
-/// The fields that differ between two views, `before` and `after`; `None` if none does.
-pub(super) fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<AuditDetail>, StoreError> {
+/// Returns the fields that differ between two views as `before` and `after`; `None` if none does.
+///
+/// # Errors
+/// [`StoreError`] when a view is no JSON object, which every view of ours is.
+pub fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<AuditDetail>, StoreError> {
     let (Json::Object(old), Json::Object(new)) = (shown(before)?, shown(after)?) else {
         return Err(StoreError::new("a view is no object"));
     };
@@ -148,7 +96,7 @@ pub(super) fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<A
     Ok(changed.then(|| vec![("before", Json::Object(old)), ("after", Json::Object(new))]))
 }
 
-/// The fields of `one` that `other` hasn't, or has otherwise. Made anew: taking out of a tree is 2 KB of the wasm, gzipped.
+/// Returns the fields of `one` that `other` lacks or has with another value.
 fn changed_fields(one: &Map<String, Json>, other: &Map<String, Json>) -> Map<String, Json> {
     let mut fields = Map::new();
     for (name, value) in one.iter().filter(|(name, value)| other.get(*name) != Some(value)) {
@@ -161,14 +109,14 @@ fn changed_fields(one: &Map<String, Json>, other: &Map<String, Json>) -> Map<Str
 pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), StoreError> {
     let last = head(store)?;
     let mut detail = Map::new();
-    detail.insert("request_id".to_owned(), change.origin.request_id.as_str().into());
-    detail.insert("client_address".to_owned(), change.origin.client_address.as_deref().into());
-    detail.extend(change.what.into_iter().map(|(name, what)| (name.to_owned(), what)));
+    detail.insert("request_id".to_owned(), change.request.request_id.as_str().into());
+    detail.insert("client_address".to_owned(), change.request.client_address.as_deref().into());
+    detail.extend(change.detail.into_iter().map(|(name, value)| (name.to_owned(), value)));
     let mut entry = Entry {
         seq: last.seq.saturating_add(1),
         at: change.at.rfc3339(),
         actor: change.actor.to_owned(),
-        action: change.action.as_str().to_owned(),
+        action: change.action.to_owned(),
         subject: change.subject.to_string(),
         detail,
         previous: last.hash,

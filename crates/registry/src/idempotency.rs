@@ -1,30 +1,33 @@
-//! Writes that may be retried (`Idempotency-Key`): for ten minutes the first answer comes back, and nothing is done twice.
+//! Retries of writes (`Idempotency-Key`): for ten minutes a retry gets the first answer, and nothing is done twice.
 //!
-//! What is kept of a write is its answer without the credential, and the nonce that the credential was derived from: the
-//! edge derives it again. All of it is written in the transaction of the write itself.
+//! The table keeps the outcome without the credential, and the nonce from which the edge derives the credential again. Both
+//! are written in the transaction of the write itself.
 
 use serde_json::value::RawValue;
 
-use super::apply::OperationError;
+use super::context::OperationError;
 use super::members::Member;
 use super::store::{Store, StoreError, Value};
 use keyward_key::keyring::Generation;
 use keyward_key::time::Millis;
-use keyward_protocol::{Idempotency, NewCredential, Outcome, Rejection};
+use keyward_protocol::{Idempotency, NewCredential, Raw, Rejection, Response};
 
-/// How long a write may be retried, from its first attempt. At this age the same header is a new write.
+/// Window for retries after the first attempt, in milliseconds. At this age the same header is a new write.
 pub const WINDOW_MILLIS: i64 = 600_000;
 
-/// How many rows one change removes at most. It adds one at most, so that they only grow fewer.
+/// Maximum of rows that one change removes. A change adds at most one row, so the table shrinks.
 const PRUNED_AT_ONCE: i64 = 100;
 
-/// The answer to the first attempt, if there was one in the window.
-pub(super) fn replay(
+/// Returns the answer to the first attempt, if there was one in the window.
+///
+/// # Errors
+/// [`Rejection::IdempotencyMismatch`] when that attempt had another body, or a failure of the store.
+pub fn replay(
     store: &mut dyn Store,
     member: &Member,
     attempt: &Idempotency,
     now: Millis,
-) -> Result<Option<Outcome>, OperationError> {
+) -> Result<Option<Response>, OperationError> {
     let rows = store.query(
         "SELECT body, nonce, minted_under, answer, at FROM idempotency WHERE member = ? AND fingerprint = ?",
         &[member.id.as_str().into(), attempt.fingerprint.as_str().into()],
@@ -36,23 +39,25 @@ pub(super) fn replay(
     if first.text("body")? != attempt.body {
         return Err(Rejection::IdempotencyMismatch.into());
     }
-    Ok(Some(Outcome::Replayed {
-        done: first.parsed("answer", |text| RawValue::from_string(text.to_owned()).ok())?,
+    Ok(Some(Response::Replayed {
+        outcome: first.parsed("answer", |text| RawValue::from_string(text.to_owned()).ok())?,
         nonce: first.text("nonce")?.to_owned(),
         minted_under: first.parsed("minted_under", Generation::from_stored)?,
     }))
 }
 
-/// Keeps the answer of a first attempt, in the transaction under way.
-pub(super) fn remember(
+/// Keeps the outcome of a first attempt, in the transaction under way.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn remember(
     store: &mut dyn Store,
     member: &Member,
     attempt: &Idempotency,
     credential: &NewCredential,
-    done: &Outcome,
+    outcome: &Raw,
     now: Millis,
 ) -> Result<(), StoreError> {
-    let answer = serde_json::to_string(done).map_err(|_| StoreError::new("an answer has no JSON form"))?;
     store.execute(
         "INSERT INTO idempotency (member, fingerprint, body, nonce, minted_under, answer, at)
          VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -64,14 +69,17 @@ pub(super) fn remember(
             attempt.body.as_str().into(),
             attempt.nonce.as_str().into(),
             credential.minted_under.as_str().into(),
-            answer.into(),
+            outcome.get().into(),
             now.into(),
         ],
     )
 }
 
-/// Removes what is past the window, the oldest first, in the transaction of any change.
-pub(super) fn prune(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
+/// Removes rows past the window, the oldest first, in the transaction of any change.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn prune(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
     let last = Value::Integer(now.0.saturating_sub(WINDOW_MILLIS));
     let due = store.query(
         "SELECT at FROM idempotency INDEXED BY idempotency_by_age WHERE at <= ? LIMIT 1",

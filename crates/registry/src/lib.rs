@@ -1,23 +1,19 @@
-//! The authority over keys and members.
+//! The authority over keys and members: its tables, and what every operation of the control plane does with them.
 //!
-//! It decides every change in one synchronous step: read, decide, write the row, its audit entry, its outbox row and the
-//! new revision in one transaction, so that all of it happened or none. It does no I/O of its own: it speaks SQL to a
-//! [`store::Store`], and time and random text come in as parameters.
+//! An operation decides and writes in one synchronous transaction: the row, its audit entry, its outbox row and the new
+//! revision are written together or not at all. The registry does no I/O of its own: it speaks SQL to a [`store::Store`],
+//! and time and random text are parameters. The operations themselves live in `keyward-control`, one file each.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | [`command`], [`operation`], [`answer`] | what can be asked, and what is answered |
-//! | [`apply`] | the one way in: authenticate, authorise, run, all or nothing |
-//! | [`roles`], `limits` | the tables of who may do what, and where |
-//! | [`members`], [`keys`] | the stored rows and their views |
-//! | `issue`, `update`, `rotate`, `revoke`, [`list`] | the operations on keys |
-//! | `inspect`, [`revoke_by_holder`] | what others ask about a key; its holder shuts it off |
-//! | `member_create`, `member_update`, `member_rotate`, `member_revoke`, `member_list` | the operations on members |
-//! | [`page`] | what every list has in common |
-//! | [`idempotency`] | writes that may be retried |
+//! | [`context`] | context, errors and transaction of an operation |
+//! | [`authentication`] | who calls |
+//! | [`keys`], `attributes`, [`members`] | the stored rows and their views |
+//! | [`list`], [`member_list`], [`page`] | lists |
+//! | [`idempotency`] | retries of writes |
 //! | [`audit`] | the log and its chain of hashes |
-//! | [`feed`] | what has changed, for the edges |
-//! | [`outbox`] | which copies in KV are behind |
+//! | [`feed`] | changes, for the isolates |
+//! | [`outbox`] | copies in KV that are behind |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
 //! | [`store`] | the port to SQLite |
 #![forbid(unsafe_code)]
@@ -39,27 +35,47 @@
     )
 )]
 
-pub mod apply;
+mod attributes;
 pub mod audit;
+pub mod authentication;
+pub mod context;
 pub mod feed;
 pub mod idempotency;
-mod inspect;
-mod issue;
 pub mod keys;
 pub mod list;
-mod member_create;
-mod member_list;
-mod member_revoke;
-mod member_rotate;
-mod member_update;
+pub mod member_list;
 pub mod members;
 pub mod meta;
 pub mod outbox;
 pub mod page;
-mod revoke;
-pub mod revoke_by_holder;
-mod rotate;
 pub mod schema;
 pub mod store;
-mod update;
-mod visibility;
+
+use keyward_key::time::Millis;
+use keyward_protocol::{ControlRequest, Request, Response};
+use store::{Store, StoreError};
+
+/// Answers one request. `control` does the operations of the control plane. `random` is 16 characters for the name of a new
+/// epoch, should one begin.
+///
+/// # Errors
+/// [`StoreError`] when the store failed: nothing changed, and nothing is known.
+pub fn answer(
+    store: &mut dyn Store,
+    request: Request,
+    random: &str,
+    now: Millis,
+    control: impl FnOnce(&mut dyn Store, ControlRequest) -> Result<Response, StoreError>,
+) -> Result<Response, StoreError> {
+    match request {
+        Request::Lookup { id } => {
+            let record = keys::lookup(store, &id)?.map(Box::new);
+            Ok(Response::Record { record, at: feed::position(store)? })
+        }
+        Request::Changes(query) => {
+            let (changes, restored) = feed::answer(store, &query, random, now)?;
+            Ok(Response::Changes { changes, restored })
+        }
+        Request::Control(control_request) => control(store, *control_request),
+    }
+}

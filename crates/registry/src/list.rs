@@ -1,37 +1,53 @@
 //! Lists of keys, newest first.
 //!
-//! A page reads about as many rows as it shows, however many keys there are and whatever the filter: for each
-//! environment and state that is asked for, an index gives the newest positions in order, and the newest of all those
-//! are shown (at most 2 × 4 × (limit + 1) index entries). That takes the state as a column, though it follows from the
-//! clock too: [`notice_expired`] brings it up to date before it is relied on.
+//! A page reads about as many rows as it shows, whatever the number of keys and the filter: for each environment and state,
+//! an index gives the newest positions in order, and the page takes the newest of them all (at most 2 × 4 × (limit + 1)
+//! index entries). The state is a column for that, although it also depends on the clock: [`mark_expired`] updates it
+//! before a filter relies on it.
 
 use std::collections::BinaryHeap;
 
-use super::apply::OperationError;
+use serde::{Deserialize, Serialize};
+
+use super::context::OperationError;
 use super::keys::{select_keys, view};
 use super::members::Member;
 use super::page::{LARGEST_PAGE, check_limit, start, write_cursor};
 use super::store::{Store, StoreError, Value};
 use keyward_key::id::Environment;
 use keyward_key::time::Millis;
-use keyward_protocol::{KeyFilter, Outcome, Status};
+use keyward_protocol::{KeyView, Status};
 
-const STATES: [Status; 4] = [Status::Active, Status::Retiring, Status::Expired, Status::Revoked];
+/// Filter of a list of keys; `None` is no restriction.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyFilter {
+    /// Environment.
+    pub environment: Option<Environment>,
+    /// Slug of the integration.
+    pub integration: Option<String>,
+    /// Owner.
+    pub owner: Option<String>,
+    /// State at the time of the answer.
+    pub status: Option<Status>,
+}
 
-/// One page of the keys that `member` may see and `filter` lets through.
-pub(super) fn list(
+/// Returns one page of the keys that `member` may see and `filter` admits, and the cursor of the next page.
+///
+/// # Errors
+/// A refusal of `limit` or `cursor`, or a failure of the store.
+pub fn list(
     store: &mut dyn Store,
     member: &Member,
     filter: &KeyFilter,
     limit: u32,
     cursor: Option<&str>,
     now: Millis,
-) -> Result<Outcome, OperationError> {
+) -> Result<(Vec<KeyView>, Option<String>), OperationError> {
     check_limit(limit, LARGEST_PAGE)?;
     let before = start(cursor)?;
-    // Without a filter on it the state doesn't matter: the states' lists are joined again.
+    // Without a filter by state the lists of all states are joined again, so a stale state changes nothing.
     if matches!(filter.status, Some(Status::Active | Status::Retiring | Status::Expired)) {
-        notice_expired(store, now)?;
+        mark_expired(store, now)?;
     }
 
     let page = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -46,15 +62,14 @@ pub(super) fn list(
         &[chosen.into()],
     )?;
     let items = rows.iter().map(|row| view(row, now)).collect::<Result<_, _>>()?;
-    Ok(Outcome::Keys { items, next_cursor })
+    Ok((items, next_cursor))
 }
 
-/// Marks keys that have run out by `now`. It changes nothing that anyone can see: every answer compares the end itself.
-/// Each key is marked once; the object may call this in an alarm too, so that a list seldom has much to do.
+/// Marks the keys that have expired by `now`, each once. No answer changes: every answer compares the end itself.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
-pub fn notice_expired(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
+pub fn mark_expired(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
     let due = store.query(
         "SELECT position FROM keys INDEXED BY keys_by_end
          WHERE state IN ('active', 'retiring') AND expires_at <= ? LIMIT 1",
@@ -70,7 +85,7 @@ pub fn notice_expired(store: &mut dyn Store, now: Millis) -> Result<(), StoreErr
     )
 }
 
-/// The newest positions before `before`, newest first, at most `limit`.
+/// Returns the newest positions before `before`, newest first, at most `limit`.
 fn newest_positions(
     store: &mut dyn Store,
     member: &Member,
@@ -102,7 +117,7 @@ fn newest_positions(
     });
     let mut positions = BinaryHeap::new();
     for environment in environments {
-        for state in STATES.into_iter().filter(|state| filter.status.is_none_or(|wanted| wanted == *state)) {
+        for state in Status::ALL.into_iter().filter(|state| filter.status.is_none_or(|wanted| wanted == *state)) {
             let mut parameters = vec![Value::from(environment.as_str()), Value::from(state.as_str())];
             parameters.extend(filter.integration.as_deref().map(Value::from));
             parameters.extend(filter.owner.as_deref().map(Value::from));

@@ -1,14 +1,15 @@
-//! People and machines that may use the control plane: the stored row, who is calling, and how answers show them.
+//! Members, the people and machines that use the control plane: the stored row and its view.
 
-use super::apply::OperationError;
-use super::store::{Row, Store, StoreError};
+use super::context::{OperationError, days_after};
+use super::meta;
+use super::store::{Row, Store, StoreError, Value};
 use keyward_key::hash::KeyHash;
-use keyward_key::id::{Environment, KeyId};
+use keyward_key::id::{Class, Environment, KeyId};
 use keyward_key::time::Millis;
 use keyward_protocol::role::Role;
-use keyward_protocol::{MemberView, Rejection, Status};
+use keyward_protocol::{MemberView, NewCredential, Rejection, Status};
 
-/// What [`Member`] reads.
+/// Selects the columns that [`Member`] reads.
 macro_rules! select_members {
     ($rest:literal) => {
         concat!(
@@ -23,20 +24,23 @@ pub(super) use select_members;
 /// A member as stored.
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// Their public name.
+    /// Member id.
     pub id: KeyId,
-    /// What they may do.
+    /// Role.
     pub role: Role,
     /// The environments they are limited to; `None` is no limit.
     pub environments: Option<Vec<Environment>>,
+    /// Name.
+    pub name: String,
+    /// E-mail address.
+    pub email: String,
+    /// End of their credential.
+    pub expires_at: Millis,
+    /// Lifetime of their credential as last set, in days. A rotation starts it anew.
+    pub life_days: u32,
     /// Order of creation.
     pub(super) position: i64,
-    pub(super) name: String,
-    pub(super) email: String,
-    pub(super) expires_at: Millis,
-    /// How long their credential was to live when that was last said; a rotation gives as much again.
-    pub(super) life_days: u32,
-    key_hash: KeyHash,
+    pub(super) key_hash: KeyHash,
     created_at: Millis,
     created_by: String,
     revoked_at: Option<Millis>,
@@ -44,20 +48,20 @@ pub struct Member {
 }
 
 impl Member {
-    /// Whether what is in `environment` exists for them.
+    /// Whether they may see and act in `environment`.
     #[must_use]
     pub fn sees(&self, environment: Environment) -> bool {
         self.environments.as_ref().is_none_or(|environments| environments.contains(&environment))
     }
 
-    /// Whether a member with that limit may do nothing that they may not: such members they may make and manage.
+    /// Whether their own limit covers `limit`. They may create and manage only members whose limit it covers.
     #[must_use]
     pub fn covers(&self, limit: Option<&[Environment]>) -> bool {
         self.environments.is_none()
             || limit.is_some_and(|environments| environments.iter().all(|environment| self.sees(*environment)))
     }
 
-    /// Their state at `now`.
+    /// Returns their state at `now`.
     #[must_use]
     pub fn status(&self, now: Millis) -> Status {
         if self.revoked_at.is_some() {
@@ -69,7 +73,7 @@ impl Member {
         }
     }
 
-    /// As answers show them at `now`.
+    /// Returns their view at `now`.
     #[must_use]
     pub fn view(&self, now: Millis) -> MemberView {
         MemberView {
@@ -107,43 +111,81 @@ impl Member {
     }
 }
 
-/// The refusal that says 401 and nothing else; `reason` goes to the log.
-pub(super) fn unauthenticated(reason: &str) -> OperationError {
-    OperationError::Refused(Rejection::Unauthenticated { reason: reason.to_owned() })
+/// A member to insert.
+pub struct NewMember<'a> {
+    /// What the edge minted.
+    pub credential: &'a NewCredential,
+    /// Name.
+    pub name: &'a str,
+    /// E-mail address.
+    pub email: &'a str,
+    /// Role.
+    pub role: Role,
+    /// Limit; `None` is no limit.
+    pub environments: Option<&'a [Environment]>,
+    /// Lifetime of the credential, in days.
+    pub life_days: u32,
+    /// Member id, or `bootstrap`.
+    pub created_by: &'a str,
+    /// Instant of creation.
+    pub now: Millis,
 }
 
-/// The member whose credential this is, now.
-pub(super) fn authenticate(
-    store: &mut dyn Store,
-    id: &KeyId,
-    presented: &KeyHash,
-    now: Millis,
-) -> Result<Member, OperationError> {
-    let member = find(store, id)?.ok_or_else(|| unauthenticated("no such member"))?;
-    if !member.key_hash.matches(presented) {
-        return Err(unauthenticated("wrong secret"));
+/// Inserts the row of a new member, and returns it.
+///
+/// # Errors
+/// [`StoreError`] when the store fails, or the id is no member's.
+pub fn insert(store: &mut dyn Store, member: &NewMember<'_>) -> Result<Member, StoreError> {
+    if member.credential.id.class() != Class::Member {
+        return Err(StoreError::new("a member needs an id of the class admin"));
     }
-    match member.status(now) {
-        Status::Revoked => Err(unauthenticated("the member is revoked")),
-        Status::Expired => Err(unauthenticated("the credential has expired")),
-        Status::Active | Status::Retiring => Ok(member),
-    }
+    let revision = Value::count(meta::next_revision(store)?)?;
+    store.execute(
+        "INSERT INTO members (position, id, key_hash, minted_under, name, email, role, environments, created_at,
+             created_by, expires_at, life_days, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        &[
+            revision.clone(),
+            member.credential.id.as_str().into(),
+            member.credential.key_hash.to_hex().into(),
+            member.credential.minted_under.as_str().into(),
+            member.name.into(),
+            member.email.into(),
+            member.role.as_str().into(),
+            stored_limit(member.environments)?,
+            member.now.into(),
+            member.created_by.into(),
+            days_after(member.now, member.life_days).into(),
+            Value::Integer(i64::from(member.life_days)),
+            revision,
+        ],
+    )?;
+    get_written(store, &member.credential.id)
 }
 
-/// The one active member with this e-mail address, which another party has vouched for.
-pub(super) fn authenticate_email(store: &mut dyn Store, email: &str, now: Millis) -> Result<Member, OperationError> {
-    let mut active = with_email(store, email)?;
-    active.retain(|member| member.status(now) == Status::Active);
-    match (active.pop(), active.is_empty()) {
-        (Some(member), true) => Ok(member),
-        (Some(_), false) => Err(unauthenticated("several members have this e-mail address")),
-        (None, _) => Err(unauthenticated("no active member has this e-mail address")),
-    }
+/// Returns each environment once, in one order.
+#[must_use]
+pub fn each_once(environments: &[Environment]) -> Vec<Environment> {
+    [Environment::Live, Environment::Test].into_iter().filter(|known| environments.contains(known)).collect()
 }
 
-/// The members who are not revoked and have this e-mail address, in any ASCII case. At most one, as long as only this
-/// code writes.
-pub(super) fn with_email(store: &mut dyn Store, email: &str) -> Result<Vec<Member>, StoreError> {
+/// Returns a limit as stored: each environment once, in one order. `NULL` is no limit.
+///
+/// # Errors
+/// [`StoreError`] when the limit has no JSON form, which every limit has.
+pub fn stored_limit(environments: Option<&[Environment]>) -> Result<Value, StoreError> {
+    let Some(environments) = environments else { return Ok(Value::Null) };
+    let text =
+        serde_json::to_string(&each_once(environments)).map_err(|_| StoreError::new("a list has no JSON form"))?;
+    Ok(text.into())
+}
+
+/// Returns the members who are not revoked and have this e-mail address, in any ASCII case: at most one, as long as only
+/// this code writes.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn with_email(store: &mut dyn Store, email: &str) -> Result<Vec<Member>, StoreError> {
     store
         .query(
             select_members!(
@@ -156,24 +198,36 @@ pub(super) fn with_email(store: &mut dyn Store, email: &str) -> Result<Vec<Membe
         .collect()
 }
 
-/// The member of that id.
-pub(super) fn find(store: &mut dyn Store, id: &KeyId) -> Result<Option<Member>, StoreError> {
+/// Returns the member of that id.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn find(store: &mut dyn Store, id: &KeyId) -> Result<Option<Member>, StoreError> {
     let rows = store.query(select_members!("WHERE id = ?"), &[id.as_str().into()])?;
     rows.first().map(Member::from_row).transpose()
 }
 
-/// The member of that id, which this operation has just written or been allowed to name.
-pub(super) fn get_written(store: &mut dyn Store, id: &KeyId) -> Result<Member, StoreError> {
+/// Returns the member of that id, whom this operation has just written.
+///
+/// # Errors
+/// [`StoreError`] when the store fails or has no such member.
+pub fn get_written(store: &mut dyn Store, id: &KeyId) -> Result<Member, StoreError> {
     find(store, id)?.ok_or_else(|| StoreError::new("a member just seen is not there"))
 }
 
 /// Whether there has ever been a member: rows are never deleted.
-pub(super) fn exists(store: &mut dyn Store) -> Result<bool, StoreError> {
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn exists(store: &mut dyn Store) -> Result<bool, StoreError> {
     Ok(!store.query("SELECT position FROM members LIMIT 1", &[])?.is_empty())
 }
 
-/// Refuses to go on if nobody but `member` is an active owner without a limit: they must stay one.
-pub(super) fn check_not_last_owner(store: &mut dyn Store, member: &Member, now: Millis) -> Result<(), OperationError> {
+/// Refuses a change that would take the last active owner without a limit.
+///
+/// # Errors
+/// [`Rejection::LastOwner`] when `member` is the last one, or a failure of the store.
+pub fn check_not_last_owner(store: &mut dyn Store, member: &Member, now: Millis) -> Result<(), OperationError> {
     if !is_full_owner(member, now) {
         return Ok(());
     }

@@ -39,7 +39,10 @@ pub fn revision(store: &mut dyn Store) -> Result<u64, StoreError> {
 }
 
 /// Takes the next number, for a change in the transaction under way.
-pub(super) fn next_revision(store: &mut dyn Store) -> Result<u64, StoreError> {
+///
+/// # Errors
+/// [`StoreError`] when the store fails or the numbers are used up.
+pub fn next_revision(store: &mut dyn Store) -> Result<u64, StoreError> {
     let next = revision(store)?.checked_add(1).ok_or_else(|| StoreError::new("the revisions are used up"))?;
     write(store, "revision", next.to_string())?;
     Ok(next)

@@ -10,8 +10,11 @@ use keyward_key::keyring::Generation;
 use keyward_key::record::Record;
 use keyward_key::time::Millis;
 
-/// Notes that the copy of `id` is behind, in the transaction under way. A later change of a key replaces the earlier.
-pub(super) fn enqueue(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
+/// Queues the copy of `id` for KV, in the transaction under way. A later change of a key replaces the earlier.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn enqueue(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
     store.execute(
         "INSERT INTO outbox (id, revision, attempts) VALUES (?, ?, 0)
          ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, attempts = 0",

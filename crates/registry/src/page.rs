@@ -1,4 +1,4 @@
-//! What every list has in common: how much a page holds, and where the next one begins.
+//! Pages of lists: their size, and the cursor of the next one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,21 +6,24 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::store::LARGEST_INTEGER;
 use keyward_protocol::Rejection;
 
-/// The most that one page of a list holds.
+/// Maximum size of a page of a list.
 pub const LARGEST_PAGE: u32 = 200;
 
-/// The most that one page of the audit log holds, which may go out as a stream.
+/// Maximum size of a page of the audit log. A stream takes pages of this size.
 pub const LARGEST_AUDIT_PAGE: u32 = 1000;
 
-/// Refuses a page of none, or of more than `most`.
-pub(super) fn check_limit(limit: u32, most: u32) -> Result<(), Rejection> {
+/// Refuses a page size of 0 or above `most`.
+///
+/// # Errors
+/// [`Rejection::Invalid`] with the field `limit`.
+pub fn check_limit(limit: u32, most: u32) -> Result<(), Rejection> {
     if (1..=most).contains(&limit) {
         return Ok(());
     }
     Err(Rejection::Invalid { field: "limit".to_owned(), detail: format!("A page holds 1 to {most}.") })
 }
 
-/// The position before which a page begins: above all without a cursor.
+/// Returns the position before which a page begins; without a cursor it is above all.
 pub(super) fn start(cursor: Option<&str>) -> Result<i64, Rejection> {
     match cursor {
         None => Ok(LARGEST_INTEGER),
@@ -31,12 +34,12 @@ pub(super) fn start(cursor: Option<&str>) -> Result<i64, Rejection> {
     }
 }
 
-/// The text by which a list goes on after `position`.
+/// Returns the cursor of the page that begins after `position`.
 pub(super) fn write_cursor(position: i64) -> String {
     URL_SAFE_NO_PAD.encode(position.to_string())
 }
 
-/// Reads [`write_cursor`], and nothing that it does not write.
+/// Parses the output of [`write_cursor`], and no other spelling.
 fn read_cursor(text: &str) -> Option<i64> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let position = str::from_utf8(&bytes).ok()?.parse().ok()?;

@@ -7,17 +7,22 @@ use keyward_key::keyring::Generation;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
 use keyward_protocol::role::Role;
-use keyward_protocol::{
-    Caller, Command, ControlRequest, Idempotency, KeyChanges, KeyDraft, KeyFilter, KeyView, Lifetime, MemberChanges,
-    MemberDraft, MemberView, NewCredential, Operation, Outcome, Rejection, RequestMeta, Response,
-};
-use keyward_registry::apply::{Policy, apply};
+use keyward_protocol::{Caller, Idempotency, KeyView, MemberView, NewCredential, Rejection, RequestMeta};
 use keyward_registry::audit::{audit_after, head};
+use keyward_registry::context::Policy;
 use keyward_registry::schema::migrate;
 use keyward_registry::store::StoreError;
 use serde_json::Value as Json;
 
+pub use crate::messages::{Command, Inspected, KeyDraft, Outcome, Response};
 use crate::sqlite_store::SqliteStore;
+pub use keyward_control::Operation;
+use keyward_control::authority::apply;
+pub use keyward_control::operations::create_member::CreateMember as MemberDraft;
+pub use keyward_control::operations::issue_key::Lifetime;
+pub use keyward_control::operations::update_key::KeyChanges;
+pub use keyward_control::operations::update_member::{Limit, MemberChanges};
+pub use keyward_registry::list::KeyFilter;
 
 /// 2026-11-23T14:02:03.004Z
 pub const NOW: Millis = Millis(1_795_442_523_004);
@@ -27,7 +32,7 @@ pub struct World {
     pub store: SqliteStore,
     pub policy: Policy,
     pub now: Millis,
-    /// Under which `Idempotency-Key` everything is asked, unless it is said.
+    /// `Idempotency-Key` of every request that names none.
     pub idempotency: Option<Idempotency>,
 }
 
@@ -77,20 +82,16 @@ impl World {
         self.attempt(caller, command, self.idempotency.clone())
     }
 
-    /// As [`Self::ask`], under an `Idempotency-Key`.
+    /// Like [`Self::ask`], under an `Idempotency-Key`.
     pub fn attempt(
         &mut self,
         caller: Caller,
         command: Command,
         idempotency: Option<Idempotency>,
     ) -> Result<Response, StoreError> {
-        let control = ControlRequest {
-            caller,
-            origin: RequestMeta { request_id: "req-1".to_owned(), client_address: Some("192.0.2.7".to_owned()) },
-            command,
-            idempotency,
-        };
-        apply(&mut self.store, control, &self.policy, self.now)
+        let request = RequestMeta { request_id: "req-1".to_owned(), client_address: Some("192.0.2.7".to_owned()) };
+        let control = command.into_request(caller, request, idempotency);
+        apply(&mut self.store, &control, &self.policy, self.now).map(Response::from)
     }
 
     pub fn done(&mut self, caller: Caller, command: Command) -> Outcome {
@@ -100,11 +101,11 @@ impl World {
         }
     }
 
-    /// Asks for what must be refused, and sees to it that nothing was written.
+    /// Makes a request that must be refused, and checks that nothing was written.
     pub fn refused(&mut self, caller: Caller, command: Command) -> Rejection {
         let before = self.store.dump();
         let answer = self.ask(caller, command).unwrap();
-        assert_eq!(self.store.dump(), before, "a refusal has written");
+        assert_eq!(self.store.dump(), before, "a refusal wrote");
         match answer {
             Response::Refused(refused) => refused,
             other => panic!("{other:?}"),
@@ -125,7 +126,7 @@ impl World {
         }
     }
 
-    /// Key `number` gets the successor `next`: that one, and the old one.
+    /// Rotates key `number` to `next`, and returns the successor and the old key.
     pub fn rotate(&mut self, number: u32, next: u32, overlap_seconds: u32) -> (KeyView, KeyView) {
         match self.done(owner(), rotate(number, next, overlap_seconds)) {
             Outcome::KeyRotated { key, retiring, changed_at } => {
@@ -146,7 +147,7 @@ impl World {
         }
     }
 
-    /// What an operation on a member by the owner gives.
+    /// Does an operation on a member as the owner, and returns the member.
     pub fn member(&mut self, command: Command) -> MemberView {
         match self.done(owner(), command) {
             Outcome::Member(view) | Outcome::MemberCreated(view) | Outcome::MemberRotated(view) => view,
@@ -154,7 +155,7 @@ impl World {
         }
     }
 
-    /// The last audit entry: actor, action, subject and the detail but for whence it was asked.
+    /// Returns the last audit entry: actor, action, subject, and the detail without the request's origin.
     pub fn last_entry(&mut self) -> (String, String, String, Json) {
         let size = head(&mut self.store).unwrap().seq;
         let mut entry = audit_after(&mut self.store, size - 1, 1).unwrap().remove(0);
@@ -169,7 +170,7 @@ impl World {
     }
 }
 
-/// The name of a history.
+/// Returns the name of an epoch.
 pub fn epoch(number: u32) -> Epoch {
     Epoch::from_stored(format!("{number}-epoch"))
 }
@@ -301,8 +302,8 @@ pub fn rotate_member(id: KeyId, byte: u8) -> Command {
     Command::RotateMember { credential: NewCredential { key_hash: hash(byte), ..credential(id.clone()) }, id }
 }
 
-/// A command of every operation that works in a world with the owner, key 1 of live (`crm`) and the member `other`.
-/// Two operations are the edge's own and only ask for leave.
+/// Returns a command that works in a world with the owner, key 1 of live (`crm`) and the member `other`. An operation that is
+/// not listed here is only asked for permission.
 pub fn command_for(operation: Operation) -> Command {
     let id = || key_id(Environment::Live, 1);
     let other = || member_id("other");
@@ -327,10 +328,10 @@ pub fn command_for(operation: Operation) -> Command {
         Operation::RotateMember => rotate_member(other(), 8),
         Operation::ReadAudit => Command::ReadAudit { after: 0, limit: 50 },
         Operation::AuditCheckpoint => Command::AuditHead,
-        Operation::AuditKey => Command::Authorise { operation },
         Operation::Verify => Command::Verify(id()),
         Operation::Introspect => Command::Introspect(id()),
         Operation::RevokeByHolder => Command::RevokeByHolder,
+        other => Command::Authorise { operation: other },
     }
 }
 

@@ -43,6 +43,12 @@ pub struct SqliteStore {
     in_transaction: bool,
 }
 
+impl Default for SqliteStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SqliteStore {
     pub fn new() -> Self {
         let connection = Connection::open_in_memory().unwrap();

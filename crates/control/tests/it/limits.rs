@@ -7,7 +7,8 @@ use keyward_http::limits::*;
 use keyward_http::problem::Code;
 
 fn read(path: impl AsRef<Path>) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)).expect("a file of the repository")
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path))
+        .expect("a file of the repository")
 }
 
 /// 8192 as `8,192`.

@@ -2,7 +2,7 @@
 
 use keyward_key::id::{Environment, KeyId};
 use keyward_protocol::role::Role;
-use keyward_protocol::{Caller, Command, KeyFilter, Operation, Outcome, Rejection};
+use keyward_protocol::{Caller, Rejection};
 use keyward_testkit::registry_world::*;
 
 fn unauthenticated(refused: &Rejection) -> bool {

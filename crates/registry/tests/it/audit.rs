@@ -1,6 +1,6 @@
 //! The audit log: one entry for each change, in a chain that shows every tampering.
 
-use keyward_protocol::{Command, Outcome, Rejection};
+use keyward_protocol::Rejection;
 use keyward_protocol::audit::{ChainBroken, Entry, Head, verify};
 use keyward_registry::audit::{audit_after, head};
 use keyward_testkit::registry_world::*;
@@ -104,7 +104,7 @@ fn a_changed_field_of_any_entry_is_seen() {
     }
 }
 
-/// As docs/STORAGE.md says it, written here a second time.
+/// As docs/internals/storage.md says it, written here a second time.
 fn with_a_right_hash(mut entry: Entry) -> Entry {
     let mut body = serde_json::to_value(&entry).unwrap();
     body.as_object_mut().unwrap().remove("hash");

@@ -1,10 +1,10 @@
 //! What the authority tells the edges of its changes.
 
+use keyward_control::answer;
 use keyward_key::epoch::Epoch;
 use keyward_key::time::Millis;
+use keyward_protocol::Request;
 use keyward_protocol::feed::{Cursor, FeedPage, FeedQuery, Position};
-use keyward_protocol::{KeyChanges, Request, Response};
-use keyward_registry::apply::answer;
 use keyward_registry::feed::{follow_setting, position};
 use keyward_registry::outbox;
 use keyward_registry::schema::migrate;
@@ -13,7 +13,7 @@ use keyward_testkit::registry_world::*;
 fn ask(world: &mut World, ask: FeedQuery) -> (FeedPage, bool) {
     let now = world.now;
     match answer(&mut world.store, Request::Changes(ask), &world.policy, "abcdefghijklmnop", now).unwrap() {
-        Response::Changes { changes, restored } => (changes, restored),
+        keyward_protocol::Response::Changes { changes, restored } => (changes, restored),
         other => panic!("{other:?}"),
     }
 }
@@ -270,7 +270,7 @@ fn a_look_up_says_where_the_authority_was() {
     for (id, there) in [(key.id.clone(), true), (key_id(keyward_key::id::Environment::Live, 9), false)] {
         let call = Request::Lookup { id };
         let answered = answer(&mut world.store, call, &world.policy, "r", NOW).unwrap();
-        let Response::Record { record, at } = answered else { panic!("{answered:?}") };
+        let keyward_protocol::Response::Record { record, at } = answered else { panic!("{answered:?}") };
         assert_eq!((record.is_some(), at), (there, here(&mut world)));
     }
 }

@@ -5,12 +5,12 @@ use keyward_key::hash::KeyHash;
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::time::Millis;
 use keyward_protocol::role::Role;
-use keyward_protocol::{
-    self, Caller, Command, Idempotency, KeyChanges, KeyDraft, KeyFilter, Lifetime, MemberChanges, MemberDraft,
-    NewCredential, Outcome, Rejection, Response,
-};
+use keyward_protocol::{Caller, Idempotency, NewCredential, Rejection};
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::model::{DAY, Limit, Member, Model, ModelOutcome, Op, Step};
+use keyward_testkit::registry_world::{
+    Command, KeyChanges, KeyDraft, KeyFilter, Lifetime, MemberChanges, MemberDraft, Outcome, Response,
+};
 use keyward_testkit::registry_world::{World, credential, key_id, member_id, scope};
 use keyward_testkit::sqlite_store::Fault;
 
@@ -157,7 +157,6 @@ fn outcome_of(answer: &Response) -> ModelOutcome {
             Rejection::IdempotencyMismatch => "mismatch",
             other => panic!("{other:?}"),
         }),
-        other @ (Response::Record { .. } | Response::Changes { .. }) => panic!("{other:?}"),
     }
 }
 
@@ -247,7 +246,12 @@ fn to_command(op: &Op, model: &Model) -> Command {
             id: member_id(&member.to_string()),
             changes: Box::new(MemberChanges {
                 role,
-                environments: limit.map(|limit| limit.map_or(keyward_protocol::Limit::Everywhere, keyward_protocol::Limit::Only)),
+                environments: limit.map(|limit| {
+                    limit.map_or(
+                        keyward_testkit::registry_world::Limit::Everywhere,
+                        keyward_testkit::registry_world::Limit::Only,
+                    )
+                }),
                 email: address.map(email),
                 expires_in_days: life.map(days),
                 ..MemberChanges::default()

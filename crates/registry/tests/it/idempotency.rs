@@ -2,9 +2,7 @@
 
 use keyward_key::time::Millis;
 use keyward_protocol::role::Role;
-use keyward_protocol::{
-    Command, Idempotency, KeyFilter, MemberDraft, NewCredential, Operation, Outcome, Rejection, Response,
-};
+use keyward_protocol::{Idempotency, NewCredential, Rejection};
 use keyward_testkit::registry_world::*;
 use keyward_testkit::sqlite_store::Fault;
 use serde_json::json;
@@ -15,9 +13,9 @@ const MINTING: [Operation; 4] =
 /// The answer under the header, and whether it is that of an earlier attempt.
 fn ask(world: &mut World, command: Command, attempt: Idempotency) -> (serde_json::Value, Option<String>) {
     match world.attempt(owner(), command, Some(attempt)).unwrap() {
-        Response::Done(Outcome::Replayed { done, nonce, minted_under }) => {
-            assert_eq!(minted_under.as_str(), "1f2e3d4c");
-            (serde_json::to_value(done).unwrap(), Some(nonce))
+        Response::Done(Outcome::Replayed { outcome, nonce, minted_under }) => {
+            assert_eq!(minted_under, "1f2e3d4c");
+            (serde_json::to_value(outcome).unwrap(), Some(nonce))
         }
         Response::Done(done) => (serde_json::to_value(done).unwrap(), None),
         other => panic!("{other:?}"),
@@ -163,7 +161,7 @@ fn only_who_may_still_do_it_gets_the_answer_again() {
     world.idempotency = Some(attempt("a"));
     let thief = keyward_protocol::Caller::Credential { id: member_id("manager0"), key_hash: hash(1) };
     assert!(matches!(world.refused(thief, issue(2, live("shop"))), Rejection::Unauthenticated { .. }));
-    let demoted = keyward_protocol::MemberChanges { role: Some(Role::Auditor), ..Default::default() };
+    let demoted = MemberChanges { role: Some(Role::Auditor), ..Default::default() };
     world.member(update_member(member_id("manager0"), demoted));
     assert_eq!(world.refused(manager.clone(), issue(2, live("shop"))), Rejection::Forbidden);
     world.member(revoke_member(member_id("manager0")));

@@ -3,7 +3,7 @@
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::time::Millis;
 use keyward_protocol::role::Role;
-use keyward_protocol::{Caller, Command, KeyDraft, Lifetime, Outcome, Rejection, Response, Status};
+use keyward_protocol::{Caller, Rejection, Status};
 use keyward_registry::keys::lookup;
 use keyward_testkit::registry_world::*;
 
@@ -156,7 +156,7 @@ fn an_integration_has_one_active_key_in_an_environment() {
     let fourth = world.rotate(7, 8, 60).0.id;
     assert_eq!(world.refused(owner(), issue(9, renamed("9"))), Rejection::IntegrationHasKey { id: fourth.clone() });
     world.revoke(&fourth, "leaked");
-    assert_eq!(world.issue(9, renamed("7")).integration, "crm");
+    assert_eq!(world.issue(9, renamed("7")).attributes.integration, "crm");
     assert!(!lookup(&mut world.store, &third).unwrap().unwrap().revoked);
 }
 

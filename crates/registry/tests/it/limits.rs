@@ -2,9 +2,7 @@
 
 use keyward_key::id::{Environment, KeyId};
 use keyward_protocol::role::Role;
-use keyward_protocol::{
-    Caller, Command, KeyChanges, KeyFilter, Limit, MemberChanges, MemberDraft, Operation, Outcome, Rejection, Status,
-};
+use keyward_protocol::{Caller, Rejection, Status};
 use keyward_testkit::registry_world::*;
 
 const TEST: &str = r#"["test"]"#;

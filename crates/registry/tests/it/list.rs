@@ -1,7 +1,7 @@
 //! Lists of keys: what is on them, in which order, and across pages.
 
 use keyward_key::id::Environment;
-use keyward_protocol::{KeyDraft, KeyFilter, KeyView, Lifetime, Outcome, Rejection, Status};
+use keyward_protocol::{KeyView, Rejection, Status};
 use keyward_testkit::registry_world::*;
 
 fn page(world: &mut World, filter: KeyFilter, limit: u32, cursor: Option<String>) -> (Vec<KeyView>, Option<String>) {

@@ -2,7 +2,7 @@
 
 use keyward_key::id::{Environment, KeyId};
 use keyward_protocol::role::Role;
-use keyward_protocol::{Caller, Command, Limit, MemberChanges, MemberDraft, MemberView, Outcome, Rejection, Status};
+use keyward_protocol::{Caller, MemberView, Rejection, Status};
 use keyward_testkit::registry_world::*;
 use serde_json::json;
 

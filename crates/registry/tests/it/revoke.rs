@@ -2,7 +2,7 @@
 
 use keyward_key::id::Environment;
 use keyward_key::time::Millis;
-use keyward_protocol::{KeyView, Outcome, Rejection, Status};
+use keyward_protocol::{KeyView, Rejection, Status};
 use keyward_testkit::registry_world::*;
 
 fn revoked(world: &mut World, number: u32, reason: &str) -> (KeyView, Millis) {

@@ -3,9 +3,9 @@
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::record::Record;
 use keyward_key::time::Millis;
-use keyward_protocol::{Command, KeyChanges, KeyDraft, KeyFilter, Lifetime, Outcome, Rejection, Status};
+use keyward_protocol::{Rejection, Status};
 use keyward_registry::keys::lookup;
-use keyward_registry::list::notice_expired;
+use keyward_registry::list::mark_expired;
 use keyward_registry::outbox::pending;
 use keyward_testkit::registry_world::*;
 use serde_json::{Value as Json, json};
@@ -92,7 +92,7 @@ fn both_keys_work_until_the_overlap_ends_and_then_the_successor_alone() {
     assert_eq!(status(&mut world, 1), Status::Expired);
     assert_eq!(status(&mut world, 2), Status::Active);
     // That a list notices the end is no change: the record is the same for the same revision, but that by no clock it is good.
-    notice_expired(&mut world.store, world.now).unwrap();
+    mark_expired(&mut world.store, world.now).unwrap();
     let noticed = lookup(&mut world.store, &id(1)).unwrap().unwrap();
     let over = Record { expires_at: Millis(0), ..record };
     assert_eq!(serde_json::to_value(noticed).unwrap(), serde_json::to_value(over).unwrap());
@@ -141,7 +141,7 @@ fn the_successor_lives_no_longer_than_the_limit_is_now() {
 fn a_rotation_changes_no_right_even_where_a_scope_has_gone_from_the_routes() {
     let mut world = with_a_key();
     world.policy.known_scopes.clear();
-    assert_eq!(world.rotate(1, 2, 60).0.scopes, [scope("contacts:write"), scope("contacts:read")]);
+    assert_eq!(world.rotate(1, 2, 60).0.attributes.scopes, [scope("contacts:write"), scope("contacts:read")]);
 }
 
 #[test]

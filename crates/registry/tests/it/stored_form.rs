@@ -1,9 +1,9 @@
 //! The stored form, by literal JSON. If this test fails, stores in use can't be read as before: add a step to
-//! `registry/schema.rs` and describe it in docs/STORAGE.md.
+//! `registry/schema.rs` and describe it in docs/internals/storage.md.
 
 use keyward_key::id::Environment;
 use keyward_protocol::role::Role;
-use keyward_protocol::{Command, KeyDraft, MemberDraft};
+
 use keyward_testkit::registry_world::*;
 use serde_json::Value as Json;
 

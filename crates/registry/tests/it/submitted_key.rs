@@ -2,7 +2,7 @@
 
 use keyward_key::id::Environment;
 use keyward_protocol::role::Role;
-use keyward_protocol::{Caller, Command, Inspected, KeyView, Operation, Outcome, Rejection, Status};
+use keyward_protocol::{Caller, KeyView, Rejection, Status};
 use keyward_registry::outbox;
 use keyward_testkit::registry_world::*;
 use serde_json::json;
@@ -139,6 +139,6 @@ fn an_absent_key_and_one_in_another_environment_are_one_answer() {
             assert!(found(world.done(limited.clone(), nowhere)).is_none());
         }
         let own = Command::Verify(key_id(Environment::Test, 2));
-        assert_eq!(found(world.done(limited, own)).unwrap().key.environment, Environment::Test);
+        assert_eq!(found(world.done(limited, own)).unwrap().key.attributes.environment, Environment::Test);
     }
 }

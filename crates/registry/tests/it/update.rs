@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use keyward_key::id::Environment;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
-use keyward_protocol::{KeyChanges, KeyDraft, Lifetime, Outcome, Rejection, Status};
+use keyward_protocol::{Rejection, Status};
 use keyward_registry::keys::lookup;
 use keyward_registry::outbox::pending;
 use keyward_testkit::registry_world::*;

@@ -1,0 +1,105 @@
+//! The registry's half of the control plane: who calls, whether they may, and the operation, all or nothing.
+
+use super::operation::{Access, ControlOperation, raw};
+use super::operations::Operation;
+use keyward_key::json;
+use keyward_key::time::Millis;
+use keyward_protocol::{Caller, ControlRequest, Rejection, Request, Response};
+use keyward_registry::authentication::{authenticate, unauthenticated};
+use keyward_registry::context::{Actor, Context, OperationError, Policy, transact};
+use keyward_registry::idempotency;
+use keyward_registry::store::{Store, StoreError};
+
+/// Answers one request to the registry. `random` is 16 characters for the name of a new epoch, should one begin.
+///
+/// # Errors
+/// [`StoreError`] when the store failed: nothing changed, and nothing is known.
+pub fn answer(
+    store: &mut dyn Store,
+    request: Request,
+    policy: &Policy,
+    random: &str,
+    now: Millis,
+) -> Result<Response, StoreError> {
+    keyward_registry::answer(store, request, random, now, |store, control| apply(store, &control, policy, now))
+}
+
+/// Answers one request of the control plane. One that writes runs in one transaction, which a refusal rolls back.
+///
+/// # Errors
+/// [`StoreError`] when the store failed, or the message is malformed: nothing changed.
+pub fn apply(
+    store: &mut dyn Store,
+    control: &ControlRequest,
+    policy: &Policy,
+    now: Millis,
+) -> Result<Response, StoreError> {
+    let operation = Operation::parse(&control.operation)
+        .ok_or_else(|| StoreError::new("the message names no operation of ours"))?;
+    let writes = operation.spec().writes && control.command.is_some();
+    if writes && !control.writes {
+        return Err(StoreError::new("the message says that a write only reads"));
+    }
+    let answered = if writes {
+        transact(store, |store| {
+            let response = run(store, operation, control, policy, now)?;
+            idempotency::prune(store, now)?;
+            Ok(response)
+        })?
+    } else {
+        match run(store, operation, control, policy, now) {
+            Ok(response) => Ok(response),
+            Err(OperationError::Refused(refused)) => Err(refused),
+            Err(OperationError::Store(error)) => return Err(error),
+        }
+    };
+    Ok(answered.unwrap_or_else(Response::Refused))
+}
+
+/// Authenticates the caller, checks their role, and lets the operation decide.
+fn run(
+    store: &mut dyn Store,
+    operation: Operation,
+    control: &ControlRequest,
+    policy: &Policy,
+    now: Millis,
+) -> Result<Response, OperationError> {
+    let access = operation.spec().access;
+    match (&control.caller, access) {
+        (Caller::Bootstrap, Access::BootstrapToken)
+        | (Caller::Holder { .. }, Access::KeyHolder)
+        | (Caller::Credential { .. } | Caller::Access { .. }, _) => {}
+        (Caller::Bootstrap, _) => return Err(unauthenticated("the bootstrap token is no member's credential")),
+        (Caller::Holder { .. }, _) => return Err(unauthenticated("a data key is no member's credential")),
+    }
+    let actor = authenticate(store, &control.caller, now)?;
+    if let Actor::Member(member) = &actor
+        && !access.admits(member.role)
+    {
+        return Err(Rejection::Forbidden.into());
+    }
+    let by = Context { actor: &actor, request: &control.request, policy, credential: control.credential.as_ref(), now };
+    operation.decide(store, &by, control)
+}
+
+/// Authorises and does one operation. A retry in the window gets the first attempt's outcome.
+pub(super) fn decide<O: ControlOperation>(
+    store: &mut dyn Store,
+    by: &Context<'_>,
+    control: &ControlRequest,
+) -> Result<Response, OperationError> {
+    let request = control.command.as_ref().map(|command| json::read::<O>(command.get())).transpose();
+    let request = request.map_err(|_| StoreError::new("the message has a malformed command"))?;
+    O::authorise(request.as_ref(), store, by)?;
+    let Some(request) = request else { return Ok(Response::Authorised) };
+    let Some(attempt) = control.idempotency.as_ref().filter(|_| O::SPEC.idempotent) else {
+        return Ok(Response::Done(raw(&request.handle(store, by)?)?));
+    };
+    let member = by.member()?;
+    if let Some(replayed) = idempotency::replay(store, member, attempt, by.now)? {
+        return Ok(replayed);
+    }
+    let outcome = raw(&request.handle(store, by)?)?;
+    idempotency::remember(store, member, attempt, by.credential()?, &outcome, by.now)?;
+    Ok(Response::Done(outcome))
+}

@@ -1,0 +1,85 @@
+//! Bodies of answers that several operations share.
+
+use serde::{Deserialize, Serialize};
+
+use super::failure::Failure;
+use keyward_config::Config;
+use keyward_http::problem::Code;
+use keyward_key::id::KeyId;
+use keyward_key::json;
+use keyward_key::mint::Minted;
+use keyward_key::time::Millis;
+use keyward_protocol::Raw;
+
+/// Body of the answer to a change.
+#[derive(Serialize, Default)]
+pub(super) struct Changed<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<&'a Raw>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a Raw>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retiring: Option<&'a Raw>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guaranteed_by: Option<String>,
+}
+
+impl<'a> Changed<'a> {
+    /// A changed key.
+    pub fn key(key: &'a Raw) -> Self {
+        Self { key: Some(key), ..Self::default() }
+    }
+
+    /// A changed member.
+    pub fn member(member: &'a Raw) -> Self {
+        Self { member: Some(member), ..Self::default() }
+    }
+
+    /// A new key with its text. This answer is the only place that shows the text.
+    pub fn new_key(key: &'a Raw, minted: Option<&'a Minted>) -> Result<Self, Failure> {
+        Ok(Self { api_key: Some(text_of(key, minted)?), ..Self::key(key) })
+    }
+
+    /// A member with the text of their new credential. This answer is the only place that shows the text.
+    pub fn new_credential(member: &'a Raw, minted: Option<&'a Minted>) -> Result<Self, Failure> {
+        Ok(Self { api_key: Some(text_of(member, minted)?), ..Self::member(member) })
+    }
+
+    /// With the key that is retiring.
+    pub fn retiring(self, key: &'a Raw) -> Self {
+        Self { retiring: Some(key), ..self }
+    }
+
+    /// With the instants by which the change holds everywhere.
+    pub fn since(self, config: &Config, changed_at: Millis) -> Self {
+        let effective = changed_at.plus_seconds(config.bound_seconds.into());
+        let guaranteed = effective.plus_seconds(config.grace_seconds.into());
+        Self { effective_by: Some(effective.rfc3339()), guaranteed_by: Some(guaranteed.rfc3339()), ..self }
+    }
+}
+
+/// Returns the text of a credential, if it is that of the key or member in the view.
+fn text_of<'a>(view: &Raw, minted: Option<&'a Minted>) -> Result<&'a str, Failure> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: KeyId,
+    }
+    let named = json::read::<Named>(view.get()).ok();
+    minted
+        .filter(|minted| named.is_some_and(|named| named.id == minted.id))
+        .map(|minted| minted.api_key.expose())
+        .ok_or(Failure::Fault { event: "replay_failed", code: Code::AuthorityUnavailable })
+}
+
+/// A page of a list, in the message and in the answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ListPage {
+    /// Views.
+    pub items: Vec<Raw>,
+    /// Cursor of the next page; `None` at the end.
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,296 @@
+//! What an operation of the control plane is: its spec row, and the four steps of its life.
+//!
+//! ```text
+//! isolate    parse    HTTP request → command
+//! registry   authorise, handle    command → outcome, in one transaction
+//! isolate    respond    outcome → HTTP response
+//! ```
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::credential::{self, Subject};
+use super::failure::Failure;
+use super::operations::Operation;
+use keyward_config::Config;
+use keyward_gate::SubmittedKey;
+use keyward_http::head::Head;
+use keyward_http::problem::{Code, Problem};
+use keyward_http::reply::Reply;
+use keyward_key::entropy::Entropy;
+use keyward_key::id::KeyId;
+use keyward_key::json;
+use keyward_key::keyring::Generation;
+use keyward_key::mint::Minted;
+use keyward_protocol::{Caller, Idempotency, NewCredential, Raw, Role};
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::store::{Store, StoreError};
+use serde_json::value::to_raw_value;
+
+/// The row of an operation in the table of operations.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// HTTP method. `GET` also serves `HEAD`.
+    pub method: &'static str,
+    /// Path below `/_keyward/`, with `{id}` for an id.
+    pub path: &'static str,
+    /// Body that it takes.
+    pub body: BodyKind,
+    /// Whether it takes query parameters.
+    pub takes_query: bool,
+    /// Who may do it.
+    pub access: Access,
+    /// Whether it may write. A write runs in one transaction and is asked for once.
+    pub writes: bool,
+    /// Whether a retry under the same `Idempotency-Key` gets the first answer.
+    pub idempotent: bool,
+}
+
+/// Who may do an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Members of these roles.
+    Roles(&'static [Role]),
+    /// The holder of the bootstrap token.
+    BootstrapToken,
+    /// The holder of the key that is named, whoever that is.
+    KeyHolder,
+}
+
+impl Access {
+    /// Whether a member of `role` may do it.
+    #[must_use]
+    pub fn admits(self, role: Role) -> bool {
+        matches!(self, Self::Roles(roles) if roles.contains(&role))
+    }
+}
+
+/// Body that an operation takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// No body. The operation is a GET.
+    None,
+    /// A JSON object.
+    Json,
+    /// No body, or `{}`.
+    OptionalJson,
+    /// An OAuth form. Clients authenticate and errors read as OAuth says.
+    Form,
+}
+
+/// One operation. The implementing type is the parsed request: it travels to the registry as JSON, except for fields that
+/// serde skips, which stay at the edge.
+pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
+    /// The row.
+    const SPEC: Spec;
+    /// The operation object of the OpenAPI document, as JSON text.
+    const OPEN_API: &'static str;
+    /// Outcome of [`Self::handle`], which travels back to the edge as JSON.
+    type Outcome: Serialize + DeserializeOwned;
+
+    /// Parses the HTTP request. Runs at the edge.
+    ///
+    /// # Errors
+    /// The failure to be answered, if the caller may do the operation at all.
+    fn parse(input: &Input<'_>) -> Result<Self, Failure>;
+
+    /// Returns whose credential the edge is to mint for this request.
+    fn subject(&self) -> Option<Subject> {
+        None
+    }
+
+    /// Returns the key that the caller presents in the body, for an operation of [`Access::KeyHolder`].
+    fn submitted_key(&self) -> Option<&SubmittedKey> {
+        None
+    }
+
+    /// Checks that the caller, whose role is checked, may do this here: limits to environments. `request` is `None` when the
+    /// edge found it wrong. Runs in the registry.
+    ///
+    /// # Errors
+    /// The refusal, or a failure of the store.
+    fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError>;
+
+    /// Does the operation, in one transaction if it writes. Runs in the registry.
+    ///
+    /// # Errors
+    /// The refusal, or a failure of the store.
+    fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Self::Outcome, OperationError>;
+
+    /// Makes the response. `minted` is the credential of [`Self::subject`], derived again for a retry. Runs at the edge.
+    ///
+    /// # Errors
+    /// The failure to be answered.
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Self::Outcome, Failure>,
+        minted: Option<&Minted>,
+    ) -> Result<Answer, Failure>;
+}
+
+/// An HTTP request for an operation.
+pub struct Input<'a> {
+    /// Configuration.
+    pub config: &'a Config,
+    /// Head of the request.
+    pub head: &'a Head<'a>,
+    /// The `{id}` of its path, or an empty text.
+    pub id: &'a str,
+    /// Body.
+    pub body: &'a [u8],
+    /// `Keyward-Request-Id`.
+    pub request_id: &'a str,
+}
+
+impl Input<'_> {
+    /// Parses the id in the path. A segment that is no id gets the 404 of an absent key.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn key_id(&self) -> Result<KeyId, Problem> {
+        KeyId::parse(self.id).ok_or_else(|| Code::NotFound.into())
+    }
+
+    /// Returns the query, or an empty text.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        self.head.target().query().unwrap_or_default()
+    }
+
+    /// Returns the 200 with `body` as JSON.
+    #[must_use]
+    pub fn ok(&self, body: &impl Serialize) -> Answer {
+        Answer::Reply(Reply::json(200, body, self.request_id))
+    }
+
+    /// Returns the 201 with `body` as JSON.
+    #[must_use]
+    pub fn created(&self, body: &impl Serialize) -> Answer {
+        Answer::Reply(Reply::json(201, body, self.request_id))
+    }
+}
+
+/// An answer to an operation. [`super::serve`] turns each kind into a response.
+pub enum Answer {
+    /// A response.
+    Reply(Reply),
+    /// The audit log from a first page to its end, as lines of JSON.
+    Lines(super::audit_stream::Page),
+    /// The head of the audit log, to be signed.
+    Checkpoint {
+        /// Number of entries.
+        size: u64,
+        /// Hash of the last entry, in hex.
+        hash: String,
+    },
+    /// The public keys that verify checkpoints.
+    CheckpointKeys,
+}
+
+/// A parsed request: the message for the registry, and what its answer is turned into a response with.
+pub struct Prepared {
+    /// The operation's request as JSON.
+    pub command: Raw,
+    /// The minted credential, without its text.
+    pub credential: Option<NewCredential>,
+    /// Fingerprint of the write, if it has an `Idempotency-Key`.
+    pub idempotency: Option<Idempotency>,
+    /// The holder of the key in the body, for an operation of [`Access::KeyHolder`].
+    pub holder: Option<Caller>,
+    minted: Option<Minted>,
+    request: Box<dyn Respond>,
+}
+
+impl Prepared {
+    /// Makes the response to an outcome, or to a failure.
+    ///
+    /// # Errors
+    /// The failure to be answered.
+    pub fn respond(self, input: &Input<'_>, outcome: Result<Raw, Failure>) -> Result<Answer, Failure> {
+        self.request.respond(input, outcome, self.minted.as_ref())
+    }
+
+    /// Makes the response to a retry: the first attempt's outcome with its credential, which is derived again.
+    ///
+    /// # Errors
+    /// `authority_unavailable` when this isolate lacks the secret of the first attempt; an isolate with it can answer.
+    pub fn replay(
+        self,
+        operation: Operation,
+        input: &Input<'_>,
+        outcome: Raw,
+        nonce: &str,
+        minted_under: &Generation,
+    ) -> Result<Answer, Failure> {
+        let lost = || Failure::Fault { event: "replay_failed", code: Code::AuthorityUnavailable };
+        let subject = self.request.subject().ok_or_else(lost)?;
+        let minted =
+            credential::derive_again(operation.spec(), input, subject, nonce, minted_under).ok_or_else(lost)?;
+        self.request.respond(input, Ok(outcome), Some(&minted))
+    }
+}
+
+/// The half of [`ControlOperation`] that works without knowing the operation's types.
+trait Respond {
+    fn subject(&self) -> Option<Subject>;
+    fn respond(
+        self: Box<Self>,
+        input: &Input<'_>,
+        outcome: Result<Raw, Failure>,
+        minted: Option<&Minted>,
+    ) -> Result<Answer, Failure>;
+}
+
+impl<O: ControlOperation> Respond for O {
+    fn subject(&self) -> Option<Subject> {
+        ControlOperation::subject(self)
+    }
+
+    fn respond(
+        self: Box<Self>,
+        input: &Input<'_>,
+        outcome: Result<Raw, Failure>,
+        minted: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        let outcome = outcome.and_then(|outcome| json::read::<O::Outcome>(outcome.get()).map_err(|_| confused()));
+        ControlOperation::respond(*self, input, outcome, minted)
+    }
+}
+
+/// Returns the fault of an answer that does not fit its question.
+pub(super) const fn confused() -> Failure {
+    Failure::Fault { event: "registry_confused", code: Code::InternalError }
+}
+
+/// Parses a request, and mints the credential that it needs.
+pub(super) fn prepare<O: ControlOperation>(input: &Input<'_>, entropy: &mut dyn Entropy) -> Result<Prepared, Failure> {
+    let spec = O::SPEC;
+    if spec.body == BodyKind::OptionalJson && input.head.content_type().is_none() && !input.body.is_empty() {
+        return Err(Problem::from(Code::UnsupportedMediaType).into());
+    }
+    if !spec.takes_query && spec.body != BodyKind::Form && !input.query().is_empty() {
+        return Err(Problem::field(Code::InvalidRequest, "query", "This operation takes no query.").into());
+    }
+    let request = O::parse(input)?;
+    let minting = request.subject().map(|subject| credential::mint(&spec, input, subject, entropy)).transpose()?;
+    let (minted, idempotency) = minting.map_or((None, None), |(minted, idempotency)| (Some(minted), idempotency));
+    let holder =
+        request.submitted_key().map(|key| Caller::Holder { id: key.id().clone(), key_hash: key.hash().clone() });
+    Ok(Prepared {
+        command: to_raw_value(&request).map_err(|_| confused())?,
+        credential: minted.as_ref().map(credential::without_text),
+        idempotency,
+        holder,
+        minted,
+        request: Box::new(request),
+    })
+}
+
+/// Returns a view as JSON text.
+///
+/// # Errors
+/// [`StoreError`] when it has no JSON form, which every view of ours has.
+pub fn raw(view: &impl Serialize) -> Result<Raw, StoreError> {
+    to_raw_value(view).map_err(|_| StoreError::new("a view has no JSON form"))
+}

@@ -1,0 +1,194 @@
+//! `POST /_keyward/oauth/introspect`: whether a token is active, and whose it is (RFC 7662).
+//!
+//! A text that is no key of ours by form, check and tag is inactive: the registry is asked only about the caller. The gate's
+//! own checks of the record decide about the others. The answer does not say why a token is inactive.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::inspect::{Inspected, inspect};
+use crate::oauth;
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
+use keyward_gate::SubmittedKey;
+use keyward_key::id::{Class, Environment, KeyId};
+use keyward_key::mint::Minted;
+use keyward_key::time::Millis;
+use keyward_protocol::Role;
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::store::Store;
+
+/// The request.
+#[derive(Serialize, Deserialize)]
+pub struct Introspect {
+    /// Id of the key, unless the token is no key of ours.
+    pub id: Option<KeyId>,
+    #[serde(skip)]
+    key: Option<SubmittedKey>,
+}
+
+/// What the registry knows of the key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Instant and key.
+    pub inspected: Inspected,
+}
+
+impl ControlOperation for Introspect {
+    const SPEC: Spec = Spec {
+        method: "POST",
+        path: "oauth/introspect",
+        body: BodyKind::Form,
+        takes_query: false,
+        access: Access::Roles(&[Role::Owner, Role::Verifier]),
+        writes: false,
+        idempotent: false,
+    };
+    const OPEN_API: &'static str = OPEN_API;
+    type Outcome = Outcome;
+
+    fn parse(input: &Input<'_>) -> Result<Self, Failure> {
+        let key = SubmittedKey::recognise(input.config, &oauth::token(input.head, input.body)?).ok();
+        Ok(Self { id: key.as_ref().map(|key| key.id().clone()), key })
+    }
+
+    fn authorise(_: Option<&Self>, _: &mut dyn Store, _: &Context<'_>) -> Result<(), OperationError> {
+        Ok(())
+    }
+
+    fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
+        Ok(Outcome { inspected: inspect(store, by, self.id.as_ref())? })
+    }
+
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Outcome, Failure>,
+        _: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        let inspected = outcome?.inspected;
+        let active = self.key.and_then(|key| active(input, &key, &inspected));
+        Ok(active.unwrap_or_else(|| input.ok(&Inactive { active: false })))
+    }
+}
+
+/// Body of the answer about an active token (RFC 7662, section 2.2). Times are seconds since 1970.
+#[derive(Serialize)]
+struct Active<'a> {
+    active: bool,
+    scope: String,
+    client_id: &'a str,
+    sub: &'a str,
+    exp: i64,
+    iat: i64,
+    iss: String,
+    token_type: &'static str,
+    env: Environment,
+}
+
+/// Body of the answer about every other token: not ours, unknown, of a member, revoked, expired, elsewhere.
+#[derive(Serialize)]
+struct Inactive {
+    active: bool,
+}
+
+/// Returns the answer about an active key; `None` if it is not active.
+fn active(input: &Input<'_>, key: &SubmittedKey, inspected: &Inspected) -> Option<Answer> {
+    let found = inspected.found.as_ref()?;
+    let record = &found.record;
+    key.check_alive(Some(record), inspected.at).ok()?;
+    let scopes: Vec<&str> = record.scopes.iter().map(|scope| scope.as_str()).collect();
+    let Class::Data(env) = record.id.class() else { return None };
+    Some(input.ok(&Active {
+        active: true,
+        scope: scopes.join(" "),
+        client_id: &record.integration,
+        sub: record.id.as_str(),
+        exp: seconds(record.expires_at),
+        iat: seconds(found.created_at),
+        iss: input.config.issuer(input.head).into_owned(),
+        token_type: "Bearer",
+        env,
+    }))
+}
+
+const fn seconds(instant: Millis) -> i64 {
+    instant.0.div_euclid(1000)
+}
+
+const OPEN_API: &str = r##"{
+  "operationId": "introspect",
+  "tags": ["OAuth"],
+  "summary": "Whether a token is active, and whose it is (RFC 7662)",
+  "description": "Owner, verifier. The authority is asked each time. Nothing is said of networks: ask `verify` for these.",
+  "security": [{"memberBasic": []}, {"member": []}],
+  "requestBody": {
+    "required": true,
+    "content": {
+      "application/x-www-form-urlencoded": {
+        "schema": {
+          "$ref": "#/components/schemas/TokenForm"
+        }
+      }
+    }
+  },
+  "responses": {
+    "200": {
+      "description": "Active or not",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Introspection"}}}
+    },
+    "400": {
+      "description": "The form is wrong: `invalid_request`. Or the address is, as a problem",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/json": {
+          "schema": {
+            "$ref": "#/components/schemas/OAuthError",
+            "properties": {
+              "error": {
+                "const": "invalid_request"
+              }
+            }
+          }
+        },
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "bad_path",
+                  "key_in_url",
+                  "unexpected_body"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "401": {
+      "description": "The caller is no member: `invalid_client`",
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "WWW-Authenticate": {"$ref": "#/components/headers/Challenge"}
+      },
+      "content": {
+        "application/json": {
+          "schema": {
+            "$ref": "#/components/schemas/OAuthError",
+            "properties": {
+              "error": {
+                "const": "invalid_client"
+              }
+            }
+          }
+        }
+      }
+    },
+    "403": {"$ref": "#/components/responses/Forbidden"},
+    "413": {"$ref": "#/components/responses/TooLarge"},
+    "503": {"$ref": "#/components/responses/Unavailable"},
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;

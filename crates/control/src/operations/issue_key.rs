@@ -1,0 +1,392 @@
+//! `POST /_keyward/v1/keys`: issues a key.
+
+use serde::{Deserialize, Serialize};
+
+use ipnet::IpNet;
+
+use crate::body::{Fields, Json, invalid};
+use crate::changed::Changed;
+use crate::credential::Subject;
+use crate::failure::Failure;
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
+use crate::sight::allow;
+use crate::text::{slug, text};
+use keyward_http::limits::{CIDRS, CONTACT_CHARS, NAME_CHARS, PROSE_CHARS, SCOPES};
+use keyward_http::problem::Problem;
+use keyward_key::id::{Class, Environment};
+use keyward_key::mint::Minted;
+use keyward_key::scope::Scope;
+use keyward_key::time::Millis;
+use keyward_protocol::{KeyAttributes, Raw, Rejection, Role};
+use keyward_registry::audit::shown;
+use keyward_registry::context::{Context, OperationError, Policy, days_after};
+use keyward_registry::keys::{self, NewKey};
+use keyward_registry::store::Store;
+use keyward_registry::{meta, outbox};
+
+const FIELDS: &[&str] = &[
+    "name",
+    "integration",
+    "environment",
+    "purpose",
+    "owner",
+    "scopes",
+    "allowed_cidrs",
+    "expires_in_days",
+    "expires_at",
+];
+
+/// Lifetime of a key where the request names none, in days.
+const DEFAULT_DAYS: u32 = 90;
+
+/// The request.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct IssueKey {
+    /// Attributes of the key.
+    pub attributes: KeyAttributes,
+    /// End of the key.
+    pub lifetime: Lifetime,
+}
+
+/// The new key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// View.
+    pub key_issued: Raw,
+}
+
+impl ControlOperation for IssueKey {
+    const SPEC: Spec = Spec {
+        method: "POST",
+        path: "v1/keys",
+        body: BodyKind::Json,
+        takes_query: false,
+        access: Access::Roles(&[Role::Owner, Role::Manager]),
+        writes: true,
+        idempotent: true,
+    };
+    const OPEN_API: &'static str = OPEN_API;
+    type Outcome = Outcome;
+
+    fn parse(input: &Input<'_>) -> Result<Self, Failure> {
+        Ok(parse(input.body)?)
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::New(Class::Data(self.attributes.environment)))
+    }
+
+    fn authorise(request: Option<&Self>, _: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
+        request.map_or(Ok(()), |request| allow(by.member()?.sees(request.attributes.environment)))
+    }
+
+    fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
+        // The order of these checks decides which refusal the caller gets.
+        let KeyAttributes { environment, integration, name, scopes, .. } = &self.attributes;
+        check_scopes(scopes, by.policy)?;
+        let expires_at = end_of(self.lifetime, by.policy, by.now)?;
+        if let Some(id) = keys::active_of_integration(store, *environment, integration, by.now)? {
+            return Err(Rejection::IntegrationHasKey { id }.into());
+        }
+        if let Some(id) = keys::active_of_name(store, *environment, name, by.now)? {
+            return Err(Rejection::NameTaken { id }.into());
+        }
+        let credential = by.credential()?;
+        keys::check_new_id(store, &credential.id, *environment)?;
+
+        let revision = meta::next_revision(store)?;
+        let key = NewKey {
+            credential,
+            attributes: &self.attributes,
+            created_at: by.now,
+            created_by: &by.member()?.id,
+            expires_at,
+            rotated_from: None,
+            revision,
+        };
+        keys::insert(store, &key)?;
+        let view = keys::view(&keys::get_written(store, &credential.id)?, by.now)?;
+        by.record(store, "key.issue", &credential.id, vec![("key", shown(&view)?)])?;
+        outbox::enqueue(store, &credential.id, revision)?;
+        Ok(Outcome { key_issued: raw(&view)? })
+    }
+
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Outcome, Failure>,
+        minted: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        Ok(input.created(&Changed::new_key(&outcome?.key_issued, minted)?))
+    }
+}
+
+/// End of a key, as the request names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifetime {
+    /// Not named: 90 days, or `MAX_KEY_DAYS` if that is less.
+    Default,
+    /// This number of days from now.
+    Days(u32),
+    /// At this instant.
+    Until(Millis),
+}
+
+/// Parses the body. The registry decides whether the scopes exist and how long a key may live.
+fn parse(body: &[u8]) -> Result<IssueKey, Problem> {
+    let mut fields = Fields::parse(body, FIELDS)?;
+    let attributes = KeyAttributes {
+        name: text("name", fields.require("name")?, NAME_CHARS)?,
+        integration: slug("integration", fields.require("integration")?)?,
+        environment: environment(fields.require("environment")?)?,
+        purpose: text("purpose", fields.require("purpose")?, PROSE_CHARS)?,
+        owner: text("owner", fields.require("owner")?, CONTACT_CHARS)?,
+        scopes: scopes(&mut fields)?,
+        allowed_cidrs: allowed_cidrs(&mut fields)?,
+    };
+    Ok(IssueKey { attributes, lifetime: lifetime(&mut fields)? })
+}
+
+fn environment(value: Json) -> Result<Environment, Problem> {
+    let known = match value {
+        Json::Text(text) => Environment::parse(&text),
+        _ => None,
+    };
+    known.ok_or_else(|| invalid("environment", "This must be \"live\" or \"test\"."))
+}
+
+pub(super) fn scopes(fields: &mut Fields) -> Result<Vec<Scope>, Problem> {
+    let mut scopes: Vec<Scope> = Vec::new();
+    for (index, text) in fields.texts("scopes", SCOPES)?.iter().enumerate() {
+        let field = format!("scopes[{index}]");
+        let scope = Scope::parse(text).ok_or_else(|| {
+            invalid(field.as_str(), "A scope has 1 to 64 of a-z, 0-9, `:`, `.`, `_`, `-` and begins with a letter.")
+        })?;
+        if scopes.contains(&scope) {
+            return Err(invalid(field, "This scope stands twice. Name it once."));
+        }
+        scopes.push(scope);
+    }
+    if scopes.is_empty() {
+        return Err(invalid("scopes", "At least one scope is required: a key may do only what it names."));
+    }
+    Ok(scopes)
+}
+
+pub(super) fn allowed_cidrs(fields: &mut Fields) -> Result<Vec<IpNet>, Problem> {
+    let mut networks: Vec<IpNet> = Vec::new();
+    for (index, text) in fields.texts("allowed_cidrs", CIDRS)?.iter().enumerate() {
+        let wrong = |detail: String| invalid(format!("allowed_cidrs[{index}]"), detail);
+        let network: IpNet =
+            text.parse().map_err(|_| wrong("This must be a network like 192.0.2.0/24 or 2001:db8::/32.".to_owned()))?;
+        if network.trunc() != network {
+            return Err(wrong(format!("This has bits beyond its prefix length. Did you mean {}?", network.trunc())));
+        }
+        if matches!(network.addr(), std::net::IpAddr::V6(address) if address.to_ipv4_mapped().is_some()) {
+            return Err(wrong("This is an IPv4 network in IPv6 form. Write it as IPv4.".to_owned()));
+        }
+        if networks.contains(&network) {
+            return Err(wrong("This network stands twice. Name it once.".to_owned()));
+        }
+        networks.push(network);
+    }
+    Ok(networks)
+}
+
+fn lifetime(fields: &mut Fields) -> Result<Lifetime, Problem> {
+    let days = fields.take("expires_in_days");
+    let until = fields.take("expires_at");
+    match (days, until) {
+        (None, None) => Ok(Lifetime::Default),
+        (Some(Json::Number(days)), None) => {
+            u32::try_from(days).map(Lifetime::Days).map_err(|_| invalid("expires_in_days", "This is too far ahead."))
+        }
+        (Some(_), None) => Err(invalid("expires_in_days", "This must be a whole number of days, 1 or more.")),
+        (None, Some(Json::Text(text))) => instant(&text).map(Lifetime::Until),
+        (None, Some(_)) => Err(invalid("expires_at", "This must be an RFC 3339 time in UTC, as a string.")),
+        (Some(_), Some(_)) => Err(invalid("expires_at", "Send either expires_in_days or expires_at.")),
+    }
+}
+
+pub(super) fn instant(text: &str) -> Result<Millis, Problem> {
+    Millis::parse(text)
+        .ok_or_else(|| invalid("expires_at", "This must be an RFC 3339 time in UTC, like 2027-01-31T00:00:00Z."))
+}
+
+/// Every scope must be one that a route uses: one that isn't would open nothing, and is most likely a typing error.
+pub(super) fn check_scopes(scopes: &[Scope], policy: &Policy) -> Result<(), Rejection> {
+    let unknown = scopes.iter().enumerate().find(|(_, scope)| !policy.known_scopes.contains(scope));
+    let Some((position, scope)) = unknown else {
+        return Ok(());
+    };
+    let known: Vec<&str> = policy.known_scopes.iter().map(|known| known.as_str()).collect();
+    Err(Rejection::UnknownScope {
+        field: format!("scopes[{position}]"),
+        detail: if known.is_empty() {
+            format!("No route uses the scope {scope}; no route uses any.")
+        } else {
+            format!("No route uses the scope {scope}. Known scopes: {}.", known.join(", "))
+        },
+    })
+}
+
+/// The instant from which on the key is expired.
+fn end_of(lifetime: Lifetime, policy: &Policy, now: Millis) -> Result<Millis, Rejection> {
+    let most = policy.max_key_days;
+    match lifetime {
+        Lifetime::Default => Ok(days_after(now, DEFAULT_DAYS.min(most))),
+        Lifetime::Days(days) if (1..=most).contains(&days) => Ok(days_after(now, days)),
+        Lifetime::Days(_) => Err(Rejection::Invalid {
+            field: "expires_in_days".to_owned(),
+            detail: format!("A key lives 1 to {most} days."),
+        }),
+        Lifetime::Until(end) => check_end(end, policy, now).map(|()| end),
+    }
+}
+
+/// No key ends in the past, or later than a key issued now could.
+pub(super) fn check_end(end: Millis, policy: &Policy, now: Millis) -> Result<(), Rejection> {
+    let most = policy.max_key_days;
+    let latest = days_after(now, most);
+    if now < end && end <= latest {
+        return Ok(());
+    }
+    Err(Rejection::Invalid {
+        field: "expires_at".to_owned(),
+        detail: format!(
+            "A key ends in the future and at most {most} days from now: after {}, not after {}.",
+            now.rfc3339(),
+            latest.rfc3339()
+        ),
+    })
+}
+
+const OPEN_API: &str = r##"{
+  "operationId": "issueKey",
+  "tags": ["Keys"],
+  "summary": "Issues a key",
+  "description": "Owner, manager. One active key for an integration and one of a name in each environment.",
+  "security": [{"member": []}, {"access": []}],
+  "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
+  "requestBody": {
+    "required": true,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/IssueKey"}}}
+  },
+  "responses": {
+    "201": {
+      "description": "The key and, this once, its text",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyIssued"}}}
+    },
+    "400": {
+      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`, `unknown_scope`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "invalid_request",
+                  "unknown_scope",
+                  "bad_path",
+                  "key_in_url",
+                  "unexpected_body"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "401": {"$ref": "#/components/responses/Unauthorized"},
+    "403": {"$ref": "#/components/responses/Forbidden"},
+    "409": {
+      "description": "`integration_has_key`, `name_taken`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "integration_has_key",
+                  "name_taken"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "413": {"$ref": "#/components/responses/TooLarge"},
+    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
+    "422": {"$ref": "#/components/responses/Mismatch"},
+    "503": {"$ref": "#/components/responses/Unavailable"},
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn field_of(changes: &Value) -> Option<String> {
+        let mut body = json!({
+            "name": "CRM sync", "integration": "crm-sync", "environment": "live",
+            "purpose": "Nightly contact sync to the CRM", "owner": "ops@acme.example", "scopes": ["contacts:read"],
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let problem = parse(body.to_string().as_bytes()).err()?;
+        let shown: Value = serde_json::from_str(&problem.body("r")).unwrap();
+        Some(shown["field"].as_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_whole_body_is_taken() {
+        for changes in [
+            json!({}),
+            json!({"expires_in_days": 30, "allowed_cidrs": ["192.0.2.0/24", "2001:db8::/32"]}),
+            json!({"expires_at": "2027-01-31T00:00:00Z", "expires_in_days": null}),
+        ] {
+            assert_eq!(field_of(&changes), None, "{changes}");
+        }
+    }
+
+    #[test]
+    fn the_field_that_is_wrong_is_named() {
+        for (changes, field) in [
+            (json!({"name": null}), "name"),
+            (json!({"name": 1}), "name"),
+            (json!({"name": "a\u{202e}"}), "name"),
+            (json!({"integration": "CRM sync"}), "integration"),
+            (json!({"environment": "prod"}), "environment"),
+            (json!({"environment": "admin"}), "environment"),
+            (json!({"purpose": ""}), "purpose"),
+            (json!({"owner": ["x"]}), "owner"),
+            (json!({"scopes": []}), "scopes"),
+            (json!({"scopes": "contacts:read"}), "scopes"),
+            (json!({"scopes": ["a", 1]}), "scopes[1]"),
+            (json!({"scopes": ["a", "a"]}), "scopes[1]"),
+            (json!({"scopes": ["A"]}), "scopes[0]"),
+            (json!({"allowed_cidrs": ["192.0.2.1"]}), "allowed_cidrs[0]"),
+            (json!({"allowed_cidrs": ["192.0.2.1/24"]}), "allowed_cidrs[0]"),
+            (json!({"allowed_cidrs": ["::ffff:192.0.2.0/120"]}), "allowed_cidrs[0]"),
+            (json!({"expires_in_days": 1.5}), "expires_in_days"),
+            (json!({"expires_in_days": -1}), "expires_in_days"),
+            (json!({"expires_in_days": "30"}), "expires_in_days"),
+            (json!({"expires_at": "tomorrow"}), "expires_at"),
+            (json!({"expires_at": "Infinity"}), "expires_at"),
+            (json!({"expires_at": "2027-01-31T00:00:00Z", "expires_in_days": 3}), "expires_at"),
+            (json!({"colour": "red"}), "colour"),
+        ] {
+            assert_eq!(field_of(&changes).as_deref(), Some(field), "{changes}");
+        }
+    }
+}

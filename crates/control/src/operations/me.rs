@@ -1,0 +1,96 @@
+//! `GET /_keyward/v1/me`: shows the caller.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
+use keyward_key::mint::Minted;
+use keyward_protocol::{Raw, Role};
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::store::Store;
+
+/// The request.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Me {}
+
+/// The caller.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// View.
+    pub me: Raw,
+}
+
+impl ControlOperation for Me {
+    const SPEC: Spec = Spec {
+        method: "GET",
+        path: "v1/me",
+        body: BodyKind::None,
+        takes_query: false,
+        access: Access::Roles(&Role::ALL),
+        writes: false,
+        idempotent: false,
+    };
+    const OPEN_API: &'static str = OPEN_API;
+    type Outcome = Outcome;
+
+    fn parse(_: &Input<'_>) -> Result<Self, Failure> {
+        Ok(Self {})
+    }
+
+    fn authorise(_: Option<&Self>, _: &mut dyn Store, _: &Context<'_>) -> Result<(), OperationError> {
+        Ok(())
+    }
+
+    fn handle(&self, _: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
+        Ok(Outcome { me: raw(&by.member()?.view(by.now))? })
+    }
+
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Outcome, Failure>,
+        _: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        Ok(input.ok(&outcome?.me))
+    }
+}
+
+const OPEN_API: &str = r##"{
+  "operationId": "me",
+  "tags": ["Members"],
+  "summary": "Who am I?",
+  "description": "Any role.",
+  "security": [{"member": []}, {"access": []}],
+  "responses": {
+    "200": {
+      "description": "The caller",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Member"}}}
+    },
+    "400": {
+      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "invalid_request",
+                  "bad_path",
+                  "key_in_url",
+                  "unexpected_body"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "401": {"$ref": "#/components/responses/Unauthorized"},
+    "403": {"$ref": "#/components/responses/Forbidden"},
+    "503": {"$ref": "#/components/responses/Unavailable"},
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;

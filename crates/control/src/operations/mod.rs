@@ -1,0 +1,123 @@
+//! The operations of the control plane, one file each, and the one list of them.
+//!
+//! The list makes the enum, the rows that the router and the roles are read from, the dispatch on both sides, and the pieces
+//! of the OpenAPI document. To add an operation, write its file and add its line: a line without its file, or a file without
+//! its row, does not compile.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::authority::decide;
+use super::failure::Failure;
+use super::operation::{ControlOperation, Input, Prepared, Spec, prepare};
+use keyward_key::entropy::Entropy;
+use keyward_key::json;
+use keyward_protocol::{ControlRequest, Response};
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::store::Store;
+
+macro_rules! operations {
+    ($($name:ident => $module:ident,)*) => {
+        $(pub mod $module;)*
+
+        /// Name of an operation.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Operation {
+            $(
+                #[doc = concat!("See [`", stringify!($module), "`].")]
+                $name,
+            )*
+        }
+
+        impl Operation {
+            /// Every operation, in the order of the list.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Returns the row.
+            #[must_use]
+            pub const fn spec(self) -> &'static Spec {
+                match self { $(Self::$name => &$module::$name::SPEC),* }
+            }
+
+            /// Returns the name in messages.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($module)),* }
+            }
+
+            /// Returns the operation object of the OpenAPI document, as JSON text.
+            #[must_use]
+            pub const fn open_api(self) -> &'static str {
+                match self { $(Self::$name => $module::$name::OPEN_API),* }
+            }
+
+            /// Parses a request, and mints the credential that it needs. Runs at the edge.
+            ///
+            /// # Errors
+            /// The failure to be answered, if the caller may do the operation at all.
+            pub fn prepare(self, input: &Input<'_>, entropy: &mut dyn Entropy) -> Result<Prepared, Failure> {
+                match self { $(Self::$name => prepare::<$module::$name>(input, entropy)),* }
+            }
+
+            /// Parses a command and writes it again, so that tests can compare. `None` if it is malformed.
+            #[must_use]
+            pub fn rewrite(self, command: &RawValue) -> Option<Box<RawValue>> {
+                match self { $(Self::$name => to_raw_value(&json::read::<$module::$name>(command.get()).ok()?).ok()),* }
+            }
+
+            /// Authorises and does the operation. Runs in the registry, which has checked the caller's role.
+            pub(super) fn decide(
+                self,
+                store: &mut dyn Store,
+                by: &Context<'_>,
+                control: &ControlRequest,
+            ) -> Result<Response, OperationError> {
+                match self { $(Self::$name => decide::<$module::$name>(store, by, control)),* }
+            }
+        }
+    };
+}
+
+operations! {
+    Bootstrap => bootstrap,
+    Me => me,
+    IssueKey => issue_key,
+    ListKeys => list_keys,
+    ShowKey => show_key,
+    UpdateKey => update_key,
+    RotateKey => rotate_key,
+    RevokeKey => revoke_key,
+    CreateMember => create_member,
+    ListMembers => list_members,
+    ShowMember => show_member,
+    UpdateMember => update_member,
+    RevokeMember => revoke_member,
+    RotateMember => rotate_member,
+    ReadAudit => read_audit,
+    AuditCheckpoint => audit_checkpoint,
+    AuditKey => audit_key,
+    Verify => verify,
+    Introspect => introspect,
+    RevokeByHolder => revoke_by_holder,
+}
+
+impl Operation {
+    /// Parses the name in a message.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|operation| operation.as_str() == name)
+    }
+
+    /// Method and path as documents show them: below `/_keyward/v1`, or `/oauth/…` below `/_keyward`.
+    #[must_use]
+    pub fn route(self) -> String {
+        let Spec { method, path, .. } = self.spec();
+        format!("{method} /{}", path.strip_prefix("v1/").unwrap_or(path))
+    }
+}
+
+/// Returns the JSON text of a command without arguments.
+pub(super) fn no_arguments() -> Option<Box<RawValue>> {
+    RawValue::from_string("{}".to_owned()).ok()
+}

@@ -1,0 +1,227 @@
+//! `GET /_keyward/v1/audit`: the audit log, oldest entry first; page by page as JSON, or to its end as a stream.
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit_stream::{self, STREAM_PAGE};
+use crate::body::invalid;
+use crate::changed::ListPage;
+use crate::failure::Failure;
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
+use crate::query::Query;
+use crate::sight::check_unlimited;
+use keyward_http::head::Head;
+use keyward_http::problem::Problem;
+use keyward_key::mint::Minted;
+use keyward_protocol::{Raw, Rejection, Role};
+use keyward_registry::audit::audit_after;
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::page::{LARGEST_AUDIT_PAGE, check_limit};
+use keyward_registry::store::{LARGEST_INTEGER, Store, Value};
+
+/// The request.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReadAudit {
+    /// Number of the entry before the page.
+    pub after: u64,
+    /// Size of the page: 1 to 200, 1,000 for a stream.
+    pub limit: u32,
+    /// Whether the answer is a stream.
+    #[serde(skip)]
+    pub lines: bool,
+}
+
+/// A page of the log.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The page.
+    pub audit: audit_stream::Page,
+}
+
+impl ControlOperation for ReadAudit {
+    const SPEC: Spec = Spec {
+        method: "GET",
+        path: "v1/audit",
+        body: BodyKind::None,
+        takes_query: true,
+        access: Access::Roles(&[Role::Owner, Role::Responder, Role::Auditor]),
+        writes: false,
+        idempotent: false,
+    };
+    const OPEN_API: &'static str = OPEN_API;
+    type Outcome = Outcome;
+
+    fn parse(input: &Input<'_>) -> Result<Self, Failure> {
+        Ok(parse(input.query(), wants_lines(input.head))?)
+    }
+
+    fn authorise(_: Option<&Self>, _: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
+        check_unlimited(by)
+    }
+
+    fn handle(&self, store: &mut dyn Store, _: &Context<'_>) -> Result<Outcome, OperationError> {
+        check_limit(self.limit, LARGEST_AUDIT_PAGE)?;
+        if Value::count(self.after).is_err() {
+            let detail = format!("Entries have numbers up to {LARGEST_INTEGER}.");
+            return Err(Rejection::Invalid { field: "after".to_owned(), detail }.into());
+        }
+        let mut entries = audit_after(store, self.after, self.limit.saturating_add(1))?;
+        let page = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let more = entries.len() > page;
+        entries.truncate(page);
+        let entries: Vec<Raw> = entries.iter().map(raw).collect::<Result<_, _>>()?;
+        Ok(Outcome { audit: audit_stream::Page { entries, more } })
+    }
+
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Outcome, Failure>,
+        _: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        let page = outcome?.audit;
+        if self.lines {
+            return Ok(Answer::Lines(page));
+        }
+        // The cursor of the log is the number of the last entry, as `after` takes it.
+        let next_cursor = page.last_seq().filter(|_| page.more).map(|seq| seq.to_string());
+        Ok(input.ok(&ListPage { items: page.entries, next_cursor }))
+    }
+}
+
+/// Whether the caller asks for lines instead of a page: `Accept` names `application/x-ndjson`.
+fn wants_lines(head: &Head<'_>) -> bool {
+    head.header("accept").is_some_and(|accept| {
+        accept.split(',').any(|range| {
+            let essence = range.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("application/x-ndjson")
+        })
+    })
+}
+
+/// Parses `after`, or `cursor`, which means the same here, and the `limit` of a page.
+fn parse(query: &str, lines: bool) -> Result<ReadAudit, Problem> {
+    let mut query = Query::parse(query, &["after", "cursor", "limit"])?;
+    let after = match (query.take("after"), query.take("cursor")) {
+        (Some(_), Some(_)) => return Err(invalid("cursor", "Send either after or cursor: they mean the same.")),
+        (Some(text), None) => seq("after", &text)?,
+        (None, Some(text)) => seq("cursor", &text)?,
+        (None, None) => 0,
+    };
+    if !lines {
+        return Ok(ReadAudit { after, limit: query.limit()?, lines });
+    }
+    match query.take("limit") {
+        Some(_) => Err(invalid("limit", "A stream runs to the end of the log: it takes no limit.")),
+        None => Ok(ReadAudit { after, limit: STREAM_PAGE, lines }),
+    }
+}
+
+fn seq(name: &str, text: &str) -> Result<u64, Problem> {
+    // Numbers from 2^53 on lose digits in JavaScript, so no entry has one.
+    let plain = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|seq| plain && *seq < 1 << 53).ok_or_else(|| {
+        invalid(name, "This must be the number of an entry: the entries after it are given, from 0 all.")
+    })
+}
+
+const OPEN_API: &str = r##"{
+  "operationId": "readAudit",
+  "tags": ["Audit"],
+  "summary": "Entries of the audit log, oldest first",
+  "description": "Owner, responder, auditor, without a limit to environments.",
+  "security": [{"member": []}, {"access": []}],
+  "parameters": [
+    {
+      "name": "after",
+      "in": "query",
+      "description": "Entries after this number",
+      "schema": {"type": "integer", "minimum": 0}
+    },
+    {"$ref": "#/components/parameters/Limit"},
+    {"$ref": "#/components/parameters/Cursor"}
+  ],
+  "responses": {
+    "200": {
+      "description": "A page; with `Accept: application/x-ndjson` a stream to the end of the log, one `AuditEntry` on each line",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/AuditPage"}},
+        "application/x-ndjson": {"schema": {"type": "string"}}
+      }
+    },
+    "400": {
+      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "invalid_request",
+                  "bad_path",
+                  "key_in_url",
+                  "unexpected_body"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "401": {"$ref": "#/components/responses/Unauthorized"},
+    "403": {"$ref": "#/components/responses/Forbidden"},
+    "503": {"$ref": "#/components/responses/Unavailable"},
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_after_an_entry() {
+        for (query, expected) in
+            [("", (0, 50)), ("after=0", (0, 50)), ("after=17&limit=200", (17, 200)), ("cursor=9", (9, 50))]
+        {
+            let Ok(ReadAudit { after, limit, .. }) = parse(query, false) else { panic!("{query}") };
+            assert_eq!((after, limit), expected, "{query}");
+        }
+        for query in [
+            "after=",
+            "after=-1",
+            "after=+1",
+            "after=1.0",
+            "after=x",
+            "after=9007199254740992",
+            "after=1&cursor=1",
+            "limit=0",
+            "seq=1",
+            "after=1&after=1",
+        ] {
+            assert!(parse(query, false).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_stream_takes_no_limit() {
+        assert!(matches!(parse("after=3", true), Ok(ReadAudit { after: 3, limit: STREAM_PAGE, .. })));
+        assert!(parse("limit=3", true).is_err());
+    }
+
+    #[test]
+    fn lines_are_asked_for_by_their_type() {
+        for (accept, expected) in [
+            ("application/x-ndjson", true),
+            ("application/json, Application/X-NDJSON; q=0.5", true),
+            ("application/json", false),
+            ("*/*", false),
+            ("application/x-ndjsonx", false),
+        ] {
+            let text = format!("0\nGET\nhttp://h/\naccept\n{accept}\n");
+            assert_eq!(wants_lines(&Head::parse(&text).unwrap()), expected, "{accept}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! `POST /_keyward/oauth/revoke`: the holder of a key revokes it (RFC 7009).
+//!
+//! Whoever holds a key may revoke that key, and do nothing else. The registry decides by the hash in the key's row, in the
+//! transaction of the revocation, that they hold it. The holder gets the same answer to every outcome; the reason of a
+//! refusal goes to the log.
+
+use serde::{Deserialize, Serialize};
+
+use super::revoke_key::{Revoked, revoke};
+use crate::failure::Failure;
+use crate::oauth;
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
+use keyward_gate::SubmittedKey;
+use keyward_http::reply::Reply;
+use keyward_key::mint::Minted;
+use keyward_protocol::Rejection;
+use keyward_registry::authentication::unauthenticated;
+use keyward_registry::context::{Actor, Context, OperationError};
+use keyward_registry::store::Store;
+
+/// Reason that the key and the log show.
+const REASON: &str = "Revoked by whoever holds it";
+
+/// The request.
+#[derive(Default, Serialize, Deserialize)]
+pub struct RevokeByHolder {
+    #[serde(skip)]
+    key: Option<SubmittedKey>,
+}
+
+/// The revoked key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Key and instant.
+    pub key_revoked: Revoked,
+}
+
+impl ControlOperation for RevokeByHolder {
+    const SPEC: Spec = Spec {
+        method: "POST",
+        path: "oauth/revoke",
+        body: BodyKind::Form,
+        takes_query: false,
+        access: Access::KeyHolder,
+        writes: true,
+        idempotent: false,
+    };
+    const OPEN_API: &'static str = OPEN_API;
+    type Outcome = Outcome;
+
+    fn parse(input: &Input<'_>) -> Result<Self, Failure> {
+        Ok(Self { key: SubmittedKey::recognise(input.config, &oauth::token(input.head, input.body)?).ok() })
+    }
+
+    fn submitted_key(&self) -> Option<&SubmittedKey> {
+        self.key.as_ref()
+    }
+
+    fn authorise(request: Option<&Self>, _: &mut dyn Store, _: &Context<'_>) -> Result<(), OperationError> {
+        request.map_or_else(|| Err(unauthenticated("nobody holds a key that is not named")), |_| Ok(()))
+    }
+
+    fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
+        let Actor::Holder(id) = by.actor else { return Err(Rejection::Forbidden.into()) };
+        let key_revoked = revoke(store, by, id, REASON)?.key_revoked;
+        Ok(Outcome { key_revoked })
+    }
+
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Outcome, Failure>,
+        _: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        // Unknown, malformed, revoked before and revoked now get one answer (RFC 7009, section 2.2).
+        match outcome {
+            Ok(_) | Err(Failure::Problem(_)) => Ok(Answer::Reply(Reply::empty(input.request_id))),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+const OPEN_API: &str = r##"{
+  "operationId": "revokeToken",
+  "tags": ["OAuth"],
+  "summary": "Shuts off the key that one holds (RFC 7009)",
+  "description": "The key is the proof: no authentication is needed, and any that is sent is not looked at. Unknown, malformed, revoked before and revoked now are one answer.",
+  "security": [],
+  "requestBody": {
+    "required": true,
+    "content": {
+      "application/x-www-form-urlencoded": {
+        "schema": {
+          "$ref": "#/components/schemas/TokenForm"
+        }
+      }
+    }
+  },
+  "responses": {
+    "200": {
+      "description": "The token opens nothing any more. The body is empty",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+    },
+    "400": {
+      "description": "The form is wrong: `invalid_request`. Or the address is, as a problem",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/json": {
+          "schema": {
+            "$ref": "#/components/schemas/OAuthError",
+            "properties": {
+              "error": {
+                "const": "invalid_request"
+              }
+            }
+          }
+        },
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "bad_path",
+                  "key_in_url",
+                  "unexpected_body"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "403": {
+      "description": "A page of another site asked, or it came over plain HTTP: `cross_site`, `insecure_transport`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "cross_site",
+                  "insecure_transport"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "413": {"$ref": "#/components/responses/TooLarge"},
+    "429": {
+      "description": "Too many from this address: `rate_limited`",
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "Retry-After": {"$ref": "#/components/headers/RetryAfter"}
+      },
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "rate_limited"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "503": {"$ref": "#/components/responses/Unavailable"},
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;

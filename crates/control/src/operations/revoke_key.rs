@@ -1,0 +1,159 @@
+//! `POST /_keyward/v1/keys/{id}/revoke`: revokes a key, for good.
+
+use serde::{Deserialize, Serialize};
+
+use crate::body::Fields;
+use crate::changed::Changed;
+use crate::failure::Failure;
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
+use crate::sight::check_key_in_sight;
+use crate::text::text;
+use keyward_http::limits::PROSE_CHARS;
+use keyward_key::id::KeyId;
+use keyward_key::mint::Minted;
+use keyward_key::time::Millis;
+use keyward_protocol::{Raw, Rejection, Role, Status};
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::store::{Store, Value};
+use keyward_registry::{keys, meta, outbox};
+
+/// The request.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RevokeKey {
+    /// Id of the key.
+    pub id: KeyId,
+    /// Reason, which every answer and the audit log show.
+    pub reason: String,
+}
+
+/// The revoked key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Key and instant.
+    pub key_revoked: Revoked,
+}
+
+impl ControlOperation for RevokeKey {
+    const SPEC: Spec = Spec {
+        method: "POST",
+        path: "v1/keys/{id}/revoke",
+        body: BodyKind::Json,
+        takes_query: false,
+        access: Access::Roles(&[Role::Owner, Role::Manager, Role::Responder]),
+        writes: true,
+        idempotent: false,
+    };
+    const OPEN_API: &'static str = OPEN_API;
+    type Outcome = Outcome;
+
+    fn parse(input: &Input<'_>) -> Result<Self, Failure> {
+        let id = input.key_id()?;
+        let mut fields = Fields::parse(input.body, &["reason"])?;
+        Ok(Self { id, reason: text("reason", fields.require("reason")?, PROSE_CHARS)? })
+    }
+
+    fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
+        request.map_or(Ok(()), |request| check_key_in_sight(store, by, &request.id))
+    }
+
+    fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
+        revoke(store, by, &self.id, &self.reason)
+    }
+
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Outcome, Failure>,
+        _: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        let Revoked { key, changed_at } = outcome?.key_revoked;
+        Ok(input.ok(&Changed::key(&key).since(input.config, changed_at)))
+    }
+}
+
+/// A key that is revoked.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Revoked {
+    /// View.
+    pub key: Raw,
+    /// Instant of the revocation, from which the bound counts.
+    pub changed_at: Millis,
+}
+
+/// Revokes a key, also an expired or retiring one. A revoked key stays as it is, with the first reason, and nothing is
+/// written.
+pub(super) fn revoke(
+    store: &mut dyn Store,
+    by: &Context<'_>,
+    id: &KeyId,
+    reason: &str,
+) -> Result<Outcome, OperationError> {
+    let row = keys::find(store, id)?.ok_or(Rejection::NotFound)?;
+    if keys::status(&row, by.now)? != Status::Revoked {
+        let revision = meta::next_revision(store)?;
+        store.execute(
+            "UPDATE keys SET state = ?, revoked_at = ?, revoked_by = ?, revoke_reason = ?, revision = ? WHERE id = ?",
+            &[
+                Status::Revoked.as_str().into(),
+                by.now.into(),
+                by.actor_name().into(),
+                reason.into(),
+                Value::count(revision)?,
+                id.as_str().into(),
+            ],
+        )?;
+        by.record(store, "key.revoke", id, vec![("reason", reason.into())])?;
+        outbox::enqueue(store, id, revision)?;
+    }
+    let row = keys::get_written(store, id)?;
+    let revoked = Revoked { key: raw(&keys::view(&row, by.now)?)?, changed_at: row.millis("revoked_at")? };
+    Ok(Outcome { key_revoked: revoked })
+}
+
+const OPEN_API: &str = r##"{
+  "operationId": "revokeKey",
+  "tags": ["Keys"],
+  "summary": "Shuts a key off, for good",
+  "description": "Owner, manager, responder. A second time gives the same answer and keeps the first reason.",
+  "security": [{"member": []}, {"access": []}],
+  "parameters": [{"$ref": "#/components/parameters/KeyId"}],
+  "requestBody": {
+    "required": true,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RevokeKey"}}}
+  },
+  "responses": {
+    "200": {
+      "description": "The key, and by when the revocation holds",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
+    },
+    "400": {
+      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "invalid_request",
+                  "bad_path",
+                  "key_in_url",
+                  "unexpected_body"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "401": {"$ref": "#/components/responses/Unauthorized"},
+    "403": {"$ref": "#/components/responses/Forbidden"},
+    "404": {"$ref": "#/components/responses/NotFound"},
+    "413": {"$ref": "#/components/responses/TooLarge"},
+    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
+    "503": {"$ref": "#/components/responses/Unavailable"},
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;

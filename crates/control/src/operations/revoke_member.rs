@@ -1,0 +1,146 @@
+//! `POST /_keyward/v1/members/{id}/revoke`: revokes a member, for good. Their credential is refused from the next request on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::body::Fields;
+use crate::changed::Changed;
+use crate::failure::Failure;
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
+use crate::sight::check_member_in_sight;
+use keyward_key::id::KeyId;
+use keyward_key::mint::Minted;
+use keyward_protocol::{Raw, Rejection, Role, Status};
+use keyward_registry::audit::shown;
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::store::{Store, Value};
+use keyward_registry::{members, meta};
+
+/// The request.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RevokeMember {
+    /// Id of the member.
+    pub id: KeyId,
+}
+
+/// The revoked member.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// View.
+    pub member: Raw,
+}
+
+impl ControlOperation for RevokeMember {
+    const SPEC: Spec = Spec {
+        method: "POST",
+        path: "v1/members/{id}/revoke",
+        body: BodyKind::OptionalJson,
+        takes_query: false,
+        access: Access::Roles(&[Role::Owner]),
+        writes: true,
+        idempotent: false,
+    };
+    const OPEN_API: &'static str = OPEN_API;
+    type Outcome = Outcome;
+
+    fn parse(input: &Input<'_>) -> Result<Self, Failure> {
+        let id = input.key_id()?;
+        Fields::none(input.body)?;
+        Ok(Self { id })
+    }
+
+    fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
+        request.map_or(Ok(()), |request| check_member_in_sight(store, by, &request.id))
+    }
+
+    fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
+        let member = members::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
+        // A revoked member stays as they are, and nothing is written.
+        if member.status(by.now) == Status::Revoked {
+            return Ok(Outcome { member: raw(&member.view(by.now))? });
+        }
+        members::check_not_last_owner(store, &member, by.now)?;
+        let revision = meta::next_revision(store)?;
+        store.execute(
+            "UPDATE members SET revoked_at = ?, revision = ? WHERE id = ?",
+            &[by.now.into(), Value::count(revision)?, self.id.as_str().into()],
+        )?;
+        let view = members::get_written(store, &self.id)?.view(by.now);
+        by.record(store, "member.revoke", &self.id, vec![("member", shown(&view)?)])?;
+        Ok(Outcome { member: raw(&view)? })
+    }
+
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Outcome, Failure>,
+        _: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        Ok(input.ok(&Changed::member(&outcome?.member)))
+    }
+}
+
+const OPEN_API: &str = r##"{
+  "operationId": "revokeMember",
+  "tags": ["Members"],
+  "summary": "Revokes a member, for good",
+  "description": "Owner.",
+  "security": [{"member": []}, {"access": []}],
+  "parameters": [{"$ref": "#/components/parameters/MemberId"}],
+  "requestBody": {
+    "required": false,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Nothing"}}}
+  },
+  "responses": {
+    "200": {
+      "description": "The member",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberChanged"}}}
+    },
+    "400": {
+      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "invalid_request",
+                  "bad_path",
+                  "key_in_url",
+                  "unexpected_body"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "401": {"$ref": "#/components/responses/Unauthorized"},
+    "403": {"$ref": "#/components/responses/Forbidden"},
+    "404": {"$ref": "#/components/responses/NotFound"},
+    "409": {
+      "description": "`last_owner`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "last_owner"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "413": {"$ref": "#/components/responses/TooLarge"},
+    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
+    "503": {"$ref": "#/components/responses/Unavailable"},
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;

@@ -1,0 +1,324 @@
+//! `PATCH /_keyward/v1/keys/{id}`: changes a key. Fields that the body leaves out stay as they are.
+
+use serde::{Deserialize, Serialize};
+
+use ipnet::IpNet;
+
+use super::issue_key::{allowed_cidrs, check_end, check_scopes, instant, scopes};
+use crate::body::{Fields, Json, invalid};
+use crate::changed::Changed;
+use crate::failure::Failure;
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
+use crate::sight::check_key_in_sight;
+use crate::text::text;
+use keyward_http::limits::{CONTACT_CHARS, NAME_CHARS, PROSE_CHARS};
+use keyward_http::problem::Problem;
+use keyward_key::id::KeyId;
+use keyward_key::mint::Minted;
+use keyward_key::scope::Scope;
+use keyward_key::time::Millis;
+use keyward_protocol::{KeyAttributes, Raw, Rejection, Role, Status};
+use keyward_registry::audit::difference;
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::store::Store;
+use keyward_registry::{keys, meta, outbox};
+
+const FIELDS: &[&str] = &["name", "purpose", "owner", "scopes", "allowed_cidrs", "expires_at"];
+
+/// The request.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UpdateKey {
+    /// Id of the key.
+    pub id: KeyId,
+    /// Changes.
+    pub changes: KeyChanges,
+}
+
+/// The key after its change.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Key and instant.
+    pub key_updated: Updated,
+}
+
+impl ControlOperation for UpdateKey {
+    const SPEC: Spec = Spec {
+        method: "PATCH",
+        path: "v1/keys/{id}",
+        body: BodyKind::Json,
+        takes_query: false,
+        access: Access::Roles(&[Role::Owner, Role::Manager]),
+        writes: true,
+        idempotent: false,
+    };
+    const OPEN_API: &'static str = OPEN_API;
+    type Outcome = Outcome;
+
+    fn parse(input: &Input<'_>) -> Result<Self, Failure> {
+        Ok(Self { id: input.key_id()?, changes: parse(input.body)? })
+    }
+
+    fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
+        request.map_or(Ok(()), |request| check_key_in_sight(store, by, &request.id))
+    }
+
+    fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
+        let row = keys::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
+        let before = keys::view(&row, by.now)?;
+        let ends_at = row.millis("expires_at")?;
+        self.check(store, by, &before.status, &before.attributes, ends_at)?;
+
+        let expires_at = self.changes.expires_at.unwrap_or(ends_at);
+        let mut after = before.clone();
+        self.changes.apply(&mut after.attributes);
+        after.expires_at = expires_at.rfc3339();
+        let Some(difference) = difference(&before, &after)? else {
+            return Ok(Outcome { key_updated: Updated { key: raw(&before)?, changed_at: by.now } });
+        };
+        let revision = meta::next_revision(store)?;
+        keys::update(store, &self.id, &after.attributes, expires_at, revision)?;
+        by.record(store, "key.update", &self.id, difference)?;
+        outbox::enqueue(store, &self.id, revision)?;
+        let key = keys::view(&keys::get_written(store, &self.id)?, by.now)?;
+        Ok(Outcome { key_updated: Updated { key: raw(&key)?, changed_at: by.now } })
+    }
+
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Outcome, Failure>,
+        _: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        let Updated { key, changed_at } = outcome?.key_updated;
+        Ok(input.ok(&Changed::key(&key).since(input.config, changed_at)))
+    }
+}
+
+/// A key after its change. A change to the present values writes nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Updated {
+    /// View.
+    pub key: Raw,
+    /// Instant of the change, from which the bound counts.
+    pub changed_at: Millis,
+}
+
+/// Changes of a key; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyChanges {
+    /// New name.
+    pub name: Option<String>,
+    /// New purpose.
+    pub purpose: Option<String>,
+    /// New owner.
+    pub owner: Option<String>,
+    /// All scopes from now on.
+    pub scopes: Option<Vec<Scope>>,
+    /// All networks from now on.
+    pub allowed_cidrs: Option<Vec<IpNet>>,
+    /// New end: in the future, and at most `MAX_KEY_DAYS` from now.
+    pub expires_at: Option<Millis>,
+}
+
+impl KeyChanges {
+    fn apply(&self, attributes: &mut KeyAttributes) {
+        let Self { name, purpose, owner, scopes, allowed_cidrs, expires_at: _ } = self.clone();
+        replace(&mut attributes.name, name);
+        replace(&mut attributes.purpose, purpose);
+        replace(&mut attributes.owner, owner);
+        replace(&mut attributes.scopes, scopes);
+        replace(&mut attributes.allowed_cidrs, allowed_cidrs);
+    }
+}
+
+fn replace<T>(field: &mut T, change: Option<T>) {
+    if let Some(value) = change {
+        *field = value;
+    }
+}
+
+impl UpdateKey {
+    /// Refuses a change. The order of these checks decides which refusal the caller gets.
+    fn check(
+        &self,
+        store: &mut dyn Store,
+        by: &Context<'_>,
+        status: &Status,
+        before: &KeyAttributes,
+        ends_at: Millis,
+    ) -> Result<(), OperationError> {
+        if let Status::Expired | Status::Revoked = status {
+            return Err(Rejection::NotActive { status: *status }.into());
+        }
+        if let Some(scopes) = &self.changes.scopes {
+            check_scopes(scopes, by.policy)?;
+        }
+        if let Some(end) = self.changes.expires_at {
+            check_end(end, by.policy, by.now)?;
+        }
+        if *status == Status::Retiring {
+            check_only_narrower(before, ends_at, &self.changes)?;
+        } else if let Some(name) = &self.changes.name {
+            let other = keys::active_of_name(store, before.environment, name, by.now)?;
+            if let Some(other) = other.filter(|other| *other != self.id) {
+                return Err(Rejection::NameTaken { id: other }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Parses the changes. The registry decides whether the scopes exist and how long a key may live.
+fn parse(body: &[u8]) -> Result<KeyChanges, Problem> {
+    let mut fields = Fields::parse_changes(body, FIELDS, &[])?;
+    Ok(KeyChanges {
+        name: fields.take("name").map(|value| text("name", value, NAME_CHARS)).transpose()?,
+        purpose: fields.take("purpose").map(|value| text("purpose", value, PROSE_CHARS)).transpose()?,
+        owner: fields.take("owner").map(|value| text("owner", value, CONTACT_CHARS)).transpose()?,
+        scopes: fields.has("scopes").then(|| scopes(&mut fields)).transpose()?,
+        allowed_cidrs: fields.has("allowed_cidrs").then(|| allowed_cidrs(&mut fields)).transpose()?,
+        expires_at: fields.take("expires_at").map(end).transpose()?,
+    })
+}
+
+fn end(value: Json) -> Result<Millis, Problem> {
+    match value {
+        Json::Text(text) => instant(&text),
+        _ => Err(invalid("expires_at", "This must be an RFC 3339 time in UTC, as a string.")),
+    }
+}
+
+/// A retiring key has been replaced: whoever needs more uses its successor. It may lose rights and time, never gain any.
+fn check_only_narrower(
+    before: &KeyAttributes,
+    ends_at: Millis,
+    changes: &KeyChanges,
+) -> Result<(), Rejection> {
+    let wider = |field: String| Rejection::Invalid {
+        field,
+        detail:
+            "This key is retiring: it can be narrowed and shortened, not widened or prolonged. Change its successor."
+                .to_owned(),
+    };
+    let scopes = changes.scopes.as_deref().unwrap_or_default();
+    if let Some(position) = scopes.iter().position(|scope| !before.scopes.contains(scope)) {
+        return Err(wider(format!("scopes[{position}]")));
+    }
+    // No network at all is from anywhere.
+    if let (false, Some(networks)) = (before.allowed_cidrs.is_empty(), &changes.allowed_cidrs) {
+        if networks.is_empty() {
+            return Err(wider("allowed_cidrs".to_owned()));
+        }
+        let within = |network| before.allowed_cidrs.iter().any(|allowed| allowed.contains(network));
+        if let Some(position) = networks.iter().position(|network| !within(network)) {
+            return Err(wider(format!("allowed_cidrs[{position}]")));
+        }
+    }
+    if changes.expires_at.is_some_and(|end| end > ends_at) {
+        return Err(wider("expires_at".to_owned()));
+    }
+    Ok(())
+}
+
+const OPEN_API: &str = r##"{
+  "operationId": "updateKey",
+  "tags": ["Keys"],
+  "summary": "Changes what is given of a key",
+  "description": "Owner, manager. A retiring key is only narrowed.",
+  "security": [{"member": []}, {"access": []}],
+  "parameters": [{"$ref": "#/components/parameters/KeyId"}],
+  "requestBody": {
+    "required": true,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/UpdateKey"}}}
+  },
+  "responses": {
+    "200": {
+      "description": "The key, and by when the change holds",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
+    },
+    "400": {
+      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`, `unknown_scope`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "invalid_request",
+                  "unknown_scope",
+                  "bad_path",
+                  "key_in_url",
+                  "unexpected_body"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "401": {"$ref": "#/components/responses/Unauthorized"},
+    "403": {"$ref": "#/components/responses/Forbidden"},
+    "404": {"$ref": "#/components/responses/NotFound"},
+    "409": {
+      "description": "`not_active`, `name_taken`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "not_active",
+                  "name_taken"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "413": {"$ref": "#/components/responses/TooLarge"},
+    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
+    "503": {"$ref": "#/components/responses/Unavailable"},
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn only_what_is_named_changes() {
+        let Ok(changes) = parse(br#"{"scopes":["a:read"],"allowed_cidrs":[]}"#) else { panic!("refused") };
+        assert!(changes.name.is_none() && changes.owner.is_none() && changes.expires_at.is_none());
+        assert_eq!(changes.scopes.unwrap().len(), 1);
+        assert_eq!(changes.allowed_cidrs, Some(Vec::new()));
+    }
+
+    #[test]
+    fn the_field_that_is_wrong_is_named() {
+        for (body, field) in [
+            (r#"{"name":""}"#, Some("name")),
+            (r#"{"name":null}"#, Some("name")),
+            (r#"{"expires_at":null}"#, Some("expires_at")),
+            (r#"{"expires_at":1}"#, Some("expires_at")),
+            (r#"{"scopes":[]}"#, Some("scopes")),
+            (r#"{"scopes":"a"}"#, Some("scopes")),
+            (r#"{"allowed_cidrs":["x"]}"#, Some("allowed_cidrs[0]")),
+            (r#"{"environment":"test"}"#, Some("environment")),
+            (r#"{"integration":"x"}"#, Some("integration")),
+            (r#"{"expires_in_days":3}"#, Some("expires_in_days")),
+            ("{}", None),
+        ] {
+            let problem = parse(body.as_bytes()).err().unwrap();
+            let shown: Value = serde_json::from_str(&problem.body("r")).unwrap();
+            assert_eq!(shown["field"].as_str(), field, "{body}");
+        }
+    }
+}

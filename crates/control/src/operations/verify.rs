@@ -1,0 +1,213 @@
+//! `POST /_keyward/v1/verify`: whether a key is good for a request that another worker or server has received.
+//!
+//! The gate's own checks decide, in the gate's order. The origin is not checked, since the caller has the request.
+
+use serde::{Deserialize, Serialize};
+
+use std::net::IpAddr;
+
+use crate::body::{Fields, Json, invalid};
+use crate::failure::Failure;
+use crate::inspect::{Inspected, inspect};
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
+use keyward_gate::{Refusal, SubmittedKey, check_rights, scope_asked};
+use keyward_http::head::{BadHead, Head};
+use keyward_http::problem::{Code, Problem};
+use keyward_key::id::KeyId;
+use keyward_key::mint::Minted;
+use keyward_key::scope::Scope;
+use keyward_protocol::{Raw, Role};
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::store::Store;
+
+/// The request.
+#[derive(Serialize, Deserialize)]
+pub struct Verify {
+    /// Id of the key, unless it is known already that the answer is no.
+    pub id: Option<KeyId>,
+    #[serde(skip)]
+    question: Option<Question>,
+}
+
+/// What the registry knows of the key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Instant and key.
+    pub inspected: Inspected,
+}
+
+impl ControlOperation for Verify {
+    const SPEC: Spec = Spec {
+        method: "POST",
+        path: "v1/verify",
+        body: BodyKind::Json,
+        takes_query: false,
+        access: Access::Roles(&[Role::Owner, Role::Verifier]),
+        writes: false,
+        idempotent: false,
+    };
+    const OPEN_API: &'static str = OPEN_API;
+    type Outcome = Outcome;
+
+    fn parse(input: &Input<'_>) -> Result<Self, Failure> {
+        let question = Question::parse(input)?;
+        Ok(Self { id: question.key().map(|key| key.id().clone()), question: Some(question) })
+    }
+
+    fn authorise(_: Option<&Self>, _: &mut dyn Store, _: &Context<'_>) -> Result<(), OperationError> {
+        Ok(())
+    }
+
+    fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
+        Ok(Outcome { inspected: inspect(store, by, self.id.as_ref())? })
+    }
+
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Outcome, Failure>,
+        _: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        let inspected = outcome?.inspected;
+        let question = self.question.ok_or(Code::InternalError)?;
+        Ok(input.ok(&match question.decide(&inspected) {
+            Ok(key) => Verdict { valid: true, key: Some(key), code: None },
+            Err(code) => Verdict { valid: false, key: None, code: Some(code.as_str()) },
+        }))
+    }
+}
+
+/// The question, which stays at the edge.
+struct Question {
+    /// The key and the scopes that it needs, or why the answer is no whatever the authority says.
+    checked: Result<(SubmittedKey, Vec<Scope>), Code>,
+    /// Address of the client.
+    ip: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Verdict<'a> {
+    valid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a Raw>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+}
+
+impl Question {
+    /// Parses `{"api_key", "method"?, "path"?, "scope"?, "ip"?}`. `method` and `path` come together.
+    fn parse(input: &Input<'_>) -> Result<Self, Problem> {
+        let mut fields = Fields::parse(input.body, &["api_key", "method", "path", "scope", "ip"])?;
+        let Json::Text(api_key) = fields.require("api_key")? else {
+            return Err(invalid("api_key", "This must be a string."));
+        };
+        let [method, path, scope, ip] = ["method", "path", "scope", "ip"].map(|name| string(&mut fields, name));
+        let (method, path, ip) = (method?, path?, ip?);
+        let mut scopes = Vec::new();
+        if let Some(text) = scope? {
+            let form = "This must be a scope: 1 to 64 of a-z, 0-9, `:`, `.`, `_`, `-`, beginning with a letter.";
+            scopes.push(Scope::parse(&text).ok_or_else(|| invalid("scope", form))?);
+        }
+        if ip.as_ref().is_some_and(|text| text.parse::<IpAddr>().is_err()) {
+            return Err(invalid("ip", "This must be an IPv4 or IPv6 address."));
+        }
+        let needed = match (&method, &path) {
+            (Some(method), Some(path)) => scope_of(input, method, path),
+            (None, None) => Ok(None),
+            (Some(_), None) => return Err(invalid("path", "This is required beside `method`.")),
+            (None, Some(_)) => return Err(invalid("method", "This is required beside `path`.")),
+        };
+        let checked = needed.and_then(|needed| {
+            scopes.extend(needed);
+            Ok((SubmittedKey::recognise(input.config, &api_key).map_err(code)?, scopes))
+        });
+        Ok(Self { checked, ip })
+    }
+
+    /// Returns the key, unless it is known already that the answer is no.
+    fn key(&self) -> Option<&SubmittedKey> {
+        self.checked.as_ref().ok().map(|(key, _)| key)
+    }
+
+    fn decide<'i>(&self, inspected: &'i Inspected) -> Result<&'i Raw, Code> {
+        let (key, scopes) = self.checked.as_ref().map_err(|code| *code)?;
+        let found = inspected.found.as_ref();
+        key.check_alive(found.map(|found| &found.record), inspected.at).map_err(code)?;
+        let found = found.ok_or(Code::InvalidKey)?;
+        check_rights(&found.record, scopes, self.ip.as_deref()).map_err(code)?;
+        Ok(&found.key)
+    }
+}
+
+fn code(refusal: Refusal) -> Code {
+    refusal.problem.code
+}
+
+/// Takes a text that may be absent.
+fn string(fields: &mut Fields, name: &str) -> Result<Option<String>, Problem> {
+    match fields.take(name) {
+        None => Ok(None),
+        Some(Json::Text(text)) => Ok(Some(text)),
+        Some(_) => Err(invalid(name, "This must be a string.")),
+    }
+}
+
+/// Returns the scope that the route table asks of a request with this method and path, on the host of this request.
+fn scope_of(input: &Input<'_>, method: &str, path: &str) -> Result<Option<Scope>, Code> {
+    // A head is lines: neither may bring one of its own.
+    if method.contains(char::is_control) {
+        return Err(Code::MethodNotAllowed);
+    }
+    if !path.starts_with('/') || path.contains(char::is_control) {
+        return Err(Code::BadPath);
+    }
+    let text = format!("{}\n{method}\n{}{path}\n", input.head.now().0, input.head.base());
+    let described = Head::parse(&text).map_err(BadHead::code)?;
+    scope_asked(input.config, &described).map(Option::<&Scope>::cloned).map_err(code)
+}
+
+const OPEN_API: &str = r##"{
+  "operationId": "verifyKey",
+  "tags": ["Gateways"],
+  "summary": "Whether a key is good",
+  "description": "Owner, verifier. The authority is asked each time. A key outside the caller's environments is as one that doesn't exist.",
+  "security": [{"member": []}, {"access": []}],
+  "requestBody": {
+    "required": true,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Question"}}}
+  },
+  "responses": {
+    "200": {
+      "description": "What the gate says of it",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Verdict"}}}
+    },
+    "400": {
+      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "invalid_request",
+                  "bad_path",
+                  "key_in_url",
+                  "unexpected_body"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "401": {"$ref": "#/components/responses/Unauthorized"},
+    "403": {"$ref": "#/components/responses/Forbidden"},
+    "413": {"$ref": "#/components/responses/TooLarge"},
+    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
+    "503": {"$ref": "#/components/responses/Unavailable"},
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;

@@ -1,0 +1,48 @@
+//! The port of the control plane to one event. [`keyward_edge::Platform`] is its port to stores, clock, log and signatures.
+
+use keyward_config::AccessSettings;
+use keyward_http::problem::Code;
+use keyward_key::entropy::Entropy;
+
+/// What the control plane needs of the platform: bodies, randomness, sign-in by Cloudflare Access, published documents.
+#[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
+pub trait ControlPlatform {
+    /// Reads the body of the request, of at most `max_bytes`.
+    ///
+    /// # Errors
+    /// [`BodyError`].
+    async fn read_body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError>;
+
+    /// Returns the system's source of randomness.
+    fn entropy(&self) -> impl Entropy;
+
+    /// Verifies the JWT of Cloudflare Access, and returns the e-mail address in it.
+    ///
+    /// # Errors
+    /// [`AccessFailure`].
+    async fn verify_access(&self, token: &str, settings: &AccessSettings) -> Result<String, AccessFailure>;
+
+    /// Begins to refresh the feed. Nobody waits for it.
+    fn refresh_in_background(&self);
+
+    /// Returns the advice of a code's problem page.
+    fn advice(&self, code: Code) -> String;
+}
+
+/// Why a body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is larger than the limit.
+    TooLarge,
+    /// It did not arrive whole.
+    Incomplete,
+}
+
+/// Why a JWT of Cloudflare Access signed nobody in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessFailure {
+    /// The JWT is not acceptable: 401. The reason is for the log.
+    Refused(String),
+    /// The team's keys could not be fetched: 503, since nothing is known against the JWT. The cause is for the log.
+    Unavailable(String),
+}

@@ -1,0 +1,35 @@
+//! Refusals of the registry as problems.
+
+use keyward_http::problem::{Code, Problem};
+use keyward_protocol::{Rejection, Status};
+
+/// Returns the public answer to a refusal of the registry.
+pub(super) fn problem_of(refused: &Rejection) -> Problem {
+    match refused {
+        Rejection::Unauthenticated { .. } => Code::InvalidKey.into(),
+        Rejection::Forbidden => Code::Forbidden.into(),
+        Rejection::NotFound => Code::NotFound.into(),
+        Rejection::AlreadyBootstrapped => Code::AlreadyBootstrapped.into(),
+        Rejection::IntegrationHasKey { id } => Problem::detailed(
+            Code::IntegrationHasKey,
+            format!("This integration already has the active key {id} in this environment. Rotate that one."),
+        ),
+        Rejection::NameTaken { id } => Problem::detailed(
+            Code::NameTaken,
+            format!("The active key {id} of this environment has this name. Choose another."),
+        ),
+        Rejection::Invalid { field, detail } => Problem::field(Code::InvalidRequest, field, detail),
+        Rejection::UnknownScope { field, detail, .. } => Problem::field(Code::UnknownScope, field, detail),
+        Rejection::NotActive { status: Status::Retiring } => {
+            Problem::detailed(Code::NotActive, "This key is retiring: it has its successor already. Rotate that one.")
+        }
+        Rejection::NotActive { status } => Problem::detailed(
+            Code::NotActive,
+            format!("This key is {}. It stays as it is; issue another for the integration.", status.as_str()),
+        ),
+        Rejection::LastOwner => Code::LastOwner.into(),
+        Rejection::EmailTaken => Code::EmailTaken.into(),
+        Rejection::IdempotencyMismatch => Code::IdempotencyMismatch.into(),
+        Rejection::IdTaken => Code::InternalError.into(),
+    }
+}

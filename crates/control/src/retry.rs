@@ -1,0 +1,99 @@
+//! `Idempotency-Key`: a write that creates a credential can be retried, also concurrently. The registry keeps a fingerprint of
+//! the write and the nonce that its credential was derived from. The credential is derived again and never stored.
+//!
+//! Fingerprint and body are plain SHA-256. They need no key: the registry's tables hold their parts anyway, except for the
+//! header's value, which opens nothing. So they are the same under every `KEYWARD_SECRET`, and a retry is recognised although
+//! the secret was rotated in between. The credential must not be guessed, so it is derived with a key. The fingerprint does
+//! not name the member: the registry keeps the writes of each member apart, however they signed in.
+
+use sha2::{Digest, Sha256};
+
+use super::body::invalid;
+use keyward_http::head::Head;
+use keyward_http::limits::IDEMPOTENCY_KEY_CHARS;
+use keyward_http::problem::Problem;
+use keyward_key::deterministic_entropy::NONCE_BYTES;
+use keyward_key::entropy::{Entropy, EntropyFailed};
+use keyward_protocol::Idempotency;
+
+/// Header, as the runtime spells it.
+const HEADER: &str = "idempotency-key";
+
+/// A write that can be retried.
+pub(super) struct Retryable {
+    pub(super) fingerprint: [u8; 32],
+    body: [u8; 32],
+}
+
+impl Retryable {
+    /// Reads the header, if it was sent, for a write on `route`, the operation's path without the id.
+    ///
+    /// # Errors
+    /// `invalid_request` with the header named, when it is not 1 to 64 visible ASCII characters.
+    pub(super) fn read(head: &Head<'_>, route: &str, id: &str, body: &[u8]) -> Result<Option<Self>, Problem> {
+        let Some(value) = head.header(HEADER) else { return Ok(None) };
+        if !(1..=IDEMPOTENCY_KEY_CHARS).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(invalid("Idempotency-Key", "This must be 1 to 64 visible ASCII characters, sent once."));
+        }
+        let fingerprint = framed(&["keyward/idempotency/v1", route, id, value]);
+        Ok(Some(Self { fingerprint, body: Sha256::digest(body).into() }))
+    }
+
+    /// Returns a fresh nonce for this attempt.
+    pub(super) fn nonce(entropy: &mut impl Entropy) -> Result<[u8; NONCE_BYTES], EntropyFailed> {
+        let mut nonce = [0; NONCE_BYTES];
+        entropy.fill(&mut nonce)?;
+        Ok(nonce)
+    }
+
+    /// Returns what the registry keeps.
+    pub(super) fn note(&self, nonce: [u8; NONCE_BYTES]) -> Idempotency {
+        Idempotency {
+            fingerprint: hex::encode(self.fingerprint),
+            body: hex::encode(self.body),
+            nonce: hex::encode(nonce),
+        }
+    }
+}
+
+/// Hashes each part after its length, so that no two lists of parts give the same bytes.
+fn framed(parts: &[&str]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fingerprint(route: &str, id: &str, value: &str) -> Option<[u8; 32]> {
+        let text = format!("0\nPOST\nhttp://h/\nidempotency-key\n{value}\n");
+        let retryable = Retryable::read(&Head::parse(&text).unwrap(), route, id, b"{}");
+        retryable.ok().flatten().map(|retryable| retryable.fingerprint)
+    }
+
+    #[test]
+    fn a_value_has_1_to_64_visible_characters() {
+        for value in ["a", "~!\"", &"x".repeat(64), "0e8c6f0a-5f0a-4b0c-9d0e-111111111111"] {
+            assert!(fingerprint("r", "", value).is_some(), "{value}");
+        }
+        for value in ["", "a b", "a, a", "é", "a\u{7f}", &"x".repeat(65)] {
+            assert!(fingerprint("r", "", value).is_none(), "{value}");
+        }
+        let head = Head::parse("0\nPOST\nhttp://h/\n").unwrap();
+        assert!(Retryable::read(&head, "r", "", b"").unwrap_or_else(|_| panic!()).is_none());
+    }
+
+    #[test]
+    fn another_route_id_or_value_is_another_write() {
+        let known = fingerprint("ab", "c", "d").unwrap();
+        assert_eq!(fingerprint("ab", "c", "d"), Some(known));
+        for (route, id, value) in [("a", "bc", "d"), ("ab", "", "cd"), ("ab", "cd", "x"), ("ab", "c", "D")] {
+            assert_ne!(fingerprint(route, id, value), Some(known));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The router of Keyward's own paths. Every row names its endpoint: operations bring their own rows, the others are listed
+//! here. A path without a row is 404, and never another endpoint.
+
+use super::operations::Operation;
+use super::{health, jwks, metadata, open_api, problem_page};
+use keyward_http::problem::{Code, Problem};
+use keyward_http::route::METADATA_PATH;
+
+/// Endpoint of a request to one of Keyward's own paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `GET /_keyward/health`
+    Health,
+    /// `GET /_keyward/problems/{code}`
+    ProblemPage,
+    /// `GET /_keyward/openapi.json`
+    OpenApi,
+    /// `GET /.well-known/oauth-authorization-server/_keyward`
+    Metadata,
+    /// `GET /_keyward/jwks.json`
+    Jwks,
+    /// Any method on `/_keyward/v1/authorize` and everything below: forward auth.
+    Authorize,
+    /// An operation.
+    Operation(Operation),
+}
+
+/// A row of the table of routes.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Method, or `ANY`.
+    pub method: &'static str,
+    /// Path below `/_keyward/`, with a name in braces for a segment and `{name*}` for any rest. A path that begins with a
+    /// slash is elsewhere.
+    pub path: &'static str,
+    /// Endpoint.
+    pub endpoint: Endpoint,
+    /// The path item of the OpenAPI document, as JSON text of its operation object.
+    pub open_api: &'static str,
+}
+
+/// The routes that are no operations.
+const FIXED: &[Route] = &[
+    Route { method: "GET", path: "health", endpoint: Endpoint::Health, open_api: health::OPEN_API },
+    Route { method: "GET", path: "problems/{code}", endpoint: Endpoint::ProblemPage, open_api: problem_page::OPEN_API },
+    Route { method: "GET", path: "openapi.json", endpoint: Endpoint::OpenApi, open_api: open_api::OPEN_API },
+    Route { method: "GET", path: METADATA_PATH, endpoint: Endpoint::Metadata, open_api: metadata::OPEN_API },
+    Route { method: "GET", path: "jwks.json", endpoint: Endpoint::Jwks, open_api: jwks::OPEN_API },
+    Route {
+        method: "ANY",
+        path: "v1/authorize",
+        endpoint: Endpoint::Authorize,
+        open_api: super::authorize::OPEN_API_BY_HEADERS,
+    },
+    Route {
+        method: "ANY",
+        path: "v1/authorize/{path*}",
+        endpoint: Endpoint::Authorize,
+        open_api: super::authorize::OPEN_API_BY_PATH,
+    },
+];
+
+/// Returns every route: the fixed ones, then the operations in the order of their list.
+pub fn routes() -> impl Iterator<Item = Route> {
+    let operations = Operation::ALL.iter().map(|operation| {
+        let spec = operation.spec();
+        Route {
+            method: spec.method,
+            path: spec.path,
+            endpoint: Endpoint::Operation(*operation),
+            open_api: operation.open_api(),
+        }
+    });
+    FIXED.iter().copied().chain(operations)
+}
+
+/// Finds the endpoint of a request to one of Keyward's own paths, and the segment at the name in braces of its path, or an
+/// empty text.
+///
+/// # Errors
+/// `no_route`, or `method_not_allowed` with the methods there are.
+pub fn find<'a>(method: &str, path: &'a str) -> Result<(Endpoint, &'a str), Problem> {
+    let below = path.strip_prefix("/_keyward/").unwrap_or(path);
+    let method = if method == "HEAD" { "GET" } else { method };
+    let mut allowed = Vec::new();
+    for route in routes() {
+        let Some(segment) = matches(route.path, below) else { continue };
+        if route.method == method || route.method == "ANY" {
+            return Ok((route.endpoint, segment));
+        }
+        allowed.push(if route.method == "GET" { "GET, HEAD" } else { route.method });
+    }
+    if allowed.is_empty() { Err(Code::NoRoute.into()) } else { Err(Problem::method_not_allowed(allowed.join(", "))) }
+}
+
+/// Returns the segment at the name in braces, or an empty text where the pattern has none; `None` where the path does not
+/// match.
+fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let mut named = "";
+    let mut segments = path.split('/');
+    for expected in pattern.split('/') {
+        let segment = segments.next()?;
+        if expected.ends_with("*}") {
+            return Some(named);
+        } else if expected.starts_with('{') && !segment.is_empty() {
+            named = segment;
+        } else if expected != segment {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::BodyKind;
+
+    #[test]
+    fn every_route_is_found_by_its_method_and_path() {
+        for (method, path, expected) in [
+            ("GET", "/_keyward/health", (Endpoint::Health, "")),
+            ("HEAD", "/_keyward/health", (Endpoint::Health, "")),
+            ("GET", "/_keyward/jwks.json", (Endpoint::Jwks, "")),
+            ("HEAD", "/_keyward/jwks.json", (Endpoint::Jwks, "")),
+            ("PUT", "/_keyward/v1/authorize", (Endpoint::Authorize, "")),
+            ("GET", "/_keyward/v1/authorize/", (Endpoint::Authorize, "")),
+            ("HEAD", "/_keyward/v1/authorize/v1/contacts/7", (Endpoint::Authorize, "")),
+            ("GET", "/_keyward/problems/no_route", (Endpoint::ProblemPage, "no_route")),
+            ("GET", "/.well-known/oauth-authorization-server/_keyward", (Endpoint::Metadata, "")),
+            ("POST", "/_keyward/v1/keys", (Endpoint::Operation(Operation::IssueKey), "")),
+            ("GET", "/_keyward/v1/keys", (Endpoint::Operation(Operation::ListKeys), "")),
+            ("GET", "/_keyward/v1/keys/x", (Endpoint::Operation(Operation::ShowKey), "x")),
+            ("POST", "/_keyward/v1/keys/x/revoke", (Endpoint::Operation(Operation::RevokeKey), "x")),
+            ("PATCH", "/_keyward/v1/members/x", (Endpoint::Operation(Operation::UpdateMember), "x")),
+            ("HEAD", "/_keyward/v1/audit", (Endpoint::Operation(Operation::ReadAudit), "")),
+            ("GET", "/_keyward/v1/audit/key", (Endpoint::Operation(Operation::AuditKey), "")),
+        ] {
+            assert_eq!(find(method, path).ok(), Some(expected), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn an_operation_that_takes_no_body_is_a_get_and_writes_nothing() {
+        for operation in Operation::ALL {
+            let spec = operation.spec();
+            assert_eq!(spec.body == BodyKind::None, spec.method == "GET", "{operation:?}");
+            assert!(!(spec.writes && spec.method == "GET"), "{operation:?}");
+            assert!(!spec.takes_query || spec.method == "GET", "{operation:?}");
+        }
+    }
+
+    #[test]
+    fn no_two_routes_match_the_same_request() {
+        let routes: Vec<Route> = routes().collect();
+        for route in &routes {
+            let path = route.path.replace("{path*}", "a/b").replace("{id}", "x").replace("{code}", "x");
+            let same = |other: &&Route| {
+                matches(other.path, &path).is_some() && (other.method == route.method || other.method == "ANY")
+            };
+            assert_eq!(routes.iter().filter(same).count(), 1, "{} {}", route.method, route.path);
+        }
+    }
+
+    #[test]
+    fn a_path_without_a_route_is_refused() {
+        for (method, path, code) in [
+            ("GET", "/_keyward", Code::NoRoute),
+            ("GET", "/_keyward/", Code::NoRoute),
+            ("GET", "/_KEYWARD/health", Code::NoRoute),
+            ("GET", "/_keyward/health/", Code::NoRoute),
+            ("GET", "/_keyward/problems/", Code::NoRoute),
+            ("GET", "/_keyward/v1/keys/", Code::NoRoute),
+            ("POST", "/_keyward/v1/keys//revoke", Code::NoRoute),
+            ("GET", "/_keyward/v1/authorized", Code::NoRoute),
+            ("POST", "/_keyward/jwks.json", Code::MethodNotAllowed),
+            ("DELETE", "/_keyward/v1/keys/x", Code::MethodNotAllowed),
+            ("GET", "/_keyward/v1/bootstrap", Code::MethodNotAllowed),
+            ("GET", "/_keyward/v1/audit/x", Code::NoRoute),
+            ("POST", "/_keyward/v1/audit", Code::MethodNotAllowed),
+        ] {
+            assert_eq!(find(method, path).unwrap_err().code, code, "{method} {path}");
+        }
+        let both = find("PUT", "/_keyward/v1/keys").unwrap_err();
+        assert_eq!(both.headers(), [("allow", "POST, GET, HEAD".to_owned())]);
+    }
+}

@@ -1,0 +1,325 @@
+//! The flow of a request to one of Keyward's own paths: route, transport, sign-in, body, registry, response.
+
+use std::cell::RefCell;
+
+use super::audit_stream::AuditStream;
+use super::failure::Failure;
+use super::oauth::{self, Challenge, OAuthError};
+use super::operation::{Access, Answer, BodyKind, Input, confused};
+use super::operations::Operation;
+use super::platform::{AccessFailure, BodyError, ControlPlatform};
+use super::revocation_limiter::RevocationLimiter;
+use super::route::{Endpoint, find};
+use super::sign_in::{SignIn, sign_in};
+use super::transport::check_transport;
+use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection};
+use keyward_edge::entry::refuse_gateway;
+use keyward_edge::registry::{Unreachable, ask};
+use keyward_edge::{Level, Platform, RequestContext, signing};
+use keyward_http::forwarded_request::{ForwardAuthError, is_asking};
+use keyward_http::limits::BODY_BYTES;
+use keyward_http::problem::{Code, Problem};
+use keyward_http::reply::Reply;
+use keyward_key::keyring::DerivedKeys;
+use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, Request, RequestMeta, Response};
+
+/// Attempts to mint a credential. A second one follows if 71 random bits of an identifier collided.
+const MINT_ATTEMPTS: u8 = 4;
+
+/// One request for the control plane.
+pub struct ControlContext<'a, P, C> {
+    /// Context of the request.
+    pub request: RequestContext<'a, P>,
+    /// Port to the event.
+    pub event: &'a C,
+    /// Rate limiter of revocations by holders.
+    pub revocation_limiter: &'a RefCell<RevocationLimiter>,
+}
+
+/// A response of the control plane.
+pub enum ControlReply {
+    /// A whole response.
+    Reply(Reply),
+    /// The OpenAPI document, which the platform holds, under this head.
+    OpenApi(Reply),
+    /// The audit log as a stream.
+    Lines(AuditStream),
+}
+
+impl From<Reply> for ControlReply {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
+/// Serves a request to one of Keyward's own paths.
+pub async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> ControlReply {
+    let RequestContext { config, platform, head, request_id: id, .. } = context.request;
+    let found = find(head.method(), head.target().path());
+    if !matches!(found, Ok((Endpoint::Authorize, _))) && is_asking(head) {
+        return refuse_gateway(platform, ForwardAuthError::WrongPath.into(), id).into();
+    }
+    match found {
+        Ok((Endpoint::Authorize, _)) => authorize::serve(context).await.into(),
+        Ok((Endpoint::Health, _)) => health::health(true, id).into(),
+        Ok((Endpoint::Jwks, _)) => {
+            let keys: Vec<_> = config.keyring.generations().map(DerivedKeys::assertion).collect();
+            signing::hold(platform, &keys, id).await;
+            jwks::jwks(config, id).into()
+        }
+        Ok((Endpoint::ProblemPage, name)) => match Code::ALL.iter().find(|code| code.as_str() == name) {
+            Some(code) => problem_page::problem_page(*code, &context.event.advice(*code), id).into(),
+            None => Reply::problem(&Code::NoRoute.into(), id).into(),
+        },
+        Ok((Endpoint::OpenApi, _)) => ControlReply::OpenApi(Reply::document_head(id)),
+        Ok((Endpoint::Metadata, _)) => metadata::metadata(config, head, id).into(),
+        Ok((Endpoint::Operation(operation), segment)) => {
+            context.operate(operation, segment).await.unwrap_or_else(|failure| context.fail(&failure).into())
+        }
+        Err(problem) => Reply::problem(&problem, id).into(),
+    }
+}
+
+/// Makes the message that asks the registry for an operation. Without a command it asks only whether the caller may do it.
+#[must_use]
+pub fn control_request(
+    operation: Operation,
+    caller: Caller,
+    request: RequestMeta,
+    command: Option<Raw>,
+) -> ControlRequest {
+    ControlRequest {
+        caller,
+        request,
+        operation: operation.as_str().to_owned(),
+        writes: operation.spec().writes && command.is_some(),
+        command,
+        credential: None,
+        idempotency: None,
+    }
+}
+
+/// A caller who signed in.
+struct SignedIn {
+    caller: Caller,
+    /// Scheme of an OAuth client; the 401 has a challenge of the same scheme.
+    challenge: Option<Challenge>,
+}
+
+impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
+    /// Does one operation.
+    ///
+    /// 1. Transport: HTTPS, no page of another site, the right media type.
+    /// 2. Sign-in, as far as form and tag, or the signature of Access, tell: strangers cost no call of the registry.
+    /// 3. The body.
+    /// 4. The registry: caller, role, and the operation, in one call.
+    async fn operate(&self, operation: Operation, segment: &str) -> Result<ControlReply, Failure> {
+        let spec = operation.spec();
+        check_transport(self.request.config, self.request.head, spec.body)?;
+        let signed_in = self.signed_in(operation).await?;
+        let body = if spec.body == BodyKind::None { Vec::new() } else { self.body().await? };
+        let input = Input {
+            config: self.request.config,
+            head: self.request.head,
+            id: segment,
+            body: &body,
+            request_id: self.request.request_id,
+        };
+        let answer = self.ask_for(operation, &input, signed_in.as_ref()).await?;
+        self.complete(answer, signed_in).await
+    }
+
+    /// Signs the caller in. `None` for an operation whose caller is the holder of the key in its body.
+    async fn signed_in(&self, operation: Operation) -> Result<Option<SignedIn>, Failure> {
+        let spec = operation.spec();
+        if spec.access == Access::KeyHolder {
+            self.limit_revocations()?;
+            return Ok(None);
+        }
+        if spec.body == BodyKind::Form {
+            let client = oauth::client(self.request.config, self.request.head).map_err(|challenge| {
+                self.log(Level::Info, "sign_in_refused", ("reason", "OAuth client"));
+                OAuthError::Client(challenge)
+            });
+            let (caller, challenge) = client?;
+            return Ok(Some(SignedIn { caller, challenge: Some(challenge) }));
+        }
+        let refuse = |code: Code, reason: &str| {
+            self.log(Level::Info, "sign_in_refused", ("reason", reason));
+            match code {
+                Code::MissingKey => {
+                    let detail = "Sign in with `Authorization: Bearer` and a member's credential.";
+                    Problem::detailed(Code::MissingKey, detail)
+                }
+                code => code.into(),
+            }
+        };
+        let caller = match sign_in(self.request.config, self.request.head, spec.access) {
+            Ok(SignIn::Caller(caller)) => caller,
+            Ok(SignIn::Access(token, settings)) => match self.event.verify_access(token, settings).await {
+                Ok(email) => Caller::Access { email },
+                Err(AccessFailure::Refused(reason)) => {
+                    return Err(refuse(Code::InvalidKey, &format!("Access({reason})")).into());
+                }
+                Err(AccessFailure::Unavailable(cause)) => {
+                    self.log(Level::Warn, "access_certs_failed", ("cause", &cause));
+                    return Err(Code::AuthorityUnavailable.into());
+                }
+            },
+            Err(why) => return Err(refuse(why.code(), &format!("{why:?}")).into()),
+        };
+        Ok(Some(SignedIn { caller, challenge: None }))
+    }
+
+    fn limit_revocations(&self) -> Result<(), Problem> {
+        const DETAIL: &str = "Too many revocations came from this address. Retry after the time in `Retry-After`.";
+        let Ok(mut limiter) = self.revocation_limiter.try_borrow_mut() else { return Ok(()) };
+        let taken = limiter.take(self.request.head.client_address(), self.request.head.now());
+        taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
+    }
+
+    async fn body(&self) -> Result<Vec<u8>, Problem> {
+        self.event.read_body(BODY_BYTES).await.map_err(|error| match error {
+            BodyError::TooLarge => Code::BodyTooLarge.into(),
+            BodyError::Incomplete => {
+                Problem::detailed(Code::InvalidRequest, "The body did not arrive whole. Send it again.")
+            }
+        })
+    }
+
+    /// Parses the request, asks the registry, and lets the operation answer.
+    async fn ask_for(
+        &self,
+        operation: Operation,
+        input: &Input<'_>,
+        signed_in: Option<&SignedIn>,
+    ) -> Result<Answer, Failure> {
+        let mut attempts = MINT_ATTEMPTS;
+        loop {
+            let prepared = match operation.prepare(input, &mut self.event.entropy()) {
+                Ok(prepared) => prepared,
+                Err(failure @ Failure::Fault { .. }) => return Err(failure),
+                Err(failure) => return Err(self.refuse_input(operation, signed_in, failure).await),
+            };
+            let Some(caller) = prepared.holder.clone().or_else(|| signed_in.map(|signed_in| signed_in.caller.clone()))
+            else {
+                // The body names no key of ours, so nobody holds it.
+                return prepared.respond(input, Err(Code::InvalidKey.into()));
+            };
+            let control = ControlRequest {
+                credential: prepared.credential.clone(),
+                idempotency: prepared.idempotency.clone(),
+                ..control_request(operation, caller, self.meta(), Some(prepared.command.clone()))
+            };
+            // Read before asking: a revision learned while the answer is on its way may be newer than the answer.
+            let known = self.request.isolate.gate().map_or(0, |gate| gate.known_revision());
+            attempts = attempts.saturating_sub(1);
+            return match self.ask(control).await? {
+                Response::Done(outcome) => {
+                    self.log_done(operation, prepared.holder.as_ref());
+                    let answer = prepared.respond(input, Ok(outcome))?;
+                    self.compare_with_feed(&answer, known);
+                    Ok(answer)
+                }
+                Response::Replayed { outcome, nonce, minted_under } => {
+                    prepared.replay(operation, input, outcome, &nonce, &minted_under)
+                }
+                Response::Refused(Rejection::IdTaken) if attempts > 0 => continue,
+                Response::Refused(refused) => prepared.respond(input, Err(self.refused(&refused, signed_in))),
+                Response::Authorised | Response::Record { .. } | Response::Changes { .. } => Err(confused()),
+            };
+        }
+    }
+
+    /// Answers a request that is wrong. A caller learns what is wrong only if they may do the operation.
+    async fn refuse_input(&self, operation: Operation, signed_in: Option<&SignedIn>, failure: Failure) -> Failure {
+        let Some(SignedIn { caller, .. }) = signed_in else { return failure };
+        match self.ask(control_request(operation, caller.clone(), self.meta(), None)).await {
+            Ok(Response::Authorised) => failure,
+            Ok(Response::Refused(refused)) => self.refused(&refused, signed_in),
+            Ok(_) => confused(),
+            Err(unreachable) => unreachable,
+        }
+    }
+
+    async fn ask(&self, control: ControlRequest) -> Result<Response, Failure> {
+        ask(self.request.platform, &Request::Control(Box::new(control))).await.map_err(|Unreachable(cause)| {
+            self.log(Level::Error, "authority_query_failed", ("cause", &cause));
+            Code::AuthorityUnavailable.into()
+        })
+    }
+
+    /// Turns a refusal of the registry into its answer, and logs its reason.
+    fn refused(&self, refused: &Rejection, signed_in: Option<&SignedIn>) -> Failure {
+        self.log(Level::Info, "operation_refused", ("reason", &format!("{refused:?}")));
+        match (refused, signed_in.and_then(|signed_in| signed_in.challenge)) {
+            (Rejection::Unauthenticated { .. }, Some(challenge)) => OAuthError::Client(challenge).into(),
+            _ => rejection::problem_of(refused).into(),
+        }
+    }
+
+    /// Turns the answer of an operation into a response.
+    async fn complete(&self, answer: Answer, signed_in: Option<SignedIn>) -> Result<ControlReply, Failure> {
+        match (answer, signed_in) {
+            (Answer::Reply(reply), _) => Ok(reply.into()),
+            (Answer::Lines(first), Some(SignedIn { caller, .. })) => {
+                Ok(ControlReply::Lines(AuditStream::new(caller, self.meta(), first)))
+            }
+            (Answer::Lines(_), None) => Err(confused()),
+            (Answer::Checkpoint { size, hash }, _) => self.sign_checkpoint(size, &hash).await,
+            (Answer::CheckpointKeys, _) => {
+                self.hold_checkpoint_keys().await;
+                Ok(checkpoint::verifier_keys(self.request.config, self.request.request_id).into())
+            }
+        }
+    }
+
+    async fn sign_checkpoint(&self, size: u64, hash: &str) -> Result<ControlReply, Failure> {
+        self.hold_checkpoint_keys().await;
+        let text = checkpoint::checkpoint_text(self.request.config, size, hash)
+            .ok_or(Failure::Fault { event: "audit_head_broken", code: Code::InternalError })?;
+        let key = self.request.config.keyring.current().checkpoint();
+        let signed = signing::sign(self.request.platform, key, &text, self.request.request_id).await;
+        let signature = signed.map_err(|refusal| refusal.problem)?;
+        Ok(checkpoint::checkpoint(self.request.config, &text, &signature, self.request.request_id).into())
+    }
+
+    async fn hold_checkpoint_keys(&self) {
+        let keys: Vec<_> = self.request.config.keyring.generations().map(DerivedKeys::checkpoint).collect();
+        signing::hold(self.request.platform, &keys, self.request.request_id).await;
+    }
+
+    /// Logs a log that is shorter than this isolate knows it to be: it was restored from a backup, or cut off.
+    fn compare_with_feed(&self, answer: &Answer, known: u64) {
+        if let Answer::Checkpoint { size, .. } = answer
+            && *size < known
+        {
+            let (size, known) = (size.to_string(), known.to_string());
+            self.request.platform.log(Level::Error, "audit_log_shrank", &[("known_revision", &known), ("size", &size)]);
+        }
+    }
+
+    fn log_done(&self, operation: Operation, holder: Option<&Caller>) {
+        if let (Operation::RevokeByHolder, Some(Caller::Holder { id, .. })) = (operation, holder) {
+            self.log(Level::Info, "key_revoked_by_holder", ("key_id", id.as_str()));
+        }
+    }
+
+    fn fail(&self, failure: &Failure) -> Reply {
+        if let Failure::Fault { event, .. } = failure {
+            self.request.platform.log(Level::Error, event, &[("request_id", self.request.request_id)]);
+        }
+        failure.reply(self.request.request_id)
+    }
+
+    pub(super) fn meta(&self) -> RequestMeta {
+        RequestMeta {
+            request_id: self.request.request_id.to_owned(),
+            client_address: self.request.head.client_address().map(|address| address.chars().take(64).collect()),
+        }
+    }
+
+    fn log(&self, level: Level, event: &str, field: (&str, &str)) {
+        self.request.platform.log(level, event, &[field, ("request_id", self.request.request_id)]);
+    }
+}

@@ -1,0 +1,78 @@
+//! Sign-in to the control plane, as far as the edge can check it. The registry decides whether the caller is a member.
+
+use super::operation::Access;
+use keyward_config::{AccessSettings, Config};
+use keyward_http::credential::bearer;
+use keyward_http::head::Head;
+use keyward_http::problem::Code;
+use keyward_key::format::Presented;
+use keyward_key::id::{Class, KeyId};
+use keyward_protocol::Caller;
+
+/// Header that Cloudflare Access adds to the requests that it lets through.
+const ACCESS_HEADER: &str = "cf-access-jwt-assertion";
+
+/// A way to sign in.
+pub enum SignIn<'a> {
+    /// With a credential of ours, whose form and tag are right.
+    Caller(Caller),
+    /// Through Cloudflare Access: the JWT, which is yet to be verified, and the settings that it must fit.
+    Access(&'a str, &'a AccessSettings),
+}
+
+/// Why nobody signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSignedIn {
+    /// There was no credential: 401 `missing_key`.
+    Missing,
+    /// The credential is none of ours: 401 `invalid_key`.
+    Invalid,
+}
+
+impl NotSignedIn {
+    /// Returns the code of the answer.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Missing => Code::MissingKey,
+            Self::Invalid => Code::InvalidKey,
+        }
+    }
+}
+
+/// Reads `Authorization: Bearer`, or the JWT of Cloudflare Access where that is set up. A credential without the form and
+/// tag of a member's is refused here and costs no call of the registry.
+///
+/// `Authorization` decides alone where it is present. Access adds its header to every request that it lets through, also to
+/// calls of scripts and to the bootstrap, so refusing both together would lock every credential out behind Access. And a JWT
+/// does not make up for a bad credential.
+///
+/// # Errors
+/// [`NotSignedIn`].
+pub fn sign_in<'a>(config: &'a Config, head: &'a Head<'_>, access: Access) -> Result<SignIn<'a>, NotSignedIn> {
+    let by_token = access == Access::BootstrapToken;
+    let Some(value) = head.authorization() else {
+        let settings = config.access.as_ref().filter(|_| !by_token);
+        let token = head.header(ACCESS_HEADER).filter(|token| !token.is_empty());
+        let (Some(settings), Some(token)) = (settings, token) else { return Err(NotSignedIn::Missing) };
+        return Ok(SignIn::Access(token, settings));
+    };
+    let token = bearer(value).ok_or(NotSignedIn::Invalid)?;
+    let caller = if by_token {
+        config.bootstrap_token.matches(token).then_some(Caller::Bootstrap)
+    } else {
+        member(config, token)
+    };
+    caller.map(SignIn::Caller).ok_or(NotSignedIn::Invalid)
+}
+
+/// Recognises a member's credential by form, check and tag.
+pub(super) fn member(config: &Config, text: &str) -> Option<Caller> {
+    let presented = Presented::parse(text, &config.prefix).ok()?;
+    if presented.class() != Class::Member {
+        return None;
+    }
+    let recognised = config.keyring.recognise(&presented)?;
+    let id = KeyId::parse(presented.id())?;
+    Some(Caller::Credential { id, key_hash: recognised.hash().clone() })
+}

@@ -1,0 +1,35 @@
+//! Transport of a control-plane request: HTTPS, no page of another site, the right media type.
+
+use super::operation::BodyKind;
+use keyward_config::Config;
+use keyward_http::head::Head;
+use keyward_http::problem::{Code, Problem};
+
+/// Refuses plain HTTP, requests of other sites' pages, and bodies of another media type.
+///
+/// # Errors
+/// `insecure_transport`, `cross_site` or `unsupported_media_type`.
+pub fn check_transport(config: &Config, head: &Head<'_>, body: BodyKind) -> Result<(), Problem> {
+    if config.require_https && !head.https() {
+        return Err(Code::InsecureTransport.into());
+    }
+    let other_origin = head.origin().is_some_and(|origin| !origin.eq_ignore_ascii_case(head.base()));
+    let other_site = head.sec_fetch_site().is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    if other_origin || other_site {
+        return Err(Code::CrossSite.into());
+    }
+    let acceptable = match (body, head.content_type()) {
+        // A form's media type is checked with its parameters: the error has OAuth's form.
+        (BodyKind::None | BodyKind::Form, _) => true,
+        // A browser that is signed in through Access sends its cookie everywhere. A page of another site cannot send JSON
+        // without a preflight, so a request without a credential in a header needs the media type.
+        (BodyKind::OptionalJson, None) => config.access.is_none() || head.authorization().is_some(),
+        (BodyKind::Json | BodyKind::OptionalJson, value) => value.is_some_and(|value| is(value, "application/json")),
+    };
+    if acceptable { Ok(()) } else { Err(Code::UnsupportedMediaType.into()) }
+}
+
+/// Whether a `Content-Type` is of this media type, whatever its parameters.
+pub(super) fn is(content_type: &str, media_type: &str) -> bool {
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
+}

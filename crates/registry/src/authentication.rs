@@ -1,0 +1,63 @@
+//! Authentication of callers, done anew on every request: nobody stays signed in.
+
+use super::context::{Actor, OperationError};
+use super::keys;
+use super::members::{self, Member};
+use super::store::Store;
+use keyward_key::hash::KeyHash;
+use keyward_key::id::KeyId;
+use keyward_key::time::Millis;
+use keyward_protocol::{Caller, Rejection, Status};
+
+/// Authenticates a caller at `now`.
+///
+/// # Errors
+/// [`Rejection::Unauthenticated`] with a reason for the log, or a failure of the store.
+pub fn authenticate(store: &mut dyn Store, caller: &Caller, now: Millis) -> Result<Actor, OperationError> {
+    match caller {
+        Caller::Bootstrap => Ok(Actor::Bootstrap),
+        Caller::Holder { id, key_hash } => holder(store, id, key_hash),
+        Caller::Credential { id, key_hash } => member(store, id, key_hash, now).map(Actor::Member),
+        Caller::Access { email } => member_by_email(store, email, now).map(Actor::Member),
+    }
+}
+
+/// Returns the refusal whose public form is a plain 401; `reason` goes to the log.
+#[must_use]
+pub fn unauthenticated(reason: &str) -> OperationError {
+    Rejection::Unauthenticated { reason: reason.to_owned() }.into()
+}
+
+/// Authenticates a member by credential.
+fn member(store: &mut dyn Store, id: &KeyId, presented: &KeyHash, now: Millis) -> Result<Member, OperationError> {
+    let member = members::find(store, id)?.ok_or_else(|| unauthenticated("unknown member"))?;
+    if !member.key_hash.matches(presented) {
+        return Err(unauthenticated("wrong secret"));
+    }
+    match member.status(now) {
+        Status::Revoked => Err(unauthenticated("the member is revoked")),
+        Status::Expired => Err(unauthenticated("the credential has expired")),
+        Status::Active | Status::Retiring => Ok(member),
+    }
+}
+
+/// Finds the one active member with this e-mail address, which Cloudflare Access has verified.
+fn member_by_email(store: &mut dyn Store, email: &str, now: Millis) -> Result<Member, OperationError> {
+    let mut active = members::with_email(store, email)?;
+    active.retain(|member| member.status(now) == Status::Active);
+    match (active.pop(), active.is_empty()) {
+        (Some(member), true) => Ok(member),
+        (Some(_), false) => Err(unauthenticated("several members have this e-mail address")),
+        (None, _) => Err(unauthenticated("no active member has this e-mail address")),
+    }
+}
+
+/// Authenticates the holder of a data key by the hash in its row, in the transaction that acts on it.
+fn holder(store: &mut dyn Store, id: &KeyId, presented: &KeyHash) -> Result<Actor, OperationError> {
+    let row = keys::find(store, id)?.ok_or_else(|| unauthenticated("unknown key"))?;
+    let stored: KeyHash = row.parsed("key_hash", KeyHash::from_stored)?;
+    if !stored.matches(presented) {
+        return Err(unauthenticated("wrong secret"));
+    }
+    Ok(Actor::Holder(id.clone()))
+}
