@@ -1,7 +1,7 @@
 //! `GET /_keyward/v1/audit/checkpoint` and `…/audit/key`: the log's head, signed, and what it is verified with.
 //!
 //! The note has the form of C2SP's tlog-checkpoint: origin, size, hash. The log is a chain and not a tree, so the hash is
-//! the last entry's, not a Merkle root: docs/concepts/audit.md leads a stranger through it.
+//! the last entry's, not a Merkle root: docs/AUDIT.md leads a stranger through it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -8,7 +8,7 @@ use keyward_http::reply::Reply;
 
 /// RFC 8414, section 2. There is no authorization and no token endpoint, since keys are issued to people by people. The two
 /// lists that say so are empty and stand there all the same: the first is required, and without the second a default would
-/// claim grants that don't exist (docs/decisions/0020-metadata-without-grants.md).
+/// claim grants that don't exist (docs/decisions/0608-metadata-of-a-server-without-grants.md).
 #[derive(Serialize)]
 struct Metadata {
     issuer: String,

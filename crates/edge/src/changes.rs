@@ -186,7 +186,7 @@ impl<O: Platform> Asking<'_, O> {
         let Some(applied) = self.isolate.gate().map(|mut gate| take(&mut gate)) else { return Applied::Nothing };
         match &applied {
             Applied::NewEpoch { known, now } => {
-                // Nobody restores an authority unnoticed. docs/operations.md says what to do.
+                // Nobody restores an authority unnoticed. docs/OPERATIONS.md says what to do.
                 let (known, now) = (known.to_string(), now.to_string());
                 self.platform.log(
                     Level::Error,

@@ -1,5 +1,5 @@
 //! What can be asked of the registry; [`super::answer`] is what it answers. These are internal messages: the JSON forms are
-//! described in docs/internals/storage.md and are read only by this worker's own code.
+//! described in docs/STORAGE.md and are read only by this worker's own code.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};

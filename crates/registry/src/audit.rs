@@ -1,4 +1,4 @@
-//! The log: one entry for each change, each holding the hash of the one before. docs/internals/storage.md says how a stranger
+//! The log: one entry for each change, each holding the hash of the one before. docs/STORAGE.md says how a stranger
 //! checks it.
 
 use serde::Serialize;

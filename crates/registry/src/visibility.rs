@@ -2,7 +2,7 @@
 //!
 //! What lies outside a member's limit is as if it were absent. Nobody gives another a limit wider than their own. The
 //! audit log tells of every environment at once and can't be read in part without breaking its chain, so it is for
-//! members without a limit. docs/decisions/0014-limited-members.md gives the reasons.
+//! members without a limit. docs/decisions/0303-limited-members.md gives the reasons.
 
 use super::apply::OperationError;
 use super::keys;
