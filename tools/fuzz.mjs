@@ -1,5 +1,5 @@
 // `npm run fuzz -- <target> [seconds]`: one target under libFuzzer, guided by coverage, on the pinned stable toolchain.
-// `npm run fuzz` alone lists the targets. docs/FUZZING.md says what each is for and what to do with a finding.
+// `npm run fuzz` alone lists the targets. docs/internals/fuzzing.md says what each is for and what to do with a finding.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";

@@ -1,5 +1,5 @@
 // `npm run mutants -- http`: which changes of src/http no native test notices (cargo-mutants). `npm run mutants -- http headers` is
-// src/http/headers.rs alone. docs/FUZZING.md says how to read it.
+// src/http/headers.rs alone. docs/internals/fuzzing.md says how to read it.
 //
 // A mutant must cost seconds, not the minute that linking thirty test programs takes. So it works on a copy of the tree in which
 // the tests of these rooms are modules of the library: one program to compile and to run. The rooms above are left out at first;

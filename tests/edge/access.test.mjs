@@ -1,4 +1,4 @@
-// Signing in through Cloudflare Access (docs/ACCESS.md), with a team of the tests' own.
+// Signing in through Cloudflare Access (docs/guides/access.md), with a team of the tests' own.
 
 import assert from "node:assert/strict";
 import { constants, createHmac, sign } from "node:crypto";

@@ -1,4 +1,4 @@
-// docs/SECRET_ROTATION.md, step by step: KEYWARD_SECRET is replaced and nobody notices, until the old one is dropped.
+// docs/guides/rotate-the-secret.md, step by step: KEYWARD_SECRET is replaced and nobody notices, until the old one is dropped.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -1,4 +1,4 @@
-// docs/STORAGE.md, pinned by literal: what stands in KV and in SQL, and what the worker and its object say to each other. A
+// docs/internals/storage.md, pinned by literal: what stands in KV and in SQL, and what the worker and its object say to each other. A
 // change of one of these needs a way for what is stored already.
 
 import assert from "node:assert/strict";

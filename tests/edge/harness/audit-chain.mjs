@@ -1,4 +1,4 @@
-// Checks the audit log as docs/STORAGE.md tells a stranger to: RFC 8785 and SHA-256, nothing of the product.
+// Checks the audit log as docs/internals/storage.md tells a stranger to: RFC 8785 and SHA-256, nothing of the product.
 
 import { createHash } from "node:crypto";
 
