@@ -149,7 +149,7 @@ describe("health and problem pages", () => {
   });
 
   // From the source, so that a code without a page is found.
-  const codes = [...readFileSync(join(ROOT, "src", "http", "problem.rs"), "utf8").matchAll(/^ {4}\w+ "([a-z_]+)" (\d{3}) "(.+)"$/gm)];
+  const codes = [...readFileSync(join(ROOT, "crates", "http", "src", "problem.rs"), "utf8").matchAll(/^ {4}\w+ "([a-z_]+)" (\d{3}) "(.+)"$/gm)];
 
   const advice = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "advice.json"), "utf8"));
 

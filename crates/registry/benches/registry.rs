@@ -11,7 +11,7 @@ use keyward_key::id::Environment;
 use keyward_protocol::Request;
 use keyward_protocol::feed::{FeedPage, FeedQuery};
 use keyward_registry::feed::position;
-use keyward_testkit::registry_world::{KeyFilter, Response};
+use keyward_testkit::registry_world::KeyFilter;
 use keyward_testkit::registry_world::{World, issue, key_id, list, live, owner, revoke};
 
 /// Commands in one measurement: enough that its start and end don't count.
