@@ -6,7 +6,7 @@ use std::rc::Rc;
 use keyward_edge::{Level, Platform};
 use keyward_protocol::feed::FeedPage;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
-use keyward_protocol::{Response, RawOutcome};
+use keyward_protocol::Response;
 use keyward_key::time::Millis;
 
 use crate::history::{About, QueryResult, What};
@@ -104,7 +104,7 @@ impl Port {
             _ if message.starts_with("{\"changes\"") => About::FeedPage,
             _ => About::ControlRequest,
         };
-        let outcome = match answered.as_ref().map(|text| keyward_key::json::read::<Response<RawOutcome>>(text)) {
+        let outcome = match answered.as_ref().map(|text| keyward_key::json::read::<Response>(text)) {
             Err(_) => QueryResult::Failed,
             Ok(Ok(Response::Changes { restored: true, .. })) => QueryResult::Restored,
             Ok(Ok(Response::Changes { changes: FeedPage::Since { more: false, .. }, .. })) => QueryResult::Complete,
