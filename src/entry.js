@@ -5,11 +5,15 @@
 import openApi from "keyward-openapi";
 import Recovering, { Registry } from "worker-build";
 import advice from "../crates/control/src/advice.json";
+import { verifyAccess } from "./access.js";
 
 export { Registry };
 
 // For the glue to answer with: src/admin/openapi.json with the version, as a text (tools/build.mjs), and the advice of each error.
 globalThis.__keyward_texts = { openApi, advice };
+
+// For the glue to call: wasm-bindgen copies glue.js alone, so it cannot import it.
+globalThis.__keyward_verify_access = verifyAccess;
 
 const { fetch } = Recovering.prototype;
 const state = globalThis.__worker_init_state;
