@@ -216,19 +216,7 @@ export async function verifyRs256(n, e, signature, signed) {
   return crypto.subtle.verify(algorithm, key, signature, encoder.encode(signed));
 }
 
-<<<<<<< HEAD
 /** The derived Ed25519 keys by name, not extractable. */
-=======
-/**
- * Verifies the JWT of a Cloudflare Access team, see access.js. Resolves to JSON text: `{"email"}`, `{"refused": reason}` or
- * `{"unavailable": cause}`.
- */
-export function verifyAccess(token, teamDomain, audience) {
-  return globalThis.__keyward_verify_access(token, teamDomain, audience);
-}
-
-/** The house's Ed25519 keys by name, which nobody can take out again. */
->>>>>>> js
 const signingKeys = new Map();
 
 /** Imports a key and returns its public half, 32 bytes. */
