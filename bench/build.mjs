@@ -1,7 +1,7 @@
 // What `npm run bench` needs built: Keyward itself, Hono's peer by esbuild, and the usual Rust peer by worker-build.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { build } from "../tools/build.mjs";
 import { NODE_BIN, ROOT, TOOLS_BIN } from "../tools/paths.mjs";
@@ -17,7 +17,15 @@ export const usualBuild = join(USUAL, "build");
 export async function buildAll() {
   await build();
   mkdirSync(OUT, { recursive: true });
-  const hono = ["bench/peers/hono.ts", "--bundle", "--minify", "--format=esm", "--target=es2022", `--outfile=${honoFile}`, "--log-level=warning"];
+  const hono = [
+    "bench/peers/hono.ts",
+    "--bundle",
+    "--minify",
+    "--format=esm",
+    "--target=es2022",
+    `--outfile=${honoFile}`,
+    "--log-level=warning",
+  ];
   await run(join(NODE_BIN, "esbuild"), hono);
   await buildUsual();
 }
@@ -27,7 +35,8 @@ async function buildUsual() {
   const stamp = join(OUT, "usual.stamp");
   const inputs = ["Cargo.toml", "Cargo.lock", "src/lib.rs"].map((name) => readFileSync(join(USUAL, name)));
   const digest = createHash("sha256").update(Buffer.concat(inputs)).digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest && existsSync(join(usualBuild, "index_bg.wasm"))) return;
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest && existsSync(join(usualBuild, "index_bg.wasm")))
+    return;
   console.log("The peer written the usual way in Rust: about a minute, once.");
   await runWithProgress("worker-build", join(TOOLS_BIN, "worker-build"), ["--release", USUAL, "--locked"], {
     env: {

@@ -22,13 +22,26 @@ const control = new ControlPlane(workerd.ports.keyward);
 await control.bootstrap();
 const { apiKey } = await control.issue();
 
-const kinds = { accept: { credentials: [apiKey], expect: 200 }, forged: { credentials: forged, expect: 401 }, shapeless: { credentials: shapeless, expect: 401 } };
+const kinds = {
+  accept: { credentials: [apiKey], expect: 200 },
+  forged: { credentials: forged, expect: 401 },
+  shapeless: { credentials: shapeless, expect: 401 },
+};
 const variants = ["forward", "edit"].map((name) => ({ name, port: workerd.ports[name], ...kinds.accept }));
 builds.forEach((build, index) => {
-  for (const kind of ONLY.split(",")) variants.push({ name: `${kind} ${basename(build)}`, port: workerd.ports[`b${index}`], ...kinds[kind] });
+  for (const kind of ONLY.split(","))
+    variants.push({ name: `${kind} ${basename(build)}`, port: workerd.ports[`b${index}`], ...kinds[kind] });
 });
-const ready = variants.map(({ credentials, ...variant }) => ({ ...variant, path: PATH, count: Number(COUNT), order: () => ({ credentials }) }));
-await runRounds(ready.map((variant) => ({ ...variant, count: 1000 })), { rounds: 4, workerd, load });
+const ready = variants.map(({ credentials, ...variant }) => ({
+  ...variant,
+  path: PATH,
+  count: Number(COUNT),
+  order: () => ({ credentials }),
+}));
+await runRounds(
+  ready.map((variant) => ({ ...variant, count: 1000 })),
+  { rounds: 4, workerd, load },
+);
 const results = await runRounds(ready, { rounds: Number(ROUNDS), workerd, load });
 // On a machine that others use too, the cheapest rounds are those that were disturbed least.
 const low = (name) => [...results[name].cpu].sort((one, other) => one - other)[Math.floor(ROUNDS / 8)];
@@ -36,7 +49,14 @@ console.log("".padEnd(30), "median µs, ratio (its quarters), an eighth are belo
 for (const { name } of variants) {
   const { median: middle, quartiles } = ratio(results, name, "forward");
   const spread = quartiles.map((one) => one.toFixed(2)).join(" to ");
-  console.log(name.padEnd(30), median(results[name].cpu).toFixed(1).padStart(6), middle.toFixed(3), `(${spread})`, low(name).toFixed(1).padStart(6), (low(name) / low("forward")).toFixed(3));
+  console.log(
+    name.padEnd(30),
+    median(results[name].cpu).toFixed(1).padStart(6),
+    middle.toFixed(3),
+    `(${spread})`,
+    low(name).toFixed(1).padStart(6),
+    (low(name) / low("forward")).toFixed(3),
+  );
 }
 load.stop();
 origin.stop();

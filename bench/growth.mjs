@@ -9,7 +9,10 @@ export const NETWORK_COUNTS = [0, 10, 1_000];
 
 /** So many routes; the one that the requests take is the last. */
 export function routesOf(count) {
-  const others = Array.from({ length: count - 1 }, (_, index) => ({ match: `GET /v1/resource-${index}/*`, scope: "contacts:read" }));
+  const others = Array.from({ length: count - 1 }, (_, index) => ({
+    match: `GET /v1/resource-${index}/*`,
+    scope: "contacts:read",
+  }));
   return [...others, { match: "GET /v1/contacts/*", scope: "contacts:read" }];
 }
 
@@ -22,12 +25,21 @@ export function networksOf(count) {
 
 /** `apiKeys` are 10,000 live ones; `limited` has one key for each of NETWORK_COUNTS, `fed` one for each of FEED_SERVICES. */
 export async function growth({ workerd, load, apiKeys, limited, fed, rounds, onRound }) {
-  const accepted = (name, port, credentials) => ({ name, port, path: PATH, count: 500, expect: 200, order: () => ({ credentials }) });
+  const accepted = (name, port, credentials) => ({
+    name,
+    port,
+    path: PATH,
+    count: 500,
+    expect: 200,
+    order: () => ({ credentials }),
+  });
   const { ports } = workerd;
   const kinds = {
     "warm keys": KEY_COUNTS.map((count) => {
       // A different stretch of the many in each round, so that all of them stay in use.
-      const order = (round) => ({ credentials: Array.from({ length: 500 }, (_, index) => apiKeys[((round * 500 + index) * 7) % count]) });
+      const order = (round) => ({
+        credentials: Array.from({ length: 500 }, (_, index) => apiKeys[((round * 500 + index) * 7) % count]),
+      });
       return { ...accepted(`${count} keys`, ports[`keys${count}`], []), order };
     }),
     routes: ROUTE_COUNTS.map((count) => accepted(`${count} routes`, ports[`routes${count}`], apiKeys.slice(0, 1))),
@@ -35,13 +47,23 @@ export async function growth({ workerd, load, apiKeys, limited, fed, rounds, onR
     feed: FEED_SERVICES.map((name, index) => accepted(FEED_NAMES[index], ports[name], [fed[index].apiKey])),
   };
   for (const [index, count] of KEY_COUNTS.entries()) {
-    await load.run({ port: kinds["warm keys"][index].port, path: PATH, credentials: apiKeys.slice(0, count), count: Math.max(count, 5_000) });
+    await load.run({
+      port: kinds["warm keys"][index].port,
+      path: PATH,
+      credentials: apiKeys.slice(0, count),
+      count: Math.max(count, 5_000),
+    });
   }
   const all = Object.values(kinds).flat();
   await runRounds(all, { rounds: 6, workerd, load });
   const results = await runRounds(all, { rounds, workerd, load, onRound });
   return Object.entries(kinds).flatMap(([kind, variants]) =>
-    variants.map(({ name }) => ({ kind, name, cpu: median(results[name].cpu), ratio: ratio(results, name, variants[0].name) })),
+    variants.map(({ name }) => ({
+      kind,
+      name,
+      cpu: median(results[name].cpu),
+      ratio: ratio(results, name, variants[0].name),
+    })),
   );
 }
 

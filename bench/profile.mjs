@@ -13,9 +13,15 @@ import { startWorkerd } from "./lib/workerd.mjs";
 
 const [what = "accept", build = "build"] = process.argv.slice(2);
 const [origin, load] = [await startOrigin(), startLoad()];
-const services = { forward: peers(origin, { honoFile: "", usualBuild: "" }).forward, keyward: keyward(origin, { build: resolve(build) }) };
+const services = {
+  forward: peers(origin, { honoFile: "", usualBuild: "" }).forward,
+  keyward: keyward(origin, { build: resolve(build) }),
+};
 // Names for compiled code, and no interpreter frames without one.
-const workerd = await startWorkerd(services, { ...origin, v8Flags: ["--perf-basic-prof", "--interpreted-frames-native-stack"] });
+const workerd = await startWorkerd(services, {
+  ...origin,
+  v8Flags: ["--perf-basic-prof", "--interpreted-frames-native-stack"],
+});
 const control = new ControlPlane(workerd.ports.keyward);
 await control.bootstrap();
 const { apiKey } = await control.issue();
@@ -24,12 +30,26 @@ const credentials = { accept: [apiKey], forward: [apiKey], forged, shapeless }[w
 await load.run({ port, path: PATH, credentials, count: 20_000 });
 
 const data = join(tmpdir(), `keyward-bench-${process.pid}.perf`);
-const perf = spawn("perf", ["record", "-q", "-F", "2999", "-e", "cpu-clock", "-g", "-p", String(workerd.pid), "-o", data], { stdio: "inherit" });
+const perf = spawn(
+  "perf",
+  ["record", "-q", "-F", "2999", "-e", "cpu-clock", "-g", "-p", String(workerd.pid), "-o", data],
+  { stdio: "inherit" },
+);
 await load.run({ port, path: PATH, credentials, count: 30_000 });
 perf.kill("SIGINT");
 await once(perf, "exit");
-const report = (...options) => execFileSync("perf", ["report", "-i", data, "--stdio", ...options], { encoding: "utf8", maxBuffer: 1e9, stdio: ["ignore", "pipe", "ignore"] });
-const rows = (text, most) => text.split("\n").filter((row) => /^\s+\d/.test(row)).slice(0, most).join("\n");
+const report = (...options) =>
+  execFileSync("perf", ["report", "-i", data, "--stdio", ...options], {
+    encoding: "utf8",
+    maxBuffer: 1e9,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+const rows = (text, most) =>
+  text
+    .split("\n")
+    .filter((row) => /^\s+\d/.test(row))
+    .slice(0, most)
+    .join("\n");
 console.log(`By part:\n${rows(report("--no-children", "-g", "none", "--sort", "dso"), 12)}`);
 console.log(`\nBy function itself:\n${rows(report("--no-children", "-g", "none", "--sort", "dso,symbol"), 70)}`);
 console.log(`\nBy function with what it calls:\n${rows(report("--children", "-g", "none", "--sort", "symbol"), 110)}`);

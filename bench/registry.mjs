@@ -56,7 +56,9 @@ function fill(state, service, count, add) {
   const statements = {};
   const insert = (table, row) => {
     const columns = Object.keys(row);
-    statements[table] ??= database.prepare(`INSERT INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`);
+    statements[table] ??= database.prepare(
+      `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`,
+    );
     statements[table].run(...Object.values(row));
   };
   const model = database.prepare("SELECT * FROM keys WHERE state = 'active' ORDER BY position DESC LIMIT 1").get();
@@ -90,7 +92,10 @@ export async function listPage(control, times = 200) {
 /** What the object answers of its feed, asked as an edge asks it: a snapshot's bytes, and changes told in a second. */
 export async function feed(port, seconds = 2) {
   const ask = async (message) => {
-    const response = await fetch(`http://127.0.0.1:${port}/`, { method: "POST", body: JSON.stringify({ changes: message }) });
+    const response = await fetch(`http://127.0.0.1:${port}/`, {
+      method: "POST",
+      body: JSON.stringify({ changes: message }),
+    });
     const text = await response.text();
     if (response.status !== 200) throw new Error(`the feed: ${response.status} ${text}`);
     return { bytes: text.length, changes: JSON.parse(text).changes.changes };

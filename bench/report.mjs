@@ -19,7 +19,8 @@ export const TITLES = {
 };
 
 const MEBIBYTE = 1024 * 1024;
-const fixed = (number, digits = 0) => number.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const fixed = (number, digits = 0) =>
+  number.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const spread = ({ median, quartiles: [low, high] }) => `${fixed(median, 2)} (${fixed(low, 2)} to ${fixed(high, 2)})`;
 
 /** Each goal of the project, what was measured, and whether it holds. */
@@ -32,19 +33,40 @@ export function goals({ path, started, held, gzipped }) {
     ["accepted, CPU beside Hono", "at most 0.70", fixed(path.acceptToHono.median, 2), path.acceptToHono.median <= 0.7],
     ["garbage refused, CPU beside forwarding only", "at most 0.60", fixed(garbage, 2), garbage <= 0.6],
     ["garbage refused, reads of KV", "0", String(path.garbageReads + held.reads), path.garbageReads + held.reads === 0],
-    ["first answer of a fresh workerd beside forwarding only", "at most 1.50", fixed(started.ratio, 2), started.ratio <= 1.5],
+    [
+      "first answer of a fresh workerd beside forwarding only",
+      "at most 1.50",
+      fixed(started.ratio, 2),
+      started.ratio <= 1.5,
+    ],
     ["wasm, gzipped", "at most 300 KB", `${fixed(gzipped / 1000, 1)} KB`, gzipped <= 300_000],
-    [`memory after ${fixed(held.count)} different garbage keys`, "at most 16 MB more", `${fixed(grownBy, 1)} MB more`, grownBy <= 16],
+    [
+      `memory after ${fixed(held.count)} different garbage keys`,
+      "at most 16 MB more",
+      `${fixed(grownBy, 1)} MB more`,
+      grownBy <= 16,
+    ],
   ];
 }
 
 function tables({ path, grown, started, registry, held, ...rest }) {
   return [
-    ["Goals", ["goal", "promised", "measured", "holds"], goals({ path, started, held, ...rest }).map((row) => [...row.slice(0, 3), row[3] ? "yes" : "**no**"])],
+    [
+      "Goals",
+      ["goal", "promised", "measured", "holds"],
+      goals({ path, started, held, ...rest }).map((row) => [...row.slice(0, 3), row[3] ? "yes" : "**no**"]),
+    ],
     [
       "Each request",
       ["worker", "CPU, µs", "beside forwarding only (quarter points)", "requests/s", "p50, µs", "p99, µs"],
-      path.rows.map(({ name, cpu, ratio, perSecond, p50, p99 }) => [TITLES[name], fixed(cpu), spread(ratio), fixed(perSecond), fixed(p50), fixed(p99)]),
+      path.rows.map(({ name, cpu, ratio, perSecond, p50, p99 }) => [
+        TITLES[name],
+        fixed(cpu),
+        spread(ratio),
+        fixed(perSecond),
+        fixed(p50),
+        fixed(p99),
+      ]),
     ],
     [
       "Growth, accepted requests",
@@ -59,7 +81,10 @@ function tables({ path, grown, started, registry, held, ...rest }) {
         ["keys revoked, eight at a time", `${fixed(registry.revoked)}/s`],
         ["a page of 50 among 100,000 keys", `${fixed(registry.page, 1)} ms`],
         ["what has changed, asked beside 50,000 revoked keys", `${fixed(registry.feed.deltas)}/s`],
-        ["a snapshot of 50,000 revoked keys, as sent", `${fixed(registry.feed.bytes / 1e6, 2)} MB in ${registry.feed.pages} pages`],
+        [
+          "a snapshot of 50,000 revoked keys, as sent",
+          `${fixed(registry.feed.bytes / 1e6, 2)} MB in ${registry.feed.pages} pages`,
+        ],
       ],
     ],
     [
@@ -67,7 +92,11 @@ function tables({ path, grown, started, registry, held, ...rest }) {
       ["what", "only forwards", "Keyward"],
       [
         ["start of workerd to its first answer", `${fixed(started.forward)} ms`, `${fixed(started.keyward)} ms`],
-        [`resident before and after ${fixed(held.count)} garbage keys`, "", `${fixed(held.before / MEBIBYTE)} MB, ${fixed(held.after / MEBIBYTE)} MB`],
+        [
+          `resident before and after ${fixed(held.count)} garbage keys`,
+          "",
+          `${fixed(held.before / MEBIBYTE)} MB, ${fixed(held.after / MEBIBYTE)} MB`,
+        ],
       ],
     ],
   ];
@@ -89,7 +118,7 @@ rounds. Latency is that of 8 connections in a closed loop on the same machine.
 ${all.map(([title, head, rows]) => `## ${title}\n\n${[head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n")}`).join("\n\n")}
 
 With 10,000 keys each comes less than once in half a minute here, so nearly every request has its key's assertion signed anew, which
-takes most of what that row has more (docs/decisions/0012-ed25519-is-the-platforms.md). Keyward's requests carry the signed assertion (a header of about 600 bytes), which no peer makes. For the memory V8's heap has the
+takes most of what that row has more (docs/decisions/0012-webcrypto-signs.md). Keyward's requests carry the signed assertion (a header of about 600 bytes), which no peer makes. For the memory V8's heap has the
 limit that Cloudflare gives an isolate, 128 MB: without one it grows under any worker. The registry natively on SQLite: \`cargo bench\`.
 `;
   return { text: text.replaceAll("**", "").replaceAll("`", ""), markdown };
@@ -98,7 +127,15 @@ limit that Cloudflare gives an isolate, 128 MB: without one it grows under any w
 function aligned(rows) {
   const plain = rows.map((row) => row.map((cell) => cell.replaceAll("**", "").replaceAll("`", "")));
   const widths = plain[0].map((_, column) => Math.max(...plain.map((row) => row[column].length)));
-  return plain.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd()}`).join("\n");
+  return plain
+    .map(
+      (row) =>
+        `  ${row
+          .map((cell, column) => cell.padEnd(widths[column]))
+          .join("  ")
+          .trimEnd()}`,
+    )
+    .join("\n");
 }
 
 function machine() {

@@ -82,7 +82,13 @@ async function measure({ origin, load, state }) {
     const keys = issued.result;
     say("waiting for their copies in KV, which must not fall into the rounds");
     while ((await origin.writes()) - writesBefore < count) await pause(200);
-    const path = await hotPath({ ...step("the gates side by side, in rounds", rounds), workerd, keys, accepted: keys[0].apiKey, peerKey: known });
+    const path = await hotPath({
+      ...step("the gates side by side, in rounds", rounds),
+      workerd,
+      keys,
+      accepted: keys[0].apiKey,
+      peerKey: known,
+    });
     say("revoking");
     const revoked = await revokeAll(control, keys.slice(-amount(300, 50)));
     const fed = await Promise.all(FEED_SERVICES.map((name) => new ControlPlane(workerd.ports[name]).firstKey()));
@@ -114,7 +120,14 @@ async function measure({ origin, load, state }) {
     say(`${most.toLocaleString("en")} different garbage keys`);
     const held = await memory({ keyward: gate, origin, load, most, onBatch: progress("garbage keys") });
     const gzipped = gzipSync(wasmFile(), { level: 9 }).length;
-    return { path, grown, started, held, gzipped, registry: { issued: issued.perSecond, revoked: revoked.perSecond, page, feed: told } };
+    return {
+      path,
+      grown,
+      started,
+      held,
+      gzipped,
+      registry: { issued: issued.perSecond, revoked: revoked.perSecond, page, feed: told },
+    };
   } finally {
     await workerd.stop();
   }

@@ -5,7 +5,22 @@
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
-const SECTIONS = ["custom", "type", "import", "function", "table", "memory", "global", "export", "start", "element", "code", "data", "data count", "tag"];
+const SECTIONS = [
+  "custom",
+  "type",
+  "import",
+  "function",
+  "table",
+  "memory",
+  "global",
+  "export",
+  "start",
+  "element",
+  "code",
+  "data",
+  "data count",
+  "tag",
+];
 
 const bytes = readFileSync(process.argv[2] ?? "build/index_bg.wasm");
 let at = 8;
@@ -70,4 +85,5 @@ while (at < bytes.length) {
 
 console.log("\nThe largest functions:");
 const named = functions.map((size, index) => [size, names.get(index + imported) ?? `function ${index + imported}`]);
-for (const [size, name] of named.sort(([one], [other]) => other - one).slice(0, 30)) console.log(`${String(size).padStart(8)}  ${name}`);
+for (const [size, name] of named.sort(([one], [other]) => other - one).slice(0, 30))
+  console.log(`${String(size).padStart(8)}  ${name}`);

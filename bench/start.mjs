@@ -21,9 +21,12 @@ export async function start({ forward, keyward, origin, times = 9 }) {
 /** A public address: forwarded by both. */
 const answered = (port) =>
   new Promise((resolve, reject) => {
-    const sent = request({ host: "127.0.0.1", port, path: "/public/logo", headers: { host: "api.example.com" } }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`the first answer was ${response.statusCode}`));
-      response.resume().once("end", resolve);
-    });
+    const sent = request(
+      { host: "127.0.0.1", port, path: "/public/logo", headers: { host: "api.example.com" } },
+      (response) => {
+        if (response.statusCode !== 200) reject(new Error(`the first answer was ${response.statusCode}`));
+        response.resume().once("end", resolve);
+      },
+    );
     sent.once("error", reject).end();
   });

@@ -1,4 +1,4 @@
-//! The system's entropy, and request ids made from it.
+//! The system's entropy and the request ids made from it.
 
 use keyward_key::entropy::{Entropy, EntropyFailed, base62};
 
@@ -11,10 +11,10 @@ impl Entropy for System {
     }
 }
 
-/// Random bytes fetched at a time: one crossing for about 60 request ids.
-const POOL: usize = 4096;
+/// Random bytes fetched in one crossing, enough for about 60 request ids.
+const POOL_BYTES: usize = 4096;
 
-/// Makes request ids. They need not be secret, only different, so their entropy is drawn ahead.
+/// Makes request ids. They must be unique but not secret, so their entropy is drawn ahead.
 pub struct RequestIds {
     pool: Vec<u8>,
 }
@@ -24,7 +24,7 @@ impl RequestIds {
         Self { pool: Vec::new() }
     }
 
-    /// A new id: 16 base62 characters, 95 bits. Empty only if the system has no entropy at all.
+    /// Returns a new id of 16 base62 characters, 95 bits; empty only if the system has no entropy.
     pub fn next(&mut self) -> String {
         base62(self, 16).unwrap_or_default()
     }
@@ -33,7 +33,7 @@ impl RequestIds {
 impl Entropy for RequestIds {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), EntropyFailed> {
         if self.pool.len() < buffer.len() {
-            self.pool.resize(POOL.max(buffer.len()), 0);
+            self.pool.resize(POOL_BYTES.max(buffer.len()), 0);
             System.fill(&mut self.pool)?;
         }
         let rest = self.pool.split_off(self.pool.len().saturating_sub(buffer.len()));

@@ -1,4 +1,4 @@
-//! Where the runtime hands over a request.
+//! The worker's `fetch`: from the runtime's request to the entry in `keyward_edge`, and back.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -20,11 +20,11 @@ use keyward_http::problem::Code;
 #[wasm_bindgen]
 pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     let head = glue::head(&request, &env);
-    let state = IsolateState::of(&env, head.as_ref().map_or(0, |(number, _)| *number));
+    let state = IsolateState::of(&env, head.as_ref().map_or(0, |head| head.environment));
     let request_id = state.request_id();
     let platform = Platform::new(&env, &context);
     let raw = match head {
-        Ok((_, head_text)) if !request_id.is_empty() => RawRequest { head_text, request_id },
+        Ok(head) if !request_id.is_empty() => RawRequest { head_text: head.text, request_id },
         _ => return send::reply(&entry::unreadable(&platform, &request_id)),
     };
     let Entry { action, refresh_due } = entry::handle(&state.isolate, state.config.as_ref(), &platform, &raw);

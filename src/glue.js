@@ -1,9 +1,12 @@
-// The JavaScript that Rust calls. Every crossing costs about a microsecond, so each function here does a whole step at once:
-// an accepted request crosses twice, in `head` and `forward`. What is decided is decided in Rust; this file only carries it out.
+// The JavaScript that Rust calls. Each crossing costs about a microsecond, so each function here does a whole step at once: an
+// accepted request crosses twice, in `writeHead` and `forward`. Every decision is made in Rust; this file only carries it out.
 
-/** The whole head of a request as one string; src/http/head.rs says how it reads. */
-export function headText(request) {
-  let text = `${Date.now()}\n${request.method}\n${request.url}\n`;
+/**
+ * Returns the number of `env` and the whole head of a request as one string: the number, a line feed, and the text that
+ * crates/http/src/head.rs documents.
+ */
+export function headText(request, env) {
+  let text = `${environmentNumber(env)}\n${Date.now()}\n${request.method}\n${request.url}\n`;
   // A callback makes neither an iterator nor a pair for each header: 0.8 µs less than `for … of`.
   request.headers.forEach((value, name) => {
     text += `${name}\n${value}\n`;
@@ -12,13 +15,13 @@ export function headText(request) {
 }
 
 /**
- * The same written into `buffer`, 1.5 µs faster than a string is handed over; its length, or 16,383 if there is no room. To that is
- * added 16,384 times the number of `env`: a number comes for nothing, another crossing doesn't.
+ * Writes the same text into `buffer`, which is 1.5 µs faster than passing a string, and returns its length in bytes; `undefined` if
+ * the buffer is too small.
  */
-export function head(request, env, buffer) {
-  const text = headText(request);
+export function writeHead(request, env, buffer) {
+  const text = headText(request, env);
   const { read, written } = encoder.encodeInto(text, buffer);
-  return environmentNumber(env) * 16_384 + (read === text.length ? written : 16_383);
+  return read === text.length ? written : undefined;
 }
 
 const environments = new WeakMap();
@@ -27,8 +30,9 @@ let latestNumber = 0;
 let environmentCount = 0;
 
 /**
- * Counts the objects that the runtime hands over as `env`. A deployment that changes only variables or secrets may leave isolates
- * running, and gives them another one then (Cloudflare's documentation, "Bindings", "Making changes to bindings").
+ * Returns the number of an `env` object, from 1 in the order in which the isolate received them. A deployment that changes only
+ * variables or secrets may leave isolates running, and then gives them another `env` (Cloudflare's documentation, "Bindings", "Making
+ * changes to bindings").
  */
 function environmentNumber(env) {
   if (env === latest) return latestNumber;
@@ -38,24 +42,25 @@ function environmentNumber(env) {
   return latestNumber;
 }
 
-/** Makes the 502 of an origin that can't be reached, or the 504 of one that is late, and how long it may take. */
+/** Makes the 502 of an unreachable origin, or the 504 of a late one. */
 let originFailed;
+/** Time limit for the origin's response headers. */
 let originMilliseconds;
 
-/** Rust calls this once for each isolate, so that no request carries what is the same for all. */
+/** Sets both. Rust calls this once for each isolate, so that no request has to carry them. */
 export function onOriginFailed(answer, milliseconds) {
   originFailed = answer;
   originMilliseconds = milliseconds;
 }
 
-// An answer to a key's holder must not be kept where another key's holder could be served it: the edge would cache by URL alone.
-// It caches nothing but what GET and HEAD get, and the object costs 2 % of a request: it is copied and written as JSON.
+// The edge caches by URL alone, so it could serve one key holder's answer to another: nothing may be cached. Only answers to GET and
+// HEAD are ever cached, and the object costs 2 % of a request, since it is copied and written as JSON.
 const NEVER_CACHED = { cacheTtl: -1 };
 
 /**
- * Sends a request on with the edits that src/gate/forward.rs planned: URL, names to remove, headers to set. The rest of the
- * headers is copied as it is, which is cheaper than to rebuild it and keeps bytes outside ASCII. Bodies stream. The answer gets
- * the headers in `stamp`, `name LF value LF` for each, which is mostly undefined.
+ * Sends a request to its origin with the edits that crates/gate/src/forward.rs planned: URL, names to remove, headers to set. All
+ * other headers are copied, which is cheaper than rebuilding them and keeps bytes outside ASCII. Bodies stream. The answer gets
+ * the headers in `stamp`, `name LF value LF` for each; mostly it is undefined.
  */
 export function forward(request, edits, isPrivate, stamp) {
   const lines = edits.split("\n");
@@ -84,9 +89,9 @@ function setAll(headers, block) {
 }
 
 /**
- * The origin's response, or 502 or 504. Only the headers are waited for: a body or a WebSocket may go on for hours. There is no
- * AbortSignal, which would cost more than the timer and could cut a body: once the 504 is sent, the runtime ends the request's
- * context and with it the fetch (tests/edge/origin-failures.test.mjs).
+ * Returns the origin's response, or 502 or 504. The time limit is for the headers only: a body or a WebSocket may last for hours. An
+ * AbortSignal would cost more than the timer and could cut a body. Once the 504 is sent, the runtime ends the request's context and
+ * with it the fetch (tests/edge/origin-failures.test.mjs).
  */
 function inTime(answer, requestId) {
   return new Promise((resolve) => {
@@ -99,9 +104,9 @@ function inTime(answer, requestId) {
       clearTimeout(timer);
       if (!late) resolve(originFailed(requestId, String(error), false));
     };
-    // Two callbacks of one `then`: a second `catch` would make a promise more for every request.
+    // Two callbacks of one `then`: a separate `catch` would make one more promise for every request.
     answer.then((response) => {
-      // Nobody will read it, and a context that lives on would keep it open.
+      // Nobody will read the body, and a context that is still alive would keep it open.
       if (late) return response.body?.cancel().catch(() => {});
       try {
         const cleaned = withoutOurNames(response);
@@ -115,8 +120,8 @@ function inTime(answer, requestId) {
 }
 
 /**
- * The origin's response without headers that pose as Keyward's and without hop-by-hop ones. The runtime itself drops
- * `Connection`, `Keep-Alive`, `TE`, `Trailer`, `Transfer-Encoding` and `Upgrade`, but not what `Connection` lists.
+ * Returns the origin's response without headers that pose as Keyward's and without hop-by-hop headers. The runtime itself drops
+ * `Connection`, `Keep-Alive`, `TE`, `Trailer`, `Transfer-Encoding` and `Upgrade`, but not the headers that `Connection` lists.
  */
 function withoutOurNames(response) {
   let removed;
@@ -124,7 +129,8 @@ function withoutOurNames(response) {
   // A callback makes no iterator, as in `headText`.
   response.headers.forEach((value, name) => {
     if (name === "connection") listed = value;
-    else if (name.startsWith("proxy-") || (name.startsWith("keyward") && OUR_NAMES.test(name))) (removed ??= []).push(name);
+    else if (name.startsWith("proxy-") || (name.startsWith("keyward") && OUR_NAMES.test(name)))
+      (removed ??= []).push(name);
   });
   if (listed !== null && !KEPT_ALIVE.test(listed)) {
     for (const name of listed.split(",")) {
@@ -138,36 +144,42 @@ function withoutOurNames(response) {
   return cleaned;
 }
 
-// With any mark after it: some clients read them all as `-`.
+// With any punctuation after it: some clients read every such character as `-`.
 const OUR_NAMES = /^keyward(?![a-z0-9])/;
 const KEPT_ALIVE = /^(?:close|keep-alive|upgrade)$/i;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-// Listing these can't take them away from the client: they say what the body is.
-const KEPT_NAMES = new Set(["content-length", "content-type", "content-encoding", "set-cookie", "location", "cache-control"]);
+// `Connection` cannot remove these: they describe the body.
+const KEPT_NAMES = new Set([
+  "content-length",
+  "content-type",
+  "content-encoding",
+  "set-cookie",
+  "location",
+  "cache-control",
+]);
 
-/** A response of our own; `headers` is `name LF value LF` for each. */
+/** Returns a response of our own; `headers` is `name LF value LF` for each. */
 export function reply(status, headers, body) {
-  // Headers made apart would be copied once more: 1.5 µs.
-  // And an empty text would get a content type of its own.
+  // Separate `Headers` would be copied once more, which takes 1.5 µs. An empty string would get a content type.
   const made = new Response(body || null, { status });
   setAll(made.headers, headers);
   return made;
 }
 
-/** Texts that entry.js put there: wasm-bindgen copies this file alone, so it can't import them itself. */
+/** Texts that entry.js has set. wasm-bindgen copies this file alone, so it cannot import them. */
 const texts = () => globalThis.__keyward_texts;
 
-/** The OpenAPI document. */
+/** Returns a response with the OpenAPI document. */
 export function openApi(headers) {
   return reply(200, headers, texts().openApi);
 }
 
-/** What to do next after an error, by its code. */
+/** Returns the advice for an error code. */
 export function advice(code) {
   return texts().advice[code];
 }
 
-/** A response whose body is still to be written: `[response, writer]`. A write resolves when the client has taken it. */
+/** Returns `[response, writer]` of a streamed body. A write resolves when the client has taken it. */
 export function stream(status, headers) {
   const { readable, writable } = new IdentityTransformStream();
   return [reply(status, headers, readable), writable.getWriter()];
@@ -183,12 +195,12 @@ export function streamClose(writer) {
   return writer.close();
 }
 
-/** Breaks the connection, so that nobody takes what they got for the whole. */
+/** Breaks the connection, so that no client takes a partial body for the whole. */
 export function streamBreak(writer) {
-  return writer.abort(new Error("the rest could not be had"));
+  return writer.abort(new Error("the rest of the body could not be read"));
 }
 
-/** A small text from elsewhere: 200, not redirected, at most `most` bytes, within so many milliseconds; else it rejects. */
+/** Fetches a text of at most `most` bytes within a time limit. Rejects unless the status is 200; follows no redirect. */
 export async function fetchText(url, most, milliseconds) {
   const response = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(milliseconds) });
   if (response.status !== 200) throw new Error(`the answer was ${response.status}`);
@@ -204,14 +216,26 @@ export async function verifyRs256(n, e, signature, signed) {
   return crypto.subtle.verify(algorithm, key, signature, encoder.encode(signed));
 }
 
+<<<<<<< HEAD
+/** The derived Ed25519 keys by name, not extractable. */
+=======
+/**
+ * Verifies the JWT of a Cloudflare Access team, see access.js. Resolves to JSON text: `{"email"}`, `{"refused": reason}` or
+ * `{"unavailable": cause}`.
+ */
+export function verifyAccess(token, teamDomain, audience) {
+  return globalThis.__keyward_verify_access(token, teamDomain, audience);
+}
+
 /** The house's Ed25519 keys by name, which nobody can take out again. */
+>>>>>>> js
 const signingKeys = new Map();
 
-/** Takes a key over, and gives its public half: 32 bytes. */
+/** Imports a key and returns its public half, 32 bytes. */
 export async function holdKey(name, pkcs8) {
-  // A view of wasm's memory, which may hold something else after an await.
+  // `pkcs8` is a view of wasm's memory, which may change during an await.
   const secret = pkcs8.slice();
-  // What tells the public half could tell the private one too, so it is not what is kept.
+  // Only an extractable key shows its public half, so a second, non-extractable import is stored.
   const open = await crypto.subtle.importKey("pkcs8", secret, "Ed25519", true, ["sign"]);
   const { x } = await crypto.subtle.exportKey("jwk", open);
   signingKeys.set(name, await crypto.subtle.importKey("pkcs8", secret, "Ed25519", false, ["sign"]));
@@ -219,19 +243,19 @@ export async function holdKey(name, pkcs8) {
   return Uint8Array.from(atob(x.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
 }
 
-/** The signature over `text` by a key that is held: 64 bytes. */
+/** Signs `text` with an imported key; the signature has 64 bytes. */
 export async function sign(name, text) {
   const key = signingKeys.get(name);
-  if (key === undefined) throw new Error("no such key is held");
+  if (key === undefined) throw new Error("this key has not been imported");
   return new Uint8Array(await crypto.subtle.sign("Ed25519", key, text));
 }
 
-/** Lets the promise run to its end although the client may have left. */
+/** Keeps the promise running to its end although the client may leave. */
 export function keepAlive(context, promise) {
   context?.waitUntil?.(promise);
 }
 
-/** A request's body, or `null` if it has more than `most` bytes. */
+/** Reads a request's body; `null` if it has more than `most` bytes. */
 export async function readBody(request, most) {
   const chunks = [];
   let size = 0;
@@ -255,19 +279,19 @@ export async function readBody(request, most) {
   return body;
 }
 
-/** The named variables as JSON, and no others. */
+/** Returns the named variables, and no others, as JSON. */
 export function variables(env, names) {
   const picked = {};
   for (const name of names.split(",")) if (env[name] !== undefined) picked[name] = env[name];
   return JSON.stringify(picked);
 }
 
-/** The names of the bindings that are missing, with commas between. */
+/** Returns the names of missing bindings, separated by commas. */
 export function missingBindings(env) {
   return ["KEY_INDEX", "REGISTRY"].filter((name) => env[name] === undefined).join(",");
 }
 
-/** Settles as the promise does, or rejects after so many milliseconds. */
+/** Settles as the promise does, or rejects after the time limit. */
 function within(milliseconds, promise) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -276,51 +300,59 @@ function within(milliseconds, promise) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** Resolves after so many milliseconds. */
+/** Resolves after a pause. */
 export function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** The text that KV holds under a name, or `null`. */
+/** Reads a text from KV; `null` if there is none. */
 export function kvGet(env, name, milliseconds) {
   return within(milliseconds, env.KEY_INDEX.get(name, "text"));
 }
 
-/** Writes to KV; `expiration` is in seconds since 1970. */
+/** Writes a text to KV; `expiration` is in seconds since 1970. */
 export function kvPut(env, name, value, expiration, milliseconds) {
   return within(milliseconds, env.KEY_INDEX.put(name, value, { expiration }));
 }
 
-// A cache of its own: nothing that is fetched, and no other worker of the zone, writes into it. Where there is none (on workers.dev it
-// keeps nothing) every look-up is a miss.
+// A named cache of our own: neither fetched responses nor other workers of the zone write into it. On workers.dev it stores nothing,
+// so every lookup is a miss.
 const openCache = () => caches.open("keyward");
 const cached = (name) => `https://keyward.internal/${name}`;
 
-/** What the data centre's cache holds under a name, or `null`: a cache that fails or is slow has nothing. */
+/** Reads a text from the data centre's cache; `null` for a miss, a failure or a timeout. */
 export async function cacheGet(name, milliseconds) {
   try {
     const found = openCache().then((cache) => cache.match(cached(name)));
-    return await within(milliseconds, found.then((response) => response?.text() ?? null));
+    return await within(
+      milliseconds,
+      found.then((response) => response?.text() ?? null),
+    );
   } catch {
     return null;
   }
 }
 
-/** Begins to give the data centre's cache a text, to be kept for so many seconds, if it will. */
+/** Starts to write a text to the data centre's cache with a TTL in seconds. */
 export function cachePut(context, name, text, seconds) {
-  const kept = new Response(text, { headers: { "Cache-Control": `max-age=${seconds}` } });
-  // What is not kept is asked for again.
-  keepAlive(context, openCache().then((cache) => cache.put(cached(name), kept)).catch(() => {}));
+  const entry = new Response(text, { headers: { "Cache-Control": `max-age=${seconds}` } });
+  // After a failed write the next reader queries the authority.
+  keepAlive(
+    context,
+    openCache()
+      .then((cache) => cache.put(cached(name), entry))
+      .catch(() => {}),
+  );
 }
 
-/** Asks the one registry; both messages are JSON text. */
+/** Sends a message to the one registry and returns its answer; both are JSON text. */
 export function askRegistry(env, message, milliseconds) {
-  const asked = env.REGISTRY.getByName("registry")
+  const answer = env.REGISTRY.getByName("registry")
     .fetch("https://registry/", { method: "POST", body: message })
     .then(async (response) => {
       const text = await response.text();
       if (response.status !== 200) throw new Error(`the registry answered ${response.status}`);
       return text;
     });
-  return within(milliseconds, asked);
+  return within(milliseconds, answer);
 }

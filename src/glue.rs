@@ -1,4 +1,4 @@
-//! The declarations of `glue.js`. See there for what each does.
+//! Declarations of the functions in `glue.js`, which documents them.
 
 use std::cell::RefCell;
 
@@ -6,11 +6,11 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
-    #[wasm_bindgen(catch, js_name = head)]
-    fn head_into(request: &JsValue, env: &JsValue, buffer: &mut [u8]) -> Result<u32, JsValue>;
+    #[wasm_bindgen(catch, js_name = writeHead)]
+    fn write_head(request: &JsValue, env: &JsValue, buffer: &mut [u8]) -> Result<Option<u32>, JsValue>;
 
     #[wasm_bindgen(catch, js_name = headText)]
-    fn head_text(request: &JsValue) -> Result<String, JsValue>;
+    fn head_text(request: &JsValue, env: &JsValue) -> Result<String, JsValue>;
 
     #[wasm_bindgen(js_name = onOriginFailed)]
     pub fn on_origin_failed(answer: &Closure<dyn Fn(String, String, bool) -> JsValue>, milliseconds: u32);
@@ -88,32 +88,47 @@ extern "C" {
     pub async fn ask_registry(env: &JsValue, message: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
 }
 
-/// Bytes of a head that are handed over the fast way: what honest clients send takes one or two thousand.
-const HEAD_BUFFER: usize = 8_192;
+/// Size of the buffer for heads in bytes. Heads of ordinary clients have one or two thousand; a larger one is copied as a string.
+const HEAD_BUFFER_BYTES: usize = 8_192;
 
 thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; HEAD_BUFFER]);
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; HEAD_BUFFER_BYTES]);
 }
 
-/// What the number of an environment is multiplied by where a length is added to it.
-const NUMBERED: u32 = 16_384;
+/// A request as the runtime handed it over.
+pub struct ReceivedHead {
+    /// Number of the `env` that came with the request, from 1 in the order in which the isolate received them.
+    pub environment: u32,
+    /// Text of the head; `keyward_http::head` documents its form.
+    pub text: String,
+}
 
-/// The number of `env` among those that this isolate was key_endpoints, and the whole head of a request; `http::head` says how it reads.
+/// Reads the whole head of a request in one crossing.
 ///
 /// # Errors
 /// What the runtime threw.
-pub fn head(request: &JsValue, env: &JsValue) -> Result<(u32, String), JsValue> {
+pub fn head(request: &JsValue, env: &JsValue) -> Result<ReceivedHead, JsValue> {
     BUFFER.with(|buffer| {
-        let Ok(mut buffer) = buffer.try_borrow_mut() else { return Ok((0, head_text(request)?)) };
-        let told = head_into(request, env, &mut buffer)?;
-        let bytes = usize::try_from(told % NUMBERED).ok().and_then(|length| buffer.get(..length));
-        let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned);
-        Ok((told / NUMBERED, text.map_or_else(|| head_text(request), Ok)?))
+        if let Ok(mut buffer) = buffer.try_borrow_mut() {
+            let length = write_head(request, env, &mut buffer)?.and_then(|length| usize::try_from(length).ok());
+            let text = length.and_then(|length| buffer.get(..length)).and_then(|bytes| std::str::from_utf8(bytes).ok());
+            if let Some(text) = text {
+                return received(text);
+            }
+        }
+        received(&head_text(request, env)?)
     })
 }
 
-/// The text of a thrown value, for the log. Never shown to a caller.
+/// Splits the number of `env` off the head.
+fn received(text: &str) -> Result<ReceivedHead, JsValue> {
+    let head = text.split_once('\n').and_then(|(number, text)| Some((number.parse().ok()?, text)));
+    let (environment, text) = head.ok_or_else(|| JsValue::from_str("the head has no number of its env"))?;
+    Ok(ReceivedHead { environment, text: text.to_owned() })
+}
+
+/// Returns the text of a thrown value, for the log. Never shown to a caller.
 pub fn cause(thrown: &JsValue) -> String {
     let message = thrown.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
-    message.or_else(|| thrown.as_string()).unwrap_or_else(|| "something that is no error was thrown".to_owned())
+    message.or_else(|| thrown.as_string()).unwrap_or_else(|| "the thrown value is not an error".to_owned())
 }

@@ -1,4 +1,4 @@
-//! What one isolate keeps: its configuration, its gate, its request ids.
+//! State of one isolate: configuration, gate, limiters and request ids.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,40 +17,39 @@ use keyward_edge::{Isolate, Platform as _};
 use keyward_gate::GateSizes;
 use keyward_http::problem::Code;
 
-/// One isolate's state for one `env`. A panic resets it, and the next request makes it anew.
+/// State of one isolate for one `env`. A panic drops it, and the next request creates it again.
 pub struct IsolateState {
-    /// `None` when the configuration is bad; its problems were logged.
+    /// `None` if the configuration is bad; its problems were logged.
     pub config: Option<Config>,
-    /// The gate, and who is asking for it.
+    /// The gate and its lookups in flight.
     pub isolate: Isolate,
-    /// The keys of the Access team; borrowed for one step at a time, never across an await or a crossing.
+    /// Keys of the Access team; borrowed for one step at a time, never across an await or a crossing.
     pub certs: RefCell<Certs>,
-    /// Who has asked that keys be shut off, and how often.
+    /// Limits revocations by holders, by client address.
     pub revocation_limiter: RefCell<RevocationLimiter>,
     ids: RefCell<RequestIds>,
 }
 
 thread_local! {
-    static EDGES: RefCell<Vec<(u32, Rc<IsolateState>)>> = const { RefCell::new(Vec::new()) };
+    static STATES: RefCell<Vec<(u32, Rc<IsolateState>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl IsolateState {
-    /// The isolate's state for this `env`, the `number`th that it was handed; made at the first request with it. Variables and
-    /// secrets can change while an isolate lives, and come in another `env` then: what was derived of the old ones ends with them.
-    /// The one before is kept too, while a deployment is gradual.
+    /// Returns the state for this `env`, which has this number; the first request with it creates the state. Variables and secrets can
+    /// change while an isolate lives. They then come in another `env`, and everything derived from the old ones is dropped with it.
+    /// During a gradual deployment two `env` alternate, so the previous state is kept too.
     pub fn of(env: &JsValue, number: u32) -> Rc<Self> {
-        EDGES.with(|edges| {
-            let kept = edges
-                .try_borrow()
-                .ok()
-                .and_then(|edges| edges.iter().find(|(known, _)| *known == number).map(|(_, edge)| Rc::clone(edge)));
-            kept.unwrap_or_else(|| {
-                let edge = Rc::new(Self::new(env));
-                if let Ok(mut edges) = edges.try_borrow_mut() {
-                    edges.retain(|(known, _)| known.saturating_add(1) >= number);
-                    edges.push((number, Rc::clone(&edge)));
+        STATES.with(|states| {
+            let existing = states.try_borrow().ok().and_then(|states| {
+                states.iter().find(|(known, _)| *known == number).map(|(_, state)| Rc::clone(state))
+            });
+            existing.unwrap_or_else(|| {
+                let state = Rc::new(Self::new(env));
+                if let Ok(mut states) = states.try_borrow_mut() {
+                    states.retain(|(known, _)| known.saturating_add(1) >= number);
+                    states.push((number, Rc::clone(&state)));
                 }
-                edge
+                state
             })
         })
     }
@@ -65,7 +64,7 @@ impl IsolateState {
             });
         let seconds = config.as_ref().map_or(0, |config| config.origin_timeout_seconds);
         glue::on_origin_failed(&answer, seconds.saturating_mul(1000));
-        // The glue keeps it for as long as the isolate lives.
+        // The glue keeps the closure for the life of the isolate.
         answer.forget();
         Self {
             config,
@@ -76,20 +75,20 @@ impl IsolateState {
         }
     }
 
-    /// A new `Keyward-Request-Id`.
+    /// Returns a new `Keyward-Request-Id`; empty if the system has no entropy.
     pub fn request_id(&self) -> String {
         self.ids.try_borrow_mut().map(|mut ids| ids.next()).unwrap_or_default()
     }
 }
 
-/// Reads and checks the variables and bindings; logs every problem at once.
+/// Reads and checks the variables and bindings, and logs every problem.
 pub fn load_config(env: &JsValue) -> Option<Config> {
     let json = glue::variables(env, &VARIABLES.join(",")).unwrap_or_default();
     let vars: Map<String, Value> = serde_json::from_str(&json).unwrap_or_default();
     let config = Config::parse(&vars);
     let missing = glue::missing_bindings(env);
     for binding in missing.split(',').filter(|name| !name.is_empty()) {
-        let detail = "this binding is missing: see wrangler.toml";
+        let detail = "is missing: add the binding as in wrangler.toml";
         event(Level::Error, "misconfigured", &[("variable", binding), ("problem", detail)]);
     }
     if let Err(problems) = &config {

@@ -1,6 +1,6 @@
-//! The log: one line of JSON for each event, for whoever runs the gate.
+//! The operator's log: one line of JSON for each event.
 //!
-//! No line holds a key, a credential or a secret: they have no way into a string but `expose`.
+//! No line holds a key, a credential or a secret: only `expose` turns one into a string.
 
 use serde_json::{Map, Value};
 use worker::{console_error, console_log, console_warn};

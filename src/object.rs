@@ -1,6 +1,6 @@
 //! The registry's Durable Object: one for the whole deployment, found by its name.
 //!
-//! A call is one JSON message in and one out (docs/STORAGE.md). What it changes is decided and written in one synchronous
+//! A call is one JSON message in and one out (docs/internals/storage.md). What it changes is decided and written in one synchronous
 //! transaction, with no await between the reading and the writing: no other request can come between. Copies for KV go out
 //! after that, and again by alarm until they are there.
 
@@ -10,8 +10,8 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
-use super::entropy::System;
 use super::isolate_state::load_config;
+use super::entropy::System;
 use super::log::{Level, event};
 use super::sql::ObjectStore;
 use super::{clock, glue};
@@ -117,7 +117,7 @@ impl Inner {
         if !self.migrated.get() {
             let (random, now) = (random()?, clock::now());
             schema::migrate(&mut store, &Epoch::new(now, &random))?;
-            // After a change of the secret every copy in KV has to be sealed anew (docs/SECRET_ROTATION.md).
+            // After a change of the secret every copy in KV has to be sealed anew (docs/guides/rotate-the-secret.md).
             if let Some(config) = &self.config {
                 let generation = config.keyring.current().generation();
                 let resealed = outbox::refill(&mut store, generation, now)?;

@@ -1,4 +1,4 @@
-//! What `edge` needs of the platform.
+//! The port of `keyward_edge` in the worker: KV, cache, registry, WebCrypto, clock and log.
 
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -10,20 +10,20 @@ use keyward_key::entropy::Entropy;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 
-/// The platform, as one request's `env` reaches it.
+/// The platform, reached through one request's `env`.
 pub struct Platform<'a> {
     env: &'a JsValue,
-    /// `None` where nothing is begun that outlives the event.
+    /// `None` if nothing is started that may outlive the event.
     context: Option<&'a JsValue>,
 }
 
 impl<'a> Platform<'a> {
-    /// With the worker's bindings, and the context of the event at hand, which what is begun here may outlive.
+    /// Creates the platform of an event. What it starts may outlive the event.
     pub const fn new(env: &'a JsValue, context: &'a JsValue) -> Self {
         Self { env, context: Some(context) }
     }
 
-    /// Where nothing is begun that outlives the event: for asking the registry only.
+    /// Creates a platform that starts nothing that outlives the event: without writes to the cache.
     pub const fn of(env: &'a JsValue) -> Self {
         Self { env, context: None }
     }
@@ -63,7 +63,7 @@ impl keyward_edge::Platform for Platform<'_> {
     async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {
         let limit = if may_change { REGISTRY_CHANGE_TIMEOUT_MS } else { REGISTRY_READ_TIMEOUT_MS };
         let answered = glue::ask_registry(self.env, message, limit).await.map_err(|thrown| glue::cause(&thrown))?;
-        answered.as_string().ok_or_else(|| "the registry answered no text".to_owned())
+        answered.as_string().ok_or_else(|| "the registry's answer is not a text".to_owned())
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
@@ -81,8 +81,8 @@ impl keyward_edge::Platform for Platform<'_> {
     }
 }
 
-/// So many bytes of a `Uint8Array`.
+/// Reads a `Uint8Array` of a fixed length.
 fn bytes<const LENGTH: usize>(value: &JsValue) -> Result<[u8; LENGTH], String> {
     let bytes = value.dyn_ref::<js_sys::Uint8Array>().map(js_sys::Uint8Array::to_vec).unwrap_or_default();
-    bytes.try_into().map_err(|_| "WebCrypto answered something else".to_owned())
+    bytes.try_into().map_err(|_| "WebCrypto returned an unexpected value".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Sending what was decided: a response of our own, or the request to its origin.
+//! Sends a response of our own, or the request to its origin.
 
 use wasm_bindgen::JsValue;
 
@@ -17,12 +17,12 @@ pub fn forward(request: &JsValue, plan: Plan, request_id: &str) -> JsValue {
     })
 }
 
-/// Answers with an error.
+/// Returns an error response.
 pub fn problem(problem: &Problem, request_id: &str) -> JsValue {
     reply(&Reply::problem(problem, request_id))
 }
 
-/// The header lines of a reply, as the glue reads them.
+/// Returns the header lines of a reply in the form that the glue reads.
 pub fn header_block(reply: &Reply) -> String {
     let mut block = String::with_capacity(256);
     for (name, value) in &reply.headers {
@@ -31,7 +31,7 @@ pub fn header_block(reply: &Reply) -> String {
     block
 }
 
-/// Answers with the OpenAPI document, which the glue holds: in the wasm every isolate would compile it.
+/// Returns the OpenAPI document. The glue holds it: inside the wasm every isolate would have to load it.
 pub fn open_api(head: &Reply, request_id: &str) -> JsValue {
     glue::open_api(&header_block(head)).unwrap_or_else(|thrown| {
         event(Level::Error, "reply_failed", &[("cause", &glue::cause(&thrown))]);
@@ -39,7 +39,7 @@ pub fn open_api(head: &Reply, request_id: &str) -> JsValue {
     })
 }
 
-/// Answers.
+/// Returns the response for a reply.
 pub fn reply(reply: &Reply) -> JsValue {
     glue::reply(reply.status, &header_block(reply), &reply.body).unwrap_or_else(|thrown| {
         event(Level::Error, "reply_failed", &[("cause", &glue::cause(&thrown))]);

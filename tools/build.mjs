@@ -15,7 +15,15 @@ const OUTPUTS = [join(BUILD_DIR, "index.js"), join(BUILD_DIR, "index_bg.wasm")];
 const STAMP = join(BUILD_DIR, ".stamp");
 
 /** What goes in beside the sources and what cargo itself lists. package-lock.json pins esbuild and wasm-opt. */
-const ALSO = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml", "build.rs", "package-lock.json", "tools/build.mjs"];
+const ALSO = [
+  "Cargo.toml",
+  "Cargo.lock",
+  "rust-toolchain.toml",
+  ".cargo/config.toml",
+  "build.rs",
+  "package-lock.json",
+  "tools/build.mjs",
+];
 
 /** Each saves bytes that every isolate would compile or hold: docs/decisions/0005-sizes.md. */
 const RUSTC_OPTIONS = [
@@ -40,20 +48,26 @@ export async function build() {
     return;
   }
   console.log("Build: compiling to WebAssembly. The first takes 1 to 3 minutes, later ones well under one.");
-  await runWithProgress("worker-build", join(TOOLS_BIN, "worker-build"), ["--release", ".", "--locked", "-p", "keyward"], {
-    env: {
-      PATH: [NODE_BIN, TOOLS_BIN, process.env.PATH].join(delimiter),
-      // Without these three worker-build downloads its own, two of them from GitHub.
-      WASM_BINDGEN_BIN: join(TOOLS_BIN, "wasm-bindgen"),
-      WASM_OPT_BIN: join(NODE_BIN, "wasm-opt"),
-      ESBUILD_BIN: join(NODE_BIN, "esbuild"),
-      CARGO_TARGET_DIR: undefined,
-      // Goes before RUSTFLAGS, with which somebody's CI would put all of these aside.
-      CARGO_ENCODED_RUSTFLAGS: RUSTC_OPTIONS.join("\x1f"),
-      RUST_BACKTRACE: "0", // its own stack says nothing about a mistake in the crate
+  await runWithProgress(
+    "worker-build",
+    join(TOOLS_BIN, "worker-build"),
+    ["--release", ".", "--locked", "-p", "keyward"],
+    {
+      env: {
+        PATH: [NODE_BIN, TOOLS_BIN, process.env.PATH].join(delimiter),
+        // Without these three worker-build downloads its own, two of them from GitHub.
+        WASM_BINDGEN_BIN: join(TOOLS_BIN, "wasm-bindgen"),
+        WASM_OPT_BIN: join(NODE_BIN, "wasm-opt"),
+        ESBUILD_BIN: join(NODE_BIN, "esbuild"),
+        CARGO_TARGET_DIR: undefined,
+        // Goes before RUSTFLAGS, with which somebody's CI would put all of these aside.
+        CARGO_ENCODED_RUSTFLAGS: RUSTC_OPTIONS.join("\x1f"),
+        RUST_BACKTRACE: "0", // its own stack says nothing about a mistake in the crate
+      },
     },
-  });
-  if (!OUTPUTS.every(existsSync)) throw new Stop("worker-build ended well but made no build/index.js and build/index_bg.wasm.");
+  );
+  if (!OUTPUTS.every(existsSync))
+    throw new Stop("worker-build ended well but made no build/index.js and build/index_bg.wasm.");
   await putEntryOver();
   await stripNames();
   writeFileSync(STAMP, `${digest()}\n`);
@@ -91,7 +105,15 @@ function openApiDocument() {
 }
 
 /** What rustc and wasm-bindgen use, beside what the file says itself (exceptions). With all that wasm-opt knows it makes types that this workerd refuses (`exact`). */
-const WASM_FEATURES = ["bulk-memory", "bulk-memory-opt", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
+const WASM_FEATURES = [
+  "bulk-memory",
+  "bulk-memory-opt",
+  "multivalue",
+  "mutable-globals",
+  "nontrapping-float-to-int",
+  "reference-types",
+  "sign-ext",
+];
 
 /**
  * The names of functions are a tenth of what is uploaded and compiled. worker-build keeps them, whatever Cargo.toml tells its
@@ -130,7 +152,10 @@ function inputs() {
 /** The sources of the layers; their tests are not built. */
 function crates() {
   const folder = join(ROOT, "crates");
-  return readdirSync(folder).flatMap((name) => [join(folder, name, "Cargo.toml"), ...filesBelow(join(folder, name, "src"))]);
+  return readdirSync(folder).flatMap((name) => [
+    join(folder, name, "Cargo.toml"),
+    ...filesBelow(join(folder, name, "src")),
+  ]);
 }
 
 function filesBelow(folder) {

@@ -9,7 +9,12 @@ import { ask, runWithProgress, Stop, which } from "./run.mjs";
 /** Both must fit the crates we build with, so Cargo.lock says which versions. */
 const TOOLS = [
   { name: "worker-build", program: "worker-build", follows: "worker", why: "turns the crate into a worker" },
-  { name: "wasm-bindgen-cli", program: "wasm-bindgen", follows: "wasm-bindgen", why: "writes the JavaScript side of the wasm" },
+  {
+    name: "wasm-bindgen-cli",
+    program: "wasm-bindgen",
+    follows: "wasm-bindgen",
+    why: "writes the JavaScript side of the wasm",
+  },
 ];
 
 export async function ensureCargoTools() {

@@ -1,5 +1,5 @@
 // `npm run fuzz -- <target> [seconds]`: one target under libFuzzer, guided by coverage, on the pinned stable toolchain.
-// `npm run fuzz` alone lists the targets. docs/FUZZING.md says what each is for and what to do with a finding.
+// `npm run fuzz` alone lists the targets. docs/internals/fuzzing.md says what each is for and what to do with a finding.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
@@ -25,16 +25,41 @@ const COVERAGE = [
 main(async () => {
   const [target, seconds = "600"] = process.argv.slice(2);
   const targets = readdirSync(join(FUZZ, "seeds"));
-  if (!targets.includes(target) || !/^\d+$/.test(seconds)) throw new Stop(`npm run fuzz -- TARGET [SECONDS]\n\nTargets: ${targets.join(", ")}`);
+  if (!targets.includes(target) || !/^\d+$/.test(seconds))
+    throw new Stop(`npm run fuzz -- TARGET [SECONDS]\n\nTargets: ${targets.join(", ")}`);
   const host = /^host: (.+)$/m.exec(execFileSync("rustc", ["-vV"], { cwd: ROOT, encoding: "utf8" }))[1];
-  await run("cargo", ["build", "--profile", "simulate", "--locked", "-p", "keyward-fuzz", "--features", "libfuzzer", "--target-dir", join(WORK, "build"), "--target", host], {
-    env: { RUSTFLAGS: COVERAGE.join(" ") },
-  });
+  await run(
+    "cargo",
+    [
+      "build",
+      "--profile",
+      "simulate",
+      "--locked",
+      "-p",
+      "keyward-fuzz",
+      "--features",
+      "libfuzzer",
+      "--target-dir",
+      join(WORK, "build"),
+      "--target",
+      host,
+    ],
+    {
+      env: { RUSTFLAGS: COVERAGE.join(" ") },
+    },
+  );
   const [corpus, found] = ["corpus", "found"].map((name) => join(WORK, name, target));
   for (const folder of [corpus, found]) mkdirSync(folder, { recursive: true });
   await run(
     join(WORK, "build", host, "simulate", "keyward-fuzz"),
-    [`-max_total_time=${seconds}`, "-max_len=4096", `-dict=${join(FUZZ, "dictionary.txt")}`, `-artifact_prefix=${found}/`, corpus, join(FUZZ, "seeds", target)],
+    [
+      `-max_total_time=${seconds}`,
+      "-max_len=4096",
+      `-dict=${join(FUZZ, "dictionary.txt")}`,
+      `-artifact_prefix=${found}/`,
+      corpus,
+      join(FUZZ, "seeds", target),
+    ],
     { env: { KEYWARD_FUZZ_TARGET: target } },
   );
 });

@@ -23,7 +23,8 @@ export async function startWorker({ config, vars, port }) {
     telemetry: { enabled: false },
     logRequests: false,
     log: new Log(LogLevel.WARN),
-    handleStructuredLogs: ({ level, message }) => (level === "error" || level === "warn" ? console.error : console.log)(message),
+    handleStructuredLogs: ({ level, message }) =>
+      (level === "error" || level === "warn" ? console.error : console.log)(message),
     resourcePersistencePath: STATE_DIR,
     workers: [
       {

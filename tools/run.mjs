@@ -2,8 +2,8 @@
 // becomes a `Stop`, which `main` prints without a stack trace.
 
 import { spawn } from "node:child_process";
-import { delimiter, join } from "node:path";
 import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { ROOT } from "./paths.mjs";
 
 /** A failure the reader can act on: its message is the whole of what is printed. */
@@ -29,7 +29,11 @@ let listening = false;
 function passSignalsOn() {
   if (listening) return;
   listening = true;
-  for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]]) {
+  for (const [signal, status] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ]) {
     process.on(signal, () => {
       if (children.size === 0) process.exit(status);
       interrupted = status;

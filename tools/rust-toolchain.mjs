@@ -11,7 +11,9 @@ export function wanted() {
   const file = readFileSync(join(ROOT, "rust-toolchain.toml"), "utf8");
   const text = (name) => file.match(new RegExp(`^${name}\\s*=\\s*"([^"]+)"`, "m"))?.[1];
   const list = (name) =>
-    [...(file.match(new RegExp(`^${name}\\s*=\\s*\\[([^\\]]*)\\]`, "m"))?.[1] ?? "").matchAll(/"([^"]+)"/g)].map((m) => m[1]);
+    [...(file.match(new RegExp(`^${name}\\s*=\\s*\\[([^\\]]*)\\]`, "m"))?.[1] ?? "").matchAll(/"([^"]+)"/g)].map(
+      (m) => m[1],
+    );
   return { channel: text("channel"), components: list("components"), targets: list("targets") };
 }
 
@@ -23,7 +25,12 @@ export async function ensureToolchain() {
   console.log(`Rust ${channel} with ${[...components, ...targets].join(", ")}: about 1 minute, once per machine.`);
   // Explicit, because rustup does not install by itself everywhere (RUSTUP_AUTO_INSTALL=0).
   await run("rustup", [
-    "toolchain", "install", channel, "--profile", "minimal", "--no-self-update",
+    "toolchain",
+    "install",
+    channel,
+    "--profile",
+    "minimal",
+    "--no-self-update",
     ...components.flatMap((name) => ["--component", name]),
     ...targets.flatMap((name) => ["--target", name]),
   ]);

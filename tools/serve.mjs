@@ -34,13 +34,17 @@ main(async () => {
 
   const missing = (config.secrets?.required ?? []).filter((name) => !vars[name]);
   if (missing.length > 0) {
-    console.error(`.dev.vars has no ${missing.join(" and no ")}. Add it, or move the file away and start again: a new one is made.`);
+    console.error(
+      `.dev.vars has no ${missing.join(" and no ")}. Add it, or move the file away and start again: a new one is made.`,
+    );
   }
 
   const demo = [vars.ORIGIN_LIVE, vars.ORIGIN_TEST].includes(demoAddress) ? demoAddress : null;
   if (demo) {
     const server = await startDemoOrigin(Number(new URL(demo).port)).catch((error) => {
-      throw new Stop(`The demo origin cannot listen at ${demo} (${error.code}). Stop what uses that port, or change it in all lines of .dev.vars that name it.`);
+      throw new Stop(
+        `The demo origin cannot listen at ${demo} (${error.code}). Stop what uses that port, or change it in all lines of .dev.vars that name it.`,
+      );
     });
     running.push(async () => server.closeAllConnections() ?? server.close());
   }

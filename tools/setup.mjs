@@ -4,8 +4,8 @@
 import { pathToFileURL } from "node:url";
 import { ensureCargoTools } from "./cargo-tools.mjs";
 import { ensureNodePackages } from "./node-packages.mjs";
-import { ensureToolchain } from "./rust-toolchain.mjs";
 import { main, Stop } from "./run.mjs";
+import { ensureToolchain } from "./rust-toolchain.mjs";
 
 export async function setup() {
   needNode();

@@ -31,18 +31,23 @@ main(async () => {
 function options() {
   let values;
   try {
-    ({ values } = parseArgs({ options: { port: { type: "string", default: "8787" }, help: { type: "boolean", short: "h" } } }));
+    ({ values } = parseArgs({
+      options: { port: { type: "string", default: "8787" }, help: { type: "boolean", short: "h" } },
+    }));
   } catch (error) {
     throw new Stop(`${error.message}\n\n${HELP}`);
   }
   const port = Number(values.port);
-  if (!/^\d+$/.test(values.port) || port < 1 || port > 65535) throw new Stop(`--port takes a number from 1 to 65535, not ${values.port}.`);
+  if (!/^\d+$/.test(values.port) || port < 1 || port > 65535)
+    throw new Stop(`--port takes a number from 1 to 65535, not ${values.port}.`);
   return { port, help: values.help };
 }
 
 async function needPort(port) {
   if (await isFree(port)) return;
-  throw new Stop(`Port ${port} is taken (perhaps Keyward runs already). Choose another:  npm start -- --port ${await freePort(port + 1)}`);
+  throw new Stop(
+    `Port ${port} is taken (perhaps Keyward runs already). Choose another:  npm start -- --port ${await freePort(port + 1)}`,
+  );
 }
 
 /**
@@ -58,7 +63,10 @@ async function serve(port) {
   });
   // npm killed outright can't pass that on; then this process gets another parent.
   const parent = process.ppid;
-  const watch = setInterval(() => process.env.npm_lifecycle_event && process.ppid !== parent && child.kill("SIGTERM"), 500);
+  const watch = setInterval(
+    () => process.env.npm_lifecycle_event && process.ppid !== parent && child.kill("SIGTERM"),
+    500,
+  );
   const { status } = await attend(child).finally(() => clearInterval(watch));
   try {
     process.kill(-child.pid, "SIGKILL");

@@ -16,13 +16,27 @@ const cargo = (...args) => run("cargo", args);
 const STRICT_DOCS = { env: { RUSTDOCFLAGS: "-D warnings" } };
 
 // Property tests try the same cases in every run, so that a red run means a change; set another seed to try others.
-const SEED = { env: { PROPTEST_RNG_SEED: "20261123", KEYWARD_FUZZ_SEED: "20261123", ...pick("PROPTEST_RNG_SEED", "KEYWARD_FUZZ_SEED") } };
+const SEED = {
+  env: {
+    PROPTEST_RNG_SEED: "20261123",
+    KEYWARD_FUZZ_SEED: "20261123",
+    ...pick("PROPTEST_RNG_SEED", "KEYWARD_FUZZ_SEED"),
+  },
+};
 
 const STEPS = [
   { name: "fmt", what: "format", run: () => cargo("fmt", "--all", "--check") },
   { name: "tools", what: "tests of these tools", run: () => nodeTests("tools", 4) },
-  { name: "clippy", what: "clippy, native", run: () => cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings") },
-  { name: "clippy-wasm", what: "clippy, wasm32", run: () => cargo("clippy", "--locked", ...WASM, "--", "-D", "warnings") },
+  {
+    name: "clippy",
+    what: "clippy, native",
+    run: () => cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"),
+  },
+  {
+    name: "clippy-wasm",
+    what: "clippy, wasm32",
+    run: () => cargo("clippy", "--locked", ...WASM, "--", "-D", "warnings"),
+  },
   { name: "doc", what: "documentation, native", run: () => doc([]) },
   { name: "doc-wasm", what: "documentation, wasm32", run: () => doc(WASM) },
   { name: "native", what: "native tests", run: () => run("cargo", ["test", "--locked"], SEED) },
@@ -64,13 +78,19 @@ async function take({ name, what, run: body, needs }, place, alone) {
     await body();
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
-    throw new Stop(`${error.message}\n\nFAILED: ${name} (${what}), after ${duration(Date.now() - began)}. To repeat it alone:  npm test -- ${name}`);
+    throw new Stop(
+      `${error.message}\n\nFAILED: ${name} (${what}), after ${duration(Date.now() - began)}. To repeat it alone:  npm test -- ${name}`,
+    );
   }
   console.log(`   ${name}: passed in ${duration(Date.now() - began)}`);
 }
 
 function doc(target) {
-  return run("cargo", ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items", ...target], STRICT_DOCS);
+  return run(
+    "cargo",
+    ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items", ...target],
+    STRICT_DOCS,
+  );
 }
 
 function nodeTests(folder, atOnce) {
@@ -78,7 +98,13 @@ function nodeTests(folder, atOnce) {
   const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs"));
   // An empty suite must not pass for one that ran.
   if (files.length === 0) throw new Stop(`There is no test in tests/${folder}.`);
-  return run(join(NODE_BIN, "node"), ["--test", "--test-reporter=spec", "--test-timeout=300000", `--test-concurrency=${atOnce}`, ...files.map((name) => join("tests", folder, name))]);
+  return run(join(NODE_BIN, "node"), [
+    "--test",
+    "--test-reporter=spec",
+    "--test-timeout=300000",
+    `--test-concurrency=${atOnce}`,
+    ...files.map((name) => join("tests", folder, name)),
+  ]);
 }
 
 async function simulate() {

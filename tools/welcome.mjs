@@ -5,7 +5,8 @@ export function welcome({ address, devVars, demo }) {
   const api = `${address}/_keyward/v1`;
   const json = "-H 'Content-Type: application/json'";
   const token = `$(sed -n 's/^BOOTSTRAP_TOKEN=//p' ${quoted(devVars)})`;
-  const keep = (name) => `; printf '%s\\n' "$ANSWER"; ${name}=$(printf '%s\\n' "$ANSWER" | sed -n 's/.*"api_key": *"\\([^"]*\\)".*/\\1/p')`;
+  const keep = (name) =>
+    `; printf '%s\\n' "$ANSWER"; ${name}=$(printf '%s\\n' "$ANSWER" | sed -n 's/.*"api_key": *"\\([^"]*\\)".*/\\1/p')`;
   const key = JSON.stringify({
     name: "CRM sync",
     integration: "crm-sync",

@@ -38,7 +38,10 @@ export function peers(origin, { honoFile, usualBuild }) {
     edit: { modules: { "edit.mjs": join(BENCH, "peers", "edit.mjs") }, bindings },
     bare: { modules: { "bare.mjs": join(BENCH, "peers", "bare.mjs") }, outbound: "origin" },
     hono: { modules: { "hono.mjs": honoFile }, bindings },
-    usual: { modules: { "index.js": join(usualBuild, "index.js"), "index_bg.wasm": join(usualBuild, "index_bg.wasm") }, bindings },
+    usual: {
+      modules: { "index.js": join(usualBuild, "index.js"), "index_bg.wasm": join(usualBuild, "index_bg.wasm") },
+      bindings,
+    },
   };
 }
 
@@ -59,12 +62,17 @@ export async function peerKey(origin) {
   return apiKey;
 }
 
-const PEPPER = Buffer.from(hkdfSync("sha256", Buffer.from(SECRETS.KEYWARD_SECRET, "base64"), "", "keyward/pepper/v1", 32));
+const PEPPER = Buffer.from(
+  hkdfSync("sha256", Buffer.from(SECRETS.KEYWARD_SECRET, "base64"), "", "keyward/pepper/v1", 32),
+);
 
 /** A live key that nobody issued, and what a registry would keep of it. */
 export function mintedKey({ identifier, secret }) {
   const message = `wafl_live_${identifier}_${secret}`;
-  return { apiKey: mintKey({ identifier, secret }), keyHash: createHmac("sha256", PEPPER).update(message).digest("hex") };
+  return {
+    apiKey: mintKey({ identifier, secret }),
+    keyHash: createHmac("sha256", PEPPER).update(message).digest("hex"),
+  };
 }
 
 /** What nobody minted: half of it has no form, the other half all but the tag. */
@@ -89,7 +97,12 @@ export class ControlPlane {
   }
 
   async bootstrap() {
-    const { api_key } = await this.#post("bootstrap", { name: "Olive Owner", email: "olive@acme.example" }, SECRETS.BOOTSTRAP_TOKEN, 201);
+    const { api_key } = await this.#post(
+      "bootstrap",
+      { name: "Olive Owner", email: "olive@acme.example" },
+      SECRETS.BOOTSTRAP_TOKEN,
+      201,
+    );
     this.#owner = api_key;
   }
 
@@ -97,7 +110,16 @@ export class ControlPlane {
   async issue(fields = {}) {
     this.#issued += 1;
     const name = `bench-${this.#issued}`;
-    const draft = { name, integration: name, environment: "live", purpose: "Bench", owner: "ops@acme.example", scopes: ["contacts:read"], expires_in_days: 30, ...fields };
+    const draft = {
+      name,
+      integration: name,
+      environment: "live",
+      purpose: "Bench",
+      owner: "ops@acme.example",
+      scopes: ["contacts:read"],
+      expires_in_days: 30,
+      ...fields,
+    };
     const { key, api_key } = await this.#post("keys", draft, this.#owner, 201);
     return { id: key.id, apiKey: api_key };
   }

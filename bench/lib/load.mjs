@@ -10,7 +10,10 @@ process.on("disconnect", () => process.exit());
 async function run({ port, path, credentials, count, connections, garbage }) {
   // Made before the clock starts, but for a million, which would not fit.
   const heads = credentials?.map((credential) => Buffer.from(headOf(path, credential)));
-  const next = garbage === undefined ? (index) => heads[index % heads.length] : (index) => headOf(path, garbageOf(garbage + index));
+  const next =
+    garbage === undefined
+      ? (index) => heads[index % heads.length]
+      : (index) => headOf(path, garbageOf(garbage + index));
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
   const latencies = new Float64Array(count);
   const statuses = {};

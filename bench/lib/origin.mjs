@@ -4,7 +4,9 @@
 import { createServer } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 
-const ANSWER = Buffer.from("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"items\": []}");
+const ANSWER = Buffer.from(
+  'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"items": []}',
+);
 const END = Buffer.from("\r\n\r\n");
 
 /** Answers each head that arrives; the requests here have no bodies. */
@@ -46,6 +48,7 @@ const kv = createServer((request, response) => {
 });
 kv.keepAliveTimeout = 60_000;
 
-const listening = (server) => new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
+const listening = (server) =>
+  new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
 console.log(JSON.stringify({ origin: await listening(origin), kv: await listening(kv) }));
 process.on("disconnect", () => process.exit());

@@ -12,11 +12,17 @@ import { attend } from "../../tools/run.mjs";
  * Starts `services`, by name `{modules: {file: path}, bindings, registry?, outbound?}`; the first module is the entry. `registry`
  * names the service that has the object. Without `state` a folder of its own is made and removed.
  */
-export async function startWorkerd(services, { kvPort, originPort, state, args = [], v8Flags = [], quiet = true } = {}) {
+export async function startWorkerd(
+  services,
+  { kvPort, originPort, state, args = [], v8Flags = [], quiet = true } = {},
+) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-bench-"));
   const storage = state ?? join(folder, "state");
   mkdirSync(storage, { recursive: true });
-  writeFileSync(join(folder, "config.capnp"), configuration(services, { folder, storage, kvPort, originPort, v8Flags }));
+  writeFileSync(
+    join(folder, "config.capnp"),
+    configuration(services, { folder, storage, kvPort, originPort, v8Flags }),
+  );
   const began = performance.now();
   const child = spawn(join(NODE_BIN, "workerd"), ["serve", join(folder, "config.capnp"), "--control-fd=3", ...args], {
     stdio: ["ignore", quiet ? "ignore" : "inherit", "inherit", "pipe"],
@@ -47,7 +53,8 @@ function listening(child, count) {
     child.stdio[3].on("data", (part) => {
       const lines = (text += part).split("\n");
       text = lines.pop();
-      for (const { event, socket, port } of lines.map((line) => JSON.parse(line))) if (event === "listen") ports[socket] = port;
+      for (const { event, socket, port } of lines.map((line) => JSON.parse(line)))
+        if (event === "listen") ports[socket] = port;
       if (Object.keys(ports).length === count) resolve(ports);
     });
   });
@@ -82,7 +89,8 @@ function worker(name, { modules, bindings = {}, registry, outbound = "internet" 
     return `(name = ${quoted(file)}, ${kind} = embed ${quoted(`${name}/${basename(file)}`)})`;
   });
   const bound = Object.entries(bindings).map(([binding, value]) => `(name = "${binding}", ${bindingOf(value)})`);
-  if (registry) bound.push(`(name = "REGISTRY", durableObjectNamespace = (className = "Registry", serviceName = "${registry}"))`);
+  if (registry)
+    bound.push(`(name = "REGISTRY", durableObjectNamespace = (className = "Registry", serviceName = "${registry}"))`);
   // The key is also the folder of its databases.
   const objects = `
   durableObjectNamespaces = [(className = "Registry", uniqueKey = "${name}", enableSql = true)],
@@ -105,7 +113,9 @@ function bindingOf(value) {
 /** Time on a processor of all threads so far, exact to the nanosecond (proc(5), schedstat). */
 function cpuSeconds(pid) {
   const tasks = readdirSync(`/proc/${pid}/task`);
-  const nanoseconds = tasks.map((task) => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]));
+  const nanoseconds = tasks.map((task) =>
+    Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]),
+  );
   return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e9;
 }
 

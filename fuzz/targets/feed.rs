@@ -23,10 +23,10 @@ pub fn run(data: &[u8]) {
     if let Some(text) = std::str::from_utf8(data).ok().filter(|text| text.starts_with('{')) {
         let mut gate = Gate::default();
         if let Ok(page) = serde_json::from_str::<FeedPage>(text) {
-            let asked = gate.begin_asking(NOW);
-            let _ = gate.learn_changes(&page, asked, NOW);
+            let asked = gate.start_query(NOW);
+            let _ = gate.apply_authority(&page, asked, NOW);
         }
-        let asked = gate.begin_asking(NOW);
+        let asked = gate.start_query(NOW);
         let applied = gate.apply_shared(&CONFIG, text, asked, NOW);
         assert!(matches!(applied, Applied::Broken(_)), "not sealed here, and believed: {text}");
         return;
@@ -55,11 +55,11 @@ pub fn run(data: &[u8]) {
                 };
                 let first = matches!(&page, FeedPage::Snapshot { after: None, .. });
                 let kept = CachedFeedPage { asked_at: now, took: i64::from(cursor), changes: page };
-                let asked = gate.begin_asking(now);
+                let asked = gate.start_query(now);
                 let applied = match kind {
                     2 => gate.apply_shared(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), asked, now),
                     3 => gate.apply_fallback(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), now),
-                    _ => gate.learn_changes(&kept.changes, asked, now),
+                    _ => gate.apply_authority(&kept.changes, asked, now),
                 };
                 let taken = match applied {
                     Applied::NewEpoch { .. } => {
@@ -79,7 +79,7 @@ pub fn run(data: &[u8]) {
             4 => {
                 let sealed = Sealed { epoch, record: record(revision) };
                 let stored = sealed.seal(CONFIG.keyring.current()).expect("JSON");
-                let _ = gate.learn_copy(&CONFIG, &LIVE.id, &stored, now);
+                let _ = gate.apply_copy(&CONFIG, &LIVE.id, &stored, now);
             }
             _ => gate.record_failure(now),
         }

@@ -24,15 +24,15 @@ pub fn run(data: &[u8]) {
     .expect("a record");
     let at = Position { epoch: Epoch::new(NOW, "fuzz"), revision: 1, head: "0".repeat(16) };
     let entries = ChangeList::default();
-    let asked = gate.begin_asking(NOW);
-    gate.learn_changes(
+    let asked = gate.start_query(NOW);
+    gate.apply_authority(
         &FeedPage::Snapshot { after: None, at: at.clone(), entries: entries.clone(), next: None },
         asked,
         NOW,
     );
-    gate.learn_changes(&FeedPage::Since { after: 0, to: at.clone(), entries, more: false }, asked, NOW);
-    gate.learn_record(&LIVE.id, Some(record), &at, NOW);
-    gate.learn_record(&OTHER.id, None, &at, NOW);
+    gate.apply_authority(&FeedPage::Since { after: 0, to: at.clone(), entries, more: false }, asked, NOW);
+    gate.apply_record(&LIVE.id, Some(record), &at, NOW);
+    gate.apply_record(&OTHER.id, None, &at, NOW);
     match keyward_testkit::signing::admit(&mut gate, &CONFIG, &head, NOW, "request-id") {
         Step::Sign(_) => panic!("not signed"),
         Step::Need(_) => panic!("everything there is to know of keys of ours was told"),

@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(serde_json::to_string(&reopened).ok(), serde_json::to_string(&opened).ok());
 }
 
-/// docs/STORAGE.md once more, without the product.
+/// docs/internals/storage.md once more, without the product.
 fn sealed_by_hand(sealed: &str) -> String {
     let secret = base64::engine::general_purpose::STANDARD.decode(SECRET).expect("base64");
     let mut key = [0_u8; 32];

@@ -1,5 +1,5 @@
 //! The fuzz targets without a fuzzer: a seeded mutator, for so many seconds each, on the stable toolchain. It has no sight of
-//! which code an input reaches; `npm run fuzz` (docs/FUZZING.md) has.
+//! which code an input reaches; `npm run fuzz` (docs/internals/fuzzing.md) has.
 //!
 //! `KEYWARD_FUZZ_SECONDS` says how long (default 20); `KEYWARD_FUZZ_SEED` repeats a run.
 

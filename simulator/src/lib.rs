@@ -1,4 +1,4 @@
-//! A world in which every store, clock and wire fails, around the very code that runs in production. docs/SIMULATOR.md says what is
+//! A world in which every store, clock and wire fails, around the very code that runs in production. docs/internals/simulator.md says what is
 //! simulated, what is not, and how a failure reads.
 //!
 //! | file | what it holds |

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks Keyward's audit log as docs/AUDIT.md tells a stranger to. Uses the standard library and `cryptography` only.
+"""Checks Keyward's audit log as docs/concepts/audit.md tells a stranger to. Uses the standard library and `cryptography` only.
 
     verify.py --vkeys KEYS --log LOG.ndjson --checkpoint NOTE [--checkpoint NOTE ...]
 

@@ -1,7 +1,7 @@
-// Signing in through Cloudflare Access (docs/ACCESS.md), with a team of the tests' own.
+// Signing in through Cloudflare Access (docs/guides/access.md), with a team of the tests' own.
 
 import assert from "node:assert/strict";
-import { createHmac, constants, sign } from "node:crypto";
+import { constants, createHmac, sign } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { AUDIENCE, startTeam } from "./harness/access-team.mjs";
 import { startGate } from "./harness/gate.mjs";
@@ -12,8 +12,13 @@ import { until } from "./harness/wait.mjs";
 const ME = "/_keyward/v1/me";
 let team;
 let gate;
-const settings = () => ({ ORIGIN_LIVE: "http://127.0.0.1:1", ACCESS_TEAM_DOMAIN: team.domain, ACCESS_AUDIENCE: AUDIENCE });
-const call = (token, path = ME, request = {}, at = gate) => at.call(path, { ...request, headers: { "cf-access-jwt-assertion": token, ...request.headers } });
+const settings = () => ({
+  ORIGIN_LIVE: "http://127.0.0.1:1",
+  ACCESS_TEAM_DOMAIN: team.domain,
+  ACCESS_AUDIENCE: AUDIENCE,
+});
+const call = (token, path = ME, request = {}, at = gate) =>
+  at.call(path, { ...request, headers: { "cf-access-jwt-assertion": token, ...request.headers } });
 
 before(async () => {
   team = await startTeam();
@@ -44,7 +49,17 @@ describe("a valid JWT", () => {
 
   test("changes are the member's own in the log", async () => {
     const manager = await newMember(gate);
-    const answer = await call(team.token({ email: manager.email }), KEYS, { method: "POST", json: { name: "By Access", integration: "by-access", environment: "live", purpose: "x", owner: "x", scopes: ["contacts:read"] } });
+    const answer = await call(team.token({ email: manager.email }), KEYS, {
+      method: "POST",
+      json: {
+        name: "By Access",
+        integration: "by-access",
+        environment: "live",
+        purpose: "x",
+        owner: "x",
+        scopes: ["contacts:read"],
+      },
+    });
     assert.equal(answer.status, 201);
     const [{ actor }] = gate.sql("SELECT actor FROM audit ORDER BY seq DESC LIMIT 1");
     assert.equal(actor, manager.id);
@@ -53,7 +68,15 @@ describe("a valid JWT", () => {
   test("a revoked member or an address that is nobody's is 401", async () => {
     const gone = await newMember(gate);
     await gate.call(`${MEMBERS}/${gone.id}/revoke`, { method: "POST", key: gate.owner });
-    for (const email of [gone.email, "stranger@acme.example", "", undefined, ["olive@acme.example"], "olive@acme.example\n"]) assert.equal((await call(team.token({ email }))).verdict, "401 invalid_key", String(email));
+    for (const email of [
+      gone.email,
+      "stranger@acme.example",
+      "",
+      undefined,
+      ["olive@acme.example"],
+      "olive@acme.example\n",
+    ])
+      assert.equal((await call(team.token({ email }))).verdict, "401 invalid_key", String(email));
   });
 
   test("the certificates were fetched once for all of this", () => assert.equal(team.fetched, 1));
@@ -73,24 +96,48 @@ describe("what is no valid JWT is 401", () => {
     "no signature": () => team.token({}, { by: () => Buffer.alloc(0) }),
     "alg none": () => team.token({}, { header: { alg: "none" }, by: () => Buffer.alloc(0) }),
     "alg none with a signature": () => team.token({}, { header: { alg: "none" } }),
-    "HS256 with the public key": () => team.token({}, { header: { alg: "HS256" }, by: (bytes) => createHmac("sha256", team.publicPem()).update(bytes).digest() }),
-    "HS256 said to be RS256": () => team.token({}, { by: (bytes) => createHmac("sha256", team.publicPem()).update(bytes).digest() }),
+    "HS256 with the public key": () =>
+      team.token(
+        {},
+        { header: { alg: "HS256" }, by: (bytes) => createHmac("sha256", team.publicPem()).update(bytes).digest() },
+      ),
+    "HS256 said to be RS256": () =>
+      team.token({}, { by: (bytes) => createHmac("sha256", team.publicPem()).update(bytes).digest() }),
     RS512: () => team.token({}, { header: { alg: "RS512" }, by: (bytes, key) => sign("RSA-SHA512", bytes, key) }),
-    PS256: () => team.token({}, { header: { alg: "PS256" }, by: (bytes, key) => sign("RSA-SHA256", bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING }) }),
-    "PSS said to be RS256": () => team.token({}, { by: (bytes, key) => sign("RSA-SHA256", bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING }) }),
+    PS256: () =>
+      team.token(
+        {},
+        {
+          header: { alg: "PS256" },
+          by: (bytes, key) => sign("RSA-SHA256", bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING }),
+        },
+      ),
+    "PSS said to be RS256": () =>
+      team.token(
+        {},
+        { by: (bytes, key) => sign("RSA-SHA256", bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING }) },
+      ),
     "another key's signature": () => team.token({}, { key: "nobody's" }),
     "no kid": () => team.token({}, { header: { kid: undefined } }),
     "a kid that is no text": () => team.token({}, { header: { kid: 1 } }),
-    "a key of its own in the header": () => team.token({}, { key: "nobody's", header: { jwk: { kty: "RSA", n: "AQAB", e: "AQAB" }, jku: "http://127.0.0.1:1/" } }),
+    "a key of its own in the header": () =>
+      team.token(
+        {},
+        { key: "nobody's", header: { jwk: { kty: "RSA", n: "AQAB", e: "AQAB" }, jku: "http://127.0.0.1:1/" } },
+      ),
     "extensions that must be understood": () => team.token({}, { header: { crit: ["b64"], b64: false } }),
     "a changed payload": () => {
       const [header, , signature] = team.token().split(".");
-      return [header, Buffer.from(JSON.stringify(team.claims({ email: "olive@acme.example", sub: "2" }))).toString("base64url"), signature].join(".");
+      return [
+        header,
+        Buffer.from(JSON.stringify(team.claims({ email: "olive@acme.example", sub: "2" }))).toString("base64url"),
+        signature,
+      ].join(".");
     },
     "one part": () => "x",
     "four parts": () => `${team.token()}.x`,
-    "padding": () => `${team.token()}=`,
-    "twice": () => [team.token(), team.token()],
+    padding: () => `${team.token()}=`,
+    twice: () => [team.token(), team.token()],
     "far too long": () => team.token({ groups: "x".repeat(9_000) }),
   };
   for (const [what, make] of Object.entries(cases)) {
@@ -119,10 +166,14 @@ describe("beside a credential", () => {
   test("the bootstrap is the token's alone", async () => {
     const request = { method: "POST", json: { name: "x", email: "x@y.example" } };
     assert.equal((await call(team.token(), "/_keyward/v1/bootstrap", request)).verdict, "401 missing_key");
-    assert.equal((await call(team.token(), "/_keyward/v1/bootstrap", { ...request, key: SECRETS.BOOTSTRAP_TOKEN })).verdict, "409 already_bootstrapped");
+    assert.equal(
+      (await call(team.token(), "/_keyward/v1/bootstrap", { ...request, key: SECRETS.BOOTSTRAP_TOKEN })).verdict,
+      "409 already_bootstrapped",
+    );
   });
 
-  test("it opens nothing at the gate", async () => assert.equal((await call(team.token(), "/v1/contacts")).verdict, "401 missing_key"));
+  test("it opens nothing at the gate", async () =>
+    assert.equal((await call(team.token(), "/v1/contacts")).verdict, "401 missing_key"));
 });
 
 describe("pages of other sites", () => {
@@ -131,12 +182,26 @@ describe("pages of other sites", () => {
     const token = team.token();
     const before = gate.sql("SELECT count(*) AS count FROM audit")[0].count;
     const revoke = (headers, body) => call(token, `${MEMBERS}/${member.id}/revoke`, { method: "POST", headers, body });
-    for (const headers of [{ origin: "https://evil.example" }, { origin: "null" }, { "sec-fetch-site": "cross-site" }, { "sec-fetch-site": "same-site" }]) {
+    for (const headers of [
+      { origin: "https://evil.example" },
+      { origin: "null" },
+      { "sec-fetch-site": "cross-site" },
+      { "sec-fetch-site": "same-site" },
+    ]) {
       assert.equal((await revoke({ ...headers, "content-type": "application/json" }, "{}")).verdict, "403 cross_site");
       assert.equal((await call(token, KEYS, { headers })).verdict, "403 cross_site");
     }
     // What a form can send, from a browser that says nothing about whence.
-    for (const type of [undefined, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]) assert.equal((await revoke(type === undefined ? {} : { "content-type": type })).verdict, "415 unsupported_media_type");
+    for (const type of [
+      undefined,
+      "text/plain",
+      "application/x-www-form-urlencoded",
+      "multipart/form-data; boundary=x",
+    ])
+      assert.equal(
+        (await revoke(type === undefined ? {} : { "content-type": type })).verdict,
+        "415 unsupported_media_type",
+      );
     assert.equal(gate.sql("SELECT count(*) AS count FROM audit")[0].count, before);
     assert.equal((await revoke({ origin: gate.url, "content-type": "application/json" }, "{}")).status, 200);
   });
@@ -154,15 +219,22 @@ describe("the team's keys", () => {
     const fresh = await startGate({ vars: settings(), state: gate.state });
     try {
       const { fetched } = team;
-      const answers = await Promise.all(Array.from({ length: 12 }, () => call(team.token({}, { kid: "key-2" }), ME, {}, fresh)));
-      assert.deepEqual(answers.map(({ status }) => status), Array(12).fill(200));
+      const answers = await Promise.all(
+        Array.from({ length: 12 }, () => call(team.token({}, { kid: "key-2" }), ME, {}, fresh)),
+      );
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        Array(12).fill(200),
+      );
       assert.equal(team.fetched, fetched + 1);
     } finally {
       await fresh.stop({ keepState: true });
     }
   });
 
-  test("while they can't be had it is 503, never 401 and never 200; afterwards it works", { timeout: 60_000 }, async () => {
+  test("while they can't be had it is 503, never 401 and never 200; afterwards it works", {
+    timeout: 60_000,
+  }, async () => {
     for (const misbehave of [
       (response) => response.writeHead(500).end(),
       (response) => response.writeHead(200).end("<html>"),
@@ -185,7 +257,10 @@ describe("the team's keys", () => {
     try {
       assert.equal((await call(team.token(), ME, {}, fresh)).verdict, "503 authority_unavailable");
       team.misbehave = null;
-      await until("the next fetch", async () => (await call(team.token(), ME, {}, fresh)).status === 200, { within: 12_000, every: 500 });
+      await until("the next fetch", async () => (await call(team.token(), ME, {}, fresh)).status === 200, {
+        within: 12_000,
+        every: 500,
+      });
     } finally {
       await fresh.stop({ keepState: true });
     }

@@ -24,7 +24,10 @@ function verified(jwt, secret = SECRETS.KEYWARD_SECRET) {
   const { key, jwk } = keyOf(secret);
   const [head, payload, signature] = jwt.split(".");
   assert.deepEqual(decoded(head), { alg: "EdDSA", kid: jwk.kid, typ: "JWT" });
-  assert.ok(verify(null, Buffer.from(`${head}.${payload}`), createPublicKey(key), Buffer.from(signature, "base64url")), "the signature");
+  assert.ok(
+    verify(null, Buffer.from(`${head}.${payload}`), createPublicKey(key), Buffer.from(signature, "base64url")),
+    "the signature",
+  );
   return decoded(payload);
 }
 
@@ -49,7 +52,10 @@ describe("at the origin", () => {
 
   before(async () => {
     [origin, made] = [await startOrigin(), await startOrigin()];
-    gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, ORIGIN_TEST: made.url, ROUTES: routes, REVOCATION_BOUND_SECONDS: 1 } });
+    gate = await startGate({
+      instrumented: true,
+      vars: { ORIGIN_LIVE: origin.url, ORIGIN_TEST: made.url, ROUTES: routes, REVOCATION_BOUND_SECONDS: 1 },
+    });
     await gate.bootstrap();
     keys.live = await gate.newKey({ integration: "crm-sync", scopes: ["contacts:read", "contacts:write"] });
     keys.test = await gate.newKey({ integration: "crm-sync", environment: "test" });
@@ -77,7 +83,14 @@ describe("at the origin", () => {
     const before = Math.floor(Date.now() / 1000);
     const claims = verified(await assertion("/v1/contacts?q=1", { key: keys.live.apiKey }));
     const { iat, exp, jti, ...rest } = claims;
-    assert.deepEqual(rest, { iss: `${gate.url}/_keyward`, sub: keys.live.id, aud: origin.url, integration: "crm-sync", env: "live", scope: "contacts:read contacts:write" });
+    assert.deepEqual(rest, {
+      iss: `${gate.url}/_keyward`,
+      sub: keys.live.id,
+      aud: origin.url,
+      integration: "crm-sync",
+      env: "live",
+      scope: "contacts:read contacts:write",
+    });
     assert.ok(iat >= before - 1 && iat <= before + 2, `${iat} ${before}`);
     assert.equal(exp, iat + 60);
     assert.match(jti, /^[\w-]{22}$/);
@@ -87,7 +100,8 @@ describe("at the origin", () => {
   test("it is the same one while it is kept, the record being learned again meanwhile", async () => {
     const first = await assertion("/v1/contacts", { key: keys.live.apiKey });
     await gate.take();
-    for (let asked = 0; asked < 2; asked += (await gate.take()).registry) assert.equal(await assertion("/v1/contacts", { key: keys.live.apiKey }), first);
+    for (let asked = 0; asked < 2; asked += (await gate.take()).registry)
+      assert.equal(await assertion("/v1/contacts", { key: keys.live.apiKey }), first);
   });
 
   test("a test key's is for the test origin, and a key that ends soon has one that ends with it", async () => {
@@ -100,7 +114,11 @@ describe("at the origin", () => {
   test("changed scopes are in the next one as soon as the change holds", async () => {
     const key = await gate.newKey({ integration: "changing", scopes: ["contacts:read"] });
     const first = await assertion("/v1/contacts", { key: key.apiKey });
-    const change = await gate.call(`/_keyward/v1/keys/${key.id}`, { method: "PATCH", key: gate.owner, json: { scopes: ["contacts:read", "events:read"] } });
+    const change = await gate.call(`/_keyward/v1/keys/${key.id}`, {
+      method: "PATCH",
+      key: gate.owner,
+      json: { scopes: ["contacts:read", "events:read"] },
+    });
     assert.equal(change.status, 200);
     const deadline = Date.parse(change.json.effective_by);
     let now;
@@ -116,17 +134,28 @@ describe("at the origin", () => {
   });
 
   test("a public route brings none, and a client's own arrives nowhere", async () => {
-    const headers = { "keyward-assertion": vectors.kept.jwt, keyward_assertion: "forged", "Keyward.Assertion": "forged" };
+    const headers = {
+      "keyward-assertion": vectors.kept.jwt,
+      keyward_assertion: "forged",
+      "Keyward.Assertion": "forged",
+    };
     const open = await arrived("/public/x", { headers, key: keys.live.apiKey });
     assert.ok(!open.headers.some(([name]) => /^keyward[^a-z]assertion/.test(name)), JSON.stringify(open.headers));
     const known = await arrived("/v1/contacts", { headers, key: keys.live.apiKey });
-    assert.deepEqual(known.headers.filter(([name]) => /^keyward[^a-z]assertion/.test(name)).map(([name]) => name), ["keyward-assertion"]);
+    assert.deepEqual(
+      known.headers.filter(([name]) => /^keyward[^a-z]assertion/.test(name)).map(([name]) => name),
+      ["keyward-assertion"],
+    );
     assert.equal(verified(values(known, "keyward-assertion")[0]).sub, keys.live.id);
   });
 
   test("a route may ask for one that is bound to each request", async () => {
     const seen = new Set();
-    for (const [method, path] of [["GET", "/v1/bound/7?q=secret"], ["GET", "/v1/bound/7?q=secret"], ["PUT", "/v1/bound/%C3%A9"]]) {
+    for (const [method, path] of [
+      ["GET", "/v1/bound/7?q=secret"],
+      ["GET", "/v1/bound/7?q=secret"],
+      ["PUT", "/v1/bound/%C3%A9"],
+    ]) {
       const answer = await arrived(path, { method, key: keys.live.apiKey, ...(method === "PUT" && { json: {} }) });
       const [jwt] = values(answer, "keyward-assertion");
       const claims = verified(jwt);
@@ -145,12 +174,19 @@ describe("at the origin", () => {
         await assertion(path, { key: keys.test.apiKey });
         return gate.take();
       };
-      const { crossings } = await until("a request that asks nobody", async () => [await cost()].find(({ registry }) => registry === 0));
-      return crossings.map((name) => name.replace(/^__wbg_(.+)_[0-9a-f]{16}$/, "$1")).filter((name) => name !== "getRandomValues");
+      const { crossings } = await until("a request that asks nobody", async () =>
+        [await cost()].find(({ registry }) => registry === 0),
+      );
+      return crossings
+        .map((name) => name.replace(/^__wbg_(.+)_[0-9a-f]{16}$/, "$1"))
+        .filter((name) => name !== "getRandomValues");
     };
     assert.deepEqual(await crossed("/v1/contacts"), ["head", "forward"]);
     const ours = ["head", "holdKey", "sign", "forward"];
-    assert.deepEqual((await crossed("/v1/bound/1")).filter((name) => ours.includes(name)), ["head", "sign", "forward"]);
+    assert.deepEqual(
+      (await crossed("/v1/bound/1")).filter((name) => ours.includes(name)),
+      ["head", "sign", "forward"],
+    );
   });
 });
 
@@ -171,9 +207,18 @@ describe("the published keys", () => {
   });
 
   /** What a JOSE library makes of the assertion of a request. */
-  async function byLibrary(keys = createRemoteJWKSet(new URL(`${gate.url}${JWKS}`), { cooldownDuration: 0 }), issuer = `${gate.url}/_keyward`) {
+  async function byLibrary(
+    keys = createRemoteJWKSet(new URL(`${gate.url}${JWKS}`), { cooldownDuration: 0 }),
+    issuer = `${gate.url}/_keyward`,
+  ) {
     const [jwt] = values((await gate.call("/v1/contacts", { key: key.apiKey })).json, "keyward-assertion");
-    return jwtVerify(jwt, keys, { issuer, audience: origin.url, algorithms: ["EdDSA"], maxTokenAge: 60, clockTolerance: 5 });
+    return jwtVerify(jwt, keys, {
+      issuer,
+      audience: origin.url,
+      algorithms: ["EdDSA"],
+      maxTokenAge: 60,
+      clockTolerance: 5,
+    });
   }
 
   test("are the current one, named by its thumbprint, for anyone, for five minutes", async () => {
@@ -192,7 +237,9 @@ describe("the published keys", () => {
     const { payload, protectedHeader } = await byLibrary();
     assert.equal(payload.sub, key.id);
     assert.equal(protectedHeader.kid, keyOf(SECRETS.KEYWARD_SECRET).jwk.kid);
-    await assert.rejects(byLibrary(undefined, "https://elsewhere.example/_keyward"), { code: "ERR_JWT_CLAIM_VALIDATION_FAILED" });
+    await assert.rejects(byLibrary(undefined, "https://elsewhere.example/_keyward"), {
+      code: "ERR_JWT_CLAIM_VALIDATION_FAILED",
+    });
   });
 
   test("while a secret is changed, the new one first and the old one after it; a library finds the new one by itself", async () => {
@@ -200,11 +247,16 @@ describe("the published keys", () => {
     // As an origin that keeps its keys does: it has seen the old one only. (The gate of this test moves to another port.)
     const asked = [];
     const follow = (_, options) => asked.push(gate.url) && fetch(`${gate.url}${JWKS}`, options);
-    const keys = createRemoteJWKSet(new URL("http://gate.example/jwks.json"), { cooldownDuration: 0, [customFetch]: follow });
+    const keys = createRemoteJWKSet(new URL("http://gate.example/jwks.json"), {
+      cooldownDuration: 0,
+      [customFetch]: follow,
+    });
     await byLibrary(keys);
     await byLibrary(keys);
     assert.equal(asked.length, 1);
-    await gate.restart({ vars: { ...vars(), KEYWARD_SECRET: NEW_SECRET, KEYWARD_SECRET_PREVIOUS: SECRETS.KEYWARD_SECRET } });
+    await gate.restart({
+      vars: { ...vars(), KEYWARD_SECRET: NEW_SECRET, KEYWARD_SECRET_PREVIOUS: SECRETS.KEYWARD_SECRET },
+    });
     const both = await gate.call(JWKS);
     assert.deepEqual(both.json.keys, [keyOf(NEW_SECRET).jwk, ...old.json.keys]);
     const [jwt] = values((await gate.call("/v1/contacts", { key: key.apiKey })).json, "keyward-assertion");

@@ -20,22 +20,31 @@ const AUDIT = "/_keyward/v1/audit";
 const NDJSON = { accept: "application/x-ndjson" };
 let gate;
 const audit = (query = "", request = {}) => gate.call(AUDIT + query, { key: gate.owner, ...request });
-const linesOf = (text) => text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+const linesOf = (text) =>
+  text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
 const checkpoint = async () => (await audit("/checkpoint")).text;
 const total = () => gate.sql("SELECT count(*) AS count FROM audit")[0].count;
 
 before(async () => {
   gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: "http://127.0.0.1:1" } });
-  await gate.bootstrap({ name: "Zoë “Ö” 連携 👩‍🚀 \\ \"", email: "olive@acme.example" });
+  await gate.bootstrap({ name: 'Zoë “Ö” 連携 👩‍🚀 \\ "', email: "olive@acme.example" });
   for (let index = 0; index < 6; index += 1) {
     const { id } = await gate.newKey();
-    await gate.call(`${KEYS}/${id}`, { method: "PATCH", key: gate.owner, json: { purpose: `Purpose ${index} <b>&\u00e9` } });
+    await gate.call(`${KEYS}/${id}`, {
+      method: "PATCH",
+      key: gate.owner,
+      json: { purpose: `Purpose ${index} <b>&\u00e9` },
+    });
     if (index % 2) await gate.call(`${KEYS}/${id}/rotate`, { method: "POST", key: gate.owner, json: {} });
     else await gate.revoke(id, "Leaked in a log: “é”");
   }
   const member = await newMember(gate);
   await gate.call(`${MEMBERS}/${member.id}`, { method: "PATCH", key: gate.owner, json: { role: "auditor" } });
-  for (const what of ["rotate", "revoke"]) await gate.call(`${MEMBERS}/${member.id}/${what}`, { method: "POST", key: gate.owner });
+  for (const what of ["rotate", "revoke"])
+    await gate.call(`${MEMBERS}/${member.id}/${what}`, { method: "POST", key: gate.owner });
 });
 after(() => gate?.stop());
 
@@ -51,7 +60,10 @@ describe("pages", () => {
         seen.push(...json.items);
         next = json.next_cursor;
       }
-      assert.deepEqual(seen.map(({ seq }) => seq), Array.from({ length: total() }, (_, index) => index + 1));
+      assert.deepEqual(
+        seen.map(({ seq }) => seq),
+        Array.from({ length: total() }, (_, index) => index + 1),
+      );
     }
     const { json } = await audit(`?after=${total()}`);
     assert.deepEqual(json, { items: [], next_cursor: null });
@@ -62,14 +74,42 @@ describe("pages", () => {
     assert.deepEqual(Object.keys(items[0]), ["seq", "at", "actor", "action", "subject", "detail", "previous", "hash"]);
     assert.equal(items[0].actor, "bootstrap");
     for (const { detail } of items) assert.match(detail.request_id, /^[0-9A-Za-z]{16}$/);
-    assert.deepEqual([...new Set(items.map(({ action }) => action))].sort(), ["bootstrap", "key.issue", "key.revoke", "key.rotate", "key.update", "member.create", "member.revoke", "member.rotate", "member.update"]);
-    const answer = await gate.call(`${KEYS}/${(await gate.newKey()).id}/revoke`, { method: "POST", key: gate.owner, json: { reason: "x" }, headers: { "cf-connecting-ip": "192.0.2.77" } });
+    assert.deepEqual([...new Set(items.map(({ action }) => action))].sort(), [
+      "bootstrap",
+      "key.issue",
+      "key.revoke",
+      "key.rotate",
+      "key.update",
+      "member.create",
+      "member.revoke",
+      "member.rotate",
+      "member.update",
+    ]);
+    const answer = await gate.call(`${KEYS}/${(await gate.newKey()).id}/revoke`, {
+      method: "POST",
+      key: gate.owner,
+      json: { reason: "x" },
+      headers: { "cf-connecting-ip": "192.0.2.77" },
+    });
     const last = (await audit(`?after=${total() - 1}`)).json.items[0];
-    assert.deepEqual([last.detail.request_id, last.detail.client_address], [answer.headers["keyward-request-id"], "192.0.2.77"]);
+    assert.deepEqual(
+      [last.detail.request_id, last.detail.client_address],
+      [answer.headers["keyward-request-id"], "192.0.2.77"],
+    );
   });
 
   test("a bad parameter is 400 and named", async () => {
-    for (const [query, field] of [["after=x", "after"], ["after=-1", "after"], ["cursor=!", "cursor"], ["after=1&cursor=1", "cursor"], ["limit=0", "limit"], ["limit=201", "limit"], ["from=1", "from"], ["after=1&after=2", "after"], ["after=99999999999999999999", "after"]]) {
+    for (const [query, field] of [
+      ["after=x", "after"],
+      ["after=-1", "after"],
+      ["cursor=!", "cursor"],
+      ["after=1&cursor=1", "cursor"],
+      ["limit=0", "limit"],
+      ["limit=201", "limit"],
+      ["from=1", "from"],
+      ["after=1&after=2", "after"],
+      ["after=99999999999999999999", "after"],
+    ]) {
       const answer = await audit(`?${query}`);
       assert.equal(`${answer.verdict} ${answer.json.field}`, `400 invalid_request ${field}`, query);
     }
@@ -118,12 +158,27 @@ describe("a stream of a long log", () => {
     let [last] = long.sql("SELECT * FROM audit ORDER BY seq DESC LIMIT 1");
     await long.stop({ keepState: true });
     const folder = join(long.state, "do", "keyward-Registry");
-    const database = new DatabaseSync(join(folder, readdirSync(folder).find((name) => /^[0-9a-f]{64}\.sqlite$/.test(name))));
-    const insert = database.prepare("INSERT INTO audit (seq, at, actor, action, subject, detail, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+    const database = new DatabaseSync(
+      join(
+        folder,
+        readdirSync(folder).find((name) => /^[0-9a-f]{64}\.sqlite$/.test(name)),
+      ),
+    );
+    const insert = database.prepare(
+      "INSERT INTO audit (seq, at, actor, action, subject, detail, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    );
     const detail = { client_address: null, reason: "x".repeat(900), request_id: "0123456789abcdef" };
     database.exec("BEGIN");
     for (let seq = 2; seq <= ENTRIES; seq += 1) {
-      const body = { seq, at: last.at, actor: last.actor, action: "key.revoke", subject: last.subject, detail, previous: last.hash };
+      const body = {
+        seq,
+        at: last.at,
+        actor: last.actor,
+        action: "key.revoke",
+        subject: last.subject,
+        detail,
+        previous: last.hash,
+      };
       last = { ...body, hash: createHash("sha256").update(canonical(body)).digest("hex") };
       insert.run(seq, body.at, body.actor, body.action, body.subject, canonical(detail), body.previous, last.hash);
     }
@@ -162,7 +217,11 @@ describe("a stream of a long log", () => {
 
   test("ends when its reader is revoked", async () => {
     const reader = await newMember(long, { role: "auditor" });
-    const { received } = await slowly(long, () => long.call(`${MEMBERS}/${reader.id}/revoke`, { method: "POST", key: long.owner }), reader.key);
+    const { received } = await slowly(
+      long,
+      () => long.call(`${MEMBERS}/${reader.id}/revoke`, { method: "POST", key: long.owner }),
+      reader.key,
+    );
     assert.ok(received.includes('{"seq":1,') && !received.includes(`{"seq":${ENTRIES},`));
     assert.ok(!received.endsWith("0\r\n\r\n"));
   });
@@ -173,7 +232,9 @@ function slowly(gate, meanwhile, key = gate.owner) {
   return new Promise((resolve, reject) => {
     let received = "";
     let asked;
-    const bytes = requestBytes(`GET ${AUDIT}`, { headers: [`Authorization: Bearer ${key}`, "Accept: application/x-ndjson"] });
+    const bytes = requestBytes(`GET ${AUDIT}`, {
+      headers: [`Authorization: Bearer ${key}`, "Accept: application/x-ndjson"],
+    });
     const socket = connect({ port: gate.port, host: "127.0.0.1" }, () => socket.write(bytes));
     socket.once("readable", async () => {
       try {
@@ -195,7 +256,14 @@ describe("the checkpoint", () => {
     const bytes = Buffer.from(typed, "base64");
     assert.equal(createHash("sha256").update(`${name}\n`).update(bytes).digest("hex").slice(0, 8), id);
     assert.equal(bytes[0], 1);
-    return { name, id, key: createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: bytes.subarray(1).toString("base64url") }, format: "jwk" }) };
+    return {
+      name,
+      id,
+      key: createPublicKey({
+        key: { kty: "OKP", crv: "Ed25519", x: bytes.subarray(1).toString("base64url") },
+        format: "jwk",
+      }),
+    };
   };
 
   test("is a signed note over size and head, verified by the key that is published", async () => {
@@ -220,7 +288,12 @@ describe("the checkpoint", () => {
 
   test("what it says hangs on nothing that a request says", async () => {
     const plain = await checkpoint();
-    const answer = await gate.raw(requestBytes(`GET ${AUDIT}/checkpoint`, { host: "evil.example", headers: [`Authorization: Bearer ${gate.owner}`, "X-Forwarded-Host: evil.example"] }));
+    const answer = await gate.raw(
+      requestBytes(`GET ${AUDIT}/checkpoint`, {
+        host: "evil.example",
+        headers: [`Authorization: Bearer ${gate.owner}`, "X-Forwarded-Host: evil.example"],
+      }),
+    );
     assert.equal(answer.text, plain);
     assert.equal((await audit("/checkpoint?size=1")).verdict, "400 invalid_request");
   });
@@ -250,8 +323,19 @@ describe("a stranger's verifier", () => {
       return join(folder, name);
     };
     const options = notes.flatMap((note, index) => ["--checkpoint", file(`note-${index}`, note)]);
-    const args = [join(ROOT, "tests", "audit_verifier", "verify.py"), "--vkeys", file("vkeys", keys), "--log", file("log", data), ...options];
-    return new Promise((resolve) => execFile(PYTHON, args, { encoding: "utf8" }, (error, stdout, stderr) => resolve(`${error?.code ?? 0} ${stdout.trim()}${stderr.trim().slice(-300)}`)));
+    const args = [
+      join(ROOT, "tests", "audit_verifier", "verify.py"),
+      "--vkeys",
+      file("vkeys", keys),
+      "--log",
+      file("log", data),
+      ...options,
+    ];
+    return new Promise((resolve) =>
+      execFile(PYTHON, args, { encoding: "utf8" }, (error, stdout, stderr) =>
+        resolve(`${error?.code ?? 0} ${stdout.trim()}${stderr.trim().slice(-300)}`),
+      ),
+    );
   };
   const changed = (change) => {
     const lines = linesOf(log);
@@ -275,7 +359,11 @@ describe("a stranger's verifier", () => {
   });
 
   for (const [what, change, expected] of [
-    ["a changed reason", (log) => void (log.find(({ detail }) => detail.reason).detail.reason = "Nothing"), /was changed/],
+    [
+      "a changed reason",
+      (log) => void (log.find(({ detail }) => detail.reason).detail.reason = "Nothing"),
+      /was changed/,
+    ],
     ["a changed actor", (log) => void (log[4].actor = "wafl_admin_000000000000"), /entry 5 was changed/],
     ["a changed instant", (log) => void (log[4].at = "2020-01-01T00:00:00.000Z"), /entry 5 was changed/],
     ["a changed hash", (log) => void (log[4].hash = "0".repeat(64)), /entry 5 was changed/],
@@ -287,17 +375,37 @@ describe("a stranger's verifier", () => {
     ["an inserted entry", (log) => void log.splice(4, 0, log[7]), /entry 5 is missing or out of order/],
     ["a doubled entry", (log) => void log.splice(5, 0, log[4]), /entry 6 is missing or out of order/],
     ["two swapped entries", (log) => void log.splice(4, 2, log[5], log[4]), /entry 5 is missing or out of order/],
-    ["one that was changed and hashed again", (log) => void log.splice(4, 1, { ...rechained([{ ...log[4], actor: "x" }])[0], seq: 5 }), /entry 5/],
-    ["one rehashed in its place", (log) => {
-      const { hash: _, ...body } = { ...log[4], actor: "x" };
-      log[4] = { ...body, hash: createHash("sha256").update(canonical(body)).digest("hex") };
-    }, /entry 6 does not follow/],
+    [
+      "one that was changed and hashed again",
+      (log) => void log.splice(4, 1, { ...rechained([{ ...log[4], actor: "x" }])[0], seq: 5 }),
+      /entry 5/,
+    ],
+    [
+      "one rehashed in its place",
+      (log) => {
+        const { hash: _, ...body } = { ...log[4], actor: "x" };
+        log[4] = { ...body, hash: createHash("sha256").update(canonical(body)).digest("hex") };
+      },
+      /entry 6 does not follow/,
+    ],
     ["entries cut off behind the newest checkpoint", (log) => void log.splice(-1), /was cut off/],
     ["entries cut off behind the pinned one", (log) => void log.splice(10), /was cut off/],
     ["an empty log", () => [], /.+/],
-    ["one rewritten with right hashes", (log) => rechained(log.map((entry) => (entry.seq === 5 ? { ...entry, actor: "x" } : entry))), /was rewritten/],
-    ["one without an entry and with right hashes", (log) => rechained([...log.toSpliced(4, 1), log[0]]), /was rewritten/],
-    ["one with swapped entries and right hashes", (log) => rechained(log.toSpliced(4, 2, log[5], log[4])), /was rewritten/],
+    [
+      "one rewritten with right hashes",
+      (log) => rechained(log.map((entry) => (entry.seq === 5 ? { ...entry, actor: "x" } : entry))),
+      /was rewritten/,
+    ],
+    [
+      "one without an entry and with right hashes",
+      (log) => rechained([...log.toSpliced(4, 1), log[0]]),
+      /was rewritten/,
+    ],
+    [
+      "one with swapped entries and right hashes",
+      (log) => rechained(log.toSpliced(4, 2, log[5], log[4])),
+      /was rewritten/,
+    ],
   ]) {
     test(`finds ${what}`, async () => {
       const found = await run({ data: changed(change) });
@@ -317,15 +425,23 @@ describe("a stranger's verifier", () => {
     const data = `${short.map((entry) => JSON.stringify(entry)).join("\n")}\n`;
     assert.match(await run({ data, notes: [pinned] }), /^1 .*was cut off/);
     const other = rechained(linesOf(log).map((entry) => ({ ...entry, actor: "x" })));
-    assert.match(await run({ data: `${other.map((entry) => JSON.stringify(entry)).join("\n")}\n`, notes: [pinned] }), /^1 .*was rewritten/);
+    assert.match(
+      await run({ data: `${other.map((entry) => JSON.stringify(entry)).join("\n")}\n`, notes: [pinned] }),
+      /^1 .*was rewritten/,
+    );
   });
 
   test("takes no checkpoint that was changed or that no pinned key signed", async () => {
     const [origin, size, ...rest] = newest.split("\n");
-    assert.match(await run({ notes: [[origin, String(Number(size) - 1), ...rest].join("\n")] }), /^1 a checkpoint's signature is wrong/);
+    assert.match(
+      await run({ notes: [[origin, String(Number(size) - 1), ...rest].join("\n")] }),
+      /^1 a checkpoint's signature is wrong/,
+    );
     assert.match(await run({ notes: [newest.replaceAll("keyward/wafl", "keyward/evil")] }), /^1 no pinned key/);
     assert.match(await run({ notes: [newest.split("\u2014")[0]] }), /^1 a note has no signatures|^1 a signature/);
-    const foreign = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1", KEYWARD_SECRET: Buffer.alloc(32, 9).toString("base64") } });
+    const foreign = await startGate({
+      vars: { ORIGIN_LIVE: "http://127.0.0.1:1", KEYWARD_SECRET: Buffer.alloc(32, 9).toString("base64") },
+    });
     try {
       await foreign.bootstrap();
       const note = (await foreign.call(`${AUDIT}/checkpoint`, { key: foreign.owner })).text;

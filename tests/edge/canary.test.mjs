@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startOrigin } from "./harness/echo-origin.mjs";
@@ -17,10 +17,21 @@ const KEYWARD_SECRET = randomBytes(32).toString("base64");
 const BOOTSTRAP_TOKEN = randomBytes(24).toString("base64url");
 
 /** Every form in which a secret could lie about. */
-const forms = (secret) => [Buffer.from(secret), Buffer.from(Buffer.from(secret).toString("hex")), Buffer.from(Buffer.from(secret).toString("base64").slice(0, -4))];
+const forms = (secret) => [
+  Buffer.from(secret),
+  Buffer.from(Buffer.from(secret).toString("hex")),
+  Buffer.from(Buffer.from(secret).toString("base64").slice(0, -4)),
+];
 
 function needlesFor(credentials) {
-  const needles = { BOOTSTRAP_TOKEN: forms(BOOTSTRAP_TOKEN), KEYWARD_SECRET: [...forms(KEYWARD_SECRET), Buffer.from(KEYWARD_SECRET, "base64"), Buffer.from(Buffer.from(KEYWARD_SECRET, "base64").toString("hex"))] };
+  const needles = {
+    BOOTSTRAP_TOKEN: forms(BOOTSTRAP_TOKEN),
+    KEYWARD_SECRET: [
+      ...forms(KEYWARD_SECRET),
+      Buffer.from(KEYWARD_SECRET, "base64"),
+      Buffer.from(Buffer.from(KEYWARD_SECRET, "base64").toString("hex")),
+    ],
+  };
   for (const [name, credential] of Object.entries(credentials)) {
     needles[name] = forms(credential);
     needles[`secret of ${name}`] = forms(secretOf(credential));
@@ -32,7 +43,8 @@ function needlesFor(credentials) {
 function found(needles, places) {
   const hits = [];
   for (const [place, bytes] of Object.entries(places)) {
-    for (const [needle, variants] of Object.entries(needles)) if (variants.some((variant) => bytes.includes(variant))) hits.push(`${needle} in ${place}`);
+    for (const [needle, variants] of Object.entries(needles))
+      if (variants.some((variant) => bytes.includes(variant))) hits.push(`${needle} in ${place}`);
   }
   return hits;
 }
@@ -58,12 +70,25 @@ async function placesOf({ gate, origin, answers }) {
   const live = filesOf(gate.state);
   await gate.stop({ keepState: true });
   const stopped = filesOf(gate.state);
-  assert.ok(Object.keys(stopped).filter((name) => name.includes("sqlite")).length >= 2, "no SQLite files were searched");
+  assert.ok(
+    Object.keys(stopped).filter((name) => name.includes("sqlite")).length >= 2,
+    "no SQLite files were searched",
+  );
   return {
     logs: Buffer.from(gate.logs.join("\n")),
     kv,
-    problems: Buffer.from(answers.filter(({ status }) => status >= 400).map(({ text, rawHeaders }) => `${text}\n${rawHeaders}`).join("\n")),
-    "other answers": Buffer.from(answers.filter(({ status, json }) => status < 400 && !json?.api_key).map(({ text, rawHeaders }) => `${text}\n${rawHeaders}`).join("\n")),
+    problems: Buffer.from(
+      answers
+        .filter(({ status }) => status >= 400)
+        .map(({ text, rawHeaders }) => `${text}\n${rawHeaders}`)
+        .join("\n"),
+    ),
+    "other answers": Buffer.from(
+      answers
+        .filter(({ status, json }) => status < 400 && !json?.api_key)
+        .map(({ text, rawHeaders }) => `${text}\n${rawHeaders}`)
+        .join("\n"),
+    ),
     "origin traffic": Buffer.from(JSON.stringify(origin.arrivals)),
     ...Object.fromEntries(Object.entries(live).map(([name, bytes]) => [`live ${name}`, bytes])),
     ...stopped,
@@ -72,12 +97,23 @@ async function placesOf({ gate, origin, answers }) {
 
 async function newWorld() {
   const origin = await startOrigin();
-  const vars = { ORIGIN_LIVE: origin.url, KEYWARD_SECRET, BOOTSTRAP_TOKEN, REVOCATION_BOUND_SECONDS: 1, OUTAGE_GRACE_SECONDS: 0 };
+  const vars = {
+    ORIGIN_LIVE: origin.url,
+    KEYWARD_SECRET,
+    BOOTSTRAP_TOKEN,
+    REVOCATION_BOUND_SECONDS: 1,
+    OUTAGE_GRACE_SECONDS: 0,
+  };
   const gate = await startGate({ instrumented: true, vars });
   const answers = [];
   const call = async (...request) => {
     const answer = await gate.call(...request);
-    answers.push({ status: answer.status, text: answer.text, rawHeaders: answer.rawHeaders, json: answer.headers["content-type"] === "application/json" ? answer.json : null });
+    answers.push({
+      status: answer.status,
+      text: answer.text,
+      rawHeaders: answer.rawHeaders,
+      json: answer.headers["content-type"] === "application/json" ? answer.json : null,
+    });
     return answer;
   };
   const bootstrap = { method: "POST", key: BOOTSTRAP_TOKEN, json: { name: "Olive", email: "olive@acme.example" } };
@@ -96,18 +132,57 @@ describe("after a whole life of a key", () => {
     const owner = (await call("/_keyward/v1/bootstrap", bootstrap)).json.api_key;
     await call("/_keyward/v1/bootstrap", bootstrap);
     gate.owner = owner;
-    const draft = (fields) => ({ method: "POST", key: owner, json: { name: "A", integration: "a", environment: "live", purpose: "p", owner: "o", scopes: ["contacts:read"], ...fields } });
+    const draft = (fields) => ({
+      method: "POST",
+      key: owner,
+      json: {
+        name: "A",
+        integration: "a",
+        environment: "live",
+        purpose: "p",
+        owner: "o",
+        scopes: ["contacts:read"],
+        ...fields,
+      },
+    });
     const issue = async (fields) => (await call("/_keyward/v1/keys", draft(fields))).json;
-    const { api_key: key, key: { id } } = await issue({});
+    const {
+      api_key: key,
+      key: { id },
+    } = await issue({});
     const { api_key: brief } = await issue({ name: "B", integration: "b", expires_at: ahead(300) });
     needles = needlesFor({ key, brief, owner, "wrong key": wrongTag(key) });
 
     // At the gate: accepted and refused, in every header and place.
     const bearer = { key };
-    for (const request of [bearer, { headers: { "x-api-key": key } }, { ...bearer, method: "POST", body: "x" }, { ...bearer, headers: { "x-api-key": key } }, { headers: { authorization: `Basic ${key}` } }, { headers: { authorization: key } }, { key: `${key}, ${key}` }, { key: wrongTag(key) }, { key: key.slice(0, -1) }, { key: owner }, { key: BOOTSTRAP_TOKEN }, { ...bearer, headers: { origin: "https://a.example" } }, { ...bearer, headers: { cookie: "a=b", x_api_key: key, "x.api.key": key } }]) {
+    for (const request of [
+      bearer,
+      { headers: { "x-api-key": key } },
+      { ...bearer, method: "POST", body: "x" },
+      { ...bearer, headers: { "x-api-key": key } },
+      { headers: { authorization: `Basic ${key}` } },
+      { headers: { authorization: key } },
+      { key: `${key}, ${key}` },
+      { key: wrongTag(key) },
+      { key: key.slice(0, -1) },
+      { key: owner },
+      { key: BOOTSTRAP_TOKEN },
+      { ...bearer, headers: { origin: "https://a.example" } },
+      { ...bearer, headers: { cookie: "a=b", x_api_key: key, "x.api.key": key } },
+    ]) {
       await call(CONTACTS, request);
     }
-    for (const path of [`${CONTACTS}/${key}`, `${CONTACTS}?k=${key}`, `/public/x?k=${key}`, `/_keyward/v1/keys/${key}`, `/_keyward/v1/keys?owner=${key}`, `/_keyward/problems/${key}`, `/${owner}`, `${CONTACTS}?k=${key.replaceAll("_", "%5f")}`, `/v1//${key}`]) {
+    for (const path of [
+      `${CONTACTS}/${key}`,
+      `${CONTACTS}?k=${key}`,
+      `/public/x?k=${key}`,
+      `/_keyward/v1/keys/${key}`,
+      `/_keyward/v1/keys?owner=${key}`,
+      `/_keyward/problems/${key}`,
+      `/${owner}`,
+      `${CONTACTS}?k=${key.replaceAll("_", "%5f")}`,
+      `/v1//${key}`,
+    ]) {
       await call(path, bearer);
     }
     await call("/public/x", { key, headers: { "x-api-key": owner } });
@@ -123,17 +198,43 @@ describe("after a whole life of a key", () => {
     await issue({ name: "C", integration: "c", colour: "red" });
     await call(`/_keyward/v1/keys/${id}`, { key: owner });
     await call("/_keyward/v1/keys/wafl_live_000000000000", { key: owner });
-    await call("/_keyward/v1/keys", { method: "POST", key: owner, body: "{", headers: { "content-type": "application/json" } });
+    await call("/_keyward/v1/keys", {
+      method: "POST",
+      key: owner,
+      body: "{",
+      headers: { "content-type": "application/json" },
+    });
 
     // Handed over by others, and by their holders; in the wrong places, too.
-    const form = (path, body, request = {}) => call(`/_keyward/oauth/${path}`, { method: "POST", form: body, ...request });
+    const form = (path, body, request = {}) =>
+      call(`/_keyward/oauth/${path}`, { method: "POST", form: body, ...request });
     const basic = (text) => ({ headers: { authorization: `Basic ${Buffer.from(text).toString("base64")}` } });
-    for (const question of [{ api_key: key }, { api_key: wrongTag(key) }, { api_key: key, scope: key }, { api_key: key, ip: key }, { api_key: key, method: "GET", path: `/v1/x?k=${key}` }, { api_key: key, method: key, path: key }, { [key]: 1 }, { api_key: [key] }]) {
+    for (const question of [
+      { api_key: key },
+      { api_key: wrongTag(key) },
+      { api_key: key, scope: key },
+      { api_key: key, ip: key },
+      { api_key: key, method: "GET", path: `/v1/x?k=${key}` },
+      { api_key: key, method: key, path: key },
+      { [key]: 1 },
+      { api_key: [key] },
+    ]) {
       await call("/_keyward/v1/verify", { method: "POST", key: owner, json: question });
       await call("/_keyward/v1/verify", { method: "POST", key, json: question });
     }
-    for (const body of [{ token: key }, { token: wrongTag(key) }, { token: owner }, { token_type_hint: key }, [["token", key], ["token", key]], { client_id: key, client_secret: owner }]) {
-      for (const request of [{ key: owner }, { key }, basic(`${owner}:${key}`), basic(`${key}:${owner}`), basic(key)]) await form("introspect", body, request);
+    for (const body of [
+      { token: key },
+      { token: wrongTag(key) },
+      { token: owner },
+      { token_type_hint: key },
+      [
+        ["token", key],
+        ["token", key],
+      ],
+      { client_id: key, client_secret: owner },
+    ]) {
+      for (const request of [{ key: owner }, { key }, basic(`${owner}:${key}`), basic(`${key}:${owner}`), basic(key)])
+        await form("introspect", body, request);
       if (body.token !== key) await form("revoke", body, { key });
     }
     const { api_key: surrendered } = await issue({ name: "S", integration: "s" });
@@ -141,10 +242,18 @@ describe("after a whole life of a key", () => {
     await form("revoke", { token: surrendered }, { key: surrendered });
 
     // While everything fails.
-    for (const orders of [{ kvGet: "fail", kvPut: "fail" }, { registry: "fail" }, { registry: "500" }, { registry: "garbage" }]) {
+    for (const orders of [
+      { kvGet: "fail", kvPut: "fail" },
+      { registry: "fail" },
+      { registry: "500" },
+      { registry: "garbage" },
+    ]) {
       await gate.order(orders);
       await call(CONTACTS, { key: wrongTag(key) });
-      await until("the memory of the key ages", async () => (await call(CONTACTS, bearer)).status === (orders.registry ? 503 : 200));
+      await until(
+        "the memory of the key ages",
+        async () => (await call(CONTACTS, bearer)).status === (orders.registry ? 503 : 200),
+      );
       await call("/_keyward/v1/me", { key: owner });
       await call("/_keyward/v1/keys", draft({ name: "D", integration: "d" }));
       await call("/_keyward/v1/verify", { method: "POST", key: owner, json: { api_key: key } });
@@ -169,16 +278,30 @@ describe("after a whole life of a key", () => {
     rmSync(world.gate.state, { recursive: true, force: true });
   });
 
-  test("nothing secret lies in logs, KV, SQL, answers or origin traffic", () => assert.deepEqual(found(needles, places), []));
+  test("nothing secret lies in logs, KV, SQL, answers or origin traffic", () =>
+    assert.deepEqual(found(needles, places), []));
 
   test("there was much to search", () => {
     const statuses = new Set(world.answers.map(({ status }) => status));
-    for (const status of [200, 201, 400, 401, 403, 404, 409, 502, 503]) assert.ok(statuses.has(status), `no answer was ${status}`);
+    for (const status of [200, 201, 400, 401, 403, 404, 409, 502, 503])
+      assert.ok(statuses.has(status), `no answer was ${status}`);
     assert.ok(world.origin.arrivals.length >= 5);
-    for (const event of ["refused", "sign_in_refused", "operation_refused", "authority_query_failed", "key_revoked_by_holder", "kv_copy_failed", "origin_unreachable"]) {
-      assert.ok(world.gate.logs.some((line) => line.includes(`"event":"${event}"`)), `no ${event} was logged`);
+    for (const event of [
+      "refused",
+      "sign_in_refused",
+      "operation_refused",
+      "authority_query_failed",
+      "key_revoked_by_holder",
+      "kv_copy_failed",
+      "origin_unreachable",
+    ]) {
+      assert.ok(
+        world.gate.logs.some((line) => line.includes(`"event":"${event}"`)),
+        `no ${event} was logged`,
+      );
     }
-    for (const place of ["logs", "kv", "problems", "other answers", "origin traffic"]) assert.ok(places[place].length > 300, place);
+    for (const place of ["logs", "kv", "problems", "other answers", "origin traffic"])
+      assert.ok(places[place].length > 300, place);
   });
 });
 
@@ -197,6 +320,15 @@ test("the search finds what is planted in each place", async () => {
   await gate.stop();
   await origin.close();
   rmSync(gate.state, { recursive: true, force: true });
-  for (const hit of ["BOOTSTRAP_TOKEN in logs", "secret of owner in kv", "secret of owner in origin traffic", "secret of owner in problems"]) assert.ok(hits.includes(hit), `${hit} was not found`);
-  assert.ok(hits.some((hit) => /^secret of owner in file [0-9a-f]{64}\.sqlite/.test(hit)), "nothing was found in SQL");
+  for (const hit of [
+    "BOOTSTRAP_TOKEN in logs",
+    "secret of owner in kv",
+    "secret of owner in origin traffic",
+    "secret of owner in problems",
+  ])
+    assert.ok(hits.includes(hit), `${hit} was not found`);
+  assert.ok(
+    hits.some((hit) => /^secret of owner in file [0-9a-f]{64}\.sqlite/.test(hit)),
+    "nothing was found in SQL",
+  );
 });

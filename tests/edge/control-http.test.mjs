@@ -2,9 +2,9 @@
 // health, problem pages, and a worker that is misconfigured.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { requestBytes } from "./harness/raw.mjs";
@@ -25,7 +25,8 @@ after(async () => {
   await origin?.close();
 });
 
-const post = (body, headers = { "content-type": "application/json" }) => gate.call(KEYS, { method: "POST", key: gate.owner, body, headers });
+const post = (body, headers = { "content-type": "application/json" }) =>
+  gate.call(KEYS, { method: "POST", key: gate.owner, body, headers });
 const noEffect = async (work) => {
   const before = gate.sql("SELECT value FROM meta WHERE name = 'revision'")[0].value;
   await work();
@@ -34,12 +35,32 @@ const noEffect = async (work) => {
 };
 
 describe("bodies", () => {
-  const whole = JSON.stringify({ name: "x", integration: "x", environment: "live", purpose: "x", owner: "x", scopes: ["contacts:read"] });
+  const whole = JSON.stringify({
+    name: "x",
+    integration: "x",
+    environment: "live",
+    purpose: "x",
+    owner: "x",
+    scopes: ["contacts:read"],
+  });
 
   test("only application/json is taken", () =>
     noEffect(async () => {
-      for (const type of [undefined, "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "text/json", "multipart/form-data", "application/problem+json", "application/json, text/plain"]) {
-        assert.equal((await post(whole, type === undefined ? {} : { "content-type": type })).verdict, "415 unsupported_media_type", type);
+      for (const type of [
+        undefined,
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "text/json",
+        "multipart/form-data",
+        "application/problem+json",
+        "application/json, text/plain",
+      ]) {
+        assert.equal(
+          (await post(whole, type === undefined ? {} : { "content-type": type })).verdict,
+          "415 unsupported_media_type",
+          type,
+        );
       }
     }));
 
@@ -50,7 +71,25 @@ describe("bodies", () => {
 
   test("what is no JSON object is 400 and says where", () =>
     noEffect(async () => {
-      for (const body of ["", " ", "{", "[]", "null", '"x"', "1", `${whole}x`, `${whole}{}`, '{"name":Infinity}', '{"name":NaN}', "{'name':1}", '{"a":1,}', "[".repeat(60_000), Buffer.from('{"name":"\xff"}', "latin1"), Buffer.from([0xfe, 0xff]), `\ufeff${whole}`]) {
+      for (const body of [
+        "",
+        " ",
+        "{",
+        "[]",
+        "null",
+        '"x"',
+        "1",
+        `${whole}x`,
+        `${whole}{}`,
+        '{"name":Infinity}',
+        '{"name":NaN}',
+        "{'name':1}",
+        '{"a":1,}',
+        "[".repeat(60_000),
+        Buffer.from('{"name":"\xff"}', "latin1"),
+        Buffer.from([0xfe, 0xff]),
+        `\ufeff${whole}`,
+      ]) {
         const answer = await post(body);
         assert.equal(answer.verdict, "400 invalid_request", String(body).slice(0, 40));
       }
@@ -62,7 +101,11 @@ describe("bodies", () => {
       assert.equal((await post(" ".repeat(65_537))).verdict, "413 body_too_large");
       const bytes = "a".repeat(70_000);
       const chunked = requestBytes(`POST ${KEYS}`, {
-        headers: [`Authorization: Bearer ${gate.owner}`, "Content-Type: application/json", "Transfer-Encoding: chunked"],
+        headers: [
+          `Authorization: Bearer ${gate.owner}`,
+          "Content-Type: application/json",
+          "Transfer-Encoding: chunked",
+        ],
         body: `${bytes.length.toString(16)}\r\n${bytes}\r\n0\r\n\r\n`,
       });
       assert.equal((await gate.raw(chunked)).verdict, "413 body_too_large");
@@ -70,7 +113,12 @@ describe("bodies", () => {
 
   test("a stranger learns 401 and nothing about the body", async () => {
     for (const body of ["", "{", " ".repeat(70_000), '{"colour":1}']) {
-      const answer = await gate.call(KEYS, { method: "POST", key: "x", body, headers: { "content-type": "application/json" } });
+      const answer = await gate.call(KEYS, {
+        method: "POST",
+        key: "x",
+        body,
+        headers: { "content-type": "application/json" },
+      });
       assert.equal(answer.verdict, "401 invalid_key");
     }
   });
@@ -87,9 +135,24 @@ describe("bodies", () => {
 describe("pages of other sites", () => {
   test("are refused, for reading and for writing", () =>
     noEffect(async () => {
-      for (const headers of [{ origin: "https://evil.example" }, { origin: "null" }, { origin: gate.url.replace("http", "https") }, { origin: `${gate.url}.evil.example` }, { "sec-fetch-site": "cross-site" }, { "sec-fetch-site": "same-site" }, { origin: gate.url, "sec-fetch-site": "cross-site" }]) {
-        assert.equal((await gate.call(KEYS, { key: gate.owner, headers })).verdict, "403 cross_site", JSON.stringify(headers));
-        assert.equal((await gate.call(KEYS, { method: "POST", key: gate.owner, json: {}, headers })).verdict, "403 cross_site");
+      for (const headers of [
+        { origin: "https://evil.example" },
+        { origin: "null" },
+        { origin: gate.url.replace("http", "https") },
+        { origin: `${gate.url}.evil.example` },
+        { "sec-fetch-site": "cross-site" },
+        { "sec-fetch-site": "same-site" },
+        { origin: gate.url, "sec-fetch-site": "cross-site" },
+      ]) {
+        assert.equal(
+          (await gate.call(KEYS, { key: gate.owner, headers })).verdict,
+          "403 cross_site",
+          JSON.stringify(headers),
+        );
+        assert.equal(
+          (await gate.call(KEYS, { method: "POST", key: gate.owner, json: {}, headers })).verdict,
+          "403 cross_site",
+        );
       }
     }));
 
@@ -97,7 +160,10 @@ describe("pages of other sites", () => {
     for (const headers of [{ origin: gate.url }, { "sec-fetch-site": "same-origin" }, { "sec-fetch-site": "none" }]) {
       const answer = await gate.call(KEYS, { key: gate.owner, headers });
       assert.equal(answer.status, 200);
-      assert.deepEqual(Object.keys(answer.headers).filter((name) => name.startsWith("access-control-")), []);
+      assert.deepEqual(
+        Object.keys(answer.headers).filter((name) => name.startsWith("access-control-")),
+        [],
+      );
     }
   });
 });
@@ -107,8 +173,14 @@ describe("places", () => {
     noEffect(async () => {
       const { verdict, json } = await gate.call("/_keyward/v1/me?name=x", { key: gate.owner });
       assert.equal(`${verdict} ${json.field}`, "400 invalid_request query");
-      assert.equal((await gate.call("/_keyward/v1/bootstrap?name=x&email=x@y", { key: SECRETS.BOOTSTRAP_TOKEN })).verdict, "405 method_not_allowed");
-      assert.equal((await gate.call(`${KEYS}/wafl_live_000000000000/revoke?reason=x`, { key: gate.owner })).verdict, "405 method_not_allowed");
+      assert.equal(
+        (await gate.call("/_keyward/v1/bootstrap?name=x&email=x@y", { key: SECRETS.BOOTSTRAP_TOKEN })).verdict,
+        "405 method_not_allowed",
+      );
+      assert.equal(
+        (await gate.call(`${KEYS}/wafl_live_000000000000/revoke?reason=x`, { key: gate.owner })).verdict,
+        "405 method_not_allowed",
+      );
       assert.equal((await gate.call(`${KEYS}?name=x`, { key: gate.owner })).verdict, "400 invalid_request");
     }));
 
@@ -130,8 +202,19 @@ describe("places", () => {
 
   test("a place that does not exist is 404 for everyone, and nothing there is forwarded", () =>
     noEffect(async () => {
-      for (const path of ["/_keyward", "/_keyward/", "/_keyward/v1", "/_keyward/v2/keys", "/_keyward/v1/keys/", "/_keyward/Health", "/_keyward/problems/nonsense", "/_keyward/problems/", "/_KEYWARD/health"]) {
-        for (const key of [undefined, gate.owner]) assert.equal((await gate.call(path, { key })).verdict, "404 no_route", path);
+      for (const path of [
+        "/_keyward",
+        "/_keyward/",
+        "/_keyward/v1",
+        "/_keyward/v2/keys",
+        "/_keyward/v1/keys/",
+        "/_keyward/Health",
+        "/_keyward/problems/nonsense",
+        "/_keyward/problems/",
+        "/_KEYWARD/health",
+      ]) {
+        for (const key of [undefined, gate.owner])
+          assert.equal((await gate.call(path, { key })).verdict, "404 no_route", path);
       }
     }));
 });
@@ -149,14 +232,19 @@ describe("health and problem pages", () => {
   });
 
   // From the source, so that a code without a page is found.
-  const codes = [...readFileSync(join(ROOT, "crates", "http", "src", "problem.rs"), "utf8").matchAll(/^ {4}\w+ "([a-z_]+)" (\d{3}) "(.+)"$/gm)];
+  const codes = [
+    ...readFileSync(join(ROOT, "crates", "http", "src", "problem.rs"), "utf8").matchAll(
+      /^ {4}\w+ "([a-z_]+)" (\d{3}) "(.+)"$/gm,
+    ),
+  ];
 
   const advice = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "advice.json"), "utf8"));
 
   test("every code of the product has its page here", () => assert.ok(codes.length >= 30, `found ${codes.length}`));
 
   // `code` in backquotes is marked as such.
-  const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;").split("`")[0];
+  const escaped = (text) =>
+    text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;").split("`")[0];
 
   for (const [, code, status, title] of codes) {
     test(`the page of ${code}`, async () => {
@@ -174,14 +262,32 @@ describe("health and problem pages", () => {
 
 describe("a misconfigured worker", () => {
   const secrets = { KEYWARD_SECRET: "c2hvcnQ=", BOOTSTRAP_TOKEN: "tiny", KEYWARD_SECRET_PREVIOUS: "not base64!" };
-  const vars = { ...secrets, KEY_PREFIX: "WAFL", ORIGIN_LIVE: "https://user:word@api.example.com", REQUIRE_HTTPS: "perhaps", MAX_KEY_DAYS: 0, REVOCATION_BOUND_SECONDS: "soon", OUTAGE_GRACE_SECONDS: -1, ROUTES: [{ match: "nonsense", scope: "a" }] };
+  const vars = {
+    ...secrets,
+    KEY_PREFIX: "WAFL",
+    ORIGIN_LIVE: "https://user:word@api.example.com",
+    REQUIRE_HTTPS: "perhaps",
+    MAX_KEY_DAYS: 0,
+    REVOCATION_BOUND_SECONDS: "soon",
+    OUTAGE_GRACE_SECONDS: -1,
+    ROUTES: [{ match: "nonsense", scope: "a" }],
+  };
   let broken;
   before(async () => (broken = await startGate({ vars })));
   after(() => broken?.stop());
 
   test("answers 500 on every path but health, which says 503", async () => {
-    const body = (status) => `{"type":"/_keyward/problems/misconfigured","title":"This gate is misconfigured","status":${status},"detail":"This gate's configuration is incomplete. Its operator finds every problem in the log.","code":"misconfigured","request_id":"<request id>"}`;
-    for (const [path, request] of [["/", {}], ["/v1/contacts", { key: "x" }], ["/public/x", {}], ["/_keyward/v1/me", { key: "x" }], ["/_keyward/v1/bootstrap", { method: "POST", json: {} }], ["/_keyward/problems/misconfigured", {}], ["/_keyward/healthy", {}]]) {
+    const body = (status) =>
+      `{"type":"/_keyward/problems/misconfigured","title":"This gate is misconfigured","status":${status},"detail":"This gate's configuration is incomplete. Its operator finds every problem in the log.","code":"misconfigured","request_id":"<request id>"}`;
+    for (const [path, request] of [
+      ["/", {}],
+      ["/v1/contacts", { key: "x" }],
+      ["/public/x", {}],
+      ["/_keyward/v1/me", { key: "x" }],
+      ["/_keyward/v1/bootstrap", { method: "POST", json: {} }],
+      ["/_keyward/problems/misconfigured", {}],
+      ["/_keyward/healthy", {}],
+    ]) {
       const answer = await broken.call(path, request);
       assert.equal(answer.status, 500, path);
       assert.equal(answer.pinned, body(500), path);
@@ -202,7 +308,9 @@ describe("a misconfigured worker", () => {
   });
 
   test("what is missing is named too", async () => {
-    const bare = await startGate({ vars: { KEYWARD_SECRET: undefined, BOOTSTRAP_TOKEN: "", ORIGIN_LIVE: undefined, ROUTES: undefined } });
+    const bare = await startGate({
+      vars: { KEYWARD_SECRET: undefined, BOOTSTRAP_TOKEN: "", ORIGIN_LIVE: undefined, ROUTES: undefined },
+    });
     try {
       assert.equal((await bare.call("/_keyward/health")).status, 503);
       for (const name of ["KEYWARD_SECRET", "BOOTSTRAP_TOKEN", "ORIGIN_LIVE", "ROUTES"]) {

@@ -54,7 +54,12 @@ describe("the first owner", () => {
   });
 
   test("a wrong body is refused with the field named, and uses nothing up", async () => {
-    for (const [field, json] of [["name", { email: "o@a.example" }], ["email", { name: "O" }], ["email", { name: "O", email: "nowhere" }], ["role", { ...member, role: "owner" }]]) {
+    for (const [field, json] of [
+      ["name", { email: "o@a.example" }],
+      ["email", { name: "O" }],
+      ["email", { name: "O", email: "nowhere" }],
+      ["role", { ...member, role: "owner" }],
+    ]) {
       const answer = await bootstrap({ key: SECRETS.BOOTSTRAP_TOKEN, json });
       assert.equal(answer.verdict, "400 invalid_request");
       assert.equal(answer.json.field, field);
@@ -71,7 +76,10 @@ describe("the first owner", () => {
     assert.equal(answer.status, 201);
     assert.equal(answer.headers["content-type"], "application/json");
     assert.equal(answer.headers["cache-control"], "no-store");
-    assert.equal(pin(answer), '{"member":{"id":"<admin id>","name":"Olive Owner","email":"olive@acme.example","role":"owner","environments":null,"status":"active","created_at":"<time>","created_by":"bootstrap","expires_at":"<time>","revoked_at":null,"revision":1},"api_key":"<admin key>"}');
+    assert.equal(
+      pin(answer),
+      '{"member":{"id":"<admin id>","name":"Olive Owner","email":"olive@acme.example","role":"owner","environments":null,"status":"active","created_at":"<time>","created_by":"bootstrap","expires_at":"<time>","revoked_at":null,"revision":1},"api_key":"<admin key>"}',
+    );
   });
 
   test("every later call is 409, with the right token and a right or wrong body", async () => {
@@ -85,14 +93,19 @@ describe("the first owner", () => {
   test("me shows the caller, and only to a member", async () => {
     const answer = await gate.call("/_keyward/v1/me", { key: gate.owner });
     assert.equal(answer.status, 200);
-    assert.equal(pin(answer), '{"id":"<admin id>","name":"Olive Owner","email":"olive@acme.example","role":"owner","environments":null,"status":"active","created_at":"<time>","created_by":"bootstrap","expires_at":"<time>","revoked_at":null,"revision":1}');
+    assert.equal(
+      pin(answer),
+      '{"id":"<admin id>","name":"Olive Owner","email":"olive@acme.example","role":"owner","environments":null,"status":"active","created_at":"<time>","created_by":"bootstrap","expires_at":"<time>","revoked_at":null,"revision":1}',
+    );
   });
 });
 
 test("of ten first owners at the same time, one is made", async () => {
   const fresh = await startGate({ vars: { ORIGIN_LIVE: origin.url } });
   try {
-    const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => fresh.bootstrap({ name: `Owner ${index}`, email: "o@acme.example" })));
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => fresh.bootstrap({ name: `Owner ${index}`, email: "o@acme.example" })),
+    );
     const verdicts = answers.map(({ verdict }) => verdict).sort();
     assert.deepEqual(verdicts, ["201", ...Array(9).fill("409 already_bootstrapped")]);
   } finally {
@@ -103,9 +116,16 @@ test("of ten first owners at the same time, one is made", async () => {
 describe("signing in", () => {
   test("only a member's own credential as Bearer signs in; everything else is 401 on every route", async () => {
     const data = await gate.newKey();
-    const routes = [["GET", "/_keyward/v1/me"], ["GET", KEYS], ["POST", KEYS], ["GET", `${KEYS}/${data.id}`], ["POST", `${KEYS}/${data.id}/revoke`]];
+    const routes = [
+      ["GET", "/_keyward/v1/me"],
+      ["GET", KEYS],
+      ["POST", KEYS],
+      ["GET", `${KEYS}/${data.id}`],
+      ["POST", `${KEYS}/${data.id}/revoke`],
+    ];
     for (const [method, path] of routes) {
-      const call = (request) => gate.call(path, { method, ...(method === "POST" ? { json: { nonsense: 1 } } : {}), ...request });
+      const call = (request) =>
+        gate.call(path, { method, ...(method === "POST" ? { json: { nonsense: 1 } } : {}), ...request });
       assert.equal((await call({})).verdict, "401 missing_key", path);
       assert.equal((await call({ headers: { "x-api-key": gate.owner } })).verdict, "401 missing_key", path);
       for (const [what, request] of [
@@ -126,12 +146,21 @@ describe("signing in", () => {
 
 describe("issuing a key", () => {
   test("201 with the key and, this once, its text", async () => {
-    const answer = await gate.issue({ name: "CRM sync", integration: "crm-sync", scopes: ["contacts:write", "contacts:read"], allowed_cidrs: ["192.0.2.0/24"], expires_in_days: 30 });
+    const answer = await gate.issue({
+      name: "CRM sync",
+      integration: "crm-sync",
+      scopes: ["contacts:write", "contacts:read"],
+      allowed_cidrs: ["192.0.2.0/24"],
+      expires_in_days: 30,
+    });
     assert.equal(answer.status, 201);
     assert.equal(answer.headers["content-type"], "application/json");
     assert.equal(answer.headers["cache-control"], "no-store");
     const { revision } = answer.json.key;
-    assert.equal(pin(answer), `{"key":{"id":"<live id>","name":"CRM sync","integration":"crm-sync","environment":"live","purpose":"Nightly contact sync to the CRM","owner":"ops@acme.example","scopes":["contacts:write","contacts:read"],"allowed_cidrs":["192.0.2.0/24"],"status":"active","created_at":"<time>","created_by":"<admin id>","expires_at":"<time>","rotated_from":null,"successor":null,"revoked_at":null,"revoked_by":null,"revoke_reason":null,"last_used_at":null,"revision":${revision}},"api_key":"<live key>"}`);
+    assert.equal(
+      pin(answer),
+      `{"key":{"id":"<live id>","name":"CRM sync","integration":"crm-sync","environment":"live","purpose":"Nightly contact sync to the CRM","owner":"ops@acme.example","scopes":["contacts:write","contacts:read"],"allowed_cidrs":["192.0.2.0/24"],"status":"active","created_at":"<time>","created_by":"<admin id>","expires_at":"<time>","rotated_from":null,"successor":null,"revoked_at":null,"revoked_by":null,"revoke_reason":null,"last_used_at":null,"revision":${revision}},"api_key":"<live key>"}`,
+    );
     assert.ok(answer.json.api_key.startsWith(`${answer.json.key.id}_`));
     assert.equal(lifetimeOf(answer.json.key), 30 * DAY);
   });
@@ -151,9 +180,24 @@ describe("issuing a key", () => {
 
   const long = (length) => "a".repeat(length);
   const REFUSED = [
-    ...["name", "integration", "environment", "purpose", "owner", "scopes"].map((field) => [field, { [field]: undefined }]),
-    ...["name", "integration", "environment", "purpose", "owner"].flatMap((field) => [[field, { [field]: "" }], [field, { [field]: 1 }], [field, { [field]: ["x"] }], [field, { [field]: null }], [field, { [field]: true }]]),
-    ...["name", "purpose", "owner"].flatMap((field) => [[field, { [field]: "a\u202eb" }], [field, { [field]: "a\nb" }], [field, { [field]: "a\u0000" }], [field, { [field]: "a\u2066b" }], [field, { [field]: " a" }]]),
+    ...["name", "integration", "environment", "purpose", "owner", "scopes"].map((field) => [
+      field,
+      { [field]: undefined },
+    ]),
+    ...["name", "integration", "environment", "purpose", "owner"].flatMap((field) => [
+      [field, { [field]: "" }],
+      [field, { [field]: 1 }],
+      [field, { [field]: ["x"] }],
+      [field, { [field]: null }],
+      [field, { [field]: true }],
+    ]),
+    ...["name", "purpose", "owner"].flatMap((field) => [
+      [field, { [field]: "a\u202eb" }],
+      [field, { [field]: "a\nb" }],
+      [field, { [field]: "a\u0000" }],
+      [field, { [field]: "a\u2066b" }],
+      [field, { [field]: " a" }],
+    ]),
     ["name", { name: long(101) }],
     ["purpose", { purpose: long(501) }],
     ["owner", { owner: long(255) }],
@@ -194,7 +238,12 @@ describe("issuing a key", () => {
   ];
   for (const [field, changes] of REFUSED) {
     test(`400 names ${field} in ${JSON.stringify(changes).slice(0, 60)}`, async () => {
-      const answer = await gate.call(KEYS, { method: "POST", key: gate.owner, body: JSON.stringify({ ...draft(), ...changes }), headers: { "content-type": "application/json" } });
+      const answer = await gate.call(KEYS, {
+        method: "POST",
+        key: gate.owner,
+        body: JSON.stringify({ ...draft(), ...changes }),
+        headers: { "content-type": "application/json" },
+      });
       assert.equal(answer.verdict, "400 invalid_request");
       assert.equal(answer.json.field, field);
     });
@@ -214,7 +263,12 @@ describe("issuing a key", () => {
 
   test("a field that stands twice is refused and named, however it is escaped", async () => {
     for (const body of ['{"name":"a","name":"b"}', '{"na\\u006de":"a","name":"b"}']) {
-      const answer = await gate.call(KEYS, { method: "POST", key: gate.owner, body, headers: { "content-type": "application/json" } });
+      const answer = await gate.call(KEYS, {
+        method: "POST",
+        key: gate.owner,
+        body,
+        headers: { "content-type": "application/json" },
+      });
       assert.equal(answer.verdict, "400 invalid_request");
       assert.equal(answer.json.field, "name");
     }
@@ -253,5 +307,12 @@ describe("issuing a key", () => {
 });
 
 function draft() {
-  return { name: "A name", integration: "an-integration", environment: "live", purpose: "A purpose", owner: "ops@acme.example", scopes: ["contacts:read"] };
+  return {
+    name: "A name",
+    integration: "an-integration",
+    environment: "live",
+    purpose: "A purpose",
+    owner: "ops@acme.example",
+    scopes: ["contacts:read"],
+  };
 }

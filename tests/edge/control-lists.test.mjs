@@ -13,7 +13,9 @@ let gate;
 
 before(async () => {
   origin = await startOrigin();
-  gate = await startGate({ vars: { ORIGIN_LIVE: origin.url, REVOCATION_BOUND_SECONDS: "7", OUTAGE_GRACE_SECONDS: 11 } });
+  gate = await startGate({
+    vars: { ORIGIN_LIVE: origin.url, REVOCATION_BOUND_SECONDS: "7", OUTAGE_GRACE_SECONDS: 11 },
+  });
   await gate.bootstrap();
   keys.crm = await gate.newKey({ integration: "crm", owner: "ops@acme.example" });
   keys.crmTest = await gate.newKey({ integration: "crm", environment: "test", owner: "ops@acme.example" });
@@ -38,11 +40,31 @@ describe("lists", () => {
     const answer = await list();
     assert.equal(answer.status, 200);
     assert.deepEqual(Object.keys(answer.json), ["items", "next_cursor"]);
-    assert.deepEqual(answer.json.items.map(({ id }) => id), ids(newestFirst));
+    assert.deepEqual(
+      answer.json.items.map(({ id }) => id),
+      ids(newestFirst),
+    );
     assert.equal(answer.json.next_cursor, null);
     assert.deepEqual(Object.keys(answer.json.items[0]), [
-      "id", "name", "integration", "environment", "purpose", "owner", "scopes", "allowed_cidrs", "status", "created_at", "created_by",
-      "expires_at", "rotated_from", "successor", "revoked_at", "revoked_by", "revoke_reason", "last_used_at", "revision",
+      "id",
+      "name",
+      "integration",
+      "environment",
+      "purpose",
+      "owner",
+      "scopes",
+      "allowed_cidrs",
+      "status",
+      "created_at",
+      "created_by",
+      "expires_at",
+      "rotated_from",
+      "successor",
+      "revoked_at",
+      "revoked_by",
+      "revoke_reason",
+      "last_used_at",
+      "revision",
     ]);
     assert.ok(!answer.text.includes("hash"));
   });
@@ -61,7 +83,11 @@ describe("lists", () => {
     ["integration=CRM", []],
     ["integration=crm%27%20OR%201=1--", []],
   ]) {
-    test(`filter ${query}`, async () => assert.deepEqual((await list(`?${query}`)).json.items.map(({ id }) => id), ids(expected)));
+    test(`filter ${query}`, async () =>
+      assert.deepEqual(
+        (await list(`?${query}`)).json.items.map(({ id }) => id),
+        ids(expected),
+      ));
   }
 
   test("pages follow each other by cursor, without gap or repeat, a new key in between or not", async () => {
@@ -77,7 +103,24 @@ describe("lists", () => {
     assert.deepEqual(seen, ids(newestFirst));
   });
 
-  for (const query of ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=", "limit=1.5", "limit=1&limit=2", "cursor=x", "cursor=", "cursor=AAAA", "environment=prod", "status=alive", "owner=", "integration=", "colour=red", "LIMIT=1"]) {
+  for (const query of [
+    "limit=0",
+    "limit=201",
+    "limit=-1",
+    "limit=x",
+    "limit=",
+    "limit=1.5",
+    "limit=1&limit=2",
+    "cursor=x",
+    "cursor=",
+    "cursor=AAAA",
+    "environment=prod",
+    "status=alive",
+    "owner=",
+    "integration=",
+    "colour=red",
+    "LIMIT=1",
+  ]) {
     test(`${query} is 400 with the parameter named`, async () => {
       const answer = await list(`?${query}`);
       assert.equal(answer.verdict, "400 invalid_request");
@@ -86,7 +129,10 @@ describe("lists", () => {
   }
 
   test("a page has 50 where nothing is said, and at most 200", async () => {
-    for (let batch = 0; batch < 5; batch += 1) await Promise.all(Array.from({ length: 10 }, () => gate.newKey({ environment: "test", owner: "many@acme.example" })));
+    for (let batch = 0; batch < 5; batch += 1)
+      await Promise.all(
+        Array.from({ length: 10 }, () => gate.newKey({ environment: "test", owner: "many@acme.example" })),
+      );
     const { items, next_cursor: cursor } = (await list()).json;
     assert.equal(items.length, 50);
     assert.ok(cursor);
@@ -105,7 +151,15 @@ describe("one key", () => {
   });
 
   test("an unknown id and a text that is no id are the same 404", async () => {
-    for (const id of ["wafl_live_000000000000", "nonsense", "wafl_admin_000000000000", "%20", keys.crm.id.toLowerCase(), `${keys.crm.id}x`, "..%20"]) {
+    for (const id of [
+      "wafl_live_000000000000",
+      "nonsense",
+      "wafl_admin_000000000000",
+      "%20",
+      keys.crm.id.toLowerCase(),
+      `${keys.crm.id}x`,
+      "..%20",
+    ]) {
       const answer = await gate.call(`${KEYS}/${id}`, { key: gate.owner });
       assert.equal(answer.verdict, "404 not_found", id);
       assert.equal((await gate.revoke(id)).verdict, "404 not_found", id);
@@ -141,7 +195,10 @@ describe("revoking", () => {
     const second = await gate.revoke(id, "second");
     assert.equal(second.status, 200);
     assert.equal(second.text, first.text);
-    assert.equal(gate.sql("SELECT count(*) AS count FROM audit WHERE subject = ? AND action = 'key.revoke'", id)[0].count, 1);
+    assert.equal(
+      gate.sql("SELECT count(*) AS count FROM audit WHERE subject = ? AND action = 'key.revoke'", id)[0].count,
+      1,
+    );
   });
 
   test("many at the same time are one revocation", async () => {
@@ -158,7 +215,14 @@ describe("revoking", () => {
 
   test("a reason is required, and is text like any other", async () => {
     const { id } = await gate.newKey();
-    for (const [field, json] of [["reason", {}], ["reason", { reason: "" }], ["reason", { reason: 1 }], ["reason", { reason: "a\u202eb" }], ["reason", { reason: "a".repeat(501) }], ["at", { reason: "x", at: "now" }]]) {
+    for (const [field, json] of [
+      ["reason", {}],
+      ["reason", { reason: "" }],
+      ["reason", { reason: 1 }],
+      ["reason", { reason: "a\u202eb" }],
+      ["reason", { reason: "a".repeat(501) }],
+      ["at", { reason: "x", at: "now" }],
+    ]) {
       const answer = await gate.call(`${KEYS}/${id}/revoke`, { method: "POST", key: gate.owner, json });
       assert.equal(answer.verdict, "400 invalid_request");
       assert.equal(answer.json.field, field);

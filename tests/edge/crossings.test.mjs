@@ -21,7 +21,10 @@ let key;
 
 before(async () => {
   origin = await startOrigin();
-  gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, REVOCATION_BOUND_SECONDS: 300, ROUTES } });
+  gate = await startGate({
+    instrumented: true,
+    vars: { ORIGIN_LIVE: origin.url, REVOCATION_BOUND_SECONDS: 300, ROUTES },
+  });
   await gate.bootstrap();
   key = await gate.newKey({ scopes: ["contacts:read", "contacts:write"] });
   assert.equal((await gate.call(CONTACTS, { key: key.apiKey })).status, 200);
@@ -55,7 +58,11 @@ test("the counting itself counts nothing", async () => {
 });
 
 test("an accepted request with a warm record crosses at most three times and asks no store", async (t) => {
-  for (const request of [{}, { method: "POST", json: { a: 1 } }, { headers: { cookie: "a=1", "x-forwarded-for": "6.6.6.6", "keyward-key-id": "forged" } }]) {
+  for (const request of [
+    {},
+    { method: "POST", json: { a: 1 } },
+    { headers: { cookie: "a=1", "x-forwarded-for": "6.6.6.6", "keyward-key-id": "forged" } },
+  ]) {
     let counted = await cost(CONTACTS, { key: key.apiKey, ...request });
     // Half a minute has gone by: its assertion was signed anew.
     if (counted.crossings.includes("sign")) counted = await cost(CONTACTS, { key: key.apiKey, ...request });
@@ -105,7 +112,9 @@ test("garbage crosses for its head and its reply, and asks no store", async () =
 test("a thousand different garbage keys ask no store", async () => {
   await gate.take();
   for (let batch = 0; batch < 20; batch += 1) {
-    const answers = Array.from({ length: 50 }, (_, at) => gate.call(CONTACTS, { key: `wafl_live_${"g".repeat(8)}${1_000 + batch * 50 + at}_${"x".repeat(46)}` }));
+    const answers = Array.from({ length: 50 }, (_, at) =>
+      gate.call(CONTACTS, { key: `wafl_live_${"g".repeat(8)}${1_000 + batch * 50 + at}_${"x".repeat(46)}` }),
+    );
     for (const { verdict } of await Promise.all(answers)) assert.equal(verdict, "401 invalid_key");
   }
   const { crossings, kvGet, registry } = await gate.take();

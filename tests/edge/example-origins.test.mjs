@@ -17,10 +17,18 @@ const all = Boolean(process.env.KEYWARD_TRY_ALL);
 const AXUM = join(ROOT, "examples", "origin-axum");
 
 const ORIGINS = {
-  "origin-node": { start: (port, env) => startProgram(process.execPath, port, () => [join(ROOT, "examples", "origin-node", "server.mjs")], { env }) },
+  "origin-node": {
+    start: (port, env) =>
+      startProgram(process.execPath, port, () => [join(ROOT, "examples", "origin-node", "server.mjs")], { env }),
+  },
   "origin-axum": {
     skip: all ? false : skipLoudly("examples/origin-axum", "It takes a minute to compile: npm run examples."),
-    prepare: () => execFileSync("cargo", ["build", "--locked", "--quiet"], { cwd: AXUM, stdio: "inherit", env: { ...process.env, CARGO_TARGET_DIR: join(AXUM, "target") } }),
+    prepare: () =>
+      execFileSync("cargo", ["build", "--locked", "--quiet"], {
+        cwd: AXUM,
+        stdio: "inherit",
+        env: { ...process.env, CARGO_TARGET_DIR: join(AXUM, "target") },
+      }),
     start: (port, env) => startProgram(join(AXUM, "target", "debug", "origin-axum"), port, () => [], { env }),
   },
 };
@@ -40,7 +48,12 @@ for (const [name, { skip = false, prepare, start }] of Object.entries(ORIGINS)) 
       gate = await startGate({ vars: { ORIGIN_LIVE: audience, ISSUER, ROUTES: routes } });
       await gate.bootstrap();
       keys.live = await gate.newKey({ integration: "crm-sync" });
-      const env = { KEYWARD_ISSUER: ISSUER, KEYWARD_JWKS: `${gate.url}/_keyward/jwks.json`, AUDIENCE: audience, PORT: String(port) };
+      const env = {
+        KEYWARD_ISSUER: ISSUER,
+        KEYWARD_JWKS: `${gate.url}/_keyward/jwks.json`,
+        AUDIENCE: audience,
+        PORT: String(port),
+      };
       origin = await start(port, env);
     });
 
@@ -53,26 +66,63 @@ for (const [name, { skip = false, prepare, start }] of Object.entries(ORIGINS)) 
       for (const path of ["/v1/contacts", "/v1/contacts?page=2", "/v1/contacts/7?a=b", "/v1/contacts/7"]) {
         const answer = await gate.call(path, { key: keys.live.apiKey });
         assert.equal(answer.status, 200, answer.text);
-        assert.deepEqual(answer.json, { sub: keys.live.id, integration: "crm-sync", env: "live", scope: "contacts:read" });
+        assert.deepEqual(answer.json, {
+          sub: keys.live.id,
+          integration: "crm-sync",
+          env: "live",
+          scope: "contacts:read",
+        });
       }
     });
 
     const now = () => Math.floor(Date.now() / 1000);
-    const claims = (changes = {}) => ({ iss: ISSUER, sub: keys.live.id, aud: audience, iat: now(), exp: now() + 60, integration: "crm-sync", env: "live", scope: "contacts:read", jti: "x", ...changes });
-    const direct = (jwt, path = "/v1/contacts", method = "GET") => send(origin.url, path, { method, headers: { "keyward-key-id": keys.live.id, "keyward-integration": "crm-sync", ...(jwt && { "keyward-assertion": jwt }) } });
+    const claims = (changes = {}) => ({
+      iss: ISSUER,
+      sub: keys.live.id,
+      aud: audience,
+      iat: now(),
+      exp: now() + 60,
+      integration: "crm-sync",
+      env: "live",
+      scope: "contacts:read",
+      jti: "x",
+      ...changes,
+    });
+    const direct = (jwt, path = "/v1/contacts", method = "GET") =>
+      send(origin.url, path, {
+        method,
+        headers: {
+          "keyward-key-id": keys.live.id,
+          "keyward-integration": "crm-sync",
+          ...(jwt && { "keyward-assertion": jwt }),
+        },
+      });
 
     test("lets in an assertion as the contract says it, a little early or late too", async () => {
-      for (const changes of [{}, { iat: now() + 3, exp: now() + 60 }, { iat: now() - 61, exp: now() - 1 }]) assert.equal((await direct(jwtOf(claims(changes)))).status, 200, JSON.stringify(changes));
+      for (const changes of [{}, { iat: now() + 3, exp: now() + 60 }, { iat: now() - 61, exp: now() - 1 }])
+        assert.equal((await direct(jwtOf(claims(changes)))).status, 200, JSON.stringify(changes));
       const bound = { htm: "GET", htu: `${audience}/v1/contacts/7` };
       assert.equal((await direct(jwtOf(claims(bound)), "/v1/contacts/7?q=1")).status, 200);
     });
 
     test("refuses whoever has none, though they name themselves in the other headers", async () => {
-      for (const jwt of [undefined, "", "x", "a.b.c", `Bearer ${jwtOf(claims())}`]) assert.equal((await direct(jwt)).status, 401, jwt);
+      for (const jwt of [undefined, "", "x", "a.b.c", `Bearer ${jwtOf(claims())}`])
+        assert.equal((await direct(jwt)).status, 401, jwt);
     });
 
     test("refuses one that is old, for another origin, of another issuer, or for another request", async () => {
-      for (const changes of [{ iat: now() - 120, exp: now() - 60 }, { aud: "https://other.example" }, { aud: `${audience}/` }, { iss: "https://evil.example/_keyward" }, { htm: "POST" }, { htu: `${audience}/v1/contacts/8` }, { exp: undefined }, { sub: undefined }, { aud: undefined }, { iss: undefined }]) {
+      for (const changes of [
+        { iat: now() - 120, exp: now() - 60 },
+        { aud: "https://other.example" },
+        { aud: `${audience}/` },
+        { iss: "https://evil.example/_keyward" },
+        { htm: "POST" },
+        { htu: `${audience}/v1/contacts/8` },
+        { exp: undefined },
+        { sub: undefined },
+        { aud: undefined },
+        { iss: undefined },
+      ]) {
         assert.equal((await direct(jwtOf(claims(changes)))).status, 401, JSON.stringify(changes));
       }
       const bound = jwtOf(claims({ htm: "GET", htu: `${audience}/v1/contacts/7` }));
@@ -90,10 +140,19 @@ for (const [name, { skip = false, prepare, start }] of Object.entries(ORIGINS)) 
         "no signature": `${head}.${good.split(".")[1]}.`,
         "alg none": jwtOf(claims(), { header: { alg: "none" }, signature: () => "" }),
         "the public key as an HMAC key": jwtOf(claims(), { header: { alg: "HS256" }, signature: byHmac(pem) }),
-        "the public key's bytes as an HMAC key": jwtOf(claims(), { header: { alg: "HS256" }, signature: byHmac(Buffer.from(jwk.x, "base64url")) }),
-        "another secret's key under this one's name": jwtOf(claims(), { secret: Buffer.alloc(32, 9).toString("base64"), header: { kid: jwk.kid } }),
+        "the public key's bytes as an HMAC key": jwtOf(claims(), {
+          header: { alg: "HS256" },
+          signature: byHmac(Buffer.from(jwk.x, "base64url")),
+        }),
+        "another secret's key under this one's name": jwtOf(claims(), {
+          secret: Buffer.alloc(32, 9).toString("base64"),
+          header: { kid: jwk.kid },
+        }),
         "another secret's key": jwtOf(claims(), { secret: Buffer.alloc(32, 9).toString("base64") }),
-        "a key of its own in the header": jwtOf(claims(), { secret: Buffer.alloc(32, 9).toString("base64"), header: { jwk: keyOf(Buffer.alloc(32, 9).toString("base64")).jwk } }),
+        "a key of its own in the header": jwtOf(claims(), {
+          secret: Buffer.alloc(32, 9).toString("base64"),
+          header: { jwk: keyOf(Buffer.alloc(32, 9).toString("base64")).jwk },
+        }),
       })) {
         assert.equal((await direct(jwt)).status, 401, what);
       }
@@ -101,14 +160,23 @@ for (const [name, { skip = false, prepare, start }] of Object.entries(ORIGINS)) 
     });
 
     test("asks for the scope itself", async () => {
-      for (const scope of ["", "events:read", "contacts:read:x", "contacts"]) assert.equal((await direct(jwtOf(claims({ scope })))).status, 403, scope);
+      for (const scope of ["", "events:read", "contacts:read:x", "contacts"])
+        assert.equal((await direct(jwtOf(claims({ scope })))).status, 403, scope);
     });
 
     test("says 503, and neither 200 nor 401, while the keys can't be had", async () => {
       const [port, nowhere] = [await freePort(), await freePort()];
-      const alone = await start(port, { KEYWARD_ISSUER: ISSUER, KEYWARD_JWKS: `http://127.0.0.1:${nowhere}/jwks.json`, AUDIENCE: audience, PORT: String(port) });
+      const alone = await start(port, {
+        KEYWARD_ISSUER: ISSUER,
+        KEYWARD_JWKS: `http://127.0.0.1:${nowhere}/jwks.json`,
+        AUDIENCE: audience,
+        PORT: String(port),
+      });
       try {
-        assert.equal((await send(alone.url, "/v1/contacts", { headers: { "keyward-assertion": jwtOf(claims()) } })).status, 503);
+        assert.equal(
+          (await send(alone.url, "/v1/contacts", { headers: { "keyward-assertion": jwtOf(claims()) } })).status,
+          503,
+        );
       } finally {
         await alone.stop();
       }

@@ -50,12 +50,20 @@ describe("the feed", { concurrency: true }, () => {
     assert.equal(fresh.headers["keyward-authority"], undefined);
     await gate.order({ registry: "fail" });
     await pause(1_050);
-    for (const [path, verdict, method] of [[CONTACTS, "200", "GET"], [CONTACTS, "403 insufficient_scope", "POST"], [CONTACTS, "200", "GET"]]) {
+    for (const [path, verdict, method] of [
+      [CONTACTS, "200", "GET"],
+      [CONTACTS, "403 insufficient_scope", "POST"],
+      [CONTACTS, "200", "GET"],
+    ]) {
       const answer = await gate.call(path, { key: apiKey, method, body: method === "POST" ? "" : undefined });
       assert.equal(answer.verdict, verdict);
       assert.match(answer.headers["keyward-authority"], /^unreachable; age=[1-4]$/);
     }
-    assert.equal((await gate.call("/public/logo")).headers["keyward-authority"], undefined, "a public route hangs on nobody");
+    assert.equal(
+      (await gate.call("/public/logo")).headers["keyward-authority"],
+      undefined,
+      "a public route hangs on nobody",
+    );
     assert.equal(gate.logs.filter((line) => line.includes("authority_unreachable")).length, 1);
     await gate.order({ registry: "work" });
     const recovered = await until("the header is gone", async () => {
@@ -88,14 +96,21 @@ describe("the feed", { concurrency: true }, () => {
     const gate = await newGate(t);
     const key = await gate.newKey({ scopes: ["contacts:read", "contacts:write"] });
     const before = await copied(gate, key.id);
-    const patched = await gate.call(`/_keyward/v1/keys/${key.id}`, { method: "PATCH", key: gate.owner, json: { scopes: ["contacts:read"] } });
+    const patched = await gate.call(`/_keyward/v1/keys/${key.id}`, {
+      method: "PATCH",
+      key: gate.owner,
+      json: { scopes: ["contacts:read"] },
+    });
     assert.equal(patched.status, 200);
     const kv = await gate.kv();
     await until("the new copy is in KV", async () => (await kv.get(`key:${key.id}`)) !== before);
     for (let round = 0; round < 3; round += 1) {
       await kv.put(`key:${key.id}`, before);
       await gate.breakInstance();
-      assert.equal((await gate.call(CONTACTS, { method: "POST", key: key.apiKey, body: "" })).verdict, "403 insufficient_scope");
+      assert.equal(
+        (await gate.call(CONTACTS, { method: "POST", key: key.apiKey, body: "" })).verdict,
+        "403 insufficient_scope",
+      );
     }
   });
 
@@ -105,7 +120,10 @@ describe("the feed", { concurrency: true }, () => {
     const { id: later } = await gate.newKey();
     const [{ value: epoch }] = gate.sql("SELECT value FROM meta WHERE name = 'epoch'");
     await gate.revoke(id);
-    await until("it is refused", async () => (await gate.call(CONTACTS, { key: apiKey })).verdict === "401 revoked_key");
+    await until(
+      "it is refused",
+      async () => (await gate.call(CONTACTS, { key: apiKey })).verdict === "401 revoked_key",
+    );
     await copied(gate, later);
     // What a restore to the moment before leaves: the revocation was never made.
     await gate.disturb([
@@ -114,13 +132,18 @@ describe("the feed", { concurrency: true }, () => {
       `UPDATE keys SET state = 'active', revoked_at = NULL, revoked_by = NULL, revoke_reason = NULL, revision = 2 WHERE id = '${id}'`,
       "UPDATE meta SET value = '3' WHERE name = 'revision'",
     ]);
-    await until("the authority's word counts again", async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200);
+    await until(
+      "the authority's word counts again",
+      async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200,
+    );
     const line = await gate.logged((logged) => logged.includes("authority_restored"));
     assert.match(line, /^error: .*"known_revision":"4".*"revision":"3"/);
     await gate.logged((logged) => logged.includes("epoch_began"));
     assert.notEqual(gate.sql("SELECT value FROM meta WHERE name = 'epoch'")[0].value, epoch);
     await until("every copy is sealed under the new epoch", async () => {
-      const copies = await Promise.all([id, later].map(async (one) => JSON.parse(await (await gate.kv()).get(`key:${one}`))));
+      const copies = await Promise.all(
+        [id, later].map(async (one) => JSON.parse(await (await gate.kv()).get(`key:${one}`))),
+      );
       return copies.every(({ sealed }) => sealed.epoch !== epoch && !sealed.record.revoked);
     });
   });
@@ -132,7 +155,10 @@ describe("the feed", { concurrency: true }, () => {
     assert.equal((await gate.call(CONTACTS, { key: apiKey })).status, 200);
     await gate.disturb(["DROP TRIGGER audit_is_never_deleted", "DELETE FROM audit WHERE seq > 2"]);
     assert.equal((await gate.call("/_keyward/v1/audit/checkpoint", { key: gate.owner })).status, 200);
-    assert.match(await gate.logged((logged) => logged.includes("audit_log_shrank")), /"known_revision":"3".*"size":"2"/);
+    assert.match(
+      await gate.logged((logged) => logged.includes("audit_log_shrank")),
+      /"known_revision":"3".*"size":"2"/,
+    );
   });
 });
 

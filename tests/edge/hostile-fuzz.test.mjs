@@ -13,7 +13,15 @@ let key;
 
 before(async () => {
   origin = await startOrigin();
-  gate = await startGate({ vars: { ORIGIN_LIVE: origin.url, ROUTES: [{ match: "* /*", scope: "contacts:read" }, { match: "GET /public/*", access: "public" }] } });
+  gate = await startGate({
+    vars: {
+      ORIGIN_LIVE: origin.url,
+      ROUTES: [
+        { match: "* /*", scope: "contacts:read" },
+        { match: "GET /public/*", access: "public" },
+      ],
+    },
+  });
   await gate.bootstrap();
   key = await gate.newKey();
 });
@@ -37,10 +45,83 @@ function randomFrom(seed) {
 const PIECES = {
   method: ["GET", "GET", "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "PURGE"],
   good: ["/", "v1", "a", "contacts", "-", ";b=c", "%20", "%C3%A9", ":", "@", "?", "=", "&"],
-  path: ["/", "v1", "..", ".", "%2e", "%2E", "%2f", "%5c", "\\", "//", ";", "%3b", "%00", "%", "%25", "%c3%a9", "%ff", "_keyward", "public", "a", "\xe9", "?", "&", "=", "*", "'", '"', "<", "%20", "wafl_live_", "~", ":", "@", "|", "{", "["],
+  path: [
+    "/",
+    "v1",
+    "..",
+    ".",
+    "%2e",
+    "%2E",
+    "%2f",
+    "%5c",
+    "\\",
+    "//",
+    ";",
+    "%3b",
+    "%00",
+    "%",
+    "%25",
+    "%c3%a9",
+    "%ff",
+    "_keyward",
+    "public",
+    "a",
+    "\xe9",
+    "?",
+    "&",
+    "=",
+    "*",
+    "'",
+    '"',
+    "<",
+    "%20",
+    "wafl_live_",
+    "~",
+    ":",
+    "@",
+    "|",
+    "{",
+    "[",
+  ],
   host: [...Array(30).fill("gate.example"), "a/b", "a?b", "u@a", "a:1:2", "[::1]", "", "a b", "a, b", "\xe9"],
-  name: ["Authorization", "X-API-Key", "Origin", "Sec-Fetch-Site", "Connection", "Upgrade", "Keyward-Key-Id", "Content-Type", "Cookie", "X_API_Key", "CF-Connecting-IP", "Access-Control-Request-Method", "Accept-Encoding", "Range", "Expect"],
-  value: ["Bearer ", "KEY", "KEY", "wafl_live_", "x", ",", " ", "\t", "\xff", "null", "websocket", "close", "Keyward-Key-Id", "a".repeat(300), "::1", "%00", "gzip", ";", "="],
+  name: [
+    "Authorization",
+    "X-API-Key",
+    "Origin",
+    "Sec-Fetch-Site",
+    "Connection",
+    "Upgrade",
+    "Keyward-Key-Id",
+    "Content-Type",
+    "Cookie",
+    "X_API_Key",
+    "CF-Connecting-IP",
+    "Access-Control-Request-Method",
+    "Accept-Encoding",
+    "Range",
+    "Expect",
+  ],
+  value: [
+    "Bearer ",
+    "KEY",
+    "KEY",
+    "wafl_live_",
+    "x",
+    ",",
+    " ",
+    "\t",
+    "\xff",
+    "null",
+    "websocket",
+    "close",
+    "Keyward-Key-Id",
+    "a".repeat(300),
+    "::1",
+    "%00",
+    "gzip",
+    ";",
+    "=",
+  ],
 };
 
 function requestOf(random) {
@@ -77,11 +158,17 @@ test("nothing panics, nothing is 5xx, and nothing ambiguous is forwarded", { tim
     const answers = await Promise.all(requests.map(statusOf));
     for (const [index, status] of answers.entries()) {
       statuses[status] = (statuses[status] ?? 0) + 1;
-      assert.ok(typeof status === "number" && (status < 500 || status === 501), `${status} to ${JSON.stringify(requests[index])}`);
+      assert.ok(
+        typeof status === "number" && (status < 500 || status === 501),
+        `${status} to ${JSON.stringify(requests[index])}`,
+      );
     }
   }
   t.diagnostic(JSON.stringify(statuses));
-  assert.ok(statuses[200] > 100 && statuses[400] > 100 && statuses[401] > 10, "the pieces make no good mixture any more");
+  assert.ok(
+    statuses[200] > 100 && statuses[400] > 100 && statuses[401] > 10,
+    "the pieces make no good mixture any more",
+  );
 
   const arrivals = origin.take();
   for (const { url, headers } of arrivals) {
@@ -89,9 +176,17 @@ test("nothing panics, nothing is 5xx, and nothing ambiguous is forwarded", { tim
     assert.match(path, /^\/(?:[!$&'()*+,;=:@\w.~-]|%[0-9A-Fa-f]{2}|\/(?!\/))*$/, url);
     assert.doesNotMatch(path, /\/\.{1,2}(?:[;/]|%3b|$)|%(?:2[eEfF]|5[cC]|00)|\/\/|^\/_keyward(?:\/|$)/i, url);
     assert.ok(!url.includes(key.apiKey), url);
-    assert.equal(headers.filter(([, value]) => value.includes(key.apiKey)).filter(([name]) => name === "authorization" || name === "x-api-key").length, 0);
+    assert.equal(
+      headers
+        .filter(([, value]) => value.includes(key.apiKey))
+        .filter(([name]) => name === "authorization" || name === "x-api-key").length,
+      0,
+    );
     assert.deepEqual(values({ headers }, "keyward-key-id"), [key.id]);
   }
-  assert.deepEqual(gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|_failed|Uncaught/.test(line)), []);
+  assert.deepEqual(
+    gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|_failed|Uncaught/.test(line)),
+    [],
+  );
   assert.equal(await statusOf(`GET /v1 HTTP/1.1\r\nHost: h\r\nX-API-Key: ${key.apiKey}\r\n\r\n`), 200);
 });

@@ -17,7 +17,11 @@ before(async () => {
     vars: {
       ORIGIN_LIVE: origin.url,
       // The widest table there is: whatever gets past the form of a request is forwarded.
-      ROUTES: [{ match: "GET /v1/admin/*", scope: "admin:all" }, { match: "POST /v1/write", scope: "contacts:read" }, { match: "GET /*", scope: "contacts:read" }],
+      ROUTES: [
+        { match: "GET /v1/admin/*", scope: "admin:all" },
+        { match: "POST /v1/write", scope: "contacts:read" },
+        { match: "GET /*", scope: "contacts:read" },
+      ],
     },
   });
   await gate.bootstrap();
@@ -30,7 +34,8 @@ after(async () => {
   await origin?.close();
 });
 
-const send = (line, { headers = [], ...rest } = {}) => gate.raw(requestBytes(line, { headers: [credential, ...headers], ...rest }));
+const send = (line, { headers = [], ...rest } = {}) =>
+  gate.raw(requestBytes(line, { headers: [credential, ...headers], ...rest }));
 
 /** Sends a request with a good key; the answer must be this, and the origin must have seen nothing. */
 async function refused(line, verdict, options) {
@@ -48,13 +53,39 @@ async function refused(line, verdict, options) {
 const BAD_PATHS = {
   "dot segments": ["/..", "/.", "/v1/../v1", "/v1/./x", "/v1/..", "/v1/.", "/v1/x/.."],
   "encoded dot segments": ["/%2e%2e", "/v1/%2e%2e/x", "/v1/.%2e/x", "/v1/%2E./x", "/v1/%2e", "/v1/%2E%2E"],
-  "dot segments with parameters": ["/v1/..;/x", "/v1/..;a=b/x", "/v1/.;/x", "/v1/..%3b/x", "/v1/..%3Bx/y", "/v1/%2e%2e;/x", "/v1/..;%2f"],
+  "dot segments with parameters": [
+    "/v1/..;/x",
+    "/v1/..;a=b/x",
+    "/v1/.;/x",
+    "/v1/..%3b/x",
+    "/v1/..%3Bx/y",
+    "/v1/%2e%2e;/x",
+    "/v1/..;%2f",
+  ],
   "double encoding": ["/v1/%252e%252e/x", "/v1/%252fx", "/v1/%25%32%65", "/v1/%255c", "/v1/%2541"],
   backslashes: ["/v1\\x", "/v1/..\\x", "\\v1", "/v1/%5cx", "/v1/%5C..%5Cx"],
   "encoded slashes": ["/v1%2fx", "/v1/%2Fx", "/v1/x%2f..%2fy", "/%2f%2fevil.example"],
   "empty segments": ["//", "//v1/contacts", "/v1//contacts", "/v1/contacts//", "///", "//evil.example/x"],
-  "encoded controls": ["/v1/%00", "/v1/%0a", "/v1/%0d%0aX:1", "/v1/%09", "/v1/%1f", "/v1/%7f", "/v1/%C2%80", "/v1/x%00.json"],
-  "what is not UTF-8": ["/v1/%ff", "/v1/%c0%ae%c0%ae/x", "/v1/%c0%af", "/v1/%e0%80%ae", "/v1/%C3", "/v1/%C3x", "/v1/%ed%a0%80", "/v1/%f5%80%80%80"],
+  "encoded controls": [
+    "/v1/%00",
+    "/v1/%0a",
+    "/v1/%0d%0aX:1",
+    "/v1/%09",
+    "/v1/%1f",
+    "/v1/%7f",
+    "/v1/%C2%80",
+    "/v1/x%00.json",
+  ],
+  "what is not UTF-8": [
+    "/v1/%ff",
+    "/v1/%c0%ae%c0%ae/x",
+    "/v1/%c0%af",
+    "/v1/%e0%80%ae",
+    "/v1/%C3",
+    "/v1/%C3x",
+    "/v1/%ed%a0%80",
+    "/v1/%f5%80%80%80",
+  ],
   "broken escapes": ["/v1/%", "/v1/%2", "/v1/%zz", "/v1/%u002e", "/v1/%-1"],
   "raw bytes outside ASCII": ["/v1/\xc3\xa9", "/v1/\xe9", "/v1/\xc0\xae\xc0\xae/x", "/v1?q=\xc3\xa9"],
   "characters that no path has": ["/v1/<x>", '/v1/"x"', "/v1/a|b", "/v1/^", "/v1/`", "/v1/{x}", "/v1/[x]"],
@@ -67,7 +98,11 @@ for (const [what, targets] of Object.entries(BAD_PATHS)) {
 }
 
 test("a fragment ends at the runtime: neither the gate nor the origin sees it", async () => {
-  for (const [sent, arrives] of [["/v1/x#y", "/v1/x"], ["/v1/x?y#z", "/v1/x?y"], ["/v1/x#/../../_keyward", "/v1/x"]]) {
+  for (const [sent, arrives] of [
+    ["/v1/x#y", "/v1/x"],
+    ["/v1/x?y#z", "/v1/x?y"],
+    ["/v1/x#/../../_keyward", "/v1/x"],
+  ]) {
     origin.take();
     assert.equal((await send(`GET ${sent}`)).status, 200);
     assert.equal(origin.take()[0].url, arrives);
@@ -78,13 +113,40 @@ test("a fragment ends at the runtime: neither the gate nor the origin sees it", 
 describe("other spellings of a path never take a wider route than the plain one", () => {
   // GET /v1/admin/* needs a scope that the key lacks, GET /* does not.
   test("the plain path is 403", () => refused("GET /v1/admin/x", /^403 insufficient_scope$/));
-  for (const target of ["/v1/%61dmin/x", "/v1/admi%6E/x", "/%76%31/admin/x", "/v1/%2fadmin/x", "/V1/admin/x", "/v1/ADMIN/x", "/v1/Admin/x", "/v1%2fadmin/x", "/v1/x/../admin/x", "/v1/admin;x/y", "/v1;x/admin/y", "/v1;x/ADMIN/y", "/v1/admin%3bx/y", "/v1/admin;/y"]) {
+  for (const target of [
+    "/v1/%61dmin/x",
+    "/v1/admi%6E/x",
+    "/%76%31/admin/x",
+    "/v1/%2fadmin/x",
+    "/V1/admin/x",
+    "/v1/ADMIN/x",
+    "/v1/Admin/x",
+    "/v1%2fadmin/x",
+    "/v1/x/../admin/x",
+    "/v1/admin;x/y",
+    "/v1;x/admin/y",
+    "/v1;x/ADMIN/y",
+    "/v1/admin%3bx/y",
+    "/v1/admin;/y",
+  ]) {
     test(target, () => refused(`GET ${target}`, /^(400 bad_path|404 no_route)$/));
   }
 });
 
 describe("Keyward's own paths are never forwarded, however they are written", () => {
-  for (const target of ["/_keyward", "/_keyward/", "/_keyward/nothing", "/_KEYWARD/v1/keys", "/_Keyward/health", "/_keyward/v1/keys/", "/%5fkeyward/health", "/_keyward%2fhealth", "/_keyward/../v1/x", "/x/../_keyward/health", "/_keyward;x/../health"]) {
+  for (const target of [
+    "/_keyward",
+    "/_keyward/",
+    "/_keyward/nothing",
+    "/_KEYWARD/v1/keys",
+    "/_Keyward/health",
+    "/_keyward/v1/keys/",
+    "/%5fkeyward/health",
+    "/_keyward%2fhealth",
+    "/_keyward/../v1/x",
+    "/x/../_keyward/health",
+    "/_keyward;x/../health",
+  ]) {
     test(target, () => refused(`GET ${target}`, /^(400 bad_path|404 no_route)$/));
   }
 });
@@ -105,11 +167,30 @@ describe("limits are exact", () => {
     await refused("GET /v1/x", /^431 headers_too_large$/, { headers: lines(98) });
   });
 
-  test("more than 32 KB of headers are 431", () => refused("GET /v1/x", /^431 headers_too_large$/, { headers: [`X-Large: ${"a".repeat(32_768)}`] }));
+  test("more than 32 KB of headers are 431", () =>
+    refused("GET /v1/x", /^431 headers_too_large$/, { headers: [`X-Large: ${"a".repeat(32_768)}`] }));
 });
 
 describe("a Host that is not one plain host is refused, and never chooses the origin", () => {
-  const HOSTS = ["a/b", "a/_keyward/health", "a?b", "a#b", "user@a", "user:word@a", "a, b", "a b", "a:x", "a:", "a:1:2", "[::1", "a\\b", "", "a/../b", "a%2fb", "\xe9"];
+  const HOSTS = [
+    "a/b",
+    "a/_keyward/health",
+    "a?b",
+    "a#b",
+    "user@a",
+    "user:word@a",
+    "a, b",
+    "a b",
+    "a:x",
+    "a:",
+    "a:1:2",
+    "[::1",
+    "a\\b",
+    "",
+    "a/../b",
+    "a%2fb",
+    "\xe9",
+  ];
   for (const host of HOSTS) test(JSON.stringify(host), () => refused("GET /v1/x", /^(400|421)/, { host }));
   test("two of them", () => refused("GET /v1/x", /^(400|421)/, { headers: ["Host: b"] }));
   test("none", () => refused("GET /v1/x", /^(400|421)/, { host: null }));
@@ -131,7 +212,8 @@ describe("a Host that is not one plain host is refused, and never chooses the or
 });
 
 describe("targets that are no path are 400", () => {
-  for (const line of ["OPTIONS *", "GET *", "GET v1/x", "GET ?x", "GET "]) test(JSON.stringify(line), () => refused(line, /^400/));
+  for (const line of ["OPTIONS *", "GET *", "GET v1/x", "GET ?x", "GET "])
+    test(JSON.stringify(line), () => refused(line, /^400/));
 });
 
 describe("methods", () => {
@@ -157,7 +239,12 @@ describe("methods", () => {
   });
 
   test("no override header changes the method", async () => {
-    const headers = ["X-HTTP-Method-Override: POST", "X-HTTP-Method: POST", "X-Method-Override: POST", "X_HTTP_Method_Override: POST"];
+    const headers = [
+      "X-HTTP-Method-Override: POST",
+      "X-HTTP-Method: POST",
+      "X-Method-Override: POST",
+      "X_HTTP_Method_Override: POST",
+    ];
     origin.take();
     assert.equal((await send("GET /v1/write", { headers })).status, 200);
     assert.equal(origin.take()[0].method, "GET");
@@ -167,14 +254,54 @@ describe("methods", () => {
 });
 
 describe("the whole answer to each", () => {
-  const body = (code, title, status, detail) => `{"type":"/_keyward/problems/${code}","title":"${title}","status":${status},"detail":"${detail}","code":"${code}","request_id":"<request id>"}`;
+  const body = (code, title, status, detail) =>
+    `{"type":"/_keyward/problems/${code}","title":"${title}","status":${status},"detail":"${detail}","code":"${code}","request_id":"<request id>"}`;
   for (const [line, options, expected] of [
-    ["GET //", {}, body("bad_path", "Ambiguous path", 400, "This path or query could be read in more than one way. Send it in its plain form.")],
-    ["GET /v1/x", { host: "a/b" }, body("wrong_host", "Wrong host", 421, "The Host of this request is not one plain host name.")],
-    ["TRACE /v1/x", {}, body("method_not_allowed", "Method not allowed", 405, "This address does not take this method. `Allow` lists those it takes.")],
-    [`GET /${"a".repeat(8_192)}`, {}, body("target_too_long", "URL too long", 414, "Path and query may have 8,192 bytes together.")],
-    ["GET /v1/x", { headers: [`X-L: ${"a".repeat(33_000)}`] }, body("headers_too_large", "Headers too large", 431, "A request may have 100 headers and 32,768 bytes of them.")],
-    ["GET /v1/x", { headers: ["Content-Length: 2"], body: "hi" }, body("unexpected_body", "Unexpected body", 400, "A GET or HEAD request can't have a body here. Send its content in the query, or use another method.")],
+    [
+      "GET //",
+      {},
+      body(
+        "bad_path",
+        "Ambiguous path",
+        400,
+        "This path or query could be read in more than one way. Send it in its plain form.",
+      ),
+    ],
+    [
+      "GET /v1/x",
+      { host: "a/b" },
+      body("wrong_host", "Wrong host", 421, "The Host of this request is not one plain host name."),
+    ],
+    [
+      "TRACE /v1/x",
+      {},
+      body(
+        "method_not_allowed",
+        "Method not allowed",
+        405,
+        "This address does not take this method. `Allow` lists those it takes.",
+      ),
+    ],
+    [
+      `GET /${"a".repeat(8_192)}`,
+      {},
+      body("target_too_long", "URL too long", 414, "Path and query may have 8,192 bytes together."),
+    ],
+    [
+      "GET /v1/x",
+      { headers: [`X-L: ${"a".repeat(33_000)}`] },
+      body("headers_too_large", "Headers too large", 431, "A request may have 100 headers and 32,768 bytes of them."),
+    ],
+    [
+      "GET /v1/x",
+      { headers: ["Content-Length: 2"], body: "hi" },
+      body(
+        "unexpected_body",
+        "Unexpected body",
+        400,
+        "A GET or HEAD request can't have a body here. Send its content in the query, or use another method.",
+      ),
+    ],
   ]) {
     test(JSON.parse(expected).code, async () => {
       const { text, headers } = await refused(line, /^4/, options);
@@ -186,5 +313,8 @@ describe("the whole answer to each", () => {
 
 test("after all this the gate still serves, and nothing panicked", async () => {
   assert.equal((await send("GET /v1/x")).status, 200);
-  assert.deepEqual(gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ/.test(line)), []);
+  assert.deepEqual(
+    gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ/.test(line)),
+    [],
+  );
 });

@@ -1,4 +1,4 @@
-// HOSTILE.md, row by row, as bytes on a socket of plain workerd: what is answered, by whom, and what reaches the origin.
+// docs/internals/hostile.md, row by row, as bytes on a socket of plain workerd: what is answered, by whom, and what reaches the origin.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -43,12 +43,18 @@ test("there are more than 200 cases", () => {
 
 test("nothing of this changed anything: there are the keys that were made before, as they were", async () => {
   const { items } = (await plain.gate.call("/_keyward/v1/keys", { key: plain.keys.member })).json;
-  assert.deepEqual(items.map(({ name, status }) => `${name} ${status}`), ["test active", "revoked revoked", "other active", "hostile active"]);
+  assert.deepEqual(
+    items.map(({ name, status }) => `${name} ${status}`),
+    ["test active", "revoked revoked", "other active", "hostile active"],
+  );
 });
 
 test("after all this the gate still serves, and nothing panicked", async () => {
   assert.equal((await plain.gate.call("/v1/x", { key: plain.keys.key })).status, 200);
-  assert.deepEqual(plain.gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|head_failed|internal_error/.test(line)), []);
+  assert.deepEqual(
+    plain.gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|head_failed|internal_error/.test(line)),
+    [],
+  );
 });
 
 describe("the other tests' runtime", () => {

@@ -1,10 +1,10 @@
 // Writes with an Idempotency-Key may be retried, also at the same time.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { after, before, test } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { KEYS, MEMBERS, memberDraft, newMember } from "./harness/members.mjs";
 
@@ -16,8 +16,21 @@ before(async () => {
 after(() => gate?.stop());
 
 const WINDOW = 600_000;
-const post = (path, json, idempotencyKey, key = gate.owner) => gate.call(path, { method: "POST", key, json, headers: idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey } });
-const draft = (name) => ({ name, integration: name, environment: "live", purpose: "A purpose", owner: "ops@acme.example", scopes: ["contacts:read"] });
+const post = (path, json, idempotencyKey, key = gate.owner) =>
+  gate.call(path, {
+    method: "POST",
+    key,
+    json,
+    headers: idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey },
+  });
+const draft = (name) => ({
+  name,
+  integration: name,
+  environment: "live",
+  purpose: "A purpose",
+  owner: "ops@acme.example",
+  scopes: ["contacts:read"],
+});
 const count = (table) => gate.sql(`SELECT count(*) AS count FROM ${table}`)[0].count;
 const counts = () => ["keys", "members", "audit"].map(count);
 
@@ -48,7 +61,10 @@ for (const [what, prepare] of Object.entries(WRITES)) {
     const [path, json] = await prepare();
     const before = count("audit");
     const answers = await Promise.all(Array.from({ length: 8 }, () => post(path, json, `twins-${what.length}`)));
-    assert.deepEqual(answers.map(({ status }) => status), Array(8).fill(201));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      Array(8).fill(201),
+    );
     assert.equal(new Set(answers.map(({ text }) => text)).size, 1);
     assert.equal(count("audit"), before + 1);
   });
@@ -57,8 +73,18 @@ for (const [what, prepare] of Object.entries(WRITES)) {
     const [path, json] = await prepare();
     assert.equal((await post(path, json, `other-${what.length}`)).status, 201);
     const before = counts();
-    const other = what === "rotate a member" ? undefined : { ...json, ...(what === "rotate a key" ? { overlap_seconds: 61 } : { name: "Other" }) };
-    const answer = other === undefined ? await gate.call(path, { method: "POST", key: gate.owner, headers: { "idempotency-key": `other-${what.length}` } }) : await post(path, other, `other-${what.length}`);
+    const other =
+      what === "rotate a member"
+        ? undefined
+        : { ...json, ...(what === "rotate a key" ? { overlap_seconds: 61 } : { name: "Other" }) };
+    const answer =
+      other === undefined
+        ? await gate.call(path, {
+            method: "POST",
+            key: gate.owner,
+            headers: { "idempotency-key": `other-${what.length}` },
+          })
+        : await post(path, other, `other-${what.length}`);
     assert.equal(answer.verdict, "422 idempotency_mismatch");
     assert.deepEqual(counts(), before);
   });
@@ -123,7 +149,9 @@ test("what was refused is not remembered", async () => {
 test("no secret is stored: neither the credential nor its secret part is in the database or the log", async () => {
   const { api_key: key } = (await post(KEYS, draft("unstored"), "unstored")).json;
   await post(KEYS, draft("unstored"), "unstored");
-  const stored = ["keys", "members", "audit", "idempotency", "meta", "outbox"].map((table) => JSON.stringify(gate.sql(`SELECT * FROM ${table}`))).join();
+  const stored = ["keys", "members", "audit", "idempotency", "meta", "outbox"]
+    .map((table) => JSON.stringify(gate.sql(`SELECT * FROM ${table}`)))
+    .join();
   assert.ok(stored.includes(key.slice(0, 22)));
   for (const text of [stored, gate.logs.join()]) assert.ok(!text.includes(key.slice(23, 55)));
 });
@@ -136,7 +164,12 @@ test("the window is ten minutes, to the millisecond as far as a clock outside ca
   const since = async (age) => {
     await gate.stop({ keepState: true });
     const folder = join(gate.state, "do", "keyward-Registry");
-    const database = new DatabaseSync(join(folder, readdirSync(folder).find((name) => /^[0-9a-f]{64}\.sqlite$/.test(name))));
+    const database = new DatabaseSync(
+      join(
+        folder,
+        readdirSync(folder).find((name) => /^[0-9a-f]{64}\.sqlite$/.test(name)),
+      ),
+    );
     database.prepare("UPDATE idempotency SET at = ? WHERE member IS NOT NULL").run(Date.now() - age);
     database.close();
     await gate.start();

@@ -31,7 +31,15 @@ let keys;
 
 before(async () => {
   origin = await startOrigin();
-  gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, ROUTES: HOSTILE_ROUTES, REVOCATION_BOUND_SECONDS: BOUND, OUTAGE_GRACE_SECONDS: GRACE } });
+  gate = await startGate({
+    instrumented: true,
+    vars: {
+      ORIGIN_LIVE: origin.url,
+      ROUTES: HOSTILE_ROUTES,
+      REVOCATION_BOUND_SECONDS: BOUND,
+      OUTAGE_GRACE_SECONDS: GRACE,
+    },
+  });
   await gate.bootstrap();
   keys = [];
   for (let made = 0; made < 20; made += 1) keys.push(await gate.newKey());
@@ -53,20 +61,52 @@ function note(kind, verdict, expected) {
 }
 
 const any = (list) => list[Math.floor(Math.random() * list.length)];
-const letters = (length) => randomBytes(length * 2).toString("base64").replace(/[^0-9A-Za-z]/g, "").slice(0, length).padEnd(length, "0");
+const letters = (length) =>
+  randomBytes(length * 2)
+    .toString("base64")
+    .replace(/[^0-9A-Za-z]/g, "")
+    .slice(0, length)
+    .padEnd(length, "0");
 const get = (key, path = "/v1/x") => gate.call(path, { key });
 
 const KINDS = {
   good: async () => note("good", (await get(any(keys).apiKey)).verdict, ["200"]),
-  "good, writing": async () => note("good, writing", (await gate.call("/v1/write", { method: "POST", key: any(keys).apiKey, body: letters(2_000) })).verdict, ["200"]),
+  "good, writing": async () =>
+    note(
+      "good, writing",
+      (await gate.call("/v1/write", { method: "POST", key: any(keys).apiKey, body: letters(2_000) })).verdict,
+      ["200"],
+    ),
   public: async () => note("public", (await gate.call("/public/x")).verdict, ["200"]),
-  "no scope": async () => note("no scope", (await get(any(keys).apiKey, "/v1/admin/x")).verdict, ["403 insufficient_scope"]),
+  "no scope": async () =>
+    note("no scope", (await get(any(keys).apiKey, "/v1/admin/x")).verdict, ["403 insufficient_scope"]),
   "no key": async () => note("no key", (await gate.call("/v1/x")).verdict, ["401 missing_key"]),
-  garbage: async () => note("garbage", (await get(withCheck(`wafl_live_${letters(12)}_${letters(40)}`))).verdict, ["401 invalid_key"]),
+  garbage: async () =>
+    note("garbage", (await get(withCheck(`wafl_live_${letters(12)}_${letters(40)}`))).verdict, ["401 invalid_key"]),
   // Only these need the authority, so only these may hear that it is away.
-  "never issued": async () => note("never issued", (await get(mintKey({ identifier: letters(12), secret: letters(32) }))).verdict, ["401 invalid_key", "503 authority_unavailable"]),
+  "never issued": async () =>
+    note("never issued", (await get(mintKey({ identifier: letters(12), secret: letters(32) }))).verdict, [
+      "401 invalid_key",
+      "503 authority_unavailable",
+    ]),
 };
-const WEIGHTS = ["good", "good", "good", "good", "good", "good, writing", "public", "no scope", "no key", "garbage", "garbage", "never issued", "hostile", "hostile", "hostile"];
+const WEIGHTS = [
+  "good",
+  "good",
+  "good",
+  "good",
+  "good",
+  "good, writing",
+  "public",
+  "no scope",
+  "no key",
+  "garbage",
+  "garbage",
+  "never issued",
+  "hostile",
+  "hostile",
+  "hostile",
+];
 
 /** Rows that never reach the origin, which many connections share here. */
 function hostileRows() {
@@ -79,7 +119,9 @@ test(`${SECONDS} seconds of good, bad and hostile traffic with faults: nothing g
   KINDS.hostile = async () => {
     const row = any(rows);
     const { answer } = await perform(row, { gate, origin: { take: () => [] }, keys: { key: keys[0].apiKey } });
-    note("hostile", answer.verdict === row.verdict ? "as in its row" : `${row.what}: ${answer.verdict}`, ["as in its row"]);
+    note("hostile", answer.verdict === row.verdict ? "as in its row" : `${row.what}: ${answer.verdict}`, [
+      "as in its row",
+    ]);
   };
   for (const { apiKey } of keys) assert.equal((await get(apiKey)).status, 200);
 
@@ -97,12 +139,15 @@ test(`${SECONDS} seconds of good, bad and hostile traffic with faults: nothing g
 
   // Good keys are as good as before; revoked ones stay revoked.
   for (const { apiKey } of keys) assert.equal((await get(apiKey)).status, 200);
-  for (const { apiKey, revoked } of changes.done) assert.equal((await get(apiKey)).verdict, revoked ? "401 revoked_key" : "200");
+  for (const { apiKey, revoked } of changes.done)
+    assert.equal((await get(apiKey)).verdict, revoked ? "401 revoked_key" : "200");
 
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
   t.diagnostic(`${total} requests in ${SECONDS} s, ${origin.take().length} reached the origin`);
   for (const [name, count] of [...counts].sort()) t.diagnostic(`${name}: ${count}`);
-  t.diagnostic(`changes: ${changes.done.length} keys issued, ${changes.done.filter(({ revoked }) => revoked).length} revoked, ${changes.unknown.length} with unknown outcome`);
+  t.diagnostic(
+    `changes: ${changes.done.length} keys issued, ${changes.done.filter(({ revoked }) => revoked).length} revoked, ${changes.unknown.length} with unknown outcome`,
+  );
   t.diagnostic(`memory of the wasm, MB, each second: ${memory.map(({ wasm }) => wasm).join(" ")}`);
   t.diagnostic(`memory of workerd, MB, each second: ${memory.map(({ workerd }) => workerd).join(" ")}`);
   assert.deepEqual(wrong, []);
@@ -116,18 +161,29 @@ test(`${SECONDS} seconds of good, bad and hostile traffic with faults: nothing g
     assert.equal(entries.filter((entry) => entry === `key.revoke ${id}`).length, revoked ? 1 : 0);
   }
   const confirmed = 1 + keys.length + changes.done.length + changes.done.filter(({ revoked }) => revoked).length;
-  assert.ok(audit.length >= confirmed && audit.length <= confirmed + changes.unknown.length, `${audit.length} rows for ${confirmed} changes`);
+  assert.ok(
+    audit.length >= confirmed && audit.length <= confirmed + changes.unknown.length,
+    `${audit.length} rows for ${confirmed} changes`,
+  );
   t.diagnostic(`audit: ${audit.length} rows, ${confirmed} confirmed changes, the chain is whole`);
 
-  assert.deepEqual(gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|internal_error/.test(line)), []);
+  assert.deepEqual(
+    gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|internal_error/.test(line)),
+    [],
+  );
   assert.ok(memory.length > 2);
-  for (const { wasm, workerd } of memory) assert.ok(wasm <= WASM_MB && workerd <= WORKERD_MB, `${wasm} MB, ${workerd} MB`);
+  for (const { wasm, workerd } of memory)
+    assert.ok(wasm <= WASM_MB && workerd <= WORKERD_MB, `${wasm} MB, ${workerd} MB`);
 });
 
 /** Gives the stores other orders all the time. The registry never stays away for longer than the grace. */
 async function misbehave(going) {
   while (going()) {
-    await gate.order({ kvGet: any(["work", "fail", "slow", "garbage"]), kvPut: any(["work", "fail", "slow"]), registry: any(["fail", "slow", 500, "garbage", "fail once"]) });
+    await gate.order({
+      kvGet: any(["work", "fail", "slow", "garbage"]),
+      kvPut: any(["work", "fail", "slow"]),
+      registry: any(["fail", "slow", 500, "garbage", "fail once"]),
+    });
     await pause(700);
     await gate.order({ kvGet: "work", kvPut: "work", registry: "work" });
     await pause(700);
@@ -156,7 +212,14 @@ async function change(going, changes) {
     }
     changes.done.push(made);
     const off = Date.now() + (BOUND + GRACE) * 1_000;
-    later.push(pause(off - Date.now() + 50).then(async () => note("revoked, past the guarantee", (await get(made.apiKey)).verdict, ["401 revoked_key", "503 authority_unavailable"])));
+    later.push(
+      pause(off - Date.now() + 50).then(async () =>
+        note("revoked, past the guarantee", (await get(made.apiKey)).verdict, [
+          "401 revoked_key",
+          "503 authority_unavailable",
+        ]),
+      ),
+    );
   }
   await Promise.all(later);
 }

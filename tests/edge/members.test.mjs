@@ -9,7 +9,8 @@ let gate;
 const me = (key) => gate.call("/_keyward/v1/me", { key });
 const create = (json, request = {}) => gate.call(MEMBERS, { method: "POST", key: gate.owner, json, ...request });
 const patch = (id, json, key = gate.owner) => gate.call(`${MEMBERS}/${id}`, { method: "PATCH", key, json });
-const act = (id, what, request = {}) => gate.call(`${MEMBERS}/${id}/${what}`, { method: "POST", key: gate.owner, ...request });
+const act = (id, what, request = {}) =>
+  gate.call(`${MEMBERS}/${id}/${what}`, { method: "POST", key: gate.owner, ...request });
 const show = (id, key = gate.owner) => gate.call(`${MEMBERS}/${id}`, { key });
 const lifeDays = ({ created_at: from, expires_at: to }) => (Date.parse(to) - Date.parse(from)) / 86_400_000;
 
@@ -21,12 +22,21 @@ after(() => gate?.stop());
 
 describe("making members", () => {
   test("201 with the member and the credential, which works at once and is nowhere else", async () => {
-    const answer = await create({ name: "Mia", email: "mia@acme.example", role: "manager", environments: ["test"], expires_in_days: 7 });
+    const answer = await create({
+      name: "Mia",
+      email: "mia@acme.example",
+      role: "manager",
+      environments: ["test"],
+      expires_in_days: 7,
+    });
     assert.equal(answer.status, 201);
     assert.deepEqual(Object.keys(answer.json), ["member", "api_key"]);
     const { member, api_key: key } = answer.json;
     assert.match(key, new RegExp(`^${member.id}_[0-9A-Za-z]{46}$`));
-    assert.deepEqual([member.role, member.environments, member.status, lifeDays(member)], ["manager", ["test"], "active", 7]);
+    assert.deepEqual(
+      [member.role, member.environments, member.status, lifeDays(member)],
+      ["manager", ["test"], "active", 7],
+    );
     const seen = await me(key);
     assert.deepEqual(seen.json, member);
     const entry = await lastEntry(gate);
@@ -42,7 +52,17 @@ describe("making members", () => {
   });
 
   test("what is wrong is named", async () => {
-    for (const [field, changes] of [["name", { name: "" }], ["name", { name: "a\u202eb" }], ["email", { email: "x" }], ["role", { role: "admin" }], ["role", { role: undefined }], ["environments", { environments: [] }], ["environments[0]", { environments: ["prod"] }], ["expires_in_days", { expires_in_days: 0 }], ["colour", { colour: 1 }]]) {
+    for (const [field, changes] of [
+      ["name", { name: "" }],
+      ["name", { name: "a\u202eb" }],
+      ["email", { email: "x" }],
+      ["role", { role: "admin" }],
+      ["role", { role: undefined }],
+      ["environments", { environments: [] }],
+      ["environments[0]", { environments: ["prod"] }],
+      ["expires_in_days", { expires_in_days: 0 }],
+      ["colour", { colour: 1 }],
+    ]) {
       const answer = await create(memberDraft(changes));
       assert.equal(`${answer.verdict} ${answer.json.field}`, `400 invalid_request ${field}`);
     }
@@ -67,18 +87,23 @@ describe("changing members", () => {
     assert.equal((await gate.call(KEYS, { method: "POST", key: member.key, json: {} })).verdict, "400 invalid_request");
     const { action, detail } = await lastEntry(gate);
     assert.equal(action, "member.update");
-    assert.deepEqual([detail.before.role, detail.after.role, detail.before.environments, detail.after.environments], ["auditor", "manager", null, ["test"]]);
+    assert.deepEqual(
+      [detail.before.role, detail.after.role, detail.before.environments, detail.after.environments],
+      ["auditor", "manager", null, ["test"]],
+    );
   });
 
   test("null lifts a limit, and says nothing anywhere else", async () => {
     const member = await newMember(gate, { environments: ["test"] });
     assert.equal((await patch(member.id, { environments: null })).json.member.environments, null);
-    for (const json of [{ role: null }, { name: null }, {}, { id: member.id }]) assert.equal((await patch(member.id, json)).verdict, "400 invalid_request");
+    for (const json of [{ role: null }, { name: null }, {}, { id: member.id }])
+      assert.equal((await patch(member.id, json)).verdict, "400 invalid_request");
   });
 
   test("the last owner is neither demoted, limited nor revoked; a second one frees the first", async () => {
     const { id } = (await me(gate.owner)).json;
-    for (const answer of [await patch(id, { role: "manager" }), await act(id, "revoke")]) assert.equal(answer.verdict, "409 last_owner");
+    for (const answer of [await patch(id, { role: "manager" }), await act(id, "revoke")])
+      assert.equal(answer.verdict, "409 last_owner");
     const second = await newMember(gate, { role: "owner" });
     assert.equal((await patch(id, { role: "manager" }, second.key)).status, 200);
     assert.equal((await patch(second.id, { role: "manager" }, second.key)).verdict, "409 last_owner");
@@ -120,7 +145,8 @@ describe("ending credentials", () => {
       ["415 unsupported_media_type", { body: "{}", headers: { "content-type": "text/plain" } }],
       ["415 unsupported_media_type", { headers: { "content-type": "text/plain" } }],
     ]) {
-      for (const what of ["revoke", "rotate"]) assert.equal((await act(id, what, request)).verdict, verdict, JSON.stringify(request));
+      for (const what of ["revoke", "rotate"])
+        assert.equal((await act(id, what, request)).verdict, verdict, JSON.stringify(request));
     }
     assert.equal((await act(id, "rotate", { body: "", headers: json })).status, 201);
   });
@@ -147,5 +173,6 @@ test("a list pages through every member once, newest first", async () => {
   } while (cursor !== null);
   const all = gate.sql("SELECT id FROM members ORDER BY position DESC").map(({ id }) => id);
   assert.deepEqual(seen, all);
-  for (const query of ["limit=0", "limit=201", "cursor=!", "role=owner", "limit=1&limit=1"]) assert.equal((await gate.call(`${MEMBERS}?${query}`, { key: gate.owner })).verdict, "400 invalid_request", query);
+  for (const query of ["limit=0", "limit=201", "cursor=!", "role=owner", "limit=1&limit=1"])
+    assert.equal((await gate.call(`${MEMBERS}?${query}`, { key: gate.owner })).verdict, "400 invalid_request", query);
 });

@@ -17,7 +17,11 @@ let gate;
 let verifier;
 before(async () => {
   origin = await startOrigin();
-  const everything = [...ROUTES, { match: "GET /.well-known/*", access: "public" }, { match: "* /*", access: "public" }];
+  const everything = [
+    ...ROUTES,
+    { match: "GET /.well-known/*", access: "public" },
+    { match: "* /*", access: "public" },
+  ];
   gate = await startGate({ vars: { ORIGIN_LIVE: origin.url, ROUTES: everything } });
   await gate.bootstrap();
   verifier = await newMember(gate, { role: "verifier" });
@@ -33,22 +37,38 @@ test("a client library discovers, introspects and revokes", async () => {
   const server = await oauth.processDiscoveryResponse(issuer, discovered);
   const client = { client_id: verifier.id };
   const introspect = async (token) => {
-    const answer = await oauth.introspectionRequest(server, client, oauth.ClientSecretBasic(verifier.key), token, INSECURE);
+    const answer = await oauth.introspectionRequest(
+      server,
+      client,
+      oauth.ClientSecretBasic(verifier.key),
+      token,
+      INSECURE,
+    );
     return oauth.processIntrospectionResponse(server, client, answer);
   };
   const { id, apiKey } = await gate.newKey({ integration: "by-library" });
   const { active, sub, client_id, scope } = await introspect(apiKey);
-  assert.deepEqual({ active, sub, client_id, scope }, { active: true, sub: id, client_id: "by-library", scope: "contacts:read" });
-  await oauth.processRevocationResponse(await oauth.revocationRequest(server, { client_id: "by-library" }, oauth.None(), apiKey, INSECURE));
+  assert.deepEqual(
+    { active, sub, client_id, scope },
+    { active: true, sub: id, client_id: "by-library", scope: "contacts:read" },
+  );
+  await oauth.processRevocationResponse(
+    await oauth.revocationRequest(server, { client_id: "by-library" }, oauth.None(), apiKey, INSECURE),
+  );
   assert.deepEqual(await introspect(apiKey), { active: false });
-  await oauth.processRevocationResponse(await oauth.revocationRequest(server, { client_id: "by-library" }, oauth.None(), apiKey, INSECURE));
+  await oauth.processRevocationResponse(
+    await oauth.revocationRequest(server, { client_id: "by-library" }, oauth.None(), apiKey, INSECURE),
+  );
   // The library reads our errors as OAuth's.
   const wrong = oauth.introspectionRequest(server, client, oauth.ClientSecretBasic(apiKey), apiKey, INSECURE);
-  await assert.rejects(async () => oauth.processIntrospectionResponse(server, client, await wrong), (error) => {
-    assert.ok(error instanceof oauth.WWWAuthenticateChallengeError);
-    assert.equal(error.cause[0].scheme, "basic");
-    return true;
-  });
+  await assert.rejects(
+    async () => oauth.processIntrospectionResponse(server, client, await wrong),
+    (error) => {
+      assert.ok(error instanceof oauth.WWWAuthenticateChallengeError);
+      assert.equal(error.cause[0].scheme, "basic");
+      return true;
+    },
+  );
 });
 
 describe("the metadata", () => {
@@ -79,14 +99,21 @@ describe("the metadata", () => {
     await gate.call(`${METADATA}?x=y`);
     assert.equal((await gate.call(METADATA.replace("_keyward", "_Keyward"))).verdict, "404 no_route");
     assert.equal(origin.arrivals.length, before);
-    for (const other of [`${METADATA}/`, `${METADATA}/x`, "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]) {
+    for (const other of [
+      `${METADATA}/`,
+      `${METADATA}/x`,
+      "/.well-known/oauth-authorization-server",
+      "/.well-known/openid-configuration",
+    ]) {
       assert.equal((await gate.call(other)).status, 200, other);
     }
     assert.equal(origin.arrivals.length, before + 4);
   });
 
   test("a route that names it is a wrong setting", async () => {
-    const wrong = await startGate({ vars: { ORIGIN_LIVE: origin.url, ROUTES: [{ match: `GET ${METADATA}`, access: "public" }] } });
+    const wrong = await startGate({
+      vars: { ORIGIN_LIVE: origin.url, ROUTES: [{ match: `GET ${METADATA}`, access: "public" }] },
+    });
     try {
       assert.equal((await wrong.call(METADATA)).verdict, "500 misconfigured");
       await wrong.logged((line) => line.includes("ROUTES[0]") && line.includes("Keyward's own"));

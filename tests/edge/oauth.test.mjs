@@ -18,7 +18,10 @@ let verifier;
 let limited;
 before(async () => {
   origin = await startOrigin();
-  gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, ORIGIN_TEST: origin.url, REVOCATION_BOUND_SECONDS: 1 } });
+  gate = await startGate({
+    instrumented: true,
+    vars: { ORIGIN_LIVE: origin.url, ORIGIN_TEST: origin.url, REVOCATION_BOUND_SECONDS: 1 },
+  });
   await gate.bootstrap();
   verifier = await newMember(gate, { role: "verifier" });
   limited = await newMember(gate, { role: "verifier", environments: ["test"] });
@@ -28,14 +31,31 @@ after(async () => {
   await origin?.close();
 });
 
-const introspect = (token, request = {}) => gate.call(INTROSPECT, { method: "POST", key: verifier.key, form: { token }, ...request });
+const introspect = (token, request = {}) =>
+  gate.call(INTROSPECT, { method: "POST", key: verifier.key, form: { token }, ...request });
 let addresses = 0;
 /** Each from an address of its own, but where the limit is the matter. */
 const revoke = (token, { headers = {}, ...request } = {}) =>
-  gate.call(REVOKE, { method: "POST", form: { token }, ...request, headers: { "cf-connecting-ip": `198.51.100.${(addresses += 1)}`, ...headers } });
-const basic = (id, secret) => ({ key: undefined, headers: { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}` } });
+  gate.call(REVOKE, {
+    method: "POST",
+    form: { token },
+    ...request,
+    headers: { "cf-connecting-ip": `198.51.100.${(addresses += 1)}`, ...headers },
+  });
+const basic = (id, secret) => ({
+  key: undefined,
+  headers: { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}` },
+});
 /** All that can be told apart. */
-const shown = ({ status, statusText, pinned, headers }) => [status, statusText, pinned, Object.keys(headers).sort(), headers["content-type"], headers["cache-control"], headers["content-length"]];
+const shown = ({ status, statusText, pinned, headers }) => [
+  status,
+  statusText,
+  pinned,
+  Object.keys(headers).sort(),
+  headers["content-type"],
+  headers["cache-control"],
+  headers["content-length"],
+];
 
 describe("introspection", () => {
   test("an active key is told whole", async () => {
@@ -105,7 +125,12 @@ describe("introspection", () => {
     const gone = await newMember(gate, { role: "verifier" });
     await gate.call(`/_keyward/v1/members/${gone.id}/revoke`, { method: "POST", key: gate.owner, json: {} });
     const encoded = (text) => text.replaceAll("_", "%5F");
-    for (const request of [{}, { key: gate.owner }, basic(verifier.id, verifier.key), basic(encoded(verifier.id), encoded(verifier.key))]) {
+    for (const request of [
+      {},
+      { key: gate.owner },
+      basic(verifier.id, verifier.key),
+      basic(encoded(verifier.id), encoded(verifier.key)),
+    ]) {
       assert.equal((await introspect(apiKey, request)).json.active, true);
     }
     const BEARER = 'Bearer realm="keyward", error="invalid_token"';
@@ -115,11 +140,21 @@ describe("introspection", () => {
       ["nothing", { key: undefined }, ANY, 0],
       ["another scheme", { key: undefined, headers: { authorization: `Digest ${verifier.key}` } }, ANY, 0],
       ["X-API-Key", { key: undefined, headers: { "x-api-key": verifier.key } }, ANY, 0],
-      ["in the body", { key: undefined, form: { token: apiKey, client_id: verifier.id, client_secret: verifier.key } }, ANY, 0],
+      [
+        "in the body",
+        { key: undefined, form: { token: apiKey, client_id: verifier.id, client_secret: verifier.key } },
+        ANY,
+        0,
+      ],
       ["a data key", { key: apiKey }, BEARER, 0],
       ["a wrong tag", { key: wrongTag(verifier.key) }, BEARER, 0],
       ["twice", { key: `${verifier.key}, Bearer ${verifier.key}` }, BEARER, 0],
-      ["an unknown member", { key: mintKey({ environment: "admin", identifier: "Nobody000001", secret: "5".repeat(32) }) }, BEARER, 1],
+      [
+        "an unknown member",
+        { key: mintKey({ environment: "admin", identifier: "Nobody000001", secret: "5".repeat(32) }) },
+        BEARER,
+        1,
+      ],
       ["another secret", { key: otherSecret(verifier.key) }, BEARER, 1],
       ["a revoked member", { key: gone.key }, BEARER, 1],
       ["a revoked member by Basic", basic(gone.id, gone.key), BASIC, 1],
@@ -127,7 +162,12 @@ describe("introspection", () => {
       ["no id", basic("", verifier.key), BASIC, 0],
       ["a data key by Basic", basic(verifier.id, apiKey), BASIC, 0],
       ["no base64", { key: undefined, headers: { authorization: "Basic !!!" } }, BASIC, 0],
-      ["no colon", { key: undefined, headers: { authorization: `Basic ${Buffer.from(verifier.key).toString("base64")}` } }, BASIC, 0],
+      [
+        "no colon",
+        { key: undefined, headers: { authorization: `Basic ${Buffer.from(verifier.key).toString("base64")}` } },
+        BASIC,
+        0,
+      ],
     ]) {
       await gate.take();
       const answer = await introspect(apiKey, request);
@@ -141,7 +181,11 @@ describe("introspection", () => {
 
   test("a form that is not in order is invalid_request, and only for those who may ask", async () => {
     const { apiKey } = await gate.newKey();
-    const raw = (body, headers = { "content-type": "application/x-www-form-urlencoded" }) => ({ form: undefined, body, headers });
+    const raw = (body, headers = { "content-type": "application/x-www-form-urlencoded" }) => ({
+      form: undefined,
+      body,
+      headers,
+    });
     for (const [what, request] of [
       ["no token", raw("token_type_hint=access_token")],
       ["an empty token", raw("token=")],
@@ -159,17 +203,29 @@ describe("introspection", () => {
       assert.ok(!answer.text.includes(apiKey.slice(-46)), what);
       assert.equal((await introspect("", { ...request, key: apiKey })).json.error, "invalid_client", what);
     }
-    const query = await gate.call(`${INTROSPECT}?hint=x`, { method: "POST", key: verifier.key, form: { token: apiKey } });
+    const query = await gate.call(`${INTROSPECT}?hint=x`, {
+      method: "POST",
+      key: verifier.key,
+      form: { token: apiKey },
+    });
     assert.equal(query.json.error, "invalid_request");
-    assert.equal((await gate.call(`${INTROSPECT}?token=${apiKey}`, { method: "POST", key: verifier.key, form: {} })).verdict, "400 key_in_url");
+    assert.equal(
+      (await gate.call(`${INTROSPECT}?token=${apiKey}`, { method: "POST", key: verifier.key, form: {} })).verdict,
+      "400 key_in_url",
+    );
   });
 
   test("parameters that are not known are ignored, and a hint changes nothing", async () => {
     const { apiKey } = await gate.newKey();
-    for (const form of [{ token: apiKey, token_type_hint: "refresh_token" }, { resource: "x", token: apiKey }]) {
+    for (const form of [
+      { token: apiKey, token_type_hint: "refresh_token" },
+      { resource: "x", token: apiKey },
+    ]) {
       assert.equal((await introspect("", { form })).json.active, true);
     }
-    const typed = await introspect(apiKey, { headers: { "content-type": "Application/X-WWW-Form-Urlencoded; charset=UTF-8" } });
+    const typed = await introspect(apiKey, {
+      headers: { "content-type": "Application/X-WWW-Form-Urlencoded; charset=UTF-8" },
+    });
     assert.equal(typed.json.active, true);
   });
 
@@ -211,9 +267,15 @@ describe("revocation by whoever holds the key", () => {
     assert.equal(answer.text, "");
     assert.equal(answer.headers["cache-control"], "no-store");
     assert.equal((await introspect(apiKey)).text, '{"active":false}');
-    await until("the gate refuses it", async () => (await gate.call("/v1/contacts", { key: apiKey })).verdict === "401 revoked_key");
+    await until(
+      "the gate refuses it",
+      async () => (await gate.call("/v1/contacts", { key: apiKey })).verdict === "401 revoked_key",
+    );
     const key = (await gate.call(`/_keyward/v1/keys/${id}`, { key: gate.owner })).json;
-    assert.deepEqual([key.status, key.revoked_by, key.revoke_reason], ["revoked", "holder", "Revoked by whoever holds it"]);
+    assert.deepEqual(
+      [key.status, key.revoked_by, key.revoke_reason],
+      ["revoked", "holder", "Revoked by whoever holds it"],
+    );
     const { actor, action, subject, detail } = await lastEntry(gate);
     assert.deepEqual([actor, action, subject, detail.client_address], ["holder", "key.revoke", id, "192.0.2.44"]);
     assert.equal(detail.request_id, answer.headers["keyward-request-id"]);
@@ -233,14 +295,22 @@ describe("revocation by whoever holds the key", () => {
       malformed: "x",
       "a member's": gate.owner,
       "revoked before": revoked.apiKey,
-    })) answers[what] = shown(await revoke(token));
+    }))
+      answers[what] = shown(await revoke(token));
     assert.equal(revision(), before, "something was changed");
     answers["revoked now"] = shown(await revoke(apiKey));
     answers["once more"] = shown(await revoke(apiKey));
     for (const [what, answer] of Object.entries(answers)) assert.deepEqual(answer, answers["revoked now"], what);
     assert.equal(Number(revision()), Number(before) + 1);
-    assert.equal((await gate.call(`/_keyward/v1/keys/${revoked.id}`, { key: gate.owner })).json.revoke_reason, "leaked");
-    assert.equal((await gate.call(`/_keyward/v1/me`, { key: gate.owner })).status, 200, "a member's credential was revoked");
+    assert.equal(
+      (await gate.call(`/_keyward/v1/keys/${revoked.id}`, { key: gate.owner })).json.revoke_reason,
+      "leaked",
+    );
+    assert.equal(
+      (await gate.call(`/_keyward/v1/me`, { key: gate.owner })).status,
+      200,
+      "a member's credential was revoked",
+    );
     assert.ok(gate.logs.some((line) => line.includes('"event":"key_revoked_by_holder"') && line.includes(id)));
   });
 
@@ -252,20 +322,37 @@ describe("revocation by whoever holds the key", () => {
   });
 
   test("needs no authentication, and one that is sent changes nothing", async () => {
-    for (const headers of [{}, { authorization: "Basic !!!" }, { authorization: `Bearer ${UNKNOWN}` }, { authorization: "Bearer x, Bearer y" }]) {
+    for (const headers of [
+      {},
+      { authorization: "Basic !!!" },
+      { authorization: `Bearer ${UNKNOWN}` },
+      { authorization: "Bearer x, Bearer y" },
+    ]) {
       const { apiKey } = await gate.newKey();
       assert.equal((await revoke(apiKey, { headers })).status, 200);
       assert.equal((await introspect(apiKey)).json.active, false);
     }
     // A key in the header is not the token.
     const { apiKey } = await gate.newKey();
-    assert.equal((await revoke("x", { headers: { authorization: `Bearer ${apiKey}`, "x-api-key": apiKey } })).status, 200);
+    assert.equal(
+      (await revoke("x", { headers: { authorization: `Bearer ${apiKey}`, "x-api-key": apiKey } })).status,
+      200,
+    );
     assert.equal((await introspect(apiKey)).json.active, true);
   });
 
   test("a form that is not in order is invalid_request and revokes nothing", async () => {
     const { apiKey } = await gate.newKey();
-    for (const request of [{ form: {} }, { form: [["token", apiKey], ["token", apiKey]] }, { form: undefined, json: { token: apiKey } }]) {
+    for (const request of [
+      { form: {} },
+      {
+        form: [
+          ["token", apiKey],
+          ["token", apiKey],
+        ],
+      },
+      { form: undefined, json: { token: apiKey } },
+    ]) {
       const answer = await revoke(apiKey, request);
       assert.deepEqual([answer.status, answer.json.error], [400, "invalid_request"]);
     }

@@ -23,7 +23,10 @@ let ajv;
 const seen = new Set();
 
 before(async () => {
-  gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: "http://127.0.0.1:1", ROUTES: [...ROUTES, { match: "GET /ping", scope: "contacts:read" }] } });
+  gate = await startGate({
+    instrumented: true,
+    vars: { ORIGIN_LIVE: "http://127.0.0.1:1", ROUTES: [...ROUTES, { match: "GET /ping", scope: "contacts:read" }] },
+  });
   document = (await gate.call("/_keyward/openapi.json")).json;
   ajv = new Ajv2020({ strict: true, strictRequired: false, strictTypes: false, allErrors: true });
   addFormats(ajv);
@@ -40,16 +43,26 @@ function check(schema, value, where) {
   assert.ok(validate(value), `${where}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(value)}`);
 }
 
-const follow = (value) => (value?.$ref === undefined ? value : value.$ref.slice(2).split("/").reduce((at, name) => at[name], document));
+const follow = (value) =>
+  value?.$ref === undefined
+    ? value
+    : value.$ref
+        .slice(2)
+        .split("/")
+        .reduce((at, name) => at[name], document);
 
 /** The operation that a request is for, by the document alone. */
 function operationOf(method, path) {
   const segments = path.split("?")[0].split("/");
   const fits = (template) => {
     const expected = template.split("/");
-    return expected.length === segments.length && expected.every((one, at) => one.startsWith("{") || one === segments[at]);
+    return (
+      expected.length === segments.length && expected.every((one, at) => one.startsWith("{") || one === segments[at])
+    );
   };
-  const literalFirst = Object.keys(document.paths).filter(fits).sort((one, other) => one.split("{").length - other.split("{").length);
+  const literalFirst = Object.keys(document.paths)
+    .filter(fits)
+    .sort((one, other) => one.split("{").length - other.split("{").length);
   return document.paths[literalFirst[0]]?.[method.toLowerCase()];
 }
 
@@ -69,7 +82,11 @@ async function call(path, request = {}) {
     assert.ok(value !== undefined || !required, `${where}: no ${name}`);
     if (value !== undefined) check(schema, value, `${where}, ${name}`);
   }
-  assert.equal(answer.headers["cache-control"], said.headers?.["Cache-Control"] ? "public, max-age=300" : "no-store", where);
+  assert.equal(
+    answer.headers["cache-control"],
+    said.headers?.["Cache-Control"] ? "public, max-age=300" : "no-store",
+    where,
+  );
   const type = answer.headers["content-type"];
   if (said.content === undefined) {
     assert.equal(answer.text, "", where);
@@ -79,7 +96,8 @@ async function call(path, request = {}) {
   const media = said.content[type] ?? assert.fail(`${where}: ${type} is not described`);
   check(media.schema, type.includes("json") && !type.includes("x-ndjson") ? answer.json : answer.text, where);
   if (type === "application/x-ndjson") {
-    for (const line of answer.text.trimEnd().split("\n")) check({ $ref: "#/components/schemas/AuditEntry" }, JSON.parse(line), where);
+    for (const line of answer.text.trimEnd().split("\n"))
+      check({ $ref: "#/components/schemas/AuditEntry" }, JSON.parse(line), where);
   }
   return answer;
 }
@@ -104,25 +122,40 @@ describe("the document", () => {
     assert.match(version, /^\d+\.\d+\.\d+$/);
     assert.deepEqual(answer.json, { ...written, info: { ...written.info, version } });
     assert.equal((await gate.call("/_keyward/openapi.json", { method: "HEAD" })).text, "");
-    assert.equal((await gate.call("/_keyward/openapi.json", { method: "POST", json: {} })).verdict, "405 method_not_allowed");
+    assert.equal(
+      (await gate.call("/_keyward/openapi.json", { method: "POST", json: {} })).verdict,
+      "405 method_not_allowed",
+    );
   });
 
   test("has schemas that a wrong answer doesn't fit", () => {
     for (const [name, wrong] of [
-      ["Problem", { type: "/_keyward/problems/x", title: "", status: 400, detail: "", code: "no_such_code", request_id: "" }],
+      [
+        "Problem",
+        { type: "/_keyward/problems/x", title: "", status: 400, detail: "", code: "no_such_code", request_id: "" },
+      ],
       ["Introspection", { active: false, scope: "x" }],
       ["Introspection", { active: true }],
       ["Verdict", { valid: false }],
       ["Verdict", { valid: false, code: "revoked_key", key: null }],
       ["KeyId", "wafl_admin_000000000000"],
       ["Time", "2026-11-24T20:00:00+01:00"],
-    ]) assert.throws(() => check({ $ref: `#/components/schemas/${name}` }, wrong, name), name);
+    ])
+      assert.throws(() => check({ $ref: `#/components/schemas/${name}` }, wrong, name), name);
   });
 });
 
 describe("every real answer is as the document says", () => {
   const json = (method, key, body) => ({ method, key, json: body });
-  const draft = (fields = {}) => ({ name: `n-${Math.random()}`, integration: `i-${String(Math.random()).slice(2)}`, environment: "live", purpose: "p", owner: "ops@acme.example", scopes: ["contacts:read"], ...fields });
+  const draft = (fields = {}) => ({
+    name: `n-${Math.random()}`,
+    integration: `i-${String(Math.random()).slice(2)}`,
+    environment: "live",
+    purpose: "p",
+    owner: "ops@acme.example",
+    scopes: ["contacts:read"],
+    ...fields,
+  });
   let owner;
   let verifier;
   const asked = (body) => json("POST", owner, body);
@@ -158,28 +191,52 @@ describe("every real answer is as the document says", () => {
     const fields = draft({ allowed_cidrs: ["192.0.2.0/24"], expires_in_days: 30 });
     const { key, api_key } = (await right(KEYS, asked(fields))).json;
     assert.equal((await right(KEYS, asked(draft({ expires_at: "2026-12-24T00:00:00Z" })))).status, 201);
-    for (const wrong of [draft({ integration: fields.integration }), draft({ name: fields.name })]) assert.equal((await call(KEYS, asked(wrong))).status, 409);
-    for (const wrong of [{}, draft({ scopes: ["none"] }), draft({ colour: 1 })]) assert.equal((await call(KEYS, asked(wrong))).status, 400);
+    for (const wrong of [draft({ integration: fields.integration }), draft({ name: fields.name })])
+      assert.equal((await call(KEYS, asked(wrong))).status, 409);
+    for (const wrong of [{}, draft({ scopes: ["none"] }), draft({ colour: 1 })])
+      assert.equal((await call(KEYS, asked(wrong))).status, 400);
     const retried = { headers: { "idempotency-key": "one" } };
-    assert.equal((await right(KEYS, { ...asked(draft({ integration: "retried", name: "r" })), ...retried })).status, 201);
-    assert.equal((await call(KEYS, { ...asked(draft({ integration: "retried", name: "s" })), ...retried })).status, 422);
+    assert.equal(
+      (await right(KEYS, { ...asked(draft({ integration: "retried", name: "r" })), ...retried })).status,
+      201,
+    );
+    assert.equal(
+      (await call(KEYS, { ...asked(draft({ integration: "retried", name: "s" })), ...retried })).status,
+      422,
+    );
     assert.equal((await call(`${KEYS}?limit=1&status=active&environment=live`, { key: owner })).status, 200);
     await call(KEYS, { key: owner });
     assert.equal((await call(`${KEYS}?limit=0`, { key: owner })).status, 400);
     const one = `${KEYS}/${key.id}`;
     assert.equal((await call(one, { key: owner })).status, 200);
     assert.equal((await call(`${one}?x=y`, { key: owner })).status, 400);
-    assert.equal((await right(one, json("PATCH", owner, { name: "new", scopes: ["contacts:read", "events:read"] }))).status, 200);
+    assert.equal(
+      (await right(one, json("PATCH", owner, { name: "new", scopes: ["contacts:read", "events:read"] }))).status,
+      200,
+    );
     assert.equal((await call(one, json("PATCH", owner, {}))).status, 400);
-    assert.equal((await right(`${one}/rotate`, { ...asked({ overlap_seconds: 60 }), headers: { "idempotency-key": "two" } })).status, 201);
-    assert.equal((await call(`${one}/rotate`, { ...asked({ overlap_seconds: 61 }), headers: { "idempotency-key": "two" } })).status, 422);
+    assert.equal(
+      (await right(`${one}/rotate`, { ...asked({ overlap_seconds: 60 }), headers: { "idempotency-key": "two" } }))
+        .status,
+      201,
+    );
+    assert.equal(
+      (await call(`${one}/rotate`, { ...asked({ overlap_seconds: 61 }), headers: { "idempotency-key": "two" } }))
+        .status,
+      422,
+    );
     assert.equal((await call(`${one}/rotate`, asked({}))).status, 409);
     assert.equal((await call(`${one}/rotate`, asked({ overlap_seconds: -1 }))).status, 400);
     assert.equal((await right(`${one}/revoke`, asked({ reason: "leaked" }))).status, 200);
     assert.equal((await call(`${one}/revoke`, asked({}))).status, 400);
     assert.equal((await call(one, json("PATCH", owner, { name: "newer" }))).status, 409);
     const absent = `${KEYS}/wafl_live_000000000000`;
-    for (const [path, request] of [[absent, { key: owner }], [absent, json("PATCH", owner, { name: "x" })], [`${absent}/rotate`, asked({})], [`${absent}/revoke`, asked({ reason: "x" })]]) {
+    for (const [path, request] of [
+      [absent, { key: owner }],
+      [absent, json("PATCH", owner, { name: "x" })],
+      [`${absent}/rotate`, asked({})],
+      [`${absent}/revoke`, asked({ reason: "x" })],
+    ]) {
       assert.equal((await call(path, request)).status, 404);
     }
     assert.equal((await call(`${KEYS}/${api_key}`, { key: owner })).json.code, "key_in_url");
@@ -204,7 +261,10 @@ describe("every real answer is as the document says", () => {
     assert.equal((await call(one, json("PATCH", owner, { role: "king" }))).status, 400);
     assert.equal((await call(one, json("PATCH", owner, { email: verifier.email }))).status, 409);
     assert.equal((await right(`${one}/rotate`, { ...asked({}), headers: { "idempotency-key": "four" } })).status, 201);
-    assert.equal((await call(`${one}/rotate`, { method: "POST", key: owner, headers: { "idempotency-key": "four" } })).status, 422);
+    assert.equal(
+      (await call(`${one}/rotate`, { method: "POST", key: owner, headers: { "idempotency-key": "four" } })).status,
+      422,
+    );
     assert.equal((await call(`${one}/rotate`, asked({ x: 1 }))).status, 400);
     assert.equal((await call(`${one}/revoke`, asked({ x: 1 }))).status, 400);
     assert.equal((await right(`${one}/revoke`, asked({}))).status, 200);
@@ -213,15 +273,28 @@ describe("every real answer is as the document says", () => {
     const myself = `${MEMBERS}/${(await call("/_keyward/v1/me", { key: owner })).json.id}`;
     assert.equal((await call(`${myself}/revoke`, asked({}))).json.code, "last_owner");
     const absent = `${MEMBERS}/wafl_admin_000000000000`;
-    for (const [path, request] of [[absent, { key: owner }], [absent, json("PATCH", owner, { name: "x" })], [`${absent}/rotate`, asked({})], [`${absent}/revoke`, asked({})]]) {
+    for (const [path, request] of [
+      [absent, { key: owner }],
+      [absent, json("PATCH", owner, { name: "x" })],
+      [`${absent}/rotate`, asked({})],
+      [`${absent}/revoke`, asked({})],
+    ]) {
       assert.equal((await call(path, request)).status, 404);
     }
   });
 
   test("the audit log", async () => {
     await call("/_keyward/v1/audit?after=1&limit=200", { key: owner });
-    assert.ok((await call("/_keyward/v1/audit", { key: owner, headers: { accept: "application/x-ndjson" } })).text.length > 1000);
-    for (const path of ["/_keyward/v1/audit?after=x", "/_keyward/v1/audit/checkpoint?x=y", "/_keyward/v1/audit/key?x=y"]) assert.equal((await call(path, { key: owner })).status, 400);
+    assert.ok(
+      (await call("/_keyward/v1/audit", { key: owner, headers: { accept: "application/x-ndjson" } })).text.length >
+        1000,
+    );
+    for (const path of [
+      "/_keyward/v1/audit?after=x",
+      "/_keyward/v1/audit/checkpoint?x=y",
+      "/_keyward/v1/audit/key?x=y",
+    ])
+      assert.equal((await call(path, { key: owner })).status, 400);
     await call("/_keyward/v1/audit/checkpoint", { key: owner });
     await call("/_keyward/v1/audit/key", { key: owner });
   });
@@ -231,7 +304,17 @@ describe("every real answer is as the document says", () => {
     const verify = (question) => right("/_keyward/v1/verify", json("POST", verifier.key, question));
     const introspect = (form, key = verifier.key) => call("/_keyward/oauth/introspect", { method: "POST", key, form });
     const revoke = (form, request) => call("/_keyward/oauth/revoke", { method: "POST", form, ...request });
-    for (const question of [{ api_key: apiKey }, { api_key: apiKey, method: "GET", path: "/v1/contacts", ip: "::1" }, { api_key: "x" }, { api_key: apiKey, scope: "events:read" }, { api_key: apiKey, method: "GET", path: "//" }, { api_key: apiKey, method: "GET", path: `/v1/contacts?k=${apiKey}` }, { api_key: apiKey, method: "PURGE", path: "/v1/contacts" }, { api_key: apiKey, method: "GET", path: `/${"x".repeat(8_192)}` }, { api_key: apiKey, method: "GET", path: "/nowhere" }]) {
+    for (const question of [
+      { api_key: apiKey },
+      { api_key: apiKey, method: "GET", path: "/v1/contacts", ip: "::1" },
+      { api_key: "x" },
+      { api_key: apiKey, scope: "events:read" },
+      { api_key: apiKey, method: "GET", path: "//" },
+      { api_key: apiKey, method: "GET", path: `/v1/contacts?k=${apiKey}` },
+      { api_key: apiKey, method: "PURGE", path: "/v1/contacts" },
+      { api_key: apiKey, method: "GET", path: `/${"x".repeat(8_192)}` },
+      { api_key: apiKey, method: "GET", path: "/nowhere" },
+    ]) {
       assert.equal((await verify(question)).status, 200);
     }
     assert.equal((await call("/_keyward/v1/verify", json("POST", verifier.key, {}))).status, 400);
@@ -257,24 +340,41 @@ describe("every real answer is as the document says", () => {
     const { apiKey } = await gate.newKey();
     assert.equal((await call("/_keyward/jwks.json")).json.keys.length, 1);
     const original = (uri) => ({ "x-original-method": "GET", "x-original-uri": uri });
-    for (const [uri, key, status] of [["/v1/contacts", apiKey, 200], ["/v1/contacts", undefined, 401], ["/v1/events", apiKey, 403], ["/nowhere", apiKey, 403], ["/v1//contacts", apiKey, 403]]) {
+    for (const [uri, key, status] of [
+      ["/v1/contacts", apiKey, 200],
+      ["/v1/contacts", undefined, 401],
+      ["/v1/events", apiKey, 403],
+      ["/nowhere", apiKey, 403],
+      ["/v1//contacts", apiKey, 403],
+    ]) {
       assert.equal((await call("/_keyward/v1/authorize", { key, headers: original(uri) })).status, status, uri);
     }
-    for (const [name, key, status] of [["ping", apiKey, 200], ["ping", undefined, 401], ["contacts", apiKey, 403]]) {
+    for (const [name, key, status] of [
+      ["ping", apiKey, 200],
+      ["ping", undefined, 401],
+      ["contacts", apiKey, 403],
+    ]) {
       assert.equal((await call(`/_keyward/v1/authorize/${name}`, { key })).status, status, name);
     }
   });
 
   test("refusals that many have", async () => {
-    const path = (template) => template.replace("{id}", template.includes("members") ? "wafl_admin_000000000000" : "wafl_live_000000000000");
+    const path = (template) =>
+      template.replace("{id}", template.includes("members") ? "wafl_admin_000000000000" : "wafl_live_000000000000");
     for (const [template, item] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(item)) {
-        if (operation.responses === undefined || ["jwks", "authorize", "authorizePath"].includes(operation.operationId) || template.includes("{code}")) continue;
+        if (
+          operation.responses === undefined ||
+          ["jwks", "authorize", "authorizePath"].includes(operation.operationId) ||
+          template.includes("{code}")
+        )
+          continue;
         const form = operation.requestBody?.content["application/x-www-form-urlencoded"] && { token: "x" };
         const body = operation.requestBody && !form ? { json: {} } : { form };
         const ask = (request) => call(path(template), { method: method.toUpperCase(), ...body, ...request });
         const from = { "cf-connecting-ip": `198.51.100.${seen.size % 250}` };
-        if (operation.responses[403]) assert.equal((await ask({ key: owner, headers: { ...from, "sec-fetch-site": "cross-site" } })).status, 403);
+        if (operation.responses[403])
+          assert.equal((await ask({ key: owner, headers: { ...from, "sec-fetch-site": "cross-site" } })).status, 403);
         if (operation.responses[401]) assert.equal((await ask({ headers: from })).status, 401);
         if (operation.responses[413]) {
           const large = form ? { form: { token: "x".repeat(66_000) } } : { json: { x: "x".repeat(66_000) } };
@@ -282,7 +382,8 @@ describe("every real answer is as the document says", () => {
           const key = template.endsWith("bootstrap") ? SECRETS.BOOTSTRAP_TOKEN : owner;
           assert.equal((await ask({ key, headers: from, ...large })).status, 413, template);
         }
-        if (operation.responses[415]) assert.equal((await ask({ key: owner, headers: { ...from, "content-type": "text/plain" } })).status, 415);
+        if (operation.responses[415])
+          assert.equal((await ask({ key: owner, headers: { ...from, "content-type": "text/plain" } })).status, 415);
         assert.equal((await ask({ key: owner, headers: { ...from, "x-long": "x".repeat(33_000) } })).status, 431);
       }
     }
@@ -297,16 +398,27 @@ describe("every real answer is as the document says", () => {
       [KEYS, asked(draft())],
       ["/_keyward/v1/verify", json("POST", owner, { api_key: apiKey })],
       ["/_keyward/oauth/introspect", { method: "POST", key: owner, form: { token: apiKey } }],
-      ["/_keyward/oauth/revoke", { method: "POST", form: { token: apiKey }, headers: { "cf-connecting-ip": "203.0.113.9" } }],
-    ]) assert.equal((await call(path, request)).status, 503);
+      [
+        "/_keyward/oauth/revoke",
+        { method: "POST", form: { token: apiKey }, headers: { "cf-connecting-ip": "203.0.113.9" } },
+      ],
+    ])
+      assert.equal((await call(path, request)).status, 503);
     await gate.order({ registry: "work" });
   });
 
   test("and nothing that the document says was left unseen", () => {
     const said = Object.values(document.paths)
       .flatMap((item) => Object.values(item).filter(({ responses }) => responses !== undefined))
-      .flatMap(({ operationId, responses }) => Object.keys(responses).filter((status) => status !== "default").map((status) => `${operationId} ${status}`));
+      .flatMap(({ operationId, responses }) =>
+        Object.keys(responses)
+          .filter((status) => status !== "default")
+          .map((status) => `${operationId} ${status}`),
+      );
     assert.ok(said.length > 140, String(said.length));
-    assert.deepEqual(said.filter((one) => !seen.has(one) && !UNSEEN.test(one)), []);
+    assert.deepEqual(
+      said.filter((one) => !seen.has(one) && !UNSEEN.test(one)),
+      [],
+    );
   });
 });

@@ -27,7 +27,9 @@ after(async () => {
 
 /** Has the origin answer with these raw bytes, on a connection of its own. */
 function originSends(path, head, body = "") {
-  origin.on(path, ({ socket }) => socket.end(Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"), Buffer.from(body)])));
+  origin.on(path, ({ socket }) =>
+    socket.end(Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"), Buffer.from(body)])),
+  );
 }
 
 const get = (path, options) => gate.call(path, { key: key.apiKey, ...options });
@@ -49,23 +51,27 @@ test("a redirect is passed on and never followed, to another host above all", as
 });
 
 test("headers of an origin that pose as Keyward, and hop-by-hop ones, are removed; the rest stays", async () => {
-  originSends("/v1/contacts/evil", [
-    "HTTP/1.1 200 OK",
-    "Connection: close, X-Hop",
-    "X-Hop: 1",
-    "Keep-Alive: timeout=5",
-    "Proxy-Authenticate: Basic",
-    "Proxy-Anything: 1",
-    "Trailer: X-T",
-    "Upgrade: h2c",
-    "Keyward: 1",
-    "Keyward-Key-Id: wafl_live_forged000000",
-    "Keyward-Request-Id: forged",
-    "Keyward_Scopes: forged",
-    "X-Stay: caf\xe9",
-    "ETag: \"1\"",
-    "Content-Length: 2",
-  ], "ok");
+  originSends(
+    "/v1/contacts/evil",
+    [
+      "HTTP/1.1 200 OK",
+      "Connection: close, X-Hop",
+      "X-Hop: 1",
+      "Keep-Alive: timeout=5",
+      "Proxy-Authenticate: Basic",
+      "Proxy-Anything: 1",
+      "Trailer: X-T",
+      "Upgrade: h2c",
+      "Keyward: 1",
+      "Keyward-Key-Id: wafl_live_forged000000",
+      "Keyward-Request-Id: forged",
+      "Keyward_Scopes: forged",
+      "X-Stay: caf\xe9",
+      'ETag: "1"',
+      "Content-Length: 2",
+    ],
+    "ok",
+  );
   const { headers, text, status } = await get("/v1/contacts/evil");
   assert.equal(status, 200);
   assert.equal(text, "ok");
@@ -76,7 +82,18 @@ test("headers of an origin that pose as Keyward, and hop-by-hop ones, are remove
 });
 
 test("Connection can't take an answer's own headers from the client", async () => {
-  originSends("/v1/contacts/lists", ["HTTP/1.1 200 OK", "Connection: close, Content-Type, Set-Cookie, Cache-Control", "Content-Type: text/plain", "Set-Cookie: a=1", "Cache-Control: private", "Content-Length: 2"], "ok");
+  originSends(
+    "/v1/contacts/lists",
+    [
+      "HTTP/1.1 200 OK",
+      "Connection: close, Content-Type, Set-Cookie, Cache-Control",
+      "Content-Type: text/plain",
+      "Set-Cookie: a=1",
+      "Cache-Control: private",
+      "Content-Length: 2",
+    ],
+    "ok",
+  );
   const { headers } = await get("/v1/contacts/lists");
   assert.equal(headers["content-type"], "text/plain");
   assert.equal(headers["cache-control"], "private");
@@ -86,7 +103,9 @@ test("Connection can't take an answer's own headers from the client", async () =
 test("several Set-Cookie lines stay apart, with headers removed and without", async () => {
   const cookies = ["a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "b=2; Path=/"];
   for (const extra of [{}, { "keyward-evil": "1" }]) {
-    origin.on("/v1/contacts/cookies", (_, response) => response.writeHead(200, { "set-cookie": cookies, ...extra }).end());
+    origin.on("/v1/contacts/cookies", (_, response) =>
+      response.writeHead(200, { "set-cookie": cookies, ...extra }).end(),
+    );
     const { headers } = await get("/v1/contacts/cookies");
     assert.deepEqual(headers["set-cookie"], cookies);
     assert.equal(headers["keyward-evil"], undefined);
@@ -96,15 +115,35 @@ test("several Set-Cookie lines stay apart, with headers removed and without", as
 test("a compressed body passes byte for byte, with headers removed and without", async () => {
   const compressed = gzipSync("compressed ".repeat(100));
   for (const extra of [[], ["Keyward-Evil: 1"]]) {
-    originSends("/v1/contacts/gzip", ["HTTP/1.1 200 OK", "Content-Encoding: gzip", `Content-Length: ${compressed.length}`, "Connection: close", ...extra], compressed);
+    originSends(
+      "/v1/contacts/gzip",
+      [
+        "HTTP/1.1 200 OK",
+        "Content-Encoding: gzip",
+        `Content-Length: ${compressed.length}`,
+        "Connection: close",
+        ...extra,
+      ],
+      compressed,
+    );
     const answer = await get("/v1/contacts/gzip", { headers: { "accept-encoding": "gzip" } });
     assert.equal(answer.headers["content-encoding"], "gzip");
-    assert.ok(answer.bytes.equals(compressed), `${extra}: ${answer.bytes.length} bytes instead of ${compressed.length}`);
+    assert.ok(
+      answer.bytes.equals(compressed),
+      `${extra}: ${answer.bytes.length} bytes instead of ${compressed.length}`,
+    );
   }
 });
 
 test("status, reason and emptiness are the origin's", async () => {
-  for (const [status, reason, body] of [[200, "Fine By Me", "ok"], [204, "No Content", ""], [304, "Not Modified", ""], [404, "Not Here", "{}"], [418, "Teapot", "short"], [503, "Busy", "later"]]) {
+  for (const [status, reason, body] of [
+    [200, "Fine By Me", "ok"],
+    [204, "No Content", ""],
+    [304, "Not Modified", ""],
+    [404, "Not Here", "{}"],
+    [418, "Teapot", "short"],
+    [503, "Busy", "later"],
+  ]) {
     origin.on("/v1/contacts/status", (_, response) => {
       response.statusMessage = reason;
       response.writeHead(status, body === "" ? { etag: '"1"' } : { "content-length": body.length }).end(body);
@@ -135,7 +174,10 @@ test("an answer streams: its first chunk is here before its last is written", { 
 
 test("a WebSocket passes with a key, and the origin knows whose it is", { timeout: 5_000 }, async () => {
   origin.take();
-  const socket = await openWebSocket(gate.url, "/v1/contacts/live", { authorization: `Bearer ${key.apiKey}`, "Keyward-Scopes": "forged" });
+  const socket = await openWebSocket(gate.url, "/v1/contacts/live", {
+    authorization: `Bearer ${key.apiKey}`,
+    "Keyward-Scopes": "forged",
+  });
   assert.equal(socket.status, 101);
   assert.equal(socket.headers["keyward-evil"], undefined);
   assert.equal(await socket.say("hello"), "echo: hello");
@@ -164,7 +206,10 @@ test("an origin that is down is 502 with a constant body, at once, and the cause
     for (const request of [{}, { method: "POST", body: "x" }]) {
       const answer = await cut.call("/v1/contacts", { key: apiKey, ...request });
       assert.equal(answer.status, 502);
-      assert.equal(answer.pinned, '{"type":"/_keyward/problems/origin_unreachable","title":"The origin can\'t be reached","status":502,"detail":"The API behind this gate did not answer. Retry later.","code":"origin_unreachable","request_id":"<request id>"}');
+      assert.equal(
+        answer.pinned,
+        '{"type":"/_keyward/problems/origin_unreachable","title":"The origin can\'t be reached","status":502,"detail":"The API behind this gate did not answer. Retry later.","code":"origin_unreachable","request_id":"<request id>"}',
+      );
       assert.equal(answer.headers["cache-control"], "no-store");
       const id = answer.headers["keyward-request-id"];
       await cut.logged((line) => line.includes("origin_unreachable") && line.includes(id));

@@ -1,4 +1,4 @@
-// HOSTILE.md, "Responses" and "Methods": an origin that refuses, hangs, resets or answers nonsense, and a client that leaves.
+// docs/internals/hostile.md, "Responses" and "Methods": an origin that refuses, hangs, resets or answers nonsense, and a client that leaves.
 // 502 and 504 before the headers; after them the answer is cut, never made to look whole. Nothing is ever sent twice.
 
 import assert from "node:assert/strict";
@@ -51,7 +51,8 @@ describe("before the headers", () => {
     "answers HTTP of another century": (socket) => socket.end("HTTP/9.9 200 OK\r\n\r\n"),
     "answers no status": (socket) => socket.end("HTTP/1.1 abc OK\r\n\r\n"),
     "answers a header without a colon": (socket) => socket.end("HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"),
-    "answers two lengths that differ": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"),
+    "answers two lengths that differ": (socket) =>
+      socket.end("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"),
     "answers a length that is no number": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok"),
   };
   for (const [what, behaviour] of Object.entries(BROKEN)) {
@@ -69,7 +70,10 @@ describe("before the headers", () => {
     for (const request of [{}, WRITE]) {
       const { answer, arrivals, took } = await ask(() => {}, request);
       assert.equal(answer.status, 504);
-      assert.equal(answer.pinned, '{"type":"/_keyward/problems/origin_timeout","title":"The origin takes too long","status":504,"detail":"The API behind this gate did not answer in time. The key was accepted; what the request did there is not known.","code":"origin_timeout","request_id":"<request id>"}');
+      assert.equal(
+        answer.pinned,
+        '{"type":"/_keyward/problems/origin_timeout","title":"The origin takes too long","status":504,"detail":"The API behind this gate did not answer in time. The key was accepted; what the request did there is not known.","code":"origin_timeout","request_id":"<request id>"}',
+      );
       assert.equal(answer.headers["cache-control"], "no-store");
       assert.ok(took > 990 && took < 3_000, `${took} ms`);
       assert.equal(arrivals, 1);
@@ -79,7 +83,10 @@ describe("before the headers", () => {
   });
 
   test("an origin that sends half a head and hangs is 504", async () => {
-    assert.equal((await ask((socket) => socket.write("HTTP/1.1 200 OK\r\nContent-"))).answer.verdict, "504 origin_timeout");
+    assert.equal(
+      (await ask((socket) => socket.write("HTTP/1.1 200 OK\r\nContent-"))).answer.verdict,
+      "504 origin_timeout",
+    );
   });
 
   test("a late request is really given up: its connection to the origin is closed", async () => {
@@ -118,10 +125,15 @@ describe("after the headers", () => {
   });
 
   for (const [what, behaviour] of Object.entries({
-    "resets within the body": (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", () => setTimeout(() => socket.resetAndDestroy(), 50)),
+    "resets within the body": (socket) =>
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", () =>
+        setTimeout(() => socket.resetAndDestroy(), 50),
+      ),
     "hangs up within the body": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"),
-    "breaks off between chunks": (socket) => socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"),
-    "sends a chunk without a length": (socket) => socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n"),
+    "breaks off between chunks": (socket) =>
+      socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"),
+    "sends a chunk without a length": (socket) =>
+      socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n"),
   })) {
     test(`an answer of an origin that ${what} is cut and does not look whole`, async () => {
       origin.behave(behaviour);
@@ -133,7 +145,10 @@ describe("after the headers", () => {
 
   test("after all this the gate serves, and nothing panicked", async () => {
     assert.equal((await ask((socket) => socket.end(OK))).answer.text, "ok");
-    assert.deepEqual(gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|Unhandled|forward_failed/.test(line)), []);
+    assert.deepEqual(
+      gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|Unhandled|forward_failed/.test(line)),
+      [],
+    );
   });
 });
 
@@ -165,7 +180,9 @@ describe("a client that leaves", () => {
   });
 });
 
-test("a client that leaves takes its request to the origin with it, one for which an assertion is signed too", { timeout: 20_000 }, async () => {
+test("a client that leaves takes its request to the origin with it, one for which an assertion is signed too", {
+  timeout: 20_000,
+}, async () => {
   const ROUTES = [
     { match: "GET /v1/kept", scope: "contacts:read" },
     { match: "GET /v1/bound", scope: "contacts:read", assertion: "request" },
@@ -203,7 +220,10 @@ test("an origin that refuses connections is 502 at once", async () => {
     await cut.bootstrap();
     const { apiKey } = await cut.newKey();
     const began = performance.now();
-    assert.equal((await send(cut.url, CONTACTS, { headers: { "x-api-key": apiKey } })).verdict, "502 origin_unreachable");
+    assert.equal(
+      (await send(cut.url, CONTACTS, { headers: { "x-api-key": apiKey } })).verdict,
+      "502 origin_unreachable",
+    );
     assert.ok(performance.now() - began < 2_000);
   } finally {
     await cut.stop();

@@ -41,7 +41,14 @@ async function arrival(headers, line = "GET /v1/contacts") {
 
 const credential = () => `Authorization: Bearer ${keys.live.apiKey}`;
 const names = (arrived) => arrived.headers.map(([name]) => name).sort();
-const IDENTITY = ["keyward-assertion", "keyward-environment", "keyward-integration", "keyward-key-id", "keyward-request-id", "keyward-scopes"];
+const IDENTITY = [
+  "keyward-assertion",
+  "keyward-environment",
+  "keyward-integration",
+  "keyward-key-id",
+  "keyward-request-id",
+  "keyward-scopes",
+];
 
 /** The names that arrived, but for identity and host. */
 const others = (arrived) => names(arrived).filter((name) => !IDENTITY.includes(name) && name !== "host");
@@ -82,7 +89,10 @@ test("a query may hold every visible character that a URL can, and arrives byte 
 test("the credential does not arrive, in whichever header it came", async () => {
   assert.deepEqual(others(await arrival([credential()])), []);
   assert.deepEqual(others(await arrival([`X-API-Key: ${keys.live.apiKey}`])), []);
-  assert.deepEqual(others(await arrival([`x-api-key: ${keys.live.apiKey}`, "X_API_Key: other", "X.Api.Key: another"])), []);
+  assert.deepEqual(
+    others(await arrival([`x-api-key: ${keys.live.apiKey}`, "X_API_Key: other", "X.Api.Key: another"])),
+    [],
+  );
 });
 
 test("beside X-API-Key, an Authorization of another scheme is the origin's and arrives untouched", async () => {
@@ -91,17 +101,33 @@ test("beside X-API-Key, an Authorization of another scheme is the origin's and a
 });
 
 const REMOVED = [
-  ..."Keyward Keyward-Key-Id Keyward-Integration Keyward-Environment Keyward-Scopes Keyward-Assertion Keyward-Request-Id Keyward-Anything".split(" "),
-  ..."Proxy Proxy-Authorization Proxy-Connection Proxy-Authenticate Proxy-Anything HTTP2-Settings TE Trailer Keep-Alive".split(" "),
-  ..."Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Prefix X-Forwarded-Uri X-Forwarded-Path X-Forwarded-Method".split(" "),
+  ..."Keyward Keyward-Key-Id Keyward-Integration Keyward-Environment Keyward-Scopes Keyward-Assertion Keyward-Request-Id Keyward-Anything".split(
+    " ",
+  ),
+  ..."Proxy Proxy-Authorization Proxy-Connection Proxy-Authenticate Proxy-Anything HTTP2-Settings TE Trailer Keep-Alive".split(
+    " ",
+  ),
+  ..."Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Prefix X-Forwarded-Uri X-Forwarded-Path X-Forwarded-Method".split(
+    " ",
+  ),
   ..."X-Forwarded-Server X-Original-URL X-Original-URI X-Original-Method X-Rewrite-URL".split(" "),
   ..."X-HTTP-Method-Override X-HTTP-Method X-Method-Override".split(" "),
 ];
 
 for (const name of REMOVED) {
   test(`${name} from a client does not arrive, in any spelling`, async () => {
-    const spellings = [name, name.toUpperCase(), name.replaceAll("-", "_"), name.replaceAll("-", "."), name.replaceAll("-", "~"), name.replaceAll("-", "!"), name.replace("-", "_").toLowerCase()];
-    const arrived = await arrival([credential(), ...new Set(spellings)].map((line) => (line.includes(":") ? line : `${line}: forged`)));
+    const spellings = [
+      name,
+      name.toUpperCase(),
+      name.replaceAll("-", "_"),
+      name.replaceAll("-", "."),
+      name.replaceAll("-", "~"),
+      name.replaceAll("-", "!"),
+      name.replace("-", "_").toLowerCase(),
+    ];
+    const arrived = await arrival(
+      [credential(), ...new Set(spellings)].map((line) => (line.includes(":") ? line : `${line}: forged`)),
+    );
     assert.deepEqual(others(arrived), []);
     assert.ok(!JSON.stringify(arrived.headers).includes("forged"));
     assert.equal(arrived.url, "/v1/contacts");
@@ -114,14 +140,25 @@ test("an Upgrade to anything but websocket does not arrive", async () => {
 });
 
 test("a client's addresses are never passed on as ours: only the edge's own value is", async () => {
-  const arrived = await arrival([credential(), "CF-Connecting-IP: 192.0.2.9", "X-Forwarded-For: 6.6.6.6", "X-Real-IP: 6.6.6.6", "True-Client-IP: 6.6.6.6", "CF_Connecting_IP: 6.6.6.6"]);
+  const arrived = await arrival([
+    credential(),
+    "CF-Connecting-IP: 192.0.2.9",
+    "X-Forwarded-For: 6.6.6.6",
+    "X-Real-IP: 6.6.6.6",
+    "True-Client-IP: 6.6.6.6",
+    "CF_Connecting_IP: 6.6.6.6",
+  ]);
   assert.ok(!JSON.stringify(arrived.headers).includes("6.6.6.6"), JSON.stringify(arrived.headers));
   assert.deepEqual(values(arrived, "x-forwarded-for"), ["192.0.2.9"]);
 });
 
 test("what Connection lists does not arrive, but it can't take away what is ours", async () => {
   const lines = [credential(), "X-Hop: 1", "x_under: 2", "X-Stay: 3"];
-  const listing = (value) => requestBytes("GET /v1/contacts", { headers: [...lines, `Connection: ${value}`] }).replace("\r\nConnection: close\r\n\r\n", "\r\n\r\n");
+  const listing = (value) =>
+    requestBytes("GET /v1/contacts", { headers: [...lines, `Connection: ${value}`] }).replace(
+      "\r\nConnection: close\r\n\r\n",
+      "\r\n\r\n",
+    );
   live.take();
   const answer = await gate.raw(listing("close, X-Hop, Keyward-Key-Id, Keyward-Scopes, Authorization"));
   assert.equal(answer.status, 200);
@@ -132,17 +169,40 @@ test("what Connection lists does not arrive, but it can't take away what is ours
 });
 
 test("what Connection lists can't take away what the edge says of the client either", async () => {
-  const lines = [credential(), "CF-Connecting-IP: 192.0.2.9", "CF-Ray: r", "CDN-Loop: cloudflare", "X-Forwarded-Proto: https"];
-  const listed = "Connection: close, CF-Connecting-IP, CF-Ray, CDN-Loop, X-Forwarded-Proto, X-Forwarded-For, X-Real-IP, Host";
+  const lines = [
+    credential(),
+    "CF-Connecting-IP: 192.0.2.9",
+    "CF-Ray: r",
+    "CDN-Loop: cloudflare",
+    "X-Forwarded-Proto: https",
+  ];
+  const listed =
+    "Connection: close, CF-Connecting-IP, CF-Ray, CDN-Loop, X-Forwarded-Proto, X-Forwarded-For, X-Real-IP, Host";
   live.take();
   const bytes = `GET /v1/contacts HTTP/1.1\r\nHost: h\r\n${[...lines, listed].join("\r\n")}\r\n\r\n`;
   assert.equal((await gate.raw(bytes)).status, 200);
   const [arrived] = live.take();
-  assert.deepEqual(others(arrived), ["cdn-loop", "cf-connecting-ip", "cf-ray", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"]);
+  assert.deepEqual(others(arrived), [
+    "cdn-loop",
+    "cf-connecting-ip",
+    "cf-ray",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-real-ip",
+  ]);
 });
 
 test("everything else arrives as it was sent, bytes outside ASCII and repeats among it", async () => {
-  const arrived = await arrival([credential(), "X-Bytes: caf\xe9 \xc3\xa9", "X-Twice: one", "X-Twice: two", "Idempotency-Key: k", "Cookie: a=1; b=2", "Range: bytes=0-1", "CF-Ray: r"]);
+  const arrived = await arrival([
+    credential(),
+    "X-Bytes: caf\xe9 \xc3\xa9",
+    "X-Twice: one",
+    "X-Twice: two",
+    "Idempotency-Key: k",
+    "Cookie: a=1; b=2",
+    "Range: bytes=0-1",
+    "CF-Ray: r",
+  ]);
   assert.deepEqual(values(arrived, "x-bytes"), ["caf\xe9 \xc3\xa9"]);
   assert.deepEqual(values(arrived, "x-twice"), ["one", "two"]);
   assert.deepEqual(others(arrived), ["cf-ray", "cookie", "idempotency-key", "range", "x-bytes", "x-twice", "x-twice"]);
@@ -165,12 +225,24 @@ test("a public route is forwarded with no identity, and with no credential of ou
     [[credential()], []],
     [[`X-API-Key: ${keys.live.apiKey}`], []],
     [["Authorization: Bearer wafl_broken", "X-API-Key: Bearer wafl_live_broken"], []],
-    [["Authorization: Basic b3Bz", "X-API-Key: another-product"], ["authorization", "x-api-key"]],
-    [["Origin: https://acme.example", "Sec-Fetch-Site: cross-site"], ["origin", "sec-fetch-site"]],
+    [
+      ["Authorization: Basic b3Bz", "X-API-Key: another-product"],
+      ["authorization", "x-api-key"],
+    ],
+    [
+      ["Origin: https://acme.example", "Sec-Fetch-Site: cross-site"],
+      ["origin", "sec-fetch-site"],
+    ],
   ]) {
-    const arrived = await arrival([...headers, "Keyward-Key-Id: forged", "Keyward_Scopes: all"], "GET /public/logo?v=1");
+    const arrived = await arrival(
+      [...headers, "Keyward-Key-Id: forged", "Keyward_Scopes: all"],
+      "GET /public/logo?v=1",
+    );
     assert.deepEqual(others(arrived), expected, JSON.stringify(headers));
-    assert.deepEqual(names(arrived).filter((name) => name.startsWith("keyward")), ["keyward-request-id"]);
+    assert.deepEqual(
+      names(arrived).filter((name) => name.startsWith("keyward")),
+      ["keyward-request-id"],
+    );
   }
 });
 
@@ -191,7 +263,10 @@ test("bodies stream both ways: the first chunk is back before the last is sent",
     response.flushHeaders();
     request.pipe(response);
   });
-  const sent = httpRequest(`${gate.url}/v1/contacts/stream`, { method: "POST", headers: { authorization: `Bearer ${keys.live.apiKey}` } });
+  const sent = httpRequest(`${gate.url}/v1/contacts/stream`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${keys.live.apiKey}` },
+  });
   sent.write("first");
   const [response] = await once(sent, "response");
   const [part] = await once(response, "data");
@@ -202,7 +277,9 @@ test("bodies stream both ways: the first chunk is back before the last is sent",
   assert.equal(rest, "last");
 });
 
-test("a client that leaves in the middle of a body is not retried for, and the gate goes on", { timeout: 5_000 }, async () => {
+test("a client that leaves in the middle of a body is not retried for, and the gate goes on", {
+  timeout: 5_000,
+}, async () => {
   live.take();
   const arrived = live.next();
   const socket = connect(gate.port, "127.0.0.1");
@@ -211,12 +288,17 @@ test("a client that leaves in the middle of a body is not retried for, and the g
   await arrived;
   socket.destroy();
   assert.equal((await gate.call("/v1/contacts", { key: keys.live.apiKey })).status, 200);
-  assert.deepEqual(live.take().map(({ method }) => method), ["POST", "GET"]);
+  assert.deepEqual(
+    live.take().map(({ method }) => method),
+    ["POST", "GET"],
+  );
 });
 
 test("a GET with a body is refused, since it would not arrive", async () => {
   live.take();
-  const answer = await gate.raw(requestBytes("GET /v1/contacts", { headers: [credential(), "Content-Length: 2"], body: "hi" }));
+  const answer = await gate.raw(
+    requestBytes("GET /v1/contacts", { headers: [credential(), "Content-Length: 2"], body: "hi" }),
+  );
   assert.equal(answer.verdict, "400 unexpected_body");
   assert.deepEqual(live.take(), []);
 });
@@ -227,7 +309,9 @@ test('with ORIGIN_LIVE = "route" a request goes to its own URL', async () => {
     await onRoute.bootstrap();
     const { apiKey, id } = await onRoute.newKey();
     live.take();
-    const answer = await onRoute.raw(requestBytes("GET /v1/contacts?x=1", { host: new URL(live.url).host, headers: [`X-API-Key: ${apiKey}`] }));
+    const answer = await onRoute.raw(
+      requestBytes("GET /v1/contacts?x=1", { host: new URL(live.url).host, headers: [`X-API-Key: ${apiKey}`] }),
+    );
     assert.equal(answer.status, 200);
     const [arrived] = live.take();
     assert.equal(arrived.url, "/v1/contacts?x=1");

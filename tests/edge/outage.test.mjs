@@ -51,7 +51,10 @@ function failing() {
   afterEach(async () => {
     await gate.order({ registry: "work" });
     const { apiKey } = await gate.newKey();
-    await until("the authority is asked again", async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200);
+    await until(
+      "the authority is asked again",
+      async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200,
+    );
   });
 
   for (const failure of ["fail", "500", "garbage", "overloaded"]) {
@@ -70,7 +73,9 @@ function failing() {
 
       assert.deepEqual(traffic.verdicts(), ["200", SILENT]);
       const refusedAfter = traffic.first(SILENT).got - began;
-      t.diagnostic(`503 from ${refusedAfter} ms on (bound + grace ${BOUND + GRACE}); recovered ${recovered - repaired} ms after the end`);
+      t.diagnostic(
+        `503 from ${refusedAfter} ms on (bound + grace ${BOUND + GRACE}); recovered ${recovered - repaired} ms after the end`,
+      );
       // The authority was last asked up to a bound before the outage began.
       assert.ok(refusedAfter >= GRACE - 50, "refused before the grace was over");
       assert.ok(refusedAfter <= BOUND + GRACE + SLACK, "served past bound and grace");
@@ -116,7 +121,9 @@ function failing() {
     assert.equal((await gate.take()).registry, 2);
     assert.equal((await gate.call(CONTACTS, { key: other.apiKey })).verdict, SILENT);
     assert.equal((await gate.take()).registry, 0);
-    const line = await gate.logged((line) => line.includes("authority_query_failed") && line.includes(answer.headers["keyward-request-id"]));
+    const line = await gate.logged(
+      (line) => line.includes("authority_query_failed") && line.includes(answer.headers["keyward-request-id"]),
+    );
     assert.match(line, /^warn: \{"/);
   });
 
@@ -136,7 +143,11 @@ function failing() {
       assert.equal((await gate.issue({ name })).verdict, SILENT);
       assert.equal((await gate.take()).registry, 1);
       assert.equal(gate.sql("SELECT count(*) AS count FROM keys WHERE name = ?", name)[0].count, 0);
-      await gate.logged((line) => line.includes("authority_query_failed") && line.includes(failure === "overloaded" ? "is overloaded" : "code was updated"));
+      await gate.logged(
+        (line) =>
+          line.includes("authority_query_failed") &&
+          line.includes(failure === "overloaded" ? "is overloaded" : "code was updated"),
+      );
     });
   }
 

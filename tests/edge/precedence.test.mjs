@@ -47,21 +47,73 @@ const ROWS = [
   ["key_in_url before missing_key", "400 key_in_url", () => gate.call(`${CONTACTS}?k=${keys.live.apiKey}`)],
   ["no_route before missing_key", "404 no_route", () => gate.call("/nowhere")],
   ["no_route before ambiguous_credentials", "404 no_route", () => gate.call("/nowhere", { key: "a, b" })],
-  ["no_route before browser_exposed", "404 no_route", () => gate.call("/nowhere", { key: keys.live.apiKey, headers: BROWSER })],
-  ["no_route before browser_exposed, for a preflight too", "404 no_route", () => gate.call("/nowhere", { method: "OPTIONS", headers: { ...BROWSER, "access-control-request-method": "GET" } })],
+  [
+    "no_route before browser_exposed",
+    "404 no_route",
+    () => gate.call("/nowhere", { key: keys.live.apiKey, headers: BROWSER }),
+  ],
+  [
+    "no_route before browser_exposed, for a preflight too",
+    "404 no_route",
+    () => gate.call("/nowhere", { method: "OPTIONS", headers: { ...BROWSER, "access-control-request-method": "GET" } }),
+  ],
   ["missing_key before browser_exposed", "401 missing_key", () => gate.call(CONTACTS, { headers: BROWSER })],
-  ["ambiguous_credentials before invalid_key", "400 ambiguous_credentials", () => gate.call(CONTACTS, { key: "garbage, garbage" })],
-  ["ambiguous_credentials before browser_exposed", "400 ambiguous_credentials", () => gate.call(CONTACTS, { key: "a, b", headers: BROWSER })],
-  ["invalid_key by form before browser_exposed", "401 invalid_key", () => gate.call(CONTACTS, { key: "garbage", headers: BROWSER })],
-  ["browser_exposed before invalid_key by id", "403 browser_exposed", () => gate.call(CONTACTS, { key: unknown, headers: BROWSER })],
-  ["browser_exposed before revoked_key", "403 browser_exposed", () => gate.call(CONTACTS, { key: keys.revoked.apiKey, headers: BROWSER })],
-  ["invalid_key by secret before revoked_key", "401 invalid_key", () => gate.call(CONTACTS, { key: otherSecret(keys.revoked.apiKey) })],
-  ["invalid_key by secret before expired_key", "401 invalid_key", () => gate.call(CONTACTS, { key: otherSecret(keys.expired.apiKey) })],
+  [
+    "ambiguous_credentials before invalid_key",
+    "400 ambiguous_credentials",
+    () => gate.call(CONTACTS, { key: "garbage, garbage" }),
+  ],
+  [
+    "ambiguous_credentials before browser_exposed",
+    "400 ambiguous_credentials",
+    () => gate.call(CONTACTS, { key: "a, b", headers: BROWSER }),
+  ],
+  [
+    "invalid_key by form before browser_exposed",
+    "401 invalid_key",
+    () => gate.call(CONTACTS, { key: "garbage", headers: BROWSER }),
+  ],
+  [
+    "browser_exposed before invalid_key by id",
+    "403 browser_exposed",
+    () => gate.call(CONTACTS, { key: unknown, headers: BROWSER }),
+  ],
+  [
+    "browser_exposed before revoked_key",
+    "403 browser_exposed",
+    () => gate.call(CONTACTS, { key: keys.revoked.apiKey, headers: BROWSER }),
+  ],
+  [
+    "invalid_key by secret before revoked_key",
+    "401 invalid_key",
+    () => gate.call(CONTACTS, { key: otherSecret(keys.revoked.apiKey) }),
+  ],
+  [
+    "invalid_key by secret before expired_key",
+    "401 invalid_key",
+    () => gate.call(CONTACTS, { key: otherSecret(keys.expired.apiKey) }),
+  ],
   ["revoked_key before expired_key", "401 revoked_key", () => gate.call(CONTACTS, { key: keys.expiredRevoked.apiKey })],
-  ["revoked_key before address_not_allowed", "401 revoked_key", () => gate.call(CONTACTS, { key: keys.revokedOffice.apiKey })],
-  ["expired_key before address_not_allowed", "401 expired_key", () => gate.call(CONTACTS, { key: keys.expiredOffice.apiKey })],
-  ["address_not_allowed before insufficient_scope", "403 address_not_allowed", () => gate.call(CONTACTS, { method: "POST", key: keys.office.apiKey, body: "" })],
-  ["insufficient_scope before no_origin", "403 insufficient_scope", () => gate.call(CONTACTS, { method: "POST", key: keys.test.apiKey, body: "" })],
+  [
+    "revoked_key before address_not_allowed",
+    "401 revoked_key",
+    () => gate.call(CONTACTS, { key: keys.revokedOffice.apiKey }),
+  ],
+  [
+    "expired_key before address_not_allowed",
+    "401 expired_key",
+    () => gate.call(CONTACTS, { key: keys.expiredOffice.apiKey }),
+  ],
+  [
+    "address_not_allowed before insufficient_scope",
+    "403 address_not_allowed",
+    () => gate.call(CONTACTS, { method: "POST", key: keys.office.apiKey, body: "" }),
+  ],
+  [
+    "insufficient_scope before no_origin",
+    "403 insufficient_scope",
+    () => gate.call(CONTACTS, { method: "POST", key: keys.test.apiKey, body: "" }),
+  ],
 ];
 
 for (const [name, verdict, request] of ROWS) {

@@ -26,8 +26,7 @@ const BODIES = {
     '{"type":"/_keyward/problems/insufficient_scope","title":"The key may not do this","status":403,"detail":"This API key lacks the scope that this address needs.","code":"insufficient_scope","request_id":"<request id>"}',
   address_not_allowed:
     '{"type":"/_keyward/problems/address_not_allowed","title":"Not from this address","status":403,"detail":"This API key may not be used from this client address.","code":"address_not_allowed","request_id":"<request id>"}',
-  address_not_known:
-    `{"type":"/_keyward/problems/address_not_allowed","title":"Not from this address","status":403,"detail":"This API key may be used from certain networks only, and the client's address is not known here.","code":"address_not_allowed","request_id":"<request id>"}`,
+  address_not_known: `{"type":"/_keyward/problems/address_not_allowed","title":"Not from this address","status":403,"detail":"This API key may be used from certain networks only, and the client's address is not known here.","code":"address_not_allowed","request_id":"<request id>"}`,
   browser_exposed:
     '{"type":"/_keyward/problems/browser_exposed","title":"Not from a browser","status":403,"detail":"An API key must not be used from a browser page, where anyone can read it. Call from a server.","code":"browser_exposed","request_id":"<request id>"}',
   insecure_transport:
@@ -68,7 +67,10 @@ before(async () => {
   keys.revoked = await gate.newKey();
   await gate.revoke(keys.revoked.id);
   keys.expired = await gate.newKey({ expires_at: ahead(400) });
-  await until("the key expires", async () => (await gate.call("/v1/contacts", { key: keys.expired.apiKey })).status === 401);
+  await until(
+    "the key expires",
+    async () => (await gate.call("/v1/contacts", { key: keys.expired.apiKey })).status === 401,
+  );
 });
 
 after(async () => {
@@ -98,7 +100,8 @@ async function refused(code, path, request, cost) {
 
 const CONTACTS = "/v1/contacts";
 const headers = (all) => ({ headers: all });
-const unknown = (letter, environment = "live") => mintKey({ environment, identifier: letter.repeat(12), secret: "A".repeat(32) });
+const unknown = (letter, environment = "live") =>
+  mintKey({ environment, identifier: letter.repeat(12), secret: "A".repeat(32) });
 
 describe("what is refused without a look-up", () => {
   const rows = () => [
@@ -106,19 +109,49 @@ describe("what is refused without a look-up", () => {
     ["an empty Authorization", "missing_key", CONTACTS, headers({ authorization: "" })],
     ["an empty X-API-Key", "missing_key", CONTACTS, headers({ "x-api-key": " " })],
     ["both of them empty", "missing_key", CONTACTS, headers({ authorization: "", "x-api-key": "" })],
-    ["the key in both headers", "ambiguous_credentials", CONTACTS, { key: keys.live.apiKey, headers: { "x-api-key": keys.live.apiKey } }],
-    ["X-API-Key twice", "ambiguous_credentials", CONTACTS, headers({ "x-api-key": [keys.live.apiKey, keys.live.apiKey] })],
-    ["X-API-Key beside another scheme with a key of ours", "ambiguous_credentials", CONTACTS, headers({ "x-api-key": keys.live.apiKey, authorization: "Basic wafl_x" })],
-    ["X-API-Key beside a bare key of ours", "ambiguous_credentials", CONTACTS, headers({ "x-api-key": "x", authorization: keys.live.apiKey })],
+    [
+      "the key in both headers",
+      "ambiguous_credentials",
+      CONTACTS,
+      { key: keys.live.apiKey, headers: { "x-api-key": keys.live.apiKey } },
+    ],
+    [
+      "X-API-Key twice",
+      "ambiguous_credentials",
+      CONTACTS,
+      headers({ "x-api-key": [keys.live.apiKey, keys.live.apiKey] }),
+    ],
+    [
+      "X-API-Key beside another scheme with a key of ours",
+      "ambiguous_credentials",
+      CONTACTS,
+      headers({ "x-api-key": keys.live.apiKey, authorization: "Basic wafl_x" }),
+    ],
+    [
+      "X-API-Key beside a bare key of ours",
+      "ambiguous_credentials",
+      CONTACTS,
+      headers({ "x-api-key": "x", authorization: keys.live.apiKey }),
+    ],
     ["a comma in Authorization", "ambiguous_credentials", CONTACTS, { key: `${keys.live.apiKey}, Basic x` }],
     ["a key in the path", "key_in_url", `/v1/contacts/${keys.live.apiKey}`, {}],
     ["a key in the query", "key_in_url", `/v1/contacts?a=b&key=${keys.live.apiKey}`, { key: keys.live.apiKey }],
     ["an encoded key in the query", "key_in_url", `/v1/contacts?key=${keys.live.apiKey.replaceAll("_", "%5F")}`, {}],
-    ["every letter of it encoded", "key_in_url", `/v1/contacts?${[...keys.live.apiKey].map((letter) => `%${letter.charCodeAt(0).toString(16)}`).join("")}`, {}],
+    [
+      "every letter of it encoded",
+      "key_in_url",
+      `/v1/contacts?${[...keys.live.apiKey].map((letter) => `%${letter.charCodeAt(0).toString(16)}`).join("")}`,
+      {},
+    ],
     ["a member's credential in the URL", "key_in_url", `/v1/contacts?k=${gate.owner}`, {}],
     ["a well-formed key that nobody issued in the URL", "key_in_url", `/v1/contacts?k=x${unknown("9")}`, {}],
     ["a key in the URL of a public route", "key_in_url", `/public/logo?k=${keys.live.apiKey}`, {}],
-    ["a key in the URL of the control plane", "key_in_url", `/_keyward/v1/keys?cursor=${keys.live.apiKey}`, { key: keys.live.apiKey }],
+    [
+      "a key in the URL of the control plane",
+      "key_in_url",
+      `/_keyward/v1/keys?cursor=${keys.live.apiKey}`,
+      { key: keys.live.apiKey },
+    ],
     ["another scheme", "invalid_key", CONTACTS, headers({ authorization: "Basic b3BzOnNlY3JldA==" })],
     ["a bare key in Authorization", "invalid_key", CONTACTS, headers({ authorization: keys.live.apiKey })],
     ["Bearer with nothing", "invalid_key", CONTACTS, headers({ authorization: "Bearer" })],
@@ -128,14 +161,34 @@ describe("what is refused without a look-up", () => {
     ["a key with another after it", "invalid_key", CONTACTS, { key: `${keys.live.apiKey} ${keys.live.apiKey}` }],
     ["a wrong check", "invalid_key", CONTACTS, { key: `${keys.live.apiKey.slice(0, -1)}!` }],
     ["a right check and a wrong tag", "invalid_key", CONTACTS, { key: wrongTag(keys.live.apiKey) }],
-    ["another environment on the same secret", "invalid_key", CONTACTS, { key: withCheck(keys.live.apiKey.replace("live", "test").slice(0, -6)) }],
-    ["another prefix", "invalid_key", CONTACTS, { key: mintKey({ prefix: "acme", identifier: "a".repeat(12), secret: "A".repeat(32) }) }],
+    [
+      "another environment on the same secret",
+      "invalid_key",
+      CONTACTS,
+      { key: withCheck(keys.live.apiKey.replace("live", "test").slice(0, -6)) },
+    ],
+    [
+      "another prefix",
+      "invalid_key",
+      CONTACTS,
+      { key: mintKey({ prefix: "acme", identifier: "a".repeat(12), secret: "A".repeat(32) }) },
+    ],
     ["a key of another KEYWARD_SECRET", "invalid_key", CONTACTS, { key: VECTORS.valid[3].key }],
     ["a member's credential at the gate", "invalid_key", CONTACTS, { key: gate.owner }],
     ["the bootstrap token at the gate", "invalid_key", CONTACTS, { key: SECRETS.BOOTSTRAP_TOKEN }],
     ["an Origin", "browser_exposed", CONTACTS, { key: keys.live.apiKey, headers: { origin: "https://acme.example" } }],
-    ["Sec-Fetch-Site", "browser_exposed", CONTACTS, { key: keys.live.apiKey, headers: { "sec-fetch-site": "same-origin" } }],
-    ["a CORS preflight for a key route", "browser_exposed", CONTACTS, { method: "OPTIONS", headers: { origin: "https://acme.example", "access-control-request-method": "GET" } }],
+    [
+      "Sec-Fetch-Site",
+      "browser_exposed",
+      CONTACTS,
+      { key: keys.live.apiKey, headers: { "sec-fetch-site": "same-origin" } },
+    ],
+    [
+      "a CORS preflight for a key route",
+      "browser_exposed",
+      CONTACTS,
+      { method: "OPTIONS", headers: { origin: "https://acme.example", "access-control-request-method": "GET" } },
+    ],
     ["OPTIONS without a preflight's headers, and no key", "missing_key", "/v1/events", { method: "OPTIONS" }],
     ["no route, no key", "no_route", "/v1/nothing", {}],
     ["no route, a good key", "no_route", "/v1/nothing", { key: keys.live.apiKey }],
@@ -143,7 +196,8 @@ describe("what is refused without a look-up", () => {
   ];
   // The rows need the keys, which exist once the tests run; their names are needed before.
   test("each row costs no read of KV and no call of the object", async (t) => {
-    for (const [what, code, path, request] of rows()) await t.test(`${what}: ${code}`, () => refused(code, path, request, FREE));
+    for (const [what, code, path, request] of rows())
+      await t.test(`${what}: ${code}`, () => refused(code, path, request, FREE));
   });
 });
 
@@ -162,7 +216,8 @@ describe("what is refused after a look-up", () => {
   test("a revoked key says so, by the authority's word or by KV's final one", () =>
     refused("revoked_key", CONTACTS, { key: keys.revoked.apiKey }));
 
-  test("a missing scope is named", () => refused("insufficient_scope", CONTACTS, { method: "POST", key: keys.live.apiKey, body: "" }));
+  test("a missing scope is named", () =>
+    refused("insufficient_scope", CONTACTS, { method: "POST", key: keys.live.apiKey, body: "" }));
 
   test("an address outside allowed_cidrs is refused, and so is none at all", async (t) => {
     const unknown = [undefined, "nonsense", "192.0.2.1, 192.0.2.1"];
@@ -173,14 +228,18 @@ describe("what is refused after a look-up", () => {
     }
   });
 
-  test("a test key without ORIGIN_TEST never reaches the live origin", () => refused("no_origin", CONTACTS, { key: keys.test.apiKey }));
+  test("a test key without ORIGIN_TEST never reaches the live origin", () =>
+    refused("no_origin", CONTACTS, { key: keys.test.apiKey }));
 
   test("a key that can't be looked up is 503, never 401", async (t) => {
     const { apiKey } = await gate.newKey();
     // Whatever comes of it, the tests after this one find an authority that answers.
     t.after(async () => {
       await gate.order({ registry: "work" });
-      await until("the authority is asked again", async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200);
+      await until(
+        "the authority is asked again",
+        async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200,
+      );
     });
     await gate.order({ registry: "fail" });
     await refused("authority_unavailable", CONTACTS, { key: apiKey });
@@ -207,8 +266,14 @@ describe("what is accepted", () => {
     ["the scheme in any case", headers({ authorization: `bEaReR ${keys.live.apiKey}` })],
     ["X-API-Key", headers({ "x-api-key": keys.live.apiKey })],
     ["X-API-Key beside an empty Authorization", headers({ "x-api-key": keys.live.apiKey, authorization: "" })],
-    ["X-API-Key beside the origin's own Authorization", headers({ "x-api-key": keys.live.apiKey, authorization: "Basic b3Bz" })],
-    ["Sec-Fetch-Mode alone, as Node's fetch sends it", { key: keys.live.apiKey, headers: { "sec-fetch-mode": "cors" } }],
+    [
+      "X-API-Key beside the origin's own Authorization",
+      headers({ "x-api-key": keys.live.apiKey, authorization: "Basic b3Bz" }),
+    ],
+    [
+      "Sec-Fetch-Mode alone, as Node's fetch sends it",
+      { key: keys.live.apiKey, headers: { "sec-fetch-mode": "cors" } },
+    ],
     ["an address inside allowed_cidrs", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "192.0.2.77" } }],
     ["the same written as IPv6", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "::ffff:192.0.2.77" } }],
     ["an IPv6 address inside", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "2001:db8:1::5" } }],
@@ -229,7 +294,8 @@ describe("the golden vectors, through the real wasm", () => {
   const ofFirst = VECTORS.valid.filter(({ keyward_secret }) => keyward_secret === SECRETS.KEYWARD_SECRET);
 
   for (const { key, environment, key_id: id } of ofFirst) {
-    test(`${id} is recognised`, () => refused("invalid_key", CONTACTS, { key }, environment === "admin" ? FREE : LOOKED_UP));
+    test(`${id} is recognised`, () =>
+      refused("invalid_key", CONTACTS, { key }, environment === "admin" ? FREE : LOOKED_UP));
   }
 
   for (const { why, text } of VECTORS.invalid) {

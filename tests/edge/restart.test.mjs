@@ -19,11 +19,14 @@ before(async () => {
   origin = await startOrigin();
   gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url } });
   await gate.bootstrap();
-  keys.used = await gate.newKey({ name: "Zoë's \"sync\" \\ </b> 連携 👩‍🚀", allowed_cidrs: ["192.0.2.0/24", "2001:db8::/32"] });
+  keys.used = await gate.newKey({
+    name: 'Zoë\'s "sync" \\ </b> 連携 👩‍🚀',
+    allowed_cidrs: ["192.0.2.0/24", "2001:db8::/32"],
+  });
   keys.unused = await gate.newKey();
   keys.brief = await gate.newKey({ expires_at: ahead(200) });
   keys.revoked = await gate.newKey();
-  await gate.revoke(keys.revoked.id, "Laptop \"stolen\" / gone");
+  await gate.revoke(keys.revoked.id, 'Laptop "stolen" / gone');
   keys.unsent = await (async () => {
     await gate.order({ kvPut: "fail" });
     const key = await gate.newKey();
@@ -47,7 +50,13 @@ test("the owner signs in with the same credential, and nobody can bootstrap agai
 
 test("keys work, revoked ones stay revoked, expired ones expired", async () => {
   const address = { "cf-connecting-ip": "192.0.2.1" };
-  for (const [key, verdict] of [["used", "200"], ["unused", "200"], ["unsent", "200"], ["revoked", "401 revoked_key"], ["brief", "401 expired_key"]]) {
+  for (const [key, verdict] of [
+    ["used", "200"],
+    ["unused", "200"],
+    ["unsent", "200"],
+    ["revoked", "401 revoked_key"],
+    ["brief", "401 expired_key"],
+  ]) {
     assert.equal((await gate.call(CONTACTS, { key: keys[key].apiKey, headers: address })).verdict, verdict, key);
   }
 });
@@ -55,7 +64,10 @@ test("keys work, revoked ones stay revoked, expired ones expired", async () => {
 test("the list is the same to the letter", async () => {
   const { items } = (await gate.call("/_keyward/v1/keys", { key: gate.owner })).json;
   // Only the brief one may have expired in between.
-  assert.deepEqual(items.map((item) => ({ ...item, status: "" })), listed.map((item) => ({ ...item, status: "" })));
+  assert.deepEqual(
+    items.map((item) => ({ ...item, status: "" })),
+    listed.map((item) => ({ ...item, status: "" })),
+  );
 });
 
 test("a copy that KV had not taken before the stop is written after it", async () => {
@@ -72,14 +84,20 @@ describe("the audit log", () => {
     await gate.revoke(keys.unused.id);
     const rows = gate.sql(AUDIT);
     assert.deepEqual(rows.slice(0, audit.length), audit);
-    assert.deepEqual(rows.map(({ action }) => action), ["bootstrap", ...Array(4).fill("key.issue"), "key.revoke", "key.issue", "key.revoke"]);
+    assert.deepEqual(
+      rows.map(({ action }) => action),
+      ["bootstrap", ...Array(4).fill("key.issue"), "key.revoke", "key.issue", "key.revoke"],
+    );
     assert.equal(firstBreak(rows), null);
   });
 
   test("has one entry for each change, by whom, to what, whence, and with what changed", async () => {
     const rows = gate.sql(AUDIT);
     const owner = (await gate.call("/_keyward/v1/me", { key: gate.owner })).json.id;
-    assert.deepEqual(rows.map(({ actor }) => actor), ["bootstrap", ...Array(rows.length - 1).fill(owner)]);
+    assert.deepEqual(
+      rows.map(({ actor }) => actor),
+      ["bootstrap", ...Array(rows.length - 1).fill(owner)],
+    );
     assert.equal(rows[0].subject, owner);
     const issued = rows[1];
     assert.equal(issued.subject, keys.used.id);
@@ -88,7 +106,7 @@ describe("the audit log", () => {
     assert.deepEqual({ ...detail.key }, { ...listed.find(({ id }) => id === keys.used.id) });
     assert.equal(issued.detail, canonical(detail));
     const revoked = rows.find(({ action, subject }) => action === "key.revoke" && subject === keys.revoked.id);
-    assert.equal(JSON.parse(revoked.detail).reason, "Laptop \"stolen\" / gone");
+    assert.equal(JSON.parse(revoked.detail).reason, 'Laptop "stolen" / gone');
   });
 
   test("shows every change of it that a reader could hide: the check itself can fail", () => {
@@ -106,11 +124,19 @@ describe("the audit log", () => {
 describe("a change that fails in the middle leaves nothing behind", () => {
   const state = () => ["keys", "audit", "outbox", "meta", "members"].map((table) => gate.sql(`SELECT * FROM ${table}`));
 
-  for (const [table, event] of [["outbox", "INSERT"], ["audit", "INSERT"], ["meta", "UPDATE"]]) {
+  for (const [table, event] of [
+    ["outbox", "INSERT"],
+    ["audit", "INSERT"],
+    ["meta", "UPDATE"],
+  ]) {
     test(`in the real object, when the ${event} into ${table} fails`, async () => {
       const { id } = await gate.newKey();
       await until("the outbox is empty", () => gate.sql("SELECT count(*) AS count FROM outbox")[0].count === 0);
-      await gate.restartAfter(() => gate.tamper(`CREATE TRIGGER broken BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'broken by the test'); END`));
+      await gate.restartAfter(() =>
+        gate.tamper(
+          `CREATE TRIGGER broken BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'broken by the test'); END`,
+        ),
+      );
       const before = state();
       for (const answer of [await gate.issue(), await gate.revoke(id)]) {
         assert.ok(answer.status >= 500, answer.verdict);

@@ -37,7 +37,9 @@ test(`${KEYS} revocations under traffic in ${EDGES + 1} isolates: each holds wit
   }
   spread.sort((one, other) => one - other);
   const at = (part) => spread[Math.min(spread.length - 1, Math.floor(part * spread.length))];
-  t.diagnostic(`last 200 after the revocation's answer, ms, over ${spread.length} revocations and ${EDGES + 1} isolates: least ${at(0)}, quarter ${at(0.25)}, median ${at(0.5)}, three quarters ${at(0.75)}, 95 % ${at(0.95)}, most ${at(1)}; bound ${BOUND}`);
+  t.diagnostic(
+    `last 200 after the revocation's answer, ms, over ${spread.length} revocations and ${EDGES + 1} isolates: least ${at(0)}, quarter ${at(0.25)}, median ${at(0.5)}, three quarters ${at(0.75)}, 95 % ${at(0.95)}, most ${at(1)}; bound ${BOUND}`,
+  );
   t.diagnostic(`all: ${spread.join(" ")}`);
 });
 
@@ -64,6 +66,9 @@ async function revokeUnderTraffic() {
   await until("every isolate refuses it", () => refused.size === urls.length, { within: 15_000 });
   going = false;
   await Promise.all(users);
-  assert.ok(last.accepted < Date.parse(json.effective_by), `accepted ${last.accepted - Date.parse(json.effective_by)} ms after effective_by`);
+  assert.ok(
+    last.accepted < Date.parse(json.effective_by),
+    `accepted ${last.accepted - Date.parse(json.effective_by)} ms after effective_by`,
+  );
   return last.accepted - revoked;
 }

@@ -39,7 +39,9 @@ describe("a revocation", { concurrency: true }, () => {
 
     assert.deepEqual(traffic.verdicts(), ["200", "401 revoked_key"]);
     const { sent, got } = traffic.last("200");
-    t.diagnostic(`last 200: sent ${sent - revokedAt} ms, answered ${got - revokedAt} ms after the revocation's answer; bound ${bound} ms; ${traffic.seen.length} requests on 4 connections`);
+    t.diagnostic(
+      `last 200: sent ${sent - revokedAt} ms, answered ${got - revokedAt} ms after the revocation's answer; bound ${bound} ms; ${traffic.seen.length} requests on 4 connections`,
+    );
     assert.ok(sent < Date.parse(answer.json.effective_by), "accepted after effective_by");
   });
 
@@ -52,12 +54,16 @@ describe("a revocation", { concurrency: true }, () => {
     assert.equal(Date.parse(effective) - Date.parse(key.revoked_at), 5_000);
     // Judged by when a request was sent: how long its answer takes says how busy this machine is.
     let accepted = 0;
-    await until("the key is refused", async () => {
-      const sent = Date.now();
-      const { verdict } = await gate.call(CONTACTS, { key: apiKey });
-      if (verdict === "200") accepted = sent;
-      return verdict === "401 revoked_key";
-    }, { every: 20 });
+    await until(
+      "the key is refused",
+      async () => {
+        const sent = Date.now();
+        const { verdict } = await gate.call(CONTACTS, { key: apiKey });
+        if (verdict === "200") accepted = sent;
+        return verdict === "401 revoked_key";
+      },
+      { every: 20 },
+    );
     t.diagnostic(`last accepted ${accepted - revokedAt} ms after the revocation's answer; bound 5000 ms`);
     assert.ok(accepted < Date.parse(effective), `accepted ${accepted - Date.parse(effective)} ms after effective_by`);
   });

@@ -33,7 +33,16 @@ const TABLE = {
   "POST v1/verify": [["owner", "verifier"], { api_key: "x" }],
 };
 /** Nobody's by role: health, pages, documents and public keys are for anyone, the bootstrap for its token, forward auth and a revocation for whoever holds a key. */
-const NO_ROLE = ["GET health", "GET problems/*", "GET jwks.json", "GET openapi.json", "ANY v1/authorize", "ANY v1/authorize/**", "POST v1/bootstrap", "POST oauth/revoke"];
+const NO_ROLE = [
+  "GET health",
+  "GET problems/*",
+  "GET jwks.json",
+  "GET openapi.json",
+  "ANY v1/authorize",
+  "ANY v1/authorize/**",
+  "POST v1/bootstrap",
+  "POST oauth/revoke",
+];
 /** By role, but with forms and errors of OAuth: see below and oauth.test.mjs. */
 const FORMS = { "POST oauth/introspect": ["owner", "verifier"] };
 
@@ -42,7 +51,9 @@ const { paths } = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src",
 const routes = Object.entries(paths)
   .filter(([path]) => path.startsWith("/_keyward/"))
   .flatMap(([path, item]) => Object.keys(item).map((method) => [method.toUpperCase(), path.slice("/_keyward/".length)]))
-  .map(([method, path]) => [path.startsWith("v1/authorize") ? "ANY" : method, path.replace("{path}", "**").replace(/\{\w+\}/, "*")].join(" "));
+  .map(([method, path]) =>
+    [path.startsWith("v1/authorize") ? "ANY" : method, path.replace("{path}", "**").replace(/\{\w+\}/, "*")].join(" "),
+  );
 
 let gate;
 const members = {};
@@ -54,10 +65,16 @@ before(async () => {
 });
 after(() => gate?.stop());
 
-const absent = (path) => path.replace("*", path.includes("members") ? "wafl_admin_000000000000" : "wafl_live_000000000000");
+const absent = (path) =>
+  path.replace("*", path.includes("members") ? "wafl_admin_000000000000" : "wafl_live_000000000000");
 const ask = (route, key, request = {}) => {
   const [method, path] = route.split(" ");
-  return gate.call(`/_keyward/${absent(path)}`, { method, key, json: method === "GET" ? undefined : (TABLE[route]?.[1] ?? {}), ...request });
+  return gate.call(`/_keyward/${absent(path)}`, {
+    method,
+    key,
+    json: method === "GET" ? undefined : (TABLE[route]?.[1] ?? {}),
+    ...request,
+  });
 };
 const revision = () => gate.sql("SELECT value FROM meta WHERE name = 'revision'")[0].value;
 
@@ -76,8 +93,19 @@ describe("every route by every role", () => {
         if (may) assert.ok([200, 400, 404].includes(answer.status), answer.verdict);
         else assert.equal(answer.verdict, "403 forbidden");
         // Whoever may not learns nothing of what is wrong with the body, the query or the id.
-        if (!may && !route.startsWith("GET")) assert.equal((await ask(route, members[role].key, { json: { nonsense: 1 } })).verdict, "403 forbidden");
-        if (!may) assert.equal((await gate.call(`/_keyward/${absent(route.split(" ")[1])}?nonsense=1`, { key: members[role].key, method: route.split(" ")[0], json: route.startsWith("GET") ? undefined : {} })).verdict, "403 forbidden");
+        if (!may && !route.startsWith("GET"))
+          assert.equal((await ask(route, members[role].key, { json: { nonsense: 1 } })).verdict, "403 forbidden");
+        if (!may)
+          assert.equal(
+            (
+              await gate.call(`/_keyward/${absent(route.split(" ")[1])}?nonsense=1`, {
+                key: members[role].key,
+                method: route.split(" ")[0],
+                json: route.startsWith("GET") ? undefined : {},
+              })
+            ).verdict,
+            "403 forbidden",
+          );
         assert.equal(revision(), before);
       });
     }
@@ -86,10 +114,25 @@ describe("every route by every role", () => {
       const { apiKey } = await gate.newKey();
       assert.equal((await ask(route)).verdict, "401 missing_key");
       assert.equal((await ask(route, apiKey)).verdict, "401 invalid_key");
-      assert.equal((await ask(route, members.owner.key, { headers: { origin: "https://evil.example" } })).verdict, "403 cross_site");
+      assert.equal(
+        (await ask(route, members.owner.key, { headers: { origin: "https://evil.example" } })).verdict,
+        "403 cross_site",
+      );
       if (!route.startsWith("GET")) {
-        assert.equal((await ask(route, members.owner.key, { headers: { "content-type": "text/plain" } })).verdict, "415 unsupported_media_type");
-        assert.equal((await ask(route, members.owner.key, { json: undefined, body: `{"x":"${"x".repeat(66_000)}"}`, headers: { "content-type": "application/json" } })).verdict, "413 body_too_large");
+        assert.equal(
+          (await ask(route, members.owner.key, { headers: { "content-type": "text/plain" } })).verdict,
+          "415 unsupported_media_type",
+        );
+        assert.equal(
+          (
+            await ask(route, members.owner.key, {
+              json: undefined,
+              body: `{"x":"${"x".repeat(66_000)}"}`,
+              headers: { "content-type": "application/json" },
+            })
+          ).verdict,
+          "413 body_too_large",
+        );
       }
     });
   }
@@ -100,7 +143,8 @@ describe("every route that takes a form, by every role", () => {
     for (const role of ROLES) {
       const may = allowed.includes(role);
       test(`${route}: ${role} ${may ? "may" : "may not"}`, async () => {
-        const post = (form) => gate.call(`/_keyward/${route.split(" ")[1]}`, { method: "POST", key: members[role].key, form });
+        const post = (form) =>
+          gate.call(`/_keyward/${route.split(" ")[1]}`, { method: "POST", key: members[role].key, form });
         assert.equal((await post({ token: "x" })).verdict, may ? "200" : "403 forbidden");
         assert.equal((await post({ nonsense: "1" })).verdict, may ? "400" : "403 forbidden");
       });
@@ -114,7 +158,14 @@ describe("a member who is limited to an environment", () => {
     const before = gate.sql("SELECT count(*) AS count FROM audit")[0].count;
     for (const role of ["owner", "manager", "responder", "auditor"]) {
       const { key } = members[`${role} of test`];
-      for (const [method, path, json] of [["GET", "", undefined], ["PATCH", "", { name: "x" }], ["PATCH", "", { nonsense: 1 }], ["POST", "/rotate", {}], ["POST", "/revoke", { reason: "x" }], ["POST", "/revoke", {}]]) {
+      for (const [method, path, json] of [
+        ["GET", "", undefined],
+        ["PATCH", "", { name: "x" }],
+        ["PATCH", "", { nonsense: 1 }],
+        ["POST", "/rotate", {}],
+        ["POST", "/revoke", { reason: "x" }],
+        ["POST", "/revoke", {}],
+      ]) {
         const there = await gate.call(`/_keyward/v1/keys/${id}${path}`, { method, key, json });
         const nowhere = await gate.call(`/_keyward/v1/keys/wafl_live_000000000000${path}`, { method, key, json });
         const shown = ({ pinned, headers }) => [pinned, Object.keys(headers).sort()];
@@ -129,18 +180,38 @@ describe("a member who is limited to an environment", () => {
 
   test("issues nothing elsewhere", async () => {
     const { key } = members["manager of test"];
-    const json = { name: "x", integration: "x", environment: "live", purpose: "x", owner: "x", scopes: ["contacts:read"] };
+    const json = {
+      name: "x",
+      integration: "x",
+      environment: "live",
+      purpose: "x",
+      owner: "x",
+      scopes: ["contacts:read"],
+    };
     assert.equal((await gate.call("/_keyward/v1/keys", { method: "POST", key, json })).verdict, "403 forbidden");
-    assert.equal((await gate.call("/_keyward/v1/keys", { method: "POST", key, json: { ...json, environment: "test" } })).status, 201);
+    assert.equal(
+      (await gate.call("/_keyward/v1/keys", { method: "POST", key, json: { ...json, environment: "test" } })).status,
+      201,
+    );
   });
 
   test("gives nobody more than they have", async () => {
     const { key } = members["owner of test"];
-    const create = (environments) => gate.call("/_keyward/v1/members", { method: "POST", key, json: { name: "x", email: `x${Math.random()}@acme.example`, role: "manager", environments } });
-    for (const environments of [null, ["live"], ["live", "test"]]) assert.equal((await create(environments)).verdict, "403 forbidden", JSON.stringify(environments));
+    const create = (environments) =>
+      gate.call("/_keyward/v1/members", {
+        method: "POST",
+        key,
+        json: { name: "x", email: `x${Math.random()}@acme.example`, role: "manager", environments },
+      });
+    for (const environments of [null, ["live"], ["live", "test"]])
+      assert.equal((await create(environments)).verdict, "403 forbidden", JSON.stringify(environments));
     const made = await create(["test"]);
     assert.equal(made.status, 201);
-    const widened = await gate.call(`/_keyward/v1/members/${made.json.member.id}`, { method: "PATCH", key, json: { environments: null } });
+    const widened = await gate.call(`/_keyward/v1/members/${made.json.member.id}`, {
+      method: "PATCH",
+      key,
+      json: { environments: null },
+    });
     assert.equal(widened.verdict, "403 forbidden");
   });
 });

@@ -22,8 +22,10 @@ after(async () => {
   await origin?.close();
 });
 
-const rotate = (id, json = {}, request = {}) => gate.call(`${KEYS}/${id}/rotate`, { method: "POST", key: gate.owner, json, ...request });
-const patch = (id, json, request = {}) => gate.call(`${KEYS}/${id}`, { method: "PATCH", key: gate.owner, json, ...request });
+const rotate = (id, json = {}, request = {}) =>
+  gate.call(`${KEYS}/${id}/rotate`, { method: "POST", key: gate.owner, json, ...request });
+const patch = (id, json, request = {}) =>
+  gate.call(`${KEYS}/${id}`, { method: "PATCH", key: gate.owner, json, ...request });
 const show = async (id) => (await gate.call(`${KEYS}/${id}`, { key: gate.owner })).json;
 const use = (key, path = "/v1/contacts") => gate.call(path, { key });
 const life = ({ created_at: from, expires_at: to }) => Date.parse(to) - Date.parse(from);
@@ -44,20 +46,34 @@ describe("rotation", () => {
     current = rotated.json.api_key;
     const before = answers.length;
     // Past the bound every isolate has heard of it.
-    await until("the old key is told", async () => (await use(old.apiKey)).headers["keyward-key-expires"] !== undefined);
+    await until(
+      "the old key is told",
+      async () => (await use(old.apiKey)).headers["keyward-key-expires"] !== undefined,
+    );
     await until("more traffic", () => answers.length > before + 100);
     going = false;
     await Promise.all(clients);
-    assert.deepEqual(answers.filter(({ status }) => status !== 200).map(({ verdict }) => verdict), []);
+    assert.deepEqual(
+      answers.filter(({ status }) => status !== 200).map(({ verdict }) => verdict),
+      [],
+    );
   });
 
   test("the answer shows both keys and the bounds; rights and length of life are the old key's", async () => {
-    const old = await gate.newKey({ integration: "shown", scopes: ["contacts:read", "events:read"], allowed_cidrs: ["127.0.0.0/8"], expires_in_days: 20 });
+    const old = await gate.newKey({
+      integration: "shown",
+      scopes: ["contacts:read", "events:read"],
+      allowed_cidrs: ["127.0.0.0/8"],
+      expires_in_days: 20,
+    });
     const answer = await rotate(old.id);
     assert.equal(answer.status, 201);
     assert.deepEqual(Object.keys(answer.json), ["key", "api_key", "retiring", "effective_by", "guaranteed_by"]);
     const { key, retiring, effective_by: effective, guaranteed_by: guaranteed } = answer.json;
-    assert.deepEqual([key.status, key.rotated_from, key.scopes, key.allowed_cidrs, key.integration], ["active", old.id, ["contacts:read", "events:read"], ["127.0.0.0/8"], "shown"]);
+    assert.deepEqual(
+      [key.status, key.rotated_from, key.scopes, key.allowed_cidrs, key.integration],
+      ["active", old.id, ["contacts:read", "events:read"], ["127.0.0.0/8"], "shown"],
+    );
     assert.equal(life(key), 20 * 86_400_000);
     assert.deepEqual([retiring.id, retiring.status, retiring.successor], [old.id, "retiring", key.id]);
     assert.equal(Date.parse(retiring.expires_at) - Date.parse(key.created_at), 86_400_000);
@@ -71,10 +87,18 @@ describe("rotation", () => {
     const old = await gate.newKey({ integration: "told" });
     assert.equal((await use(old.apiKey)).headers["keyward-key-expires"], undefined);
     const { json } = await rotate(old.id, { overlap_seconds: 60 });
-    await until("the header", async () => (await use(old.apiKey)).headers["keyward-key-expires"] === json.retiring.expires_at);
+    await until(
+      "the header",
+      async () => (await use(old.apiKey)).headers["keyward-key-expires"] === json.retiring.expires_at,
+    );
     const refused = await use(old.apiKey, "/v1/events");
-    assert.equal(`${refused.verdict} ${refused.headers["keyward-key-expires"]}`, `403 insufficient_scope ${json.retiring.expires_at}`);
-    origin.on("/v1/contacts/spoof", (_, response) => response.writeHead(200, { "keyward-key-expires": "never", "keyward_key_expires": "never" }).end("x"));
+    assert.equal(
+      `${refused.verdict} ${refused.headers["keyward-key-expires"]}`,
+      `403 insufficient_scope ${json.retiring.expires_at}`,
+    );
+    origin.on("/v1/contacts/spoof", (_, response) =>
+      response.writeHead(200, { "keyward-key-expires": "never", keyward_key_expires: "never" }).end("x"),
+    );
     const answer = await use(old.apiKey, "/v1/contacts/spoof");
     assert.equal(answer.headers["keyward-key-expires"], json.retiring.expires_at);
     assert.equal(answer.headers["keyward_key_expires"], undefined);
@@ -84,18 +108,30 @@ describe("rotation", () => {
 
   test("a retiring key's 502 and 504 say until when it goes on", async (t) => {
     const raw = await startRawOrigin();
-    const slow = await startGate({ vars: { ORIGIN_LIVE: raw.url, ORIGIN_TIMEOUT_SECONDS: 1, REVOCATION_BOUND_SECONDS: 1 } });
+    const slow = await startGate({
+      vars: { ORIGIN_LIVE: raw.url, ORIGIN_TIMEOUT_SECONDS: 1, REVOCATION_BOUND_SECONDS: 1 },
+    });
     t.after(async () => {
       await slow.stop();
       await raw.close();
     });
     await slow.bootstrap();
     const old = await slow.newKey();
-    const { json } = await slow.call(`${KEYS}/${old.id}/rotate`, { method: "POST", key: slow.owner, json: { overlap_seconds: 60 } });
-    for (const [behaviour, verdict] of [[(socket) => socket.resetAndDestroy(), "502 origin_unreachable"], [() => {}, "504 origin_timeout"]]) {
+    const { json } = await slow.call(`${KEYS}/${old.id}/rotate`, {
+      method: "POST",
+      key: slow.owner,
+      json: { overlap_seconds: 60 },
+    });
+    for (const [behaviour, verdict] of [
+      [(socket) => socket.resetAndDestroy(), "502 origin_unreachable"],
+      [() => {}, "504 origin_timeout"],
+    ]) {
       raw.behave(behaviour);
       const retiring = await slow.call("/v1/contacts", { key: old.apiKey });
-      assert.equal(`${retiring.verdict} ${retiring.headers["keyward-key-expires"]}`, `${verdict} ${json.retiring.expires_at}`);
+      assert.equal(
+        `${retiring.verdict} ${retiring.headers["keyward-key-expires"]}`,
+        `${verdict} ${json.retiring.expires_at}`,
+      );
       const active = await slow.call("/v1/contacts", { key: json.api_key });
       assert.equal(`${active.verdict} ${active.headers["keyward-key-expires"]}`, `${verdict} undefined`);
     }
@@ -106,9 +142,15 @@ describe("rotation", () => {
     await rotate(old.id);
     await until("the header", async () => (await use(old.apiKey)).headers["keyward-key-expires"]);
     origin.on("/v1/contacts/none", (_, response) => response.writeHead(204).end());
-    origin.on("/v1/contacts/moved", (_, response) => response.writeHead(302, { location: "https://elsewhere.example/" }).end());
+    origin.on("/v1/contacts/moved", (_, response) =>
+      response.writeHead(302, { location: "https://elsewhere.example/" }).end(),
+    );
     origin.on("/v1/contacts/big", (_, response) => response.writeHead(200).end("x".repeat(300_000)));
-    for (const [path, status, length] of [["none", 204, 0], ["moved", 302, 0], ["big", 200, 300_000]]) {
+    for (const [path, status, length] of [
+      ["none", 204, 0],
+      ["moved", 302, 0],
+      ["big", 200, 300_000],
+    ]) {
       const answer = await use(old.apiKey, `/v1/contacts/${path}`);
       assert.deepEqual([answer.status, answer.bytes.length], [status, length], path);
       assert.ok(answer.headers["keyward-key-expires"], path);
@@ -141,12 +183,26 @@ describe("rotation", () => {
 
   test("what is wrong is named, and rotates nothing", async () => {
     const { id } = await gate.newKey({ integration: "wrong" });
-    for (const [field, json] of [["overlap_seconds", { overlap_seconds: -1 }], ["overlap_seconds", { overlap_seconds: 2_592_001 }], ["overlap_seconds", { overlap_seconds: 1.5 }], ["overlap_seconds", { overlap_seconds: "60" }], ["overlap", { overlap: 60 }]]) {
+    for (const [field, json] of [
+      ["overlap_seconds", { overlap_seconds: -1 }],
+      ["overlap_seconds", { overlap_seconds: 2_592_001 }],
+      ["overlap_seconds", { overlap_seconds: 1.5 }],
+      ["overlap_seconds", { overlap_seconds: "60" }],
+      ["overlap", { overlap: 60 }],
+    ]) {
       const answer = await rotate(id, json);
       assert.equal(`${answer.verdict} ${answer.json.field}`, `400 invalid_request ${field}`);
     }
-    assert.equal((await gate.call(`${KEYS}/${id}/rotate`, { method: "POST", key: gate.owner, body: "{}" })).verdict, "415 unsupported_media_type");
-    for (const other of ["wafl_live_000000000000", "nonsense", (await gate.call("/_keyward/v1/me", { key: gate.owner })).json.id]) assert.equal((await rotate(other)).verdict, "404 not_found");
+    assert.equal(
+      (await gate.call(`${KEYS}/${id}/rotate`, { method: "POST", key: gate.owner, body: "{}" })).verdict,
+      "415 unsupported_media_type",
+    );
+    for (const other of [
+      "wafl_live_000000000000",
+      "nonsense",
+      (await gate.call("/_keyward/v1/me", { key: gate.owner })).json.id,
+    ])
+      assert.equal((await rotate(other)).verdict, "404 not_found");
     assert.equal((await show(id)).status, "active");
   });
 });
@@ -161,13 +217,21 @@ describe("changes", () => {
     assert.deepEqual(Object.keys(answer.json), ["key", "effective_by", "guaranteed_by"]);
     const { revision, ...shown } = answer.json.key;
     assert.ok(revision > before.revision);
-    const { revision: _, ...expected } = { ...before, scopes: ["events:read"], purpose: "Another purpose", owner: "new@acme.example" };
+    const { revision: _, ...expected } = {
+      ...before,
+      scopes: ["events:read"],
+      purpose: "Another purpose",
+      owner: "new@acme.example",
+    };
     assert.deepEqual(shown, expected);
     await until("the new scope", async () => (await use(apiKey, "/v1/events")).status === 200);
     assert.equal((await use(apiKey)).verdict, "403 insufficient_scope");
     const { action, detail } = await lastEntry(gate);
     assert.equal(action, "key.update");
-    assert.deepEqual([detail.before.scopes, detail.after.scopes, detail.before.purpose], [["contacts:read"], ["events:read"], before.purpose]);
+    assert.deepEqual(
+      [detail.before.scopes, detail.after.scopes, detail.before.purpose],
+      [["contacts:read"], ["events:read"], before.purpose],
+    );
     assert.equal(detail.after.name, undefined);
   });
 

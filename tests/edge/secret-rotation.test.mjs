@@ -1,4 +1,4 @@
-// docs/SECRET_ROTATION.md, step by step: KEYWARD_SECRET is replaced and nobody notices, until the old one is dropped.
+// docs/guides/rotate-the-secret.md, step by step: KEYWARD_SECRET is replaced and nobody notices, until the old one is dropped.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -21,9 +21,15 @@ let kept;
 const use = (key) => gate.call("/v1/contacts", { key });
 const me = (key) => gate.call("/_keyward/v1/me", { key });
 const text = async (path) => (await gate.call(`/_keyward/v1/audit/${path}`, { key: gate.owner })).text;
-const copies = async () => Object.fromEntries(await Promise.all([live, revoked].map(async ({ id }) => [id, JSON.parse(await (await gate.kv()).get(`key:${id}`))])));
+const copies = async () =>
+  Object.fromEntries(
+    await Promise.all(
+      [live, revoked].map(async ({ id }) => [id, JSON.parse(await (await gate.kv()).get(`key:${id}`))]),
+    ),
+  );
 const drained = () => until("KV is filled", () => gate.sql("SELECT count(*) AS count FROM outbox")[0].count === 0);
-const rotateWith = (path, name, json = {}) => gate.call(path, { method: "POST", key: gate.owner, json, headers: { "idempotency-key": name } });
+const rotateWith = (path, name, json = {}) =>
+  gate.call(path, { method: "POST", key: gate.owner, json, headers: { "idempotency-key": name } });
 
 before(async () => {
   origin = await startOrigin();
@@ -45,7 +51,14 @@ after(async () => {
 
 // In this order: each test is a step.
 test("1. a write is made under the old secret; its retry will come under the new one", async () => {
-  kept.draft = { name: "Retried", integration: "retried", environment: "live", purpose: "x", owner: "x", scopes: ["contacts:read"] };
+  kept.draft = {
+    name: "Retried",
+    integration: "retried",
+    environment: "live",
+    purpose: "x",
+    owner: "x",
+    scopes: ["contacts:read"],
+  };
   kept.retried = await rotateWith(KEYS, "across", kept.draft);
   assert.equal(kept.retried.status, 201);
   await drained();
@@ -90,7 +103,11 @@ test("5. the new verifier key stands first and the old one after it; checkpoints
 
 test("6. keys and members are rotated, and what is new is of the new secret", async () => {
   for (const { id } of [live, kept.retried.json.key]) {
-    const answer = await gate.call(`${KEYS}/${id}/rotate`, { method: "POST", key: gate.owner, json: { overlap_seconds: 3600 } });
+    const answer = await gate.call(`${KEYS}/${id}/rotate`, {
+      method: "POST",
+      key: gate.owner,
+      json: { overlap_seconds: 3600 },
+    });
     assert.equal(answer.status, 201);
     if (id === live.id) live.successor = answer.json.api_key;
   }
@@ -111,7 +128,10 @@ test("7. the old secret is dropped: what was made under it is unknown, all else 
   assert.equal((await me(member.successor)).status, 200);
   assert.equal((await me(gate.owner)).status, 200);
   assert.equal((await text("key")).trimEnd().split("\n").length, 1);
-  assert.deepEqual(gate.logs.filter((line) => line.includes("kv_record_broken")), []);
+  assert.deepEqual(
+    gate.logs.filter((line) => line.includes("kv_record_broken")),
+    [],
+  );
 });
 
 test("8. back to the old one, with the new as previous, works the same way", async () => {

@@ -1,4 +1,4 @@
-// docs/STORAGE.md, pinned by literal: what stands in KV and in SQL, and what the worker and its object say to each other. A
+// docs/internals/storage.md, pinned by literal: what stands in KV and in SQL, and what the worker and its object say to each other. A
 // change of one of these needs a way for what is stored already.
 
 import assert from "node:assert/strict";
@@ -19,7 +19,15 @@ before(async () => {
   origin = await startOrigin();
   gate = await startGate({ vars: { ORIGIN_LIVE: origin.url } });
   await gate.bootstrap();
-  key = (await gate.issue({ name: "CRM sync", integration: "crm-sync", scopes: ["contacts:write", "contacts:read"], allowed_cidrs: ["192.0.2.0/24", "2001:db8::/32"], expires_in_days: 30 })).json.key;
+  key = (
+    await gate.issue({
+      name: "CRM sync",
+      integration: "crm-sync",
+      scopes: ["contacts:write", "contacts:read"],
+      allowed_cidrs: ["192.0.2.0/24", "2001:db8::/32"],
+      expires_in_days: 30,
+    })
+  ).json.key;
   kv = await gate.kv();
   copy = await until("the copy is in KV", () => kv.get(`key:${key.id}`));
 });
@@ -44,18 +52,24 @@ const record = (id, revision, revoked) =>
 describe("KV", () => {
   test("holds one record for each key, under its id, and drops it a day after the key's end", async () => {
     const { keys } = await kv.list();
-    assert.deepEqual(keys.map(({ name, expiration, metadata }) => ({ name, expiration, metadata })), [
-      { name: `key:${key.id}`, expiration: Math.floor(expiresAt() / 1_000) + 86_400, metadata: undefined },
-    ]);
+    assert.deepEqual(
+      keys.map(({ name, expiration, metadata }) => ({ name, expiration, metadata })),
+      [{ name: `key:${key.id}`, expiration: Math.floor(expiresAt() / 1_000) + 86_400, metadata: undefined }],
+    );
   });
 
   test("the record, as it stands", () => {
-    assert.equal(pinned(copy), `{"sealed_under":"${GENERATION}","mac":"<64 hex>","sealed":{"epoch":"<epoch>","record":${record(key.id, 2, false)}}}`);
+    assert.equal(
+      pinned(copy),
+      `{"sealed_under":"${GENERATION}","mac":"<64 hex>","sealed":{"epoch":"<epoch>","record":${record(key.id, 2, false)}}}`,
+    );
   });
 
   test("its MAC is HMAC-SHA-256 over domain, name and the record's own bytes", () => {
     const bytes = copy.slice(copy.indexOf('"sealed":') + '"sealed":'.length, -1);
-    const mac = createHmac("sha256", derived("keyward/record-mac/v1")).update(`keyward/record/v2\nkey:${key.id}\n${bytes}`).digest("hex");
+    const mac = createHmac("sha256", derived("keyward/record-mac/v1"))
+      .update(`keyward/record/v2\nkey:${key.id}\n${bytes}`)
+      .digest("hex");
     assert.equal(JSON.parse(copy).mac, mac);
   });
 
@@ -69,13 +83,34 @@ describe("KV", () => {
 
 describe("SQL", () => {
   test("the tables, triggers and indexes there are", () => {
-    const names = gate.sql("SELECT type || ' ' || name AS name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY 1");
-    assert.deepEqual(names.map(({ name }) => name), [
-      "index idempotency_by_age", "index keys_active_by_integration", "index keys_active_by_name", "index keys_by_end", "index keys_by_revision", "index keys_changed", "index keys_listed", "index keys_listed_by_integration",
-      "index keys_listed_by_integration_and_owner", "index keys_listed_by_owner", "index members_by_email", "index outbox_by_revision",
-      "table audit", "table idempotency", "table keys", "table members", "table meta", "table outbox",
-      "trigger audit_is_never_deleted", "trigger audit_is_never_updated",
-    ]);
+    const names = gate.sql(
+      "SELECT type || ' ' || name AS name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY 1",
+    );
+    assert.deepEqual(
+      names.map(({ name }) => name),
+      [
+        "index idempotency_by_age",
+        "index keys_active_by_integration",
+        "index keys_active_by_name",
+        "index keys_by_end",
+        "index keys_by_revision",
+        "index keys_changed",
+        "index keys_listed",
+        "index keys_listed_by_integration",
+        "index keys_listed_by_integration_and_owner",
+        "index keys_listed_by_owner",
+        "index members_by_email",
+        "index outbox_by_revision",
+        "table audit",
+        "table idempotency",
+        "table keys",
+        "table members",
+        "table meta",
+        "table outbox",
+        "trigger audit_is_never_deleted",
+        "trigger audit_is_never_updated",
+      ],
+    );
   });
 
   test("a key's row", () => {
@@ -111,55 +146,102 @@ describe("SQL", () => {
   test("a member's row", () => {
     const [row] = gate.sql("SELECT * FROM members");
     assert.deepEqual(
-      { ...row, key_hash: row.key_hash.replace(/^[0-9a-f]{64}$/, "<64 hex>"), created_at: row.expires_at - row.created_at, expires_at: 0 },
-      { position: 1, id: key.created_by, key_hash: "<64 hex>", minted_under: GENERATION, name: "Olive Owner", email: "olive@acme.example", role: "owner", environments: null, created_at: 365 * 86_400_000, created_by: "bootstrap", expires_at: 0, life_days: 365, revoked_at: null, revision: 1 },
+      {
+        ...row,
+        key_hash: row.key_hash.replace(/^[0-9a-f]{64}$/, "<64 hex>"),
+        created_at: row.expires_at - row.created_at,
+        expires_at: 0,
+      },
+      {
+        position: 1,
+        id: key.created_by,
+        key_hash: "<64 hex>",
+        minted_under: GENERATION,
+        name: "Olive Owner",
+        email: "olive@acme.example",
+        role: "owner",
+        environments: null,
+        created_at: 365 * 86_400_000,
+        created_by: "bootstrap",
+        expires_at: 0,
+        life_days: 365,
+        revoked_at: null,
+        revision: 1,
+      },
     );
   });
 
   test("what the authority knows of itself", () => {
     const rows = gate.sql("SELECT name, value FROM meta ORDER BY name");
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
-    assert.deepEqual(rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)), ["epoch", `revision ${rows[1].value}`, "schema 2", `sealed_under ${GENERATION}`]);
+    assert.deepEqual(
+      rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)),
+      ["epoch", `revision ${rows[1].value}`, "schema 2", `sealed_under ${GENERATION}`],
+    );
   });
 });
 
 describe("the object's messages", () => {
   const ask = async (message) => {
     const namespace = await gate.namespace();
-    const response = await namespace.getByName("registry").fetch("https://registry/", { method: "POST", body: message });
+    const response = await namespace
+      .getByName("registry")
+      .fetch("https://registry/", { method: "POST", body: message });
     return `${response.status} ${pinned(await response.text())}`;
   };
   const control = (operation, command) =>
     `{"control":{"caller":"bootstrap","request":{"request_id":"r","client_address":null},"operation":"${operation}","writes":false,"command":${command}}}`;
 
   /** Where the authority is. */
-  const here = async () => `{"epoch":"<epoch>","revision":${gate.sql("SELECT value FROM meta WHERE name = 'revision'")[0].value},"head":"<16 hex>"}`;
+  const here = async () =>
+    `{"epoch":"<epoch>","revision":${gate.sql("SELECT value FROM meta WHERE name = 'revision'")[0].value},"head":"<16 hex>"}`;
 
   test("what has changed: a snapshot, and what came after a position", async () => {
     const at = await here();
-    assert.equal(await ask('{"changes":{"snapshot":{"after":null}}}'), `200 {"changes":{"changes":{"snapshot":{"after":null,"at":${at},"entries":"","next":null}},"restored":false}}`);
+    assert.equal(
+      await ask('{"changes":{"snapshot":{"after":null}}}'),
+      `200 {"changes":{"changes":{"snapshot":{"after":null,"at":${at},"entries":"","next":null}},"restored":false}}`,
+    );
     const [{ value: epoch }] = gate.sql("SELECT value FROM meta WHERE name = 'epoch'");
     const [{ hash }] = gate.sql("SELECT hash FROM audit WHERE seq = 1");
     const since = `{"epoch":"${epoch}","revision":1,"head":"${hash.slice(0, 16)}"}`;
-    const entries = gate.sql("SELECT id, revision FROM keys ORDER BY revision").map(({ id, revision }) => `l${id.slice(-12)}${revision},`).join("");
-    assert.equal(await ask(`{"changes":{"since":${since}}}`), `200 {"changes":{"changes":{"since":{"after":0,"to":${at},"entries":"${entries}","more":false}},"restored":false}}`);
+    const entries = gate
+      .sql("SELECT id, revision FROM keys ORDER BY revision")
+      .map(({ id, revision }) => `l${id.slice(-12)}${revision},`)
+      .join("");
+    assert.equal(
+      await ask(`{"changes":{"since":${since}}}`),
+      `200 {"changes":{"changes":{"since":{"after":0,"to":${at},"entries":"${entries}","more":false}},"restored":false}}`,
+    );
   });
 
   test("a look-up, answered with the record", async () => {
-    assert.equal(await ask(`{"lookup":{"id":"${key.id}"}}`), `200 {"record":{"record":${record(key.id, 2, false)},"at":${await here()}}}`);
+    assert.equal(
+      await ask(`{"lookup":{"id":"${key.id}"}}`),
+      `200 {"record":{"record":${record(key.id, 2, false)},"at":${await here()}}}`,
+    );
   });
 
   test("a look-up of what is not there, answered with certainly none", async () => {
-    assert.equal(await ask('{"lookup":{"id":"wafl_live_000000000000"}}'), `200 {"record":{"record":null,"at":${await here()}}}`);
+    assert.equal(
+      await ask('{"lookup":{"id":"wafl_live_000000000000"}}'),
+      `200 {"record":{"record":null,"at":${await here()}}}`,
+    );
   });
 
   test("an operation that is refused", async () => {
-    assert.equal(await ask(control("me", "{}")), '200 {"refused":{"unauthenticated":{"reason":"the bootstrap token is no member\'s credential"}}}');
+    assert.equal(
+      await ask(control("me", "{}")),
+      '200 {"refused":{"unauthenticated":{"reason":"the bootstrap token is no member\'s credential"}}}',
+    );
     assert.equal(await ask(control("bootstrap", "null")), '200 {"refused":"already_bootstrapped"}');
   });
 
   test("a message with a field of a newer version is answered without it", async () => {
-    assert.equal(await ask(`{"lookup":{"id":"${key.id}","more":1}}`), `200 {"record":{"record":${record(key.id, 2, false)},"at":${await here()}}}`);
+    assert.equal(
+      await ask(`{"lookup":{"id":"${key.id}","more":1}}`),
+      `200 {"record":{"record":${record(key.id, 2, false)},"at":${await here()}}}`,
+    );
   });
 
   test("what is no message is refused and changes nothing", async () => {

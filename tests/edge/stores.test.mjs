@@ -43,14 +43,32 @@ const use = ({ apiKey }, { path, ...request } = read) => gate.call(path, { key: 
 
 describe("a copy that was tampered with counts as absent, and the log says so", () => {
   for (const [what, why, change, request, verdict] of [
-    ["a scope added", "mac", (copy) => edited(copy, (record) => record.scopes.push("contacts:write")), write, "403 insufficient_scope"],
+    [
+      "a scope added",
+      "mac",
+      (copy) => edited(copy, (record) => record.scopes.push("contacts:write")),
+      write,
+      "403 insufficient_scope",
+    ],
     ["a later expiry", "mac", (copy) => edited(copy, (record) => (record.expires_at += 1)), read, "200"],
     ["marked as revoked", "mac", (copy) => edited(copy, (record) => (record.revoked = true)), read, "200"],
     ["another key hash", "mac", (copy) => edited(copy, (record) => (record.key_hash = "0".repeat(64))), read, "200"],
-    ["networks removed or added", "mac", (copy) => edited(copy, (record) => (record.allowed_cidrs = ["192.0.2.0/24"])), read, "200"],
+    [
+      "networks removed or added",
+      "mac",
+      (copy) => edited(copy, (record) => (record.allowed_cidrs = ["192.0.2.0/24"])),
+      read,
+      "200",
+    ],
     ["another MAC", "mac", (copy) => edited(copy, (_, envelope) => (envelope.mac = "0".repeat(64))), read, "200"],
     ["a field more", "form", (copy) => edited(copy, (_, envelope) => (envelope.admin = true)), read, "200"],
-    ["sealed under a secret unknown here", "generation", (copy) => edited(copy, (_, envelope) => (envelope.sealed_under = "00000000")), read, "200"],
+    [
+      "sealed under a secret unknown here",
+      "generation",
+      (copy) => edited(copy, (_, envelope) => (envelope.sealed_under = "00000000")),
+      read,
+      "200",
+    ],
     ["a space more in the record", "mac", (copy) => copy.replace('"revoked":', '"revoked": '), read, "200"],
     ["the first half of it", "form", (copy) => copy.slice(0, copy.length / 2), read, "200"],
     ["garbage", "form", () => "garbage", read, "200"],
@@ -125,15 +143,26 @@ describe("copies that arrive in another order than they were written", () => {
     const key = await copied({ scopes: ["contacts:read", "contacts:write"] });
     const copies = [key.copy];
     for (const scopes of [["contacts:write"], ["contacts:read"]]) {
-      const patched = await gate.call(`/_keyward/v1/keys/${key.id}`, { method: "PATCH", key: gate.owner, json: { scopes } });
+      const patched = await gate.call(`/_keyward/v1/keys/${key.id}`, {
+        method: "PATCH",
+        key: gate.owner,
+        json: { scopes },
+      });
       assert.equal(patched.status, 200);
-      copies.push(await until("the new copy is in KV", async () => {
-        const copy = await kv.get(key.name);
-        return copy !== copies.at(-1) && copy;
-      }));
+      copies.push(
+        await until("the new copy is in KV", async () => {
+          const copy = await kv.get(key.name);
+          return copy !== copies.at(-1) && copy;
+        }),
+      );
     }
     // The first would allow both, the second only writing. The last one is the truth: reading, and nothing more.
-    for (const [late, lookups] of [[1, 1], [0, 1], [2, 0], [1, 1]]) {
+    for (const [late, lookups] of [
+      [1, 1],
+      [0, 1],
+      [2, 0],
+      [1, 1],
+    ]) {
       await kv.put(key.name, copies[late]);
       await gate.breakInstance();
       await gate.take();

@@ -27,7 +27,11 @@ let verifier;
 let limited;
 before(async () => {
   origin = await startOrigin();
-  gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url }, neighbours: { neighbour: { source: NEIGHBOUR } } });
+  gate = await startGate({
+    instrumented: true,
+    vars: { ORIGIN_LIVE: origin.url },
+    neighbours: { neighbour: { source: NEIGHBOUR } },
+  });
   await gate.bootstrap();
   verifier = await newMember(gate, { role: "verifier" });
   limited = await newMember(gate, { role: "verifier", environments: ["test"] });
@@ -37,7 +41,8 @@ after(async () => {
   await origin?.close();
 });
 
-const ask = (question, request = {}) => gate.call(VERIFY, { method: "POST", key: verifier.key, json: question, ...request });
+const ask = (question, request = {}) =>
+  gate.call(VERIFY, { method: "POST", key: verifier.key, json: question, ...request });
 /** `valid`, or the code. */
 const verdict = async (question, request) => {
   const { status, json } = await ask(question, request);
@@ -88,7 +93,8 @@ describe("the verdict", () => {
       [mintKey({ identifier: "Nobody000001", secret: "5".repeat(32) }), "invalid_key"],
       [gate.owner, "invalid_key"],
       [verifier.key, "invalid_key"],
-    ]) assert.equal(await verdict({ api_key }), expected, api_key.slice(0, 12));
+    ])
+      assert.equal(await verdict({ api_key }), expected, api_key.slice(0, 12));
   });
 
   test("with method and path it is what the gate says of that request", async () => {
@@ -116,7 +122,10 @@ describe("the verdict", () => {
         else {
           const body = method === "POST" || method === "PATCH" ? "x" : undefined;
           const there = await gate.call(path, { method, key, body });
-          const code = method === "HEAD" && there.status !== 200 ? { 401: "invalid_key", 403: "insufficient_scope" }[there.status] : there.verdict.split(" ")[1];
+          const code =
+            method === "HEAD" && there.status !== 200
+              ? { 401: "invalid_key", 403: "insufficient_scope" }[there.status]
+              : there.verdict.split(" ")[1];
           assert.equal(said, there.status === 200 ? "valid" : code, `${method} ${path.slice(0, 40)}`);
         }
       }
@@ -139,7 +148,8 @@ describe("the verdict", () => {
       ["get", "/v1/contacts", "method_not_allowed"],
       ["TRACE", "/v1/contacts", "method_not_allowed"],
       ["", "/v1/contacts", "method_not_allowed"],
-    ]) assert.equal(await verdict({ api_key: apiKey, method, path }), expected, JSON.stringify([method, path]));
+    ])
+      assert.equal(await verdict({ api_key: apiKey, method, path }), expected, JSON.stringify([method, path]));
   });
 
   test("a public route needs no scope, but the key is judged", async () => {
@@ -162,7 +172,8 @@ describe("the verdict", () => {
       [{ ...route, scope: "events:read" }, "insufficient_scope"],
       [{ method: "GET", path: "/v1/events", scope: "contacts:read" }, "insufficient_scope"],
       [{ scope: null, ip: null, method: null, path: null }, "valid"],
-    ]) assert.equal(await verdict({ api_key: apiKey, ...question }), expected, JSON.stringify(question));
+    ])
+      assert.equal(await verdict({ api_key: apiKey, ...question }), expected, JSON.stringify(question));
   });
 
   test("a key that is limited to networks is refused from an address that is not said", async () => {
@@ -175,7 +186,11 @@ describe("the verdict", () => {
       [undefined, "address_not_allowed"],
     ]) {
       // What the edge saw of the asker counts for nothing.
-      assert.equal(await verdict({ api_key: apiKey, ip }, { headers: { "cf-connecting-ip": "192.0.2.7" } }), expected, ip);
+      assert.equal(
+        await verdict({ api_key: apiKey, ip }, { headers: { "cf-connecting-ip": "192.0.2.7" } }),
+        expected,
+        ip,
+      );
     }
   });
 
@@ -188,7 +203,10 @@ describe("the verdict", () => {
     const absent = await asked(mintKey({ identifier: "Nobody000001", secret: "5".repeat(32) }));
     for (const { apiKey } of [live, revoked]) {
       const answer = await asked(apiKey);
-      assert.deepEqual([answer.status, answer.text, Object.keys(answer.headers)], [absent.status, absent.text, Object.keys(absent.headers)]);
+      assert.deepEqual(
+        [answer.status, answer.text, Object.keys(answer.headers)],
+        [absent.status, absent.text, Object.keys(absent.headers)],
+      );
     }
     assert.equal((await asked(own.apiKey)).json.valid, true);
   });
@@ -231,9 +249,15 @@ describe("asking", () => {
       assert.equal(answer.json.field, field);
       assert.ok(!answer.text.includes(apiKey.slice(-46)));
     }
-    const twice = await ask(undefined, { body: `{"api_key":"x","api_key":"${apiKey}"}`, headers: { "content-type": "application/json" } });
+    const twice = await ask(undefined, {
+      body: `{"api_key":"x","api_key":"${apiKey}"}`,
+      headers: { "content-type": "application/json" },
+    });
     assert.equal(twice.json.field, "api_key");
-    assert.equal((await gate.call(`${VERIFY}?x=y`, { method: "POST", key: verifier.key, json: { api_key: apiKey } })).json.field, "query");
+    assert.equal(
+      (await gate.call(`${VERIFY}?x=y`, { method: "POST", key: verifier.key, json: { api_key: apiKey } })).json.field,
+      "query",
+    );
   });
 
   test("while the authority is silent is 503 and never a verdict", async () => {

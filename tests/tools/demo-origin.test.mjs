@@ -14,7 +14,9 @@ function send(port, { method, path, headers, body }) {
     const sent = request({ port, host: "127.0.0.1", method, path, headers, agent: false }, (response) => {
       let text = "";
       response.on("data", (part) => (text += part));
-      response.on("end", () => resolve({ status: response.statusCode, type: response.headers["content-type"], json: JSON.parse(text) }));
+      response.on("end", () =>
+        resolve({ status: response.statusCode, type: response.headers["content-type"], json: JSON.parse(text) }),
+      );
     });
     sent.on("error", reject);
     sent.end(body);

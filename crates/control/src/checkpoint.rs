@@ -1,7 +1,7 @@
 //! Notes that sign the head of the audit log, and the keys that verify them.
 //!
 //! A note has the form of C2SP's tlog-checkpoint: origin, size, hash. The log is a chain and not a tree, so the hash is that
-//! of the last entry, not a Merkle root. docs/AUDIT.md shows how to verify it.
+//! of the last entry, not a Merkle root. docs/concepts/audit.md shows how to verify it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

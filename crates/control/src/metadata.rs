@@ -8,7 +8,7 @@ use keyward_http::reply::Reply;
 
 /// Metadata (RFC 8414, section 2). There is no authorization and no token endpoint, since people issue keys to people. The
 /// two empty lists say so: the first is required, and without the second a default would claim grants that do not exist
-/// (docs/decisions/0608-metadata-of-a-server-without-grants.md).
+/// (docs/decisions/0020-metadata-without-grants.md).
 #[derive(Serialize)]
 struct Metadata {
     issuer: String,

@@ -2,7 +2,7 @@
 //!
 //! A key or member out of a caller's sight is refused as absent. Nobody grants a wider limit than their own. The audit log
 //! shows every environment and cannot be cut without breaking its chain, so it is for members without a limit.
-//! docs/decisions/0303-limited-members.md gives the reasons.
+//! docs/decisions/0014-limited-members.md gives the reasons.
 
 use keyward_key::id::KeyId;
 use keyward_protocol::Rejection;

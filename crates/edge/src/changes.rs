@@ -1,75 +1,80 @@
-//! What the authority has changed.
+//! The refresh of the change feed.
 
-use super::isolate::{Isolate, Subject};
+use super::isolate::{Isolate, LookupKey};
 use super::platform::{Level, Platform};
 use super::registry::{self, Unreachable};
 use keyward_config::Config;
-use keyward_gate::{Applied, FRESH_SECONDS, PendingQuery};
+use keyward_gate::{Applied, FRESH_SECONDS, Gate, PendingQuery};
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{CachedFeedPage, FeedPage, FeedQuery};
 use keyward_protocol::{Request, Response};
 
-/// The names in the data centre's cache, after the secret's. That is how long a sign stands that somebody asks.
+/// Name of the last complete answer in the data centre's cache, while it is fresh.
 const FRESH: &str = "fresh";
+/// Name of the last complete answer, for isolates that start in an outage.
 const LAST: &str = "last";
-const ASKING: &str = "asking";
+/// Name of the marker that an isolate is querying the authority.
+const QUERYING: &str = "asking";
+/// TTL of the marker.
+const QUERYING_SECONDS: u32 = 1;
+/// Name of the first page of the snapshot.
 const FIRST_PAGE: &str = "snapshot/first";
-const ASKING_SECONDS: u32 = 1;
 
-/// Below this bound, in seconds, an answer from the cache would be too old to be of use.
-const LEAST_BOUND_FOR_FRESH: u32 = 5;
+/// With a shorter bound, in seconds, a shared answer would be too old to be of use.
+const MIN_BOUND_FOR_SHARING_SECONDS: u32 = 5;
 
-/// Pages and answers of one asking at most: a snapshot as large as we keep, and the changes meanwhile.
-const PAGES: usize = 32;
+/// Maximum number of pages of one refresh: a snapshot as large as the gate keeps, and the changes meanwhile.
+const MAX_PAGES: usize = 32;
 
-/// Finds out what the authority has changed.
+/// Refreshes the feed.
 ///
-/// 1. What another isolate of this data centre was told a moment ago.
-/// 2. Otherwise the authority, until everything is known; the cache gets each answer. But where another isolate asks already, and what
-///    is known here is good for a while yet, its answer is looked for later: an answer is kept for a second only, and all would
-///    miss it at once.
-/// 3. If that is silent, the last that any isolate here was told: one that starts in an outage knows then how old its knowledge is.
+/// 1. From the answer that another isolate of this data centre shared a moment ago.
+/// 2. Otherwise from the authority, until everything is known; each answer is shared. But if another isolate is querying already, and
+///    the feed here stays fresh for a while, this isolate leaves it to the other and looks for its answer later: a shared answer
+///    lives one second, and otherwise all isolates would miss it at once.
+/// 3. If the authority is unreachable, from the last answer that any isolate here received: an isolate that starts in an outage then
+///    knows the age of its knowledge.
 pub(super) async fn find(isolate: &Isolate, config: &Config, platform: &impl Platform) {
-    let asking = Asking { isolate, config, platform };
-    let answered = asking.ask().await;
-    if !answered {
-        asking.fall_back().await;
+    let refresh = Refresh { isolate, config, platform };
+    let is_complete = refresh.run().await;
+    if !is_complete {
+        refresh.fall_back().await;
     }
 }
 
-struct Asking<'a, O> {
+struct Refresh<'a, P> {
     isolate: &'a Isolate,
     config: &'a Config,
-    platform: &'a O,
+    platform: &'a P,
 }
 
-impl<O: Platform> Asking<'_, O> {
-    /// Gives whether everything is known now.
-    async fn ask(&self) -> bool {
-        let mut may_be_fresh = self.config.bound_seconds >= LEAST_BOUND_FOR_FRESH;
-        for _ in 0..PAGES {
+impl<P: Platform> Refresh<'_, P> {
+    /// Returns whether the refresh needs no fallback.
+    async fn run(&self) -> bool {
+        let mut may_be_shared = self.config.bound_seconds >= MIN_BOUND_FOR_SHARING_SECONDS;
+        for _ in 0..MAX_PAGES {
             let now = self.platform.now();
-            self.isolate.go_on(&Subject::Changes, now);
-            let Some(ask) = self.isolate.gate().map(|mut gate| {
+            self.isolate.touch(&LookupKey::Changes, now);
+            let Some(query) = self.isolate.gate().map(|mut gate| {
                 gate.refresh_started(now);
-                gate.ask()
+                gate.next_query()
             }) else {
                 return false;
             };
-            let kept = match &ask {
-                FeedQuery::Snapshot { .. } => self.find_page(&ask).await,
-                FeedQuery::Since(_) if std::mem::take(&mut may_be_fresh) => {
-                    let fresh = self.find_fresh().await;
-                    if fresh == Applied::Nothing && self.leaves_it_to_another().await {
+            let from_cache = match &query {
+                FeedQuery::Snapshot { .. } => self.find_page(&query).await,
+                FeedQuery::Since(_) if std::mem::take(&mut may_be_shared) => {
+                    let shared = self.find_shared().await;
+                    if shared == Applied::Nothing && self.leaves_it_to_another().await {
                         return true;
                     }
-                    fresh
+                    shared
                 }
                 FeedQuery::Since(_) => Applied::Nothing,
             };
-            let applied = match kept {
-                Applied::More | Applied::Complete | Applied::NewEpoch { .. } => kept,
-                Applied::Nothing | Applied::Broken(_) => self.ask_authority(ask).await,
+            let applied = match from_cache {
+                Applied::More | Applied::Complete | Applied::NewEpoch { .. } => from_cache,
+                Applied::Nothing | Applied::Broken(_) => self.query_authority(query).await,
             };
             match applied {
                 Applied::Complete => return true,
@@ -80,60 +85,60 @@ impl<O: Platform> Asking<'_, O> {
         false
     }
 
-    async fn find_fresh(&self) -> Applied {
-        let Some(asked) = self.begin() else { return Applied::Nothing };
-        let Some(kept) = self.platform.cache_get(&self.name(FRESH)).await else { return Applied::Nothing };
-        self.learn(|gate| gate.apply_shared(self.config, &kept, asked, self.platform.now()))
+    async fn find_shared(&self) -> Applied {
+        let Some(query) = self.start_query() else { return Applied::Nothing };
+        let Some(text) = self.platform.cache_get(&self.name(FRESH)).await else { return Applied::Nothing };
+        self.apply(|gate| gate.apply_shared(self.config, &text, query, self.platform.now()))
     }
 
-    /// Whether another isolate is asking the authority, and its answer can be waited for; otherwise the others are told that this one
-    /// asks. Nobody need believe that sign: who put it there can delay an asking by as much as what is known is good for.
+    /// Whether another isolate is querying the authority and this one can wait for its answer; otherwise the marker is written for
+    /// the others. The marker need not be trusted: a forged one delays a query only while the feed stays fresh.
     async fn leaves_it_to_another(&self) -> bool {
-        let sign = self.name(ASKING);
+        let marker = self.name(QUERYING);
         let may_wait = |now| self.isolate.gate().is_some_and(|gate| gate.may_wait(self.config, now));
         if may_wait(self.platform.now())
-            && self.platform.cache_get(&sign).await.is_some()
+            && self.platform.cache_get(&marker).await.is_some()
             && may_wait(self.platform.now())
         {
             return true;
         }
-        self.platform.cache_put(&sign, ASKING, ASKING_SECONDS);
+        self.platform.cache_put(&marker, QUERYING, QUERYING_SECONDS);
         false
     }
 
-    /// A page of a snapshot may be old: what has changed since is asked for after it.
-    async fn find_page(&self, ask: &FeedQuery) -> Applied {
-        let Some(kept) = self.platform.cache_get(&self.page_name(ask)).await else { return Applied::Nothing };
+    /// Applies a cached page of a snapshot. It may be old: the refresh queries the later changes after it.
+    async fn find_page(&self, query: &FeedQuery) -> Applied {
+        let Some(text) = self.platform.cache_get(&self.page_name(query)).await else { return Applied::Nothing };
         let now = self.platform.now();
-        self.learn(|gate| gate.apply_fallback(self.config, &kept, now))
+        self.apply(|gate| gate.apply_fallback(self.config, &text, now))
     }
 
-    async fn ask_authority(&self, ask: FeedQuery) -> Applied {
-        let name = self.page_name(&ask);
-        let Some(asked) = self.begin() else { return Applied::Nothing };
-        match registry::ask(self.platform, &Request::Changes(ask)).await {
+    async fn query_authority(&self, query: FeedQuery) -> Applied {
+        let name = self.page_name(&query);
+        let Some(pending) = self.start_query() else { return Applied::Nothing };
+        match registry::ask(self.platform, &Request::Changes(query)).await {
             Ok(Response::Changes { changes, .. }) => {
-                let applied = self.learn(|gate| gate.learn_changes(&changes, asked, self.platform.now()));
-                self.keep(&name, changes, asked.at, &applied);
+                let applied = self.apply(|gate| gate.apply_authority(&changes, pending, self.platform.now()));
+                self.share(&name, changes, pending.at, &applied);
                 let now = self.platform.now();
                 if applied == Applied::Complete
                     && self.isolate.gate().is_some_and(|gate| gate.is_past_bound(self.config, now))
                 {
-                    // It took longer than the bound to say so: that is no answer to act on.
-                    return self.silent("the registry answered later than the bound");
+                    // The answer took longer than the bound, so it is stale on arrival.
+                    return self.unreachable("the registry answered later than the bound");
                 }
                 applied
             }
-            Ok(_) => self.silent("the registry answered another question"),
-            Err(Unreachable(cause)) => self.silent(&cause),
+            Ok(_) => self.unreachable("the registry answered another query"),
+            Err(Unreachable(cause)) => self.unreachable(&cause),
         }
     }
 
-    fn begin(&self) -> Option<PendingQuery> {
-        Some(self.isolate.gate()?.begin_asking(self.platform.now()))
+    fn start_query(&self) -> Option<PendingQuery> {
+        Some(self.isolate.gate()?.start_query(self.platform.now()))
     }
 
-    fn silent(&self, cause: &str) -> Applied {
+    fn unreachable(&self, cause: &str) -> Applied {
         self.platform.log(Level::Warn, "authority_query_failed", &[("cause", cause)]);
         if let Some(mut gate) = self.isolate.gate() {
             gate.record_failure(self.platform.now());
@@ -141,52 +146,53 @@ impl<O: Platform> Asking<'_, O> {
         Applied::Nothing
     }
 
-    /// Gives an answer to the data centre's cache: whole ones and pages of snapshots.
-    fn keep(&self, page: &str, changes: FeedPage, asked_at: Millis, applied: &Applied) {
-        let seconds = self.config.bound_seconds.saturating_add(self.config.grace_seconds);
-        let snapshot = matches!(changes, FeedPage::Snapshot { .. });
-        if !snapshot && *applied != Applied::Complete {
+    /// Writes an answer to the data centre's cache if it is complete or a page of a snapshot.
+    fn share(&self, page_name: &str, changes: FeedPage, asked_at: Millis, applied: &Applied) {
+        let ttl_seconds = self.config.bound_seconds.saturating_add(self.config.grace_seconds);
+        let is_snapshot = matches!(changes, FeedPage::Snapshot { .. });
+        if !is_snapshot && *applied != Applied::Complete {
             return;
         }
         let now = self.platform.now();
         let seal = |changes| CachedFeedPage { asked_at, took: now.since(asked_at), changes }.seal(&self.config.keyring);
         let Some(text) = seal(changes) else { return };
-        if snapshot {
-            self.platform.cache_put(page, &text, seconds);
+        if is_snapshot {
+            self.platform.cache_put(page_name, &text, ttl_seconds);
             return;
         }
-        if self.config.bound_seconds >= LEAST_BOUND_FOR_FRESH {
+        if self.config.bound_seconds >= MIN_BOUND_FOR_SHARING_SECONDS {
             self.platform.cache_put(&self.name(FRESH), &text, FRESH_SECONDS);
         }
-        self.platform.cache_put(&self.name(LAST), &text, seconds);
-        // The last answer alone is of no use to an isolate that is born in an outage: it follows on a snapshot, and the pages that the
-        // authority gave the last one that was born may be gone.
-        let known = self.isolate.gate().and_then(|mut gate| gate.snapshot_due(seconds, now));
-        if let Some(text) = known.and_then(seal) {
-            self.platform.cache_put(&self.name(FIRST_PAGE), &text, seconds);
+        self.platform.cache_put(&self.name(LAST), &text, ttl_seconds);
+        // The last answer alone does not help an isolate that starts in an outage: it follows on a snapshot, and the cached pages of
+        // the authority's snapshot may be gone.
+        let snapshot = self.isolate.gate().and_then(|mut gate| gate.snapshot_due(ttl_seconds, now));
+        if let Some(text) = snapshot.and_then(seal) {
+            self.platform.cache_put(&self.name(FIRST_PAGE), &text, ttl_seconds);
         }
     }
 
     async fn fall_back(&self) {
-        for _ in 0..PAGES {
-            let Some(ask) = self.isolate.gate().map(|gate| gate.ask()) else { return };
-            match ask {
-                FeedQuery::Snapshot { .. } if self.find_page(&ask).await == Applied::More => {}
+        for _ in 0..MAX_PAGES {
+            let Some(query) = self.isolate.gate().map(|gate| gate.next_query()) else { return };
+            match query {
+                FeedQuery::Snapshot { .. } if self.find_page(&query).await == Applied::More => {}
                 FeedQuery::Snapshot { .. } => return,
                 FeedQuery::Since(_) => break,
             }
         }
-        if let Some(kept) = self.platform.cache_get(&self.name(LAST)).await {
+        if let Some(text) = self.platform.cache_get(&self.name(LAST)).await {
             let now = self.platform.now();
-            self.learn(|gate| gate.apply_fallback(self.config, &kept, now));
+            self.apply(|gate| gate.apply_fallback(self.config, &text, now));
         }
     }
 
-    fn learn(&self, take: impl FnOnce(&mut keyward_gate::Gate) -> Applied) -> Applied {
-        let Some(applied) = self.isolate.gate().map(|mut gate| take(&mut gate)) else { return Applied::Nothing };
+    /// Applies an answer to the gate, and logs what must be logged.
+    fn apply(&self, apply: impl FnOnce(&mut Gate) -> Applied) -> Applied {
+        let Some(applied) = self.isolate.gate().map(|mut gate| apply(&mut gate)) else { return Applied::Nothing };
         match &applied {
             Applied::NewEpoch { known, now } => {
-                // Nobody restores an authority unnoticed. docs/OPERATIONS.md says what to do.
+                // A restored authority never goes unnoticed. docs/operations.md describes what to do.
                 let (known, now) = (known.to_string(), now.to_string());
                 self.platform.log(
                     Level::Error,
@@ -202,13 +208,13 @@ impl<O: Platform> Asking<'_, O> {
         applied
     }
 
-    /// A name in the cache. Deployments of one zone share it; with another secret, which each has to have, each finds what is its own.
+    /// A name in the cache. Deployments of one zone share the cache; each has its own secret, so each finds its own entries.
     fn name(&self, name: &str) -> String {
         ["changes/", self.config.keyring.current().generation().as_str(), "/", name].concat()
     }
 
-    fn page_name(&self, ask: &FeedQuery) -> String {
-        match ask {
+    fn page_name(&self, query: &FeedQuery) -> String {
+        match query {
             FeedQuery::Snapshot { after: None } => self.name(FIRST_PAGE),
             FeedQuery::Snapshot { after: Some(cursor) } => self.name(&["snapshot/", &cursor.0].concat()),
             FeedQuery::Since(_) => self.name(LAST),

@@ -1,8 +1,8 @@
-//! From a request to a decision.
+//! The decision about one request, with its lookups.
 
 use super::changes;
 use super::context::RequestContext;
-use super::isolate::{Isolate, Subject};
+use super::isolate::{Isolate, LookupKey};
 use super::platform::{Level, Platform};
 use super::record::{self, Unknown};
 use super::signing;
@@ -11,17 +11,16 @@ use keyward_gate::{Grant, Need, Reason, Refusal, Step, Unsigned};
 use keyward_http::problem::Code;
 use keyward_key::time::Millis;
 
-/// How often the gate may need something before one request is given up: what has changed, the record, and each twice more where
-/// that was overtaken.
-const NEEDS: u8 = 6;
+/// Maximum number of lookups for one request: the changes and the record, and each twice more if a change overtook the answer.
+const MAX_LOOKUPS: u8 = 6;
 
-/// How soon a request first looks whether another one's asking has ended; the pauses double up to the longest. Eighty looks
-/// take longer than any asking.
-const FIRST_LOOK_MILLIS: u32 = 5;
-const LONGEST_LOOK_MILLIS: u32 = 100;
-const LOOKS: u32 = 80;
+/// A request polls another request's lookup with pauses that double from the first to the longest. All polls together take longer
+/// than any lookup.
+const FIRST_POLL_MS: u32 = 5;
+const MAX_POLL_MS: u32 = 100;
+const MAX_POLLS: u32 = 80;
 
-/// One step of the gate, and whether it is time to [`refresh`] beside the requests.
+/// Runs one step of the gate. Returns it, and whether a background [`refresh`] is due.
 pub fn step(context: &RequestContext<'_, impl Platform>, now: Millis) -> (Step, bool) {
     let RequestContext { isolate, config, platform, head, .. } = *context;
     let Some(mut gate) = isolate.gate() else {
@@ -35,32 +34,33 @@ pub fn step(context: &RequestContext<'_, impl Platform>, now: Millis) -> (Step, 
         platform.log(Level::Error, "authority_unreachable", &[("age_seconds", &age.to_string())]);
     }
     let due = grant.is_some_and(Grant::is_keyed) && gate.is_refresh_due(config, now);
-    (step, due && !isolate.is_asking(&Subject::Changes, now))
+    (step, due && !isolate.is_in_flight(&LookupKey::Changes, now))
 }
 
-/// Asks the gate, finds out what it needs, asks again. The clock is read anew each time: waiting takes time.
+/// Decides about a request: asks the gate, looks up what it needs, and asks again. Each step reads the clock anew, since a lookup
+/// takes time.
 ///
 /// # Errors
-/// The refusal to be answered.
+/// The refusal to answer with.
 pub async fn decide(context: &RequestContext<'_, impl Platform>) -> Result<Grant, Refusal> {
-    let mut found = Ok(());
-    for left in (0..=NEEDS).rev() {
+    let mut looked_up = Ok(());
+    for left in (0..=MAX_LOOKUPS).rev() {
         match step(context, context.platform.now()).0 {
             Step::Forward(grant) => return Ok(grant),
             Step::Sign(unsigned) => return finish(context, unsigned).await,
             Step::Refuse(refusal) => return Err(refusal),
-            // After a failure it was asked once more: another request may have found it out meanwhile.
-            Step::Need(_) if found.is_err() || left == 0 => break,
-            Step::Need(need) => found = satisfy(context, need).await,
+            // After a failed lookup the gate was asked once more: another request's lookup may have succeeded meanwhile.
+            Step::Need(_) if looked_up.is_err() || left == 0 => break,
+            Step::Need(need) => looked_up = satisfy(context, need).await,
         }
     }
-    found.and_then(|()| Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable)))
+    looked_up.and_then(|()| Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable)))
 }
 
-/// Has the assertion signed that a request still lacks. What was decided about it stands: signing waits for nobody.
+/// Signs the assertion of an accepted request. The decision stands: signing reads no store.
 ///
 /// # Errors
-/// `internal_error`: it could not be signed.
+/// `internal_error`: the assertion could not be signed.
 pub async fn finish(context: &RequestContext<'_, impl Platform>, unsigned: Unsigned) -> Result<Grant, Refusal> {
     let RequestContext { isolate, config, platform, head, request_id } = *context;
     let derived = config.keyring.current();
@@ -72,33 +72,33 @@ pub async fn finish(context: &RequestContext<'_, impl Platform>, unsigned: Unsig
     Ok(gate.signed(unsigned, jwt))
 }
 
-/// Whether [`refresh`] is due in the background after a request was granted. [`step`] says the same of its own request.
+/// Whether a background [`refresh`] is due after [`decide`] granted a request.
 pub fn is_refresh_due(context: &RequestContext<'_, impl Platform>, grant: &Grant) -> bool {
     let RequestContext { isolate, config, platform, .. } = *context;
     let now = platform.now();
     grant.is_keyed()
         && isolate.gate().is_some_and(|gate| gate.is_refresh_due(config, now))
-        && !isolate.is_asking(&Subject::Changes, now)
+        && !isolate.is_in_flight(&LookupKey::Changes, now)
 }
 
-/// Finds out what the authority has changed, unless somebody is about to.
+/// Refreshes the feed, unless a refresh is in flight.
 pub async fn refresh(isolate: &Isolate, config: &Config, platform: &impl Platform) {
-    if isolate.begin(&Subject::Changes, platform.now()) {
+    if isolate.try_start(&LookupKey::Changes, platform.now()) {
         changes::find(isolate, config, platform).await;
-        isolate.end(&Subject::Changes);
+        isolate.finish(&LookupKey::Changes);
     }
 }
 
-/// Sees to it that the gate learns what it needs: asks, or waits while another request of this isolate asks. A promise belongs to
-/// the request that made it, so the others can't await it: they look again, with growing pauses.
+/// Looks up what the gate needs, or waits while another request of this isolate does. A promise belongs to the request that made it,
+/// so the others cannot await it: they poll.
 async fn satisfy(context: &RequestContext<'_, impl Platform>, need: Need) -> Result<(), Refusal> {
     let RequestContext { isolate, config, platform, request_id, .. } = *context;
-    let subject = match &need {
-        Need::Changes => Subject::Changes,
-        Need::Record(id) => Subject::Key(id.clone()),
+    let lookup = match &need {
+        Need::Changes => LookupKey::Changes,
+        Need::Record(id) => LookupKey::Record(id.clone()),
     };
-    if !isolate.begin(&subject, platform.now()) {
-        wait_for(isolate, platform, &subject).await;
+    if !isolate.try_start(&lookup, platform.now()) {
+        wait_for(isolate, platform, &lookup).await;
         return Ok(());
     }
     let found = match &need {
@@ -108,7 +108,7 @@ async fn satisfy(context: &RequestContext<'_, impl Platform>, need: Need) -> Res
         }
         Need::Record(id) => record::find(isolate, config, platform, id, request_id).await,
     };
-    isolate.end(&subject);
+    isolate.finish(&lookup);
     match (found, need) {
         (Err(Unknown), Need::Record(id)) => {
             Err(Refusal::new(Code::AuthorityUnavailable, Reason::RecordUnknown).about(id))
@@ -117,13 +117,14 @@ async fn satisfy(context: &RequestContext<'_, impl Platform>, need: Need) -> Res
     }
 }
 
-async fn wait_for(isolate: &Isolate, platform: &impl Platform, subject: &Subject) {
-    let mut wait = FIRST_LOOK_MILLIS;
-    for _ in 0..LOOKS {
-        if !isolate.is_asking(subject, platform.now()) {
+/// Waits until another request has finished a lookup.
+async fn wait_for(isolate: &Isolate, platform: &impl Platform, lookup: &LookupKey) {
+    let mut pause_ms = FIRST_POLL_MS;
+    for _ in 0..MAX_POLLS {
+        if !isolate.is_in_flight(lookup, platform.now()) {
             return;
         }
-        platform.pause(wait).await;
-        wait = wait.saturating_mul(2).min(LONGEST_LOOK_MILLIS);
+        platform.pause(pause_ms).await;
+        pause_ms = pause_ms.saturating_mul(2).min(MAX_POLL_MS);
     }
 }

@@ -1,79 +1,79 @@
-//! What one isolate keeps of the gate's matters.
+//! State of one isolate.
 
 use std::cell::{RefCell, RefMut};
+use std::collections::HashMap;
 
 use keyward_gate::{Gate, GateSizes};
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 
-/// An asking that has taken longer was cut off by the runtime with the request that began it, and is not waited for. Longer than all
-/// time limits together.
-const ABANDONED_AFTER_MILLIS: i64 = 6_000;
+/// A lookup older than this was cancelled with its request; waiters give up on it. Longer than all time limits of one lookup together.
+const ABANDONED_AFTER_MS: i64 = 6_000;
 
-/// What is being asked about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// What the authority has changed.
+/// What a lookup is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LookupKey {
+    /// The authority's latest changes.
     Changes,
-    /// A key.
-    Key(KeyId),
+    /// The record of a key.
+    Record(KeyId),
 }
 
-/// The gate, and which askings are under way.
+/// State of one isolate: the gate and the lookups in flight.
 pub struct Isolate {
     /// Borrowed for one step at a time, never across an await.
     gate: RefCell<Gate>,
-    /// A list: few are under way at once, and the code of a map is 2 KB of the wasm, gzipped.
-    asking: RefCell<Vec<(Subject, Millis)>>,
+    /// Each lookup with the time of its last progress.
+    in_flight: RefCell<HashMap<LookupKey, Millis>>,
 }
 
 impl Isolate {
     /// Creates an isolate with an empty gate; `jitter` is a random byte.
     #[must_use]
     pub fn new(sizes: GateSizes, jitter: u8) -> Self {
-        Self { gate: RefCell::new(Gate::new(sizes, jitter)), asking: RefCell::default() }
+        Self { gate: RefCell::new(Gate::new(sizes, jitter)), in_flight: RefCell::default() }
     }
 
-    /// The gate, for one step. `None` only if a step is under way, which never lasts.
+    /// Borrows the gate for one step. `None` only during another step, which no caller can observe.
     pub fn gate(&self) -> Option<RefMut<'_, Gate>> {
         self.gate.try_borrow_mut().ok()
     }
 
-    /// Whether this request shall ask: not while another one is asking.
-    pub(super) fn begin(&self, subject: &Subject, now: Millis) -> bool {
-        if self.is_asking(subject, now) {
+    /// Starts a lookup; `false` if one with this key is in flight.
+    pub(super) fn try_start(&self, key: &LookupKey, now: Millis) -> bool {
+        if self.is_in_flight(key, now) {
             return false;
         }
-        if let Ok(mut asking) = self.asking.try_borrow_mut() {
-            asking.retain(|(asked, since)| asked != subject && is_under_way(*since, now));
-            asking.push((subject.clone(), now));
+        if let Ok(mut in_flight) = self.in_flight.try_borrow_mut() {
+            in_flight.retain(|_, touched_at| is_recent(*touched_at, now));
+            in_flight.insert(key.clone(), now);
         }
         true
     }
 
-    /// Notes that the asking under way gets on: it may have more to ask than one time limit allows.
-    pub(super) fn go_on(&self, subject: &Subject, now: Millis) {
-        if let Ok(mut asking) = self.asking.try_borrow_mut()
-            && let Some((_, since)) = asking.iter_mut().find(|(asked, _)| asked == subject)
+    /// Records progress of a lookup, which may take more queries than one time limit allows.
+    pub(super) fn touch(&self, key: &LookupKey, now: Millis) {
+        if let Ok(mut in_flight) = self.in_flight.try_borrow_mut()
+            && let Some(touched_at) = in_flight.get_mut(key)
         {
-            *since = now;
+            *touched_at = now;
         }
     }
 
-    /// Notes that the asking has ended.
-    pub(super) fn end(&self, subject: &Subject) {
-        if let Ok(mut asking) = self.asking.try_borrow_mut() {
-            asking.retain(|(asked, _)| asked != subject);
+    /// Ends a lookup.
+    pub(super) fn finish(&self, key: &LookupKey) {
+        if let Ok(mut in_flight) = self.in_flight.try_borrow_mut() {
+            in_flight.remove(key);
         }
     }
 
-    /// Whether somebody is asking, and not for longer than any asking takes: that one was cancelled with its client.
-    pub(super) fn is_asking(&self, subject: &Subject, now: Millis) -> bool {
-        let Ok(asking) = self.asking.try_borrow() else { return false };
-        asking.iter().any(|(asked, since)| asked == subject && is_under_way(*since, now))
+    /// Whether a lookup with this key is in flight and not abandoned.
+    pub(super) fn is_in_flight(&self, key: &LookupKey, now: Millis) -> bool {
+        let Ok(in_flight) = self.in_flight.try_borrow() else { return false };
+        in_flight.get(key).is_some_and(|touched_at| is_recent(*touched_at, now))
     }
 }
 
-fn is_under_way(since: Millis, now: Millis) -> bool {
-    (0..ABANDONED_AFTER_MILLIS).contains(&now.since(since))
+fn is_recent(touched_at: Millis, now: Millis) -> bool {
+    (0..ABANDONED_AFTER_MS).contains(&now.since(touched_at))
 }

@@ -1,17 +1,18 @@
-//! How an isolate finds out what its gate needs: in which order which store is asked, who waits for whom, and what is kept.
+//! What an isolate does around its gate: which store it reads in which order, which request waits for which lookup, and what it
+//! shares.
 //!
-//! It does I/O, but only through [`Platform`]: in workerd that is the platform, in the simulator a world in which every store fails.
+//! All I/O goes through [`Platform`]. In workerd that is the platform, in the simulator a world in which every store fails.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`platform`] | the port to stores, clock and log |
-//! | [`isolate`] | what one isolate keeps, and who is asking |
+//! | [`platform`] | the port to stores, clock and log, and its time limits |
+//! | [`isolate`] | the state of one isolate: the gate and the lookups in flight |
 //! | [`entry`] | from the text of a request's head to a reply or a forward |
 //! | `context` | [`RequestContext`], what every step of one request needs |
-//! | `decide` | ask the gate, find out what it needs, ask again |
-//! | `changes` | what the authority has changed: the data centre's cache, then the authority, then the cache's last word |
+//! | [`decide`](mod@decide) | ask the gate, look up what it needs, ask again |
+//! | `changes` | the feed: the data centre's cache, then the authority, then the cache's last answer |
 //! | `record` | a key's record: KV, then the authority |
-//! | [`registry`] | asking the authority, with one retry for what only reads |
+//! | [`registry`] | queries to the authority, with one retry for reads |
 //! | [`signing`] | assertions and notes, signed by the platform |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]

@@ -16,19 +16,19 @@ pub const REGISTRY_READ_TIMEOUT_MS: u32 = 1_500;
 /// Time limit of a change at the registry. After it the outcome is unknown.
 pub const REGISTRY_CHANGE_TIMEOUT_MS: u32 = 15_000;
 
-/// How much an event matters.
+/// Severity of a log event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// For the record.
+    /// An event of normal operation.
     Info,
-    /// Something is wrong outside, and was dealt with.
+    /// A fault outside the worker, which was handled.
     Warn,
-    /// Something is wrong inside, or somebody has to look.
+    /// A fault inside the worker, or one that an operator must look at.
     Error,
 }
 
-/// Stores, clock, chance, log and signatures. Each call has its own time limit and settles within it, but for the two that sign, which the
-/// runtime does at once. A failure's text is for the log.
+/// Stores, clock, randomness, log and signatures. Each call settles within its time limit, except the two for signatures, which the
+/// runtime answers at once. The text of a failure is for the log.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
 pub trait Platform {
     /// The isolate's clock.
@@ -40,38 +40,38 @@ pub trait Platform {
     /// Writes `{"level", "event", …fields}` to the log.
     fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]);
 
-    /// What KV holds under a name, within [`KV_TIMEOUT_MS`].
+    /// Reads a value from KV, within [`KV_TIMEOUT_MS`].
     ///
     /// # Errors
-    /// The cause: it failed, or took too long.
+    /// The cause: KV failed or took too long.
     async fn kv_get(&self, name: &str) -> Result<Option<String>, String>;
 
-    /// What the data centre's cache holds under a name, within [`CACHE_TIMEOUT_MS`]. A cache that fails has nothing.
+    /// Reads a value from the data centre's cache, within [`CACHE_TIMEOUT_MS`]. A failure counts as a miss.
     async fn cache_get(&self, name: &str) -> Option<String>;
 
-    /// Begins to give the cache a text, to be kept under a name for so many seconds. Nobody waits for it: it may fail, or be kept for
-    /// less.
+    /// Starts to write a value to the data centre's cache with a TTL in seconds. Nothing waits for the write: it may fail, and the
+    /// cache may drop the value sooner.
     fn cache_put(&self, name: &str, text: &str, seconds: u32);
 
-    /// Asks the authority, once; both messages are JSON text. The time limit is [`REGISTRY_CHANGE_TIMEOUT_MS`] for what may change
+    /// Sends one query to the authority; both messages are JSON text. The time limit is [`REGISTRY_CHANGE_TIMEOUT_MS`] for what may change
     /// something, otherwise [`REGISTRY_READ_TIMEOUT_MS`].
     ///
     /// # Errors
-    /// The cause: it failed, refused, or took too long. What was asked for may have been done.
+    /// The cause: the registry failed, refused or took too long. A change may have been made all the same.
     async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String>;
 
-    /// Takes a key over, to be kept for as long as the isolate lives, and gives its public half.
+    /// Imports a signing key for the life of the isolate, and returns its public half.
     ///
     /// # Errors
     /// The cause.
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String>;
 
-    /// Signs with a key that was taken over.
+    /// Signs with an imported key.
     ///
     /// # Errors
-    /// The cause: it was not, or it failed.
+    /// The cause: the key was not imported, or signing failed.
     async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String>;
 
-    /// Comes back after so many milliseconds.
+    /// Resolves after a pause.
     async fn pause(&self, milliseconds: u32);
 }

@@ -1,4 +1,4 @@
-//! A key's record.
+//! The lookup of a key's record.
 
 use super::isolate::Isolate;
 use super::platform::{Level, Platform};
@@ -9,12 +9,14 @@ use keyward_key::id::KeyId;
 use keyward_key::sealed::storage_name;
 use keyward_protocol::{Request, Response};
 
-/// Nothing could be found out: the authority is silent, or has been asked about too many keys.
+/// The lookup failed: the authority is unreachable or in backoff, or the lookup rate is used up.
 pub(super) struct Unknown;
 
-/// 1. KV's copy decides if no later change of the key is known.
-/// 2. Otherwise, and where KV has none, fails, is slow or holds what is not ours, the authority is asked: while it doesn't rest and
-///    not too often.
+/// Looks up the record of a key and applies it to the gate.
+///
+/// 1. The copy in KV decides, unless the feed knows a newer change of the key.
+/// 2. Otherwise, and if KV has no copy, fails, is slow or holds something that is not authentic, the authority is asked: outside a
+///    backoff and within the lookup rate.
 ///
 /// # Errors
 /// [`Unknown`].
@@ -35,16 +37,16 @@ pub(super) async fn find(
     match registry::ask(platform, &Request::Lookup { id: id.clone() }).await {
         Ok(Response::Record { record, at }) if record.as_ref().is_none_or(|record| record.id == *id) => {
             let Some(mut gate) = isolate.gate() else { return Err(Unknown) };
-            // Where it was overtaken by a change the gate asks once more.
-            gate.learn_record(id, record.map(|record| *record), &at, platform.now());
+            // If a change has overtaken the answer, the gate asks once more.
+            gate.apply_record(id, record.map(|record| *record), &at, platform.now());
             Ok(())
         }
-        Ok(_) => silent(isolate, platform, "the registry answered another question", request_id),
-        Err(Unreachable(cause)) => silent(isolate, platform, &cause, request_id),
+        Ok(_) => unreachable(isolate, platform, "the registry answered another query", request_id),
+        Err(Unreachable(cause)) => unreachable(isolate, platform, &cause, request_id),
     }
 }
 
-fn silent(isolate: &Isolate, platform: &impl Platform, cause: &str, request_id: &str) -> Result<(), Unknown> {
+fn unreachable(isolate: &Isolate, platform: &impl Platform, cause: &str, request_id: &str) -> Result<(), Unknown> {
     platform.log(Level::Warn, "authority_query_failed", &[("cause", cause), ("request_id", request_id)]);
     if let Some(mut gate) = isolate.gate() {
         gate.record_failure(platform.now());
@@ -52,7 +54,7 @@ fn silent(isolate: &Isolate, platform: &impl Platform, cause: &str, request_id: 
     Err(Unknown)
 }
 
-/// Whether the copy in KV decides. A store that fails, or a copy that is not authentic, only means that the authority is asked.
+/// Whether the copy in KV decides. After a failure of the store, or with a copy that is not authentic, the authority is asked.
 async fn copy_settles(
     isolate: &Isolate,
     config: &Config,
@@ -69,7 +71,7 @@ async fn copy_settles(
         }
     };
     let Some(mut gate) = isolate.gate() else { return false };
-    let verdict = gate.learn_copy(config, id, &stored, platform.now());
+    let verdict = gate.apply_copy(config, id, &stored, platform.now());
     drop(gate);
     if let CopyVerdict::Broken(why) = verdict {
         let fields = [("key_id", id.as_str()), ("why", why.as_str()), ("request_id", request_id)];

@@ -1,15 +1,15 @@
-//! Asking the registry.
+//! Queries to the registry.
 
 use super::platform::Platform;
 use keyward_key::json;
 use keyward_protocol::{Request, Response};
 
-/// The registry didn't answer. For a change that means unknown, not undone. The text is for the log.
+/// The registry did not answer. A change may have been made all the same. The text is for the log.
 #[derive(Debug)]
 pub struct Unreachable(pub String);
 
-/// Asks once more after a pause of 20 to 147 ms when a read fails; a change is asked for once: it may have been made although
-/// its answer was lost.
+/// Sends a query to the registry. A failed read is retried once after 20 to 147 ms. A change is sent once: it may have been made
+/// although its answer was lost.
 ///
 /// # Errors
 /// [`Unreachable`].

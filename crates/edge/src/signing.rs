@@ -1,4 +1,4 @@
-//! Signing with the keys of the house, which the platform takes over at their first use.
+//! Signatures with the derived keys, which the platform imports at their first use.
 
 use super::platform::{Level, Platform};
 use keyward_config::Config;
@@ -7,8 +7,8 @@ use keyward_http::problem::Code;
 use keyward_key::assertion::signed;
 use keyward_key::signing::{Signature, SigningKey};
 
-/// Sees to it that the platform holds these keys, and that their public halves are known. What fails is logged: such a key signs
-/// nothing and shows nothing.
+/// Imports these keys into the platform, so that their public halves are known. A failure is logged, and that key neither signs nor
+/// is published.
 pub async fn hold(platform: &impl Platform, keys: &[&SigningKey], request_id: &str) {
     for key in keys {
         if key.public().is_none() {
@@ -24,7 +24,7 @@ pub async fn hold(platform: &impl Platform, keys: &[&SigningKey], request_id: &s
     }
 }
 
-/// A held key's signature over a text.
+/// Signs a text with an imported key.
 ///
 /// # Errors
 /// `internal_error`; the cause is logged.
@@ -40,10 +40,10 @@ pub async fn sign(
     })
 }
 
-/// The JWT of an assertion; `text` is what is to be signed, by the current secret's key, which is held.
+/// Signs `text` with the current secret's assertion key, which is imported, and returns the JWT.
 ///
 /// # Errors
-/// `internal_error`: there is no text, because the key is not held, or it could not be signed. Nothing is forwarded without its
+/// `internal_error`: there is no text because the key was not imported, or signing failed. Nothing is forwarded without its
 /// assertion.
 pub async fn assertion(
     config: &Config,

@@ -45,8 +45,8 @@ fn tell(world: &mut World, keys: usize) -> (usize, usize) {
     let pages = pages(world, keys);
     let since = Since::now();
     for page in &pages {
-        let asked = world.gate.begin_asking(NOW);
-        if world.gate.learn_changes(page, asked, NOW) != Applied::More {
+        let asked = world.gate.start_query(NOW);
+        if world.gate.apply_authority(page, asked, NOW) != Applied::More {
             break;
         }
     }

@@ -1,54 +1,102 @@
-//! `Keyward-Assertion`: what an origin is told of a caller, signed (RFC 7519), so that it need not trust the way it came.
+//! `Keyward-Assertion`: a signed statement of the caller's identity (JWT, RFC 7519), so that an origin need not trust the network
+//! path.
 //!
-//! An assertion is found again by everything that it says but its times, its *subject*:
-//!
-//! ```text
-//! <issuer> LF <audience> LF <the key's end, milliseconds> LF <key id> LF <integration> LF <environment> LF <scopes>
-//! ```
-//!
-//! So one that was signed for other scopes, an older record, another origin or issuer can't be found, whatever became of the
-//! record meanwhile: the gate makes the subject anew from the record that it has just judged by. None of these has a line feed.
+//! A signed assertion is cached under its [`Claims`], that is everything it says except its times. The gate builds the claims of
+//! each request from the record that it has just checked, so an assertion for other scopes, an older record, another origin or
+//! another issuer cannot be found.
 
 use std::sync::Arc;
 
 use lru::LruCache;
 use serde::Serialize;
 
-use keyward_config::{Config, Origin};
+use super::identity::Identity;
 use keyward_http::head::Head;
 use keyward_http::headers::write_line;
-use keyward_http::origin::origin_of;
-use keyward_http::route::Route;
 use keyward_key::assertion::{AssertionKey, digest};
-use keyward_key::id::Class;
-use keyward_key::record::Record;
 use keyward_key::time::Millis;
 
-/// The header.
-pub(super) const NAME: &str = "keyward-assertion";
+/// Name of the header.
+pub(super) const HEADER: &str = "keyward-assertion";
 
-/// How long a signed assertion is used again. With [`LIFE_SECONDS`] every origin has at least as long to look at it.
-const KEPT_MILLIS: i64 = 30_000;
+/// How long a cached assertion is used. [`LIFETIME_SECONDS`] leaves every origin at least as long again to verify it.
+const CACHE_TTL_MS: i64 = 30_000;
 
-/// From `iat` to `exp` at most.
-const LIFE_SECONDS: i64 = 60;
+/// Maximum time from `iat` to `exp`.
+const LIFETIME_SECONDS: i64 = 60;
 
-/// Characters of a kept assertion's `jti`: 132 bits.
+/// Length of a cached assertion's `jti`: 22 characters, 132 bits.
 const JTI_CHARS: u8 = 22;
 
-/// The claims, in the order in which they are written.
+/// What an assertion says, except its times.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Claims {
+    issuer: String,
+    /// Scheme and host of the origin.
+    audience: String,
+    identity: Arc<Identity>,
+}
+
+impl Claims {
+    fn size_bytes(&self) -> usize {
+        self.issuer.len().saturating_add(self.audience.len()).saturating_add(self.identity.size_bytes())
+    }
+
+    /// Fills the payload signed at `now`, with an empty `jti`.
+    fn payload(&self, now: Millis) -> Payload<'_> {
+        let identity = &self.identity;
+        let iat = now.0.div_euclid(1000);
+        // Never past the key's own expiry. In its last second the lifetime is zero: the origin refuses a moment before the gate.
+        let exp = iat.saturating_add(LIFETIME_SECONDS).min(identity.key_expires_at.0.div_euclid(1000));
+        Payload {
+            iss: &self.issuer,
+            sub: identity.key_id.as_str(),
+            aud: &self.audience,
+            iat,
+            exp,
+            integration: &identity.integration,
+            env: identity.environment.as_str(),
+            scope: &identity.scopes,
+            htm: None,
+            htu: None,
+            jti: "",
+        }
+    }
+
+    /// Returns the text to sign for a cached assertion. Its `jti` is a digest of the key and of everything signed, so two isolates
+    /// that make the same assertion give it the same name, and no randomness is needed.
+    fn shared_text(&self, key: &AssertionKey, now: Millis) -> Option<String> {
+        let payload = self.payload(now);
+        let lines = [
+            key.kid(),
+            &payload.iat.to_string(),
+            payload.iss,
+            payload.aud,
+            &self.identity.key_expires_at.0.to_string(),
+            payload.sub,
+            payload.integration,
+            payload.env,
+            payload.scope,
+        ];
+        let mut jti = digest(lines.join("\n").as_bytes());
+        jti.truncate(JTI_CHARS.into());
+        Payload { jti: &jti, ..payload }.text(key)
+    }
+}
+
+/// The payload of the JWT; the order of the fields is the order in which they are written.
 #[derive(Serialize)]
-struct Claims<'a> {
+struct Payload<'a> {
     iss: &'a str,
     sub: &'a str,
     aud: &'a str,
-    /// Seconds since 1970, as all times of a JWT: when it was signed, by the isolate's clock.
+    /// When it was signed, by the isolate's clock. Seconds since 1970, like every time of a JWT.
     iat: i64,
     exp: i64,
     integration: &'a str,
     env: &'a str,
     scope: &'a str,
-    /// Of a request's own assertion: its method and its URL without the query (named as in RFC 9449, section 4.2).
+    /// Method and URL without the query, only in an assertion for a single request (named as in RFC 9449, section 4.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     htm: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,40 +104,28 @@ struct Claims<'a> {
     jti: &'a str,
 }
 
-impl<'a> Claims<'a> {
-    /// What a subject says, signed at `now`. `None` if it has not its form, which ours always has.
-    fn of(subject: &'a str, now: Millis) -> Option<Self> {
-        let mut lines = subject.split('\n');
-        let (iss, aud) = (lines.next()?, lines.next()?);
-        let ends: i64 = lines.next()?.parse().ok()?;
-        let (sub, integration, env, scope) = (lines.next()?, lines.next()?, lines.next()?, lines.next()?);
-        let iat = now.0.div_euclid(1000);
-        // Never past the key's own end. In its last second that is no time at all: the origin refuses a moment before the gate.
-        let exp = iat.saturating_add(LIFE_SECONDS).min(ends.div_euclid(1000));
-        Some(Self { iss, sub, aud, iat, exp, integration, env, scope, htm: None, htu: None, jti: "" })
-    }
-
+impl Payload<'_> {
     fn text(&self, key: &AssertionKey) -> Option<String> {
         Some(key.unsigned(&serde_json::to_vec(self).ok()?))
     }
 }
 
-/// The assertion of one accepted request: signed already, or to be signed.
+/// The assertion of one accepted request, signed or still to be signed.
 pub(super) struct Assertion {
-    subject: Arc<str>,
+    claims: Arc<Claims>,
     jwt: Option<Arc<str>>,
-    /// Whether it is this request's alone; otherwise it is kept for the next ones.
+    /// Whether it is for this request only. Otherwise it is cached for the next requests.
     own: bool,
     now: Millis,
 }
 
 impl Assertion {
-    /// Whether there is nothing left to sign.
+    /// Whether nothing is left to sign.
     pub const fn is_signed(&self) -> bool {
         self.jwt.is_some()
     }
 
-    /// What is signed for this request alone, if it is.
+    /// The signed assertion, if it is for this request only.
     pub fn own_jwt(&self) -> Option<&str> {
         self.jwt.as_deref().filter(|_| self.own)
     }
@@ -97,185 +133,146 @@ impl Assertion {
     /// Writes the header's line.
     pub fn write(&self, block: &mut String) {
         if let Some(jwt) = &self.jwt {
-            write_line(block, NAME, jwt);
+            write_line(block, HEADER, jwt);
         }
     }
 
-    /// What is to be signed.
+    /// Returns the text to sign.
     pub fn text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
-        if self.own { self.own_text(key, head, request_id) } else { kept_text(&self.subject, key, self.now) }
+        if self.own { self.own_text(key, head, request_id) } else { self.claims.shared_text(key, self.now) }
     }
 
-    /// What is to be signed for this request alone, whatever is kept.
+    /// Returns the text to sign for an assertion of this request only, even if a cached one exists.
     ///
-    /// The gate has no randomness, and needs none: a request's id is random (95 bits), new for each request, and of the
-    /// isolate's making, so it is the `jti`, and origins find the request by it.
+    /// The gate has no randomness and needs none: the request's id is random (95 bits), new for each request and made by the
+    /// isolate, so it is the `jti`, and an origin finds the request by it.
     pub fn own_text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
-        let claims = Claims::of(&self.subject, self.now)?;
-        let url = format!("{}{}", claims.aud, head.target().path());
-        Claims { htm: Some(head.method()), htu: Some(&url), jti: request_id, ..claims }.text(key)
+        let payload = self.claims.payload(self.now);
+        let url = format!("{}{}", payload.aud, head.target().path());
+        Payload { htm: Some(head.method()), htu: Some(&url), jti: request_id, ..payload }.text(key)
     }
 
-    /// With what was signed.
+    /// Adds the signed JWT, and caches it unless it is for this request only.
     pub fn signed(self, jwt: Arc<str>, assertions: &mut Assertions) -> Self {
         if !self.own {
-            assertions.keep(Arc::clone(&self.subject), CachedFeedPage { jwt: Arc::clone(&jwt), signed_at: self.now });
+            let cached = CachedAssertion { jwt: Arc::clone(&jwt), signed_at: self.now };
+            assertions.insert(Arc::clone(&self.claims), cached);
         }
         Self { jwt: Some(jwt), ..self }
     }
 
-    /// The identity headers: names, and values as [`Record`] has them.
-    pub fn identity(&self) -> Option<[(&'static str, &str); 4]> {
-        let claims = Claims::of(&self.subject, self.now)?;
-        Some([
-            ("keyward-key-id", claims.sub),
-            ("keyward-integration", claims.integration),
-            ("keyward-environment", claims.env),
-            ("keyward-scopes", claims.scope),
-        ])
+    /// The identity that it states.
+    pub fn identity(&self) -> &Identity {
+        &self.claims.identity
     }
 }
 
-struct CachedFeedPage {
+struct CachedAssertion {
     jwt: Arc<str>,
     signed_at: Millis,
 }
 
-/// The assertions that one isolate keeps: for half a minute each, and of bounded size together.
+/// The signed assertions of one isolate: [`CACHE_TTL_MS`] each, and of bounded size together.
 pub(super) struct Assertions {
-    kept: LruCache<Arc<str>, CachedFeedPage>,
+    cache: LruCache<Arc<Claims>, CachedAssertion>,
     bytes: usize,
     max_bytes: usize,
-    /// Where the subject of the request at hand is put together, so that finding one takes no new memory.
-    subject: String,
+    /// The claims of the request at hand are built here, so that a cache hit allocates nothing.
+    scratch: Option<Claims>,
 }
 
 impl Assertions {
     /// Creates an empty cache of at most this many bytes.
     pub fn new(max_bytes: usize) -> Self {
-        Self { kept: LruCache::unbounded(), bytes: 0, max_bytes, subject: String::new() }
+        Self { cache: LruCache::unbounded(), bytes: 0, max_bytes, scratch: None }
     }
 
-    /// The assertion for a request that was accepted at `now` by this record, on its way to `origin`.
-    pub fn of(
-        &mut self,
-        config: &Config,
-        route: &Route,
-        head: &Head<'_>,
-        origin: &Origin,
-        record: &Record,
-        now: Millis,
-    ) -> Assertion {
-        self.subject.clear();
-        write_subject(config, head, origin, record, &mut self.subject);
-        let found = if route.own_assertion { None } else { self.kept.get_key_value(self.subject.as_str()) };
-        let fresh = |kept: &CachedFeedPage| (0..KEPT_MILLIS).contains(&now.since(kept.signed_at));
-        match found.filter(|(_, kept)| fresh(kept)) {
-            Some((subject, kept)) => {
-                Assertion { subject: Arc::clone(subject), jwt: Some(Arc::clone(&kept.jwt)), own: false, now }
+    /// Returns the assertion that `issuer` makes for `identity` at the origin `audience`, for a request accepted at `now`. With
+    /// `own` it is for this request only.
+    pub fn of(&mut self, issuer: &str, audience: &str, identity: &Arc<Identity>, own: bool, now: Millis) -> Assertion {
+        let claims = build_claims(&mut self.scratch, issuer, audience, identity);
+        let found = if own { None } else { self.cache.get_key_value(claims) };
+        let is_fresh = |cached: &CachedAssertion| (0..CACHE_TTL_MS).contains(&now.since(cached.signed_at));
+        match found.filter(|(_, cached)| is_fresh(cached)) {
+            Some((claims, cached)) => {
+                Assertion { claims: Arc::clone(claims), jwt: Some(Arc::clone(&cached.jwt)), own: false, now }
             }
-            None => Assertion { subject: self.subject.as_str().into(), jwt: None, own: route.own_assertion, now },
+            None => Assertion { claims: Arc::new(claims.clone()), jwt: None, own, now },
         }
     }
 
-    fn keep(&mut self, subject: Arc<str>, kept: CachedFeedPage) {
-        self.bytes = self.bytes.saturating_add(size(&subject, &kept));
-        // What comes back first is the older assertion of the same subject.
-        let mut gone = self.kept.push(subject, kept).or_else(|| self.crowded());
-        while let Some((subject, kept)) = gone {
-            self.bytes = self.bytes.saturating_sub(size(&subject, &kept));
-            gone = self.crowded();
+    fn insert(&mut self, claims: Arc<Claims>, cached: CachedAssertion) {
+        self.bytes = self.bytes.saturating_add(size_bytes(&claims, &cached));
+        // `push` returns the replaced assertion of the same claims.
+        let mut removed = self.cache.push(claims, cached).or_else(|| self.evict_one());
+        while let Some((claims, cached)) = removed {
+            self.bytes = self.bytes.saturating_sub(size_bytes(&claims, &cached));
+            removed = self.evict_one();
         }
     }
 
-    /// The least recently used, taken out, while they are too large together.
-    fn crowded(&mut self) -> Option<(Arc<str>, CachedFeedPage)> {
-        if self.bytes > self.max_bytes { self.kept.pop_lru() } else { None }
+    /// Removes the least recently used assertion while the cache is too large.
+    fn evict_one(&mut self) -> Option<(Arc<Claims>, CachedAssertion)> {
+        if self.bytes > self.max_bytes { self.cache.pop_lru() } else { None }
     }
 }
 
-fn size(subject: &str, kept: &CachedFeedPage) -> usize {
-    subject.len().saturating_add(kept.jwt.len())
+fn size_bytes(claims: &Claims, cached: &CachedAssertion) -> usize {
+    claims.size_bytes().saturating_add(cached.jwt.len())
 }
 
-/// What is to be signed for a kept assertion. Its `jti` names it and no request: it is a digest of all that is signed, and by
-/// which key, so two isolates that make the same one call it the same. Nothing is drawn at random for that.
-fn kept_text(subject: &str, key: &AssertionKey, now: Millis) -> Option<String> {
-    let claims = Claims::of(subject, now)?;
-    let mut jti = digest(format!("{}\n{}\n{subject}", key.kid(), claims.iat).as_bytes());
-    jti.truncate(JTI_CHARS.into());
-    Claims { jti: &jti, ..claims }.text(key)
-}
-
-fn write_subject(config: &Config, head: &Head<'_>, origin: &Origin, record: &Record, subject: &mut String) {
-    let mut line = |text: &str| {
-        subject.push_str(text);
-        subject.push('\n');
-    };
-    line(&config.issuer(head));
-    match origin {
-        Origin::Route => line(&origin_of(head.base())),
-        Origin::Base(base) => line(base),
-    }
-    line(&record.expires_at.0.to_string());
-    line(record.id.as_str());
-    line(&record.integration);
-    line(match record.id.class() {
-        Class::Data(environment) => environment.as_str(),
-        Class::Member => "",
+/// Builds the claims of a request in the scratch space.
+fn build_claims<'s>(
+    scratch: &'s mut Option<Claims>,
+    issuer: &str,
+    audience: &str,
+    identity: &Arc<Identity>,
+) -> &'s Claims {
+    let claims = scratch.get_or_insert_with(|| Claims {
+        issuer: String::new(),
+        audience: String::new(),
+        identity: Arc::clone(identity),
     });
-    for (at, scope) in record.scopes.iter().enumerate() {
-        if at > 0 {
-            subject.push(' ');
-        }
-        subject.push_str(scope.as_str());
+    claims.issuer.clear();
+    claims.issuer.push_str(issuer);
+    claims.audience.clear();
+    claims.audience.push_str(audience);
+    if !Arc::ptr_eq(&claims.identity, identity) {
+        claims.identity = Arc::clone(identity);
     }
+    claims
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use keyward_http::limits::ASSERTION_BYTES;
-    use keyward_http::route::Access;
-    use keyward_key::hash::KeyHash;
-    use keyward_key::id::KeyId;
-    use keyward_key::scope::Scope;
+    use keyward_key::id::{Environment, KeyId};
 
     #[test]
-    fn what_is_kept_stays_bounded_however_many_keys_hosts_and_issuers_there_are() {
-        let vars = serde_json::json!({
-            "KEYWARD_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "BOOTSTRAP_TOKEN": "a-bootstrap-token-of-a-test",
-            "ORIGIN_LIVE": "route", "ROUTES": [{"match": "GET /*", "scope": "a"}],
-        });
-        let config = Config::parse(vars.as_object().unwrap()).ok().unwrap();
-        let route = Route::parse("GET /*", Access::Scope(Scope::parse("a").unwrap()), false).unwrap();
-        let record = Record {
-            id: KeyId::parse("wafl_live_000000000000").unwrap(),
-            key_hash: KeyHash::new([0; 32]),
-            minted_under: config.keyring.current().generation().clone(),
+    fn the_cache_stays_bounded_with_any_number_of_keys_hosts_and_issuers() {
+        let identity = Arc::new(Identity {
+            key_id: KeyId::parse("wafl_live_000000000000").unwrap(),
             integration: "crm-sync".to_owned(),
-            scopes: vec![Scope::parse("a").unwrap()],
-            allowed_cidrs: Vec::new(),
-            expires_at: Millis(1_000_000_000_000),
-            retiring: false,
-            revoked: false,
-            revision: 1,
-        };
+            environment: Environment::Live,
+            scopes: "a".to_owned(),
+            key_expires_at: Millis(1_000_000_000_000),
+        });
         let mut assertions = Assertions::new(ASSERTION_BYTES);
-        let mut of = |host: &str| {
-            let text = format!("0\nGET\nhttps://{host}/\n");
-            let head = Head::parse(&text).unwrap();
-            let assertion = assertions.of(&config, &route, &head, &Origin::Route, &record, Millis(0));
+        let mut insert = |host: &str| {
+            let issuer = format!("https://{host}/_keyward");
+            let audience = format!("https://{host}");
+            let assertion = assertions.of(&issuer, &audience, &identity, false, Millis(0));
             assert!(!assertion.is_signed());
-            assert!(assertion.signed("a".repeat(text.len()).into(), &mut assertions).is_signed());
-            let sum: usize = assertions.kept.iter().map(|(subject, kept)| size(subject, kept)).sum();
+            assert!(assertion.signed("a".repeat(issuer.len()).into(), &mut assertions).is_signed());
+            let sum: usize = assertions.cache.iter().map(|(claims, cached)| size_bytes(claims, cached)).sum();
             assert_eq!(sum, assertions.bytes, "the count is right");
             assert!(sum <= ASSERTION_BYTES);
-            assertions.kept.len()
+            assertions.cache.len()
         };
-        // Hosts as long as a request can name, so that few of them are too many.
+        // Hosts as long as a request can name, so that few of them fill the cache.
         let long = "a".repeat(30_000);
-        let most = (0..60).map(|index| of(&format!("{long}{index}"))).max().unwrap();
+        let most = (0..60).map(|index| insert(&format!("{long}{index}"))).max().unwrap();
         assert!((10..60).contains(&most), "{most}");
     }
 }

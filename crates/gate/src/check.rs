@@ -1,5 +1,5 @@
-//! Judging a key that was handed over by somebody else than its holder: for introspection, for other workers, and before a
-//! holder shuts a key off. The checks are the gate's own; what differs is only where text, request and record come from.
+//! Checks of a key that was submitted in a body: for introspection, for other workers, and for revocation by the holder. They are
+//! the gate's own checks; only the sources of text, request and record differ.
 
 use std::net::IpAddr;
 
@@ -15,11 +15,11 @@ use keyward_key::record::Record;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
 
-/// The code's own words would send the holder to another network, where there is nothing to mend.
+/// The code's own detail would send the holder to another network, which would not help.
 const UNKNOWN_ADDRESS: &str =
     "This API key may be used from certain networks only, and the client's address is not known here.";
 
-/// A data key that was handed over, recognised as ours by form, check and tag. It is not yet known whether it is alive.
+/// A submitted data key, recognised as ours by form, check digits and tag. Whether it is active is not known yet.
 pub struct SubmittedKey {
     id: KeyId,
     recognised: Recognised,
@@ -29,7 +29,7 @@ impl SubmittedKey {
     /// Recognises a text. Reads no store.
     ///
     /// # Errors
-    /// `invalid_key`, for a member's credential too.
+    /// `invalid_key`, also for a member's credential.
     pub fn recognise(config: &Config, text: &str) -> Result<Self, Refusal> {
         let (presented, recognised) = recognise_text(config, text)?;
         match (presented.class(), KeyId::parse(presented.id())) {
@@ -38,23 +38,23 @@ impl SubmittedKey {
         }
     }
 
-    /// Its public name.
+    /// The id of the key.
     #[must_use]
     pub const fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// Its hash, for the registry to compare.
+    /// The hash of the key, for the registry to compare.
     #[must_use]
     pub const fn hash(&self) -> &KeyHash {
         self.recognised.hash()
     }
 
-    /// Whether `record`, the authority's word on this id, is of this very key, and the key is neither revoked nor expired at
-    /// `now`.
+    /// Checks that `record`, the authority's answer for this id, belongs to this very key, and that the key is neither revoked nor
+    /// expired at `now`.
     ///
     /// # Errors
-    /// `invalid_key` (there is no record, or it is another key's), `revoked_key`, `expired_key`.
+    /// `invalid_key` (no record, or the record of another key), `revoked_key`, `expired_key`.
     pub fn check_alive(&self, record: Option<&Record>, now: Millis) -> Result<(), Refusal> {
         let record = record.filter(|record| record.id == self.id);
         let record = record.ok_or_else(|| Refusal::invalid_key(Reason::UnknownId).about(self.id.clone()))?;
@@ -62,7 +62,7 @@ impl SubmittedKey {
     }
 }
 
-/// The scope that a request needs by the route table; `None` on a public route, which needs no key.
+/// Returns the scope that a request needs by the route table; `None` on a public route, which needs no key.
 ///
 /// # Errors
 /// `key_in_url`, `no_route`, `method_not_allowed`: as the gate would answer that request.
@@ -74,8 +74,8 @@ pub fn scope_asked<'c>(config: &'c Config, head: &Head<'_>) -> Result<Option<&'c
     })
 }
 
-/// Whether a key may be used from `address` for all of these scopes. A key with networks may not be used from an address that
-/// is not known.
+/// Checks that a key may be used from `address` for all of these scopes. A key that is limited to networks may not be used from an
+/// unknown address.
 ///
 /// # Errors
 /// `address_not_allowed`, `insufficient_scope`.
@@ -94,7 +94,7 @@ pub fn check_rights<'a>(
         }
     }
     match scopes.into_iter().find(|scope| !record.scopes.contains(scope)) {
-        Some(lacking) => Err(Refusal::with(Problem::insufficient_scope(lacking.as_str()), Reason::Scope)),
+        Some(missing) => Err(Refusal::with(Problem::insufficient_scope(missing.as_str()), Reason::Scope)),
         None => Ok(()),
     }
 }

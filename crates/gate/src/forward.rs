@@ -1,8 +1,8 @@
-//! The right to forward a request, and the plan of doing so.
+//! Permission to forward a request, and the plan of doing so.
 
 use std::sync::Arc;
 
-use super::assertion::{Assertion, Assertions, NAME};
+use super::assertion::{Assertion, Assertions, HEADER};
 use super::{Refusal, Step};
 use keyward_config::Origin;
 use keyward_http::credential::CredentialHeaders;
@@ -11,24 +11,34 @@ use keyward_http::headers::{write_client_address, write_line, write_removed};
 use keyward_http::problem::{AUTHORITY, Code, KEY_EXPIRES, unreachable};
 use keyward_http::reply::Reply;
 use keyward_key::assertion::AssertionKey;
-use keyward_key::id::{Environment, KeyId};
+use keyward_key::id::Environment;
 
-/// That a request may go to its origin, and as whom. Only the gate makes one, after every check; forwarding takes one by
-/// value. So to forward an unverified request does not compile, nor one whose assertion is still [`Unsigned`].
+/// Permission to forward one request, and the identity it carries. Only the gate makes one, after every check, and forwarding
+/// takes one by value. So forwarding an unverified request does not compile, nor one whose assertion is still [`Unsigned`].
 ///
 /// ```compile_fail
-/// let grant = keyward_gate::Grant { origin: keyward_config::Origin::Route, strip: Default::default(), identity: None, retires: None, unreachable: None, assertion: None };
+/// let grant = keyward_gate::Grant { origin: keyward_config::Origin::Route, strip: Default::default(), key: None, outage_age_ms: None };
 /// ```
 pub struct Grant {
     origin: Origin,
     strip: CredentialHeaders,
-    identity: Option<Arc<str>>,
-    retires: Option<Arc<str>>,
-    unreachable: Option<i64>,
-    assertion: Option<Assertion>,
+    /// `None` on a public route.
+    key: Option<GrantedKey>,
+    /// Age of the feed while the authority is unreachable, in milliseconds; otherwise `None`.
+    outage_age_ms: Option<i64>,
 }
 
-/// What changes on the way to the origin, as the glue reads it. Method, body and every other header are the request's own.
+/// The key that a request was granted for.
+pub(super) struct GrantedKey {
+    /// The identity headers as a block of lines.
+    pub identity_headers: Arc<str>,
+    /// Value of `Keyward-Key-Expires` while the key is retiring.
+    pub retires_at: Option<Arc<str>>,
+    /// Holds the identity too.
+    pub assertion: Assertion,
+}
+
+/// The edits to a request on its way to the origin, as the glue reads them. Method, body and every other header stay as they are.
 ///
 /// ```text
 /// <URL> LF <names of headers to remove, a comma after each> LF (<name> LF <value> LF)*
@@ -44,56 +54,58 @@ pub struct Grant {
 pub struct Plan {
     /// The text above. The URL is the origin's scheme and host, with path and query as sent.
     pub edits: String,
-    /// Whether the answer is for this key's holder only, and must not be kept in any shared cache.
+    /// Whether the answer is for this key's holder only, and must not enter a shared cache.
     pub private: bool,
-    /// Headers that the answer gets, `<name> LF <value> LF` for each; mostly none. `Keyward-Key-Expires` of a retiring key,
+    /// Headers to add to the answer, `<name> LF <value> LF` for each; mostly `None`. `Keyward-Key-Expires` of a retiring key,
     /// `Keyward-Authority` during an outage.
     pub answer: Option<String>,
 }
 
 impl Grant {
     pub(super) const fn public(origin: Origin, strip: CredentialHeaders) -> Self {
-        Self { origin, strip, identity: None, retires: None, unreachable: None, assertion: None }
+        Self { origin, strip, key: None, outage_age_ms: None }
     }
 
-    pub(super) fn as_key(
+    /// Grants a request to a key. The assertion may still have to be signed.
+    pub(super) const fn keyed(
         origin: Origin,
         strip: CredentialHeaders,
-        identity: Arc<str>,
-        retires: Option<Arc<str>>,
-        unreachable: Option<i64>,
-        assertion: Assertion,
+        key: GrantedKey,
+        outage_age_ms: Option<i64>,
     ) -> Step {
-        let signed = assertion.is_signed();
-        let grant = Self { origin, strip, identity: Some(identity), retires, unreachable, assertion: Some(assertion) };
-        if signed { Step::Forward(grant) } else { Step::Sign(Unsigned(grant)) }
+        let is_signed = key.assertion.is_signed();
+        let grant = Self { origin, strip, key: Some(key), outage_age_ms };
+        if is_signed { Step::Forward(grant) } else { Step::Sign(Unsigned(grant)) }
     }
 
     /// Whether it was given to a key; otherwise the route is public.
     #[must_use]
     pub const fn is_keyed(&self) -> bool {
-        self.identity.is_some()
+        self.key.is_some()
     }
 
-    /// Whether the authority is silent, and it was judged by what is older than the bound.
+    /// Whether the authority is unreachable and the decision used a feed older than the bound.
     #[must_use]
     pub const fn is_in_outage(&self) -> bool {
-        self.unreachable.is_some()
+        self.outage_age_ms.is_some()
     }
 
-    /// What the answer must say beside the origin's own words.
-    fn answer(&self) -> Option<String> {
+    fn retires_at(&self) -> Option<&str> {
+        self.key.as_ref()?.retires_at.as_deref()
+    }
+
+    fn answer_headers(&self) -> Option<String> {
         let mut block = String::new();
-        if let Some(expires) = &self.retires {
+        if let Some(expires) = self.retires_at() {
             write_line(&mut block, KEY_EXPIRES, expires);
         }
-        if let Some(age) = self.unreachable {
-            write_line(&mut block, AUTHORITY, &unreachable(age));
+        if let Some(age_ms) = self.outage_age_ms {
+            write_line(&mut block, AUTHORITY, &unreachable(age_ms));
         }
         (!block.is_empty()).then_some(block)
     }
 
-    /// The plan for the request that the grant was made for.
+    /// Returns the plan for the request that the grant was made for.
     #[must_use]
     pub fn plan(self, head: &Head<'_>, request_id: &str) -> Plan {
         let base = match &self.origin {
@@ -107,61 +119,49 @@ impl Grant {
         write_removed(head, self.strip, &mut edits);
         edits.push('\n');
         write_client_address(head, &mut edits);
-        if let Some(identity) = &self.identity {
-            edits.push_str(identity);
-        }
-        if let Some(assertion) = &self.assertion {
-            assertion.write(&mut edits);
+        if let Some(key) = &self.key {
+            edits.push_str(&key.identity_headers);
+            key.assertion.write(&mut edits);
         }
         // The glue reads the request's id from the last line.
         write_line(&mut edits, "keyward-request-id", request_id);
-        Plan { edits, private: self.is_keyed(), answer: self.answer() }
-    }
-
-    /// One of the identity headers; `None` on a public route.
-    fn says(&self, name: &str) -> Option<&str> {
-        let identity = self.assertion.as_ref()?.identity()?;
-        identity.into_iter().find(|(known, _)| *known == name).map(|(_, word)| word)
+        Plan { edits, private: self.is_keyed(), answer: self.answer_headers() }
     }
 
     /// The environment of the key; `None` on a public route.
     #[must_use]
     pub fn environment(&self) -> Option<Environment> {
-        self.says("keyward-environment").and_then(Environment::parse)
+        Some(self.key.as_ref()?.assertion.identity().environment)
     }
 
-    fn key_id(&self) -> Option<KeyId> {
-        self.says("keyward-key-id").and_then(KeyId::parse)
-    }
-
-    /// The assertion of this request alone, where the route has asked for one.
+    /// The assertion for this request only, where the route asks for one.
     #[must_use]
     pub fn own_assertion(&self) -> Option<&str> {
-        self.assertion.as_ref()?.own_jwt()
+        self.key.as_ref()?.assertion.own_jwt()
     }
 
-    /// What is to be signed for an assertion of this request alone. `None` on a public route.
+    /// Returns the text to sign for an assertion of this request only. `None` on a public route.
     #[must_use]
     pub fn own_text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
-        self.assertion.as_ref()?.own_text(key, head, request_id)
+        self.key.as_ref()?.assertion.own_text(key, head, request_id)
     }
 
-    /// The answer that lets a request through where another gateway forwards it (forward auth): 200, no body, and the headers
-    /// that the gateway is to set. The assertion is the request's own, always: it passes through more hands than one, and what
-    /// one of them could keep is good for nothing but what was allowed. Without it nothing that needs a key is let through.
+    /// Returns the answer that lets a request pass at another gateway (forward auth): 200, no body, and the headers that the
+    /// gateway sets. The assertion is always for this request only: more than one party sees it, and none of them can use it for
+    /// anything but what was granted. Without it no request that needs a key passes.
     #[must_use]
     pub fn tell_gateway(self, own_assertion: Option<String>, request_id: &str) -> Reply {
         if self.is_keyed() && own_assertion.is_none() {
             return Reply::problem(&Code::InternalError.into(), request_id);
         }
         let mut reply = Reply::empty(request_id);
-        if let Some(assertion) = &self.assertion {
-            let identity = assertion.identity().into_iter().flatten();
+        if let Some(key) = &self.key {
+            let identity = key.assertion.identity().headers();
             reply.headers.extend(identity.map(|(name, value)| (name, value.to_owned())));
-            reply.headers.extend(own_assertion.map(|jwt| (NAME, jwt)));
+            reply.headers.extend(own_assertion.map(|jwt| (HEADER, jwt)));
         }
-        reply.headers.extend(self.retires.iter().map(|expires| (KEY_EXPIRES, expires.as_ref().to_owned())));
-        reply.headers.extend(self.unreachable.map(|age| (AUTHORITY, unreachable(age))));
+        reply.headers.extend(self.retires_at().map(|expires| (KEY_EXPIRES, expires.to_owned())));
+        reply.headers.extend(self.outage_age_ms.map(|age_ms| (AUTHORITY, unreachable(age_ms))));
         reply
     }
 }
@@ -175,26 +175,26 @@ impl Unsigned {
         &self.0
     }
 
-    /// What is to be signed, for the request that the grant was made for. `None` if the record has not its form, which ours
-    /// always has.
+    /// Returns the text to sign, for the request that the grant was made for. `None` only if the claims cannot be written as JSON,
+    /// which they always can.
     #[must_use]
     pub fn text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
-        self.0.assertion.as_ref()?.text(key, head, request_id)
+        self.0.key.as_ref()?.assertion.text(key, head, request_id)
     }
 
-    /// Why it can't be signed, as the refusal of this key.
+    /// Turns the reason why the assertion cannot be signed into a refusal of this key.
     #[must_use]
     pub fn refused(&self, refusal: Refusal) -> Refusal {
         let grant = &self.0;
-        let refusal = match grant.key_id() {
-            Some(id) => refusal.about(id),
+        let refusal = match &grant.key {
+            Some(key) => refusal.about(key.assertion.identity().key_id.clone()),
             None => refusal,
         };
-        refusal.by_retiring_key(grant.retires.as_deref()).during_outage(grant.unreachable)
+        refusal.by_retiring_key(grant.retires_at()).during_outage(grant.outage_age_ms)
     }
 
     pub(super) fn signed(mut self, jwt: Arc<str>, assertions: &mut Assertions) -> Grant {
-        self.0.assertion = self.0.assertion.map(|assertion| assertion.signed(jwt, assertions));
+        self.0.key = self.0.key.map(|key| GrantedKey { assertion: key.assertion.signed(jwt, assertions), ..key });
         self.0
     }
 }

@@ -1,4 +1,4 @@
-//! What one isolate remembers of keys: bounded, and no older than the feed says.
+//! The cache of keys: bounded, and never older than the feed.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -6,131 +6,138 @@ use std::sync::Arc;
 use lru::LruCache;
 
 use super::GateSizes;
-use keyward_http::headers::write_line;
-use keyward_key::id::Class;
+use super::identity::Identity;
 use keyward_key::record::Record;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{Change, CompactKeyId};
 
-/// How long it is remembered that there is no such key.
-const MISS_MILLIS: i64 = 1_000;
+/// TTL of a negative answer.
+const NEGATIVE_TTL_MS: i64 = 1_000;
 
-/// What is remembered of one key.
-pub(super) enum Known {
-    /// Its record, as it is at the feed's position.
-    Record(Remembered),
-    /// The authority had none.
-    Missing {
-        /// The number of the authority's last change then: no longer true once the feed is past it.
-        at: u64,
-        /// When it said so. Nothing hangs on how old that is: a key that is issued moves the feed on.
-        told_at: Millis,
+/// What is cached of one key.
+pub(super) enum Entry {
+    /// Its record, up to date with the feed.
+    Found(CachedKey),
+    /// The authority had no such key.
+    Negative {
+        /// The authority's last revision at that time. A feed that is past it makes the answer stale.
+        revision: u64,
+        /// When the answer came. It need not be exact: a key that is issued moves the feed on.
+        answered_at: Millis,
     },
 }
 
-/// A record, and what every accepted request needs of it, made once.
-pub(super) struct Remembered {
+/// A record, with what every accepted request needs of it, made once.
+pub(super) struct CachedKey {
     pub record: Record,
-    /// The identity headers as a block, so that an accepted request makes none.
-    pub identity: Arc<str>,
-    /// For a retiring key, until when it goes on, as its answers say it.
-    pub retires: Option<Arc<str>>,
+    pub identity: Arc<Identity>,
+    /// The identity headers as a block of lines, so that an accepted request allocates none.
+    pub identity_headers: Arc<str>,
+    /// Value of `Keyward-Key-Expires` while the key is retiring.
+    pub retires_at: Option<Arc<str>>,
 }
 
-impl Remembered {
-    fn new(record: Record) -> Self {
-        let identity = identity_block(&record).into();
-        let retires = (record.retiring && !record.revoked).then(|| record.expires_at.rfc3339().into());
-        Self { record, identity, retires }
+impl CachedKey {
+    /// `None` for a member's record, which no cache of keys may hold.
+    fn new(record: Record) -> Option<Self> {
+        let identity = Identity::of(&record)?;
+        let identity_headers = identity.header_block().into();
+        let retires_at = (record.retiring && !record.revoked).then(|| record.expires_at.rfc3339().into());
+        Some(Self { record, identity: identity.into(), identity_headers, retires_at })
     }
 }
 
-impl Known {
+impl Entry {
     const fn networks(&self) -> usize {
         match self {
-            Self::Record(known) => known.record.allowed_cidrs.len(),
-            Self::Missing { .. } => 0,
+            Self::Found(key) => key.record.allowed_cidrs.len(),
+            Self::Negative { .. } => 0,
         }
     }
 }
 
-pub(super) struct Memory {
-    keys: LruCache<CompactKeyId, Known>,
+pub(super) struct KeyCache {
+    entries: LruCache<CompactKeyId, Entry>,
+    /// Networks of all cached records together.
     networks: usize,
     sizes: GateSizes,
 }
 
-impl Memory {
+impl KeyCache {
     pub fn new(sizes: GateSizes) -> Self {
         // Grows with use: `LruCache::new` would allocate the whole table at the start.
-        let mut cache = LruCache::unbounded();
-        cache.resize(NonZeroUsize::new(sizes.cached_keys).unwrap_or(NonZeroUsize::MIN));
-        Self { keys: cache, networks: 0, sizes }
+        let mut entries = LruCache::unbounded();
+        entries.resize(NonZeroUsize::new(sizes.cached_keys).unwrap_or(NonZeroUsize::MIN));
+        Self { entries, networks: 0, sizes }
     }
 
-    /// What is known of a key at `now`, with the feed at change number `position`.
-    pub fn get(&mut self, id: CompactKeyId, position: u64, now: Millis) -> Option<&Known> {
-        match self.keys.get(&id)? {
-            Known::Missing { at, told_at } if *at < position || !(0..MISS_MILLIS).contains(&now.since(*told_at)) => {
+    /// Returns the entry of a key at `now`, with the feed at `feed_revision`.
+    pub fn get(&mut self, id: CompactKeyId, feed_revision: u64, now: Millis) -> Option<&Entry> {
+        match self.entries.get(&id)? {
+            Entry::Negative { revision, answered_at }
+                if *revision < feed_revision || !(0..NEGATIVE_TTL_MS).contains(&now.since(*answered_at)) =>
+            {
                 None
             }
-            known => Some(known),
+            entry => Some(entry),
         }
     }
 
-    /// Takes a record, unless a newer one is known.
-    pub fn learn(&mut self, id: CompactKeyId, record: Record) {
-        let newer = |known: &Known| matches!(known, Known::Record(known) if known.record.revision >= record.revision);
-        if !self.keys.peek(&id).is_some_and(newer) {
-            self.put(id, Known::Record(Remembered::new(record)));
-        }
-    }
-
-    /// Takes that the authority, whose last change was number `at`, has no such key. A record is never forgotten for it: the
-    /// answer may have been overtaken.
-    pub fn learn_missing(&mut self, id: CompactKeyId, at: u64, told_at: Millis) {
-        if !matches!(self.keys.peek(&id), Some(Known::Record(_))) {
-            self.put(id, Known::Missing { at, told_at });
-        }
-    }
-
-    /// Takes that a key was changed: what is remembered from before goes, but for one that is revoked, which is all there is to
-    /// know of it.
-    pub fn note_change(&mut self, id: CompactKeyId, change: Change) {
-        let older = |known: &Known| match known {
-            Known::Record(Remembered { record, .. }) => {
-                record.revision < change.revision || (change.revoked && !record.revoked)
-            }
-            Known::Missing { .. } => true,
-        };
-        if !self.keys.peek(&id).is_some_and(older) {
+    /// Caches a record, unless a record as new is cached already.
+    pub fn insert(&mut self, id: CompactKeyId, record: Record) {
+        let is_newer = |entry: &Entry| matches!(entry, Entry::Found(key) if key.record.revision >= record.revision);
+        if self.entries.peek(&id).is_some_and(is_newer) {
             return;
         }
-        match self.keys.pop(&id) {
-            Some(Known::Record(known)) => {
-                self.networks = self.networks.saturating_sub(known.record.allowed_cidrs.len());
+        if let Some(key) = CachedKey::new(record) {
+            self.put(id, Entry::Found(key));
+        }
+    }
+
+    /// Caches a negative answer given at `revision`. It replaces no record: a change may have overtaken the answer.
+    pub fn insert_negative(&mut self, id: CompactKeyId, revision: u64, answered_at: Millis) {
+        if !matches!(self.entries.peek(&id), Some(Entry::Found(_))) {
+            self.put(id, Entry::Negative { revision, answered_at });
+        }
+    }
+
+    /// Applies a change of a key. An older entry is removed, except that a revoked key keeps its record, marked as revoked:
+    /// nothing newer can come.
+    pub fn apply_change(&mut self, id: CompactKeyId, change: Change) {
+        let is_older = |entry: &Entry| match entry {
+            Entry::Found(CachedKey { record, .. }) => {
+                record.revision < change.revision || (change.revoked && !record.revoked)
+            }
+            Entry::Negative { .. } => true,
+        };
+        if !self.entries.peek(&id).is_some_and(is_older) {
+            return;
+        }
+        match self.entries.pop(&id) {
+            Some(Entry::Found(key)) => {
+                self.networks = self.networks.saturating_sub(key.record.allowed_cidrs.len());
                 if change.revoked {
-                    let revision = change.revision.max(known.record.revision);
-                    self.learn(id, Record { revoked: true, revision, ..known.record });
+                    let revision = change.revision.max(key.record.revision);
+                    self.insert(id, Record { revoked: true, revision, ..key.record });
                 }
             }
-            Some(Known::Missing { .. }) | None => {}
+            Some(Entry::Negative { .. }) | None => {}
         }
     }
 
-    fn put(&mut self, id: CompactKeyId, known: Known) {
-        self.networks = self.networks.saturating_add(known.networks());
-        // What comes back is what was known before, or the least recently used where there was no room.
-        let mut gone = self.keys.push(id, known).or_else(|| self.crowded());
-        while let Some((_, known)) = gone {
-            self.networks = self.networks.saturating_sub(known.networks());
-            gone = self.crowded();
+    fn put(&mut self, id: CompactKeyId, entry: Entry) {
+        self.networks = self.networks.saturating_add(entry.networks());
+        // `push` returns the replaced entry of the same key, or the least recently used one of a full cache.
+        let mut removed = self.entries.push(id, entry).or_else(|| self.evict_one());
+        while let Some((_, entry)) = removed {
+            self.networks = self.networks.saturating_sub(entry.networks());
+            removed = self.evict_one();
         }
     }
 
-    /// The least recently used key, taken out, while there are too many networks.
-    fn crowded(&mut self) -> Option<(CompactKeyId, Known)> {
-        if self.networks > self.sizes.cached_networks { self.keys.pop_lru() } else { None }
+    /// Removes the least recently used key while the cache holds too many networks.
+    fn evict_one(&mut self) -> Option<(CompactKeyId, Entry)> {
+        if self.networks > self.sizes.cached_networks { self.entries.pop_lru() } else { None }
     }
 
     pub fn clear(&mut self) {
@@ -138,18 +145,6 @@ impl Memory {
     }
 
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.entries.len()
     }
-}
-
-fn identity_block(record: &Record) -> String {
-    let mut block = String::with_capacity(160);
-    write_line(&mut block, "keyward-key-id", record.id.as_str());
-    write_line(&mut block, "keyward-integration", &record.integration);
-    if let Class::Data(environment) = record.id.class() {
-        write_line(&mut block, "keyward-environment", environment.as_str());
-    }
-    let scopes: Vec<&str> = record.scopes.iter().map(|scope| scope.as_str()).collect();
-    write_line(&mut block, "keyward-scopes", &scopes.join(" "));
-    block
 }

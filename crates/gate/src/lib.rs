@@ -1,17 +1,16 @@
-//! The decision about a request. No I/O, no clock: a state machine that is asked, and told what it needs to know.
+//! The decision about a request: a state machine without I/O and without a clock. It either decides or names what it needs.
 //!
 //! ```text
-//! admit(head) ─► Forward(Grant)   send it on, as this key
-//!             ├► Sign(Unsigned)   have its assertion signed, tell me, then send it on
-//!             ├► Refuse(Refusal)  answer this
-//!             └► Need(Need)       find this out, tell me, ask again
+//! admit(head) ─► Forward(Grant)   forward the request with this key's identity
+//!             ├► Sign(Unsigned)   sign its assertion, pass it to `signed`, then forward
+//!             ├► Refuse(Refusal)  answer with this problem
+//!             └► Need(Need)       look this up, apply the result, call `admit` again
 //! ```
 //!
-//! 1. The route is found, then the credential, then its form, check and tag: none of this reads a store.
-//! 2. The feed says how old this isolate's knowledge is. Within the bound it decides; past it the authority is asked what has
-//!    changed; while that is silent, what is known holds for the grace more; then the answer is 503.
-//! 3. The key's record is in memory, or it is needed: from KV, if no later change of the key is known than the copy's, or from the
-//!    authority.
+//! 1. Route, credential, and the credential's form, check digits and tag. None of this reads a store.
+//! 2. The feed tells how fresh this isolate's knowledge is. Within the bound the gate decides. Past it the authority must be queried.
+//!    While the authority is unreachable, the gate decides for the grace more; after that the answer is 503.
+//! 3. The record comes from the cache; otherwise from KV, unless the feed knows a newer change; otherwise from the authority.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -35,8 +34,10 @@ mod assertion;
 mod check;
 mod feed;
 mod forward;
+mod identity;
 mod key_cache;
 mod lookup_limiter;
+mod min_revisions;
 mod refusal;
 mod sizes;
 mod updates;
@@ -48,12 +49,16 @@ pub use refusal::{Reason, Refusal};
 pub use sizes::GateSizes;
 pub use updates::PendingQuery;
 
+use std::borrow::Cow;
+
 use assertion::Assertions;
 use feed::{Feed, Freshness};
-use key_cache::{Known, Memory};
+use forward::GrantedKey;
+use key_cache::{Entry, KeyCache};
 use keyward_config::{Config, Origin};
 use keyward_http::credential::{Credential, CredentialHeaders};
 use keyward_http::head::Head;
+use keyward_http::origin::origin_of;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::route::{Access, Matched, Route, is_own_path};
 use keyward_key::format::{Presented, contains_key};
@@ -66,23 +71,23 @@ use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
 use lookup_limiter::LookupLimiter;
 
-/// How far the clock may step back before the age of all knowledge is in doubt. Less is the platform's rounding.
-const STEP_BACK_MILLIS: i64 = 100;
+/// How far the clock may step back before every age counts as unknown. Less is the platform's rounding.
+const CLOCK_STEP_TOLERANCE_MS: i64 = 100;
 
-/// What the gate wants done with a request.
+/// Result of [`Gate::admit`].
 pub enum Step {
-    /// Send it on. Only the gate makes a grant.
+    /// Forward the request. Only the gate makes a grant.
     Forward(Grant),
-    /// Have its assertion signed, and take the grant from [`Gate::signed`].
+    /// Sign the request's assertion, and take the grant from [`Gate::signed`].
     Sign(Unsigned),
-    /// Answer this.
+    /// Answer with this refusal.
     Refuse(Refusal),
-    /// Find this out, tell the gate, and ask again.
+    /// Look this up, apply the result to the gate, and call [`Gate::admit`] again.
     Need(Need),
 }
 
 impl Step {
-    /// The grant, if there is one, signed or not.
+    /// Returns the grant, signed or not.
     #[must_use]
     pub const fn grant(&self) -> Option<&Grant> {
         match self {
@@ -93,37 +98,37 @@ impl Step {
     }
 }
 
-/// What the gate must be told before it can decide.
+/// What the gate needs before it can decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// What the authority has changed.
+    /// The authority's latest changes.
     Changes,
     /// This key's record.
     Record(KeyId),
 }
 
-/// What a copy from KV was good for.
+/// Result of [`Gate::apply_copy`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyVerdict {
-    /// It is the key's record, or the key is revoked: the authority need not be asked.
+    /// The copy was used: it is current, or the key is revoked. The authority is not needed.
     Settled,
-    /// The copy is authentic, but the authority has to be asked.
+    /// The copy is authentic, but the authority must be asked.
     Confirm,
-    /// The copy is not to be believed; to be logged.
+    /// The copy is not authentic. Must be logged.
     Broken(Broken),
 }
 
 /// The gate of one isolate.
 pub struct Gate {
     feed: Feed,
-    memory: Memory,
+    cache: KeyCache,
     assertions: Assertions,
     lookups: LookupLimiter,
-    /// The latest instant that the isolate's clock has shown here.
+    /// The latest time that the isolate's clock has shown.
     latest: Option<Millis>,
-    /// How often it was seen to step back.
+    /// How often the clock stepped back.
     steps: u64,
-    outage_logged: Option<Millis>,
+    outage_logged_at: Option<Millis>,
 }
 
 impl Default for Gate {
@@ -138,16 +143,16 @@ impl Gate {
     pub fn new(sizes: GateSizes, jitter: u8) -> Self {
         Self {
             feed: Feed::new(sizes, jitter),
-            memory: Memory::new(sizes),
+            cache: KeyCache::new(sizes),
             assertions: Assertions::new(sizes.assertion_bytes),
             lookups: LookupLimiter::new(sizes.lookups_per_second),
             latest: None,
             steps: 0,
-            outage_logged: None,
+            outage_logged_at: None,
         }
     }
 
-    /// Decides about a request at `now`, by the isolate's clock. The order of the checks is the contract's.
+    /// Decides about a request at `now`, by the isolate's clock. The contract fixes the order of the checks.
     pub fn admit(&mut self, config: &Config, head: &Head<'_>, now: Millis) -> Step {
         self.note_clock(now);
         match self.decide(config, head, now) {
@@ -174,42 +179,50 @@ impl Gate {
             return Err(Refusal::new(Code::BrowserExposed, Reason::Browser));
         }
         let id = KeyId::parse(presented.id()).ok_or_else(|| Refusal::invalid_key(Reason::MemberCredential))?;
-        let short = CompactKeyId::of(&id).ok_or_else(|| Refusal::invalid_key(Reason::MemberCredential))?;
-        let unreachable = match self.feed.standing(config, now, route.closed_on_outage) {
+        let compact = CompactKeyId::of(&id).ok_or_else(|| Refusal::invalid_key(Reason::MemberCredential))?;
+        let outage_age_ms = match self.feed.freshness(config, now, route.closed_on_outage) {
             Freshness::Fresh => None,
-            Freshness::StaleWithinGrace(age) => Some(age),
+            Freshness::StaleWithinGrace(age_ms) => Some(age_ms),
             Freshness::RefreshRequired => return Ok(Step::Need(Need::Changes)),
             Freshness::Unavailable => {
                 return Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable).about(id));
             }
         };
-        let position = self.feed.position().map_or(0, |position| position.revision);
-        let known = match self.memory.get(short, position, now) {
+        let key = match self.cache.get(compact, self.feed.revision(), now) {
             None => return Ok(Step::Need(Need::Record(id))),
-            Some(Known::Missing { .. }) => {
-                return Err(Refusal::invalid_key(Reason::UnknownId).about(id).during_outage(unreachable));
+            Some(Entry::Negative { .. }) => {
+                return Err(Refusal::invalid_key(Reason::UnknownId).about(id).during_outage(outage_age_ms));
             }
-            Some(Known::Record(known)) => known,
+            Some(Entry::Found(key)) => key,
         };
-        check_alive(&known.record, &recognised, now)
-            .map_err(|refusal| refusal.about(id.clone()).during_outage(unreachable))?;
-        let origin = check_use(config, &known.record, scope, environment, head).map_err(|refusal| {
-            refusal.about(id).by_retiring_key(known.retires.as_deref()).during_outage(unreachable)
+        check_alive(&key.record, &recognised, now)
+            .map_err(|refusal| refusal.about(id.clone()).during_outage(outage_age_ms))?;
+        let origin = check_use(config, &key.record, scope, environment, head).map_err(|refusal| {
+            refusal.about(id).by_retiring_key(key.retires_at.as_deref()).during_outage(outage_age_ms)
         })?;
-        let assertion = self.assertions.of(config, route, head, origin, &known.record, now);
-        let (identity, retires) = (known.identity.clone(), known.retires.clone());
-        Ok(Grant::as_key(origin.clone(), strip, identity, retires, unreachable, assertion))
+        let granted = GrantedKey {
+            identity_headers: key.identity_headers.clone(),
+            retires_at: key.retires_at.clone(),
+            assertion: self.assertions.of(
+                &config.issuer(head),
+                &audience(origin, head),
+                &key.identity,
+                route.own_assertion,
+                now,
+            ),
+        };
+        Ok(Grant::keyed(origin.clone(), strip, granted, outage_age_ms))
     }
 
-    /// Takes the signed assertion of a request: it may be forwarded.
+    /// Adds the signed assertion to a request, which may then be forwarded.
     pub fn signed(&mut self, unsigned: Unsigned, jwt: String) -> Grant {
         unsigned.signed(jwt.into(), &mut self.assertions)
     }
 
-    /// Once the clock steps back, the age of what was learned before can't be told: it would pass for younger than it is. What is
-    /// known stays, and the authority is asked what has changed since.
+    /// Detects a clock that stepped back. Everything learned before would then seem younger than it is, so its age counts as unknown
+    /// and the authority must be queried. The knowledge itself stays.
     fn note_clock(&mut self, now: Millis) {
-        if self.latest.is_some_and(|latest| now.since(latest) < -STEP_BACK_MILLIS) {
+        if self.latest.is_some_and(|latest| now.since(latest) < -CLOCK_STEP_TOLERANCE_MS) {
             self.feed.mark_age_unknown();
             self.steps = self.steps.saturating_add(1);
             self.latest = Some(now);
@@ -217,20 +230,20 @@ impl Gate {
         self.latest = self.latest.max(Some(now));
     }
 
-    /// Whether it is time to ask, beside the requests, what the authority has changed.
+    /// Whether a background refresh of the feed is due.
     #[must_use]
     pub fn is_refresh_due(&self, config: &Config, now: Millis) -> bool {
-        self.feed.is_due(config, now)
+        self.feed.is_refresh_due(config, now)
     }
 
-    /// How many keys are remembered.
+    /// Number of keys in the cache.
     #[must_use]
-    pub fn remembered(&self) -> usize {
-        self.memory.len()
+    pub fn cached_keys(&self) -> usize {
+        self.cache.len()
     }
 }
 
-/// A well-formed key anywhere in the URL, decoded once, is refused on every address, Keyward's own too.
+/// Refuses a well-formed key anywhere in the URL, as sent and percent-decoded once, on every path including Keyward's own.
 ///
 /// # Errors
 /// [`Code::KeyInUrl`].
@@ -254,7 +267,7 @@ fn find_route<'c>(config: &'c Config, head: &Head<'_>) -> Result<&'c Route, Refu
     if is_own_path(path) {
         return Err(Refusal::new(Code::NoRoute, Reason::NoRoute));
     }
-    // A browser asks before it sends: the answer for a key route must not invite it.
+    // A browser sends a preflight first: the answer for a route that needs a key must not invite the request.
     if let Some(method) = head.preflight_for().filter(|_| config.refuse_browsers) {
         let for_key = |method| matches!(config.routes.find(method, path), Matched::Route(route) if route.access != Access::Public);
         let public_options =
@@ -270,7 +283,7 @@ fn find_route<'c>(config: &'c Config, head: &Head<'_>) -> Result<&'c Route, Refu
     }
 }
 
-/// Finds the credential and recognises it as ours: form, check and tag. Reads no store.
+/// Finds the credential and recognises it as ours by form, check digits and tag. Reads no store.
 fn recognise<'a>(config: &Config, head: &Head<'a>) -> Result<(Presented<'a>, Recognised, CredentialHeaders), Refusal> {
     let (credential, strip) = Credential::find(head, &config.prefix);
     let text = match credential {
@@ -283,7 +296,7 @@ fn recognise<'a>(config: &Config, head: &Head<'a>) -> Result<(Presented<'a>, Rec
     Ok((presented, recognised, strip))
 }
 
-/// Recognises a text as one of our credentials: form, check and tag.
+/// Recognises a text as one of our credentials by form, check digits and tag.
 fn recognise_text<'a>(config: &Config, text: &'a str) -> Result<(Presented<'a>, Recognised), Refusal> {
     let presented =
         Presented::parse(text, &config.prefix).map_err(|why| Refusal::invalid_key(Reason::Malformed(why)))?;
@@ -291,7 +304,7 @@ fn recognise_text<'a>(config: &Config, text: &'a str) -> Result<(Presented<'a>, 
     Ok((presented, recognised))
 }
 
-/// Whether it is this key, and it still opens something.
+/// Checks that the record belongs to this very key, and that the key is neither revoked nor expired.
 fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<(), Refusal> {
     if !record.key_hash.matches(recognised.hash()) {
         return Err(Refusal::invalid_key(Reason::WrongSecret));
@@ -305,7 +318,7 @@ fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<
     Ok(())
 }
 
-/// Whether the key may be used so: from there, for this scope, where there is an origin. Gives the origin.
+/// Checks that the key may be used from the client's address and for this scope. Returns the origin of its environment.
 fn check_use<'c>(
     config: &'c Config,
     record: &Record,
@@ -315,6 +328,14 @@ fn check_use<'c>(
 ) -> Result<&'c Origin, Refusal> {
     check_rights(record, [scope], head.client_address())?;
     origin_for(config, environment).ok_or_else(|| Refusal::new(Code::NoOrigin, Reason::NoOrigin))
+}
+
+/// The origin's scheme and host, as assertions name it.
+fn audience<'a>(origin: &'a Origin, head: &Head<'a>) -> Cow<'a, str> {
+    match origin {
+        Origin::Route => origin_of(head.base()),
+        Origin::Base(base) => base.into(),
+    }
 }
 
 const fn origin_for(config: &Config, environment: Environment) -> Option<&Origin> {

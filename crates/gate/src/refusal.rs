@@ -1,4 +1,4 @@
-//! A refusal: what the caller is told, and what only the log is told.
+//! A refusal: a public problem for the caller, and an inner reason for the log.
 
 use keyward_http::forwarded_request::ForwardAuthError;
 use keyward_http::head::BadHead;
@@ -6,9 +6,9 @@ use keyward_http::problem::{Code, Problem};
 use keyward_key::format::Malformed;
 use keyward_key::id::KeyId;
 
-/// The inner reason. Never shown to a caller: several of them share one public answer on purpose.
+/// The inner reason. Never shown to a caller: several reasons share one public answer on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is a short name for the log; what it means stands where it is made")]
+#[expect(missing_docs, reason = "each is a short name for the log, documented by the check that returns it")]
 pub enum Reason {
     Head(BadHead),
     KeyInUrl,
@@ -46,29 +46,29 @@ pub struct Refusal {
     pub problem: Problem,
     /// For the log.
     pub reason: Reason,
-    /// For the log: the key it was about, once its tag showed that it is one of ours.
+    /// For the log: the key that was refused, once its tag showed that it is one of ours.
     pub key_id: Option<KeyId>,
 }
 
 impl Refusal {
-    /// A refusal with a code's own words.
+    /// Creates a refusal with the code's own title and detail.
     #[must_use]
     pub fn new(code: Code, reason: Reason) -> Self {
         Self::with(code.into(), reason)
     }
 
-    /// A refusal with a problem made for it.
+    /// Creates a refusal with its own problem.
     #[must_use]
     pub const fn with(problem: Problem, reason: Reason) -> Self {
         Self { problem, reason, key_id: None }
     }
 
-    /// The one answer for everything that is no valid key.
+    /// Creates the refusal of a credential that is not a valid key. All of them look the same to the caller.
     pub(super) fn invalid_key(reason: Reason) -> Self {
         Self::new(Code::InvalidKey, reason)
     }
 
-    /// The answer to a retiring key says until when it goes on, whatever else it says.
+    /// Adds the expiry of a retiring key: every answer to such a key has it.
     pub(super) fn by_retiring_key(mut self, expires: Option<&str>) -> Self {
         if let Some(expires) = expires {
             self.problem.key_expires(expires);
@@ -76,15 +76,15 @@ impl Refusal {
         self
     }
 
-    /// During the grace every answer says so.
-    pub(super) fn during_outage(mut self, age: Option<i64>) -> Self {
-        if let Some(age) = age {
-            self.problem.authority_unreachable(age);
+    /// Adds the feed's age in milliseconds: every answer within the grace has it.
+    pub(super) fn during_outage(mut self, age_ms: Option<i64>) -> Self {
+        if let Some(age_ms) = age_ms {
+            self.problem.authority_unreachable(age_ms);
         }
         self
     }
 
-    /// Names the key that the refusal is about, for the log.
+    /// Adds the key that was refused, for the log.
     #[must_use]
     pub fn about(self, id: KeyId) -> Self {
         Self { key_id: Some(id), ..self }

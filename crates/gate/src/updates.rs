@@ -1,185 +1,203 @@
-//! What the gate is told, and what it makes of it.
+//! What the gate learns from the authority, KV and the data centre's cache.
 
-use super::feed::{Applied, Feed, Freshness};
+use super::feed::{Applied, Freshness};
 use super::{CopyVerdict, Gate};
 use keyward_config::Config;
 use keyward_key::id::KeyId;
 use keyward_key::record::Record;
 use keyward_key::sealed::{Sealed, SealedUnder};
 use keyward_key::time::Millis;
-use keyward_protocol::feed::{CachedFeedPage, Change, CompactKeyId, FeedPage, FeedQuery, Position};
+use keyward_protocol::feed::{CachedFeedPage, ChangeList, CompactKeyId, FeedPage, FeedQuery, Position};
 
-/// How often an outage is logged.
-const OUTAGE_LOG_MILLIS: i64 = 60_000;
+/// Minimum interval between two log lines about an outage.
+const OUTAGE_LOG_INTERVAL_MS: i64 = 60_000;
 
-/// That something is being asked: since when, by the isolate's clock, and how often that had stepped back by then.
+/// A query in flight.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingQuery {
-    /// The clock before asking.
+    /// When it started, by the isolate's clock.
     pub at: Millis,
+    /// How often the clock had stepped back by then.
     steps: u64,
 }
 
 impl Gate {
-    /// Whether what is known is older than the bound.
+    /// Whether the feed is older than the bound.
     #[must_use]
     pub fn is_past_bound(&self, config: &Config, now: Millis) -> bool {
-        !matches!(self.feed.standing(config, now, true), Freshness::Fresh)
+        !matches!(self.feed.freshness(config, now, true), Freshness::Fresh)
     }
 
-    /// What to ask the authority about its changes next.
+    /// Returns the next query to the authority.
     #[must_use]
-    pub fn ask(&self) -> FeedQuery {
-        self.feed.ask()
+    pub fn next_query(&self) -> FeedQuery {
+        self.feed.next_query()
     }
 
-    /// Notes that something is about to be asked, at `now`: what is learned counts from here and not from the answer.
-    pub fn begin_asking(&mut self, now: Millis) -> PendingQuery {
+    /// Starts a query at `now`: the age of its answer counts from here and not from its arrival.
+    pub fn start_query(&mut self, now: Millis) -> PendingQuery {
         self.note_clock(now);
         PendingQuery { at: now, steps: self.steps }
     }
 
-    /// Notes that somebody begins to find out what has changed, at `now`.
+    /// Records that a refresh starts at `now`.
     pub fn refresh_started(&mut self, now: Millis) {
         self.note_clock(now);
         self.feed.refresh_started(now);
     }
 
-    /// Whether another isolate that is asking the authority may be waited for.
+    /// Whether the refresh can be left to another isolate that queries the authority already.
     #[must_use]
     pub fn may_wait(&self, config: &Config, now: Millis) -> bool {
         self.feed.may_wait(config, now)
     }
 
-    /// What isolates that are born later can start from, if it is time to give it to the data centre's cache, which keeps it for so
-    /// many seconds.
-    pub fn snapshot_due(&mut self, seconds: u32, now: Millis) -> Option<FeedPage> {
-        self.feed.snapshot_due(seconds, now)
+    /// Returns the snapshot that later isolates can start from, if it is time to publish it in the data centre's cache, which keeps
+    /// it for `ttl_seconds`.
+    pub fn snapshot_due(&mut self, ttl_seconds: u32, now: Millis) -> Option<FeedPage> {
+        self.feed.snapshot_due(ttl_seconds, now)
     }
 
-    /// Takes the authority's changes.
-    pub fn learn_changes(&mut self, changes: &FeedPage, asked: PendingQuery, now: Millis) -> Applied {
-        self.learn(asked, now, |feed, changed| feed.apply_authority(changes, asked.at, now, changed))
-    }
-
-    /// Takes what the data centre's cache has as fresh.
-    pub fn apply_shared(&mut self, config: &Config, kept: &str, asked: PendingQuery, now: Millis) -> Applied {
-        match CachedFeedPage::open(kept, &config.keyring) {
-            Ok(kept) => self.learn(asked, now, |feed, changed| feed.apply_shared(config, &kept, asked.at, changed)),
-            Err(broken) => Applied::Broken(broken),
-        }
-    }
-
-    /// Takes the last answer that the data centre's cache has, when the authority is silent.
-    pub fn apply_fallback(&mut self, config: &Config, kept: &str, now: Millis) -> Applied {
-        match CachedFeedPage::open(kept, &config.keyring) {
-            Ok(kept) => {
-                let asked = self.begin_asking(now);
-                self.learn(asked, now, |feed, changed| feed.apply_fallback(&kept, now, changed))
-            }
-            Err(broken) => Applied::Broken(broken),
-        }
-    }
-
-    fn learn(
-        &mut self,
-        asked: PendingQuery,
-        now: Millis,
-        take: impl FnOnce(&mut Feed, &mut dyn FnMut(CompactKeyId, Change)) -> Applied,
-    ) -> Applied {
-        self.note_clock(now);
-        if asked.steps != self.steps || now < asked.at {
-            // The clock stepped back meanwhile: how old the answer is can't be told.
+    /// Applies the authority's answer.
+    pub fn apply_authority(&mut self, page: &FeedPage, query: PendingQuery, now: Millis) -> Applied {
+        if !self.is_age_known(query, now) {
             return Applied::Nothing;
         }
-        let memory = &mut self.memory;
-        let applied = take(&mut self.feed, &mut |id, change| memory.note_change(id, change));
-        if matches!(applied, Applied::NewEpoch { .. }) {
-            self.memory.clear();
+        let applied = self.feed.apply_authority(page, query.at, now);
+        self.apply_to_cache(page, applied)
+    }
+
+    /// Applies a shared answer from the data centre's cache.
+    pub fn apply_shared(&mut self, config: &Config, text: &str, query: PendingQuery, now: Millis) -> Applied {
+        let cached = match CachedFeedPage::open(text, &config.keyring) {
+            Ok(cached) => cached,
+            Err(broken) => return Applied::Broken(broken),
+        };
+        if !self.is_age_known(query, now) {
+            return Applied::Nothing;
+        }
+        let applied = self.feed.apply_shared(config, &cached, query.at);
+        self.apply_to_cache(&cached.changes, applied)
+    }
+
+    /// Applies the last answer in the data centre's cache, while the authority is unreachable.
+    pub fn apply_fallback(&mut self, config: &Config, text: &str, now: Millis) -> Applied {
+        let cached = match CachedFeedPage::open(text, &config.keyring) {
+            Ok(cached) => cached,
+            Err(broken) => return Applied::Broken(broken),
+        };
+        self.note_clock(now);
+        let applied = self.feed.apply_fallback(&cached, now);
+        self.apply_to_cache(&cached.changes, applied)
+    }
+
+    /// `false` if the clock stepped back during the query: the age of its answer is unknown.
+    fn is_age_known(&mut self, query: PendingQuery, now: Millis) -> bool {
+        self.note_clock(now);
+        query.steps == self.steps && now >= query.at
+    }
+
+    /// Applies the changes of a page that the feed has taken to the cached keys.
+    fn apply_to_cache(&mut self, page: &FeedPage, applied: Applied) -> Applied {
+        match applied {
+            Applied::Complete | Applied::More => {
+                for (id, change) in changes(page).iter().flatten() {
+                    self.cache.apply_change(id, change);
+                }
+            }
+            Applied::NewEpoch { .. } => self.cache.clear(),
+            Applied::Nothing | Applied::Broken(_) => {}
         }
         applied
     }
 
-    /// Takes what KV holds under a key's name. It is used if it is of the feed's history, not newer than the feed (then it could be of
-    /// a history that was undone by a restore) and not older than the key's last change.
-    pub fn learn_copy(&mut self, config: &Config, id: &KeyId, stored: &str, now: Millis) -> CopyVerdict {
+    /// Applies the copy of a record in KV. It is used if it belongs to the feed's history, is not newer than the feed (else it could
+    /// belong to a history that a restore undid) and is not older than the key's last change.
+    pub fn apply_copy(&mut self, config: &Config, id: &KeyId, stored: &str, now: Millis) -> CopyVerdict {
         let Sealed { epoch, record } = match Sealed::open(stored, id, &config.keyring) {
             Ok((sealed, SealedUnder::Current)) => sealed,
-            // Whoever knows a retired secret must not be able to write copies that open anything.
+            // The holder of a retired secret must not be able to write copies that open anything.
             Ok((_, SealedUnder::Previous)) => return CopyVerdict::Confirm,
             Err(broken) => return CopyVerdict::Broken(broken),
         };
-        let (Some(position), Some(short)) = (self.feed.position(), CompactKeyId::of(id)) else {
+        let (Some(position), Some(compact)) = (self.feed.position(), CompactKeyId::of(id)) else {
             return CopyVerdict::Confirm;
         };
         if epoch != position.epoch || record.revision > position.revision {
             return CopyVerdict::Confirm;
         }
-        let floor = self.feed.floor(id);
-        if let Some(floor) = floor.filter(|floor| floor.revoked) {
-            // Revoked is all there is to know, and the copy has the hash to tell the key's holder from others.
-            self.memory.learn(short, Record { revoked: true, revision: floor.revision, ..record });
+        let last_change = self.feed.last_change(id);
+        if let Some(change) = last_change.filter(|change| change.revoked) {
+            // Revoked is final, and the copy has the hash that tells the key's holder from others.
+            self.cache.insert(compact, Record { revoked: true, revision: change.revision, ..record });
             return CopyVerdict::Settled;
         }
-        let last_word = self.feed.knows_all_changes() && floor.is_none_or(|floor| floor.revision <= record.revision);
-        // A key past its end may have been revoked too, which the feed need not tell of it.
-        if record.revoked || (last_word && now < record.expires_at) {
-            self.memory.learn(short, record);
+        let is_current =
+            self.feed.knows_all_changes() && last_change.is_none_or(|change| change.revision <= record.revision);
+        // An expired key may have been revoked too, and the feed need not report that.
+        if record.revoked || (is_current && now < record.expires_at) {
+            self.cache.insert(compact, record);
             return CopyVerdict::Settled;
         }
         CopyVerdict::Confirm
     }
 
-    /// Takes the authority's word on a key: its record or that there is none, and its position then. Gives whether it could be
-    /// used: an answer that was overtaken on its way by a change can't.
-    pub fn learn_record(&mut self, id: &KeyId, record: Option<Record>, at: &Position, now: Millis) -> bool {
+    /// Applies the authority's answer about a key, with its position then: the record, or `None` if there is none. Returns whether
+    /// the answer could be used; one that a change has overtaken cannot.
+    pub fn apply_record(&mut self, id: &KeyId, record: Option<Record>, at: &Position, now: Millis) -> bool {
         self.note_clock(now);
-        let (Some(position), Some(short)) = (self.feed.position(), CompactKeyId::of(id)) else { return false };
+        let (Some(position), Some(compact)) = (self.feed.position(), CompactKeyId::of(id)) else { return false };
         if at.epoch != position.epoch {
-            self.feed.doubt();
+            self.feed.invalidate();
             return false;
         }
         let overtaken = at.revision < position.revision;
         match record {
             Some(record) => {
-                let floor = self.feed.floor(id).map_or(0, |floor| floor.revision);
-                if floor > record.revision || (overtaken && !self.feed.knows_all_changes()) {
+                let min_revision = self.feed.last_change(id).map_or(0, |change| change.revision);
+                if min_revision > record.revision || (overtaken && !self.feed.knows_all_changes()) {
                     return false;
                 }
-                self.memory.learn(short, record);
+                self.cache.insert(compact, record);
             }
             None if overtaken => return false,
-            None => self.memory.learn_missing(short, at.revision, now),
+            None => self.cache.insert_negative(compact, at.revision, now),
         }
         true
     }
 
-    /// Takes note that the authority didn't answer, at `now`.
+    /// Records that the authority did not answer, at `now`.
     pub fn record_failure(&mut self, now: Millis) {
         self.note_clock(now);
-        self.feed.note_silence(now);
+        self.feed.record_failure(now);
     }
 
-    /// Whether the authority may be asked about one more key at `now`: not while it was silent a moment ago, and not too often.
+    /// Whether one more key may be looked up at the authority at `now`: not during a backoff, and within the lookup rate.
     pub fn may_look_up(&mut self, config: &Config, now: Millis) -> bool {
         self.note_clock(now);
-        !self.feed.rests(config, now) && self.lookups.take(now)
+        !self.feed.in_backoff(config, now) && self.lookups.take(now)
     }
 
-    /// The age of what is known in seconds, once a minute during an outage: to be logged.
+    /// Returns the feed's age in seconds if an outage is to be logged: once a minute.
     pub fn outage_to_log(&mut self, config: &Config, now: Millis) -> Option<i64> {
-        let Freshness::StaleWithinGrace(age) = self.feed.standing(config, now, false) else { return None };
-        let logged = self.outage_logged.is_some_and(|logged| (0..OUTAGE_LOG_MILLIS).contains(&now.since(logged)));
-        if logged {
+        let Freshness::StaleWithinGrace(age_ms) = self.feed.freshness(config, now, false) else { return None };
+        let is_recent = |logged_at| (0..OUTAGE_LOG_INTERVAL_MS).contains(&now.since(logged_at));
+        if self.outage_logged_at.is_some_and(is_recent) {
             return None;
         }
-        self.outage_logged = Some(now);
-        Some(age / 1000)
+        self.outage_logged_at = Some(now);
+        Some(age_ms / 1000)
     }
 
-    /// The number of the authority's last change that is known here, 0 before the first.
+    /// The last known revision of the authority, 0 before the first.
     #[must_use]
     pub fn known_revision(&self) -> u64 {
-        self.feed.position().map_or(0, |position| position.revision)
+        self.feed.revision()
+    }
+}
+
+const fn changes(page: &FeedPage) -> &ChangeList {
+    match page {
+        FeedPage::Snapshot { entries, .. } | FeedPage::Since { entries, .. } => entries,
     }
 }

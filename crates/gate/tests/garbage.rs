@@ -42,7 +42,7 @@ fn a_million_distinct_garbage_keys_cost_no_read_and_leave_memory_as_it_was() {
     let good = ClientRequest::new("GET /v1/contacts").key(&key);
     assert_eq!(world.verdict(&good), "200");
     assert_each_kind_is_refused_for_what_it_is(&mut world);
-    let (reads, remembered, since) = (world.reads, world.gate.remembered(), Since::now());
+    let (reads, remembered, since) = (world.reads, world.gate.cached_keys(), Since::now());
     for number in 0..KEYS {
         let name = if number % 2 == 0 { "x-api-key" } else { "authorization" };
         let text = garbage(number);
@@ -50,7 +50,7 @@ fn a_million_distinct_garbage_keys_cost_no_read_and_leave_memory_as_it_was() {
         let request = ClientRequest::new("GET /v1/contacts").with(name, &value);
         assert_eq!(world.ask(&request).verdict(), "401 invalid_key", "{value}");
     }
-    assert_eq!((world.reads, world.gate.remembered()), (reads, remembered));
+    assert_eq!((world.reads, world.gate.cached_keys()), (reads, remembered));
     assert!(since.kept() < 1_000, "{} bytes kept of {KEYS} keys", since.kept());
     assert!(since.most() < 100_000, "{} bytes at most while they came", since.most());
     // And what was known is known: nobody can push a key out of the memory with keys of their own making.

@@ -9,7 +9,7 @@ use super::keyring::Generation;
 use super::scope::Scope;
 use crate::time::Millis;
 
-/// A key's record. Its JSON is a stored form: see docs/STORAGE.md before changing a field.
+/// A key's record. Its JSON is a stored form: see docs/internals/storage.md before changing a field.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {

@@ -1,4 +1,4 @@
-//! The audit log's entries and their chain of hashes. docs/STORAGE.md says how a stranger checks it.
+//! The audit log's entries and their chain of hashes. docs/internals/storage.md says how a stranger checks it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};

@@ -4,8 +4,6 @@
 //! nothing asks for a snapshot first: every key that is no longer as it was issued. Both are deltas only: ids, each with the
 //! number of its last change and whether it is revoked.
 
-use std::collections::BTreeMap;
-
 use keyward_key::epoch::Epoch;
 use serde::{Deserialize, Serialize};
 
@@ -102,11 +100,12 @@ impl ChangeList {
     /// Adds a key.
     pub fn push(&mut self, id: &KeyId, change: Change) {
         if let Some(short) = CompactKeyId::of(id) {
-            self.push_short(&short, change);
+            self.push_compact(&short, change);
         }
     }
 
-    fn push_short(&mut self, short: &CompactKeyId, change: Change) {
+    /// Adds a key by its compact id.
+    pub fn push_compact(&mut self, short: &CompactKeyId, change: Change) {
         self.0.extend(short.0.iter().map(|byte| char::from(*byte)));
         self.0.push_str(&change.revision.to_string());
         self.0.push_str(if change.revoked { "!," } else { "," });
@@ -141,58 +140,6 @@ impl CompactKeyId {
         let (_, identifier) = short.split_first_mut()?;
         identifier.copy_from_slice(id.as_str().as_bytes().last_chunk::<IDENTIFIER_LENGTH>()?);
         Some(Self(short))
-    }
-}
-
-/// The last change of each key that an isolate was told of: below it no record of that key is used. 31 bytes a key (`tests/gate_feed_memory.rs`).
-#[derive(Default)]
-pub struct MinRevisions(BTreeMap<CompactKeyId, u64>);
-
-/// Revisions are below 2^53; the top bit says that the key is revoked.
-const REVOKED: u64 = 1 << 63;
-
-const fn unpacked(packed: u64) -> Change {
-    Change { revision: packed & !REVOKED, revoked: packed & REVOKED != 0 }
-}
-
-impl MinRevisions {
-    /// The last change of a key.
-    pub fn of(&self, id: &KeyId) -> Option<Change> {
-        self.0.get(&CompactKeyId::of(id)?).copied().map(unpacked)
-    }
-
-    /// All of them, as they are told.
-    pub fn entries(&self) -> ChangeList {
-        let mut entries = ChangeList::default();
-        for (short, packed) in &self.0 {
-            entries.push_short(short, unpacked(*packed));
-        }
-        entries
-    }
-
-    /// Takes note of a change; of two of one key, the later stands. Revoked is final.
-    pub fn raise(&mut self, id: CompactKeyId, change: Change) {
-        let floor = self.0.entry(id).or_default();
-        let revision = change.revision.max(*floor & !REVOKED);
-        let revoked = if change.revoked { REVOKED } else { *floor & REVOKED };
-        *floor = revision | revoked;
-    }
-
-    /// Number of keys.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Forgets all of them.
-    pub fn clear(&mut self) {
-        self.0.clear();
     }
 }
 
@@ -258,22 +205,6 @@ mod tests {
         {
             assert!(ChangeList(wrong.to_owned()).iter().any(|entry| entry.is_none()), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_floor_only_rises_and_revoked_is_final() {
-        let mut floors = MinRevisions::default();
-        let key = id("wafl_live_8Fh2kQ0sZp1L");
-        let short = CompactKeyId::of(&key).unwrap();
-        assert_eq!(floors.of(&key), None);
-        for (revision, revoked, expected) in
-            [(5, false, (5, false)), (9, true, (9, true)), (7, false, (9, true)), (12, false, (12, true))]
-        {
-            floors.raise(short, Change { revision, revoked });
-            assert_eq!(floors.of(&key), Some(Change { revision: expected.0, revoked: expected.1 }));
-        }
-        assert_eq!(floors.len(), 1);
-        assert_eq!(floors.of(&id("wafl_test_8Fh2kQ0sZp1L")), None);
     }
 
     #[test]

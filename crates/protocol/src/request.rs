@@ -1,5 +1,5 @@
 //! Requests to the registry; [`crate::Response`] is what it answers. These are internal messages between versions of this
-//! worker. docs/STORAGE.md describes their JSON forms.
+//! worker. docs/internals/storage.md describes their JSON forms.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The audit log: one entry for each change, each with the hash of the entry before. docs/STORAGE.md says how to verify it.
+//! The audit log: one entry for each change, each with the hash of the entry before. docs/internals/storage.md says how to verify it.
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};

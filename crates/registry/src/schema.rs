@@ -1,4 +1,4 @@
-//! The tables. docs/STORAGE.md says what every column means.
+//! The tables. docs/internals/storage.md says what every column means.
 
 use super::meta;
 use super::store::{Store, StoreError};

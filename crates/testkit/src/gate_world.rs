@@ -261,9 +261,9 @@ impl World {
             return;
         }
         for _ in 0..3 {
-            let changes = self.changes(&self.gate.ask());
-            let asked = self.gate.begin_asking(asked_at);
-            if self.gate.learn_changes(&changes, asked, self.now.max(asked_at)) == Applied::Complete {
+            let changes = self.changes(&self.gate.next_query());
+            let asked = self.gate.start_query(asked_at);
+            if self.gate.apply_authority(&changes, asked, self.now.max(asked_at)) == Applied::Complete {
                 return;
             }
         }
@@ -282,7 +282,7 @@ impl World {
             self.gate.record_failure(self.now);
         } else {
             let position = self.position();
-            self.gate.learn_record(id, self.authority.get(id).cloned(), &position, self.now.max(asked_at));
+            self.gate.apply_record(id, self.authority.get(id).cloned(), &position, self.now.max(asked_at));
         }
     }
 

@@ -1,10 +1,10 @@
-//! An origin that takes nobody's word: who calls is what `Keyward-Assertion` says, checked with the gate's public keys.
+//! An origin that trusts `Keyward-Assertion` alone, and checks it with the gate's public keys.
 //!
 //! ```sh
 //! KEYWARD_ISSUER=https://api.example.com/_keyward AUDIENCE=https://origin.example.com PORT=8080 cargo run --release
 //! ```
 //!
-//! `KEYWARD_JWKS` says where the keys are, if not at the issuer's own address.
+//! `KEYWARD_JWKS` is the address of the keys, if they are not at the issuer's own address.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,24 +19,24 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-/// How long published keys are good for, as their `Cache-Control` says; and how soon an unknown key is looked for again, so
-/// that forged assertions can't make this origin ask without end.
+/// Lifetime of the published keys, as in their `Cache-Control`, and minimum interval between fetches for an unknown key id, so that
+/// forged assertions can't make this origin fetch without end.
 const FRESH: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// The gate that this origin believes.
+/// The gate that this origin trusts.
 struct Gate {
     issuer: String,
-    /// Where its public keys are. A setting, and never taken from an assertion: who could choose it could sign.
+    /// Address of its public keys. A setting, never taken from an assertion: whoever could choose it could sign.
     jwks: String,
-    /// This origin's own scheme and host, as `ORIGIN_LIVE` says them.
+    /// This origin's own scheme and host, as in `ORIGIN_LIVE`.
     audience: String,
     http: reqwest::Client,
     keys: Mutex<Option<(JwkSet, Instant)>>,
 }
 
 impl Gate {
-    /// The key of that id, looked up at the issuer where it isn't known. `None` where there is none.
+    /// Returns the key with this id, fetched from the issuer if unknown. `None` if there is no such key.
     async fn key(&self, kid: &str) -> Result<Option<DecodingKey>, Refused> {
         let mut keys = self.keys.lock().await;
         let found = keys.as_ref().map(|(set, at)| (set.find(kid).cloned(), at.elapsed()));
@@ -67,10 +67,10 @@ impl Gate {
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
-        // Two machines' clocks differ.
+        // The clocks of two machines differ.
         validation.leeway = 5;
         let caller = decode::<Caller>(token, &key, &validation).map_err(|_| UNAUTHENTICATED)?.claims;
-        // On a route with `assertion = "request"`, and behind forward auth, it is for this one request.
+        // On a route with `assertion = "request"`, and behind forward auth, the assertion is bound to this one request.
         let url = format!("{}{}", self.audience, parts.uri.path());
         let bound = caller.htm.as_deref().is_none_or(|method| method == parts.method.as_str())
             && caller.htu.as_deref().is_none_or(|bound| bound == url);
@@ -82,7 +82,7 @@ type Refused = (StatusCode, &'static str);
 const UNAUTHENTICATED: Refused = (StatusCode::UNAUTHORIZED, "no assertion that is good here\n");
 const UNAVAILABLE: Refused = (StatusCode::SERVICE_UNAVAILABLE, "the gate's keys can't be had\n");
 
-/// Who is calling. A handler that takes one can't be reached without a good assertion.
+/// The caller of a request. A handler with this argument is reached only with a valid assertion.
 #[derive(Deserialize, Serialize)]
 struct Caller {
     sub: String,

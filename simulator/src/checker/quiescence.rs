@@ -49,7 +49,7 @@ pub fn judge(history: &History, states: &States, violations: &mut Vec<Violation>
     if history.quiescence.pending > 0 {
         violate("KV gets what it lacks once the faults stop", at, format!("{} copies wait", history.quiescence.pending));
     }
-    // A restore that nobody announced, and that no isolate was left to notice, leaves copies of the history that is gone: docs/OPERATIONS.md.
+    // A restore that nobody announced, and that no isolate was left to notice, leaves copies of the history that is gone: docs/operations.md.
     let unnoticed = states.restores.len() > states.epochs;
     for settled in history.quiescence.keys.iter().filter(|_| !unnoticed) {
         if !settled.past_end && !settled.spoilt && settled.copy != Some(settled.revision) {

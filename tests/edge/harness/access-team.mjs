@@ -42,7 +42,17 @@ class Team {
 
   claims(changes = {}) {
     const now = Math.floor(Date.now() / 1000);
-    return { iss: this.domain, aud: [AUDIENCE], exp: now + 300, nbf: now - 10, iat: now - 10, email: "olive@acme.example", sub: "1", type: "app", ...changes };
+    return {
+      iss: this.domain,
+      aud: [AUDIENCE],
+      exp: now + 300,
+      nbf: now - 10,
+      iat: now - 10,
+      email: "olive@acme.example",
+      sub: "1",
+      type: "app",
+      ...changes,
+    };
   }
 
   /** A JWT, signed as Access would, or with `sign` replaced: `(bytes, privateKey) => signature`. */
@@ -68,7 +78,12 @@ class Team {
     if (request.url !== "/cdn-cgi/access/certs") return response.writeHead(404).end();
     this.fetched += 1;
     if (this.misbehave) return this.misbehave(response);
-    const keys = [...this.#keys].map(([kid, { publicKey }]) => ({ kid, alg: "RS256", use: "sig", ...publicKey.export({ format: "jwk" }) }));
+    const keys = [...this.#keys].map(([kid, { publicKey }]) => ({
+      kid,
+      alg: "RS256",
+      use: "sig",
+      ...publicKey.export({ format: "jwk" }),
+    }));
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ keys, public_certs: [] }));
   }
 }

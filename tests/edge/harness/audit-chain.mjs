@@ -1,4 +1,4 @@
-// Checks the audit log as docs/STORAGE.md tells a stranger to: RFC 8785 and SHA-256, nothing of the product.
+// Checks the audit log as docs/internals/storage.md tells a stranger to: RFC 8785 and SHA-256, nothing of the product.
 
 import { createHash } from "node:crypto";
 
@@ -10,7 +10,9 @@ export function canonical(value) {
     return JSON.stringify(value);
   }
   // sort() compares UTF-16 code units, as the RFC asks.
-  const fields = Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`);
+  const fields = Object.keys(value)
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`);
   return `{${fields.join(",")}}`;
 }
 

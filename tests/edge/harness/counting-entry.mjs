@@ -1,8 +1,8 @@
 // The worker around the worker: counts what the product asks of its stores and makes them misbehave on command. Test
 // equipment, loaded beside the unchanged build. It takes its orders under /__test/, before the product sees the request.
 
-import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 import Product, { Registry as ProductRegistry } from "./index.js";
+import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 
 // Entry and object run in one isolate here, so one set of orders reaches both.
 const orders = { kvGet: "work", kvPut: "work", registry: "work" };
@@ -22,7 +22,10 @@ const MISBEHAVIOURS = {
     throw Object.assign(new Error("Durable Object is overloaded. Requests queued for too long."), { overloaded: true });
   },
   restarting: async () => {
-    throw Object.assign(new Error("Durable Object reset because its code was updated."), { durableObjectReset: true, retryable: true });
+    throw Object.assign(new Error("Durable Object reset because its code was updated."), {
+      durableObjectReset: true,
+      retryable: true,
+    });
   },
   // A promise that nothing could settle would be cut short by the runtime.
   hang: () => new Promise((resolve) => setTimeout(resolve, 60_000)),
@@ -36,7 +39,7 @@ const MISBEHAVIOURS = {
     throw new Error("made to fail by the test, afterwards");
   },
   500: async () => new Response("made to fail by the test", { status: 500 }),
-  garbage: async () => new Response("{\"neither\": \"this\", \"nor\": \"that\"}"),
+  garbage: async () => new Response('{"neither": "this", "nor": "that"}'),
 };
 
 function obey(name, work) {
@@ -112,7 +115,9 @@ export default {
   async fetch(request, env, ctx) {
     const at = request.url.indexOf("/__test/");
     if (request.url.endsWith("/__test/disturb")) return env.REGISTRY.getByName("registry").fetch(request);
-    return at < 0 ? Product.fetch(request, watched(env), ctx) : control(request.url.slice(at + "/__test/".length), request);
+    return at < 0
+      ? Product.fetch(request, watched(env), ctx)
+      : control(request.url.slice(at + "/__test/".length), request);
   },
 };
 

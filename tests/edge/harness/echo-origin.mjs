@@ -1,7 +1,7 @@
 // An origin that records exactly what arrives and answers with it as JSON. `on(path, handler)` gives a path another behaviour.
 
-import { createServer } from "node:http";
 import { once } from "node:events";
+import { createServer } from "node:http";
 import { acceptWebSocket } from "./websocket.mjs";
 
 export async function startOrigin() {

@@ -1,6 +1,6 @@
 // Starts the real build in workerd, with a real KV namespace and a real SQLite object, and speaks to it as its users do.
 
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -75,7 +75,9 @@ class Gate {
     await this.#miniflare.ready;
     this.url = (await this.#miniflare.unsafeGetDirectURL(NAME)).origin;
     this.port = Number(new URL(this.url).port);
-    this.edges = await Promise.all(names.slice(1).map(async (name) => (await this.#miniflare.unsafeGetDirectURL(name)).origin));
+    this.edges = await Promise.all(
+      names.slice(1).map(async (name) => (await this.#miniflare.unsafeGetDirectURL(name)).origin),
+    );
   }
 
   /** The address of a neighbour. */
@@ -115,7 +117,8 @@ class Gate {
     if (key !== undefined) all.authorization = `Bearer ${key}`;
     if (json !== undefined) all["content-type"] ??= "application/json";
     if (form !== undefined) all["content-type"] ??= "application/x-www-form-urlencoded";
-    const sent = json !== undefined ? JSON.stringify(json) : form !== undefined ? String(new URLSearchParams(form)) : body;
+    const sent =
+      json !== undefined ? JSON.stringify(json) : form !== undefined ? String(new URLSearchParams(form)) : body;
     return send(this.url, path, { agent: this.#agent, ...rest, headers: all, body: sent });
   }
 
@@ -125,7 +128,11 @@ class Gate {
 
   /** Makes the first owner; `owner` is their credential from then on. */
   async bootstrap(member = { name: "Olive Owner", email: "olive@acme.example" }) {
-    const answer = await this.call("/_keyward/v1/bootstrap", { method: "POST", key: SECRETS.BOOTSTRAP_TOKEN, json: member });
+    const answer = await this.call("/_keyward/v1/bootstrap", {
+      method: "POST",
+      key: SECRETS.BOOTSTRAP_TOKEN,
+      json: member,
+    });
     if (answer.status === 201) this.owner = answer.json.api_key;
     return answer;
   }
@@ -198,7 +205,10 @@ class Gate {
   sql(statement, ...parameters) {
     const database = new DatabaseSync(this.#registryFile(), { readOnly: true });
     try {
-      return database.prepare(statement).all(...parameters).map((row) => ({ ...row }));
+      return database
+        .prepare(statement)
+        .all(...parameters)
+        .map((row) => ({ ...row }));
     } finally {
       database.close();
     }
@@ -254,7 +264,11 @@ function modules(instrumented) {
     name,
     { type: "esm", contents: readFileSync(join(HERE, name), "utf8") },
   ]);
-  return { mainModule: "counting-entry.mjs", modulesRoot: BUILD_DIR, modules: { ...Object.fromEntries(equipment), ...build } };
+  return {
+    mainModule: "counting-entry.mjs",
+    modulesRoot: BUILD_DIR,
+    modules: { ...Object.fromEntries(equipment), ...build },
+  };
 }
 
 const neighbour = ([name, { source, env = {} }]) => ({

@@ -29,13 +29,21 @@ export async function hostileKeys(gate) {
   const revoked = await gate.newKey({ integration: "revoked" });
   const test = await gate.newKey({ integration: "test", environment: "test" });
   await gate.revoke(revoked.id);
-  return { id: good.id, key: good.apiKey, other: other.apiKey, revoked: revoked.apiKey, test: test.apiKey, member: gate.owner };
+  return {
+    id: good.id,
+    key: good.apiKey,
+    other: other.apiKey,
+    revoked: revoked.apiKey,
+    test: test.apiKey,
+    member: gate.owner,
+  };
 }
 
 /** Sends a row and gives what happened. */
 export async function perform(row, { gate, origin, keys }) {
   const { line = "GET /v1/x", headers = [], credential = `X-API-Key: ${keys.key}`, host, body } = row;
-  const bytes = row.raw ?? requestBytes(line, { host, body, headers: credential === null ? headers : [credential, ...headers] });
+  const bytes =
+    row.raw ?? requestBytes(line, { host, body, headers: credential === null ? headers : [credential, ...headers] });
   origin.take();
   const answer = await gate.raw(bytes);
   return { answer, arrivals: origin.take() };
@@ -46,7 +54,11 @@ export function judge(row, { answer, arrivals }) {
   assert.equal(answer.verdict, row.verdict, answer.text.slice(0, 300));
   // Who answered shows in the id that every answer of ours has.
   const ours = answer.headers["keyward-request-id"] !== undefined;
-  assert.equal(ours, row.by !== "workerd" && row.arrives === undefined, ours ? "Keyward answered" : "Keyward did not answer");
+  assert.equal(
+    ours,
+    row.by !== "workerd" && row.arrives === undefined,
+    ours ? "Keyward answered" : "Keyward did not answer",
+  );
   if (ours) {
     assert.equal(answer.headers["cache-control"], "no-store");
     if (answer.code && answer.status >= 400) assert.equal(answer.headers["content-type"], "application/problem+json");
@@ -54,7 +66,11 @@ export function judge(row, { answer, arrivals }) {
   if (row.field !== undefined) assert.equal(JSON.parse(answer.text).field, row.field);
   if (row.text !== undefined) assert.equal(answer.text, row.text);
   if (row.allow !== undefined) assert.equal(answer.headers.allow, row.allow);
-  assert.equal(arrivals.length, row.arrives === undefined ? 0 : 1, `arrived: ${JSON.stringify(arrivals).slice(0, 300)}`);
+  assert.equal(
+    arrivals.length,
+    row.arrives === undefined ? 0 : 1,
+    `arrived: ${JSON.stringify(arrivals).slice(0, 300)}`,
+  );
   if (row.arrives === undefined) return;
   const [arrived] = arrivals;
   const { url, method, has = {}, lacks = [], not } = row.arrives;

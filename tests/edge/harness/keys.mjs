@@ -13,7 +13,13 @@ function base62(number, length) {
 }
 
 /** A whole key with the right tag and check for these parts. */
-export function mintKey({ keywardSecret = SECRETS.KEYWARD_SECRET, prefix = "wafl", environment = "live", identifier, secret }) {
+export function mintKey({
+  keywardSecret = SECRETS.KEYWARD_SECRET,
+  prefix = "wafl",
+  environment = "live",
+  identifier,
+  secret,
+}) {
   const pepper = Buffer.from(hkdfSync("sha256", Buffer.from(keywardSecret, "base64"), "", "keyward/pepper/v1", 32));
   const message = `${prefix}_${environment}_${identifier}_${secret}`;
   const hash = createHmac("sha256", pepper).update(message).digest();

@@ -8,7 +8,13 @@ let made = 0;
 /** What a new member is made from, with sensible values where none are given. */
 export function memberDraft(fields = {}) {
   made += 1;
-  return { name: `Member ${made}`, email: `member-${made}@acme.example`, role: "manager", environments: null, ...fields };
+  return {
+    name: `Member ${made}`,
+    email: `member-${made}@acme.example`,
+    role: "manager",
+    environments: null,
+    ...fields,
+  };
 }
 
 /** Makes a member as the owner and gives `{id, key, email}`; a refusal is an error of the test. */

@@ -1,14 +1,18 @@
 // How much memory the workerd processes below this one hold. Linux tells it in /proc; elsewhere nobody does.
 
-import { readFileSync, readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Megabytes, or null where it can't be told. */
 export function workerdMemory(root = process.pid) {
   try {
-    const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(describe).filter(Boolean);
+    const processes = readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .map(describe)
+      .filter(Boolean);
     const below = new Set([root]);
     // A child has a larger id than its parent, but for a wrap-around; three passes find what one would miss.
-    for (let pass = 0; pass < 3; pass += 1) for (const { pid, parent } of processes) if (below.has(parent)) below.add(pid);
+    for (let pass = 0; pass < 3; pass += 1)
+      for (const { pid, parent } of processes) if (below.has(parent)) below.add(pid);
     const found = processes.filter(({ pid, name }) => below.has(pid) && name === "workerd");
     return found.length === 0 ? null : Math.round(found.reduce((sum, { kilobytes }) => sum + kilobytes, 0) / 1024);
   } catch {
@@ -20,7 +24,12 @@ function describe(pid) {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     const field = (name) => new RegExp(`^${name}:\\s+(\\S+)`, "m").exec(status)?.[1];
-    return { pid: Number(pid), parent: Number(field("PPid")), name: field("Name"), kilobytes: Number(field("VmRSS") ?? 0) };
+    return {
+      pid: Number(pid),
+      parent: Number(field("PPid")),
+      name: field("Name"),
+      kilobytes: Number(field("VmRSS") ?? 0),
+    };
   } catch {
     return null; // It ended meanwhile.
   }

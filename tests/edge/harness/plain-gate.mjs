@@ -2,9 +2,9 @@
 // they were sent. KV is a small service here, speaking workerd's KV interface; the object's SQLite is on disk.
 
 import { spawn } from "node:child_process";
-import { createServer } from "node:http";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,8 +21,14 @@ export async function startPlainGate({ vars = {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-plain-"));
   mkdirSync(join(folder, "state"));
   for (const file of ["index.js", "index_bg.wasm"]) copyFileSync(join(BUILD_DIR, file), join(folder, file));
-  writeFileSync(join(folder, "gate.capnp"), configuration({ ...VARS, ...SECRETS, ...vars }, kv.port, join(folder, "state")));
-  const process = spawn(WORKERD, ["serve", "gate.capnp", "--control-fd=3", "--verbose"], { cwd: folder, stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  writeFileSync(
+    join(folder, "gate.capnp"),
+    configuration({ ...VARS, ...SECRETS, ...vars }, kv.port, join(folder, "state")),
+  );
+  const process = spawn(WORKERD, ["serve", "gate.capnp", "--control-fd=3", "--verbose"], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
   const gate = new PlainGate(process, kv, folder);
   await gate.listening();
   return gate;
@@ -38,7 +44,8 @@ class PlainGate {
 
   constructor(process, kv, folder) {
     [this.#process, this.#kv, this.#folder] = [process, kv, folder];
-    for (const stream of [process.stdout, process.stderr]) stream.on("data", (part) => this.logs.push(...String(part).split("\n").filter(Boolean)));
+    for (const stream of [process.stdout, process.stderr])
+      stream.on("data", (part) => this.logs.push(...String(part).split("\n").filter(Boolean)));
   }
 
   async listening() {
@@ -73,19 +80,40 @@ class PlainGate {
   }
 
   call(path, { key, json, headers = {}, ...rest } = {}) {
-    const all = { ...headers, ...(key && { authorization: `Bearer ${key}` }), ...(json && { "content-type": "application/json" }) };
-    return send(this.url, path, { agent: this.#agent, ...rest, headers: all, ...(json && { body: JSON.stringify(json) }) });
+    const all = {
+      ...headers,
+      ...(key && { authorization: `Bearer ${key}` }),
+      ...(json && { "content-type": "application/json" }),
+    };
+    return send(this.url, path, {
+      agent: this.#agent,
+      ...rest,
+      headers: all,
+      ...(json && { body: JSON.stringify(json) }),
+    });
   }
 
   async bootstrap() {
     const json = { name: "Olive Owner", email: "olive@acme.example" };
-    this.owner = (await this.call("/_keyward/v1/bootstrap", { method: "POST", key: SECRETS.BOOTSTRAP_TOKEN, json })).json.api_key;
+    this.owner = (
+      await this.call("/_keyward/v1/bootstrap", { method: "POST", key: SECRETS.BOOTSTRAP_TOKEN, json })
+    ).json.api_key;
   }
 
   /** Issues a key as the owner and gives `{id, apiKey}`. */
   async newKey(fields) {
-    const rest = { name: fields.integration, environment: "live", purpose: "hostile", owner: "ops@acme.example", scopes: ["contacts:read"] };
-    const answer = await this.call("/_keyward/v1/keys", { method: "POST", key: this.owner, json: { ...rest, ...fields } });
+    const rest = {
+      name: fields.integration,
+      environment: "live",
+      purpose: "hostile",
+      owner: "ops@acme.example",
+      scopes: ["contacts:read"],
+    };
+    const answer = await this.call("/_keyward/v1/keys", {
+      method: "POST",
+      key: this.owner,
+      json: { ...rest, ...fields },
+    });
     if (answer.status !== 201) throw new Error(`not issued: ${answer.status} ${answer.text}`);
     return { id: answer.json.key.id, apiKey: answer.json.api_key };
   }
@@ -120,7 +148,11 @@ function configuration(vars, kvPort, state) {
   const text = (value) => JSON.stringify(String(value));
   const bindings = Object.entries(vars)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => (typeof value === "string" ? `(name = "${name}", text = ${text(value)})` : `(name = "${name}", json = ${text(JSON.stringify(value))})`));
+    .map(([name, value]) =>
+      typeof value === "string"
+        ? `(name = "${name}", text = ${text(value)})`
+        : `(name = "${name}", json = ${text(JSON.stringify(value))})`,
+    );
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [

@@ -4,21 +4,23 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { delimiter, join } from "node:path";
 import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
 import { until } from "./wait.mjs";
 
 /** The path of a program, or `undefined`. Debian keeps servers where not every user looks. */
 export function findProgram(name) {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  return folders.map((folder) => join(folder, name)).find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return folders
+    .map((folder) => join(folder, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }
 
 /** Says loudly that something was not tried. With KEYWARD_TRY_ALL set it is a failure instead. */
@@ -42,7 +44,11 @@ export async function freePort() {
 /** Starts a program in a folder of its own and waits until it listens. `prepare` gets the folder and gives the arguments. */
 export async function startProgram(path, port, prepare, { env = {}, within = 10_000 } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-program-"));
-  const child = spawn(path, prepare(folder), { cwd: folder, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, HOME: folder, ...env } });
+  const child = spawn(path, prepare(folder), {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, HOME: folder, ...env },
+  });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => (said += part));
   const stop = async () => {
@@ -54,10 +60,14 @@ export async function startProgram(path, port, prepare, { env = {}, within = 10_
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await until(`${path} listens`, () => {
-      if (child.exitCode !== null) throw new Error(`${path} ended:\n${said}`);
-      return listens(port);
-    }, { within });
+    await until(
+      `${path} listens`,
+      () => {
+        if (child.exitCode !== null) throw new Error(`${path} ended:\n${said}`);
+        return listens(port);
+      },
+      { within },
+    );
   } catch (error) {
     await stop();
     throw new Error(`${error.message}\n${said}`);

@@ -1,7 +1,7 @@
 // An origin made of bytes: it reads a request's head and then behaves as it is told, however badly.
 
-import { createServer } from "node:net";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { acceptWebSocket } from "./websocket.mjs";
 
 export async function startRawOrigin() {

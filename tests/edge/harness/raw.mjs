@@ -7,7 +7,10 @@ export function raw(port, bytes, { deadline = 5_000 } = {}) {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(bytes, "latin1"));
     let received = Buffer.alloc(0);
-    const timer = setTimeout(() => finish(new Error(`no whole answer in ${deadline} ms: ${received.toString("latin1").slice(0, 200)}`)), deadline);
+    const timer = setTimeout(
+      () => finish(new Error(`no whole answer in ${deadline} ms: ${received.toString("latin1").slice(0, 200)}`)),
+      deadline,
+    );
     const finish = (error) => {
       clearTimeout(timer);
       socket.destroy();

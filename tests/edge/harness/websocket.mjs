@@ -5,7 +5,10 @@ import { once } from "node:events";
 import { request } from "node:http";
 
 const MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-const accept = (key) => createHash("sha1").update(key + MAGIC).digest("base64");
+const accept = (key) =>
+  createHash("sha1")
+    .update(key + MAGIC)
+    .digest("base64");
 
 /** The origin's side: says yes and echoes every text with `echo: ` before it. */
 export function acceptWebSocket(request, socket) {
@@ -24,7 +27,12 @@ export function acceptWebSocket(request, socket) {
 /** The client's side: resolves with `{status, headers, say(text) → the echo, close()}`, or without `say` where it is refused. */
 export async function openWebSocket(url, path, headers) {
   const key = "dGhlIHNhbXBsZSBub25jZQ==";
-  const upgrade = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key };
+  const upgrade = {
+    Connection: "Upgrade",
+    Upgrade: "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": key,
+  };
   const sent = request(url + path, { headers: { ...headers, ...upgrade } });
   sent.end();
   return new Promise((resolve, reject) => {

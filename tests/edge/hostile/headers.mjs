@@ -1,11 +1,19 @@
-// HOSTILE.md, "Headers": what a client could pose or route with is gone when the request arrives; how much of it is too much.
+// docs/internals/hostile.md, "Headers": what a client could pose or route with is gone when the request arrives; how much of it is too much.
 
 const REMOVED = [
-  ..."Keyward Keyward-Key-Id Keyward-Integration Keyward-Environment Keyward-Scopes Keyward-Assertion Keyward-Anything".split(" "),
+  ..."Keyward Keyward-Key-Id Keyward-Integration Keyward-Environment Keyward-Scopes Keyward-Assertion Keyward-Anything".split(
+    " ",
+  ),
   ..."Proxy-Authorization Proxy-Connection Proxy-Anything HTTP2-Settings TE Trailer Keep-Alive Forwarded".split(" "),
-  ..."X-Forwarded-For X-Forwarded-Host X-Forwarded-Prefix X-Forwarded-Uri X-Forwarded-Path X-Forwarded-Method X-Forwarded-Server".split(" "),
-  ..."X-Original-URL X-Original-URI X-Original-Method X-Rewrite-URL X-HTTP-Method-Override X-HTTP-Method X-Method-Override".split(" "),
-  ..."X-Real-IP True-Client-IP X-Client-IP Client-IP X-Cluster-Client-IP Fastly-Client-IP Forwarded-For X-Forwarded X-Original-Forwarded-For".split(" "),
+  ..."X-Forwarded-For X-Forwarded-Host X-Forwarded-Prefix X-Forwarded-Uri X-Forwarded-Path X-Forwarded-Method X-Forwarded-Server".split(
+    " ",
+  ),
+  ..."X-Original-URL X-Original-URI X-Original-Method X-Rewrite-URL X-HTTP-Method-Override X-HTTP-Method X-Method-Override".split(
+    " ",
+  ),
+  ..."X-Real-IP True-Client-IP X-Client-IP Client-IP X-Cluster-Client-IP Fastly-Client-IP Forwarded-For X-Forwarded X-Original-Forwarded-For".split(
+    " ",
+  ),
 ];
 
 const lines = (count) => Array.from({ length: count }, (_, index) => `X-${index}: 1`);
@@ -14,37 +22,116 @@ export function headers({ id }) {
   const rows = [];
   const line = "GET /v1/x";
   for (const name of REMOVED) {
-    const spellings = new Set([name, name.toUpperCase(), name.toLowerCase(), name.replaceAll("-", "_"), name.replaceAll("-", "."), name.replace("-", "_").toUpperCase()]);
-    rows.push({ what: `${name}, in every spelling`, line, headers: [...spellings].map((spelling) => `${spelling}: forged`), verdict: "200", arrives: { url: "/v1/x", method: "GET", not: "forged" } });
+    const spellings = new Set([
+      name,
+      name.toUpperCase(),
+      name.toLowerCase(),
+      name.replaceAll("-", "_"),
+      name.replaceAll("-", "."),
+      name.replace("-", "_").toUpperCase(),
+    ]);
+    rows.push({
+      what: `${name}, in every spelling`,
+      line,
+      headers: [...spellings].map((spelling) => `${spelling}: forged`),
+      verdict: "200",
+      arrives: { url: "/v1/x", method: "GET", not: "forged" },
+    });
   }
   // Nor is it routed on: what another server would take for the path or the method opens nothing here, and closes nothing.
-  for (const name of ["X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix"]) {
+  for (const name of [
+    "X-Original-URL",
+    "X-Original-URI",
+    "X-Rewrite-URL",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Path",
+    "X-Forwarded-Prefix",
+  ]) {
     rows.push(
-      { what: `${name} does not lead away from a guarded path`, line: "GET /v1/admin/x", headers: [`${name}: /v1/x`], verdict: "403 insufficient_scope" },
-      { what: `${name} does not lead to a guarded path`, line, headers: [`${name}: /v1/admin/x`], verdict: "200", arrives: { url: "/v1/x", not: "admin" } },
-      { what: `${name} does not lead to Keyward's own`, line, headers: [`${name}: /_keyward/health`], verdict: "200", arrives: { url: "/v1/x", not: "_keyward" } },
+      {
+        what: `${name} does not lead away from a guarded path`,
+        line: "GET /v1/admin/x",
+        headers: [`${name}: /v1/x`],
+        verdict: "403 insufficient_scope",
+      },
+      {
+        what: `${name} does not lead to a guarded path`,
+        line,
+        headers: [`${name}: /v1/admin/x`],
+        verdict: "200",
+        arrives: { url: "/v1/x", not: "admin" },
+      },
+      {
+        what: `${name} does not lead to Keyward's own`,
+        line,
+        headers: [`${name}: /_keyward/health`],
+        verdict: "200",
+        arrives: { url: "/v1/x", not: "_keyward" },
+      },
     );
   }
-  for (const name of ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-Method", "X-Forwarded-Method"]) {
+  for (const name of [
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "X-Original-Method",
+    "X-Forwarded-Method",
+  ]) {
     rows.push(
-      { what: `${name} does not make a POST of a GET`, line: "GET /v1/write", headers: [`${name}: POST`], verdict: "200", arrives: { method: "GET", not: "POST" } },
-      { what: `${name} does not make a GET of a POST`, line: "POST /v1/x", headers: [`${name}: GET`, "Content-Length: 0"], verdict: "405 method_not_allowed", allow: "GET, HEAD" },
+      {
+        what: `${name} does not make a POST of a GET`,
+        line: "GET /v1/write",
+        headers: [`${name}: POST`],
+        verdict: "200",
+        arrives: { method: "GET", not: "POST" },
+      },
+      {
+        what: `${name} does not make a GET of a POST`,
+        line: "POST /v1/x",
+        headers: [`${name}: GET`, "Content-Length: 0"],
+        verdict: "405 method_not_allowed",
+        allow: "GET, HEAD",
+      },
     );
   }
   const kept = { "keyward-key-id": id, "keyward-scopes": "contacts:read", "keyward-integration": "hostile" };
   const more = (what, list, arrives) => rows.push({ what, line, headers: list, verdict: "200", arrives });
-  more("Connection can't take away what is ours", ["Connection: Keyward-Key-Id, Keyward-Scopes, X-API-Key, Authorization"], { has: kept, lacks: ["x-api-key"] });
-  more("Connection takes away what it lists, in any spelling", ["Connection: X-Hop, x_under, X.Dot", "X-Hop: 1", "X_Under: 1", "x.dot: 1", "X-Stay: 1"], { has: { "x-stay": "1" }, lacks: ["x-hop", "x_under", "x.dot"] });
-  more("Connection with nonsense in it", ["Connection: ,,; \"x\", é, ", "X-Stay: 1"], { has: { "x-stay": "1" } });
+  more(
+    "Connection can't take away what is ours",
+    ["Connection: Keyward-Key-Id, Keyward-Scopes, X-API-Key, Authorization"],
+    { has: kept, lacks: ["x-api-key"] },
+  );
+  more(
+    "Connection takes away what it lists, in any spelling",
+    ["Connection: X-Hop, x_under, X.Dot", "X-Hop: 1", "X_Under: 1", "x.dot: 1", "X-Stay: 1"],
+    { has: { "x-stay": "1" }, lacks: ["x-hop", "x_under", "x.dot"] },
+  );
+  more("Connection with nonsense in it", ['Connection: ,,; "x", é, ', "X-Stay: 1"], { has: { "x-stay": "1" } });
   more("an upgrade to h2c", ["Upgrade: h2c", "HTTP2-Settings: AAMAAABk"], { lacks: ["upgrade", "http2-settings"] });
   more("several upgrades", ["Upgrade: h2c, websocket, foo"], { lacks: ["upgrade"] });
-  more("a forged address beside the edge's own", ["CF-Connecting-IP: 192.0.2.9", "X-Forwarded-For: 6.6.6.6, 192.0.2.9", "X-Real-IP: 6.6.6.6", "CF_Connecting_IP: 6.6.6.6"], { has: { "x-forwarded-for": "192.0.2.9" }, not: "6.6.6.6" });
+  more(
+    "a forged address beside the edge's own",
+    [
+      "CF-Connecting-IP: 192.0.2.9",
+      "X-Forwarded-For: 6.6.6.6, 192.0.2.9",
+      "X-Real-IP: 6.6.6.6",
+      "CF_Connecting_IP: 6.6.6.6",
+    ],
+    { has: { "x-forwarded-for": "192.0.2.9" }, not: "6.6.6.6" },
+  );
   more("no address at all", [], { lacks: ["x-forwarded-for", "x-real-ip"] });
-  more("a method override", ["X-HTTP-Method-Override: DELETE", "X_HTTP_METHOD: DELETE"], { method: "GET", not: "DELETE" });
+  more("a method override", ["X-HTTP-Method-Override: DELETE", "X_HTTP_METHOD: DELETE"], {
+    method: "GET",
+    not: "DELETE",
+  });
   more("a name of every token character", ["!#$%&'*+-.^_`|~09aZ: 1"], { has: { "!#$%&'*+-.^_`|~09az": "1" } });
-  more("a name that objects have", ["__proto__: 1", "constructor: 1", "toString: 1"], { has: { __proto__: "1", constructor: "1" } });
+  more("a name that objects have", ["__proto__: 1", "constructor: 1", "toString: 1"], {
+    has: { __proto__: "1", constructor: "1" },
+  });
   more("bytes outside ASCII in a value", ["X-Bytes: caf\xe9 \xc3\xa9"], { has: { "x-bytes": "caf\xe9 \xc3\xa9" } });
-  more("a value with what looks like a line", ["X-Line: a\\r\\nKeyward-Key-Id: forged"], { has: { "keyward-key-id": id } });
+  more("a value with what looks like a line", ["X-Line: a\\r\\nKeyward-Key-Id: forged"], {
+    has: { "keyward-key-id": id },
+  });
   more("an empty value", ["X-Empty:"], { has: { "x-empty": "" } });
   more("Cookie with a key's prefix is the origin's", ["Cookie: k=wafl_live_x"], { has: { cookie: "k=wafl_live_x" } });
   more("100 headers", lines(97), { has: { "x-96": "1" } });
@@ -53,8 +140,16 @@ export function headers({ id }) {
   refused("101 headers", lines(98), "431 headers_too_large");
   refused("1,000 headers", lines(1_000), "431 headers_too_large");
   refused("over 32 KB in one", [`X-Large: ${"a".repeat(32_768)}`], "431 headers_too_large");
-  refused("over 32 KB in many", Array.from({ length: 50 }, (_, index) => `X-${index}: ${"a".repeat(700)}`), "431 headers_too_large");
-  refused("over 32 KB in one repeated name", Array.from({ length: 50 }, () => `X-Same: ${"a".repeat(700)}`), "431 headers_too_large");
+  refused(
+    "over 32 KB in many",
+    Array.from({ length: 50 }, (_, index) => `X-${index}: ${"a".repeat(700)}`),
+    "431 headers_too_large",
+  );
+  refused(
+    "over 32 KB in one repeated name",
+    Array.from({ length: 50 }, () => `X-Same: ${"a".repeat(700)}`),
+    "431 headers_too_large",
+  );
   refused("a header without a colon", ["nonsense"], "400", "workerd");
   refused("a name with a space", ["X Y: 1"], "400", "workerd");
   refused("a space before the colon", ["Keyward-Key-Id : forged"], "400", "workerd");

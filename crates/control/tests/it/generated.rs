@@ -38,7 +38,7 @@ fn the_openapi_document_is_generated_from_the_rows() {
 
 #[test]
 fn the_table_of_roles_is_generated_from_the_rows() {
-    let name = "docs/ROLES.md";
+    let name = "docs/reference/roles.md";
     let written = fs::read_to_string(path(name)).unwrap();
     let begin = written.find("| operation |").unwrap();
     let table: usize =

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// Made by another implementation (`tests/edge/assertion.test.mjs` makes them again, and verifies them).
 fn vectors() -> Value {
-    serde_json::from_str(include_str!("../vectors/assertion.json")).unwrap()
+    serde_json::from_str(include_str!("../../../../tests/vectors/assertion.json")).unwrap()
 }
 
 fn world_with_key(changes: &Value) -> (World, Key) {

@@ -130,7 +130,7 @@ fn what_is_no_key_of_ours_costs_no_read() {
         assert_eq!(outcome.header("www-authenticate"), Some(INVALID_TOKEN));
         assert_eq!(outcome.refusal().key_id, None, "a stranger's text may not reach the log");
     }
-    assert_eq!((world.reads, world.gate.remembered()), (0, 0));
+    assert_eq!((world.reads, world.gate.cached_keys()), (0, 0));
 }
 
 #[test]

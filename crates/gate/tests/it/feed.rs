@@ -29,13 +29,13 @@ fn after(milliseconds: i64) -> Millis {
 
 /// What the gate makes of an answer that was asked for at `asked_at` and comes at `now`.
 fn learn(world: &mut World, changes: &FeedPage, asked_at: Millis, now: Millis) -> Applied {
-    let asked = world.gate.begin_asking(asked_at);
-    world.gate.learn_changes(changes, asked, now)
+    let asked = world.gate.start_query(asked_at);
+    world.gate.apply_authority(changes, asked, now)
 }
 
 /// What it makes of what the data centre's cache has as fresh.
 fn find_fresh(world: &mut World, kept: &str, found_at: Millis, now: Millis) -> Applied {
-    let asked = world.gate.begin_asking(found_at);
+    let asked = world.gate.start_query(found_at);
     world.gate.apply_shared(&world.config, kept, asked, now)
 }
 
@@ -99,10 +99,10 @@ fn the_age_counts_from_the_question_and_not_from_the_answer() {
 #[test]
 fn an_older_question_never_makes_knowledge_older() {
     let (mut world, key) = warm();
-    let [earlier, later] = [1_000, 4_000].map(|at| world.gate.begin_asking(after(at)));
+    let [earlier, later] = [1_000, 4_000].map(|at| world.gate.start_query(after(at)));
     let changes = since(&world, 10, 10, &[], false);
-    assert_eq!(world.gate.learn_changes(&changes, later, after(4_000)), Applied::Complete);
-    assert_eq!(world.gate.learn_changes(&changes, earlier, after(4_100)), Applied::Complete);
+    assert_eq!(world.gate.apply_authority(&changes, later, after(4_000)), Applied::Complete);
+    assert_eq!(world.gate.apply_authority(&changes, earlier, after(4_100)), Applied::Complete);
     assert_eq!(asks(&mut world, 4_000 + BOUND - 1, &get(&key)), "200");
 }
 
@@ -249,10 +249,10 @@ fn an_answer_during_which_the_clock_stepped_back_is_no_answer() {
     assert_eq!(asks(&mut world, BOUND, &get(&key)), "need changes");
     // So it is where the step was seen by a request meanwhile, and the clock has caught up.
     let mut world = self::world();
-    let asked = world.gate.begin_asking(after(1_000));
+    let asked = world.gate.start_query(after(1_000));
     world.at(2_000).ask(&get(&key));
     world.at(500).ask(&get(&key));
-    assert_eq!(world.gate.learn_changes(&changes, asked, after(1_500)), Applied::Nothing);
+    assert_eq!(world.gate.apply_authority(&changes, asked, after(1_500)), Applied::Nothing);
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn since(world: &World, after: u64, to: u64, changes: &[(u32, u64, bool)], more:
 #[test]
 fn a_snapshot_counts_from_the_oldest_of_its_pages() {
     let mut world = World::new(&json!({}));
-    assert_eq!(world.gate.ask(), FeedQuery::Snapshot { after: None });
+    assert_eq!(world.gate.next_query(), FeedQuery::Snapshot { after: None });
     // The first page from the authority, the second from a cache where it lay for a minute.
     assert_eq!(
         {
@@ -320,7 +320,7 @@ fn a_snapshot_counts_from_the_oldest_of_its_pages() {
         },
         Applied::More
     );
-    assert_eq!(world.gate.ask(), FeedQuery::Snapshot { after: Some(Cursor("a".to_owned())) });
+    assert_eq!(world.gate.next_query(), FeedQuery::Snapshot { after: Some(Cursor("a".to_owned())) });
     assert_eq!(
         {
             let changes = page(&world, None, 100, Some("a"));
@@ -343,7 +343,7 @@ fn a_snapshot_counts_from_the_oldest_of_its_pages() {
         },
         Applied::More
     );
-    assert_eq!(world.gate.ask(), FeedQuery::Since(position(&world, 90)));
+    assert_eq!(world.gate.next_query(), FeedQuery::Since(position(&world, 90)));
     let key = world.issue(1, |_| {});
     assert_eq!(world.ask(&get(&key)).verdict(), "need changes", "how old the pages are nobody says");
     assert_eq!(
@@ -414,9 +414,9 @@ fn a_new_epoch_empties_all_memory_and_an_older_one_is_ignored() {
     let (mut world, key) = warm();
     world.epoch = Epoch::new(after(1), "second");
     world.revision = 4;
-    let changes = world.changes(&world.gate.ask());
+    let changes = world.changes(&world.gate.next_query());
     assert_eq!(learn(&mut world, &changes, after(1), after(1)), Applied::NewEpoch { known: 10, now: 4 });
-    assert_eq!(world.gate.remembered(), 0);
+    assert_eq!(world.gate.cached_keys(), 0);
     world.tell(after(1));
     assert_eq!(world.gate.known_revision(), 4);
     assert_eq!(world.at(1).ask(&get(&key)).verdict(), "need record");
@@ -480,7 +480,7 @@ fn the_last_answer_of_a_data_centre_counts_as_older_by_what_two_clocks_may_diffe
         "it doesn't end the silence of an authority nobody asked"
     );
     world.gate.record_failure(after(20_000));
-    world.gate.learn_copy(&world.config, &key.record.id, &stored, after(20_000));
+    world.gate.apply_copy(&world.config, &key.record.id, &stored, after(20_000));
     assert_eq!(world.ask(&get(&key)).verdict(), "200");
     let end = 1_000 - 10_000 + BOUND + GRACE;
     for (at, expected) in [(end - 1, "200"), (end, "503 authority_unavailable")] {
@@ -529,9 +529,9 @@ fn more_changed_keys_than_are_kept_cost_look_ups_and_never_a_wrong_answer() {
             break;
         }
     }
-    assert!(matches!(world.gate.ask(), FeedQuery::Since(_)), "no more pages are asked for");
+    assert!(matches!(world.gate.next_query(), FeedQuery::Since(_)), "no more pages are asked for");
     world.tell(NOW);
-    assert_eq!(world.gate.learn_copy(&world.config, &key.record.id, &old, NOW), keyward_gate::CopyVerdict::Confirm);
+    assert_eq!(world.gate.apply_copy(&world.config, &key.record.id, &old, NOW), keyward_gate::CopyVerdict::Confirm);
     assert_eq!(world.verdict(&get(&key)), "403 insufficient_scope");
     // What is remembered goes on following the feed.
     world.change(&key.record.id, |record| record.revoked = true);

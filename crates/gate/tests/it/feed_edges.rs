@@ -44,10 +44,10 @@ fn no_use(world: &World) -> FeedPage {
 fn an_answer_ends_a_silence_and_what_is_no_use_does_not() {
     for (useful, at_the_bound) in [(true, "need changes"), (false, "200")] {
         let (mut world, key) = warm();
-        let asked = world.gate.begin_asking(NOW);
+        let asked = world.gate.start_query(NOW);
         world.gate.record_failure(after(3_000));
         let changes = if useful { nothing_new(&world) } else { no_use(&world) };
-        let applied = world.gate.learn_changes(&changes, asked, after(3_500));
+        let applied = world.gate.apply_authority(&changes, asked, after(3_500));
         assert_eq!(applied, if useful { Applied::Complete } else { Applied::Nothing });
         // Past the bound only a silence lets it go on without asking.
         assert_eq!(world.at(BOUND).ask(&get(&key)).verdict(), at_the_bound, "useful: {useful}");
@@ -59,8 +59,8 @@ fn an_answer_ends_a_silence_and_what_is_no_use_does_not() {
 fn an_answer_counts_though_the_clock_stepped_back_a_little_since_the_one_before() {
     let (mut world, key) = warm();
     assert_eq!(world.at(-50).ask(&get(&key)).verdict(), "need changes", "the age of what is known can't be told");
-    let asked = world.gate.begin_asking(after(-50));
-    assert_eq!(world.gate.learn_changes(&nothing_new(&world), asked, after(-20)), Applied::Complete);
+    let asked = world.gate.start_query(after(-50));
+    assert_eq!(world.gate.apply_authority(&nothing_new(&world), asked, after(-20)), Applied::Complete);
     assert_eq!(world.at(-20).ask(&get(&key)).verdict(), "200");
 }
 
@@ -70,7 +70,7 @@ fn a_cached_answer_of_a_clock_that_is_further_ahead_than_clocks_are_is_no_answer
         let (mut world, _) = warm();
         let kept = CachedFeedPage { asked_at: after(100 + ahead), took: 10, changes: nothing_new(&world) };
         let kept = kept.seal(&world.config.keyring).unwrap();
-        let asked = world.gate.begin_asking(after(100));
+        let asked = world.gate.start_query(after(100));
         assert_eq!(
             world.gate.apply_shared(&world.config, &kept, asked, after(100)),
             expected,
@@ -96,7 +96,7 @@ fn the_last_answer_of_a_clock_ahead_of_ours_is_as_old_as_it_may_be_and_never_you
             world.gate.apply_fallback(&world.config, &kept, NOW);
         }
         let stored = world.copy(&key.record);
-        world.gate.learn_copy(&world.config, &key.record.id, &stored, NOW);
+        world.gate.apply_copy(&world.config, &key.record.id, &stored, NOW);
         let end = BOUND + 60_000 - age;
         for (at, expected) in [(end - 1, "200"), (end, "503 authority_unavailable")] {
             world.gate.record_failure(after(at));
@@ -115,9 +115,9 @@ fn a_restore_leaves_an_isolate_its_own_moment_of_asking() {
         let before = due(&world);
         assert_eq!(before, 3_000 - i64::from(jitter) * 500 / 256, "60 % of the bound, less up to a tenth of it");
         world.epoch = Epoch::new(after(1), "second");
-        let asked = world.gate.begin_asking(after(10));
-        let changes = world.changes(&world.gate.ask());
-        assert!(matches!(world.gate.learn_changes(&changes, asked, after(10)), Applied::NewEpoch { .. }));
+        let asked = world.gate.start_query(after(10));
+        let changes = world.changes(&world.gate.next_query());
+        assert!(matches!(world.gate.apply_authority(&changes, asked, after(10)), Applied::NewEpoch { .. }));
         world.tell(after(10));
         assert_eq!(due(&world), before, "jitter {jitter}");
     }
@@ -141,9 +141,9 @@ fn told_of(changed: usize) -> (World, Key) {
         let id = KeyId::parse(&format!("wafl_live_{number:012}")).unwrap();
         entries.push(&id, Change { revision: 5, revoked: true });
     }
-    let asked = world.gate.begin_asking(NOW);
+    let asked = world.gate.start_query(NOW);
     let page = FeedPage::Snapshot { after: None, at: world.position(), entries, next: None };
-    assert_eq!(world.gate.learn_changes(&page, asked, NOW), Applied::More);
+    assert_eq!(world.gate.apply_authority(&page, asked, NOW), Applied::More);
     world.tell(NOW);
     (world, key)
 }
@@ -155,7 +155,7 @@ fn exactly_so_many_changed_keys_are_kept_as_the_limit_says_and_with_more_no_copy
     {
         let (mut world, key) = told_of(changed);
         let stored = world.copy(&key.record);
-        assert_eq!(world.gate.learn_copy(&world.config, &key.record.id, &stored, NOW), expected, "{changed}");
+        assert_eq!(world.gate.apply_copy(&world.config, &key.record.id, &stored, NOW), expected, "{changed}");
         assert_eq!(world.verdict(&get(&key)), "200", "{changed}");
     }
 }
@@ -168,7 +168,7 @@ fn an_overtaken_answer_is_used_only_where_every_change_since_is_known() {
         let (record, at) = (key.record.clone(), world.position());
         world.change(&other.record.id, |record| record.scopes.clear());
         world.tell(NOW);
-        assert_eq!(world.gate.learn_record(&key.record.id, Some(record), &at, NOW), used, "{changed} changed keys");
+        assert_eq!(world.gate.apply_record(&key.record.id, Some(record), &at, NOW), used, "{changed} changed keys");
         assert_eq!(world.verdict(&get(&key)), "200");
     }
 }
@@ -208,8 +208,8 @@ fn a_change_that_is_told_again_or_late_takes_nothing_out_unless_it_says_revoked(
         world.tell(NOW);
         assert_eq!(world.verdict(&get(&key)), "200", "its record of change 12 is known");
         let changes = told(&world, &key, revision, revoked);
-        let asked = world.gate.begin_asking(NOW);
-        assert_eq!(world.gate.learn_changes(&changes, asked, NOW), Applied::Complete);
+        let asked = world.gate.start_query(NOW);
+        assert_eq!(world.gate.apply_authority(&changes, asked, NOW), Applied::Complete);
         assert_eq!(world.ask(&get(&key)).verdict(), expected, "change {revision}, revoked: {revoked}");
     }
 }

@@ -22,7 +22,7 @@ fn after(milliseconds: i64) -> Millis {
 
 /// What the gate makes of a copy in KV.
 fn copy(world: &mut World, id: &KeyId, stored: &str) -> CopyVerdict {
-    world.gate.learn_copy(&world.config, id, stored, world.now)
+    world.gate.apply_copy(&world.config, id, stored, world.now)
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_broken_copy_is_as_good_as_none() {
         assert_eq!(verdict, CopyVerdict::Broken(why), "{}", &stored[..stored.len().min(80)]);
         assert_eq!(world.ask(&get(&key)).verdict(), "need record");
     }
-    assert_eq!(world.gate.remembered(), 0);
+    assert_eq!(world.gate.cached_keys(), 0);
 }
 
 #[test]
@@ -166,11 +166,11 @@ fn an_answer_about_a_key_that_was_overtaken_by_a_change_is_not_used() {
     world.change(&key.record.id, |record| record.revoked = true);
     world.tell(NOW);
     // Asked before the revocation, answered after it.
-    assert!(!world.gate.learn_record(&key.record.id, Some(old.clone()), &at, NOW));
+    assert!(!world.gate.apply_record(&key.record.id, Some(old.clone()), &at, NOW));
     assert_eq!(world.ask(&get(&key)).verdict(), "need record");
     assert_eq!(world.verdict(&get(&key)), "401 revoked_key");
-    assert!(!world.gate.learn_record(&key.record.id, Some(old), &at, NOW));
-    assert!(!world.gate.learn_record(&key.record.id, None, &at, NOW));
+    assert!(!world.gate.apply_record(&key.record.id, Some(old), &at, NOW));
+    assert!(!world.gate.apply_record(&key.record.id, None, &at, NOW));
     assert_eq!(world.verdict(&get(&key)), "401 revoked_key");
 }
 
@@ -180,7 +180,7 @@ fn an_answer_of_another_epoch_makes_the_gate_ask_what_has_changed() {
     let key = world.issue(1, |_| {});
     let mut at = world.position();
     at.epoch = keyward_key::epoch::Epoch::new(after(1), "other");
-    assert!(!world.gate.learn_record(&key.record.id, Some(key.record.clone()), &at, NOW));
+    assert!(!world.gate.apply_record(&key.record.id, Some(key.record.clone()), &at, NOW));
     assert_eq!(world.ask(&get(&key)).verdict(), "need changes");
 }
 
@@ -206,7 +206,7 @@ fn an_answer_that_there_is_no_such_key_never_hides_a_record() {
     let key = world.issue(1, |_| {});
     assert_eq!(world.verdict(&get(&key)), "200");
     let at = world.position();
-    assert!(world.gate.learn_record(&key.record.id, None, &at, NOW));
+    assert!(world.gate.apply_record(&key.record.id, None, &at, NOW));
     assert_eq!(world.verdict(&get(&key)), "200");
 }
 
@@ -235,12 +235,12 @@ fn memory_is_bounded_and_the_least_recently_used_go_first() {
     world.answer(&evicted.record.id, NOW);
     let at = world.position();
     for number in 0..10_000_u32 {
-        world.gate.learn_record(&id(number), None, &at, NOW);
+        world.gate.apply_record(&id(number), None, &at, NOW);
         if number % 1_000 == 0 {
             assert_eq!(world.ask(&get(&key)).verdict(), "200");
         }
     }
-    assert_eq!(world.gate.remembered(), 10_000);
+    assert_eq!(world.gate.cached_keys(), 10_000);
     assert_eq!(world.ask(&get(&key)).verdict(), "200");
     assert_eq!(world.ask(&get(&evicted)).verdict(), "need record");
 }
@@ -250,9 +250,9 @@ fn a_million_unknown_ids_leave_memory_flat() {
     let mut world = world();
     let at = world.position();
     for number in 0..1_000_000 {
-        world.gate.learn_record(&id(number), None, &at, NOW);
+        world.gate.apply_record(&id(number), None, &at, NOW);
     }
-    assert_eq!(world.gate.remembered(), 10_000);
+    assert_eq!(world.gate.cached_keys(), 10_000);
 }
 
 #[test]
@@ -269,19 +269,19 @@ fn networks_count_too_and_come_free_with_their_keys() {
         ..key.record.clone()
     };
     for number in 0..300 {
-        world.gate.learn_record(&id(number), Some(with_networks(number, 5)), &at, NOW);
+        world.gate.apply_record(&id(number), Some(with_networks(number, 5)), &at, NOW);
     }
-    assert_eq!(world.gate.remembered(), 200, "two hundred thousand networks");
+    assert_eq!(world.gate.cached_keys(), 200, "two hundred thousand networks");
     // A change takes the record out, and its networks with it.
     for number in 0..300 {
         world.authority.insert(id(number), with_networks(number, 5));
         world.change(&id(number), |_| {});
     }
     world.tell(NOW);
-    assert_eq!(world.gate.remembered(), 0);
+    assert_eq!(world.gate.cached_keys(), 0);
     let at = world.position();
     for number in 0..200 {
-        world.gate.learn_record(&id(number), Some(with_networks(number, 400)), &at, NOW);
+        world.gate.apply_record(&id(number), Some(with_networks(number, 400)), &at, NOW);
     }
-    assert_eq!(world.gate.remembered(), 200);
+    assert_eq!(world.gate.cached_keys(), 200);
 }

@@ -1,4 +1,4 @@
-//! docs/STORAGE.md says what the code does: the code reads every example there and writes it again.
+//! docs/internals/storage.md says what the code does: the code reads every example there and writes it again.
 
 use keyward_control::Operation;
 use keyward_key::sealed::Sealed;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-const PAGE: &str = include_str!("../../../../docs/STORAGE.md");
+const PAGE: &str = include_str!("../../../../docs/internals/storage.md");
 
 /// The examples of that kind.
 fn examples(kind: &str) -> Vec<Json> {

@@ -1,16 +1,16 @@
-//! The table of roles: every operation that there is, tried by every role, against docs/ROLES.md.
+//! The table of roles: every operation that there is, tried by every role, against docs/reference/roles.md.
 
 use keyward_protocol::Rejection;
 use keyward_protocol::role::Role;
 use keyward_testkit::registry_world::*;
 
-const PAGE: &str = include_str!("../../../../docs/ROLES.md");
+const PAGE: &str = include_str!("../../../../docs/reference/roles.md");
 
 /// The page's row of that operation.
 fn row(operation: Operation) -> Vec<(Role, bool)> {
     let begin = format!("| `{}` |", operation.route());
     let mut rows = PAGE.lines().filter_map(|line| line.strip_prefix(&begin));
-    let row = rows.next().unwrap_or_else(|| panic!("{operation:?} has no row in docs/ROLES.md"));
+    let row = rows.next().unwrap_or_else(|| panic!("{operation:?} has no row in docs/reference/roles.md"));
     assert!(rows.next().is_none(), "{operation:?} has two rows");
     let cells: Vec<&str> = row.trim_end_matches('|').split('|').map(str::trim).collect();
     let roles: Vec<Role> = PAGE

@@ -1,5 +1,5 @@
 //! The stored form, by literal JSON. If this test fails, stores in use can't be read as before: add a step to
-//! `registry/schema.rs` and describe it in docs/STORAGE.md.
+//! `registry/schema.rs` and describe it in docs/internals/storage.md.
 
 use keyward_key::id::Environment;
 use keyward_protocol::role::Role;
