@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
-    #[wasm_bindgen(catch, js_name = writeHead)]
+    #[wasm_bindgen(catch, js_name = head)]
     fn write_head(request: &JsValue, env: &JsValue, buffer: &mut [u8]) -> Result<Option<u32>, JsValue>;
 
     #[wasm_bindgen(catch, js_name = headText)]
