@@ -200,25 +200,6 @@ export function streamBreak(writer) {
   return writer.abort(new Error("the rest of the body could not be read"));
 }
 
-/** Fetches a text of at most `most` bytes within a time limit. Rejects unless the status is 200; follows no redirect. */
-export async function fetchText(url, most, milliseconds) {
-  const response = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(milliseconds) });
-  if (response.status !== 200) throw new Error(`the answer was ${response.status}`);
-  const body = await readBody(response, most);
-  if (body === null) throw new Error(`the answer has more than ${most} bytes`);
-  return new TextDecoder().decode(body);
-}
-
-/** Whether an RS256 signature is this key's: RSASSA-PKCS1-v1_5 with SHA-256, modulus and exponent in base64url. */
-export async function verifyRs256(n, e, signature, signed) {
-  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("jwk", { kty: "RSA", n, e }, algorithm, false, ["verify"]);
-  return crypto.subtle.verify(algorithm, key, signature, encoder.encode(signed));
-}
-
-<<<<<<< HEAD
-/** The derived Ed25519 keys by name, not extractable. */
-=======
 /**
  * Verifies the JWT of a Cloudflare Access team, see access.js. Resolves to JSON text: `{"email"}`, `{"refused": reason}` or
  * `{"unavailable": cause}`.
@@ -227,8 +208,7 @@ export function verifyAccess(token, teamDomain, audience) {
   return globalThis.__keyward_verify_access(token, teamDomain, audience);
 }
 
-/** The house's Ed25519 keys by name, which nobody can take out again. */
->>>>>>> js
+/** The derived Ed25519 keys by name, not extractable. */
 const signingKeys = new Map();
 
 /** Imports a key and returns its public half, 32 bytes. */

@@ -26,7 +26,6 @@
 )]
 #![cfg(target_arch = "wasm32")]
 
-mod access;
 mod clock;
 mod control;
 mod entropy;

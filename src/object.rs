@@ -10,8 +10,8 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
-use super::isolate_state::load_config;
 use super::entropy::System;
+use super::isolate_state::load_config;
 use super::log::{Level, event};
 use super::sql::ObjectStore;
 use super::{clock, glue};

@@ -35,12 +35,10 @@
     )
 )]
 
-pub mod access;
 pub mod audit_stream;
 pub mod authority;
 pub mod authorize;
 mod body;
-pub mod certs;
 pub mod changed;
 mod checkpoint;
 pub mod credential;

@@ -12,7 +12,7 @@ const wranglerToml = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
 export const COMPATIBILITY_DATE = /^compatibility_date = "([^"]+)"$/m.exec(wranglerToml)[1];
 
 export const VECTORS = JSON.parse(
-  readFileSync(join(ROOT, "crates", "key", "tests", "vectors", "key_format.json"), "utf8"),
+  readFileSync(join(ROOT, "tests", "vectors", "key_format.json"), "utf8"),
 );
 
 export const SECRETS = {
