@@ -69,6 +69,7 @@ export function forward(request, edits, isPrivate, stamp) {
   const end = lines.length - 1;
   for (let at = 2; at < end; at += 2) headers.set(lines[at], lines[at + 1]);
   const { method } = request;
+  /** @type {RequestInit & { cf?: object }} */
   const init = { method, headers, redirect: "manual" };
   if (method !== "GET" && method !== "HEAD") init.body = request.body;
   else if (isPrivate) init.cf = NEVER_CACHED;
