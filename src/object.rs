@@ -10,17 +10,17 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
-use super::isolate_state::load_config;
 use super::entropy::System;
+use super::isolate_state::load_config;
 use super::log::{Level, event};
 use super::sql::ObjectStore;
 use super::{clock, glue};
 use keyward_config::Config;
 use keyward_key::entropy::base62;
 use keyward_key::epoch::Epoch;
-use keyward_key::json;
 use keyward_key::sealed::{Sealed, storage_name};
 use keyward_key::time::Millis;
+use keyward_key::version;
 use keyward_protocol::{Request as RegistryRequest, Response as RegistryResponse};
 use keyward_registry::apply::{Policy, answer};
 use keyward_registry::store::StoreError;
@@ -74,7 +74,7 @@ impl DurableObject for Registry {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let text = request.text().await?;
-        let Ok(call) = json::read::<RegistryRequest>(&text) else {
+        let Ok(call) = version::read::<RegistryRequest>(&text) else {
             event(Level::Error, "registry_message_unread", &[]);
             return Response::error("unread", 400);
         };

@@ -10,7 +10,7 @@ use keyward_http::forwarded_request::VERIFIER;
 use keyward_http::head::Head;
 use keyward_http::problem::{Code, Problem};
 use keyward_key::id::Environment;
-use keyward_key::json;
+use keyward_key::version;
 use keyward_protocol::role::Role;
 use keyward_protocol::{Caller, Raw};
 
@@ -42,7 +42,7 @@ pub fn check_vouching(member: &Raw, environment: Environment) -> Result<(), Refu
         let limit = voucher.environments.as_ref();
         voucher.role.vouches() && limit.is_none_or(|environments| environments.contains(&environment))
     };
-    json::read(member.get()).ok().filter(vouches).map(|_| ()).ok_or_else(untrusted_gateway)
+    version::read(member.get()).ok().filter(vouches).map(|_| ()).ok_or_else(untrusted_gateway)
 }
 
 /// 403, and not 401: the client's own credential is not what is wrong.

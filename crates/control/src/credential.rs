@@ -9,9 +9,9 @@ use keyward_http::problem::Problem;
 use keyward_key::deterministic_entropy::{DeterministicEntropy, NONCE_BYTES};
 use keyward_key::entropy::{Entropy, EntropyFailed};
 use keyward_key::id::{Class, KeyId};
-use keyward_key::json;
 use keyward_key::keyring::{DerivedKeys, Generation};
 use keyward_key::mint::{ApiKey, Minted, mint_for, mint_in};
+use keyward_key::version;
 use keyward_protocol::{Command, NewCredential, Outcome, Raw, RawOutcome};
 
 /// The answer to a write that was done before, and its credential, derived again from what the registry kept of it. `None` when
@@ -23,7 +23,7 @@ pub fn derive_again(
     nonce: &str,
     minted_under: &Generation,
 ) -> Option<(RawOutcome, ApiKey)> {
-    let done: RawOutcome = json::read(done.get()).ok()?;
+    let done: RawOutcome = version::read(done.get()).ok()?;
     let retryable = CredentialIssuer::of(asked).ok()?.retryable?;
     let mut bytes = [0; NONCE_BYTES];
     hex::decode_to_slice(nonce, &mut bytes).ok()?;
@@ -48,7 +48,7 @@ fn id_of(view: &Raw) -> Option<KeyId> {
     struct Named {
         id: KeyId,
     }
-    json::read::<Named>(view.get()).ok().map(|view| view.id)
+    version::read::<Named>(view.get()).ok().map(|view| view.id)
 }
 
 /// Whose credential is minted.

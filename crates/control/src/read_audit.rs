@@ -6,7 +6,7 @@ use super::body::invalid;
 use super::query::Query;
 use keyward_http::head::Head;
 use keyward_http::problem::Problem;
-use keyward_key::json;
+use keyward_key::version;
 use keyward_protocol::{Command, Raw};
 
 /// Entries that a stream asks the registry for at a time: about half a megabyte, which is all that is held of it at once.
@@ -65,7 +65,7 @@ pub fn last_seq(entry: &Raw) -> Option<u64> {
     struct Numbered {
         seq: u64,
     }
-    json::read::<Numbered>(entry.get()).ok().map(|entry| entry.seq)
+    version::read::<Numbered>(entry.get()).ok().map(|entry| entry.seq)
 }
 
 fn seq(name: &str, text: &str) -> Result<u64, Problem> {

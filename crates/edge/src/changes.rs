@@ -5,6 +5,7 @@ use super::platform::{Level, Platform};
 use super::registry::{self, Unreachable};
 use keyward_config::Config;
 use keyward_gate::{Applied, FRESH_SECONDS, PendingQuery};
+use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{CachedFeedPage, FeedPage, FeedQuery};
 use keyward_protocol::{Request, Response};
@@ -194,6 +195,7 @@ impl<O: Platform> Asking<'_, O> {
                     &[("known_revision", &known), ("revision", &now)],
                 );
             }
+            Applied::Broken(Broken::Newer) => {}
             Applied::Broken(why) => {
                 self.platform.log(Level::Warn, "cache_entry_broken", &[("why", why.as_str())]);
             }

@@ -1,7 +1,7 @@
 //! Asking the registry.
 
 use super::platform::Platform;
-use keyward_key::json;
+use keyward_key::version;
 use keyward_protocol::{Command, RawOutcome, Request, Response};
 
 /// The registry didn't answer. For a change that means unknown, not undone. The text is for the log.
@@ -46,5 +46,5 @@ const fn reads(call: &Request) -> bool {
 
 async fn once(platform: &impl Platform, message: &str, may_change: bool) -> Result<Response<RawOutcome>, Unreachable> {
     let text = platform.ask_registry(message, may_change).await.map_err(Unreachable)?;
-    json::read(&text).map_err(|error| Unreachable(error.to_string()))
+    version::read(&text).map_err(|error| Unreachable(error.to_string()))
 }

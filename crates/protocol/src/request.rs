@@ -17,7 +17,7 @@ use crate::response::Status;
 
 /// One call of the object.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case")]
 pub enum Request {
     /// The gate asks for a key's record.
     Lookup {
@@ -32,7 +32,7 @@ pub enum Request {
 
 /// An operation of the control plane.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct ControlRequest {
     /// Who asks.
     pub caller: Caller,
@@ -46,7 +46,7 @@ pub struct ControlRequest {
 
 /// Who asks, as the edge recognised it. The registry decides whether that is a member, and what they may do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case")]
 pub enum Caller {
     /// The edge compared the bootstrap token.
     Bootstrap,
@@ -75,7 +75,6 @@ pub enum Caller {
 /// A write that may be retried (`Idempotency-Key`). The edge derives the new credential from `nonce` and its own secret, so a
 /// retry gets the same text although nobody stored it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Idempotency {
     /// Digest of route, id in the path and the header's value, hex: what the registry remembers the member's write by.
     pub fingerprint: String,
@@ -87,7 +86,7 @@ pub struct Idempotency {
 
 /// Where a request came from, for the audit log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct RequestMeta {
     /// The `Keyward-Request-Id` of the request.
     pub request_id: String,
@@ -97,7 +96,6 @@ pub struct RequestMeta {
 
 /// A key or credential that the edge has just minted: its text stays at the edge, the registry gets only this.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct NewCredential {
     /// Its public name.
     pub id: KeyId,
@@ -109,7 +107,7 @@ pub struct NewCredential {
 
 /// What is asked.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Make the first owner.
     Bootstrap {
@@ -229,7 +227,6 @@ pub enum Command {
 
 /// What changes of a key.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct KeyChanges {
     /// New name.
     pub name: Option<String>,
@@ -247,7 +244,6 @@ pub struct KeyChanges {
 
 /// A member to be made. The edge has checked each field's form.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MemberDraft {
     /// Their name.
     pub name: String,
@@ -263,7 +259,6 @@ pub struct MemberDraft {
 
 /// What changes of a member.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MemberChanges {
     /// New name.
     pub name: Option<String>,
@@ -289,7 +284,6 @@ pub enum Limit {
 
 /// A key to be issued. The edge has checked each field's form.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct KeyDraft {
     /// A clear name.
     pub name: String,
@@ -323,7 +317,6 @@ pub enum Lifetime {
 
 /// Which keys to list; `None` is no restriction.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct KeyFilter {
     /// Of this environment.
     pub environment: Option<Environment>,

@@ -166,6 +166,7 @@ pub enum Outcome<K = KeyView, M = MemberView, E = Entry> {
 
 /// A key, as the gate decides by it and as answers show it.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct Inspected<K = KeyView> {
     /// For the decision.
     pub record: Record,

@@ -1,9 +1,10 @@
 //! docs/STORAGE.md says what the code does: every example there is read by the code and written again.
 
 use keyward_key::sealed::Sealed;
+use keyward_key::version::{self, ReadError};
+use keyward_protocol::audit::Entry;
 use keyward_protocol::feed::CachedFeedPage;
 use keyward_protocol::{Command, Request, Response};
-use keyward_protocol::audit::Entry;
 use keyward_registry::audit::audit_after;
 use keyward_testkit::registry_world::*;
 use serde::Serialize;
@@ -82,11 +83,16 @@ fn the_sealed_record_on_the_page_has_the_codes_fields() {
 }
 
 #[test]
-fn a_message_with_an_unknown_field_is_an_error() {
+fn a_message_with_an_added_field_is_read_and_one_for_newer_readers_is_refused_as_such() {
     for example in examples("call") {
-        let mut wrong = example;
-        let inner = wrong.as_object_mut().unwrap().values_mut().next().unwrap();
-        inner["surprise"] = 1.into();
-        assert!(serde_json::from_value::<Request>(wrong).is_err());
+        let with = |name: &str, value: u64| {
+            let mut later = example.clone();
+            let inner = later.as_object_mut().unwrap().values_mut().next().unwrap();
+            inner[name] = value.into();
+            later.to_string()
+        };
+        let read = version::read::<Request>(&with("later", 1)).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), example);
+        assert!(matches!(version::read::<Request>(&with("min_reader", 2)), Err(ReadError::Newer(2))));
     }
 }
