@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::entropy::System;
 use super::isolate_state::IsolateState;
+use super::entropy::System;
 use super::log::{Level, event};
 use super::platform::Platform;
 use super::{access, audit_stream, authorize, glue, key_endpoints, send};
@@ -103,9 +103,7 @@ impl ControlContext<'_> {
             let known = self.edge.isolate.gate().map_or(0, |gate| gate.known_revision());
             match (self.ask(control).await?, wrong) {
                 (Response::Done(Outcome::Authorised), Some(problem)) => return Err(problem),
-                (Response::Done(Outcome::Audit { entries, more }), _)
-                    if keyward_control::read_audit::wants_lines(self.head) =>
-                {
+                (Response::Done(Outcome::Audit { entries, more }), _) if keyward_control::read_audit::wants_lines(self.head) => {
                     return audit_stream::begin(self.env.clone(), caller, self.provenance(), entries, more);
                 }
                 (Response::Done(Outcome::Replayed { done, nonce, minted_under }), _) => {
@@ -192,8 +190,7 @@ impl ControlContext<'_> {
     }
 
     async fn checkpoint(&self, size: u64, hash: &str) -> Result<JsValue, Problem> {
-        let text =
-            keyward_control::checkpoint_text(self.config, size, hash).ok_or_else(|| self.fault("audit_head_broken"))?;
+        let text = keyward_control::checkpoint_text(self.config, size, hash).ok_or_else(|| self.fault("audit_head_broken"))?;
         let key = self.config.keyring.current().checkpoint();
         let signed = signing::sign(&Platform::of(self.env), key, &text, self.request_id).await;
         let signature = signed.map_err(|refusal| refusal.problem)?;

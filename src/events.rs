@@ -49,8 +49,7 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     if is_gateways(&head) {
         return authorize::refuse(ForwardAuthError::WrongPath.into(), &id);
     }
-    let (step, refresh_due) =
-        keyward_edge::step(&edge.isolate, config, &Platform::new(&env, &context), &head, head.now());
+    let (step, refresh_due) = keyward_edge::step(&edge.isolate, config, &Platform::new(&env, &context), &head, head.now());
     if refresh_due {
         refresh(Rc::clone(&edge), env.clone(), &context);
     }
