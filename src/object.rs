@@ -19,9 +19,9 @@ use keyward_config::Config;
 use keyward_control::answer;
 use keyward_key::entropy::base62;
 use keyward_key::epoch::Epoch;
-use keyward_key::json;
 use keyward_key::sealed::{Sealed, storage_name};
 use keyward_key::time::Millis;
+use keyward_key::version;
 use keyward_protocol::{Request as RegistryRequest, Response as RegistryResponse};
 use keyward_registry::context::Policy;
 use keyward_registry::store::StoreError;
@@ -75,7 +75,7 @@ impl DurableObject for Registry {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let text = request.text().await?;
-        let Ok(call) = json::read::<RegistryRequest>(&text) else {
+        let Ok(call) = version::read::<RegistryRequest>(&text) else {
             event(Level::Error, "registry_message_unread", &[]);
             return Response::error("unread", 400);
         };

@@ -112,7 +112,7 @@ fn start(world: &World, sqlite: &mut Sqlite, object: &mut Object) -> Result<(), 
 
 /// `fetch`: one message in, one out. A `StoreFails` trouble or noise makes the store fail somewhere within it.
 pub fn fetch(world: &Rc<World>, message: &str, random: &mut Random) -> Result<String, String> {
-    let call: Request = keyward_key::json::read(message).map_err(|error| format!("unread: {error}"))?;
+    let call: Request = keyward_key::version::read(message).map_err(|error| format!("unread: {error}"))?;
     let changes = matches!(call, Request::Control(_));
     if world.has_fault(Fault::StoreFails, None) && random.often(500) || random.often(world.fault_rates().store_fails) {
         let fault = match random.below(4) {

@@ -106,7 +106,7 @@ impl Port {
             _ if message.starts_with("{\"changes\"") => About::FeedPage,
             _ => About::ControlRequest,
         };
-        let outcome = match answered.as_ref().map(|text| keyward_key::json::read::<Response>(text)) {
+        let outcome = match answered.as_ref().map(|text| keyward_key::version::read::<Response>(text)) {
             Err(_) => QueryResult::Failed,
             Ok(Ok(Response::Changes { restored: true, .. })) => QueryResult::Restored,
             Ok(Ok(Response::Changes { changes: FeedPage::Since { more: false, .. }, .. })) => QueryResult::Complete,

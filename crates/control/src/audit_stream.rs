@@ -12,7 +12,7 @@ use super::serve::control_request;
 use keyward_edge::Platform;
 use keyward_edge::registry::{Unreachable, ask};
 use keyward_http::reply::Reply;
-use keyward_key::json;
+use keyward_key::version;
 use keyward_protocol::{Caller, Raw, Request, RequestMeta, Response};
 use serde_json::value::to_raw_value;
 
@@ -36,7 +36,7 @@ impl Page {
         struct Numbered {
             seq: u64,
         }
-        json::read::<Numbered>(self.entries.last()?.get()).ok().map(|entry| entry.seq)
+        version::read::<Numbered>(self.entries.last()?.get()).ok().map(|entry| entry.seq)
     }
 
     fn lines(&self) -> String {
@@ -102,7 +102,7 @@ impl AuditStream {
         let command = to_raw_value(&ReadAudit { after, limit: STREAM_PAGE, lines: true }).ok();
         let control = control_request(Operation::ReadAudit, self.caller.clone(), self.request.clone(), command);
         match ask(platform, &Request::Control(Box::new(control))).await {
-            Ok(Response::Done(outcome)) => match json::read::<Outcome>(outcome.get()) {
+            Ok(Response::Done(outcome)) => match version::read::<Outcome>(outcome.get()) {
                 Ok(Outcome { audit }) if !audit.entries.is_empty() => Ok(audit),
                 _ => Err("the registry answered no page of the log".to_owned()),
             },

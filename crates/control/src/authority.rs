@@ -2,8 +2,8 @@
 
 use super::operation::{Access, ControlOperation, raw};
 use super::operations::Operation;
-use keyward_key::json;
 use keyward_key::time::Millis;
+use keyward_key::version;
 use keyward_protocol::{Caller, ControlRequest, Rejection, Request, Response};
 use keyward_registry::authentication::{authenticate, unauthenticated};
 use keyward_registry::context::{Actor, Context, OperationError, Policy, transact};
@@ -88,7 +88,7 @@ pub(super) fn decide<O: ControlOperation>(
     by: &Context<'_>,
     control: &ControlRequest,
 ) -> Result<Response, OperationError> {
-    let request = control.command.as_ref().map(|command| json::read::<O>(command.get())).transpose();
+    let request = control.command.as_ref().map(|command| version::read::<O>(command.get())).transpose();
     let request = request.map_err(|_| StoreError::new("the message has a malformed command"))?;
     O::authorise(request.as_ref(), store, by)?;
     let Some(request) = request else { return Ok(Response::Authorised) };

@@ -17,7 +17,7 @@ use keyward_http::head::Head;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 use keyward_key::id::Environment;
-use keyward_key::json;
+use keyward_key::version;
 use keyward_protocol::role::Role;
 use keyward_protocol::{Caller, Raw, Request, Response};
 
@@ -69,7 +69,7 @@ async fn confirm<P: Platform, C: ControlPlatform>(
 ) -> Result<(), Refusal> {
     let control = control_request(Operation::Me, caller, context.meta(), no_arguments());
     match ask(context.request.platform, &Request::Control(Box::new(control))).await {
-        Ok(Response::Done(outcome)) => match json::read::<me::Outcome>(outcome.get()) {
+        Ok(Response::Done(outcome)) => match version::read::<me::Outcome>(outcome.get()) {
             Ok(outcome) => check_vouching(&outcome.me, environment),
             Err(_) => Err(untrusted_gateway()),
         },
@@ -104,7 +104,7 @@ fn check_vouching(member: &Raw, environment: Environment) -> Result<(), Refusal>
         let limit = gateway.environments.as_ref();
         gateway.role.vouches() && limit.is_none_or(|environments| environments.contains(&environment))
     };
-    json::read(member.get()).ok().filter(vouches).map(|_| ()).ok_or_else(untrusted_gateway)
+    version::read(member.get()).ok().filter(vouches).map(|_| ()).ok_or_else(untrusted_gateway)
 }
 
 /// Returns the refusal of a gateway's credential: 403, and not 401, since the client's own credential is not wrong.

@@ -6,9 +6,9 @@ use super::failure::Failure;
 use keyward_config::Config;
 use keyward_http::problem::Code;
 use keyward_key::id::KeyId;
-use keyward_key::json;
 use keyward_key::mint::Minted;
 use keyward_key::time::Millis;
+use keyward_key::version;
 use keyward_protocol::Raw;
 
 /// Body of the answer to a change.
@@ -68,7 +68,7 @@ fn text_of<'a>(view: &Raw, minted: Option<&'a Minted>) -> Result<&'a str, Failur
     struct Named {
         id: KeyId,
     }
-    let named = json::read::<Named>(view.get()).ok();
+    let named = version::read::<Named>(view.get()).ok();
     minted
         .filter(|minted| named.is_some_and(|named| named.id == minted.id))
         .map(|minted| minted.api_key.expose())

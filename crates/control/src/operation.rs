@@ -19,9 +19,9 @@ use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 use keyward_key::entropy::Entropy;
 use keyward_key::id::KeyId;
-use keyward_key::json;
 use keyward_key::keyring::Generation;
 use keyward_key::mint::Minted;
+use keyward_key::version;
 use keyward_protocol::{Caller, Idempotency, NewCredential, Raw, Role};
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::store::{Store, StoreError};
@@ -253,7 +253,7 @@ impl<O: ControlOperation> Respond for O {
         outcome: Result<Raw, Failure>,
         minted: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        let outcome = outcome.and_then(|outcome| json::read::<O::Outcome>(outcome.get()).map_err(|_| confused()));
+        let outcome = outcome.and_then(|outcome| version::read::<O::Outcome>(outcome.get()).map_err(|_| confused()));
         ControlOperation::respond(*self, input, outcome, minted)
     }
 }

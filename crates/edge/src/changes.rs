@@ -5,6 +5,7 @@ use super::platform::{Level, Platform};
 use super::registry::{self, Unreachable};
 use keyward_config::Config;
 use keyward_gate::{Applied, FRESH_SECONDS, Gate, PendingQuery};
+use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{CachedFeedPage, FeedPage, FeedQuery};
 use keyward_protocol::{Request, Response};
@@ -200,6 +201,8 @@ impl<P: Platform> Refresh<'_, P> {
                     &[("known_revision", &known), ("revision", &now)],
                 );
             }
+            // A newer version of the worker runs beside this one for a while. Its entries are not for this one.
+            Applied::Broken(Broken::Newer) => {}
             Applied::Broken(why) => {
                 self.platform.log(Level::Warn, "cache_entry_broken", &[("why", why.as_str())]);
             }

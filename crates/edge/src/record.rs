@@ -6,7 +6,7 @@ use super::registry::{self, Unreachable};
 use keyward_config::Config;
 use keyward_gate::CopyVerdict;
 use keyward_key::id::KeyId;
-use keyward_key::sealed::storage_name;
+use keyward_key::sealed::{Broken, storage_name};
 use keyward_protocol::{Request, Response};
 
 /// The lookup failed: the authority is unreachable or in backoff, or the lookup rate is used up.
@@ -73,7 +73,9 @@ async fn copy_settles(
     let Some(mut gate) = isolate.gate() else { return false };
     let verdict = gate.apply_copy(config, id, &stored, platform.now());
     drop(gate);
-    if let CopyVerdict::Broken(why) = verdict {
+    if let CopyVerdict::Broken(why) = verdict
+        && why != Broken::Newer
+    {
         let fields = [("key_id", id.as_str()), ("why", why.as_str()), ("request_id", request_id)];
         platform.log(Level::Warn, "kv_record_broken", &fields);
     }

@@ -1,7 +1,7 @@
 //! Queries to the registry.
 
 use super::platform::Platform;
-use keyward_key::json;
+use keyward_key::version;
 use keyward_protocol::{Request, Response};
 
 /// The registry did not answer. A change may have been made all the same. The text is for the log.
@@ -32,5 +32,5 @@ fn writes(request: &Request) -> bool {
 
 async fn once(platform: &impl Platform, message: &str, may_change: bool) -> Result<Response, Unreachable> {
     let text = platform.ask_registry(message, may_change).await.map_err(Unreachable)?;
-    json::read(&text).map_err(|error| Unreachable(error.to_string()))
+    version::read(&text).map_err(|error| Unreachable(error.to_string()))
 }

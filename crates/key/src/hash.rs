@@ -3,10 +3,11 @@
 use std::fmt;
 
 use ctutils::CtEq;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// HMAC-SHA-256 of a key's text up to and including the secret, under the pepper. Compared in constant time only.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
@@ -63,9 +64,10 @@ impl Serialize for KeyHash {
     }
 }
 
-impl<'de> Deserialize<'de> for KeyHash {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::from_stored(&text).ok_or_else(|| serde::de::Error::custom("not a key hash"))
+impl TryFrom<String> for KeyHash {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::from_stored(&text).ok_or("not a key hash")
     }
 }

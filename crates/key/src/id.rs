@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::base62::is_base62;
 
@@ -20,6 +20,9 @@ pub enum Environment {
 }
 
 impl Environment {
+    /// Every environment.
+    pub const ALL: [Self; 2] = [Self::Live, Self::Test];
+
     /// The word in keys, answers and headers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -89,7 +92,8 @@ impl Prefix {
 }
 
 /// `wafl_live_8Fh2kQ0sZp1L`: prefix, class and identifier. Public; names a key or a member in lists, logs and stores.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct KeyId(String);
 
 impl KeyId {
@@ -144,10 +148,11 @@ impl Serialize for KeyId {
     }
 }
 
-impl<'de> Deserialize<'de> for KeyId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a key id"))
+impl TryFrom<String> for KeyId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not a key id")
     }
 }
 

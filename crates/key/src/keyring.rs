@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use ctutils::CtEq;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::assertion::AssertionKey;
@@ -41,8 +41,8 @@ impl Secret {
 }
 
 /// A public name for one `KEYWARD_SECRET`: 8 hex digits. It tells under which secret a thing was made, and nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Generation(String);
 
 impl Generation {
@@ -60,10 +60,11 @@ impl Generation {
     }
 }
 
-impl<'de> Deserialize<'de> for Generation {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::from_stored(&text).ok_or_else(|| serde::de::Error::custom("not a secret's name"))
+impl TryFrom<String> for Generation {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::from_stored(&text).ok_or("not a secret's name")
     }
 }
 

@@ -11,7 +11,7 @@ use crate::time::Millis;
 
 /// A key's record. Its JSON is a stored form: see docs/internals/storage.md before changing a field.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct Record {
     /// The key's public name.
     pub id: KeyId,

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 /// The longest scope.
 pub const SCOPE_LENGTH: usize = 64;
 
 /// One permission, like `contacts:read`: 1 to 64 of `a-z`, `0-9`, `:`, `.`, `_`, `-`, beginning with a letter
 /// (a subset of RFC 6749's scope-token, so that a list of them joins with spaces).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Scope(String);
 
 impl Scope {
@@ -36,10 +36,11 @@ impl fmt::Display for Scope {
     }
 }
 
-impl<'de> Deserialize<'de> for Scope {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a scope"))
+impl TryFrom<String> for Scope {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not a scope")
     }
 }
 

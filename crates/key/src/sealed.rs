@@ -18,15 +18,15 @@ use super::hash::digest_from_hex;
 use super::id::KeyId;
 use super::keyring::{DerivedKeys, Generation, Keyring};
 use super::record::Record;
-use crate::json;
+use crate::version::{self, ReadError};
 
 const DOMAIN: &[u8] = b"keyward/record/v2\n";
 
 /// No stored record is longer; what is longer is not read.
 pub const SEALED_LENGTH: usize = 65_536;
 
+/// The fields around the MAC are not authenticated: `min_reader` counts only in the sealed text.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Envelope<'a> {
     sealed_under: Generation,
     mac: String,
@@ -36,7 +36,7 @@ struct Envelope<'a> {
 
 /// A record and the history it belongs to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct Sealed {
     /// The history of the authority that the record's revision counts in.
     pub epoch: Epoch,
@@ -62,6 +62,8 @@ pub enum Broken {
     Generation,
     /// The MAC doesn't fit: forged, changed, or another id's record.
     Mac,
+    /// Genuine, but written by a later version for newer readers. Nothing is wrong with it, so nothing is logged.
+    Newer,
 }
 
 impl Broken {
@@ -72,6 +74,7 @@ impl Broken {
             Self::Form => "form",
             Self::Generation => "generation",
             Self::Mac => "mac",
+            Self::Newer => "newer",
         }
     }
 }
@@ -99,8 +102,8 @@ impl Sealed {
             return Err(Broken::Form);
         }
         let name = storage_name(id);
-        let read = |text: &str| json::read(text).ok();
-        let (sealed, under): (Self, _) = open_text(&[DOMAIN, name.as_bytes(), b"\n"], text, keyring, read)?;
+        let (sealed, under): (Self, _) =
+            open_text(&[DOMAIN, name.as_bytes(), b"\n"], text, keyring, |text| version::read(text))?;
         if sealed.record.id == *id { Ok((sealed, under)) } else { Err(Broken::Mac) }
     }
 }
@@ -122,9 +125,9 @@ pub fn open_text<T>(
     context: &[&[u8]],
     text: &str,
     keyring: &Keyring,
-    read: impl FnOnce(&str) -> Option<T>,
+    read: impl FnOnce(&str) -> Result<T, ReadError>,
 ) -> Result<(T, SealedUnder), Broken> {
-    let envelope: Envelope<'_> = json::read(text).map_err(|_| Broken::Form)?;
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|_| Broken::Form)?;
     let derived = keyring.of_generation(&envelope.sealed_under).ok_or(Broken::Generation)?;
     let claimed = digest_from_hex(&envelope.mac).ok_or(Broken::Form)?;
     let right: bool = mac_of(derived, context, envelope.sealed.get()).ct_eq(&claimed).into();
@@ -133,7 +136,11 @@ pub fn open_text<T>(
     }
     let current = derived.generation() == keyring.current().generation();
     let under = if current { SealedUnder::Current } else { SealedUnder::Previous };
-    Ok((read(envelope.sealed.get()).ok_or(Broken::Form)?, under))
+    match read(envelope.sealed.get()) {
+        Ok(value) => Ok((value, under)),
+        Err(ReadError::Newer(_)) => Err(Broken::Newer),
+        Err(ReadError::Malformed(_)) => Err(Broken::Form),
+    }
 }
 
 fn mac_of(derived: &DerivedKeys, context: &[&[u8]], json: &str) -> [u8; 32] {

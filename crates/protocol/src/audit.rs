@@ -9,7 +9,6 @@ pub const BEFORE_THE_FIRST: &str = "00000000000000000000000000000000000000000000
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Entry {
     /// From 1, without gaps.
     pub seq: u64,

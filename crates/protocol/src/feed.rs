@@ -8,14 +8,14 @@ use keyward_key::epoch::Epoch;
 use serde::{Deserialize, Serialize};
 
 use keyward_key::id::{Class, Environment, IDENTIFIER_LENGTH, KeyId};
-use keyward_key::json;
 use keyward_key::keyring::Keyring;
 use keyward_key::sealed::{Broken, SealedUnder, open_text, seal_text};
 use keyward_key::time::Millis;
+use keyward_key::version;
 
 /// A place in a history: all changes up to one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct Position {
     /// Of which history.
     pub epoch: Epoch,
@@ -27,7 +27,7 @@ pub struct Position {
 
 /// What an edge asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case")]
 pub enum FeedQuery {
     /// Every key that is no longer as it was issued and could still be taken for valid: a page of them.
     Snapshot {
@@ -44,7 +44,7 @@ pub struct Cursor(pub String);
 
 /// What the authority answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case")]
 pub enum FeedPage {
     /// A page of a snapshot.
     Snapshot {
@@ -145,7 +145,7 @@ impl CompactKeyId {
 
 /// An answer of the authority as a data centre's cache keeps it.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct CachedFeedPage {
     /// When the authority was asked, by the clock of the isolate that asked.
     pub asked_at: Millis,
@@ -171,7 +171,7 @@ impl CachedFeedPage {
     /// # Errors
     /// [`Broken`]: it must then be treated as absent.
     pub fn open(text: &str, keyring: &Keyring) -> Result<Self, Broken> {
-        match open_text(&[DOMAIN], text, keyring, |text| json::read(text).ok())? {
+        match open_text(&[DOMAIN], text, keyring, |text| version::read(text))? {
             (kept, SealedUnder::Current) => Ok(kept),
             // A retired secret vouches for nothing; what is kept is kept for seconds.
             (_, SealedUnder::Previous) => Err(Broken::Generation),
@@ -182,7 +182,29 @@ impl CachedFeedPage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keyward_key::keyring::Secret;
 
+    #[test]
+    fn a_cached_page_with_an_added_field_is_read_and_one_for_newer_readers_is_newer() {
+        let secret = Secret::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+        let keyring = Keyring::new(&secret, None).unwrap();
+        let to = Position { epoch: Epoch::new(Millis(1), "a"), revision: 3, head: "0".repeat(16) };
+        let changes = FeedPage::Since { after: 1, to, entries: ChangeList::default(), more: false };
+        let page =
+            serde_json::to_string(&CachedFeedPage { asked_at: Millis(1), took: 2, changes: changes.clone() }).unwrap();
+        for (level, at) in [("page", "{"), ("answer", r#""since":{"#), ("position", r#""to":{"#)] {
+            let sealed = |field: &str| {
+                let text = page.replacen(at, &format!("{at}{field}"), 1);
+                assert_ne!(text, page, "{level}");
+                seal_text(&[DOMAIN], text, keyring.current()).unwrap()
+            };
+            let opened = CachedFeedPage::open(&sealed(r#""later":[1],"#), &keyring)
+                .unwrap_or_else(|why| panic!("{level}: {}", why.as_str()));
+            assert_eq!(opened.changes, changes, "{level}");
+            let newer = CachedFeedPage::open(&sealed(r#""min_reader":2,"#), &keyring).err();
+            assert_eq!(newer, Some(Broken::Newer), "{level}");
+        }
+    }
     fn id(text: &str) -> KeyId {
         KeyId::parse(text).unwrap()
     }

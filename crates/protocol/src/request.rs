@@ -26,6 +26,7 @@ pub enum Request {
 
 /// A request for an operation of the control plane.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct ControlRequest {
     /// The caller, as the edge recognised it.
     pub caller: Caller,
@@ -86,6 +87,7 @@ pub struct Idempotency {
 
 /// Where a request came from, for the audit log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct RequestMeta {
     /// The `Keyward-Request-Id` of the request.
     pub request_id: String,

@@ -9,7 +9,7 @@ use divan::counter::ItemsCount;
 use keyward_control::answer;
 use keyward_key::id::Environment;
 use keyward_protocol::feed::{FeedPage, FeedQuery};
-use keyward_protocol::{Request, Response};
+use keyward_protocol::Request;
 use keyward_registry::feed::position;
 use keyward_testkit::registry_world::KeyFilter;
 use keyward_testkit::registry_world::{World, issue, key_id, list, live, owner, revoke};

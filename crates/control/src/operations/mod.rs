@@ -11,7 +11,7 @@ use super::authority::decide;
 use super::failure::Failure;
 use super::operation::{ControlOperation, Input, Prepared, Spec, prepare};
 use keyward_key::entropy::Entropy;
-use keyward_key::json;
+use keyward_key::version;
 use keyward_protocol::{ControlRequest, Response};
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::store::Store;
@@ -63,7 +63,7 @@ macro_rules! operations {
             /// Parses a command and writes it again, so that tests can compare. `None` if it is malformed.
             #[must_use]
             pub fn rewrite(self, command: &RawValue) -> Option<Box<RawValue>> {
-                match self { $(Self::$name => to_raw_value(&json::read::<$module::$name>(command.get()).ok()?).ok()),* }
+                match self { $(Self::$name => to_raw_value(&version::read::<$module::$name>(command.get()).ok()?).ok()),* }
             }
 
             /// Authorises and does the operation. Runs in the registry, which has checked the caller's role.

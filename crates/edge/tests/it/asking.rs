@@ -10,7 +10,7 @@ use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 use keyward_protocol::feed::FeedQuery;
 use keyward_protocol::{Request, Response};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// An authority that fails so many times and then answers, and a clock that only a pause moves on.
 struct Failing {

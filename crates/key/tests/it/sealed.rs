@@ -10,7 +10,7 @@ use keyward_key::id::KeyId;
 use keyward_key::keyring::{Generation, Keyring, Secret};
 use keyward_key::record::Record;
 use keyward_key::scope::Scope;
-use keyward_key::sealed::{Broken, SEALED_LENGTH, Sealed, SealedUnder, storage_name};
+use keyward_key::sealed::{Broken, SEALED_LENGTH, Sealed, SealedUnder, seal_text, storage_name};
 use keyward_key::time::Millis;
 use keyward_testkit::entropy::Seeded;
 use proptest::prelude::*;
@@ -104,9 +104,9 @@ fn a_record_with_any_one_bit_or_byte_changed_is_broken() {
 }
 
 #[test]
-fn the_log_says_which_of_three_a_broken_record_is() {
-    let words = [Broken::Form, Broken::Generation, Broken::Mac].map(Broken::as_str);
-    assert_eq!(words, ["form", "generation", "mac"]);
+fn each_reason_why_a_copy_is_not_used_has_its_own_word() {
+    let words = [Broken::Form, Broken::Generation, Broken::Mac, Broken::Newer].map(Broken::as_str);
+    assert_eq!(words, ["form", "generation", "mac", "newer"]);
 }
 
 #[test]
@@ -166,10 +166,12 @@ fn a_record_sealed_under_the_previous_secret_opens_until_that_secret_is_removed(
 }
 
 #[test]
-fn a_record_with_extra_missing_or_repeated_fields_is_broken() {
+fn a_record_with_missing_or_repeated_fields_or_a_changed_text_is_broken() {
     let (envelope, inner) = STORED.split_once(r#""sealed":"#).expect("what is sealed");
     for text in [
-        STORED.replacen('{', r#"{"extra":1,"#, 1),
+        STORED.replacen(r#""sealed":{"#, r#""sealed":{"extra":1,"#, 1),
+        STORED.replacen(r#""record":{"#, r#""record":{"extra":1,"#, 1),
+        STORED.replacen(r#""record":{"#, r#""record":{"min_reader":2,"#, 1),
         STORED.replacen('{', r#"{"sealed_under":"a3a7b10a","#, 1),
         STORED.replacen(r#""sealed":"#, r#""sealed":{},"sealed":"#, 1),
         STORED.replacen(r#""record":"#, r#""record":{},"record":"#, 1),
@@ -188,11 +190,10 @@ fn a_record_with_extra_missing_or_repeated_fields_is_broken() {
 }
 
 #[test]
-fn a_record_has_exactly_its_fields_even_where_the_mac_is_right() {
+fn a_record_has_all_its_fields_well_formed_even_where_the_mac_is_right() {
     let plain = json(&record());
     assert!(serde_json::from_str::<Record>(&plain).is_ok());
     for (from, to) in [
-        ("{", r#"{"admin":true,"#),
         ("{", r#"{"revision":18,"#),
         (r#""revoked":false,"#, ""),
         (r#""revoked":false,"#, r#""revoked":0,"#),
@@ -208,6 +209,45 @@ fn a_record_has_exactly_its_fields_even_where_the_mac_is_right() {
         let changed = plain.replacen(from, to, 1);
         assert!(changed != plain && serde_json::from_str::<Record>(&changed).is_err(), "{changed}");
     }
+}
+
+/// Seals a changed text under the current secret, as a later version would.
+fn sealed_by_a_later_version(from: &str, to: &str) -> String {
+    let ring = keyring(CURRENT, None);
+    let epoch = Epoch::from_stored("1795442523004-Zq3xk0PdW7aLmN2v".to_owned());
+    let plain = serde_json::to_string(&Sealed { epoch, record: record() }).expect("a record is always JSON");
+    let changed = plain.replacen(from, to, 1);
+    assert_ne!(changed, plain);
+    let name = storage_name(&id());
+    seal_text(&[b"keyward/record/v2\n", name.as_bytes(), b"\n"], changed, ring.current()).expect("it is JSON")
+}
+
+#[test]
+fn an_added_field_is_ignored_at_each_level() {
+    let ring = keyring(CURRENT, None);
+    for text in [
+        STORED.replacen('{', r#"{"later":1,"#, 1),
+        sealed_by_a_later_version("{", r#"{"later":[1],"#),
+        sealed_by_a_later_version(r#""record":{"#, r#""record":{"later":{"deep":null},"#),
+        sealed_by_a_later_version(r#""record":{"#, r#""record":{"min_reader":1,"#),
+    ] {
+        let opened = open(&text, &id(), &ring).unwrap_or_else(|why| panic!("{}: {text}", why.as_str()));
+        assert_eq!(json(&opened), json(&record()));
+    }
+}
+
+#[test]
+fn a_genuine_record_for_newer_readers_is_newer_and_not_broken() {
+    for text in [
+        sealed_by_a_later_version("{", r#"{"min_reader":2,"#),
+        sealed_by_a_later_version(r#""record":{"#, r#""record":{"min_reader":2,"#),
+        // Its other fields need not be ours.
+        sealed_by_a_later_version(r#""revision":17"#, r#""min_reader":2,"revision":"17""#),
+    ] {
+        assert_eq!(broken(&text), Some(Broken::Newer), "{text}");
+    }
+    // Outside the sealed text nothing is authenticated: whoever writes to KV cannot make a copy look newer.
+    assert_eq!(broken(&STORED.replacen('{', r#"{"min_reader":2,"#, 1)), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use keyward_control::Operation;
 use keyward_key::sealed::Sealed;
+use keyward_key::version::{self, ReadError};
 use keyward_protocol::audit::Entry;
 use keyward_protocol::feed::CachedFeedPage;
 use keyward_protocol::{Request, Response as RawResponse};
@@ -89,12 +90,16 @@ fn the_sealed_record_on_the_page_has_the_codes_fields() {
 }
 
 #[test]
-fn an_unknown_field_of_a_message_is_ignored() {
+fn a_message_with_an_added_field_is_read_and_one_for_newer_readers_is_refused_as_such() {
     for example in examples("call").into_iter().filter(|example| example["changes"].is_null()) {
-        let mut newer = example.clone();
-        let inner = newer.as_object_mut().unwrap().values_mut().next().unwrap();
-        inner["surprise"] = 1.into();
-        let read: Request = serde_json::from_str(&newer.to_string()).unwrap();
-        assert_eq!(serde_json::to_value(&read).unwrap(), example);
+        let with = |name: &str, value: u64| {
+            let mut later = example.clone();
+            let inner = later.as_object_mut().unwrap().values_mut().next().unwrap();
+            inner[name] = value.into();
+            later.to_string()
+        };
+        let read = version::read::<Request>(&with("later", 1)).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), example);
+        assert!(matches!(version::read::<Request>(&with("min_reader", 2)), Err(ReadError::Newer(2))));
     }
 }

@@ -1,0 +1,121 @@
+//! Compatibility of stored and transmitted forms between versions of the worker that run side by side.
+//!
+//! A reader ignores fields that it does not know, so adding a field needs nothing else. A field that an older reader must
+//! not ignore comes with `"min_reader": N` in the same object: every reader below `N` then refuses the whole text as
+//! [`ReadError::Newer`]. Without that field a text is for every reader.
+//!
+//! ```
+//! use keyward_key::version::{ReadError, read};
+//!
+//! assert_eq!(read::<u32>("7").ok(), Some(7));
+//! let newer = read::<std::collections::BTreeMap<String, u32>>(r#"{"min_reader":2}"#);
+//! assert!(matches!(newer, Err(ReadError::Newer(2))));
+//! ```
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Number of the forms that this version reads. Raise it with the code that reads a form of the next number.
+pub const READER: u64 = 1;
+
+/// The quoted name of the field. Our own writers never escape it.
+const FIELD: &str = "\"min_reader\"";
+
+/// Why a text of our own was not read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// It was written for a newer reader, whose number is given. Says nothing about its content: neither "not found" nor
+    /// "broken".
+    Newer(u64),
+    /// It is not JSON of the expected form.
+    Malformed(serde_json::Error),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newer(number) => write!(formatter, "written for a newer reader: {number}, and this one is {READER}"),
+            Self::Malformed(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// Reads the JSON of a stored form or of an internal message.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, ReadError> {
+    let needed = min_reader(text);
+    if needed > READER {
+        return Err(ReadError::Newer(needed));
+    }
+    serde_json::from_str(text).map_err(ReadError::Malformed)
+}
+
+/// Greatest `min_reader` at any depth. The text is parsed for it only if the name occurs, which it never does today.
+fn min_reader(text: &str) -> u64 {
+    if !text.contains(FIELD) {
+        return 1;
+    }
+    serde_json::from_str(text).as_ref().map_or(1, greatest)
+}
+
+fn greatest(value: &Value) -> u64 {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(
+                |(name, value)| if name == "min_reader" { value.as_u64().unwrap_or(u64::MAX) } else { greatest(value) },
+            )
+            .max()
+            .unwrap_or(1),
+        Value::Array(items) => items.iter().map(greatest).max().unwrap_or(1),
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, Debug)]
+    struct Form {
+        number: u64,
+    }
+
+    #[test]
+    fn a_reader_ignores_fields_that_it_does_not_know() {
+        assert_eq!(read::<Form>(r#"{"number":1,"later":{"deep":[2]}}"#).unwrap().number, 1);
+        assert_eq!(read::<Form>(r#"{"number":1,"min_reader":1}"#).unwrap().number, 1);
+    }
+
+    #[test]
+    fn a_text_for_a_newer_reader_is_refused_as_such_at_any_depth() {
+        for text in [
+            r#"{"min_reader":2,"number":1}"#,
+            r#"{"number":1,"later":{"min_reader":2}}"#,
+            r#"{"number":1,"later":[0,{"min_reader":2}]}"#,
+            // A newer form need not have our fields.
+            r#"{"min_reader":2}"#,
+        ] {
+            assert!(matches!(read::<Form>(text), Err(ReadError::Newer(2))), "{text}");
+        }
+        assert!(matches!(read::<Form>(r#"{"number":1,"min_reader":"two"}"#), Err(ReadError::Newer(u64::MAX))));
+    }
+
+    #[test]
+    fn a_malformed_text_is_not_taken_for_a_newer_one() {
+        for text in ["", "{", r#"{"number":1} x"#, r#"{"number":1,"number":1}"#, "{}", r#"{"min_reader":2"#] {
+            assert!(matches!(read::<Form>(text), Err(ReadError::Malformed(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_names_the_field_is_no_demand_on_the_reader() {
+        assert_eq!(read::<Form>(r#"{"number":1,"name":"min_reader"}"#).unwrap().number, 1);
+    }
+}
