@@ -1,8 +1,10 @@
 // The worker around the worker: counts what the product asks of its stores and makes them misbehave on command. Test
 // equipment, loaded beside the unchanged build. It takes its orders under /__test/, before the product sees the request.
 
-import Product, { Registry as ProductRegistry } from "./index.js";
+// First: it wraps WebAssembly.Instance, which the build calls while it loads. The blank line keeps the formatter from sorting the two.
 import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
+
+import Product, { Registry as ProductRegistry } from "./index.js";
 
 // Entry and object run in one isolate here, so one set of orders reaches both.
 const orders = { kvGet: "work", kvPut: "work", registry: "work" };
