@@ -1,10 +1,10 @@
 // The worker around the worker: counts what the product asks of its stores and makes them misbehave on command. Test
 // equipment, loaded beside the unchanged build. It takes its orders under /__test/, before the product sees the request.
 
-// First: it wraps WebAssembly.Instance, which the build calls while it loads. The blank line keeps the formatter from sorting the two.
-import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
-
+// Before the build, which calls WebAssembly.Instance while it loads. A bare import is not sorted.
+import "./wasm-crossings.mjs";
 import Product, { Registry as ProductRegistry } from "./index.js";
+import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 
 // Entry and object run in one isolate here, so one set of orders reaches both.
 const orders = { kvGet: "work", kvPut: "work", registry: "work" };

@@ -84,7 +84,7 @@ fn ask(call: &Request, times: u32, jitter: u8) -> (bool, usize, u32) {
 fn control(command: &Value) -> Request {
     serde_json::from_value(json!({"control": {
         "caller": "bootstrap",
-        "origin": {"request_id": "r", "client_address": null},
+        "request": {"request_id": "r", "client_address": null},
         "command": command,
         "idempotency": null,
     }}))
