@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keyward_config::AccessSettings;
 use keyward_control::access::Assertion;
 use keyward_control::certs::parse_certs;
-use keyward_config::AccessSettings;
 use keyward_http::limits::{ACCESS_KEYS, ACCESS_TOKEN_BYTES};
 use keyward_key::time::Millis;
 use serde_json::Value;

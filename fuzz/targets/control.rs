@@ -1,11 +1,16 @@
-//! The control plane's requests, by the way of each operation: what becomes a command has every field within its limits.
+//! Requests of the control plane: every field of a parsed request is within its limits, and the registry reads what the edge
+//! writes.
 
-use keyward_control::{Asked, KeyEndpointRequest, Endpoint, Unprepared};
+use keyward_control::Operation;
+use keyward_control::failure::Failure;
+use keyward_control::operation::{Answer, Input};
+use keyward_control::route::{Endpoint, find};
+use keyward_control::sign_in::sign_in;
+use keyward_control::transport::check_transport;
 use keyward_http::head::Head;
 use keyward_http::limits::{BODY_BYTES, PROSE_CHARS};
-use keyward_protocol::{Command, Operation};
-use keyward_key::time::Millis;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::fixture::{CONFIG, Counting, LIVE, text_of};
 
@@ -22,59 +27,53 @@ pub fn run(data: &[u8]) {
         text.push('\n');
     }
     let Ok(head) = Head::parse(&text) else { return };
-    let Ok(Endpoint::Operation(operation, segment)) = keyward_control::find(head.method(), head.target().path()) else { return };
+    let Ok((Endpoint::Operation(operation), segment)) = find(head.method(), head.target().path()) else { return };
     assert!(segment.is_empty() || head.target().path().contains(segment));
-    let transport = keyward_control::check_transport(&CONFIG, &head, operation);
+    let transport = check_transport(&CONFIG, &head, operation.spec().body);
     if transport.is_ok() {
         assert!(head.origin().is_none_or(|origin| origin.eq_ignore_ascii_case(head.base())));
         assert!(head.sec_fetch_site().is_none_or(|site| matches!(site, "same-origin" | "none")));
     }
-    if keyward_control::sign_in(&CONFIG, &head, operation).is_ok() {
+    if sign_in(&CONFIG, &head, operation.spec().access).is_ok() {
         let value = head.authorization().expect("signed in by a header");
         assert!(value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer")));
     }
     if body.len() > BODY_BYTES {
         return;
     }
-    if matches!(operation, Operation::Verify | Operation::Introspect | Operation::RevokeByHolder) {
-        return hand_over(operation, &head, body);
-    }
-    let asked = Asked { config: &CONFIG, head: &head, operation, id: segment, body };
-    match keyward_control::prepare(&asked, &mut Counting(7)) {
-        Err(Unprepared::Entropy) => panic!("there was entropy"),
-        Err(Unprepared::Wrong(problem)) => {
-            assert!((400..500).contains(&problem.status()), "a caller's mistake is no {}", problem.status());
+    let input = Input { config: &CONFIG, head: &head, id: segment, body, request_id: "id" };
+    let prepared = match operation.prepare(&input, &mut Counting(7)) {
+        Err(Failure::Fault { event, .. }) => panic!("a caller's mistake is a fault of ours: {event}"),
+        Err(Failure::OAuth(error)) => {
+            assert_eq!(error.reply("id").status, 400);
+            return;
+        }
+        Err(Failure::Problem(problem)) => {
+            assert!((400..500).contains(&problem.status()), "a caller's mistake is {}", problem.status());
             let shown: Value = serde_json::from_str(&problem.body("id")).expect("a problem is JSON");
             assert!(shown["field"].as_str().unwrap_or_default().chars().count() <= 100);
+            return;
         }
-        Ok(prepared) => {
-            let written = serde_json::to_string(&prepared.command).expect("a command is JSON");
-            let read: Command = serde_json::from_str(&written).expect("the registry reads what the edge writes");
-            assert_eq!(serde_json::to_string(&read).ok().as_deref(), Some(written.as_str()));
-            if head.method() != "GET" {
-                check_texts(&serde_json::from_str(&written).expect("JSON"));
-            }
-            if let Some(api_key) = prepared.api_key {
-                assert!(!written.contains(api_key.expose()), "the registry is told a key");
-            }
-        }
+        Ok(prepared) => prepared,
+    };
+    let written = prepared.command.get();
+    let again = operation.rewrite(&prepared.command).expect("the registry reads what the edge writes");
+    assert_eq!(again.get(), written);
+    if head.method() != "GET" {
+        check_texts(&serde_json::from_str(written).expect("JSON"));
     }
-}
-
-/// What is handed over becomes a command that the registry reads, which holds no more of a key than its id; and where the
-/// registry finds nothing, an answer that never is "valid" or "active" and repeats nothing of the body.
-fn hand_over(operation: Operation, head: &Head<'_>, body: &[u8]) {
-    let body = text_of(body);
-    let handover = KeyEndpointRequest::parse(operation, &CONFIG, head, body.as_bytes());
-    let written = serde_json::to_string(&handover.command(operation)).expect("a command is JSON");
-    assert!(serde_json::from_str::<Command>(&written).is_ok(), "the registry reads what the edge writes");
-    assert!(written.len() < 100, "more than an id: {written}");
-    let answered = handover.answer(&CONFIG, head, Millis(1_800_000_000_000), None, "id");
-    let reply = answered.unwrap_or_else(|refusal| refusal.reply("id"));
-    assert!(matches!(reply.status, 200 | 400), "{}", reply.status);
-    assert!(!reply.body.contains(LIVE.api_key.expose()), "a key comes back: {}", reply.body);
-    let says_little = reply.body.len() < 80 && !reply.body.contains("true");
-    assert!(reply.status == 400 || says_little, "a verdict from nothing: {}", reply.body);
+    let message = format!("{written}{:?}{:?}", prepared.credential, prepared.idempotency);
+    assert!(!message.contains(LIVE.api_key.expose()), "the registry learns a key");
+    if matches!(operation, Operation::Verify | Operation::Introspect) {
+        assert!(written.len() < 100, "more than an id: {written}");
+        // The registry finds nothing: no answer is "valid" or "active", and none repeats the body.
+        let nothing = r#"{"inspected":{"at":1800000000000,"found":null}}"#.to_owned();
+        let answer = prepared.respond(&input, Ok(RawValue::from_string(nothing).expect("JSON")));
+        let Ok(Answer::Reply(reply)) = answer else { panic!("no reply") };
+        assert_eq!(reply.status, 200);
+        assert!(!reply.body.contains(LIVE.api_key.expose()), "a key comes back: {}", reply.body);
+        assert!(reply.body.len() < 80 && !reply.body.contains("true"), "a verdict from nothing: {}", reply.body);
+    }
 }
 
 /// No text that will be kept misleads whoever reads it, and none is longer than the longest may be.

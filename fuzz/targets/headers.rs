@@ -1,4 +1,4 @@
-//! Which headers reach the origin, judged by a second reading of HOSTILE.md.
+//! Which headers reach the origin, judged by a second reading of docs/internals/hostile.md.
 
 use keyward_http::credential::Credential;
 use keyward_http::head::Head;

@@ -5,12 +5,14 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use keyward_config::Config;
+use keyward_control::authority::apply;
 use keyward_key::epoch::Epoch;
-use keyward_registry::apply::{Policy, apply};
-use keyward_protocol::{Caller, Command, ControlRequest, NewCredential, RequestMeta};
+use keyward_key::time::Millis;
+use keyward_protocol::{Caller, NewCredential, RequestMeta};
+use keyward_registry::context::Policy;
 use keyward_registry::store::{LARGEST_INTEGER, Row, Store, StoreError, Value, Work};
 use keyward_registry::{outbox, schema};
-use keyward_key::time::Millis;
+use keyward_testkit::registry_world::Command;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
@@ -72,13 +74,9 @@ impl Sqlite {
         let key = &keys::all()[0];
         let credential =
             NewCredential { id: owner_id(), key_hash: key.hash.clone(), minted_under: key.generation.clone() };
-        let control = ControlRequest {
-            caller: Caller::Bootstrap,
-            origin: RequestMeta { request_id: "simulated".to_owned(), client_address: None },
-            command: Command::Bootstrap { name: "Ada".to_owned(), email: "ada@acme.example".to_owned(), credential },
-            idempotency: None,
-        };
-        apply(&mut sqlite, control, policy, began).unwrap();
+        let command = Command::Bootstrap { name: "Ada".to_owned(), email: "ada@acme.example".to_owned(), credential };
+        let request = RequestMeta { request_id: "simulated".to_owned(), client_address: None };
+        apply(&mut sqlite, &command.into_request(Caller::Bootstrap, request, None), policy, began).unwrap();
         sqlite
     }
 

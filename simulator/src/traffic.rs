@@ -8,9 +8,8 @@ use keyward_http::head::Head;
 use keyward_http::problem::{AUTHORITY, Code};
 use keyward_key::id::Environment;
 use keyward_key::scope::Scope;
-use keyward_protocol::{
-    Response, Request, Command, ControlRequest, Outcome, KeyChanges, KeyDraft, Lifetime, NewCredential, RequestMeta,
-};
+use keyward_protocol::{NewCredential, Request, RequestMeta, Response};
+use keyward_testkit::registry_world::{Command, KeyChanges, KeyDraft, Lifetime};
 
 use crate::history::{Answered, Presents, Verdict, What};
 use crate::keys;
@@ -60,7 +59,13 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
     let head = Head::parse(&text).unwrap_or_else(|why| panic!("{why:?}"));
     let port = Port::new(world, Some(number), location, random.clone());
     let (step, refresh_due) = keyward_edge::step(
-        &RequestContext { isolate: &isolate, config: &world.config, platform: &port, head: &head, request_id: "request" },
+        &RequestContext {
+            isolate: &isolate,
+            config: &world.config,
+            platform: &port,
+            head: &head,
+            request_id: "request",
+        },
         head.now(),
     );
     if refresh_due {
@@ -71,7 +76,12 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
         // A signature takes no time that the world would notice.
         Step::Sign(unsigned) => {
             let mut gate = isolate.gate().unwrap_or_else(|| panic!("the gate is busy"));
-            answer(world, answered, keyward_testkit::signing::sign_assertion(&mut gate, &world.config, unsigned, &head, "request"), &head);
+            answer(
+                world,
+                answered,
+                keyward_testkit::signing::sign_assertion(&mut gate, &world.config, unsigned, &head, "request"),
+                &head,
+            );
         }
         Step::Refuse(refusal) => answer(world, answered, Err(refusal), &head),
         Step::Need(_) => later(world, isolate, location, answered, text, random),
@@ -141,28 +151,26 @@ fn answer(world: &World, mut answered: Answered, decided: Result<Grant, Refusal>
 /// Somebody asks for a change, through a location of chance.
 pub fn change(world: &Rc<World>, change: &Change, mut random: Random) {
     let (key, name, command) = command(world, change);
-    let control = ControlRequest {
-        caller: sqlite::owner(),
-        origin: RequestMeta { request_id: "simulated".to_owned(), client_address: None },
-        command,
-        idempotency: None,
-    };
+    let meta = RequestMeta { request_id: "simulated".to_owned(), client_address: None };
+    let control = command.into_request(sqlite::owner(), meta, None);
     let locations = world.locations.borrow().len();
     let port = Port::new(world, None, random.below(locations), random);
     let world = Rc::clone(world);
     let scheduler = Rc::clone(&world.scheduler);
     scheduler.start(Owner::Nobody, async move {
-        let Ok(Response::Done(done)) = keyward_edge::registry::ask(&port, &Request::Control(Box::new(control))).await else {
+        let Ok(Response::Done(done)) = keyward_edge::registry::ask(&port, &Request::Control(Box::new(control))).await
+        else {
             return;
         };
-        let told = match done {
-            Outcome::KeyIssued(view) => vec![(key, view)],
-            Outcome::KeyRevoked { key: view, .. } | Outcome::KeyUpdated { key: view, .. } => vec![(key, view)],
-            Outcome::KeyRotated { key: view, retiring, .. } => vec![(key, retiring), (usize::MAX, view)],
-            _ => return,
-        };
-        for (key, view) in told {
-            let view: serde_json::Value = serde_json::from_str(view.get()).unwrap();
+        let outcome: serde_json::Value = serde_json::from_str(done.get()).unwrap();
+        let changed = [
+            (key, &outcome["key_issued"]),
+            (key, &outcome["key_revoked"]["key"]),
+            (key, &outcome["key_updated"]["key"]),
+            (key, &outcome["key_rotated"]["retiring"]),
+            (usize::MAX, &outcome["key_rotated"]["key"]),
+        ];
+        for (key, view) in changed.into_iter().filter(|(_, view)| !view.is_null()) {
             let key = if key == usize::MAX { keys::number_of(view["id"].as_str().unwrap()).unwrap() } else { key };
             let revision = view["revision"].as_u64().unwrap();
             world.record(What::Confirmed { key, revision, change: name });

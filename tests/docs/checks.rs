@@ -1,6 +1,6 @@
 //! The checks: each returns one line for each wrong name, with its file and line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::markdown::{between, cells, column, links, prose, resolve};
 use crate::repository::{Page, Repository};
@@ -82,6 +82,18 @@ pub fn missing_files(page: &Page, repository: &Repository) -> Vec<String> {
     wrong
 }
 
+/// The name that shares the most words with a missing one, as a hint; empty if none shares a third of them.
+fn closest<'a>(missing: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let words = |name: &str| -> BTreeSet<String> { name.split(['_', ' ', ',']).map(str::to_lowercase).collect() };
+    let sought = words(missing);
+    let score = |name: &&str| {
+        let (shared, all) = (words(name).intersection(&sought).count(), words(name).union(&sought).count());
+        shared * 100 / all.max(1)
+    };
+    let best = names.max_by_key(score).filter(|name| score(name) > 33);
+    best.map(|name| format!(" (perhaps {name})")).unwrap_or_default()
+}
+
 /// Names of tests in the columns that say which test shows a promise.
 pub fn missing_tests(page: &Page, repository: &Repository) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -91,12 +103,14 @@ pub fn missing_tests(page: &Page, repository: &Repository) -> Vec<String> {
                 && text.contains('_')
                 && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
             if is_test && !repository.rust_tests.contains(text) {
-                wrong.push(format!("{}:{number}: there is no Rust test {text}", page.path));
+                let hint = closest(text, repository.rust_tests.iter().map(String::as_str));
+                wrong.push(format!("{}:{number}: there is no Rust test {text}{hint}", page.path));
             }
         }
         for sentence in between(cell, '"') {
             if !repository.javascript_tests.contains(sentence) {
-                wrong.push(format!("{}:{number}: there is no JavaScript test \"{sentence}\"", page.path));
+                let hint = closest(sentence, repository.javascript_tests.split(['"', '`']));
+                wrong.push(format!("{}:{number}: there is no JavaScript test \"{sentence}\"{hint}", page.path));
             }
         }
         for target in cell.split("fuzz target `").skip(1).filter_map(|rest| rest.split('`').next()) {

@@ -61,7 +61,7 @@ fn a_missing_test_is_found() {
     );
     let found = missing_tests(&table("`a_key_begins`, \"a key is taken\", fuzz target `paths`"), &small());
     assert_eq!(found.len(), 3, "{found:?}");
-    assert_eq!(found[0], "docs/guides/a.md:3: there is no Rust test a_key_begins");
+    assert_eq!(found[0], "docs/guides/a.md:3: there is no Rust test a_key_begins (perhaps a_key_ends)");
     let other = page("| a | b |\n|---|---|\n| x | `not_a_test` |");
     assert_eq!(missing_tests(&other, &small()), Vec::<String>::new());
 }

@@ -79,7 +79,7 @@ pub fn rust_tests(source: &str) -> Vec<String> {
 /// Names of the events that a source logs: the first literal argument of a call that writes to the log.
 pub fn logged_events(source: &str) -> Vec<String> {
     let mut names = Vec::new();
-    for call in ["event(", "log(", "note(", "fault("] {
+    for call in ["event(", "log(", "note(", "fault(", "event: "] {
         for rest in source.split(call).skip(1) {
             let literal =
                 rest.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || "_:, \n.&".contains(letter));

@@ -1,4 +1,4 @@
-// HOSTILE.md, row by row, as bytes on a socket of plain workerd: what is answered, by whom, and what reaches the origin.
+// docs/internals/hostile.md, row by row, as bytes on a socket of plain workerd: what is answered, by whom, and what reaches the origin.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

@@ -115,7 +115,7 @@ describe("the document", () => {
     assert.ok(valid, JSON.stringify(errors));
   });
 
-  test("is the one in src/admin, with this version, and anyone may keep it for five minutes", async () => {
+  test("is the one in crates/control, with this version, and anyone may keep it for five minutes", async () => {
     const answer = await call("/_keyward/openapi.json");
     const written = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), "utf8"));
     const { version } = (await call("/_keyward/health")).json;

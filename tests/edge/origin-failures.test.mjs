@@ -1,4 +1,4 @@
-// HOSTILE.md, "Responses" and "Methods": an origin that refuses, hangs, resets or answers nonsense, and a client that leaves.
+// docs/internals/hostile.md, "Responses" and "Methods": an origin that refuses, hangs, resets or answers nonsense, and a client that leaves.
 // 502 and 504 before the headers; after them the answer is cut, never made to look whole. Nothing is ever sent twice.
 
 import assert from "node:assert/strict";

@@ -46,10 +46,14 @@ const NO_ROLE = [
 /** By role, but with forms and errors of OAuth: see below and oauth.test.mjs. */
 const FORMS = { "POST oauth/introspect": ["owner", "verifier"] };
 
-const source = readFileSync(join(ROOT, "crates", "control", "src", "lib.rs"), "utf8");
-const routes = [...source.matchAll(/^ {4}\("([A-Z]+)", "([^"]+)", (?:Some\(|None)/gm)].map(
-  ([, method, path]) => `${method} ${path}`,
-);
+// Generated from the rows of the routes (a test of crates/control holds them together).
+const { paths } = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), "utf8"));
+const routes = Object.entries(paths)
+  .filter(([path]) => path.startsWith("/_keyward/"))
+  .flatMap(([path, item]) => Object.keys(item).map((method) => [method.toUpperCase(), path.slice("/_keyward/".length)]))
+  .map(([method, path]) =>
+    [path.startsWith("v1/authorize") ? "ANY" : method, path.replace("{path}", "**").replace(/\{\w+\}/, "*")].join(" "),
+  );
 
 let gate;
 const members = {};

@@ -189,8 +189,8 @@ describe("the object's messages", () => {
       .fetch("https://registry/", { method: "POST", body: message });
     return `${response.status} ${pinned(await response.text())}`;
   };
-  const control = (command) =>
-    `{"control":{"caller":"bootstrap","origin":{"request_id":"r","client_address":null},"command":${command}}}`;
+  const control = (operation, command) =>
+    `{"control":{"caller":"bootstrap","request":{"request_id":"r","client_address":null},"operation":"${operation}","writes":false,"command":${command}}}`;
 
   /** Where the authority is. */
   const here = async () =>
@@ -231,25 +231,21 @@ describe("the object's messages", () => {
 
   test("an operation that is refused", async () => {
     assert.equal(
-      await ask(control('"me"')),
+      await ask(control("me", "{}")),
       '200 {"refused":{"unauthenticated":{"reason":"the bootstrap token is no member\'s credential"}}}',
     );
+    assert.equal(await ask(control("bootstrap", "null")), '200 {"refused":"already_bootstrapped"}');
+  });
+
+  test("a message with a field of a newer version is answered without it", async () => {
     assert.equal(
-      await ask(control('{"authorise":{"operation":"bootstrap"}}')),
-      '200 {"refused":"already_bootstrapped"}',
+      await ask(`{"lookup":{"id":"${key.id}","more":1}}`),
+      `200 {"record":{"record":${record(key.id, 2, false)},"at":${await here()}}}`,
     );
   });
 
   test("what is no message is refused and changes nothing", async () => {
-    for (const message of [
-      "",
-      "{}",
-      '{"lookup":{}}',
-      '{"lookup":{"id":"x"}}',
-      `{"lookup":{"id":"${key.id}","more":1}}`,
-      '{"drop":{}}',
-      "x".repeat(100_000),
-    ]) {
+    for (const message of ["", "{}", '{"lookup":{}}', '{"lookup":{"id":"x"}}', '{"drop":{}}', "x".repeat(100_000)]) {
       assert.match(await ask(message), /^400 /);
     }
   });

@@ -1,4 +1,5 @@
-//! A JSON body, read strictly: one object, no field twice, none unknown, each of its type, every error with the field named.
+//! Strict JSON bodies: one object without unknown or duplicate fields, each of its type. Every error names the field.
+//! docs/decisions/0023-strict-bodies-and-the-router.md says why this is no serde derive.
 
 use std::fmt;
 
@@ -7,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::text::shown;
 use keyward_http::problem::{Code, Problem};
 
-/// A JSON value that remembers a repeated field instead of forgetting it. Numbers other than whole ones from 0 to 2^64-1 are
-/// kept as [`Json::OtherNumber`]: no field takes them.
+/// A JSON value that keeps duplicate fields. Every number but an integer from 0 to 2^64-1 is [`Json::OtherNumber`]: no field
+/// takes it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Json {
     Null,
@@ -76,7 +77,7 @@ impl<'de> Visitor<'de> for AnyJson {
     }
 }
 
-/// The fields of a body. Each may be taken once.
+/// Fields of a body. Each can be taken once.
 pub(super) struct Fields(Vec<(String, Json)>);
 
 pub(super) fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Problem {
@@ -84,37 +85,37 @@ pub(super) fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Pr
 }
 
 impl Fields {
-    /// Parses a body that may have the `known` fields, in any order.
+    /// Parses a body whose fields are among `known`, in any order.
     ///
     /// # Errors
-    /// `invalid_request`, with the unknown or repeated field named.
+    /// `invalid_request`, with the unknown or duplicate field named.
     pub fn parse(body: &[u8], known: &[&str]) -> Result<Self, Problem> {
         let whole = |detail: &str| Problem::detailed(Code::InvalidRequest, detail);
         let text = std::str::from_utf8(body).map_err(|_| whole("The body must be JSON in UTF-8."))?;
         let fields = match serde_json::from_str(text) {
             Ok(Json::Object(fields)) => fields,
             Ok(_) => return Err(whole("The body must be a JSON object.")),
-            Err(_) if text.trim_ascii().is_empty() => return Err(whole("The body is empty: send a JSON object.")),
+            Err(_) if text.trim_ascii().is_empty() => return Err(whole("The body is empty. Send a JSON object.")),
             Err(why) => {
                 let place = format!("The body is not JSON: look at line {}, column {}.", why.line(), why.column());
                 return Err(whole(&place));
             }
         };
         for (at, (name, _)) in fields.iter().enumerate() {
-            // An unknown name stands in an answer: it comes back without what misleads, and not longer than a name.
+            // The answer shows the unknown name: without misleading characters, and no longer than a name.
             let shown = shown(name);
             if !known.contains(&name.as_str()) {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err(invalid(shown, format!("This field is unknown here. Known are: {known}.")));
+                return Err(invalid(shown, format!("Unknown field. Known fields: {known}.")));
             }
             if fields.iter().take(at).any(|(earlier, _)| earlier == name) {
-                return Err(invalid(shown, "This field stands twice. Send it once."));
+                return Err(invalid(shown, "Duplicate field. Send it once."));
             }
         }
         Ok(Self(fields))
     }
 
-    /// Parses a body that may be absent: nothing, or an object without a field.
+    /// Parses a body that may be absent: nothing, or an object without fields.
     ///
     /// # Errors
     /// As [`Self::parse`].
@@ -125,28 +126,28 @@ impl Fields {
         Self::parse(body, &[]).map(|_| ())
     }
 
-    /// Parses changes: at least one field, and `null` only where it says something.
+    /// Parses changes: at least one field, and `null` only in the `nullable` fields.
     ///
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_changes(body: &[u8], known: &[&str], nullable: &[&str]) -> Result<Self, Problem> {
         let fields = Self::parse(body, known)?;
         if fields.0.is_empty() {
-            let detail = format!("The body changes nothing. It may name: {}.", known.join(", "));
+            let detail = format!("The body changes nothing. Name at least one of: {}.", known.join(", "));
             return Err(Problem::detailed(Code::InvalidRequest, detail));
         }
         match fields.0.iter().find(|(name, value)| *value == Json::Null && !nullable.contains(&name.as_str())) {
-            Some((name, _)) => Err(invalid(name, "This can't be null. Leave it out to keep it as it is.")),
+            Some((name, _)) => Err(invalid(name, "This must not be null. Leave it out to keep it as it is.")),
             None => Ok(fields),
         }
     }
 
-    /// Whether a field is there.
+    /// Whether a field is present.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(field, _)| field == name)
     }
 
-    /// Takes a field, where `null` says something too.
+    /// Takes a field, also one that is `null`.
     pub fn take_even_null(&mut self, name: &str) -> Option<Json> {
         let at = self.0.iter().position(|(field, _)| field == name)?;
         Some(self.0.swap_remove(at).1)
@@ -157,12 +158,12 @@ impl Fields {
         self.take_even_null(name).filter(|value| *value != Json::Null)
     }
 
-    /// Takes a field that must be there.
+    /// Takes a required field.
     pub fn require(&mut self, name: &str) -> Result<Json, Problem> {
         self.take(name).ok_or_else(|| invalid(name, "This field is required."))
     }
 
-    /// Takes a list of texts. Absent is empty.
+    /// Takes a list of texts. An absent list is empty.
     pub fn texts(&mut self, name: &str, most: usize) -> Result<Vec<String>, Problem> {
         let items = match self.take(name) {
             None => return Ok(Vec::new()),
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_repeated_fields_are_named() {
+    fn the_error_names_an_unknown_or_duplicate_field() {
         for (body, expected) in [
             (r#"{"name":"a","other":1}"#, r#""field":"other""#),
             (r#"{"name":"a","name":"b"}"#, r#""field":"name""#),

@@ -1,27 +1,27 @@
-//! A query, read strictly: no parameter twice, none unknown, every error with the parameter named.
+//! Strict queries, without unknown or duplicate parameters. Every error names the parameter.
 
 use super::body::invalid;
 use super::text::shown;
 use keyward_http::limits::{PAGE_DEFAULT, PAGE_MOST};
 use keyward_http::problem::Problem;
 
-/// The parameters of a query. Each may be taken once.
+/// Parameters of a query. Each can be taken once.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Parses a query that may have the `known` parameters, in any order.
+    /// Parses a query whose parameters are among `known`, in any order.
     ///
     /// # Errors
-    /// `invalid_request`, with the unknown or repeated parameter named.
+    /// `invalid_request`, with the unknown or duplicate parameter named.
     pub fn parse(query: &str, known: &[&str]) -> Result<Self, Problem> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&name.as_ref()) {
-                let detail = format!("This parameter is unknown. Known are: {}.", known.join(", "));
+                let detail = format!("Unknown parameter. Known parameters: {}.", known.join(", "));
                 return Err(invalid(shown(&name), detail));
             }
             if parameters.iter().any(|(earlier, _)| *earlier == name) {
-                return Err(invalid(shown(&name), "This parameter stands twice. Send it once."));
+                return Err(invalid(shown(&name), "Duplicate parameter. Send it once."));
             }
             parameters.push((name.into_owned(), value.into_owned()));
         }

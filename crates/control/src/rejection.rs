@@ -12,7 +12,7 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         Rejection::AlreadyBootstrapped => Code::AlreadyBootstrapped.into(),
         Rejection::IntegrationHasKey { id } => Problem::detailed(
             Code::IntegrationHasKey,
-            format!("This integration already has the active key {id} in this environment. Rotate that one."),
+            format!("This integration already has the active key {id} in this environment. Rotate that key."),
         ),
         Rejection::NameTaken { id } => Problem::detailed(
             Code::NameTaken,
@@ -21,11 +21,11 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         Rejection::Invalid { field, detail } => Problem::field(Code::InvalidRequest, field, detail),
         Rejection::UnknownScope { field, detail, .. } => Problem::field(Code::UnknownScope, field, detail),
         Rejection::NotActive { status: Status::Retiring } => {
-            Problem::detailed(Code::NotActive, "This key is retiring: it has its successor already. Rotate that one.")
+            Problem::detailed(Code::NotActive, "This key is retiring. Rotate its successor.")
         }
         Rejection::NotActive { status } => Problem::detailed(
             Code::NotActive,
-            format!("This key is {}. It stays as it is; issue another for the integration.", status.as_str()),
+            format!("This key is {}. Issue another key for the integration.", status.as_str()),
         ),
         Rejection::LastOwner => Code::LastOwner.into(),
         Rejection::EmailTaken => Code::EmailTaken.into(),

@@ -1,5 +1,5 @@
-//! How often one address may ask that keys be shut off, so that the asking is no way to try texts. Bounded: the least
-//! recently used address is forgotten.
+//! Rate limiter of revocations by holders, per address, so that they are no oracle for guesses. It holds a bounded number of
+//! addresses and evicts the least recently used.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -14,11 +14,11 @@ const CAPACITY: NonZeroUsize = match NonZeroUsize::new(REVOKERS_REMEMBERED) {
     None => NonZeroUsize::MIN,
 };
 
-/// The longest debt, in milliseconds, at which one more is still taken.
+/// Largest debt at which one more revocation passes, in milliseconds.
 const MOST_DEBT: i64 = (REVOCATIONS_AT_ONCE - 1) * REVOCATION_MILLIS;
 
-/// What one isolate has taken from whom. Each address has a debt of time: what it has asked adds to it, time pays it back
-/// (the generic cell rate algorithm).
+/// State of one isolate. Each address has a debt of time: a request adds to it, time pays it back (the generic cell rate
+/// algorithm).
 pub struct RevocationLimiter {
     paid_at: LruCache<IpAddr, Millis>,
 }
@@ -32,14 +32,14 @@ impl Default for RevocationLimiter {
 }
 
 impl RevocationLimiter {
-    /// Takes one from this address at `now`. Those whose address the edge doesn't say share one.
+    /// Admits one request from this address at `now`. Requests without a known address share one.
     ///
     /// # Errors
-    /// The whole seconds after which one more is taken.
+    /// The whole seconds after which the next one passes.
     pub fn take(&mut self, address: Option<&str>, now: Millis) -> Result<(), i64> {
         let address = address.and_then(|text| text.parse().ok()).map_or(IpAddr::from([0; 4]), customer);
         let known = self.paid_at.get(&address).map_or(0, |paid_at| paid_at.since(now));
-        // A clock that stepped back must not make a debt that nobody has run up.
+        // A clock that stepped back must not create a debt.
         let debt = known.clamp(0, MOST_DEBT.saturating_add(REVOCATION_MILLIS));
         if debt > MOST_DEBT {
             let wait = debt.saturating_sub(MOST_DEBT);
@@ -51,7 +51,7 @@ impl RevocationLimiter {
     }
 }
 
-/// Whom an address stands for: one customer has all of an IPv6 /64.
+/// Returns the customer of an address: one customer has a whole IPv6 /64.
 fn customer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -75,18 +75,18 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_taken_so_often_at_once_and_then_at_its_pace() {
+    fn an_address_has_a_burst_and_then_a_steady_rate() {
         let mut revocation_limiter = RevocationLimiter::default();
         use_up(&mut revocation_limiter, Some("192.0.2.1"));
         assert_eq!(revocation_limiter.take(Some("192.0.2.1"), NOW), Err(3));
         assert_eq!(revocation_limiter.take(Some("192.0.2.1"), Millis(NOW.0 + 2_001)), Err(1));
         assert_eq!(revocation_limiter.take(Some("192.0.2.1"), Millis(NOW.0 + 3_000)), Ok(()));
         assert_eq!(revocation_limiter.take(Some("192.0.2.1"), Millis(NOW.0 + 3_000)), Err(3));
-        assert_eq!(revocation_limiter.take(Some("192.0.2.2"), NOW), Ok(()), "another address is another's");
+        assert_eq!(revocation_limiter.take(Some("192.0.2.2"), NOW), Ok(()), "another address has its own limit");
     }
 
     #[test]
-    fn what_one_customer_has_counts_as_one_address() {
+    fn the_addresses_of_one_customer_count_as_one() {
         for (one, other, shared) in [
             ("2001:db8::1", "2001:db8::ffff:1", true),
             ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_back_shuts_nobody_out() {
+    fn a_clock_that_steps_back_locks_nobody_out() {
         let mut revocation_limiter = RevocationLimiter::default();
         use_up(&mut revocation_limiter, None);
         let before = Millis(NOW.0 - 86_400_000);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn the_number_of_addresses_is_bounded() {
         let mut revocation_limiter = RevocationLimiter::default();
         for number in 0..20_000_u32 {
             let _ = revocation_limiter.take(Some(&std::net::Ipv4Addr::from(number).to_string()), NOW);

@@ -12,7 +12,7 @@ use keyward_protocol::Caller;
 /// Header that Cloudflare Access adds to the requests that it lets through.
 const ACCESS_HEADER: &str = "cf-access-jwt-assertion";
 
-/// A way to sign in.
+/// Credential that a request signs in with.
 pub enum SignIn<'a> {
     /// With a credential of ours, whose form and tag are right.
     Caller(Caller),

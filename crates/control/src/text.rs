@@ -1,11 +1,11 @@
-//! Text fields: as they were sent, or refused.
+//! Text fields: accepted as they were sent, or refused.
 
 use super::body::{Json, invalid};
 use keyward_http::limits::{CONTACT_CHARS, INTEGRATION_CHARS};
 use keyward_http::problem::Problem;
 
-/// A text of 1 to `most` characters, without controls, line separators or marks that change the direction of what follows,
-/// and without space at its ends.
+/// Parses a text of 1 to `most` characters, without control characters, line separators or direction marks, and without space
+/// at its ends.
 pub(super) fn text(field: &str, value: Json, most: usize) -> Result<String, Problem> {
     let Json::Text(text) = value else {
         return Err(invalid(field, "This must be a string."));
@@ -23,7 +23,7 @@ pub(super) fn text(field: &str, value: Json, most: usize) -> Result<String, Prob
     Ok(text)
 }
 
-/// A slug: 1 to 64 of `a-z`, `0-9` and `-`, with a letter or digit at both ends.
+/// Parses a slug: 1 to 64 of `a-z`, `0-9` and `-`, with a letter or digit at both ends.
 pub(super) fn slug(field: &str, value: Json) -> Result<String, Problem> {
     let text = text(field, value, INTEGRATION_CHARS)?;
     let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -41,7 +41,7 @@ pub(super) fn slug(field: &str, value: Json) -> Result<String, Problem> {
     }
 }
 
-/// An e-mail address, as far as its form can tell: something on both sides of one `@`, without spaces.
+/// Parses an e-mail address by its form: something on both sides of one `@`, without spaces.
 pub(super) fn email(field: &str, value: Json) -> Result<String, Problem> {
     let text = text(field, value, CONTACT_CHARS)?;
     let fits =
@@ -50,15 +50,14 @@ pub(super) fn email(field: &str, value: Json) -> Result<String, Problem> {
     if fits { Ok(text) } else { Err(invalid(field, "This must be an e-mail address, like `ops@acme.example`.")) }
 }
 
-/// A field's or parameter's name as an answer may show it: without misleading characters, and a long one only by its
-/// beginning, so that a key sent in the wrong place doesn't come back.
+/// Returns the name of a field or parameter as an answer may show it: without misleading characters, and a long name cut, so that
+/// a key sent in the wrong place does not come back.
 pub(super) fn shown(name: &str) -> String {
     let plain = || name.chars().filter(|letter| !misleading(*letter));
     if plain().count() <= 32 { plain().collect() } else { plain().take(16).chain(['…']).collect() }
 }
 
-/// Characters that show something else than they say: controls, line separators, direction marks and overrides, invisible
-/// joiners, tags, and noncharacters' neighbours.
+/// Whether a character misleads a reader: controls, line separators, direction marks and overrides, invisible joiners, tags.
 fn misleading(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_comes_back_as_it_was_sent() {
+    fn a_text_is_kept_as_it_was_sent() {
         for sent in ["a", "Zoë's <b>sync</b> & \"more\" 'x' 連携 👩‍🚀", "a\u{300}"] {
             assert_eq!(text("name", json(sent), 100).ok().as_deref(), Some(sent));
         }
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn slugs_and_addresses_have_their_form() {
+    fn malformed_slugs_and_addresses_are_refused() {
         assert!(slug("integration", json("crm-sync-2")).is_ok());
         for sent in ["", "CRM", "-a", "a-", "a_b", "a b", "é", &"a".repeat(65)] {
             assert!(slug("integration", json(sent)).is_err(), "{sent}");

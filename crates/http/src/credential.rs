@@ -1,4 +1,4 @@
-//! Which credential a request presents: see the README, "Presenting a key".
+//! Which credential a request presents: see docs/concepts/keys.md.
 
 use super::head::Head;
 use super::headers::fold;

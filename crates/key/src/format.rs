@@ -1,4 +1,4 @@
-//! The text form of a key, and what anyone can check of it offline: see the README, "The key".
+//! The text form of a key, and what anyone can check of it offline: see docs/concepts/keys.md.
 
 use super::base62::{encode, is_base62};
 use super::id::{Class, IDENTIFIER_LENGTH, Prefix};

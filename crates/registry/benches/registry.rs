@@ -8,8 +8,8 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use keyward_control::answer;
 use keyward_key::id::Environment;
-use keyward_protocol::{Request, Response};
 use keyward_protocol::feed::{FeedPage, FeedQuery};
+use keyward_protocol::{Request, Response};
 use keyward_registry::feed::position;
 use keyward_testkit::registry_world::KeyFilter;
 use keyward_testkit::registry_world::{World, issue, key_id, list, live, owner, revoke};
@@ -80,7 +80,7 @@ fn feed_snapshot_of_50_000(bencher: Bencher) {
 fn changes(world: &mut World, ask: FeedQuery) -> (FeedPage, String) {
     let told = answer(&mut world.store, Request::Changes(ask), &world.policy, "abcdefghijklmnop", world.now).unwrap();
     let sent = serde_json::to_string(&told).unwrap();
-    let Response::Changes { changes, .. } = told else { panic!("{sent}") };
+    let keyward_protocol::Response::Changes { changes, .. } = told else { panic!("{sent}") };
     (changes, sent)
 }
 

@@ -29,7 +29,7 @@ pub(super) fn start(cursor: Option<&str>) -> Result<i64, Rejection> {
         None => Ok(LARGEST_INTEGER),
         Some(text) => read_cursor(text).ok_or_else(|| Rejection::Invalid {
             field: "cursor".to_owned(),
-            detail: "Only a next_cursor of this list is a cursor.".to_owned(),
+            detail: "Unknown cursor. Send the `next_cursor` of the page before.".to_owned(),
         }),
     }
 }

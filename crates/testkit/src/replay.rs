@@ -1,4 +1,4 @@
-//! What the log tells, replayed from its first entry, must be what the tables hold, and both what the model says.
+//! Replays the audit log from its first entry and compares the result with the tables and with the model.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,9 @@ pub fn check(store: &mut SqliteStore, model: &Model) {
     let log = audit_after(store, 0, 1000).unwrap();
     let head = verify(&Head::empty(), &log).expect("the chain is broken");
     assert_eq!(head.seq, model.changes);
-    let told = replay(&log);
+    let replayed = replay(&log);
     let held = tables(store);
-    assert_eq!(told, held, "the log tells another story");
+    assert_eq!(replayed, held, "the log and the tables differ");
     assert_eq!(held.len(), model.keys.len() + model.members.len());
     for key in &model.keys {
         let id = format!("wafl_{}_{:012}", key.environment.as_str(), key.number);
@@ -44,7 +44,7 @@ const KEY: [&str; 8] =
     ["name", "integration", "environment", "scopes", "expires_at", "rotated_from", "successor", "revoked_by"];
 const MEMBER: [&str; 5] = ["name", "email", "role", "environments", "expires_at"];
 
-/// The fields that both tell, and whether it is revoked.
+/// Returns the fields that log and tables share, and whether the key or member is revoked.
 fn fields(view: &Json, names: &[&str]) -> Map<String, Json> {
     let mut fields: Map<_, _> = names.iter().map(|name| ((*name).to_owned(), view[name].clone())).collect();
     fields.insert("revoked".to_owned(), json!(!view["revoked_at"].is_null()));

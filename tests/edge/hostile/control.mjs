@@ -1,4 +1,4 @@
-// HOSTILE.md, "Control plane", as bytes: what is refused there, and with which field named. None of it changes anything.
+// docs/internals/hostile.md, "Control plane", as bytes: what is refused there, and with which field named. None of it changes anything.
 
 const KEYS = "/_keyward/v1/keys";
 const GOOD = {

@@ -1,4 +1,4 @@
-// HOSTILE.md, "Credentials": nothing of this is a key, none of it reaches the origin, and none costs a read, which
+// docs/internals/hostile.md, "Credentials": nothing of this is a key, none of it reaches the origin, and none costs a read, which
 // hostile-reads.test.mjs counts: but for the rows with `known`, which only the house, or a holder of a key of its, can have made.
 
 import { mintKey, otherSecret, withCheck, wrongTag } from "../harness/keys.mjs";

@@ -1,4 +1,4 @@
-// HOSTILE.md, "Headers": what a client could pose or route with is gone when the request arrives; how much of it is too much.
+// docs/internals/hostile.md, "Headers": what a client could pose or route with is gone when the request arrives; how much of it is too much.
 
 const REMOVED = [
   ..."Keyward Keyward-Key-Id Keyward-Integration Keyward-Environment Keyward-Scopes Keyward-Assertion Keyward-Anything".split(

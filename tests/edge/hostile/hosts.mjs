@@ -1,4 +1,4 @@
-// HOSTILE.md, "Path and host", the Host header: it is one plain host, and it never chooses the origin.
+// docs/internals/hostile.md, "Path and host", the Host header: it is one plain host, and it never chooses the origin.
 
 const REFUSED = [
   "a/b",

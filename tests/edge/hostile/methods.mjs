@@ -1,4 +1,4 @@
-// HOSTILE.md, "Methods and upgrades", and the framing of bodies (request smuggling).
+// docs/internals/hostile.md, "Methods and upgrades", and the framing of bodies (request smuggling).
 
 const ALL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 

@@ -1,4 +1,4 @@
-// HOSTILE.md, "Control plane", where bodies are forms or hold a key: what is refused at the OAuth addresses and at verify. None
+// docs/internals/hostile.md, "Control plane", where bodies are forms or hold a key: what is refused at the OAuth addresses and at verify. None
 // of it revokes anything, and none of it tells more than it must.
 
 const INTROSPECT = "/_keyward/oauth/introspect";

@@ -1,4 +1,4 @@
-// HOSTILE.md, "Path and host", the target. Every row carries a good key and meets the widest routes there are, so that only the
+// docs/internals/hostile.md, "Path and host", the target. Every row carries a good key and meets the widest routes there are, so that only the
 // form of the request can stop it.
 
 /** Targets that must be 400 `bad_path`, by class; `workerd` where the runtime refuses them before the worker. */

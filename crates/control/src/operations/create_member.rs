@@ -126,7 +126,7 @@ pub(super) fn role(value: Json) -> Result<Role, Problem> {
     })
 }
 
-/// A list that names at least one environment, each once.
+/// Parses a list of at least one environment, each once.
 pub(super) fn environments(value: Json) -> Result<Vec<Environment>, Problem> {
     let Json::List(items) = value else {
         return Err(invalid("environments", "This must be null (no limit) or a list of \"live\" and \"test\"."));
@@ -140,12 +140,12 @@ pub(super) fn environments(value: Json) -> Result<Vec<Environment>, Problem> {
         };
         let environment = known.ok_or_else(|| wrong("This must be \"live\" or \"test\"."))?;
         if environments.contains(&environment) {
-            return Err(wrong("This environment stands twice. Name it once."));
+            return Err(wrong("Duplicate environment. List each environment once."));
         }
         environments.push(environment);
     }
     if environments.is_empty() {
-        return Err(invalid("environments", "Name at least one environment; null is no limit."));
+        return Err(invalid("environments", "Name at least one environment, or null for no limit."));
     }
     Ok(environments)
 }
@@ -158,7 +158,7 @@ pub(super) fn days(value: Json) -> Result<u32, Problem> {
     days.ok_or_else(|| invalid("expires_in_days", "This must be a whole number of days, 1 or more."))
 }
 
-/// A limit to nowhere would make a member who can do nothing, which is what revoking is for.
+/// Refuses a limit to no environment: a member who can do nothing is better revoked.
 pub(super) fn check_environments(environments: Option<&[Environment]>) -> Result<(), Rejection> {
     if environments.is_none_or(|environments| !environments.is_empty()) {
         return Ok(());
@@ -169,7 +169,7 @@ pub(super) fn check_environments(environments: Option<&[Environment]>) -> Result
     })
 }
 
-/// How many days a credential shall live.
+/// Returns the lifetime of a credential, in days.
 pub(super) fn check_days(days: Option<u32>, policy: &Policy) -> Result<u32, Rejection> {
     let most = policy.max_member_days;
     let days = days.unwrap_or(most);
@@ -254,7 +254,7 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
-    fn a_whole_body_is_taken_and_the_field_that_is_wrong_is_named() {
+    fn a_complete_body_is_accepted_and_the_error_names_the_wrong_field() {
         for (changes, field) in [
             (json!({}), None),
             (json!({"environments": null, "expires_in_days": 30}), None),

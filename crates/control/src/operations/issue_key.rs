@@ -164,7 +164,7 @@ pub(super) fn scopes(fields: &mut Fields) -> Result<Vec<Scope>, Problem> {
             invalid(field.as_str(), "A scope has 1 to 64 of a-z, 0-9, `:`, `.`, `_`, `-` and begins with a letter.")
         })?;
         if scopes.contains(&scope) {
-            return Err(invalid(field, "This scope stands twice. Name it once."));
+            return Err(invalid(field, "Duplicate scope. List each scope once."));
         }
         scopes.push(scope);
     }
@@ -187,7 +187,7 @@ pub(super) fn allowed_cidrs(fields: &mut Fields) -> Result<Vec<IpNet>, Problem> 
             return Err(wrong("This is an IPv4 network in IPv6 form. Write it as IPv4.".to_owned()));
         }
         if networks.contains(&network) {
-            return Err(wrong("This network stands twice. Name it once.".to_owned()));
+            return Err(wrong("Duplicate network. List each network once.".to_owned()));
         }
         networks.push(network);
     }
@@ -200,7 +200,7 @@ fn lifetime(fields: &mut Fields) -> Result<Lifetime, Problem> {
     match (days, until) {
         (None, None) => Ok(Lifetime::Default),
         (Some(Json::Number(days)), None) => {
-            u32::try_from(days).map(Lifetime::Days).map_err(|_| invalid("expires_in_days", "This is too far ahead."))
+            u32::try_from(days).map(Lifetime::Days).map_err(|_| invalid("expires_in_days", "This is too far ahead. Send a smaller number of days."))
         }
         (Some(_), None) => Err(invalid("expires_in_days", "This must be a whole number of days, 1 or more.")),
         (None, Some(Json::Text(text))) => instant(&text).map(Lifetime::Until),
@@ -214,7 +214,7 @@ pub(super) fn instant(text: &str) -> Result<Millis, Problem> {
         .ok_or_else(|| invalid("expires_at", "This must be an RFC 3339 time in UTC, like 2027-01-31T00:00:00Z."))
 }
 
-/// Every scope must be one that a route uses: one that isn't would open nothing, and is most likely a typing error.
+/// Refuses a scope that no route uses: it would open nothing, and most likely has a typing error.
 pub(super) fn check_scopes(scopes: &[Scope], policy: &Policy) -> Result<(), Rejection> {
     let unknown = scopes.iter().enumerate().find(|(_, scope)| !policy.known_scopes.contains(scope));
     let Some((position, scope)) = unknown else {
@@ -224,14 +224,14 @@ pub(super) fn check_scopes(scopes: &[Scope], policy: &Policy) -> Result<(), Reje
     Err(Rejection::UnknownScope {
         field: format!("scopes[{position}]"),
         detail: if known.is_empty() {
-            format!("No route uses the scope {scope}; no route uses any.")
+            format!("No route uses the scope {scope}, or any other scope. Add it to `ROUTES`.")
         } else {
             format!("No route uses the scope {scope}. Known scopes: {}.", known.join(", "))
         },
     })
 }
 
-/// The instant from which on the key is expired.
+/// Returns the instant at which the key expires.
 fn end_of(lifetime: Lifetime, policy: &Policy, now: Millis) -> Result<Millis, Rejection> {
     let most = policy.max_key_days;
     match lifetime {
@@ -245,7 +245,7 @@ fn end_of(lifetime: Lifetime, policy: &Policy, now: Millis) -> Result<Millis, Re
     }
 }
 
-/// No key ends in the past, or later than a key issued now could.
+/// Refuses an end in the past, or later than that of the longest key issued now.
 pub(super) fn check_end(end: Millis, policy: &Policy, now: Millis) -> Result<(), Rejection> {
     let most = policy.max_key_days;
     let latest = days_after(now, most);
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_body_is_taken() {
+    fn a_complete_body_is_accepted() {
         for changes in [
             json!({}),
             json!({"expires_in_days": 30, "allowed_cidrs": ["192.0.2.0/24", "2001:db8::/32"]}),
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_field_that_is_wrong_is_named() {
+    fn the_error_names_the_wrong_field() {
         for (changes, field) in [
             (json!({"name": null}), "name"),
             (json!({"name": 1}), "name"),

@@ -171,7 +171,7 @@ const OPEN_API: &str = r##"{
   "operationId": "rotateKey",
   "tags": ["Keys"],
   "summary": "Makes a key's successor",
-  "description": "Owner, manager. The old key goes on for `overlap_seconds`, but not past its own end.",
+  "description": "Owner, manager. The old key keeps working for `overlap_seconds`, but not past its own end.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IdempotencyKey"}],
   "requestBody": {

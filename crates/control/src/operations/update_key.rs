@@ -188,7 +188,7 @@ fn end(value: Json) -> Result<Millis, Problem> {
     }
 }
 
-/// A retiring key has been replaced: whoever needs more uses its successor. It may lose rights and time, never gain any.
+/// Refuses a change that gives a retiring key more rights or time: it has a successor for that.
 fn check_only_narrower(
     before: &KeyAttributes,
     ends_at: Millis,
@@ -197,14 +197,14 @@ fn check_only_narrower(
     let wider = |field: String| Rejection::Invalid {
         field,
         detail:
-            "This key is retiring: it can be narrowed and shortened, not widened or prolonged. Change its successor."
+            "A retiring key cannot get more rights or time. Change its successor."
                 .to_owned(),
     };
     let scopes = changes.scopes.as_deref().unwrap_or_default();
     if let Some(position) = scopes.iter().position(|scope| !before.scopes.contains(scope)) {
         return Err(wider(format!("scopes[{position}]")));
     }
-    // No network at all is from anywhere.
+    // No network means any address.
     if let (false, Some(networks)) = (before.allowed_cidrs.is_empty(), &changes.allowed_cidrs) {
         if networks.is_empty() {
             return Err(wider("allowed_cidrs".to_owned()));
@@ -294,7 +294,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn only_what_is_named_changes() {
+    fn only_the_named_fields_change() {
         let Ok(changes) = parse(br#"{"scopes":["a:read"],"allowed_cidrs":[]}"#) else { panic!("refused") };
         assert!(changes.name.is_none() && changes.owner.is_none() && changes.expires_at.is_none());
         assert_eq!(changes.scopes.unwrap().len(), 1);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_field_that_is_wrong_is_named() {
+    fn the_error_names_the_wrong_field() {
         for (body, field) in [
             (r#"{"name":""}"#, Some("name")),
             (r#"{"name":null}"#, Some("name")),

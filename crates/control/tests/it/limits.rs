@@ -1,4 +1,4 @@
-//! Limits stand in one file, and what people are told of them is what the code does.
+//! The limits are in one file, and the README states them as the code has them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,11 +105,11 @@ fn every_limit_has_its_reason_beside_it() {
 
 #[test]
 fn what_reads_requests_has_no_limit_of_its_own() {
-    for folder in ["crates/http/src", "crates/control/src", "crates/gate/src"] {
+    for folder in ["crates/http/src", "crates/control/src", "crates/control/src/operations", "crates/gate/src"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
         let files: Vec<PathBuf> =
             fs::read_dir(folder).expect("a room").map(|entry| entry.expect("a file").path()).collect();
-        for file in files.iter().filter(|file| !file.ends_with("limits.rs")) {
+        for file in files.iter().filter(|file| file.is_file() && !file.ends_with("limits.rs")) {
             for line in read(file).lines().filter(|line| line.contains("const ") && line.contains(": usize = ")) {
                 let value = line.rsplit(" = ").next().unwrap_or_default();
                 let is_number = value.starts_with(|first: char| first.is_ascii_digit());

@@ -1,6 +1,9 @@
 //! The integration tests of `keyward-control`: one program.
 
+mod forward_auth;
+mod generated;
 mod limits;
-mod openapi;
+mod plane;
 mod requests;
 mod submitted_key;
+mod test_plane;

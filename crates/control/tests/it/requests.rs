@@ -1,13 +1,18 @@
-//! What the control plane refuses before the registry hears of it: other sites' pages, other content, other credentials, and
-//! bodies that are not to the letter.
+//! What the control plane refuses before it asks the registry: other sites' pages, other media types, other credentials, and
+//! malformed bodies.
 
 use keyward_config::Config;
-use keyward_control::{Asked, SignIn, Unprepared, check_transport, find, prepare, sign_in};
+use keyward_control::Operation;
+use keyward_control::failure::Failure;
+use keyward_control::operation::Input;
+use keyward_control::route::find;
+use keyward_control::sign_in::{SignIn, sign_in};
+use keyward_control::transport::check_transport;
 use keyward_http::head::Head;
 use keyward_http::problem::Problem;
 use keyward_key::id::{Class, Environment};
 use keyward_key::record::Record;
-use keyward_protocol::{Caller, Operation};
+use keyward_protocol::Caller;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::{ClientRequest, Key, NOW};
 use serde_json::{Value, json};
@@ -22,7 +27,7 @@ fn post(path: &str) -> ClientRequest {
 
 fn transport(request: &ClientRequest, operation: Operation) -> String {
     let text = request.text();
-    let refused = check_transport(&config(), &Head::parse(&text).unwrap(), operation).err();
+    let refused = check_transport(&config(), &Head::parse(&text).unwrap(), operation.spec().body).err();
     refused.map_or("passes".to_owned(), |problem| problem.code.as_str().to_owned())
 }
 
@@ -81,10 +86,10 @@ fn only_a_members_own_bearer_credential_signs_in() {
     let who = |operation: Operation, headers: &[(&str, &str)]| {
         let request = headers.iter().fold(post("keys"), |request, (name, value)| request.with(name, value));
         let text = request.text();
-        match sign_in(&config, &Head::parse(&text).unwrap(), operation) {
+        match sign_in(&config, &Head::parse(&text).unwrap(), operation.spec().access) {
             Ok(SignIn::Caller(Caller::Bootstrap)) => "bootstrap".to_owned(),
             Ok(SignIn::Caller(Caller::Credential { id, .. })) => id.to_string(),
-            Ok(SignIn::Caller(Caller::Access { .. }) | SignIn::Access(_)) => "access".to_owned(),
+            Ok(SignIn::Caller(Caller::Access { .. }) | SignIn::Access(..)) => "access".to_owned(),
             Ok(SignIn::Caller(Caller::Holder { .. })) => panic!("a holder signs in nowhere"),
             Err(why) => why.code().as_str().to_owned(),
         }
@@ -116,16 +121,16 @@ fn body(operation: Operation, body: &[u8]) -> Result<(), Problem> {
     let text = post("x").text();
     let id = "wafl_live_8Fh2kQ0sZp1L";
     let (config, head) = (config(), Head::parse(&text).unwrap());
-    let asked = Asked { config: &config, head: &head, operation, id, body };
-    match prepare(&asked, &mut Seeded::new(1)) {
+    let input = Input { config: &config, head: &head, id, body, request_id: "req-1" };
+    match operation.prepare(&input, &mut Seeded::new(1)) {
         Ok(_) => Ok(()),
-        Err(Unprepared::Wrong(problem)) => Err(problem),
-        Err(Unprepared::Entropy) => panic!("no entropy"),
+        Err(Failure::Problem(problem)) => Err(problem),
+        Err(failure) => panic!("{failure:?}"),
     }
 }
 
 #[test]
-fn a_body_that_is_not_to_the_letter_is_400_and_no_panic() {
+fn a_malformed_body_is_400_and_no_panic() {
     let deep = |open: &str, depth: usize| format!("{{\"reason\":{}", open.repeat(depth));
     for sent in [
         deep("[", 65_000),
@@ -169,9 +174,9 @@ fn a_query_is_refused_where_an_operation_takes_none() {
     let text = ClientRequest::new("POST /_keyward/v1/keys?name=x").text();
     let head = Head::parse(&text).unwrap();
     let config = config();
-    let asked = Asked { config: &config, head: &head, operation: Operation::IssueKey, id: "", body: b"{}" };
-    let refused = prepare(&asked, &mut Seeded::new(1)).err();
-    let Some(Unprepared::Wrong(problem)) = refused else { panic!("taken") };
+    let input = Input { config: &config, head: &head, id: "", body: b"{}", request_id: "req-1" };
+    let refused = Operation::IssueKey.prepare(&input, &mut Seeded::new(1)).err();
+    let Some(Failure::Problem(problem)) = refused else { panic!("taken") };
     let shown: Value = serde_json::from_str(&problem.body("r")).unwrap();
     assert_eq!(shown["field"], "query");
 }
@@ -189,7 +194,7 @@ fn no_spelling_of_an_own_path_leads_to_an_operation() {
 }
 
 #[test]
-fn what_is_not_to_be_shown_says_nothing_when_it_is_printed() {
+fn the_debug_form_of_a_secret_hides_it() {
     let config = config();
     let key = Key::live(&config, 1);
     let shown = format!("{:?}", Record { expires_at: NOW, ..key.record.clone() });

@@ -1,47 +1,61 @@
-//! Keys that are handed over: who may ask, how a form reads, and that there is no second way to decide.
+//! Keys submitted in a body: who may ask, how forms are parsed, and that verification decides as the gate does.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keyward_control::oauth::{Challenge, OAuthRefusal, client, token};
-use keyward_control::{KeyEndpointRequest, check_transport, metadata};
+use keyward_control::Operation;
+use keyward_control::oauth::{Challenge, OAuthError, client, token};
+use keyward_control::operation::{Answer, Input};
+use keyward_control::transport::check_transport;
 use keyward_gate::SubmittedKey;
 use keyward_http::head::Head;
-use keyward_http::reply::Reply;
-use keyward_key::id::Class;
+use keyward_key::id::{Class, KeyId};
 use keyward_key::record::Record;
-use keyward_protocol::{Caller, Command, Inspected, Operation, Raw};
+use keyward_key::time::Millis;
+use keyward_protocol::Caller;
+use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::{ClientRequest, DAY, Key, NOW, World};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// What the registry says of a key; the view passes the edge unread.
-fn inspected(record: &Record) -> Inspected<Raw> {
-    let key = RawValue::from_string(json!({"id": record.id}).to_string()).unwrap();
-    Inspected { record: record.clone(), created_at: NOW, key }
-}
-
-fn told(answer: Result<Reply, OAuthRefusal>) -> String {
-    answer.unwrap_or_else(|refusal| panic!("{}", refusal.reply("req-1").body)).body
-}
-
-/// What verify says of this key for this request, the authority being asked.
-fn verify(world: &World, key: &str, method: &str, path: &str, ip: Option<&str>) -> String {
-    let text = ClientRequest::new("POST /_keyward/v1/verify").text();
+/// Returns the id in the message to the registry, and the body of the answer if the registry finds this record at `at`.
+fn asked(
+    world: &World,
+    operation: Operation,
+    body: &str,
+    at: Millis,
+    find: impl FnOnce(&str) -> Option<Record>,
+) -> (Option<String>, String) {
+    let spec = operation.spec();
+    let content_type =
+        if operation == Operation::Verify { "application/json" } else { "application/x-www-form-urlencoded" };
+    let request = ClientRequest::new(&format!("{} /_keyward/{}", spec.method, spec.path));
+    let text = request.with("content-type", content_type).text();
     let head = Head::parse(&text).unwrap();
+    let input = Input { config: &world.config, head: &head, id: "", body: body.as_bytes(), request_id: "req-1" };
+    let prepared = operation.prepare(&input, &mut Seeded::new(1)).unwrap_or_else(|failure| panic!("{failure:?}"));
+    let command: Value = serde_json::from_str(prepared.command.get()).unwrap();
+    let id = command["id"].as_str().map(str::to_owned);
+    let found = id.as_deref().and_then(find).map(|record| {
+        let key = json!({"id": record.id});
+        json!({"record": record, "created_at": NOW, "key": key})
+    });
+    let outcome = json!({"inspected": {"at": at, "found": found}}).to_string();
+    let answer = prepared.respond(&input, Ok(RawValue::from_string(outcome).unwrap()));
+    let Ok(Answer::Reply(reply)) = answer else { panic!("no reply") };
+    (id, reply.body)
+}
+
+/// Returns the verdict about this key for this request, from the record that the authority has.
+fn verify(world: &World, key: &str, method: &str, path: &str, ip: Option<&str>) -> String {
     let body = json!({"api_key": key, "method": method, "path": path, "ip": ip}).to_string();
-    let handover = KeyEndpointRequest::parse(Operation::Verify, &world.config, &head, body.as_bytes());
-    let found = match handover.command(Operation::Verify) {
-        Command::Verify(id) => world.authority.get(&id).map(inspected),
-        Command::Authorise { .. } => None,
-        other => panic!("{other:?}"),
-    };
-    let said = told(handover.answer(&world.config, &head, world.now, found.as_ref(), "req-1"));
-    let said: Value = serde_json::from_str(&said).unwrap();
-    if said["valid"] == true { "valid".to_owned() } else { said["code"].as_str().unwrap().to_owned() }
+    let find = |id: &str| world.authority.get(&KeyId::parse(id).unwrap()).cloned();
+    let (_, body) = asked(world, Operation::Verify, &body, world.now, find);
+    let verdict: Value = serde_json::from_str(&body).unwrap();
+    if verdict["valid"] == true { "valid".to_owned() } else { verdict["code"].as_str().unwrap().to_owned() }
 }
 
 #[test]
-fn verify_says_of_every_request_what_the_gate_says() {
+fn verify_decides_about_every_request_as_the_gate_does() {
     let mut world = World::new(&json!({}));
     let other = Key::live(&world.config, 90).record.key_hash;
     let network = |record: &mut Record| record.allowed_cidrs = vec!["192.0.2.0/24".parse().unwrap()];
@@ -140,12 +154,12 @@ fn a_record_of_another_key_is_no_answer() {
 }
 
 #[test]
-fn a_key_is_handed_over_by_https_only_and_by_no_page_of_another_site() {
+fn a_key_is_submitted_by_https_only_and_by_no_page_of_another_site() {
     let config = keyward_testkit::gate_world::config(&json!({}));
     for operation in [Operation::Verify, Operation::Introspect, Operation::RevokeByHolder] {
         let verdict = |request: ClientRequest| {
             let text = request.with("content-type", "application/json").text();
-            let refused = check_transport(&config, &Head::parse(&text).unwrap(), operation).err();
+            let refused = check_transport(&config, &Head::parse(&text).unwrap(), operation.spec().body).err();
             refused.map_or("passes", |problem| problem.code.as_str())
         };
         let post = || ClientRequest::new("POST /");
@@ -158,7 +172,7 @@ fn a_key_is_handed_over_by_https_only_and_by_no_page_of_another_site() {
 }
 
 #[test]
-fn a_members_credential_is_no_key_that_can_be_handed_over() {
+fn a_members_credential_is_refused_as_a_submitted_key() {
     let config = keyward_testkit::gate_world::config(&json!({}));
     let refused = SubmittedKey::recognise(&config, &Key::new(&config, Class::Member, 1).text).err().unwrap();
     assert_eq!(refused.problem.code.as_str(), "invalid_key");
@@ -181,22 +195,15 @@ fn the_metadata_is_never_forwarded_whatever_the_routes_say() {
 }
 
 #[test]
-fn an_active_token_is_told_to_the_letter() {
+fn an_active_token_has_exactly_these_claims() {
     let mut world = World::new(&json!({}));
     let key = world.issue(1, |record| record.scopes.push("events:read".parse_scope()));
-    let operation = Operation::Introspect;
-    let request = ClientRequest::new("POST /_keyward/oauth/introspect");
-    let text = request.with("content-type", "application/x-www-form-urlencoded").text();
-    let head = Head::parse(&text).unwrap();
-    let handover =
-        |token: &str| KeyEndpointRequest::parse(operation, &world.config, &head, format!("token={token}").as_bytes());
-    assert!(matches!(handover(&key.text).command(operation), Command::Introspect(id) if id == key.record.id));
-    assert!(matches!(handover("x").command(operation), Command::Authorise { operation: Operation::Introspect }));
-    let told = |record: Option<&Record>, at| {
-        let found = record.map(inspected);
-        self::told(handover(&key.text).answer(&world.config, &head, at, found.as_ref(), "req-1"))
+    let introspect = |token: &str, record: Option<&Record>, at| {
+        asked(&world, Operation::Introspect, &format!("token={token}"), at, |_| record.cloned())
     };
-    assert_eq!(self::told(handover("x").answer(&world.config, &head, NOW, None, "req-1")), r#"{"active":false}"#);
+    assert_eq!(introspect(&key.text, None, NOW).0.as_deref(), Some(key.record.id.as_str()));
+    assert_eq!(introspect("x", Some(&key.record), NOW), (None, r#"{"active":false}"#.to_owned()));
+    let told = |record: Option<&Record>, at| introspect(&key.text, record, at).1;
     let expected = format!(
         r#"{{"active":true,"scope":"contacts:read events:read","client_id":"crm-sync","sub":"{}","exp":1798034523,"iat":1795442523,"iss":"https://gate.example/_keyward","token_type":"Bearer","env":"live"}}"#,
         key.record.id
@@ -253,7 +260,7 @@ fn a_client_is_a_member_by_bearer_or_basic() {
 }
 
 #[test]
-fn a_form_has_one_token_and_whatever_else() {
+fn a_form_has_one_token_and_any_other_parameters() {
     let form = "application/x-www-form-urlencoded";
     for (line, content_type, body, expected) in [
         ("/", form, "token=abc", Some("abc")),
@@ -277,18 +284,7 @@ fn a_form_has_one_token_and_whatever_else() {
         let head = Head::parse(&text).unwrap();
         let found = token(&head, body.as_bytes());
         let said = format!("{line} {content_type} {body}");
-        assert!(!matches!(&found, Err(OAuthRefusal::Client(_) | OAuthRefusal::Problem(_))), "{said}");
+        assert!(!matches!(&found, Err(OAuthError::Client(_))), "{said}");
         assert_eq!(found.ok().as_deref(), expected, "{said}");
     }
-}
-
-#[test]
-fn the_metadata_has_what_rfc_8414_requires() {
-    let config = keyward_testkit::gate_world::config(&json!({}));
-    let text = ClientRequest::new("GET /.well-known/oauth-authorization-server/_keyward").text();
-    let reply = metadata(&config, &Head::parse(&text).unwrap(), "req-1");
-    let told: Value = serde_json::from_str(&reply.body).unwrap();
-    assert_eq!(told["issuer"], "https://gate.example/_keyward");
-    assert_eq!(told["response_types_supported"], json!([]));
-    assert_eq!(told["introspection_endpoint"], "https://gate.example/_keyward/oauth/introspect");
 }

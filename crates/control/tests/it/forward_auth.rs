@@ -1,0 +1,62 @@
+//! Forward auth: another gateway asks, and the gate decides about its client's request.
+
+use keyward_testkit::gate_world::ClientRequest;
+use serde_json::json;
+
+use crate::test_plane::{Plane, TestReply};
+
+/// Asks about `GET /v1/contacts` with a key, as a gateway with this credential.
+fn ask(plane: &Plane, key: &str, verifier: Option<&str>) -> TestReply {
+    let request =
+        ClientRequest::new("GET /_keyward/v1/authorize/v1/contacts").with("authorization", &format!("Bearer {key}"));
+    let request = match verifier {
+        Some(verifier) => request.with("keyward-verifier", verifier).with("keyward-client-ip", "192.0.2.7"),
+        None => request,
+    };
+    plane.send(&request, b"")
+}
+
+#[test]
+fn a_good_key_gets_200_with_the_identity_and_a_bad_one_the_gates_refusal() {
+    let (plane, owner) = Plane::with_owner();
+    let (key, text) = plane.issue(&owner, "crm");
+    let reply = ask(&plane, &text, None);
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let id = key["id"].as_str().unwrap();
+    assert!(reply.headers.iter().any(|(_, value)| value == id), "{:?}", reply.headers);
+    assert!(reply.headers.iter().any(|(name, _)| name.contains("assertion")), "{:?}", reply.headers);
+    let refused = ask(&plane, "nonsense", None);
+    assert_eq!((refused.status, &refused.json["code"]), (401, &json!("invalid_key")));
+}
+
+#[test]
+fn a_gateways_credential_must_vouch_for_the_keys_environment() {
+    let (plane, owner) = Plane::with_owner();
+    let (_, text) = plane.issue(&owner, "crm");
+    let verifier = plane.member(&owner, "verifier", &json!(["live"]));
+    let elsewhere = plane.member(&owner, "verifier", &json!(["test"]));
+    let auditor = plane.member(&owner, "auditor", &json!(null));
+    assert_eq!(ask(&plane, &text, Some(&verifier)).status, 200);
+    for untrusted in [elsewhere.as_str(), auditor.as_str(), text.as_str(), "nonsense"] {
+        let refused = ask(&plane, &text, Some(untrusted));
+        assert_eq!((refused.status, &refused.json["code"]), (403, &json!("forbidden")), "{untrusted}");
+        assert!(refused.text.contains("Its operator must replace it."), "{}", refused.text);
+    }
+    assert!(plane.logged("verifier_refused"));
+    let asked = plane.asked();
+    assert_eq!(ask(&plane, "nonsense", Some(&verifier)).status, 401);
+    assert_eq!(plane.asked(), asked, "garbage costs no call of the registry");
+    plane.platform.reachable.set(false);
+    assert_eq!(ask(&plane, &text, Some(&verifier)).json["code"], "authority_unavailable");
+}
+
+#[test]
+fn a_gateway_that_asks_at_another_path_is_refused() {
+    let (plane, _) = Plane::with_owner();
+    let request = ClientRequest::new("GET /_keyward/v1/me")
+        .with("x-original-uri", "/v1/contacts")
+        .with("x-original-method", "GET");
+    let refused = plane.send(&request, b"");
+    assert!(refused.status >= 400, "{}", refused.text);
+    assert_eq!(plane.asked(), 0);
+}

@@ -1,0 +1,270 @@
+//! A control plane in memory: the shipped flow over the shipped registry on SQLite, and a platform that answers at once.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use keyward_config::{AccessSettings, Config};
+use keyward_control::{
+    AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply, RevocationLimiter, answer, serve,
+};
+use keyward_edge::{Isolate, Level, Platform, RequestContext};
+use keyward_gate::GateSizes;
+use keyward_http::head::Head;
+use keyward_http::problem::Code;
+use keyward_http::reply::Reply;
+use keyward_key::entropy::Entropy;
+use keyward_key::signing::{PublicKey, Signature, SigningKey};
+use keyward_key::time::Millis;
+use keyward_protocol::Request;
+use keyward_registry::context::Policy;
+use keyward_testkit::entropy::Seeded;
+use keyward_testkit::gate_world::ClientRequest;
+use keyward_testkit::registry_world::{NOW, World};
+use serde_json::{Value, json};
+
+pub const BOOTSTRAP_TOKEN: &str = "a-bootstrap-token-of-a-test";
+
+/// Reads of the registry by their message, and the number of them.
+pub struct TestPlatform {
+    world: RefCell<World>,
+    policy: Policy,
+    pub now: Cell<Millis>,
+    /// Whether the registry answers.
+    pub reachable: Cell<bool>,
+    /// Messages to the registry, each with whether it may change something.
+    pub messages: RefCell<Vec<(Value, bool)>>,
+    /// Logged events and their fields.
+    pub log: RefCell<Vec<String>>,
+    pub refreshes: Cell<u32>,
+    /// Body of the request that is served; `None` does not arrive whole.
+    pub body: RefCell<Option<Vec<u8>>>,
+    seed: Cell<u64>,
+    /// A seed that is used for the next minting, as if an identifier collided.
+    pub next_seed: Cell<Option<u64>>,
+    /// Answer of Cloudflare Access.
+    pub access: RefCell<Result<String, AccessFailure>>,
+}
+
+impl Platform for TestPlatform {
+    fn now(&self) -> Millis {
+        self.now.get()
+    }
+
+    fn jitter(&self) -> u8 {
+        0
+    }
+
+    fn log(&self, _: Level, event: &str, fields: &[(&str, &str)]) {
+        self.log.borrow_mut().push(format!("{event} {fields:?}"));
+    }
+
+    async fn kv_get(&self, _: &str) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+
+    async fn cache_get(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn cache_put(&self, _: &str, _: &str, _: u32) {}
+
+    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {
+        self.messages.borrow_mut().push((serde_json::from_str(message).unwrap(), may_change));
+        if !self.reachable.get() {
+            return Err("unreachable".to_owned());
+        }
+        let request: Request = serde_json::from_str(message).unwrap();
+        let store = &mut self.world.borrow_mut().store;
+        let response = answer(store, request, &self.policy, "abcdefghijklmnop", self.now.get());
+        Ok(serde_json::to_string(&response.map_err(|error| error.to_string())?).unwrap())
+    }
+
+    async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
+        Ok(keyward_testkit::signing::public_of(key))
+    }
+
+    async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
+        Ok(keyward_testkit::signing::sign(key, text))
+    }
+
+    async fn pause(&self, _: u32) {}
+}
+
+impl ControlPlatform for TestPlatform {
+    async fn read_body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
+        let body = self.body.borrow().clone().ok_or(BodyError::Incomplete)?;
+        if body.len() > max_bytes { Err(BodyError::TooLarge) } else { Ok(body) }
+    }
+
+    fn entropy(&self) -> impl Entropy {
+        let seed = self.next_seed.take().unwrap_or_else(|| {
+            self.seed.set(self.seed.get() + 1);
+            self.seed.get()
+        });
+        Seeded::new(seed)
+    }
+
+    async fn verify_access(&self, _: &str, _: &AccessSettings) -> Result<String, AccessFailure> {
+        self.access.borrow().clone()
+    }
+
+    fn refresh_in_background(&self) {
+        self.refreshes.set(self.refreshes.get() + 1);
+    }
+
+    fn advice(&self, code: Code) -> String {
+        format!("Advice about {}.", code.as_str())
+    }
+}
+
+pub struct Plane {
+    pub config: Config,
+    pub isolate: Isolate,
+    pub platform: TestPlatform,
+    pub limiter: RefCell<RevocationLimiter>,
+}
+
+/// A response, with its body parsed if it is JSON.
+#[derive(Debug)]
+pub struct TestReply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub text: String,
+    pub json: Value,
+}
+
+impl TestReply {
+    /// Status and code, such as `403 forbidden`.
+    pub fn verdict(&self) -> String {
+        let code = self.json["code"].as_str().or(self.json["error"].as_str()).unwrap_or_default();
+        format!("{} {code}", self.status).trim_end().to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl From<Reply> for TestReply {
+    fn from(reply: Reply) -> Self {
+        let json = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
+        Self { status: reply.status, headers: reply.headers, text: reply.body, json }
+    }
+}
+
+impl Plane {
+    /// A deployment without members; `changes` are variables of its configuration.
+    pub fn new(changes: &Value) -> Self {
+        let config = keyward_testkit::gate_world::config(changes);
+        let policy = Policy { max_key_days: 365, max_member_days: 365, known_scopes: config.routes.scopes() };
+        let platform = TestPlatform {
+            world: RefCell::new(World::empty()),
+            policy,
+            now: Cell::new(NOW),
+            reachable: Cell::new(true),
+            messages: RefCell::default(),
+            log: RefCell::default(),
+            refreshes: Cell::new(0),
+            body: RefCell::new(Some(Vec::new())),
+            seed: Cell::new(0),
+            next_seed: Cell::new(None),
+            access: RefCell::new(Err(AccessFailure::Refused("Form".to_owned()))),
+        };
+        Self { config, isolate: Isolate::new(GateSizes::default(), 0), platform, limiter: RefCell::default() }
+    }
+
+    /// A deployment with an owner, and the owner's credential.
+    pub fn with_owner() -> (Self, String) {
+        let plane = Self::new(&json!({}));
+        let body = json!({"name": "Ada", "email": "ada@acme.example"});
+        let made = plane.call(&post("v1/bootstrap").with("authorization", &bearer(BOOTSTRAP_TOKEN)), &body);
+        assert_eq!(made.status, 201, "{}", made.text);
+        let credential = made.json["api_key"].as_str().unwrap().to_owned();
+        plane.platform.messages.borrow_mut().clear();
+        (plane, credential)
+    }
+
+    /// Creates a member and returns their credential.
+    pub fn member(&self, owner: &str, role: &str, environments: &Value) -> String {
+        let email = format!("{role}{}@acme.example", self.platform.seed.get());
+        let body = json!({"name": role, "email": email, "role": role, "environments": environments});
+        let made = self.call(&post("v1/members").with("authorization", &bearer(owner)), &body);
+        assert_eq!(made.status, 201, "{}", made.text);
+        made.json["api_key"].as_str().unwrap().to_owned()
+    }
+
+    /// Issues a key of live and returns its view and text.
+    pub fn issue(&self, owner: &str, integration: &str) -> (Value, String) {
+        let made = self.call(&post("v1/keys").with("authorization", &bearer(owner)), &key_draft(integration));
+        assert_eq!(made.status, 201, "{}", made.text);
+        (made.json["key"].clone(), made.json["api_key"].as_str().unwrap().to_owned())
+    }
+
+    /// Serves a request with a JSON body, if it is a write.
+    pub fn call(&self, request: &ClientRequest, body: &Value) -> TestReply {
+        let request =
+            if body.is_null() { request.clone() } else { request.clone().with("content-type", "application/json") };
+        self.send(&request, if body.is_null() { String::new() } else { body.to_string() }.as_bytes())
+    }
+
+    /// Serves a GET as the holder of a credential.
+    pub fn get(&self, path: &str, credential: &str) -> TestReply {
+        let request = ClientRequest::new(&format!("GET /_keyward/{path}")).with("authorization", &bearer(credential));
+        self.send(&request, b"")
+    }
+
+    pub fn send(&self, request: &ClientRequest, body: &[u8]) -> TestReply {
+        *self.platform.body.borrow_mut() = Some(body.to_vec());
+        match self.serve(request) {
+            ControlReply::Reply(reply) | ControlReply::OpenApi(reply) => reply.into(),
+            ControlReply::Lines(_) => panic!("a stream"),
+        }
+    }
+
+    /// Serves a request with the body that the platform has.
+    pub fn serve(&self, request: &ClientRequest) -> ControlReply {
+        let text = request.text().replacen(&NOW.0.to_string(), &self.platform.now.get().0.to_string(), 1);
+        let head = Head::parse(&text).unwrap();
+        let request = RequestContext {
+            isolate: &self.isolate,
+            config: &self.config,
+            platform: &self.platform,
+            head: &head,
+            request_id: "req-1",
+        };
+        run(serve(&ControlContext { request, event: &self.platform, revocation_limiter: &self.limiter }))
+    }
+
+    pub fn logged(&self, event: &str) -> bool {
+        self.platform.log.borrow().iter().any(|line| line.starts_with(event))
+    }
+
+    pub fn asked(&self) -> usize {
+        self.platform.messages.borrow().len()
+    }
+}
+
+pub fn key_draft(integration: &str) -> Value {
+    json!({
+        "name": format!("{integration} sync"), "integration": integration, "environment": "live",
+        "purpose": "Nightly contact sync", "owner": "ops@acme.example", "scopes": ["contacts:read"],
+    })
+}
+
+pub fn post(path: &str) -> ClientRequest {
+    ClientRequest::new(&format!("POST /_keyward/{path}"))
+}
+
+pub fn bearer(credential: &str) -> String {
+    format!("Bearer {credential}")
+}
+
+/// Runs a future that never has to wait.
+pub fn run<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the platform answers at once"),
+    }
+}
