@@ -1,6 +1,8 @@
 // The worker around the worker: counts what the product asks of its stores and makes them misbehave on command. Test
 // equipment, loaded beside the unchanged build. It takes its orders under /__test/, before the product sees the request.
 
+// Before the build, which calls WebAssembly.Instance while it loads. A bare import is not sorted.
+import "./wasm-crossings.mjs";
 import Product, { Registry as ProductRegistry } from "./index.js";
 import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 
