@@ -9,7 +9,7 @@ use super::entropy::System;
 use super::isolate_state::IsolateState;
 use super::log::{Level, event};
 use super::platform::Platform;
-use super::{events, glue, send};
+use super::{access, events, glue, send};
 use keyward_config::{AccessSettings, Config};
 use keyward_control::audit_stream::AuditStream;
 use keyward_control::{AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply};
@@ -38,11 +38,7 @@ impl ControlPlatform for ControlEvent {
     }
 
     async fn verify_access(&self, token: &str, settings: &AccessSettings) -> Result<String, AccessFailure> {
-        let verified = glue::verify_access(token, &settings.team_domain, &settings.audience).await;
-        verified
-            .ok()
-            .and_then(|verdict| AccessFailure::parse(&verdict.as_string()?))
-            .unwrap_or_else(|| Err(AccessFailure::Unavailable("the verifier failed".to_owned())))
+        access::verify(&self.state, settings, token).await
     }
 
     fn refresh_in_background(&self) {

@@ -5,15 +5,11 @@
 import openApi from "keyward-openapi";
 import Recovering, { Registry } from "worker-build";
 import advice from "../crates/control/src/advice.json";
-import { verifyAccess } from "./access.js";
 
 export { Registry };
 
 // Texts for glue.js: the OpenAPI document with its version (tools/build.mjs), and the advice for each error code.
 globalThis.__keyward_texts = { openApi, advice };
-
-// For the glue to call: wasm-bindgen copies glue.js alone, so it cannot import it.
-globalThis.__keyward_verify_access = verifyAccess;
 
 const { fetch } = Recovering.prototype;
 const state = globalThis.__worker_init_state;

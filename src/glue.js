@@ -1,5 +1,5 @@
 // The JavaScript that Rust calls. Each crossing costs about a microsecond, so each function here does a whole step at once: an
-// accepted request crosses twice, in `writeHead` and `forward`. Every decision is made in Rust; this file only carries it out.
+// accepted request crosses twice, in `head` and `forward`. Every decision is made in Rust; this file only carries it out.
 
 /**
  * Returns the number of `env` and the whole head of a request as one string: the number, a line feed, and the text that
@@ -18,7 +18,7 @@ export function headText(request, env) {
  * Writes the same text into `buffer`, which is 1.5 µs faster than passing a string, and returns its length in bytes; `undefined` if
  * the buffer is too small.
  */
-export function writeHead(request, env, buffer) {
+export function head(request, env, buffer) {
   const text = headText(request, env);
   const { read, written } = encoder.encodeInto(text, buffer);
   return read === text.length ? written : undefined;
@@ -69,6 +69,7 @@ export function forward(request, edits, isPrivate, stamp) {
   const end = lines.length - 1;
   for (let at = 2; at < end; at += 2) headers.set(lines[at], lines[at + 1]);
   const { method } = request;
+  /** @type {RequestInit & { cf?: object }} */
   const init = { method, headers, redirect: "manual" };
   if (method !== "GET" && method !== "HEAD") init.body = request.body;
   else if (isPrivate) init.cf = NEVER_CACHED;
@@ -129,13 +130,18 @@ function withoutOurNames(response) {
   // A callback makes no iterator, as in `headText`.
   response.headers.forEach((value, name) => {
     if (name === "connection") listed = value;
-    else if (name.startsWith("proxy-") || (name.startsWith("keyward") && OUR_NAMES.test(name)))
-      (removed ??= []).push(name);
+    else if (name.startsWith("proxy-") || (name.startsWith("keyward") && OUR_NAMES.test(name))) {
+      removed ??= [];
+      removed.push(name);
+    }
   });
   if (listed !== null && !KEPT_ALIVE.test(listed)) {
     for (const name of listed.split(",")) {
       const trimmed = name.trim();
-      if (HEADER_NAME.test(trimmed) && response.headers.has(trimmed)) (removed ??= []).push(trimmed);
+      if (HEADER_NAME.test(trimmed) && response.headers.has(trimmed)) {
+        removed ??= [];
+        removed.push(trimmed);
+      }
     }
   }
   if (removed === undefined) return response;
@@ -200,12 +206,20 @@ export function streamBreak(writer) {
   return writer.abort(new Error("the rest of the body could not be read"));
 }
 
-/**
- * Verifies the JWT of a Cloudflare Access team, see access.js. Resolves to JSON text: `{"email"}`, `{"refused": reason}` or
- * `{"unavailable": cause}`.
- */
-export function verifyAccess(token, teamDomain, audience) {
-  return globalThis.__keyward_verify_access(token, teamDomain, audience);
+/** Fetches a text of at most `most` bytes within a time limit. Rejects unless the status is 200; follows no redirect. */
+export async function fetchText(url, most, milliseconds) {
+  const response = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(milliseconds) });
+  if (response.status !== 200) throw new Error(`the answer was ${response.status}`);
+  const body = await readBody(response, most);
+  if (body === null) throw new Error(`the answer has more than ${most} bytes`);
+  return new TextDecoder().decode(body);
+}
+
+/** Whether an RS256 signature is this key's: RSASSA-PKCS1-v1_5 with SHA-256, modulus and exponent in base64url. */
+export async function verifyRs256(n, e, signature, signed) {
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("jwk", { kty: "RSA", n, e }, algorithm, false, ["verify"]);
+  return crypto.subtle.verify(algorithm, key, signature, encoder.encode(signed));
 }
 
 /** The derived Ed25519 keys by name, not extractable. */

@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
-    #[wasm_bindgen(catch, js_name = writeHead)]
+    #[wasm_bindgen(catch, js_name = head)]
     fn write_head(request: &JsValue, env: &JsValue, buffer: &mut [u8]) -> Result<Option<u32>, JsValue>;
 
     #[wasm_bindgen(catch, js_name = headText)]
@@ -39,8 +39,11 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = streamBreak)]
     pub async fn stream_break(writer: &JsValue) -> Result<JsValue, JsValue>;
 
-    #[wasm_bindgen(catch, js_name = verifyAccess)]
-    pub async fn verify_access(token: &str, team_domain: &str, audience: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = fetchText)]
+    pub async fn fetch_text(url: &str, most: u32, milliseconds: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = verifyRs256)]
+    pub async fn verify_rs256(n: &str, e: &str, signature: &[u8], signed: &str) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch, js_name = holdKey)]
     pub async fn hold_key(name: &str, pkcs8: &[u8]) -> Result<JsValue, JsValue>;

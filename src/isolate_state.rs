@@ -12,6 +12,7 @@ use super::platform::Platform;
 use super::{glue, send};
 use keyward_config::{Config, VARIABLES};
 use keyward_control::RevocationLimiter;
+use keyward_control::certs::Certs;
 use keyward_edge::{Isolate, Platform as _};
 use keyward_gate::GateSizes;
 use keyward_http::problem::Code;
@@ -22,6 +23,8 @@ pub struct IsolateState {
     pub config: Option<Config>,
     /// The gate and its lookups in flight.
     pub isolate: Isolate,
+    /// Keys of the Access team; borrowed for one step at a time, never across an await or a crossing.
+    pub certs: RefCell<Certs>,
     /// Limits revocations by holders, by client address.
     pub revocation_limiter: RefCell<RevocationLimiter>,
     ids: RefCell<RequestIds>,
@@ -66,6 +69,7 @@ impl IsolateState {
         Self {
             config,
             isolate: Isolate::new(GateSizes::default(), Platform::of(env).jitter()),
+            certs: RefCell::default(),
             revocation_limiter: RefCell::default(),
             ids: RefCell::new(RequestIds::new()),
         }

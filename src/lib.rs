@@ -26,6 +26,7 @@
 )]
 #![cfg(target_arch = "wasm32")]
 
+mod access;
 mod clock;
 mod control;
 mod entropy;

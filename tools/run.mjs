@@ -25,15 +25,17 @@ const children = new Set();
 let interrupted = 0;
 let listening = false;
 
-/** Whoever stops us stops what we started, or cargo would go on in the background. */
+/** Passes signals on to the running programs, or cargo would continue in the background. */
 function passSignalsOn() {
   if (listening) return;
   listening = true;
-  for (const [signal, status] of [
+  /** @type {[NodeJS.Signals, number][]} */
+  const signals = [
     ["SIGINT", 130],
     ["SIGTERM", 143],
     ["SIGHUP", 129],
-  ]) {
+  ];
+  for (const [signal, status] of signals) {
     process.on(signal, () => {
       if (children.size === 0) process.exit(status);
       interrupted = status;
@@ -65,14 +67,24 @@ function start(command, args, { env = {}, stdio }) {
 
 const shown = (command, args) => [command, ...args].join(" ");
 
-/** Runs with its output as it comes; rejects when it fails. */
+/**
+ * Runs a program with its output shown; rejects when it fails.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv }} [options]
+ */
 export async function run(command, args, { env } = {}) {
   const { done } = start(command, args, { env, stdio: ["ignore", "inherit", "inherit"] });
   const { status, signal } = await done;
   if (status !== 0) throw new Stop(`${shown(command, args)} ended with ${signal ?? `status ${status}`}.`);
 }
 
-/** Runs without showing anything; answers `{ ok, out }`, and `ok: false` when it is not there. */
+/**
+ * Runs a program without output; resolves to `{ ok, out }`, with `ok: false` if the program is missing or fails.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv }} [options]
+ */
 export async function ask(command, args, { env } = {}) {
   try {
     const { child, done } = start(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });

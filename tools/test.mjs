@@ -1,7 +1,7 @@
 // `npm test`: everything, in the order in which mistakes are cheapest to find; stops at the first
 // failure. `npm test -- edge` runs one step, `npm test -- --help` lists them.
 
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
@@ -24,14 +24,14 @@ const SEED = {
   },
 };
 
+const NATIVE = ["test", "--locked", "--workspace", "--exclude", "keyward-fuzz", "--exclude", "keyward-simulator"];
+const SIMULATOR = ["--locked", "--profile", "simulate", "-p", "keyward-simulator"];
+
 const STEPS = [
-  { name: "fmt", what: "format", run: () => cargo("fmt", "--all", "--check") },
+  { name: "fmt", what: "format of the Rust code", run: () => cargo("fmt", "--all", "--check") },
+  { name: "js", what: "format, lints and types of the JavaScript", run: javascript },
   { name: "tools", what: "tests of these tools", run: () => nodeTests("tools", 4) },
-  {
-    name: "clippy",
-    what: "clippy, native",
-    run: () => cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"),
-  },
+  { name: "clippy", what: "clippy, native", run: clippy },
   {
     name: "clippy-wasm",
     what: "clippy, wasm32",
@@ -39,10 +39,15 @@ const STEPS = [
   },
   { name: "doc", what: "documentation, native", run: () => doc([]) },
   { name: "doc-wasm", what: "documentation, wasm32", run: () => doc(WASM) },
-  { name: "native", what: "native tests", run: () => run("cargo", ["test", "--locked"], SEED) },
-  { name: "simulate", what: "20,000 histories in a world that fails, and planted faults", run: simulate },
+  {
+    name: "native",
+    what: "native tests, the long ones included",
+    run: () => run("cargo", [...NATIVE, "--", "--include-ignored"], SEED),
+  },
+  { name: "fuzz", what: "every fuzz target for a few seconds", run: fuzz },
+  { name: "simulate", what: "20,000 simulated histories, and planted faults", run: simulate },
   { name: "build", what: "the worker", run: build },
-  // Each of these starts workerd; more than two at once make a small machine miss their deadlines.
+  // Each of these starts workerd. More than two at once miss their timeouts on a small machine.
   { name: "edge", what: "the real wasm in workerd", run: edge, needs: build },
   { name: "deploy", what: "wrangler deploy --dry-run", run: deployDry, needs: build },
 ];
@@ -62,7 +67,13 @@ main(async () => {
   const began = Date.now();
   await setup();
   console.log(`Set-up: complete (${duration(Date.now() - began)}).`);
-  for (const [index, step] of steps.entries()) await take(step, `${index + 1}/${steps.length}`, asked.length > 0);
+  const times = [];
+  for (const [index, step] of steps.entries()) {
+    const started = Date.now();
+    await take(step, `${index + 1}/${steps.length}`, asked.length > 0);
+    times.push(`${step.name} ${duration(Date.now() - started)}`);
+  }
+  console.log(`\n${times.join(", ")}`);
   console.log(`\nAll ${steps.length} steps passed in ${duration(Date.now() - began)}.`);
 });
 
@@ -70,6 +81,7 @@ function pick(...names) {
   return Object.fromEntries(names.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
 }
 
+/** @param {{ name: string, what: string, run: () => Promise<void>, needs?: () => Promise<void> }} step */
 async function take({ name, what, run: body, needs }, place, alone) {
   const began = Date.now();
   console.log(`\n== ${place} ${name}: ${what}`);
@@ -107,9 +119,25 @@ function nodeTests(folder, atOnce) {
   ]);
 }
 
+async function javascript() {
+  await run(join(NODE_BIN, "biome"), ["check", "--error-on-warnings"]);
+  await run(join(NODE_BIN, "tsc"), ["-p", "tsconfig.json"]);
+}
+
+function clippy() {
+  return cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings");
+}
+
+/** 12 targets run on two threads: 10 seconds each are about a minute. */
+function fuzz() {
+  const env = { KEYWARD_FUZZ_SECONDS: "10", ...pick("KEYWARD_FUZZ_SECONDS"), ...SEED.env };
+  return run("cargo", ["test", "--locked", "-p", "keyward-fuzz"], { env });
+}
+
 async function simulate() {
-  const own = ["--locked", "--profile", "simulate", "-p", "keyward-simulator"];
-  await run("cargo", ["run", ...own, "--bin", "simulate", "--", "--seeds", "20000"]);
+  await run("cargo", ["run", ...SIMULATOR, "--bin", "simulate", "--", "--seeds", "20000"]);
+  if (!existsSync(join(ROOT, "simulator", "tests", "planted.rs"))) return;
+  await run("cargo", ["test", ...SIMULATOR, "--test", "planted", "--", "--ignored", "--nocapture"]);
 }
 
 async function edge() {

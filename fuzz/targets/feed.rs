@@ -1,13 +1,13 @@
 //! Pages of the change feed and copies in KV, in whatever order: the gate accepts no copy of a key below the floor that a page it
 //! took in this epoch told of, and no key that such a page said is revoked.
 
-use keyward_gate::{Gate, Applied, Step};
+use keyward_gate::{Applied, Gate, Step};
 use keyward_http::head::Head;
 use keyward_key::epoch::Epoch;
-use keyward_protocol::feed::{Change, FeedPage, Cursor, ChangeList, CachedFeedPage, Position};
 use keyward_key::record::Record;
 use keyward_key::sealed::Sealed;
 use keyward_key::time::Millis;
+use keyward_protocol::feed::{CachedFeedPage, Change, ChangeList, Cursor, FeedPage, Position};
 use serde_json::json;
 
 use super::fixture::{CONFIG, LIVE, OTHER};

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use keyward_http::head::Head;
 use keyward_http::forwarded_request::{AUTHORIZE, ForwardedRequest, asks_to_authorize, trusted_client_ip};
+use keyward_http::head::Head;
 
 use super::fixture::text_of;
 

@@ -3,10 +3,10 @@
 use keyward_gate::{Gate, Step};
 use keyward_http::head::Head;
 use keyward_key::epoch::Epoch;
-use keyward_protocol::feed::{FeedPage, ChangeList, Position};
 use keyward_key::format::contains_key;
 use keyward_key::record::Record;
 use keyward_key::time::Millis;
+use keyward_protocol::feed::{ChangeList, FeedPage, Position};
 use serde_json::json;
 
 use super::fixture::{CONFIG, LIVE, ORIGIN, OTHER, text_of};

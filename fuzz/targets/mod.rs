@@ -1,15 +1,16 @@
 //! What is fuzzed: every parser that reads what somebody else wrote. Each target takes bytes, and is its own oracle: it panics
 //! when the product panics, and when what the product accepted has not the properties that the rest of it relies on.
 
+mod access;
 mod control;
 mod credential;
 mod feed;
+mod fixture;
+mod forwarded_request;
 mod gate;
 mod head;
 mod headers;
-mod fixture;
 mod key;
-mod forwarded_request;
 mod path;
 mod registry;
 mod sealed;
@@ -30,6 +31,7 @@ pub const ALL: &[Target] = &[
     Target { name: "forwarded_request", run: forwarded_request::run },
     Target { name: "feed", run: feed::run },
     Target { name: "sealed", run: sealed::run },
+    Target { name: "access", run: access::run },
     Target { name: "control", run: control::run },
     Target { name: "registry", run: registry::run },
 ];

@@ -1,6 +1,6 @@
 //! The registry's messages: what is read is written again as it was, so both sides mean the same.
 
-use keyward_protocol::{Response, Request};
+use keyward_protocol::{Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -177,6 +177,7 @@ smoke! {
     any_question_of_a_gateway_is_about_what_every_source_names "forwarded_request"
     any_pages_in_any_order_leave_no_copy_below_its_floor_in_use "feed"
     any_stored_record_is_believed_only_if_sealed_here "sealed"
+    any_access_assertion_is_refused_or_has_every_claim_in_order "access"
     any_control_request_becomes_a_sound_command_or_a_4xx "control"
     any_registry_message_is_written_as_it_was_read "registry"
 }

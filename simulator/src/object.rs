@@ -2,19 +2,19 @@
 
 use std::rc::Rc;
 
+use keyward_control::answer;
 use keyward_key::epoch::Epoch;
 use keyward_key::sealed::{Sealed, storage_name};
-use keyward_control::answer;
-use keyward_protocol::{Response, Request};
+use keyward_key::time::Millis;
+use keyward_protocol::{Request, Response};
 use keyward_registry::store::StoreError;
 use keyward_registry::{feed, meta, outbox, schema};
-use keyward_key::time::Millis;
 
 use crate::history::What;
 use crate::plan::Fault;
 use crate::random::Random;
 use crate::scheduler::{Owner, Time};
-use crate::sqlite::{StoreFault, Sqlite};
+use crate::sqlite::{Sqlite, StoreFault};
 use crate::stores::WriteBehaviour;
 use crate::world::World;
 

@@ -5,14 +5,14 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use keyward_config::Config;
-use keyward_key::epoch::Epoch;
 use keyward_control::authority::apply;
-use keyward_registry::context::Policy;
-use keyward_testkit::registry_world::Command;
+use keyward_key::epoch::Epoch;
+use keyward_key::time::Millis;
 use keyward_protocol::{Caller, NewCredential, RequestMeta};
+use keyward_registry::context::Policy;
 use keyward_registry::store::{LARGEST_INTEGER, Row, Store, StoreError, Value, Work};
 use keyward_registry::{outbox, schema};
-use keyward_key::time::Millis;
+use keyward_testkit::registry_world::Command;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 

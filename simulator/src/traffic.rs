@@ -59,7 +59,13 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
     let head = Head::parse(&text).unwrap_or_else(|why| panic!("{why:?}"));
     let port = Port::new(world, Some(number), location, random.clone());
     let (step, refresh_due) = keyward_edge::step(
-        &RequestContext { isolate: &isolate, config: &world.config, platform: &port, head: &head, request_id: "request" },
+        &RequestContext {
+            isolate: &isolate,
+            config: &world.config,
+            platform: &port,
+            head: &head,
+            request_id: "request",
+        },
         head.now(),
     );
     if refresh_due {
@@ -70,7 +76,12 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
         // A signature takes no time that the world would notice.
         Step::Sign(unsigned) => {
             let mut gate = isolate.gate().unwrap_or_else(|| panic!("the gate is busy"));
-            answer(world, answered, keyward_testkit::signing::sign_assertion(&mut gate, &world.config, unsigned, &head, "request"), &head);
+            answer(
+                world,
+                answered,
+                keyward_testkit::signing::sign_assertion(&mut gate, &world.config, unsigned, &head, "request"),
+                &head,
+            );
         }
         Step::Refuse(refusal) => answer(world, answered, Err(refusal), &head),
         Step::Need(_) => later(world, isolate, location, answered, text, random),
@@ -147,7 +158,8 @@ pub fn change(world: &Rc<World>, change: &Change, mut random: Random) {
     let world = Rc::clone(world);
     let scheduler = Rc::clone(&world.scheduler);
     scheduler.start(Owner::Nobody, async move {
-        let Ok(Response::Done(done)) = keyward_edge::registry::ask(&port, &Request::Control(Box::new(control))).await else {
+        let Ok(Response::Done(done)) = keyward_edge::registry::ask(&port, &Request::Control(Box::new(control))).await
+        else {
             return;
         };
         let outcome: serde_json::Value = serde_json::from_str(done.get()).unwrap();

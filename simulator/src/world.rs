@@ -6,18 +6,18 @@ use std::rc::Rc;
 use keyward_config::Config;
 use keyward_edge::Isolate;
 use keyward_gate::GateSizes;
-use keyward_registry::context::Policy;
 use keyward_key::time::Millis;
+use keyward_registry::context::Policy;
 use serde_json::json;
 
 use crate::history::{History, Record, Rights, State, What};
 use crate::object::{self, Object};
-use crate::plan::{Attack, FaultRates, Plan, Planned, Fault};
+use crate::plan::{Attack, Fault, FaultRates, Plan, Planned};
 use crate::random::Random;
 use crate::scheduler::{Owner, Scheduler, Time};
 use crate::sqlite::{self, BEGINNING, Sqlite};
 use crate::stores::{Kv, Location};
-use crate::{quiescence, keys, traffic};
+use crate::{keys, quiescence, traffic};
 
 /// The scopes, by their bits.
 pub const SCOPES: [&str; 2] = ["first:read", "second:read"];

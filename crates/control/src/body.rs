@@ -1,5 +1,5 @@
 //! Strict JSON bodies: one object without unknown or duplicate fields, each of its type. Every error names the field.
-//! docs/decisions/00XX-strict-bodies-and-router.md says why this is no serde derive.
+//! docs/decisions/0023-strict-bodies-and-the-router.md says why this is no serde derive.
 
 use std::fmt;
 

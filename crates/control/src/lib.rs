@@ -35,10 +35,12 @@
     )
 )]
 
+pub mod access;
 pub mod audit_stream;
 pub mod authority;
 pub mod authorize;
 mod body;
+pub mod certs;
 pub mod changed;
 mod checkpoint;
 pub mod credential;

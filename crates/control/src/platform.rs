@@ -1,11 +1,8 @@
 //! The port of the control plane to one event. [`keyward_edge::Platform`] is its port to stores, clock, log and signatures.
 
-use serde::Deserialize;
-
 use keyward_config::AccessSettings;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
-use keyward_key::json;
 
 /// What the control plane needs of the platform: bodies, randomness, sign-in by Cloudflare Access, published documents.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
@@ -41,15 +38,6 @@ pub enum BodyError {
     Incomplete,
 }
 
-/// A verdict about a JWT, as JSON text.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum AccessVerdict {
-    Email(String),
-    Refused(String),
-    Unavailable(String),
-}
-
 /// Why a JWT of Cloudflare Access signed nobody in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessFailure {
@@ -57,32 +45,4 @@ pub enum AccessFailure {
     Refused(String),
     /// The team's keys could not be fetched: 503, since nothing is known against the JWT. The cause is for the log.
     Unavailable(String),
-}
-
-impl AccessFailure {
-    /// Parses a verdict: `{"email"}`, `{"refused": reason}` or `{"unavailable": cause}`. `None` if it is malformed.
-    #[must_use]
-    pub fn parse(verdict: &str) -> Option<Result<String, Self>> {
-        match json::read(verdict).ok()? {
-            AccessVerdict::Email(email) => Some(Ok(email)),
-            AccessVerdict::Refused(reason) => Some(Err(Self::Refused(reason))),
-            AccessVerdict::Unavailable(cause) => Some(Err(Self::Unavailable(cause))),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_verdict_of_access_is_an_address_a_refusal_or_an_outage() {
-        let parse = AccessFailure::parse;
-        assert_eq!(parse(r#"{"email":"ada@acme.example"}"#), Some(Ok("ada@acme.example".to_owned())));
-        assert_eq!(parse(r#"{"refused":"expired"}"#), Some(Err(AccessFailure::Refused("expired".to_owned()))));
-        assert_eq!(parse(r#"{"unavailable":"x"}"#), Some(Err(AccessFailure::Unavailable("x".to_owned()))));
-        for malformed in ["", "{}", "null", r#"{"email":null}"#, r#"{"email":"a","refused":"b"}"#] {
-            assert_eq!(parse(malformed), None, "{malformed}");
-        }
-    }
 }

@@ -3,9 +3,8 @@
 use keyward_control::Operation;
 use keyward_control::operation::ControlOperation;
 use keyward_control::operations::{
-    audit_checkpoint, bootstrap, create_member, issue_key, list_keys, list_members, me, read_audit,
-    revoke_by_holder, revoke_key, revoke_member, rotate_key, rotate_member, show_key, show_member, update_key,
-    update_member,
+    audit_checkpoint, bootstrap, create_member, issue_key, list_keys, list_members, me, read_audit, revoke_by_holder,
+    revoke_key, revoke_member, rotate_key, rotate_member, show_key, show_member, update_key, update_member,
 };
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::record::Record;

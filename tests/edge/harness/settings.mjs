@@ -11,9 +11,7 @@ export const BUILD_DIR = join(ROOT, "build");
 const wranglerToml = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
 export const COMPATIBILITY_DATE = /^compatibility_date = "([^"]+)"$/m.exec(wranglerToml)[1];
 
-export const VECTORS = JSON.parse(
-  readFileSync(join(ROOT, "tests", "vectors", "key_format.json"), "utf8"),
-);
+export const VECTORS = JSON.parse(readFileSync(join(ROOT, "tests", "vectors", "key_format.json"), "utf8"));
 
 export const SECRETS = {
   KEYWARD_SECRET: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",

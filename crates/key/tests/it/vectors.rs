@@ -66,8 +66,8 @@ impl Valid {
 }
 
 fn vectors() -> Vectors {
-    let vectors: Vectors =
-        serde_json::from_str(include_str!("../../../../tests/vectors/key_format.json")).expect("the vectors are JSON of this form");
+    let vectors: Vectors = serde_json::from_str(include_str!("../../../../tests/vectors/key_format.json"))
+        .expect("the vectors are JSON of this form");
     assert_eq!(vectors.valid.len(), 8, "a vector file that shrank proves less");
     assert_eq!(vectors.invalid.len(), 20, "a vector file that shrank proves less");
     vectors
