@@ -39,6 +39,15 @@ pub(super) async fn find(
             gate.learn_record(id, record.map(|record| *record), &at, platform.now());
             Ok(())
         }
+        // A planted fault: an error counts as the answer that there is no such key.
+        Err(Unreachable(_)) if keyward_fault::fault!("an error is taken for a miss") => {
+            if let Some(mut gate) = isolate.gate()
+                && let keyward_protocol::feed::FeedQuery::Since(at) = gate.ask()
+            {
+                gate.learn_record(id, None, &at, platform.now());
+            }
+            Ok(())
+        }
         Ok(_) => silent(isolate, platform, "the registry answered another question", request_id),
         Err(Unreachable(cause)) => silent(isolate, platform, &cause, request_id),
     }

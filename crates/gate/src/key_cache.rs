@@ -103,7 +103,7 @@ impl Memory {
             }
             Known::Missing { .. } => true,
         };
-        if !self.keys.peek(&id).is_some_and(older) {
+        if keyward_fault::fault!("a change leaves the memory as it was") || !self.keys.peek(&id).is_some_and(older) {
             return;
         }
         match self.keys.pop(&id) {

@@ -3,6 +3,7 @@
 use super::feed::{Applied, Feed, Freshness};
 use super::{CopyVerdict, Gate};
 use keyward_config::Config;
+use keyward_fault::fault;
 use keyward_key::id::KeyId;
 use keyward_key::record::Record;
 use keyward_key::sealed::{Sealed, SealedUnder};
@@ -59,7 +60,10 @@ impl Gate {
 
     /// Takes the authority's changes.
     pub fn learn_changes(&mut self, changes: &FeedPage, asked: PendingQuery, now: Millis) -> Applied {
-        self.learn(asked, now, |feed, changed| feed.apply_authority(changes, asked.at, now, changed))
+        self.learn(asked, now, |feed, changed| {
+            let asked_at = if fault!("age counts from the answer") { now } else { asked.at };
+            feed.apply_authority(changes, asked_at, now, changed)
+        })
     }
 
     /// Takes what the data centre's cache has as fresh.
@@ -112,16 +116,21 @@ impl Gate {
         let (Some(position), Some(short)) = (self.feed.position(), CompactKeyId::of(id)) else {
             return CopyVerdict::Confirm;
         };
-        if epoch != position.epoch || record.revision > position.revision {
+        let other_epoch = epoch != position.epoch && !fault!("the epoch is ignored");
+        let too_new = record.revision > position.revision && !fault!("a copy newer than the feed is used");
+        if other_epoch || (too_new && !fault!("the epoch is ignored")) {
             return CopyVerdict::Confirm;
         }
         let floor = self.feed.floor(id);
+        let floor = floor.filter(|floor| !floor.revoked || !fault!("a revoked key's floor is ignored"));
         if let Some(floor) = floor.filter(|floor| floor.revoked) {
             // Revoked is all there is to know, and the copy has the hash to tell the key's holder from others.
             self.memory.learn(short, Record { revoked: true, revision: floor.revision, ..record });
             return CopyVerdict::Settled;
         }
-        let last_word = self.feed.knows_all_changes() && floor.is_none_or(|floor| floor.revision <= record.revision);
+        let newest = floor.is_none_or(|floor| floor.revision <= record.revision)
+            || fault!("a copy older than its key's last change is used");
+        let last_word = self.feed.knows_all_changes() && newest;
         // A key past its end may have been revoked too, which the feed need not tell of it.
         if record.revoked || (last_word && now < record.expires_at) {
             self.memory.learn(short, record);
@@ -143,7 +152,8 @@ impl Gate {
         match record {
             Some(record) => {
                 let floor = self.feed.floor(id).map_or(0, |floor| floor.revision);
-                if floor > record.revision || (overtaken && !self.feed.knows_all_changes()) {
+                let too_old = floor > record.revision || (overtaken && !self.feed.knows_all_changes());
+                if too_old && !fault!("a record whose answer was overtaken by a change is used") {
                     return false;
                 }
                 self.memory.learn(short, record);

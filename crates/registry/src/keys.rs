@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use super::apply::OperationError;
+use super::feed;
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, Environment, KeyId};
@@ -10,7 +11,7 @@ use keyward_key::keyring::Generation;
 use keyward_key::record::Record;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
-use keyward_protocol::{KeyView, NewCredential, Rejection, Status};
+use keyward_protocol::{KeyView, NewCredential, Rejection, Response, Status};
 
 /// What [`view`] and [`record`] read.
 macro_rules! select_keys {
@@ -31,6 +32,12 @@ pub(super) use select_keys;
 /// [`StoreError`] when the store fails or the row has not its form: that is never "no such key".
 pub fn lookup(store: &mut dyn Store, id: &KeyId) -> Result<Option<Record>, StoreError> {
     find(store, id)?.as_ref().map(record).transpose()
+}
+
+/// Answers an edge's lookup of one key: its record, and the authority's position at the same moment.
+pub(super) fn answer_lookup(store: &mut dyn Store, id: &KeyId) -> Result<Response, StoreError> {
+    let record = lookup(store, id)?.map(Box::new);
+    Ok(Response::Record { record, at: feed::position(store)? })
 }
 
 /// The row of a key.

@@ -18,6 +18,7 @@
 //! | [`audit`] | the log and its chain of hashes |
 //! | [`feed`] | what has changed, for the edges |
 //! | [`outbox`] | which copies in KV are behind |
+//! | [`object`] | the life of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
 //! | [`store`] | the port to SQLite |
 #![forbid(unsafe_code)]
@@ -54,6 +55,7 @@ mod member_rotate;
 mod member_update;
 pub mod members;
 pub mod meta;
+pub mod object;
 pub mod outbox;
 pub mod page;
 mod revoke;
