@@ -27,6 +27,12 @@ pub struct Key {
     pub garbage: String,
 }
 
+/// The keyring of every history.
+#[must_use]
+pub fn keyring() -> Keyring {
+    Keyring::new(&Secret::parse(SECRET).unwrap(), None).unwrap()
+}
+
 pub fn all() -> &'static [Key] {
     static KEYS_MADE: OnceLock<Vec<Key>> = OnceLock::new();
     KEYS_MADE.get_or_init(|| {

@@ -1,41 +1,32 @@
-//! The registry's object, step for step as `src/cloudflare/object.rs` is: that file speaks to the platform, this one to the world.
+//! The platform of the registry object, simulated: [`SimulatedHost`] implements the port, [`RegistryObject`] is the code that ships.
 
+use std::future::Future;
 use std::rc::Rc;
 
-use keyward_control::answer;
-use keyward_key::epoch::Epoch;
-use keyward_key::sealed::{Sealed, storage_name};
+use keyward_control::authority::apply;
 use keyward_key::time::Millis;
-use keyward_protocol::{Request, Response};
-use keyward_registry::store::StoreError;
-use keyward_registry::{feed, meta, outbox, schema};
+use keyward_protocol::{ControlRequest, Response};
+use keyward_registry::object::{KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
+use keyward_registry::store::{Store, StoreError};
+use keyward_testkit::sqlite_store::Fault as StoreFault;
 
 use crate::history::What;
 use crate::plan::Fault;
 use crate::random::Random;
 use crate::scheduler::{Owner, Time};
-use crate::sqlite::{Sqlite, StoreFault};
 use crate::stores::WriteBehaviour;
 use crate::world::World;
 
-const BATCH: u32 = 50;
-const KV_MILLIS: Time = 10_000;
-const DRAIN_MILLIS: i64 = 60_000;
-const FIRST_PAUSE_MILLIS: i64 = 1_000;
-const LONGEST_PAUSE_MILLIS: i64 = 60_000;
-
-/// One instance of the object; storage and alarm outlive it.
-pub struct Object {
+/// What outlives an instance of the object: its alarm, and the world's view of it.
+pub struct ObjectState {
     pub instance: u64,
-    migrated: bool,
-    refilled: bool,
-    draining_since: Option<Millis>,
-    pause: i64,
-    /// When the alarm is due, with a number that tells it from earlier ones.
+    /// The instance that runs. `None` before the first call after a restart.
+    running: Option<Rc<RegistryObject<SimulatedHost>>>,
+    /// When the alarm is due, with a number that distinguishes it from earlier ones.
     alarm: Option<(Time, u64)>,
     alarms: u64,
-    /// An alarm is being dealt with: should the object end meanwhile, the platform rings again.
-    ringing: bool,
+    /// The alarm's handler runs: if the object ends meanwhile, the platform runs it again.
+    in_alarm: bool,
     pub offset: Time,
     /// `AUTHORITY_EPOCH`.
     pub setting: Option<String>,
@@ -43,18 +34,15 @@ pub struct Object {
     writes: u64,
 }
 
-impl Object {
+impl ObjectState {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
             instance: 0,
-            migrated: false,
-            refilled: false,
-            draining_since: None,
-            pause: FIRST_PAUSE_MILLIS,
+            running: None,
             alarm: None,
             alarms: 0,
-            ringing: false,
+            in_alarm: false,
             offset: Random::new(seed ^ 77).pick(&[0, 0, -5_000, 5_000, 1_234]),
             setting: None,
             random: Random::new(seed ^ 0x0b1ec7),
@@ -63,98 +51,69 @@ impl Object {
     }
 }
 
-fn random_text(object: &mut Object) -> String {
-    keyward_key::entropy::base62(&mut object.random, 16).unwrap()
+/// Drops the instance that runs, which keeps its world alive.
+pub fn end(world: &World) {
+    let running = world.object.borrow_mut().running.take();
+    drop(running);
 }
 
-/// The runtime moves or restarts it: memory and what is under way are gone.
+/// The runtime moves or restarts the object: its memory and its background work are gone.
 pub fn restart(world: &Rc<World>) {
     let instance = world.object.borrow().instance;
     world.scheduler.end(Owner::Object(instance));
-    let ring = {
+    end(world);
+    let interrupted = {
         let mut object = world.object.borrow_mut();
         object.instance += 1;
-        object.migrated = false;
-        object.refilled = false;
-        object.draining_since = None;
-        object.pause = FIRST_PAUSE_MILLIS;
-        std::mem::take(&mut object.ringing)
+        std::mem::take(&mut object.in_alarm)
     };
     world.record(What::ObjectRestarted);
-    if ring {
+    if interrupted {
         set_alarm(world, 2_000);
     }
 }
 
-fn with_store<T>(world: &World, run: impl FnOnce(&mut Sqlite) -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let result = {
-        let mut sqlite = world.sqlite.borrow_mut();
-        let started = start(world, &mut sqlite, &mut world.object.borrow_mut());
-        started.and_then(|()| run(&mut sqlite))
+fn running(world: &Rc<World>) -> Rc<RegistryObject<SimulatedHost>> {
+    let mut object = world.object.borrow_mut();
+    let (instance, setting) = (object.instance, object.setting.clone());
+    let start = || {
+        let host = SimulatedHost { world: Rc::clone(world), instance };
+        let settings =
+            ObjectSettings { keyring: crate::keys::keyring(), authority_epoch: setting, feed: world.feed_sizes };
+        Rc::new(RegistryObject::new(host, Some(settings)))
     };
-    world.note_states();
-    result
+    Rc::clone(object.running.get_or_insert_with(start))
 }
 
-fn start(world: &World, sqlite: &mut Sqlite, object: &mut Object) -> Result<(), StoreError> {
-    if object.migrated {
-        return Ok(());
-    }
-    let (random, now) = (random_text(object), world.registry_clock_of(object));
-    schema::migrate(sqlite, &Epoch::new(now, &random))?;
-    let resealed = outbox::refill(sqlite, world.config.keyring.current().generation(), now)?;
-    let began = feed::follow_setting(sqlite, object.setting.as_deref(), &random, now)?;
-    let waiting = outbox::pending(sqlite, 1).map_or(true, |pending| !pending.is_empty());
-    object.refilled = resealed || began || waiting;
-    object.migrated = true;
-    Ok(())
-}
-
-/// `fetch`: one message in, one out. A `StoreFails` trouble or noise makes the store fail somewhere within it.
-pub fn fetch(world: &Rc<World>, message: &str, random: &mut Random) -> Result<String, String> {
-    let call: Request = keyward_key::version::read(message).map_err(|error| format!("unread: {error}"))?;
-    let changes = matches!(call, Request::Control(_));
-    if world.has_fault(Fault::StoreFails, None) && random.often(500) || random.often(world.fault_rates().store_fails) {
-        let fault = match random.below(4) {
-            0 => StoreFault::BeforeCommit,
-            1 => StoreFault::AfterCommit,
-            2 => StoreFault::Before(random.within(1, 12) as u32),
-            _ => StoreFault::After(random.within(1, 12) as u32),
-        };
-        world.note_fault("the registry's store fails");
-        world.sqlite.borrow_mut().fail(Some(fault));
-    }
-    let answered = with_store(world, |sqlite| {
-        let (text, now) = (random.clone(), world.registry_clock());
-        let name = keyward_key::entropy::base62(&mut { text }, 16).unwrap();
-        answer(sqlite, call, &world.policy, &name, now)
+/// Gives one message to the object, and its answer to `answered`. The store fails somewhere within it if the plan says so.
+pub fn fetch(
+    world: &Rc<World>,
+    message: String,
+    random: &mut Random,
+    answered: impl FnOnce(Result<String, String>) + 'static,
+) {
+    let fault = (world.has_fault(Fault::StoreFails, None) && random.often(500)
+        || random.often(world.fault_rates().store_fails))
+    .then(|| match random.below(5) {
+        0 => StoreFault::BeforeCommit,
+        1 => StoreFault::AfterCommit,
+        2 => StoreFault::Read(random.within(1, 8) as usize),
+        3 => StoreFault::BeforeWrite(random.within(1, 6) as usize),
+        _ => StoreFault::AfterWrite(random.within(1, 6) as usize),
     });
-    world.sqlite.borrow_mut().fail(None);
-    let answered = match answered {
-        Ok(answered) => answered,
-        Err(error) => {
-            if has_pending(world) {
-                let pause = world.object.borrow().pause;
-                set_alarm(world, pause);
-            }
-            return Err(error.to_string());
-        }
-    };
-    if let Response::Changes { restored: true, .. } = answered {
-        world.object.borrow_mut().refilled = true;
+    if fault.is_some() {
+        world.note_fault("the registry's store fails");
     }
-    let refilled = !changes && std::mem::take(&mut world.object.borrow_mut().refilled);
-    if (changes || refilled) && has_pending(world) {
-        let pause = world.object.borrow().pause;
-        set_alarm(world, pause);
-        let (drained, instance) = (Rc::clone(world), world.object.borrow().instance);
-        world.scheduler.start(Owner::Object(instance), async move { drain(&drained).await });
-    }
-    serde_json::to_string(&answered).map_err(|error| error.to_string())
-}
-
-fn has_pending(world: &World) -> bool {
-    with_store(world, |sqlite| outbox::pending(sqlite, 1)).map_or(true, |pending| !pending.is_empty())
+    let (object, calling) = (running(world), Rc::clone(world));
+    let instance = world.object.borrow().instance;
+    world.scheduler.start(Owner::Object(instance), async move {
+        // Nothing that `fetch` awaits takes time here, so the fault covers this call alone.
+        calling.sqlite.borrow_mut().fail_at(fault);
+        let answer = object.fetch(&message).await;
+        calling.sqlite.borrow_mut().fail_at(None);
+        calling.note_states();
+        answered(answer.map_err(|error| format!("{error:?}")));
+    });
 }
 
 fn set_alarm(world: &Rc<World>, after: i64) {
@@ -176,118 +135,114 @@ fn ring(world: &Rc<World>, number: u64) {
             return;
         }
         object.alarm = None;
-        object.ringing = true;
+        object.in_alarm = true;
         object.instance
     };
-    let rung = Rc::clone(world);
+    let (object, world_of_alarm) = (running(world), Rc::clone(world));
     world.scheduler.start(Owner::Object(instance), async move {
-        drain(&rung).await;
-        rung.object.borrow_mut().ringing = false;
+        object.alarm().await;
+        world_of_alarm.object.borrow_mut().in_alarm = false;
     });
 }
 
-async fn drain(world: &Rc<World>) {
-    let now = world.registry_clock();
-    let under_way =
-        world.object.borrow().draining_since.is_some_and(|since| (0..DRAIN_MILLIS).contains(&now.since(since)));
-    if under_way {
-        let pause = world.object.borrow().pause;
-        set_alarm(world, pause);
-        return;
-    }
-    world.object.borrow_mut().draining_since = Some(now);
-    let emptied = write_copies(world).await;
-    world.object.borrow_mut().draining_since = None;
-    if emptied.is_ok() {
-        world.object.borrow_mut().pause = FIRST_PAUSE_MILLIS;
-        if !has_pending(world) {
-            world.object.borrow_mut().alarm = None;
-        }
-    } else {
-        let pause = world.object.borrow().pause.saturating_mul(2).min(LONGEST_PAUSE_MILLIS);
-        world.object.borrow_mut().pause = pause;
-        set_alarm(world, pause);
-    }
+/// One instance's view of the world.
+pub struct SimulatedHost {
+    world: Rc<World>,
+    instance: u64,
 }
 
-async fn write_copies(world: &Rc<World>) -> Result<(), String> {
-    let text = |error: StoreError| error.to_string();
-    loop {
-        let pending = with_store(world, |sqlite| outbox::pending(sqlite, BATCH)).map_err(text)?;
-        if pending.is_empty() {
-            return Ok(());
-        }
-        let mut failure = None;
-        let epoch = with_store(world, |sqlite| meta::epoch(sqlite)).map_err(text)?;
-        for (record, revision) in pending {
-            let id = record.id.clone();
-            let written = write_copy(world, &Sealed { epoch: epoch.clone(), record }).await;
-            with_store(world, |sqlite| match &written {
-                Ok(()) => outbox::done(sqlite, &id, revision, &epoch),
-                Err(_) => outbox::failed(sqlite, &id, revision),
-            })
-            .map_err(text)?;
-            failure = failure.or(written.err());
-        }
-        if let Some(cause) = failure {
-            return Err(cause);
-        }
+impl ObjectHost for SimulatedHost {
+    fn now(&self) -> Millis {
+        self.world.registry_clock()
     }
-}
 
-async fn write_copy(world: &Rc<World>, copy: &Sealed) -> Result<(), String> {
-    let text = copy.seal(world.config.keyring.current()).ok_or("a record could not be sealed")?;
-    let name = storage_name(&copy.record.id);
-    let (mut random, number) = {
-        let mut object = world.object.borrow_mut();
-        object.writes += 1;
-        (Random::new(object.random.next()), object.writes)
-    };
-    let fault_rates = world.fault_rates();
-    let fails = world.has_fault(Fault::KvWritesFail, None) || random.often(fault_rates.kv_write_fails);
-    let late = world.has_fault(Fault::KvWritesLate, None);
-    let body_kind = if late { random.within(500, 20_000) } else { random.within(20, 300) };
-    let odd = !fails && random.often(fault_rates.kv_write_odd);
-    let behaviour = if odd {
-        random.pick(&[
-            WriteBehaviour::Lost,
-            WriteBehaviour::Torn,
-            WriteBehaviour::Twice(random.clone().within(500, 30_000)),
-            WriteBehaviour::Late(random.clone().within(500, 30_000)),
-        ])
-    } else {
-        WriteBehaviour::Plain
-    };
-    if fails && random.often(500) {
-        world.note_fault("a write to KV fails, and is not done");
-        world.scheduler.sleep(body_kind.min(KV_MILLIS)).await;
-        return Err("simulated: KV refused".to_owned());
+    fn random_name(&self) -> Option<String> {
+        keyward_key::entropy::base62(&mut self.world.object.borrow_mut().random, 16).ok()
     }
-    if behaviour != WriteBehaviour::Plain {
-        world.note_fault(&format!("a write to KV is done so: {behaviour:?}"));
+
+    fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let result = {
+            let mut sqlite = self.world.sqlite.borrow_mut();
+            work(&mut *sqlite)
+        };
+        self.world.note_states();
+        result
     }
-    // The write goes its way even if its writer ends meanwhile.
-    let confirmed = !fails && body_kind <= KV_MILLIS;
-    let write = |after: Time, text: String, in_order: bool| {
-        let (written, name) = (Rc::clone(world), name.clone());
-        world.scheduler.call_at(world.scheduler.now() + after, move || {
-            written.kv.borrow_mut().write(&name, &text, number, in_order);
-        });
-    };
-    match behaviour {
-        WriteBehaviour::Plain => write(body_kind, text, confirmed),
-        WriteBehaviour::Lost => world.kv.borrow_mut().spoil(&name),
-        WriteBehaviour::Torn => write(body_kind, text.chars().take(text.len() / 2).collect(), false),
-        WriteBehaviour::Twice(later) => {
-            write(body_kind, text.clone(), confirmed);
-            write(body_kind + later, text, false);
+
+    fn apply(&self, store: &mut dyn Store, control: ControlRequest, now: Millis) -> Result<Response, StoreError> {
+        apply(store, &control, &self.world.policy, now)
+    }
+
+    async fn kv_put(&self, name: &str, text: &str, _: i64) -> Result<(), String> {
+        let world = &self.world;
+        let limit = i64::from(KV_WRITE_TIMEOUT_MS);
+        let (mut random, number) = {
+            let mut object = world.object.borrow_mut();
+            object.writes += 1;
+            (Random::new(object.random.next()), object.writes)
+        };
+        let fault_rates = world.fault_rates();
+        let fails = world.has_fault(Fault::KvWritesFail, None) || random.often(fault_rates.kv_write_fails);
+        let late = world.has_fault(Fault::KvWritesLate, None) || random.often(fault_rates.kv_write_slow);
+        let duration = if late { random.within(500, 20_000) } else { random.within(20, 300) };
+        let odd = !fails && random.often(fault_rates.kv_write_odd);
+        let behaviour = if odd {
+            random.pick(&[
+                WriteBehaviour::Lost,
+                WriteBehaviour::Torn,
+                WriteBehaviour::Twice(random.clone().within(500, 30_000)),
+                WriteBehaviour::Late(random.clone().within(500, 30_000)),
+            ])
+        } else {
+            WriteBehaviour::Plain
+        };
+        if fails && random.often(500) {
+            world.note_fault("a write to KV fails, and is not done");
+            world.scheduler.sleep(duration.min(limit)).await;
+            return Err("simulated: KV refused".to_owned());
         }
-        WriteBehaviour::Late(later) => write(body_kind + later, text, false),
+        if behaviour != WriteBehaviour::Plain {
+            world.note_fault(&format!("a write to KV is done so: {behaviour:?}"));
+        }
+        // The write proceeds even if its writer ends meanwhile.
+        let confirmed = !fails && duration <= limit;
+        let write = |after: Time, text: String, in_order: bool| {
+            let (written, name) = (Rc::clone(world), name.to_owned());
+            world.scheduler.call_at(world.scheduler.now() + after, move || {
+                written.kv.borrow_mut().write(&name, &text, number, in_order);
+            });
+        };
+        match behaviour {
+            WriteBehaviour::Plain => write(duration, text.to_owned(), confirmed),
+            WriteBehaviour::Lost => world.kv.borrow_mut().spoil(name),
+            WriteBehaviour::Torn => write(duration, text.chars().take(text.len() / 2).collect(), false),
+            WriteBehaviour::Twice(later) => {
+                write(duration, text.to_owned(), confirmed);
+                write(duration + later, text.to_owned(), false);
+            }
+            WriteBehaviour::Late(later) => write(duration + later, text.to_owned(), false),
+        }
+        world.scheduler.sleep(duration.min(limit)).await;
+        if !confirmed {
+            world.note_fault("a write to KV is done, and its writer doesn't hear of it");
+            return Err("simulated: no answer from KV".to_owned());
+        }
+        Ok(())
     }
-    world.scheduler.sleep(body_kind.min(KV_MILLIS)).await;
-    if !confirmed {
-        world.note_fault("a write to KV is done, and its writer doesn't hear of it");
-        return Err("simulated: no answer from KV".to_owned());
+
+    async fn set_alarm(&self, after_ms: i64) -> Result<(), String> {
+        set_alarm(&self.world, after_ms);
+        Ok(())
     }
-    Ok(())
+
+    async fn delete_alarm(&self) -> Result<(), String> {
+        self.world.object.borrow_mut().alarm = None;
+        Ok(())
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + 'static) {
+        self.world.scheduler.start(Owner::Object(self.instance), work);
+    }
+
+    fn log(&self, _: Level, _: &str, _: &[(&str, &str)]) {}
 }

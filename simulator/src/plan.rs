@@ -1,6 +1,9 @@
 //! What shall happen in one history. Everything is drawn beforehand, and each event has a seed of its own for what is drawn while it
 //! is carried out: so a plan without some of its events is a plan again, and the rest goes on as it did.
 
+use keyward_gate::GateSizes;
+use keyward_registry::feed::FeedSizes;
+
 use crate::keys::KEYS;
 use crate::random::Random;
 use crate::scheduler::Time;
@@ -14,8 +17,34 @@ pub struct Plan {
     /// How long a location's KV cache may keep what it has read, at most.
     pub kv_stale: Time,
     pub fault_rates: FaultRates,
+    pub sizes: Sizes,
     pub ends_at: Time,
     pub events: Vec<Event>,
+}
+
+/// Sizes that only a large world would reach, drawn small.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sizes {
+    pub feed: FeedSizes,
+    pub gate: GateSizes,
+}
+
+fn sizes(random: &mut Random) -> Sizes {
+    let shipped = GateSizes::default();
+    Sizes {
+        feed: FeedSizes {
+            snapshot_page: random.pick(&[1, 2, 2, 20_000]),
+            changes_page: random.pick(&[3, 3, 4, 1_000]),
+            window: random.pick(&[0, 1, 1, 2, 64]),
+        },
+        gate: GateSizes {
+            cached_keys: random.pick(&[1, 2, 3, shipped.cached_keys]),
+            cached_networks: random.pick(&[1, shipped.cached_networks]),
+            changes: random.pick(&[1, 2, 4, shipped.changes, shipped.changes]),
+            shared_changes: random.pick(&[1, 2, shipped.shared_changes]),
+            ..shipped
+        },
+    }
 }
 
 /// How often something goes wrong by itself, in thousandths of all calls.
@@ -29,6 +58,7 @@ pub struct FaultRates {
     pub kv_read_slow: i64,
     pub kv_write_fails: i64,
     pub kv_write_odd: i64,
+    pub kv_write_slow: i64,
     pub cache_fails: i64,
 }
 
@@ -183,6 +213,7 @@ pub fn draw(seed: u64) -> Plan {
         locations: random.pick(&[1, 1, 2, 2, 3]),
         kv_stale: random.pick(&[0, 0, 5_000, 60_000, 600_000]),
         fault_rates: if wild >= 2 { fault_rates(&mut random) } else { FaultRates::default() },
+        sizes: sizes(&mut random),
         ends_at,
         events: Vec::new(),
     };
@@ -214,6 +245,7 @@ fn fault_rates(random: &mut Random) -> FaultRates {
         kv_read_slow: some(200),
         kv_write_fails: some(200),
         kv_write_odd: some(200),
+        kv_write_slow: some(300),
         cache_fails: some(200),
     }
 }

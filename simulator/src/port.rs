@@ -1,8 +1,9 @@
-//! What `keyward_edge` sees of the world, within the time limits of `src/cloudflare/platform.rs`.
+//! What `keyward_edge` sees of the world, within the time limits that the product names.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use keyward_edge::platform::{CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS};
 use keyward_edge::{Level, Platform};
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
@@ -16,10 +17,10 @@ use crate::random::Random;
 use crate::scheduler::Time;
 use crate::world::World;
 
-const KV_MILLIS: Time = 1_000;
-const CACHE_MILLIS: Time = 250;
-const READ_MILLIS: Time = 1_500;
-const CHANGE_MILLIS: Time = 15_000;
+const KV_MILLIS: Time = KV_TIMEOUT_MS as Time;
+const CACHE_MILLIS: Time = CACHE_TIMEOUT_MS as Time;
+const READ_MILLIS: Time = REGISTRY_READ_TIMEOUT_MS as Time;
+const CHANGE_MILLIS: Time = REGISTRY_CHANGE_TIMEOUT_MS as Time;
 
 pub struct Port {
     world: Rc<World>,
@@ -77,8 +78,8 @@ impl Port {
         let (world, to, text) = (Rc::clone(&self.world), Rc::clone(&answer), message.to_owned());
         let mut random = Random::new(self.draw(Random::next));
         self.world.scheduler.call_at(self.world.scheduler.now() + there, move || {
-            let answered = object::fetch(&world, &text, &mut random);
-            *to.borrow_mut() = Some((answered, world.object.borrow().instance));
+            let instance = world.object.borrow().instance;
+            object::fetch(&world, text, &mut random, move |answered| *to.borrow_mut() = Some((answered, instance)));
         });
         if vanishes || lost || there + back >= limit {
             self.sleep(limit).await;

@@ -5,22 +5,24 @@ use std::rc::Rc;
 use crate::history::{Ending, Entry, Settled};
 use crate::random::Random;
 use crate::world::World;
-use crate::{keys, object};
+use crate::{keys, object, sqlite};
 
 /// Alarms pause for a minute at most; two of them and what they take.
 const SETTLING_MILLIS: i64 = 150_000;
 
 pub fn settle(world: &Rc<World>) -> Ending {
     // Somebody calls: an object that nobody calls does nothing, and need not.
-    let _ = object::fetch(world, "{\"changes\":{\"snapshot\":{\"after\":null}}}", &mut Random::new(0));
+    let message = "{\"changes\":{\"snapshot\":{\"after\":null}}}".to_owned();
+    object::fetch(world, message, &mut Random::new(0), |_| ());
     let end = world.scheduler.now() + SETTLING_MILLIS;
     world.scheduler.run_until(end);
-    let sqlite = world.sqlite.borrow();
-    let epoch = sqlite.rows("SELECT value FROM meta WHERE name = 'epoch'", 0, |row| row.get::<_, String>(0).unwrap());
-    let pending = sqlite.rows("SELECT count(*) FROM outbox", 0, |row| row.get::<_, i64>(0).unwrap());
+    let store = world.sqlite.borrow();
+    let epoch =
+        sqlite::rows(&store, "SELECT value FROM meta WHERE name = 'epoch'", 0, |row| row.get::<_, String>(0).unwrap());
+    let pending = sqlite::rows(&store, "SELECT count(*) FROM outbox", 0, |row| row.get::<_, i64>(0).unwrap());
     let now = world.registry_clock().0;
     let kv = world.kv.borrow();
-    let rows = sqlite.rows("SELECT id, revision, expires_at FROM keys", 0, |row| {
+    let rows = sqlite::rows(&store, "SELECT id, revision, expires_at FROM keys", 0, |row| {
         let text = |at: usize| row.get::<_, String>(at).unwrap();
         let number = |at: usize| row.get::<_, i64>(at).unwrap();
         (keys::number_of(&text(0)).unwrap(), number(1) as u64, number(2))
@@ -34,7 +36,7 @@ pub fn settle(world: &Rc<World>) -> Ending {
         });
         Settled { key, revision, past_end: expires_at <= now, copy, spoilt: kv.is_spoilt(&name) }
     });
-    let audit = sqlite.rows("SELECT seq, subject, previous, hash FROM audit ORDER BY seq", 0, |row| {
+    let audit = sqlite::rows(&store, "SELECT seq, subject, previous, hash FROM audit ORDER BY seq", 0, |row| {
         let text = |at: usize| row.get::<_, String>(at).unwrap();
         Entry {
             sequence: row.get::<_, i64>(0).unwrap() as u64,

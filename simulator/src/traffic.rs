@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use keyward_edge::{self, Isolate, RequestContext};
-use keyward_gate::{Grant, Refusal, Step};
-use keyward_http::head::Head;
-use keyward_http::problem::{AUTHORITY, Code};
+use keyward_edge::Isolate;
+use keyward_edge::entry::{self, Action, Decided, Entry, RawRequest};
+use keyward_gate::Plan;
+use keyward_http::problem::AUTHORITY;
+use keyward_http::reply::Reply;
 use keyward_key::id::Environment;
 use keyward_key::scope::Scope;
 use keyward_protocol::{NewCredential, Request, RequestMeta, Response};
@@ -20,7 +21,10 @@ use crate::scheduler::Owner;
 use crate::sqlite;
 use crate::world::{NETWORKS, SCOPES, World};
 
-/// A request comes in, as `src/cloudflare/events.rs` deals with it.
+/// `Keyward-Request-Id` of every simulated request.
+const REQUEST_ID: &str = "request";
+
+/// A request comes in, and the shipped entry handles it.
 pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route, u8), mut random: Random) {
     let Some((isolate, location)) = world.isolate(number) else { return };
     let (key, presents, route, address) = asked;
@@ -37,11 +41,11 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
     };
     let client = NETWORKS[usize::from(address == 2)].1;
     let clock = world.clock(number);
-    let text = format!(
+    let head_text = format!(
         "{}\nGET\nhttps://gate.example{path}\nauthorization\nBearer {credential}\ncf-connecting-ip\n{client}\n",
         clock.0
     );
-    let answered = Answered {
+    let mut answered = Answered {
         isolate: number,
         key,
         presents,
@@ -56,35 +60,30 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
         age: None,
     };
     world.record(What::Arrived { isolate: number, clock: clock.0 });
-    let head = Head::parse(&text).unwrap_or_else(|why| panic!("{why:?}"));
+    let request = RawRequest { head_text, request_id: REQUEST_ID.to_owned() };
     let port = Port::new(world, Some(number), location, random.clone());
-    let (step, refresh_due) = keyward_edge::step(
-        &RequestContext {
-            isolate: &isolate,
-            config: &world.config,
-            platform: &port,
-            head: &head,
-            request_id: "request",
-        },
-        head.now(),
-    );
+    let Entry { action, refresh_due } = entry::handle(&isolate, Some(&world.config), &port, &request);
     if refresh_due {
         refresh(world, number, Rc::clone(&isolate), location, Random::new(random.next()));
     }
-    match step {
-        Step::Forward(grant) => answer(world, answered, Ok(grant), &head),
-        // A signature takes no time that the world would notice.
-        Step::Sign(unsigned) => {
-            let mut gate = isolate.gate().unwrap_or_else(|| panic!("the gate is busy"));
-            answer(
-                world,
-                answered,
-                keyward_testkit::signing::sign_assertion(&mut gate, &world.config, unsigned, &head, "request"),
-                &head,
-            );
+    match action {
+        Action::Forward(plan) => accept(world, answered, &plan),
+        Action::Reply(reply) => refuse(world, answered, &reply),
+        Action::ControlPlane => panic!("no path of a simulated request is Keyward's own"),
+        Action::Later(pending) => {
+            answered.at_once = !pending.outlives_client();
+            let port = Port::new(world, Some(number), location, random);
+            let world = Rc::clone(world);
+            let scheduler = Rc::clone(&world.scheduler);
+            scheduler.start(Owner::Isolate(number), async move {
+                let decided = entry::resume(&isolate, Some(&world.config), &port, &request, pending).await;
+                answered.clock = world.clock(number).0;
+                match decided {
+                    Decided::Forward(plan) => accept(&world, answered, &plan),
+                    Decided::Reply(reply) => refuse(&world, answered, &reply),
+                }
+            });
         }
-        Step::Refuse(refusal) => answer(world, answered, Err(refusal), &head),
-        Step::Need(_) => later(world, isolate, location, answered, text, random),
     }
 }
 
@@ -94,57 +93,29 @@ fn refresh(world: &Rc<World>, number: usize, isolate: Rc<Isolate>, location: usi
     world.scheduler.start(Owner::Isolate(number), async move { keyward_edge::refresh(&isolate, &config, &port).await });
 }
 
-fn later(
-    world: &Rc<World>,
-    isolate: Rc<Isolate>,
-    location: usize,
-    mut answered: Answered,
-    text: String,
-    random: Random,
-) {
-    let number = answered.isolate;
-    answered.at_once = false;
-    let port = Port::new(world, Some(number), location, random);
-    let world = Rc::clone(world);
-    let scheduler = Rc::clone(&world.scheduler);
-    scheduler.start(Owner::Isolate(number), async move {
-        let head = Head::parse(&text).unwrap_or_else(|why| panic!("{why:?}"));
-        let decided = keyward_edge::decide(&RequestContext {
-            isolate: &isolate,
-            config: &world.config,
-            platform: &port,
-            head: &head,
-            request_id: "request",
-        })
-        .await;
-        answered.clock = world.clock(number).0;
-        answer(&world, answered, decided, &head);
-    });
+fn age_in(text: &str) -> Option<i64> {
+    text.strip_prefix("unreachable; age=").and_then(|age| age.parse().ok())
 }
 
-fn answer(world: &World, mut answered: Answered, decided: Result<Grant, Refusal>, head: &Head<'_>) {
-    let header = |text: &str| text.strip_prefix("unreachable; age=").and_then(|age| age.parse().ok());
-    match decided {
-        Ok(grant) => {
-            answered.verdict = Verdict::Accepted;
-            let plan = grant.plan(head, "request");
-            let lines: Vec<&str> = plan.answer.as_deref().unwrap_or_default().split('\n').collect();
-            answered.age = lines.chunks(2).find(|pair| pair[0] == AUTHORITY).and_then(|pair| header(pair[1]));
-        }
-        Err(refusal) => {
-            answered.verdict = match refusal.problem.code {
-                Code::InvalidKey => Verdict::Invalid,
-                Code::RevokedKey => Verdict::Revoked,
-                Code::ExpiredKey => Verdict::Expired,
-                Code::AddressNotAllowed => Verdict::Address,
-                Code::InsufficientScope => Verdict::Scope,
-                Code::AuthorityUnavailable => Verdict::Unavailable,
-                _ => Verdict::Other,
-            };
-            let found = refusal.problem.headers().iter().find(|(name, _)| *name == AUTHORITY);
-            answered.age = found.and_then(|(_, value)| header(value));
-        }
-    }
+fn accept(world: &World, mut answered: Answered, plan: &Plan) {
+    answered.verdict = Verdict::Accepted;
+    let lines: Vec<&str> = plan.answer.as_deref().unwrap_or_default().split('\n').collect();
+    answered.age = lines.chunks(2).find(|pair| pair[0] == AUTHORITY).and_then(|pair| age_in(pair[1]));
+    world.record(What::Answered(answered));
+}
+
+fn refuse(world: &World, mut answered: Answered, reply: &Reply) {
+    let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+    answered.verdict = match body["code"].as_str().unwrap() {
+        "invalid_key" => Verdict::Invalid,
+        "revoked_key" => Verdict::Revoked,
+        "expired_key" => Verdict::Expired,
+        "address_not_allowed" => Verdict::Address,
+        "insufficient_scope" => Verdict::Scope,
+        "authority_unavailable" => Verdict::Unavailable,
+        _ => Verdict::Other,
+    };
+    answered.age = reply.headers.iter().find(|(name, _)| *name == AUTHORITY).and_then(|(_, value)| age_in(value));
     world.record(What::Answered(answered));
 }
 

@@ -8,14 +8,16 @@ use keyward_edge::Isolate;
 use keyward_gate::GateSizes;
 use keyward_key::time::Millis;
 use keyward_registry::context::Policy;
+use keyward_registry::feed::FeedSizes;
+use keyward_testkit::sqlite_store::SqliteStore;
 use serde_json::json;
 
 use crate::history::{History, Record, Rights, State, What};
-use crate::object::{self, Object};
+use crate::object::{self, ObjectState};
 use crate::plan::{Attack, Fault, FaultRates, Plan, Planned};
 use crate::random::Random;
 use crate::scheduler::{Owner, Scheduler, Time};
-use crate::sqlite::{self, BEGINNING, Sqlite};
+use crate::sqlite::{self, BEGINNING};
 use crate::stores::{Kv, Location};
 use crate::{keys, quiescence, traffic};
 
@@ -28,11 +30,13 @@ pub struct World {
     pub config: Rc<Config>,
     pub policy: Policy,
     pub scheduler: Rc<Scheduler>,
-    pub sqlite: RefCell<Sqlite>,
-    pub object: RefCell<Object>,
+    pub sqlite: RefCell<SqliteStore>,
+    pub object: RefCell<ObjectState>,
     pub kv: RefCell<Kv>,
     pub locations: RefCell<Vec<Location>>,
     pub kv_stale: Time,
+    pub feed_sizes: FeedSizes,
+    gate_sizes: GateSizes,
     isolates: RefCell<Vec<Option<LiveIsolate>>>,
     records: RefCell<Vec<Record>>,
     fault_rates: FaultRates,
@@ -64,10 +68,12 @@ pub fn carry_out(plan: &Plan) -> History {
             policy,
             scheduler: Rc::default(),
             sqlite: RefCell::new(sqlite),
-            object: RefCell::new(Object::new(plan.seed)),
+            object: RefCell::new(ObjectState::new(plan.seed)),
             kv: RefCell::default(),
             locations: RefCell::new((0..plan.locations).map(|_| Location::default()).collect()),
             kv_stale: plan.kv_stale,
+            feed_sizes: plan.sizes.feed,
+            gate_sizes: plan.sizes.gate,
             isolates: RefCell::default(),
             records: RefCell::default(),
             fault_rates: plan.fault_rates,
@@ -87,6 +93,7 @@ pub fn carry_out(plan: &Plan) -> History {
         world.calm.set(true);
         let quiescence = quiescence::settle(&world);
         world.scheduler.clear();
+        object::end(&world);
         let history = History {
             bound: 1000 * i64::from(plan.bound_seconds),
             grace: 1000 * i64::from(plan.grace_seconds),
@@ -145,7 +152,7 @@ impl World {
         self.registry_clock_of(&self.object.borrow())
     }
 
-    pub fn registry_clock_of(&self, object: &Object) -> Millis {
+    pub fn registry_clock_of(&self, object: &ObjectState) -> Millis {
         Millis(BEGINNING + self.scheduler.now() + object.offset)
     }
 
@@ -164,7 +171,7 @@ impl World {
                 while isolates.len() <= *isolate {
                     isolates.push(None);
                 }
-                let inner = Rc::new(Isolate::new(GateSizes::default(), *jitter));
+                let inner = Rc::new(Isolate::new(self.gate_sizes, *jitter));
                 isolates[*isolate] = Some(LiveIsolate { inner, location: *location, offset: *offset });
                 drop(isolates);
                 let clock = self.clock(*isolate).0;
@@ -204,7 +211,7 @@ impl World {
             }
             Planned::Restart => object::restart(self),
             Planned::Backup => {
-                self.sqlite.borrow_mut().batch("SAVEPOINT backup");
+                sqlite::batch(&self.sqlite.borrow(), "SAVEPOINT backup");
                 self.backup.set(Some((self.scheduler.now(), self.revision.get())));
                 self.note_fault("a backup is made");
             }
@@ -215,7 +222,7 @@ impl World {
 
     fn restore(self: &Rc<Self>, announced: bool, random: &mut Random) {
         let Some((to, revision)) = self.backup.get() else { return };
-        self.sqlite.borrow_mut().batch("ROLLBACK TO backup");
+        sqlite::batch(&self.sqlite.borrow(), "ROLLBACK TO backup");
         if announced {
             self.object.borrow_mut().setting = Some(format!("restored-{}", random.next()));
         }
@@ -235,7 +242,8 @@ impl World {
     }
 
     fn rows_after(&self, revision: u64) -> Vec<(usize, u64, State)> {
-        self.sqlite.borrow().rows(
+        sqlite::rows(
+            &self.sqlite.borrow(),
             "SELECT id, revision, state, expires_at, scopes, allowed_cidrs FROM keys WHERE revision > ?",
             revision as i64,
             |row| {
@@ -264,7 +272,7 @@ impl World {
     pub fn note_states(&self) {
         // In the order of their names: the epoch, the revision.
         const META: &str = "SELECT value FROM meta WHERE name IN ('epoch', 'revision') ORDER BY name";
-        let rows = self.sqlite.borrow().rows(META, 0, |row| row.get::<_, String>(0).unwrap());
+        let rows = sqlite::rows(&self.sqlite.borrow(), META, 0, |row| row.get::<_, String>(0).unwrap());
         let [epoch, revision] = rows.as_slice() else { panic!("{rows:?}") };
         let before = self.epoch.replace(epoch.clone());
         if !before.is_empty() && before != *epoch {

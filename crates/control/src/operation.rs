@@ -20,7 +20,7 @@ use keyward_http::reply::Reply;
 use keyward_key::entropy::Entropy;
 use keyward_key::id::KeyId;
 use keyward_key::keyring::Generation;
-use keyward_key::mint::Minted;
+use keyward_key::mint::{ApiKey, Minted};
 use keyward_key::version;
 use keyward_protocol::{Caller, Idempotency, NewCredential, Raw, Role};
 use keyward_registry::context::{Context, OperationError};
@@ -203,6 +203,12 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Returns the text of the minted credential. Only the response shows it; the registry never learns it.
+    #[must_use]
+    pub fn api_key(&self) -> Option<&ApiKey> {
+        self.minted.as_ref().map(|minted| &minted.api_key)
+    }
+
     /// Makes the response to an outcome, or to a failure.
     ///
     /// # Errors

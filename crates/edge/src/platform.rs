@@ -16,16 +16,7 @@ pub const REGISTRY_READ_TIMEOUT_MS: u32 = 1_500;
 /// Time limit of a change at the registry. After it the outcome is unknown.
 pub const REGISTRY_CHANGE_TIMEOUT_MS: u32 = 15_000;
 
-/// Severity of a log event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// An event of normal operation.
-    Info,
-    /// A fault outside the worker, which was handled.
-    Warn,
-    /// A fault inside the worker, or one that an operator must look at.
-    Error,
-}
+pub use keyward_protocol::Level;
 
 /// Stores, clock, randomness, log and signatures. Each call settles within its time limit, except the two for signatures, which the
 /// runtime answers at once. The text of a failure is for the log.

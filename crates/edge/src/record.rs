@@ -41,6 +41,15 @@ pub(super) async fn find(
             gate.apply_record(id, record.map(|record| *record), &at, platform.now());
             Ok(())
         }
+        // A planted fault: an error counts as the answer that there is no such key.
+        Err(Unreachable(_)) if keyward_fault::fault!("an error is taken for a miss") => {
+            if let Some(mut gate) = isolate.gate()
+                && let keyward_protocol::feed::FeedQuery::Since(at) = gate.next_query()
+            {
+                gate.apply_record(id, None, &at, platform.now());
+            }
+            Ok(())
+        }
         Ok(_) => unreachable(isolate, platform, "the registry answered another query", request_id),
         Err(Unreachable(cause)) => unreachable(isolate, platform, &cause, request_id),
     }

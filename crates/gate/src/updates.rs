@@ -3,6 +3,7 @@
 use super::feed::{Applied, Freshness};
 use super::{CopyVerdict, Gate};
 use keyward_config::Config;
+use keyward_fault::fault;
 use keyward_key::id::KeyId;
 use keyward_key::record::Record;
 use keyward_key::sealed::{Sealed, SealedUnder};
@@ -63,7 +64,8 @@ impl Gate {
         if !self.is_age_known(query, now) {
             return Applied::Nothing;
         }
-        let applied = self.feed.apply_authority(page, query.at, now);
+        let asked_at = if fault!("age counts from the answer") { now } else { query.at };
+        let applied = self.feed.apply_authority(page, asked_at, now);
         self.apply_to_cache(page, applied)
     }
 
@@ -123,17 +125,22 @@ impl Gate {
         let (Some(position), Some(compact)) = (self.feed.position(), CompactKeyId::of(id)) else {
             return CopyVerdict::Confirm;
         };
-        if epoch != position.epoch || record.revision > position.revision {
+        let other_epoch = epoch != position.epoch && !fault!("the epoch is ignored");
+        let too_new = record.revision > position.revision && !fault!("a copy newer than the feed is used");
+        if other_epoch || (too_new && !fault!("the epoch is ignored")) {
             return CopyVerdict::Confirm;
         }
         let last_change = self.feed.last_change(id);
+        let last_change =
+            last_change.filter(|change| !change.revoked || !fault!("a revocation in the feed is ignored"));
         if let Some(change) = last_change.filter(|change| change.revoked) {
             // Revoked is final, and the copy has the hash that tells the key's holder from others.
             self.cache.insert(compact, Record { revoked: true, revision: change.revision, ..record });
             return CopyVerdict::Settled;
         }
-        let is_current =
-            self.feed.knows_all_changes() && last_change.is_none_or(|change| change.revision <= record.revision);
+        let is_newest = last_change.is_none_or(|change| change.revision <= record.revision)
+            || fault!("a copy older than its key's last change is used");
+        let is_current = self.feed.knows_all_changes() && is_newest;
         // An expired key may have been revoked too, and the feed need not report that.
         if record.revoked || (is_current && now < record.expires_at) {
             self.cache.insert(compact, record);
@@ -155,7 +162,8 @@ impl Gate {
         match record {
             Some(record) => {
                 let min_revision = self.feed.last_change(id).map_or(0, |change| change.revision);
-                if min_revision > record.revision || (overtaken && !self.feed.knows_all_changes()) {
+                let is_old = min_revision > record.revision || (overtaken && !self.feed.knows_all_changes());
+                if is_old && !fault!("a record whose answer was overtaken by a change is used") {
                     return false;
                 }
                 self.cache.insert(compact, record);

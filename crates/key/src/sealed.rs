@@ -131,7 +131,7 @@ pub fn open_text<T>(
     let derived = keyring.of_generation(&envelope.sealed_under).ok_or(Broken::Generation)?;
     let claimed = digest_from_hex(&envelope.mac).ok_or(Broken::Form)?;
     let right: bool = mac_of(derived, context, envelope.sealed.get()).ct_eq(&claimed).into();
-    if !right {
+    if !right && !keyward_fault::fault!("the MAC is not checked") {
         return Err(Broken::Mac);
     }
     let current = derived.generation() == keyring.current().generation();

@@ -20,10 +20,12 @@
 
 pub mod audit;
 pub mod feed;
+pub mod level;
 pub mod request;
 pub mod response;
 pub mod role;
 
+pub use level::Level;
 pub use request::{Caller, ControlRequest, Idempotency, NewCredential, Request, RequestMeta};
 pub use response::{KeyAttributes, KeyView, MemberView, Raw, Rejection, Response, Status};
 pub use role::Role;

@@ -8,18 +8,29 @@ use super::keys;
 use super::meta;
 use super::outbox;
 use super::store::{Row, Store, StoreError, Value};
+use keyward_fault::fault;
 use keyward_key::epoch::Epoch;
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{Change, ChangeList, Cursor, FeedPage, FeedQuery, Position};
 
-/// Keys on a page of a snapshot: about 400 KB.
-const SNAPSHOT_PAGE: i64 = 20_000;
-/// Keys on a page of changes.
-const CHANGES_PAGE: i64 = 1_000;
-/// The last so many changed keys are told in any case, so that one answer, kept in a data centre's cache, serves isolates whose positions
-/// differ a little.
-const WINDOW: i64 = 64;
+/// Sizes of the answers to edges. The default is what ships; the simulator draws small ones, so that a small world reaches them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedSizes {
+    /// Keys on a page of a snapshot. The default gives pages of about 400 KB.
+    pub snapshot_page: u32,
+    /// Keys on a page of changes. At least 2: a rotation changes two keys at once.
+    pub changes_page: u32,
+    /// Changed keys that every answer contains, even if the edge knows them: one answer in a data centre's cache then serves
+    /// isolates whose positions differ a little.
+    pub window: u32,
+}
+
+impl Default for FeedSizes {
+    fn default() -> Self {
+        Self { snapshot_page: 20_000, changes_page: 1_000, window: 64 }
+    }
+}
 
 /// How long after its end a key is told of yet: an edge's clock may be behind ours, and an old copy would open something there.
 const SLACK_MILLIS: i64 = 3_600_000;
@@ -46,24 +57,38 @@ pub fn position(store: &mut dyn Store) -> Result<Position, StoreError> {
 /// [`StoreError`] when the store fails.
 pub fn answer(
     store: &mut dyn Store,
-    ask: &FeedQuery,
+    query: &FeedQuery,
     random: &str,
     now: Millis,
 ) -> Result<(FeedPage, bool), StoreError> {
-    match ask {
-        FeedQuery::Snapshot { after } => Ok((snapshot(store, after.as_ref(), now)?, false)),
+    answer_sized(store, query, FeedSizes::default(), random, now)
+}
+
+/// [`answer`] with other sizes than the default.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn answer_sized(
+    store: &mut dyn Store,
+    query: &FeedQuery,
+    sizes: FeedSizes,
+    random: &str,
+    now: Millis,
+) -> Result<(FeedPage, bool), StoreError> {
+    match query {
+        FeedQuery::Snapshot { after } => Ok((snapshot(store, after.as_ref(), sizes, now)?, false)),
         FeedQuery::Since(known) => {
-            if position_at(store, known.revision)?.as_ref() == Some(known) {
-                return Ok((since(store, known.revision)?, false));
+            if fault!("a restore begins no epoch") || position_at(store, known.revision)?.as_ref() == Some(known) {
+                return Ok((since(store, known.revision, sizes)?, false));
             }
             let epoch = meta::epoch(store)?;
             if known.epoch.began() < epoch.began() {
                 // It has not heard yet that its history is over.
-                return Ok((snapshot(store, None, now)?, false));
+                return Ok((snapshot(store, None, sizes, now)?, false));
             }
             let after_both = Millis(known.epoch.began().max(epoch.began()).0.saturating_add(1));
             begin_epoch(store, &Epoch::new(now.max(after_both), random), now)?;
-            Ok((snapshot(store, None, now)?, true))
+            Ok((snapshot(store, None, sizes, now)?, true))
         }
     }
 }
@@ -111,7 +136,12 @@ fn position_at(store: &mut dyn Store, revision: u64) -> Result<Option<Position>,
 
 /// A page of the keys that are no longer as they were issued, and of which some record, however old, is not past its end. One that
 /// was never changed has but one record, so nothing need be told of it.
-fn snapshot(store: &mut dyn Store, after: Option<&Cursor>, now: Millis) -> Result<FeedPage, StoreError> {
+fn snapshot(
+    store: &mut dyn Store,
+    after: Option<&Cursor>,
+    sizes: FeedSizes,
+    now: Millis,
+) -> Result<FeedPage, StoreError> {
     let at = position(store)?;
     let start = (now.0.saturating_sub(SLACK_MILLIS), 0);
     let (end, place) = after.and_then(read_cursor).unwrap_or(start);
@@ -119,14 +149,18 @@ fn snapshot(store: &mut dyn Store, after: Option<&Cursor>, now: Millis) -> Resul
         "SELECT position, id, state, latest_end, revision FROM keys INDEXED BY keys_changed
          WHERE revision > position AND latest_end >= ? AND (latest_end > ? OR position > ?)
          ORDER BY latest_end, position LIMIT ?",
-        &[Value::Integer(end), Value::Integer(end), Value::Integer(place), Value::Integer(SNAPSHOT_PAGE)],
+        &[Value::Integer(end), Value::Integer(end), Value::Integer(place), Value::Integer(sizes.snapshot_page.into())],
     )?;
-    let full = i64::try_from(rows.len()).is_ok_and(|length| length >= SNAPSHOT_PAGE);
+    let full = is_full(&rows, sizes.snapshot_page);
     let next = match rows.last().filter(|_| full) {
         Some(row) => Some(Cursor(format!("{}:{}", row.integer("latest_end")?, row.integer("position")?))),
         None => None,
     };
     Ok(FeedPage::Snapshot { after: after.cloned(), at, entries: entries(&rows)?, next })
+}
+
+fn is_full(rows: &[Row], page: u32) -> bool {
+    u32::try_from(rows.len()).map_or(true, |length| length >= page)
 }
 
 fn read_cursor(cursor: &Cursor) -> Option<(i64, i64)> {
@@ -135,18 +169,21 @@ fn read_cursor(cursor: &Cursor) -> Option<(i64, i64)> {
 }
 
 /// What changed after `known`, and a little before it.
-fn since(store: &mut dyn Store, known: u64) -> Result<FeedPage, StoreError> {
+fn since(store: &mut dyn Store, known: u64, sizes: FeedSizes) -> Result<FeedPage, StoreError> {
     let window = store.query(
         "SELECT revision FROM keys INDEXED BY keys_by_revision ORDER BY revision DESC LIMIT 1 OFFSET ?",
-        &[Value::Integer(WINDOW)],
+        &[Value::Integer(sizes.window.into())],
     )?;
     let window = window.first().map_or(Ok(0), |row| row.count("revision"))?;
     let after = known.min(window);
     let mut rows = store.query(
         "SELECT id, state, revision FROM keys INDEXED BY keys_by_revision WHERE revision > ? ORDER BY revision LIMIT ?",
-        &[Value::count(after)?, Value::Integer(CHANGES_PAGE)],
+        &[Value::count(after)?, Value::Integer(sizes.changes_page.into())],
     )?;
-    let full = i64::try_from(rows.len()).is_ok_and(|length| length >= CHANGES_PAGE);
+    if fault!("the feed skips one change") {
+        rows.retain(|row| row.count("revision") != Ok(known.saturating_add(1)));
+    }
+    let full = is_full(&rows, sizes.changes_page);
     if !full {
         return Ok(FeedPage::Since { after, to: position(store)?, entries: entries(&rows)?, more: false });
     }
@@ -162,6 +199,9 @@ fn entries(rows: &[Row]) -> Result<ChangeList, StoreError> {
     let mut entries = ChangeList::default();
     for row in rows {
         let change = Change { revision: row.count("revision")?, revoked: keys::is_revoked(row)? };
+        if fault!("a snapshot tells of revoked keys only") && !change.revoked {
+            continue;
+        }
         entries.push(&row.parsed("id", KeyId::parse)?, change);
     }
     Ok(entries)

@@ -14,6 +14,7 @@
 //! | [`audit`] | the log and its chain of hashes |
 //! | [`feed`] | changes, for the isolates |
 //! | [`outbox`] | copies in KV that are behind |
+//! | [`object`] | the life of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
 //! | [`store`] | the port to SQLite |
 #![forbid(unsafe_code)]
@@ -46,6 +47,7 @@ pub mod list;
 pub mod member_list;
 pub mod members;
 pub mod meta;
+pub mod object;
 pub mod outbox;
 pub mod page;
 pub mod schema;

@@ -4,6 +4,7 @@
 use super::keys::{record, select_keys};
 use super::meta;
 use super::store::{Store, StoreError, Value};
+use keyward_fault::fault;
 use keyward_key::epoch::Epoch;
 use keyward_key::id::KeyId;
 use keyward_key::keyring::Generation;
@@ -39,6 +40,10 @@ pub fn pending(store: &mut dyn Store, limit: u32) -> Result<Vec<(Record, u64)>, 
         .map(|row| {
             let record = record(row)?;
             let revision = record.revision;
+            // A limit of 1 only looks.
+            if fault!("a copy counts as written before KV has it") && limit > 1 {
+                store.execute("DELETE FROM outbox WHERE id = ?", &[record.id.as_str().into()])?;
+            }
             Ok((record, revision))
         })
         .collect()
@@ -78,6 +83,9 @@ pub(super) fn queue_all(store: &mut dyn Store, now: Millis) -> Result<(), StoreE
 pub fn done(store: &mut dyn Store, id: &KeyId, revision: u64, epoch: &Epoch) -> Result<(), StoreError> {
     if meta::epoch(store)? != *epoch {
         return Ok(());
+    }
+    if fault!("a copy counts as written though the key has changed") {
+        return store.execute("DELETE FROM outbox WHERE id = ?", &[id.as_str().into()]);
     }
     store.execute("DELETE FROM outbox WHERE id = ? AND revision = ?", &[id.as_str().into(), Value::count(revision)?])
 }

@@ -37,6 +37,8 @@ pub struct Cost {
 pub struct SqliteStore {
     pub connection: Connection,
     pub costs: Vec<Cost>,
+    /// Whether queries are added to [`Self::costs`].
+    pub measures_costs: bool,
     pub reads: usize,
     pub writes: usize,
     fault: Option<Fault>,
@@ -53,7 +55,15 @@ impl SqliteStore {
     pub fn new() -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.set_prepared_statement_cache_capacity(200);
-        Self { connection, costs: Vec::new(), reads: 0, writes: 0, fault: None, in_transaction: false }
+        Self {
+            connection,
+            costs: Vec::new(),
+            measures_costs: true,
+            reads: 0,
+            writes: 0,
+            fault: None,
+            in_transaction: false,
+        }
     }
 
     /// From now on fails once, at `fault`, or not at all.
@@ -116,6 +126,9 @@ impl Store for SqliteStore {
         }
         let mut statement = self.prepare(sql, parameters)?;
         let rows = rows_of(&mut statement)?;
+        if !self.measures_costs {
+            return Ok(rows);
+        }
         let cost = Cost {
             sql: sql.to_owned(),
             // And reset: the statement is kept for the next time.
@@ -130,14 +143,20 @@ impl Store for SqliteStore {
 
     fn transaction(&mut self, work: &mut Work<'_>) -> Result<(), StoreError> {
         assert!(!self.in_transaction, "transactions are not nested");
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(store_error)?;
+        // The simulator runs a whole history in one outer transaction.
+        let (begin, commit, roll_back) = if self.connection.is_autocommit() {
+            ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+        } else {
+            ("SAVEPOINT work", "RELEASE work", "ROLLBACK TO work; RELEASE work")
+        };
+        self.connection.execute_batch(begin).map_err(store_error)?;
         self.in_transaction = true;
         let mut result = work(self);
         self.in_transaction = false;
         if result.is_ok() && matches!(self.fault, Some(Fault::BeforeCommit)) {
             result = Err(StoreError::new("fault: before the commit"));
         }
-        self.connection.execute_batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).map_err(store_error)?;
+        self.connection.execute_batch(if result.is_ok() { commit } else { roll_back }).map_err(store_error)?;
         if result.is_ok() && matches!(self.fault, Some(Fault::AfterCommit)) {
             result = Err(StoreError::new("fault: after the commit"));
         }

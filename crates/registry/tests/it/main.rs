@@ -11,6 +11,7 @@ mod limits;
 mod list;
 mod members;
 mod messages;
+mod object;
 mod outbox;
 mod revoke;
 mod roles;

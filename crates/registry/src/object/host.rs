@@ -1,0 +1,57 @@
+//! The port of the registry object to its platform.
+
+use std::future::Future;
+
+use crate::store::{Store, StoreError};
+use keyward_key::time::Millis;
+use keyward_protocol::{ControlRequest, Response};
+
+pub use keyward_protocol::Level;
+
+/// Platform of one instance of the object: clock, entropy, SQLite, KV, alarm, background work, log, and the operations of the
+/// control plane. Storage and alarm outlive an instance; background work ends with it.
+#[expect(async_fn_in_trait, reason = "everything runs on the one thread of the object")]
+pub trait ObjectHost: Sized + 'static {
+    /// The object's clock.
+    fn now(&self) -> Millis;
+
+    /// Returns 16 random base62 characters, or `None` if there is no entropy.
+    fn random_name(&self) -> Option<String>;
+
+    /// Runs `work` on the object's SQLite.
+    ///
+    /// # Errors
+    /// The error of `work`.
+    fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError>;
+
+    /// Applies a request of the control plane, at `now`: the whole transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store failed. The change may have been committed.
+    fn apply(&self, store: &mut dyn Store, control: ControlRequest, now: Millis) -> Result<Response, StoreError>;
+
+    /// Writes a text to KV, to expire at `expires_at_seconds` since 1970. Settles within
+    /// [`KV_WRITE_TIMEOUT_MS`](super::KV_WRITE_TIMEOUT_MS); after a timeout the write may still happen.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    async fn kv_put(&self, name: &str, text: &str, expires_at_seconds: i64) -> Result<(), String>;
+
+    /// Sets the object's only alarm, `after_ms` from now. It replaces an alarm that is set.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    async fn set_alarm(&self, after_ms: i64) -> Result<(), String>;
+
+    /// Removes the alarm, if one is set.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    async fn delete_alarm(&self) -> Result<(), String>;
+
+    /// Runs `work` in the background, after the answer has gone out.
+    fn spawn(&self, work: impl Future<Output = ()> + 'static);
+
+    /// Writes `{"level", "event", …fields}` to the log.
+    fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]);
+}

@@ -1,0 +1,191 @@
+//! The life of the registry object: one for the whole deployment, found by its name.
+//!
+//! A call is one JSON message in and one out (docs/internals/storage.md). A change is decided and written in one synchronous transaction,
+//! with no await between reading and writing, so no other request can come between. Copies go to KV after that, and by alarm
+//! until all of them are written.
+//!
+//! [`RegistryObject`] decides; [`ObjectHost`] is its port to the platform. The worker, the simulator and the native tests each
+//! implement the port and run this same code.
+
+mod drain;
+mod host;
+
+pub use host::{Level, ObjectHost};
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::feed::{self, FeedSizes};
+use crate::store::{Store, StoreError};
+use crate::{keys, outbox, schema};
+use keyward_key::epoch::Epoch;
+use keyward_key::keyring::Keyring;
+use keyward_key::time::Millis;
+use keyward_key::version;
+use keyward_protocol::{Request, Response};
+
+/// Time limit of one write to KV.
+pub const KV_WRITE_TIMEOUT_MS: u32 = 10_000;
+/// A drain older than this was cancelled by the runtime with the event that started it; the next one does not wait for it.
+pub const DRAIN_TIMEOUT_MS: i64 = 60_000;
+/// The first pause before a failed copy is retried. It doubles up to [`LONGEST_BACKOFF_MS`].
+pub const FIRST_BACKOFF_MS: i64 = 1_000;
+/// The longest pause before a failed copy is retried.
+pub const LONGEST_BACKOFF_MS: i64 = 60_000;
+/// Copies that are read from the outbox at a time.
+const WRITE_BATCH: u32 = 50;
+/// KV drops a copy one day after its key's end. The registry still has the key.
+const KV_TTL_AFTER_END_SECONDS: i64 = 86_400;
+/// Shortest TTL of a copy. KV refuses a TTL below one minute.
+const KV_MIN_TTL_SECONDS: i64 = 120;
+
+/// What the object needs of the configuration.
+pub struct ObjectSettings {
+    /// Seals the copies in KV.
+    pub keyring: Keyring,
+    /// `AUTHORITY_EPOCH`.
+    pub authority_epoch: Option<String>,
+    /// Sizes of the answers to edges.
+    pub feed: FeedSizes,
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchError {
+    /// The message is malformed. Nothing was done.
+    Malformed,
+    /// The store or the platform failed. A change may have been committed.
+    Failed,
+}
+
+/// One instance of the object. Its memory ends with it; storage and alarm do not.
+pub struct RegistryObject<H> {
+    host: H,
+    /// `None` while the configuration is bad: then nothing is answered or written to KV.
+    settings: Option<ObjectSettings>,
+    migrated: Cell<bool>,
+    /// Copies were queued by something else than a change since the last drain was started.
+    refilled: Cell<bool>,
+    drain_started_at: Cell<Option<Millis>>,
+    backoff_ms: Cell<i64>,
+}
+
+impl<H: ObjectHost> RegistryObject<H> {
+    /// Creates an instance. It reads its store at the first call.
+    #[must_use]
+    pub const fn new(host: H, settings: Option<ObjectSettings>) -> Self {
+        Self {
+            host,
+            settings,
+            migrated: Cell::new(false),
+            refilled: Cell::new(false),
+            drain_started_at: Cell::new(None),
+            backoff_ms: Cell::new(FIRST_BACKOFF_MS),
+        }
+    }
+
+    /// The platform of this instance.
+    pub const fn host(&self) -> &H {
+        &self.host
+    }
+
+    /// Answers one message.
+    ///
+    /// # Errors
+    /// [`FetchError`]; the cause is logged.
+    pub async fn fetch(self: &Rc<Self>, message: &str) -> Result<String, FetchError> {
+        let Ok(request) = version::read::<Request>(message) else {
+            self.host.log(Level::Error, "registry_message_malformed", &[]);
+            return Err(FetchError::Malformed);
+        };
+        let is_control = matches!(request, Request::Control(_));
+        let answered = match self.answer(request) {
+            Ok(answered) => answered,
+            Err(error) => {
+                self.host.log(Level::Error, "registry_failed", &[("cause", &error.to_string())]);
+                // The change may have been committed all the same. Then its copy is pending.
+                if self.has_pending() {
+                    self.set_alarm().await?;
+                }
+                return Err(FetchError::Failed);
+            }
+        };
+        if (is_control || self.refilled.take()) && self.has_pending() {
+            // Set before the answer goes out: if this instance ends now, the alarm still fills KV.
+            self.set_alarm().await?;
+            let object = Rc::clone(self);
+            self.host.spawn(async move { object.drain().await });
+        }
+        Ok(answered)
+    }
+
+    /// Handles the alarm.
+    pub async fn alarm(&self) {
+        self.drain().await;
+    }
+
+    async fn set_alarm(&self) -> Result<(), FetchError> {
+        self.host.set_alarm(self.backoff_ms.get()).await.map_err(|cause| {
+            self.host.log(Level::Error, "alarm_failed", &[("cause", &cause)]);
+            FetchError::Failed
+        })
+    }
+
+    fn random_name(&self) -> Result<String, StoreError> {
+        self.host.random_name().ok_or_else(|| StoreError::new("no entropy for an epoch"))
+    }
+
+    /// Runs `work` on the store, after the start of the instance.
+    fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.host.with_store(|store| {
+            if !self.migrated.get() {
+                self.start(store)?;
+                self.migrated.set(true);
+            }
+            work(store)
+        })
+    }
+
+    fn start(&self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let (random, now) = (self.random_name()?, self.host.now());
+        schema::migrate(store, &Epoch::new(now, &random))?;
+        let Some(settings) = &self.settings else { return Ok(()) };
+        // After a change of the secret every copy in KV must be sealed anew (docs/guides/rotate-the-secret.md).
+        let resealed = outbox::refill(store, settings.keyring.current().generation(), now)?;
+        let began = feed::follow_setting(store, settings.authority_epoch.as_deref(), &random, now)?;
+        if began {
+            self.host.log(Level::Error, "epoch_began", &[("cause", "AUTHORITY_EPOCH was changed")]);
+        }
+        // Copies may also be pending since the last instance ended, or since a backup was made. A row that cannot be read holds up
+        // copies, not the registry.
+        let waiting = outbox::pending(store, 1).map_or(true, |pending| !pending.is_empty());
+        self.refilled.set(resealed || began || waiting);
+        Ok(())
+    }
+
+    fn answer(&self, request: Request) -> Result<String, StoreError> {
+        let settings = self.settings.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
+        let (random, now) = (self.random_name()?, self.host.now());
+        let answered = self.with_store(|store| match request {
+            Request::Lookup { id } => {
+                let record = keys::lookup(store, &id)?.map(Box::new);
+                Ok(Response::Record { record, at: feed::position(store)? })
+            }
+            Request::Changes(query) => {
+                let (changes, restored) = feed::answer_sized(store, &query, settings.feed, &random, now)?;
+                Ok(Response::Changes { changes, restored })
+            }
+            Request::Control(control) => self.host.apply(store, *control, now),
+        })?;
+        if let Response::Changes { restored: true, .. } = answered {
+            self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);
+            self.refilled.set(true);
+        }
+        serde_json::to_string(&answered).map_err(|error| StoreError::new(error.to_string()))
+    }
+
+    /// Whether copies are pending. A store that fails counts as if some were: an alarm too many is harmless.
+    fn has_pending(&self) -> bool {
+        self.with_store(|store| outbox::pending(store, 1)).map_or(true, |pending| !pending.is_empty())
+    }
+}

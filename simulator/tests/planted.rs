@@ -1,0 +1,64 @@
+//! The checker finds every planted fault within 5,000 histories, and without a fault the same histories are in order.
+//!
+//! Both tests take minutes, so a plain `cargo test` skips them. `npm test` runs them with
+//! `cargo test --profile simulate -p keyward-simulator --test planted -- --ignored --nocapture`.
+
+use simulator::plan;
+
+const SEEDS: u64 = 5_000;
+
+const FAULTS: [&str; 22] = [
+    "no bound",
+    "grace a second longer",
+    "closed routes are given the grace",
+    "silence is trusted without end",
+    "age counts from the answer",
+    "a fresh answer counts as new",
+    "the last answer counts without the skew of clocks",
+    "a step of the clock is ignored",
+    "the epoch is ignored",
+    "a copy older than its key's last change is used",
+    "a revoked key's floor is ignored",
+    "the MAC is not checked",
+    "a change leaves the memory as it was",
+    "an error is taken for a miss",
+    "a copy counts as written though the key has changed",
+    "a copy counts as written before KV has it",
+    "a restore begins no epoch",
+    "a snapshot tells of revoked keys only",
+    "a record whose answer was overtaken by a change is used",
+    "a copy newer than the feed is used",
+    "the feed skips one change",
+    "a copy is used though the feed overflowed",
+];
+
+/// Returns the first seed whose history is not in order with this fault planted, and the rule that it breaks.
+fn first_violation(fault: &'static str) -> Option<(u64, &'static str)> {
+    keyward_fault::plant(fault);
+    let found =
+        (0..SEEDS).find_map(|seed| simulator::run(&plan::draw(seed)).1.first().map(|violation| (seed, violation.rule)));
+    keyward_fault::plant("");
+    found
+}
+
+#[test]
+#[ignore = "takes minutes: npm test runs it"]
+fn without_a_fault_every_history_is_in_order() {
+    assert_eq!(first_violation(""), None);
+}
+
+#[test]
+#[ignore = "takes minutes: npm test runs it"]
+fn the_checker_finds_each_planted_fault_within_5000_histories() {
+    let mut missed = Vec::new();
+    for fault in FAULTS {
+        match first_violation(fault) {
+            Some((seed, rule)) => println!("{fault}: seed {seed}, \"{rule}\""),
+            None => {
+                println!("{fault}: NOT FOUND");
+                missed.push(fault);
+            }
+        }
+    }
+    assert_eq!(missed, Vec::<&str>::new(), "not found");
+}
