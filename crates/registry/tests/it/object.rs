@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use keyward_control::authority::apply;
 use keyward_key::keyring::{Keyring, Secret};
 use keyward_key::time::Millis;
-use keyward_protocol::{ControlRequest, Request, RequestMeta, Response};
-use keyward_registry::apply::apply;
+use keyward_protocol::{ControlRequest, Request, RequestMeta, Response as RegistryResponse};
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::meta;
 use keyward_registry::object::{DRAIN_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
@@ -105,8 +105,13 @@ impl ObjectHost for Platform {
         work(&mut self.0.world.borrow_mut().store)
     }
 
-    fn apply(&self, store: &mut dyn Store, control: ControlRequest, now: Millis) -> Result<Response, StoreError> {
-        apply(store, control, &World::empty().policy, now)
+    fn apply(
+        &self,
+        store: &mut dyn Store,
+        control: ControlRequest,
+        now: Millis,
+    ) -> Result<RegistryResponse, StoreError> {
+        apply(store, &control, &World::empty().policy, now)
     }
 
     async fn kv_put(&self, name: &str, _: &str, expires_at_seconds: i64) -> Result<(), String> {
@@ -145,12 +150,8 @@ impl ObjectHost for Platform {
 const SNAPSHOT: &str = "{\"changes\":{\"snapshot\":{\"after\":null}}}";
 
 fn issue_message(number: u32) -> String {
-    let control = ControlRequest {
-        caller: owner(),
-        origin: RequestMeta { request_id: "req-1".to_owned(), client_address: None },
-        command: issue(number, live(&format!("i-{number}"))),
-        idempotency: None,
-    };
+    let meta = RequestMeta { request_id: "req-1".to_owned(), client_address: None };
+    let control = issue(number, live(&format!("i-{number}"))).into_request(owner(), meta, None);
     serde_json::to_string(&Request::Control(Box::new(control))).unwrap()
 }
 
