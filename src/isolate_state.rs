@@ -10,7 +10,7 @@ use super::entropy::RequestIds;
 use super::log::{Level, event};
 use super::platform::Platform;
 use super::{glue, send};
-use keyward_config::{Config, VARIABLES};
+use keyward_config::{Config, SETTINGS};
 use keyward_control::RevocationLimiter;
 use keyward_control::certs::Certs;
 use keyward_edge::{Isolate, Platform as _};
@@ -83,7 +83,8 @@ impl IsolateState {
 
 /// Reads and checks the variables and bindings, and logs every problem.
 pub fn load_config(env: &JsValue) -> Option<Config> {
-    let json = glue::variables(env, &VARIABLES.join(",")).unwrap_or_default();
+    let names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    let json = glue::variables(env, &names.join(",")).unwrap_or_default();
     let vars: Map<String, Value> = serde_json::from_str(&json).unwrap_or_default();
     let config = Config::parse(&vars);
     let missing = glue::missing_bindings(env);

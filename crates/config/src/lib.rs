@@ -20,6 +20,7 @@
 )]
 
 mod route;
+mod settings;
 
 use std::borrow::Cow;
 
@@ -35,27 +36,7 @@ use keyward_key::id::Prefix;
 use keyward_key::keyring::{Keyring, Secret};
 use route::parse_route;
 
-/// Every variable that is read. The platform hands over these and no others.
-pub const VARIABLES: &[&str] = &[
-    "KEYWARD_SECRET",
-    "KEYWARD_SECRET_PREVIOUS",
-    "BOOTSTRAP_TOKEN",
-    "KEY_PREFIX",
-    "ORIGIN_LIVE",
-    "ORIGIN_TEST",
-    "REQUIRE_HTTPS",
-    "REFUSE_BROWSERS",
-    "MAX_KEY_DAYS",
-    "MAX_MEMBER_DAYS",
-    "REVOCATION_BOUND_SECONDS",
-    "OUTAGE_GRACE_SECONDS",
-    "ORIGIN_TIMEOUT_SECONDS",
-    "AUTHORITY_EPOCH",
-    "ACCESS_TEAM_DOMAIN",
-    "ACCESS_AUDIENCE",
-    "ISSUER",
-    "ROUTES",
-];
+pub use settings::{SETTINGS, Setting, settings_table};
 
 /// The shortest `BOOTSTRAP_TOKEN`: 128 bits in base64.
 const BOOTSTRAP_TOKEN_LENGTH: usize = 22;
@@ -139,7 +120,7 @@ impl Config {
     /// Checks every variable. A var may be of its JSON type or the same as a string.
     ///
     /// # Errors
-    /// All problems there are, in the order of [`VARIABLES`].
+    /// All problems there are, in the order of [`SETTINGS`].
     pub fn parse(vars: &Map<String, Value>) -> Result<Self, Vec<ConfigProblem>> {
         let mut reader = Reader { vars, problems: Vec::new() };
         let keyring = reader.keyring();

@@ -2,10 +2,11 @@
 //! `KEYWARD_UPDATE=1 cargo test -p keyward-control generated` writes them. `tests/edge/openapi.test.mjs` shows that real answers
 //! are as the document says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use keyward_config::settings_table;
 use keyward_control::open_api::{document, roles_table};
 use keyward_control::route::routes;
 use keyward_http::problem::Code;
@@ -36,15 +37,33 @@ fn the_openapi_document_is_generated_from_the_rows() {
     compare("crates/control/src/openapi.json", &format!("{}\n", serde_json::to_string_pretty(&document).unwrap()));
 }
 
+/// Compares the table of a page that begins with this line with what was generated.
+fn compare_table(name: &str, first_line: &str, table: &str) {
+    let written = fs::read_to_string(path(name)).unwrap();
+    let begin = written.find(first_line).unwrap();
+    let old: usize = written[begin..].lines().take_while(|line| line.starts_with('|')).map(|line| line.len() + 1).sum();
+    compare(name, &format!("{}{table}{}", &written[..begin], &written[begin + old..]));
+}
+
 #[test]
 fn the_table_of_roles_is_generated_from_the_rows() {
-    let name = "docs/reference/roles.md";
-    let written = fs::read_to_string(path(name)).unwrap();
-    let begin = written.find("| operation |").unwrap();
-    let table: usize =
-        written[begin..].lines().take_while(|line| line.starts_with('|')).map(|line| line.len() + 1).sum();
-    let generated = format!("{}{}{}", &written[..begin], roles_table(), &written[begin + table..]);
-    compare(name, &generated);
+    compare_table("docs/reference/roles.md", "| operation |", &roles_table());
+}
+
+#[test]
+fn the_table_of_settings_is_generated_from_the_rows() {
+    compare_table("docs/reference/configuration.md", "| setting |", &settings_table());
+}
+
+#[test]
+fn the_table_of_errors_is_generated_from_the_codes() {
+    let advice: BTreeMap<String, String> = serde_json::from_str(include_str!("../../src/advice.json")).unwrap();
+    let row = |code: &Code| {
+        format!("| `{}` | {} | {} | {} |\n", code.as_str(), code.status(), code.detail(), advice[code.as_str()])
+    };
+    let rows: String = Code::ALL.iter().map(row).collect();
+    let head = "| code | status | detail | what to do |\n|---|---|---|---|\n";
+    compare_table("docs/reference/errors.md", "| code | status | detail |", &format!("{head}{rows}"));
 }
 
 #[test]

@@ -24,13 +24,13 @@ fn grouped(number: usize) -> String {
     text
 }
 
-/// What the README must say of each constant.
+/// Rows of docs/reference/limits.md, by constant.
 fn rows() -> Vec<(&'static str, String)> {
     let number = |value: usize| grouped(value);
     let page = |value: u32| value.to_string();
     vec![
         ("TARGET_BYTES", format!("| path and query | {} bytes |", number(TARGET_BYTES))),
-        ("HEADER_COUNT", format!("| headers, as the worker sees them | {}, and", number(HEADER_COUNT))),
+        ("HEADER_COUNT", format!("| headers of a request | {}, and", number(HEADER_COUNT))),
         ("HEADER_BYTES", format!("and {} bytes of names and values |", number(HEADER_BYTES))),
         ("BODY_BYTES", format!("| body of a control-plane request | {} bytes |", number(BODY_BYTES))),
         ("NAME_CHARS", format!("| name of a key or member | {} characters |", number(NAME_CHARS))),
@@ -41,33 +41,30 @@ fn rows() -> Vec<(&'static str, String)> {
         ("CIDRS", format!("| networks of a key | {} |", number(CIDRS))),
         ("PAGE_DEFAULT", format!("| page of a list | {}, at most", page(PAGE_DEFAULT))),
         ("PAGE_MOST", format!(", at most {} |", page(PAGE_MOST))),
-        ("REMEMBERED_KEYS", format!("| keys that one isolate remembers | {}, and", number(REMEMBERED_KEYS))),
+        ("REMEMBERED_KEYS", format!("| keys cached in one isolate | {}, and", number(REMEMBERED_KEYS))),
         ("REMEMBERED_NETWORKS", format!("and {} networks of all of them", number(REMEMBERED_NETWORKS))),
-        ("REMEMBERED_CHANGES", format!("| changed keys that one isolate is told of | {},", number(REMEMBERED_CHANGES))),
-        ("TOLD_CHANGES", format!("| and tells those of that are born after it | {},", number(TOLD_CHANGES))),
+        ("REMEMBERED_CHANGES", format!("| changed keys that one isolate knows | {},", number(REMEMBERED_CHANGES))),
+        ("TOLD_CHANGES", format!("| changed keys in the snapshot for new isolates | {},", number(TOLD_CHANGES))),
         (
             "LOOKUPS_A_SECOND",
-            format!("| look-ups that one isolate asks of the authority | {} a second,", page(LOOKUPS_A_SECOND)),
+            format!("| lookups of one isolate at the authority | {} a second,", page(LOOKUPS_A_SECOND)),
         ),
         ("REVOCATIONS_AT_ONCE", format!("| revocations by holders from one address | {REVOCATIONS_AT_ONCE} at once, ")),
         ("REVOCATION_MILLIS", format!("then one every {} s, in each isolate", REVOCATION_MILLIS / 1000)),
-        ("REVOKERS_REMEMBERED", format!("which remembers {} addresses |", number(REVOKERS_REMEMBERED))),
+        ("REVOKERS_REMEMBERED", format!("which tracks {} addresses |", number(REVOKERS_REMEMBERED))),
         ("IDEMPOTENCY_KEY_CHARS", format!("| `Idempotency-Key` | {} visible", number(IDEMPOTENCY_KEY_CHARS))),
         ("ACCESS_TOKEN_BYTES", format!("| JWT of Cloudflare Access | {} bytes, ", number(ACCESS_TOKEN_BYTES))),
-        ("ACCESS_KEY_ID_BYTES", format!("{} for its key's id, ", number(ACCESS_KEY_ID_BYTES))),
+        ("ACCESS_KEY_ID_BYTES", format!("{} for the key id, ", number(ACCESS_KEY_ID_BYTES))),
         ("ACCESS_KEYS", format!("{} keys of the team |", number(ACCESS_KEYS))),
         (
             "ASSERTION_BYTES",
-            format!(
-                "| assertions that one isolate keeps, with the claims they are found by | {} bytes; ",
-                number(ASSERTION_BYTES)
-            ),
+            format!("| cached assertions of one isolate, with their claims | {} bytes; ", number(ASSERTION_BYTES)),
         ),
     ]
 }
 
 #[test]
-fn the_readme_states_every_limit() {
+fn the_page_of_limits_states_every_limit() {
     let source = read("crates/http/src/limits.rs");
     let names: Vec<&str> = source
         .lines()
@@ -75,9 +72,9 @@ fn the_readme_states_every_limit() {
         .collect();
     let rows = rows();
     assert_eq!(names, rows.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "a limit without its row here");
-    let readme = read("README.md");
+    let page = read("docs/reference/limits.md");
     for (name, row) in rows {
-        assert!(readme.contains(&row), "README.md does not say of {name}: {row}");
+        assert!(page.contains(&row), "docs/reference/limits.md does not say of {name}: {row}");
     }
 }
 

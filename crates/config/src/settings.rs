@@ -1,0 +1,112 @@
+//! The table of settings: one row each. docs/reference/configuration.md is made from it.
+
+/// One variable or secret of the worker.
+pub struct Setting {
+    /// Name.
+    pub name: &'static str,
+    /// Default as people write it; `None` if there is none.
+    pub default: Option<&'static str>,
+    /// Whether the worker does not start without it.
+    pub required: bool,
+    /// Whether it is a secret: never in `wrangler.toml`.
+    pub secret: bool,
+    /// What it means, its range and its unit.
+    pub meaning: &'static str,
+}
+
+const fn setting(name: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, default: Some(default), required: false, secret: false, meaning }
+}
+
+const fn optional(name: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, default: None, required: false, secret: false, meaning }
+}
+
+const fn required(name: &'static str, secret: bool, meaning: &'static str) -> Setting {
+    Setting { name, default: None, required: true, secret, meaning }
+}
+
+/// Every setting. The platform hands over these variables and no others.
+pub const SETTINGS: &[Setting] = &[
+    required(
+        "KEYWARD_SECRET",
+        true,
+        "32 random bytes in base64, different for each deployment. Every key depends on it.",
+    ),
+    Setting {
+        name: "KEYWARD_SECRET_PREVIOUS",
+        default: None,
+        required: false,
+        secret: true,
+        meaning: "The retired secret. Keys that were minted under it work while it is set.",
+    },
+    required(
+        "BOOTSTRAP_TOKEN",
+        true,
+        "At least 22 visible ASCII characters. Makes the first owner, once. It must stay set.",
+    ),
+    setting(
+        "KEY_PREFIX",
+        "wafl",
+        "What every key begins with: 2 to 8 of `a-z`. A change makes every credential unknown, the owner's too.",
+    ),
+    required(
+        "ORIGIN_LIVE",
+        false,
+        "Scheme and host of your API, without a path. `\"route\"` if the worker runs on a zone route: then a request goes to its own URL.",
+    ),
+    optional("ORIGIN_TEST", "The same for test keys, without `\"route\"`. Without it a test key gets 503 `no_origin`."),
+    setting(
+        "REQUIRE_HTTPS",
+        "true",
+        "Refuse keys and the control plane over plain HTTP. Public routes, health and problem pages are not affected.",
+    ),
+    setting("REFUSE_BROWSERS", "true", "Refuse keys that a browser page sends."),
+    setting("MAX_KEY_DAYS", "365", "Maximum lifetime of a key in days, 1 to 3650."),
+    setting("MAX_MEMBER_DAYS", "365", "Maximum lifetime of a member's credential in days, 1 to 3650."),
+    setting(
+        "REVOCATION_BOUND_SECONDS",
+        "5",
+        "Maximum age of the knowledge that an isolate decides by, in seconds, 1 to 300. A revocation holds everywhere after this time.",
+    ),
+    setting(
+        "OUTAGE_GRACE_SECONDS",
+        "60",
+        "Additional age, in seconds, while the authority is unreachable, 0 to 86400.",
+    ),
+    setting(
+        "ORIGIN_TIMEOUT_SECONDS",
+        "60",
+        "Time in seconds until the headers of the origin's answer must be there, a request's body included; then 504. 1 to 600.",
+    ),
+    optional(
+        "AUTHORITY_EPOCH",
+        "Any text of 1 to 64 visible ASCII characters. Change it after the authority was restored from a backup.",
+    ),
+    optional(
+        "ACCESS_TEAM_DOMAIN",
+        "`https://<team>.cloudflareaccess.com`: members sign in through Cloudflare Access. Needs `ACCESS_AUDIENCE`.",
+    ),
+    optional("ACCESS_AUDIENCE", "The audience tag of the Access application. Needs `ACCESS_TEAM_DOMAIN`."),
+    optional(
+        "ISSUER",
+        "Issuer of the assertions: a URL without a query. Without it: scheme and host of the request, and `/_keyward`.",
+    ),
+    required("ROUTES", false, "Which requests need which scope: see [ROUTES](routes.md)."),
+];
+
+/// Returns the table of settings in Markdown.
+#[must_use]
+pub fn settings_table() -> String {
+    let mut table = "| setting | default | meaning |\n|---|---|---|\n".to_owned();
+    for Setting { name, default, required, secret, meaning } in SETTINGS {
+        let kind = match (required, secret) {
+            (true, true) => "required, secret".to_owned(),
+            (true, false) => "required".to_owned(),
+            (false, true) => "none, secret".to_owned(),
+            (false, false) => default.map_or_else(|| "none".to_owned(), |default| format!("`{default}`")),
+        };
+        table.push_str(&["| `", name, "` | ", &kind, " | ", meaning, " |\n"].concat());
+    }
+    table
+}
