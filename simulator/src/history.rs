@@ -9,6 +9,8 @@ pub struct History {
     pub bound: Time,
     /// `OUTAGE_GRACE_SECONDS`, in milliseconds.
     pub grace: Time,
+    /// An isolate's cache has room for every key of the history: what it knew once it still knows.
+    pub caches_every_key: bool,
     /// In the order in which it happened.
     pub records: Vec<Record>,
     pub quiescence: Ending,

@@ -29,6 +29,14 @@ pub struct Sizes {
     pub gate: GateSizes,
 }
 
+impl Sizes {
+    /// Whether the cache of an isolate has room for every key of a history, with its networks.
+    #[must_use]
+    pub const fn caches_every_key(&self) -> bool {
+        self.gate.cached_keys >= KEYS && self.gate.cached_networks >= KEYS
+    }
+}
+
 fn sizes(random: &mut Random) -> Sizes {
     let shipped = GateSizes::default();
     let changes_page = random.pick(&[3, 3, 4, 1_000]);
@@ -40,8 +48,13 @@ fn sizes(random: &mut Random) -> Sizes {
             window: random.pick(&[0, 1, 1, 2, 64]).min(changes_page - 2),
         },
         gate: GateSizes {
-            cached_keys: random.pick(&[1, 2, 3, shipped.cached_keys]),
-            cached_networks: random.pick(&[1, shipped.cached_networks]),
+            cached_keys: random.pick(&[1, 2, 3, shipped.cached_keys, shipped.cached_keys, shipped.cached_keys]),
+            cached_networks: random.pick(&[
+                1,
+                shipped.cached_networks,
+                shipped.cached_networks,
+                shipped.cached_networks,
+            ]),
             changes: random.pick(&[1, 2, 4, shipped.changes, shipped.changes]),
             shared_changes: random.pick(&[1, 2, shipped.shared_changes]),
             ..shipped

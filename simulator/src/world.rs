@@ -97,6 +97,7 @@ pub fn carry_out(plan: &Plan) -> History {
         let history = History {
             bound: 1000 * i64::from(plan.bound_seconds),
             grace: 1000 * i64::from(plan.grace_seconds),
+            caches_every_key: plan.sizes.caches_every_key(),
             records: world.records.take(),
             quiescence,
         };

@@ -34,7 +34,7 @@ pub fn judge(
     let (bound, grace) = (history.bound, if answered.closed { 0 } else { history.grace });
     let slack = isolate.slack(at - bound - grace - ASKING - 5_000);
     if answered.verdict == Verdict::Unavailable {
-        judge_unavailable(states, isolate, answered, at, (bound, grace, history.grace), &mut violate);
+        judge_unavailable(history, states, isolate, answered, at, &mut violate);
         return;
     }
 
@@ -114,21 +114,22 @@ fn judge_age(
 
 /// Whether 503 was the right answer.
 fn judge_unavailable(
+    history: &History,
     states: &States,
     isolate: &Isolate,
     answered: &Answered,
     at: Time,
-    (bound, grace, whole_grace): (Time, Time, Time),
     violate: &mut impl FnMut(&'static str, String),
 ) {
-    // What it judged the key by may have been known by a route that is not closed.
-    let longest = bound + whole_grace;
+    let (bound, grace) = (history.bound, if answered.closed { 0 } else { history.grace });
+    // A route that is not closed may have provided what the key was judged by.
+    let longest = bound + history.grace;
     if let (Some(own), Some(judged)) = (isolate.complete, isolate.judged.get(&answered.key)) {
         // What it judged by then may have been as old as bound and grace, and by another's clock.
         let knows_key =
             !states.changed_since(answered.key, judged - 2 * longest - ASKING, at) && !isolate.forgot_since(*judged);
         let quiet = !isolate.stepped_within(own.first, at) && !states.upheaval_within(own.first - ASKING, at);
-        if at - own.first < bound + grace && knows_key && quiet {
+        if at - own.first < bound + grace && history.caches_every_key && knows_key && quiet {
             violate(
                 "no 503 within the grace for a key that the isolate knows",
                 format!("it has asked at {} and judged the key at {judged}", own.first),
