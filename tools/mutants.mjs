@@ -1,5 +1,5 @@
 // `npm run mutants -- gate [FILE]`: changes of crates/gate that none of its tests notices (cargo-mutants).
-// docs/FUZZING.md says how to read the result.
+// docs/internals/fuzzing.md says how to read the result.
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -25,8 +25,9 @@ const DOMAIN: &[u8] = b"keyward/record/v2\n";
 /// No stored record is longer; what is longer is not read.
 pub const SEALED_LENGTH: usize = 65_536;
 
-/// The fields around the MAC are not authenticated: `min_reader` counts only in the sealed text.
+/// Nothing around the MAC is authenticated. So nothing may be added here: new fields, `min_reader` too, go into the sealed text.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Envelope<'a> {
     sealed_under: Generation,
     mac: String,
