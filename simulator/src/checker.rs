@@ -24,8 +24,8 @@
 //! and begun a new epoch: until then nobody could know.
 
 mod answers;
-mod quiescence;
 mod isolate;
+mod quiescence;
 mod states;
 
 use crate::history::{History, Time, What};

@@ -9,6 +9,8 @@ pub struct History {
     pub bound: Time,
     /// `OUTAGE_GRACE_SECONDS`, in milliseconds.
     pub grace: Time,
+    /// No isolate evicts a key from its cache: the cache holds every key of a history.
+    pub cache_holds_all: bool,
     /// In the order in which it happened.
     pub records: Vec<Record>,
     pub quiescence: Ending,

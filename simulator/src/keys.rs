@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use keyward_key::hash::KeyHash;
-use keyward_key::keyring::{Generation, Keyring, Secret};
 use keyward_key::id::{Class, Environment, KeyId, Prefix};
+use keyward_key::keyring::{Generation, Keyring, Secret};
 use keyward_key::mint::{mint, mint_for};
 
 use crate::random::Random;

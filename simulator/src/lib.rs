@@ -16,12 +16,12 @@
 //! | [`tally`] | what was simulated how often |
 
 pub mod checker;
-pub mod quiescence;
 pub mod history;
 pub mod keys;
 pub mod object;
 pub mod plan;
 pub mod port;
+pub mod quiescence;
 pub mod random;
 pub mod scheduler;
 pub mod shrink;

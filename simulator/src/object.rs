@@ -78,18 +78,20 @@ fn running(world: &Rc<World>) -> Rc<RegistryObject<SimulatedHost>> {
     let (instance, setting) = (object.instance, object.setting.clone());
     let start = || {
         let host = SimulatedHost { world: Rc::clone(world), instance };
-        let settings = ObjectSettings {
-            keyring: crate::keys::keyring(),
-            authority_epoch: setting,
-            feed: world.feed_sizes,
-        };
+        let settings =
+            ObjectSettings { keyring: crate::keys::keyring(), authority_epoch: setting, feed: world.feed_sizes };
         Rc::new(RegistryObject::new(host, Some(settings)))
     };
     Rc::clone(object.running.get_or_insert_with(start))
 }
 
 /// Gives one message to the object, and its answer to `answered`. The store fails somewhere within it if the plan says so.
-pub fn fetch(world: &Rc<World>, message: String, random: &mut Random, answered: impl FnOnce(Result<String, String>) + 'static) {
+pub fn fetch(
+    world: &Rc<World>,
+    message: String,
+    random: &mut Random,
+    answered: impl FnOnce(Result<String, String>) + 'static,
+) {
     let fault = (world.has_fault(Fault::StoreFails, None) && random.often(500)
         || random.often(world.fault_rates().store_fails))
     .then(|| match random.below(5) {

@@ -31,11 +31,12 @@ pub struct Sizes {
 
 fn sizes(random: &mut Random) -> Sizes {
     let shipped = GateSizes::default();
+    let changes_page = random.pick(&[3, 3, 4, 1_000]);
     Sizes {
         feed: FeedSizes {
             snapshot_page: random.pick(&[1, 2, 2, 20_000]),
-            changes_page: random.pick(&[3, 3, 4, 1_000]),
-            window: random.pick(&[0, 1, 1, 2, 64]),
+            changes_page,
+            window: random.pick(&[0, 1, 1, 2, 64]).min(changes_page - 1),
         },
         gate: GateSizes {
             cached_keys: random.pick(&[1, 2, 3, shipped.cached_keys]),

@@ -3,14 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use keyward_edge::platform::{
-    CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS,
-};
+use keyward_edge::platform::{CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS};
 use keyward_edge::{Level, Platform};
-use keyward_protocol::feed::FeedPage;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
-use keyward_protocol::{Response, RawOutcome};
 use keyward_key::time::Millis;
+use keyward_protocol::feed::FeedPage;
+use keyward_protocol::{RawOutcome, Response};
 
 use crate::history::{About, QueryResult, What};
 use crate::object;
@@ -54,12 +52,14 @@ impl Port {
     /// One message to the object and its answer, or none.
     async fn exchange(&self, message: &str, limit: Time) -> Result<String, String> {
         let (here, fault_rates) = (Some(self.location), self.world.fault_rates());
-        if self.world.has_fault(Fault::Unreachable, here) || self.draw(|random| random.often(fault_rates.registry_fails))
+        if self.world.has_fault(Fault::Unreachable, here)
+            || self.draw(|random| random.often(fault_rates.registry_fails))
         {
             self.sleep(self.draw(|random| random.within(1, 200))).await;
             return Err("simulated: unreachable".to_owned());
         }
-        let slow = self.world.has_fault(Fault::Slow, here) || self.draw(|random| random.often(fault_rates.registry_slow));
+        let slow =
+            self.world.has_fault(Fault::Slow, here) || self.draw(|random| random.often(fault_rates.registry_slow));
         let way = || match self
             .draw(|random| (random.often(if slow { 500 } else { 20 }), random.within(1, 60), random.within(0, 1_800)))
         {
@@ -137,10 +137,10 @@ impl Platform for Port {
 
     async fn kv_get(&self, name: &str) -> Result<Option<String>, String> {
         let (here, fault_rates) = (Some(self.location), self.world.fault_rates());
-        let fails =
-            self.world.has_fault(Fault::KvReadsFail, here) || self.draw(|random| random.often(fault_rates.kv_read_fails));
-        let slow =
-            self.world.has_fault(Fault::KvReadsSlow, here) || self.draw(|random| random.often(fault_rates.kv_read_slow));
+        let fails = self.world.has_fault(Fault::KvReadsFail, here)
+            || self.draw(|random| random.often(fault_rates.kv_read_fails));
+        let slow = self.world.has_fault(Fault::KvReadsSlow, here)
+            || self.draw(|random| random.often(fault_rates.kv_read_slow));
         let body_kind = self.draw(|random| if slow { random.within(100, 3_000) } else { random.within(1, 60) });
         if fails {
             self.sleep(body_kind.min(KV_MILLIS)).await;
@@ -164,8 +164,9 @@ impl Platform for Port {
     async fn cache_get(&self, name: &str) -> Option<String> {
         let fault_rates = self.world.fault_rates();
         let gone = self.world.has_fault(Fault::CacheGone, Some(self.location));
-        let body_kind = self
-            .draw(|random| if random.often(fault_rates.cache_fails) { random.within(20, 600) } else { random.within(0, 20) });
+        let body_kind = self.draw(|random| {
+            if random.often(fault_rates.cache_fails) { random.within(20, 600) } else { random.within(0, 20) }
+        });
         if body_kind >= CACHE_MILLIS || gone {
             self.sleep(body_kind.min(CACHE_MILLIS)).await;
             return None;
@@ -183,7 +184,8 @@ impl Platform for Port {
 
     fn cache_put(&self, name: &str, text: &str, seconds: u32) {
         let (asked, location) = (self.asked.get(), self.location);
-        let body_kind = self.draw(|random| if random.often(100) { random.within(20, 500) } else { random.within(0, 20) });
+        let body_kind =
+            self.draw(|random| if random.often(100) { random.within(20, 500) } else { random.within(0, 20) });
         let (world, name, text) = (Rc::clone(&self.world), name.to_owned(), text.to_owned());
         let mut random = Random::new(self.draw(Random::next));
         self.world.scheduler.call_at(self.world.scheduler.now() + body_kind, move || {

@@ -17,7 +17,8 @@ pub fn settle(world: &Rc<World>) -> Ending {
     let end = world.scheduler.now() + SETTLING_MILLIS;
     world.scheduler.run_until(end);
     let store = world.sqlite.borrow();
-    let epoch = sqlite::rows(&store, "SELECT value FROM meta WHERE name = 'epoch'", 0, |row| row.get::<_, String>(0).unwrap());
+    let epoch =
+        sqlite::rows(&store, "SELECT value FROM meta WHERE name = 'epoch'", 0, |row| row.get::<_, String>(0).unwrap());
     let pending = sqlite::rows(&store, "SELECT count(*) FROM outbox", 0, |row| row.get::<_, i64>(0).unwrap());
     let now = world.registry_clock().0;
     let kv = world.kv.borrow();

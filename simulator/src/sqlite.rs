@@ -50,8 +50,7 @@ fn make(config: &Config, policy: &Policy) -> SqliteStore {
     schema::migrate(&mut sqlite, &Epoch::new(began, "first")).unwrap();
     outbox::refill(&mut sqlite, config.keyring.current().generation(), began).unwrap();
     let key = &keys::all()[0];
-    let credential =
-        NewCredential { id: owner_id(), key_hash: key.hash.clone(), minted_under: key.generation.clone() };
+    let credential = NewCredential { id: owner_id(), key_hash: key.hash.clone(), minted_under: key.generation.clone() };
     let control = ControlRequest {
         caller: Caller::Bootstrap,
         origin: RequestMeta { request_id: "simulated".to_owned(), client_address: None },
@@ -68,7 +67,12 @@ pub fn batch(sqlite: &SqliteStore, sql: &str) {
 }
 
 /// Rows by a query of the simulator's own, which never fails.
-pub fn rows<T>(sqlite: &SqliteStore, sql: &str, parameter: i64, mut read: impl FnMut(&rusqlite::Row<'_>) -> T) -> Vec<T> {
+pub fn rows<T>(
+    sqlite: &SqliteStore,
+    sql: &str,
+    parameter: i64,
+    mut read: impl FnMut(&rusqlite::Row<'_>) -> T,
+) -> Vec<T> {
     let mut statement = sqlite.connection.prepare_cached(sql).unwrap();
     let parameters: &[&dyn rusqlite::ToSql] = if sql.contains('?') { &[&parameter] } else { &[] };
     let rows = statement.query_map(parameters, |row| Ok(read(row))).unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{History, QueryResult, Presents, Verdict, What};
+use crate::history::{History, Presents, QueryResult, Verdict, What};
 
 #[derive(Default, Clone)]
 pub struct Tally(BTreeMap<String, u64>);
@@ -34,7 +34,9 @@ impl Tally {
                         self.count("answered in the grace");
                     }
                 }
-                What::Asked { about, outcome: QueryResult::Failed, .. } => self.count(format!("asked in vain: {about:?}")),
+                What::Asked { about, outcome: QueryResult::Failed, .. } => {
+                    self.count(format!("asked in vain: {about:?}"))
+                }
                 What::Asked { about, .. } => self.count(format!("asked: {about:?}")),
                 What::Read { kind, replayed: true, .. } => self.count(format!("cache, replayed: {kind:?}")),
                 What::Read { kind, .. } => self.count(format!("cache: {kind:?}")),

@@ -10,7 +10,7 @@ use keyward_http::reply::Reply;
 use keyward_key::id::Environment;
 use keyward_key::scope::Scope;
 use keyward_protocol::{
-    Response, Request, Command, ControlRequest, Outcome, KeyChanges, KeyDraft, Lifetime, NewCredential, RequestMeta,
+    Command, ControlRequest, KeyChanges, KeyDraft, Lifetime, NewCredential, Outcome, Request, RequestMeta, Response,
 };
 
 use crate::history::{Answered, Presents, Verdict, What};
@@ -134,7 +134,8 @@ pub fn change(world: &Rc<World>, change: &Change, mut random: Random) {
     let world = Rc::clone(world);
     let scheduler = Rc::clone(&world.scheduler);
     scheduler.start(Owner::Nobody, async move {
-        let Ok(Response::Done(done)) = keyward_edge::registry::ask(&port, &Request::Control(Box::new(control))).await else {
+        let Ok(Response::Done(done)) = keyward_edge::registry::ask(&port, &Request::Control(Box::new(control))).await
+        else {
             return;
         };
         let told = match done {

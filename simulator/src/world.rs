@@ -6,20 +6,20 @@ use std::rc::Rc;
 use keyward_config::Config;
 use keyward_edge::Isolate;
 use keyward_gate::GateSizes;
-use keyward_registry::apply::Policy;
 use keyward_key::time::Millis;
+use keyward_registry::apply::Policy;
 use keyward_registry::feed::FeedSizes;
 use keyward_testkit::sqlite_store::SqliteStore;
 use serde_json::json;
 
 use crate::history::{History, Record, Rights, State, What};
 use crate::object::{self, ObjectState};
-use crate::plan::{Attack, FaultRates, Plan, Planned, Fault};
+use crate::plan::{Attack, Fault, FaultRates, Plan, Planned};
 use crate::random::Random;
 use crate::scheduler::{Owner, Scheduler, Time};
 use crate::sqlite::{self, BEGINNING};
 use crate::stores::{Kv, Location};
-use crate::{quiescence, keys, traffic};
+use crate::{keys, quiescence, traffic};
 
 /// The scopes, by their bits.
 pub const SCOPES: [&str; 2] = ["first:read", "second:read"];
@@ -97,6 +97,12 @@ pub fn carry_out(plan: &Plan) -> History {
         let history = History {
             bound: 1000 * i64::from(plan.bound_seconds),
             grace: 1000 * i64::from(plan.grace_seconds),
+            cache_holds_all: plan.sizes.gate
+                == GateSizes {
+                    changes: plan.sizes.gate.changes,
+                    shared_changes: plan.sizes.gate.shared_changes,
+                    ..GateSizes::default()
+                },
             records: world.records.take(),
             quiescence,
         };

@@ -19,7 +19,8 @@ use keyward_protocol::feed::{Change, ChangeList, Cursor, FeedPage, FeedQuery, Po
 pub struct FeedSizes {
     /// Keys on a page of a snapshot. The default gives pages of about 400 KB.
     pub snapshot_page: u32,
-    /// Keys on a page of changes. At least 2: a rotation changes two keys at once.
+    /// Keys on a page of changes. More than `window`, and at least 3 because a rotation changes two keys at once: otherwise a page
+    /// may end before the first change that the edge does not know.
     pub changes_page: u32,
     /// Changed keys that every answer contains, even if the edge knows them: one answer in a data centre's cache then serves
     /// isolates whose positions differ a little.
@@ -136,7 +137,12 @@ fn position_at(store: &mut dyn Store, revision: u64) -> Result<Option<Position>,
 
 /// A page of the keys that are no longer as they were issued, and of which some record, however old, is not past its end. One that
 /// was never changed has but one record, so nothing need be told of it.
-fn snapshot(store: &mut dyn Store, after: Option<&Cursor>, sizes: FeedSizes, now: Millis) -> Result<FeedPage, StoreError> {
+fn snapshot(
+    store: &mut dyn Store,
+    after: Option<&Cursor>,
+    sizes: FeedSizes,
+    now: Millis,
+) -> Result<FeedPage, StoreError> {
     let at = position(store)?;
     let start = (now.0.saturating_sub(SLACK_MILLIS), 0);
     let (end, place) = after.and_then(read_cursor).unwrap_or(start);

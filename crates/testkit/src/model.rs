@@ -179,7 +179,11 @@ impl Model {
                     && now - first.at < 600_000
             };
             if let Some(first) = self.remembered.iter().rev().find(same) {
-                return if first.attempt == attempt { Ok(ModelOutcome::Replayed(first.secret)) } else { Err("mismatch") };
+                return if first.attempt == attempt {
+                    Ok(ModelOutcome::Replayed(first.secret))
+                } else {
+                    Err("mismatch")
+                };
             }
         }
         let changed = self.change(&step.op)?;

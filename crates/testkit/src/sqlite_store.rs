@@ -49,7 +49,15 @@ impl SqliteStore {
     pub fn new() -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.set_prepared_statement_cache_capacity(200);
-        Self { connection, costs: Vec::new(), measures_costs: true, reads: 0, writes: 0, fault: None, in_transaction: false }
+        Self {
+            connection,
+            costs: Vec::new(),
+            measures_costs: true,
+            reads: 0,
+            writes: 0,
+            fault: None,
+            in_transaction: false,
+        }
     }
 
     /// From now on fails once, at `fault`, or not at all.

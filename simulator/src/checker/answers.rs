@@ -34,7 +34,7 @@ pub fn judge(
     let (bound, grace) = (history.bound, if answered.closed { 0 } else { history.grace });
     let slack = isolate.slack(at - bound - grace - ASKING - 5_000);
     if answered.verdict == Verdict::Unavailable {
-        judge_unavailable(states, isolate, answered, at, (bound, grace, history.grace), &mut violate);
+        judge_unavailable(history, states, isolate, answered, at, (bound, grace, history.grace), &mut violate);
         return;
     }
 
@@ -114,6 +114,7 @@ fn judge_age(
 
 /// Whether 503 was the right answer.
 fn judge_unavailable(
+    history: &History,
     states: &States,
     isolate: &Isolate,
     answered: &Answered,
@@ -125,8 +126,9 @@ fn judge_unavailable(
     let longest = bound + whole_grace;
     if let (Some(own), Some(judged)) = (isolate.complete, isolate.judged.get(&answered.key)) {
         // What it judged by then may have been as old as bound and grace, and by another's clock.
-        let knows_key =
-            !states.changed_since(answered.key, judged - 2 * longest - ASKING, at) && !isolate.forgot_since(*judged);
+        let knows_key = history.cache_holds_all
+            && !states.changed_since(answered.key, judged - 2 * longest - ASKING, at)
+            && !isolate.forgot_since(*judged);
         let quiet = !isolate.stepped_within(own.first, at) && !states.upheaval_within(own.first - ASKING, at);
         if at - own.first < bound + grace && knows_key && quiet {
             violate(

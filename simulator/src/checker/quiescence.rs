@@ -47,7 +47,11 @@ pub fn judge(history: &History, states: &States, violations: &mut Vec<Violation>
     }
 
     if history.quiescence.pending > 0 {
-        violate("KV gets what it lacks once the faults stop", at, format!("{} copies wait", history.quiescence.pending));
+        violate(
+            "KV gets what it lacks once the faults stop",
+            at,
+            format!("{} copies wait", history.quiescence.pending),
+        );
     }
     // A restore that nobody announced, and that no isolate was left to notice, leaves copies of the history that is gone: docs/OPERATIONS.md.
     let unnoticed = states.restores.len() > states.epochs;

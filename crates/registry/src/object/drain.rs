@@ -2,8 +2,8 @@
 
 use super::host::{Level, ObjectHost};
 use super::{
-    DRAIN_TIMEOUT_MS, FIRST_BACKOFF_MS, KV_MIN_TTL_SECONDS, KV_TTL_AFTER_END_SECONDS, LONGEST_BACKOFF_MS, RegistryObject,
-    WRITE_BATCH,
+    DRAIN_TIMEOUT_MS, FIRST_BACKOFF_MS, KV_MIN_TTL_SECONDS, KV_TTL_AFTER_END_SECONDS, LONGEST_BACKOFF_MS,
+    RegistryObject, WRITE_BATCH,
 };
 use crate::{meta, outbox};
 use keyward_key::sealed::{Sealed, storage_name};

@@ -1,8 +1,8 @@
 //! A change happens whole or not at all, whatever fails and whenever.
 
 use keyward_key::id::Environment;
-use keyward_protocol::{Caller, Command, KeyFilter, Operation, Response, Status};
 use keyward_protocol::audit::{Head, verify};
+use keyward_protocol::{Caller, Command, KeyFilter, Operation, Response, Status};
 use keyward_registry::audit::audit_after;
 use keyward_registry::schema::migrate;
 use keyward_testkit::registry_world::*;

@@ -1,7 +1,7 @@
 //! The audit log: one entry for each change, in a chain that shows every tampering.
 
-use keyward_protocol::{Command, Outcome, Rejection};
 use keyward_protocol::audit::{ChainBroken, Entry, Head, verify};
+use keyward_protocol::{Command, Outcome, Rejection};
 use keyward_registry::audit::{audit_after, head};
 use keyward_testkit::registry_world::*;
 use sha2::{Digest, Sha256};

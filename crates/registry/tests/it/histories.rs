@@ -247,7 +247,8 @@ fn to_command(op: &Op, model: &Model) -> Command {
             id: member_id(&member.to_string()),
             changes: Box::new(MemberChanges {
                 role,
-                environments: limit.map(|limit| limit.map_or(keyward_protocol::Limit::Everywhere, keyward_protocol::Limit::Only)),
+                environments: limit
+                    .map(|limit| limit.map_or(keyward_protocol::Limit::Everywhere, keyward_protocol::Limit::Only)),
                 email: address.map(email),
                 expires_in_days: life.map(days),
                 ..MemberChanges::default()

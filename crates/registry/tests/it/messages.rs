@@ -1,9 +1,9 @@
 //! docs/STORAGE.md says what the code does: every example there is read by the code and written again.
 
 use keyward_key::sealed::Sealed;
+use keyward_protocol::audit::Entry;
 use keyward_protocol::feed::CachedFeedPage;
 use keyward_protocol::{Command, Request, Response};
-use keyward_protocol::audit::Entry;
 use keyward_registry::audit::audit_after;
 use keyward_testkit::registry_world::*;
 use serde::Serialize;

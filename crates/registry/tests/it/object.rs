@@ -177,7 +177,7 @@ fn a_change_sets_the_alarm_and_its_copy_outlives_the_key_by_a_day() {
 #[test]
 fn an_empty_store_is_migrated_once_and_a_later_instance_keeps_its_epoch() {
     let mut world = World::empty();
-    world.store = keyward_testkit::sqlite_store::SqliteStore::default();
+    world.store = keyward_testkit::sqlite_store::SqliteStore::new();
     let platform = Platform::new(world);
     let object = platform.start(SECRET, None);
     assert!(ready(object.fetch("{")).is_err(), "a malformed message is refused");
