@@ -37,7 +37,7 @@ const STEPS = [
     what: "clippy, wasm32",
     run: () => cargo("clippy", "--locked", ...WASM, "--", "-D", "warnings"),
   },
-  { name: "doc", what: "documentation, native", run: () => doc([]) },
+  { name: "doc", what: "documentation, native", run: () => doc(["--workspace"]) },
   { name: "doc-wasm", what: "documentation, wasm32", run: () => doc(WASM) },
   {
     name: "native",
@@ -98,11 +98,7 @@ async function take({ name, what, run: body, needs }, place, alone) {
 }
 
 function doc(target) {
-  return run(
-    "cargo",
-    ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items", ...target],
-    STRICT_DOCS,
-  );
+  return run("cargo", ["doc", "--locked", "--no-deps", "--document-private-items", ...target], STRICT_DOCS);
 }
 
 function nodeTests(folder, atOnce) {

@@ -7,7 +7,9 @@ use simulator::plan;
 
 const SEEDS: u64 = 5_000;
 
-const FAULTS: [&str; 22] = [
+/// Not here: "a copy newer than the feed is used", which has a switch in the gate. Such a copy only does harm after a restore that nobody
+/// noticed, and there the checker allows every state of the lost history, so no history shows it. The gate's own tests hold it.
+const FAULTS: [&str; 21] = [
     "no bound",
     "grace a second longer",
     "closed routes are given the grace",
@@ -27,7 +29,6 @@ const FAULTS: [&str; 22] = [
     "a restore begins no epoch",
     "a snapshot tells of revoked keys only",
     "a record whose answer was overtaken by a change is used",
-    "a copy newer than the feed is used",
     "the feed skips one change",
     "a copy is used though the feed overflowed",
 ];

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`operations`] | one file for each operation, and the one list of them |
 //! | [`operation`] | what an operation is: its row, its four steps |
-//! | [`serve`] | the flow of a request at the edge, above the port [`ControlPlatform`] |
+//! | [`mod@serve`] | the flow of a request at the edge, above the port [`ControlPlatform`] |
 //! | [`authority`] | the flow of a message in the registry |
 //! | [`route`] | the router |
 //! | [`authorize`] | forward auth |

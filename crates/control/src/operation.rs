@@ -171,7 +171,7 @@ impl Input<'_> {
     }
 }
 
-/// An answer to an operation. [`super::serve`] turns each kind into a response.
+/// An answer to an operation. [`mod@super::serve`] turns each kind into a response.
 pub enum Answer {
     /// A response.
     Reply(Reply),

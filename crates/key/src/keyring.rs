@@ -149,7 +149,7 @@ impl DerivedKeys {
         &self.record_mac
     }
 
-    /// What the credentials of retried writes are derived with: see [`super::reissue`].
+    /// Key that the credentials of retried writes are derived with: see [`super::deterministic_entropy`].
     pub(super) const fn reissue(&self) -> &MacKey {
         &self.reissue
     }

@@ -5,11 +5,12 @@
 //! └── key id: public ──┘ └ secret 32 · tag 8 · check 6 ┘
 //! ```
 //!
-//! [`format::Presented`] is the text form, parsed. [`keyring::Keyring`] derives every key of the house from
+//! [`format::Presented`] is the text form, parsed. [`keyring::Keyring`] derives every key from
 //! `KEYWARD_SECRET` and recognises what it minted. [`mint::ApiKey`] is a new key's text, shown once.
 //! [`deterministic_entropy::DeterministicEntropy`] makes the same key text again for a retried write. [`signing::SigningKey`] signs the audit
 //! log's head, as a [`note`], and what origins are told ([`assertion::AssertionKey`]).
-//! [`record::Record`] is what the gate must know of a key; [`sealed`] is its form in KV. [`feed`] is what has changed of keys.
+//! [`record::Record`] is what the gate needs to know of a key; [`sealed`] is its form in KV. [`epoch::Epoch`] names one history of the authority;
+//! [`version`] lets two versions of the worker read each other's forms.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(
