@@ -1,5 +1,5 @@
-//! Vars and secrets, parsed once for each isolate. Every problem is found at once, by variable name, and no problem shows a
-//! secret's value.
+//! Variables and secrets, parsed once per isolate. All problems are reported at once, by variable name, without the value of any
+//! secret.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -38,20 +38,20 @@ use route::parse_route;
 
 pub use settings::{SETTINGS, Setting, settings_table};
 
-/// The shortest `BOOTSTRAP_TOKEN`: 128 bits in base64.
+/// Minimum length of `BOOTSTRAP_TOKEN` in characters: 128 bits in base64.
 const BOOTSTRAP_TOKEN_LENGTH: usize = 22;
 
-/// A whole configuration in order.
+/// A complete, valid configuration.
 pub struct Config {
     /// `KEY_PREFIX`.
     pub prefix: Prefix,
-    /// Everything derived from `KEYWARD_SECRET` and `KEYWARD_SECRET_PREVIOUS`.
+    /// Keys derived from `KEYWARD_SECRET` and `KEYWARD_SECRET_PREVIOUS`.
     pub keyring: Keyring,
     /// `BOOTSTRAP_TOKEN`.
     pub bootstrap_token: BootstrapToken,
     /// `ORIGIN_LIVE`.
     pub origin_live: Origin,
-    /// `ORIGIN_TEST`; `None` answers test keys 503.
+    /// `ORIGIN_TEST`. With `None`, test keys get 503.
     pub origin_test: Option<Origin>,
     /// `ROUTES`, in order.
     pub routes: Routes,
@@ -67,39 +67,39 @@ pub struct Config {
     pub bound_seconds: u32,
     /// `OUTAGE_GRACE_SECONDS`, default 60.
     pub grace_seconds: u32,
-    /// `ORIGIN_TIMEOUT_SECONDS`, default 60: how long an origin may take until its answer's headers are there.
+    /// `ORIGIN_TIMEOUT_SECONDS`, default 60: timeout for the headers of the origin's response.
     pub origin_timeout_seconds: u32,
-    /// `AUTHORITY_EPOCH`: any text; another one than before tells the authority that it was restored from a backup.
+    /// `AUTHORITY_EPOCH`: any text. A changed value informs the authority that it was restored from a backup.
     pub authority_epoch: Option<String>,
-    /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUDIENCE`; `None` while neither is set, and then nobody signs in through Access.
+    /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUDIENCE`. `None` if neither is set; then nobody signs in through Access.
     pub access: Option<AccessSettings>,
     /// `ISSUER`; see [`Self::issuer`].
     issuer: Option<String>,
 }
 
-/// Whose word on a person's e-mail address is taken: a Cloudflare Access team, for one of its applications.
+/// Trusted identity provider for e-mail addresses: a Cloudflare Access team, for one of its applications.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessSettings {
-    /// `https://<team>.cloudflareaccess.com`, without a slash at the end: the issuer, and where its certificates are.
+    /// `https://<team>.cloudflareaccess.com`, without a trailing slash: the issuer, and the base URL of its certificates.
     pub team_domain: String,
     /// The application's audience tag.
     pub audience: String,
 }
 
-/// Where accepted requests go.
+/// Destination of accepted requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The request's own URL: the worker runs on a zone route.
     Route,
-    /// Scheme, host and port, without a slash at the end.
+    /// Scheme, host and port, without a trailing slash.
     Base(String),
 }
 
-/// `BOOTSTRAP_TOKEN`, kept as its SHA-256 only.
+/// `BOOTSTRAP_TOKEN`, stored only as its SHA-256.
 pub struct BootstrapToken([u8; 32]);
 
 impl BootstrapToken {
-    /// Whether this is the token, in a time that depends on neither.
+    /// Whether `presented` is the token. The digests are compared in constant time.
     #[must_use]
     pub fn matches(&self, presented: &str) -> bool {
         let digest: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
@@ -107,20 +107,20 @@ impl BootstrapToken {
     }
 }
 
-/// What is wrong with a variable, and what would be right.
+/// A problem with a variable, and its fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// Its name; for a route with its place, `ROUTES[3]`.
+    /// Name of the variable; for a route with its index, `ROUTES[3]`.
     pub variable: String,
-    /// A sentence without any secret's value.
+    /// A sentence without the value of any secret.
     pub detail: String,
 }
 
 impl Config {
-    /// Checks every variable. A var may be of its JSON type or the same as a string.
+    /// Checks every variable. A variable may have its JSON type or be the same value as a string.
     ///
     /// # Errors
-    /// All problems there are, in the order of [`SETTINGS`].
+    /// All problems, in the order of [`SETTINGS`].
     pub fn parse(vars: &Map<String, Value>) -> Result<Self, Vec<ConfigProblem>> {
         let mut reader = Reader { vars, problems: Vec::new() };
         let keyring = reader.keyring();
@@ -164,8 +164,8 @@ impl Config {
         }
     }
 
-    /// Who says what Keyward signs, and where that is looked up: `ISSUER`, or the request's own scheme and host with
-    /// `/_keyward` (RFC 8414, section 2).
+    /// Returns the issuer of Keyward's assertions, which is also the base URL of its metadata: `ISSUER`, or the request's own
+    /// scheme and host with `/_keyward` (RFC 8414, section 2).
     #[must_use]
     pub fn issuer(&self, head: &Head<'_>) -> Cow<'_, str> {
         self.issuer.as_deref().map_or_else(|| [&origin_of(head.base()), "/_keyward"].concat().into(), Cow::Borrowed)
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
         self.problems.push(ConfigProblem { variable: variable.into(), detail: detail.into() });
     }
 
-    /// The variable's value; empty and `null` count as not set.
+    /// Returns the variable's value. Empty and `null` count as not set.
     fn get(&self, name: &str) -> Option<&'a Value> {
         self.vars.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
     }
@@ -293,7 +293,8 @@ impl<'a> Reader<'a> {
         Some(text.to_owned())
     }
 
-    /// Both or neither: with one alone somebody believes that Access signs people in, or that it doesn't.
+    /// Requires both settings or neither: with only one, an operator could wrongly believe that sign-in through Access is on, or
+    /// off.
     fn access(&mut self) -> Option<AccessSettings> {
         let names = ["ACCESS_TEAM_DOMAIN", "ACCESS_AUDIENCE"];
         let [domain, audience] = names.map(|name| self.get(name).is_some().then(|| self.text(name)));
@@ -320,7 +321,7 @@ impl<'a> Reader<'a> {
         Some(AccessSettings { team_domain: team_domain?.to_owned(), audience: audience?.to_owned() })
     }
 
-    /// Compared letter by letter by whoever verifies, so it is taken as it is written.
+    /// Reads `ISSUER` unchanged, because verifiers compare it character by character.
     fn issuer(&mut self) -> Option<String> {
         let text = self.text("ISSUER")?;
         let (scheme, rest) = text.split_once("://").unwrap_or_default();
@@ -358,7 +359,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A team's own domain; or, for tests, a port of this machine.
+/// Whether the text is a team's own domain or, for tests, a port of this machine.
 fn is_team_domain(text: &str) -> bool {
     let team = text.strip_prefix("https://").and_then(|text| text.strip_suffix(".cloudflareaccess.com"));
     let fits = |name: &str| {

@@ -1,14 +1,14 @@
-//! One row of `ROUTES`.
+//! Parser of one row of `ROUTES`.
 
 use serde_json::Value;
 
 use keyward_http::route::{Access, Route};
 use keyward_key::scope::Scope;
 
-/// Reads a row.
+/// Parses a row.
 ///
 /// # Errors
-/// What is wrong with it, for the list of problems.
+/// The problem with the row, for the list of problems.
 pub(super) fn parse_route(row: &Value) -> Result<Route, String> {
     let row = row.as_object().ok_or("must be a table with `match` and `scope` or `access`")?;
     let known = ["match", "scope", "access", "on_outage", "assertion"];

@@ -1,16 +1,16 @@
-//! The table of settings: one row each. docs/reference/configuration.md is made from it.
+//! Table of settings, one row each. The table in docs/reference/configuration.md is generated from it.
 
 /// One variable or secret of the worker.
 pub struct Setting {
     /// Name.
     pub name: &'static str,
-    /// Default as people write it; `None` if there is none.
+    /// Default as written in the documentation; `None` if there is none.
     pub default: Option<&'static str>,
-    /// Whether the worker does not start without it.
+    /// Whether the configuration is incomplete without it.
     pub required: bool,
-    /// Whether it is a secret: never in `wrangler.toml`.
+    /// Whether it is a secret, which never belongs in `wrangler.toml`.
     pub secret: bool,
-    /// What it means, its range and its unit.
+    /// Meaning, range and unit.
     pub meaning: &'static str,
 }
 
@@ -26,7 +26,7 @@ const fn required(name: &'static str, secret: bool, meaning: &'static str) -> Se
     Setting { name, default: None, required: true, secret, meaning }
 }
 
-/// Every setting. The platform hands over these variables and no others.
+/// Every setting. The platform passes these variables and no others.
 pub const SETTINGS: &[Setting] = &[
     required(
         "KEYWARD_SECRET",

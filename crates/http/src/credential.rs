@@ -1,22 +1,22 @@
-//! Which credential a request presents: see docs/concepts/keys.md.
+//! Finds the credential that a request presents. See docs/concepts/keys.md.
 
 use super::head::Head;
 use super::headers::fold;
 use keyward_key::id::Prefix;
 
-/// What was presented. Borrows the secret, so it has no `Debug`.
+/// A presented credential. Borrows the secret, so it has no `Debug`.
 pub enum Credential<'a> {
-    /// Nothing, or only empty headers.
+    /// No credential, or only empty headers.
     Absent,
-    /// Two credentials of ours, or one header twice.
+    /// Two Keyward credentials, or a repeated header.
     Ambiguous,
-    /// Another scheme than `Bearer`.
+    /// An `Authorization` scheme other than `Bearer`.
     OtherScheme,
-    /// Something to be parsed as a key.
+    /// Text to be parsed as a key.
     Candidate(&'a str),
 }
 
-/// Which headers held a credential of ours and are therefore not forwarded.
+/// Headers that hold a Keyward credential and are therefore not forwarded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CredentialHeaders {
     /// `Authorization`.
@@ -26,7 +26,7 @@ pub struct CredentialHeaders {
 }
 
 impl<'a> Credential<'a> {
-    /// On a route that needs a key: the credential, and the headers that it takes with it.
+    /// Finds the credential of a request to a route that needs a key, and the headers to remove with it.
     #[must_use]
     pub fn find(head: &Head<'a>, prefix: &Prefix) -> (Self, CredentialHeaders) {
         let Some(api_key) = head.api_key() else {
@@ -42,7 +42,7 @@ impl<'a> Credential<'a> {
         if ours || api_key.contains(',') { (Self::Ambiguous, strip) } else { (Self::Candidate(api_key), strip) }
     }
 
-    /// On a public route: which headers hold a credential of ours, `X-API-Key` in any spelling.
+    /// Returns the headers of a request to a public route that hold a Keyward credential, with `X-API-Key` in any spelling.
     #[must_use]
     pub fn strip_public(head: &Head<'a>, prefix: &Prefix) -> CredentialHeaders {
         CredentialHeaders {
@@ -52,14 +52,16 @@ impl<'a> Credential<'a> {
     }
 }
 
-/// The token of `Bearer <token>`, the scheme in any case (RFC 9110, section 11.4). `None` for every other scheme.
+/// Returns the token of `Bearer <token>`, with the scheme in any letter case (RFC 9110, section 11.4). `None` for every other
+/// scheme.
 #[must_use]
 pub fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
-/// Whether any of the comma-separated values begins with our prefix, after any scheme: such a value is ours, however broken.
+/// Whether any comma-separated value begins with our prefix, after any scheme. Such a value counts as a Keyward credential even
+/// if it is malformed.
 fn names_ours(value: &str, prefix: &Prefix) -> bool {
     value.split(',').any(|part| {
         part.split([' ', '\t']).any(|word| word.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.starts_with('_')))

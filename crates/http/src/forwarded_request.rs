@@ -1,50 +1,50 @@
-//! The request that a gateway asks about (forward auth), put together from what it says of it.
+//! Forward auth: the original request, reconstructed from the headers of a gateway's request.
 //!
-//! | gateway | says the original method and URI by |
+//! | gateway | source of the original method and URI |
 //! |---|---|
 //! | Traefik, Caddy | `X-Forwarded-Method`, `X-Forwarded-Uri` |
-//! | nginx (`auth_request`) | `X-ForwardedRequest-Method`, `X-ForwardedRequest-URI`: its configuration names them |
+//! | nginx (`auth_request`) | `X-Original-Method`, `X-Original-URI`, which its configuration sets |
 //! | Envoy (`ext_authz` over HTTP) | its own method, and the rest of its own path |
 //!
-//! A gateway that sets one pair passes on what its client wrote into the other, so all that are there must say the same; what
-//! is said by halves, or in two ways, is refused.
+//! A gateway that sets one pair passes on the other pair as its client sent it. All sources present must therefore agree: an
+//! incomplete pair or a contradiction is refused.
 
 use std::net::IpAddr;
 
 use super::head::{BadHead, Head};
 use super::headers::write_line;
 
-/// Where gateways ask. Envoy appends the original path.
+/// Path of the forward-auth endpoint. Envoy appends the original path.
 pub const AUTHORIZE: &str = "/_keyward/v1/authorize";
 
-/// Where a head has the client's address, as the edge saw it.
+/// Header with the client's address as the edge saw it.
 const SEEN_ADDRESS: &str = "cf-connecting-ip";
 
-/// The header in which a gateway shows a verifier's or an owner's credential, as it is and with no scheme before it.
+/// Header in which a gateway presents a verifier's or an owner's credential, unchanged and without a scheme.
 pub const VERIFIER: &str = "keyward-verifier";
 
-/// Where a gateway says its client's address. No proxy on the way knows this header, so none adds to it.
+/// Header in which a gateway passes its client's address. No proxy on the path knows this header, so none appends to it.
 const CLIENT_ADDRESS: &str = "keyward-client-address";
 
-/// Why it is not clear which request is meant.
+/// Reason to refuse a forward-auth request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardAuthError {
-    /// Nothing names it.
+    /// No source names the original request.
     Absent,
     /// A method without its URI, or the reverse.
     Half,
-    /// Two sources name two requests.
+    /// Two sources name different requests.
     Contradiction,
-    /// What should be the client's address is none.
+    /// The value for the client's address is not an IP address.
     Address,
-    /// `X-Forwarded-For` names several, and nothing tells which of them the gateway wrote.
+    /// `X-Forwarded-For` has several addresses, and it is unknown which one the gateway wrote.
     Addresses,
-    /// It came to another of Keyward's own addresses, whose 200 would let the original request pass.
+    /// The request went to a path other than [`AUTHORIZE`], where a 200 would let the original request pass.
     WrongPath,
 }
 
 impl ForwardAuthError {
-    /// What the gateway's operator has to mend.
+    /// Returns the problem and its fix, for the gateway's operator.
     #[must_use]
     pub const fn detail(self) -> &'static str {
         match self {
@@ -64,22 +64,23 @@ impl ForwardAuthError {
     }
 }
 
-/// The original request, in the form of [`Head`]'s text.
+/// The original request, as text in [`Head`]'s format.
 pub struct ForwardedRequest {
     text: String,
     plain_http: bool,
 }
 
 impl ForwardedRequest {
-    /// Reads the original request from the gateway's. Every other header is the client's own, passed on; `address` takes the
-    /// place of the one that the edge saw, which is the gateway's. Without it the client's is not known.
+    /// Reconstructs the original request from the gateway's request. All headers except the gateway's own are the client's,
+    /// passed on. `address` replaces the address seen by the edge, which is the gateway's. With `None`, the client's address is
+    /// unknown.
     ///
     /// # Errors
-    /// [`ForwardAuthError`]; and a URI that is no path is [`BadHead::Target`], as for the request itself.
+    /// [`ForwardAuthError`]. A URI that is not a path fails later, in [`Self::head`], with [`BadHead::Target`].
     pub fn of(head: &Head<'_>, address: Option<&str>) -> Result<Self, ForwardAuthError> {
         let (method, uri) = named(head)?;
         let mut text = format!("{}\n{method}\n{}", head.now().0, head.base());
-        // Without a slash it would go on with the host.
+        // A URI without a leading slash would extend the host. `/\` makes the parser refuse it.
         if !uri.starts_with('/') {
             text.push_str("/\\");
         }
@@ -97,17 +98,18 @@ impl ForwardedRequest {
                 write_line(&mut text, name, value);
             }
         }
-        // Whoever says so only makes it stricter. (Behind Cloudflare the edge writes this of the gateway's own connection.)
+        // Accepted from anyone, since it only makes the check stricter. (Behind Cloudflare, the edge sets it for the gateway's
+        // own connection.)
         let schemes = raw(head, "x-forwarded-proto").unwrap_or_default().split(',');
         let plain_http =
             schemes.map(str::trim).any(|name| name.eq_ignore_ascii_case("http") || name.eq_ignore_ascii_case("ws"));
         Ok(Self { text, plain_http })
     }
 
-    /// The head that the gate judges.
+    /// Returns the head that the gate judges.
     ///
     /// # Errors
-    /// [`BadHead`], as for a request that came by itself.
+    /// [`BadHead`], as for a direct request.
     pub fn head(&self) -> Result<Head<'_>, BadHead> {
         let mut head = Head::parse(&self.text)?;
         head.https &= !self.plain_http;
@@ -115,13 +117,13 @@ impl ForwardedRequest {
     }
 }
 
-/// The client's address as a gateway saw it, to be asked for only where the gateway is believed: `Keyward-Client-Address`, and
-/// where that is absent `X-Forwarded-For`, for Traefik, which can write no header of ours. An edge appends the address that it
-/// saw to the latter, or writes it alone: that one is the gateway's and not the client's, so it is taken off.
+/// Returns the client's address as the gateway saw it. Call this only for a trusted gateway. The source is
+/// `Keyward-Client-Address`, otherwise `X-Forwarded-For`, for Traefik, which cannot set a header of ours. An edge appends the
+/// address that it saw to `X-Forwarded-For`, or sets it alone. That address is the gateway's, so it is removed.
 ///
 /// # Errors
-/// [`ForwardAuthError::Address`], of what is no address; [`ForwardAuthError::Addresses`] where more than one is left, for a client may have
-/// written all but one of them.
+/// [`ForwardAuthError::Address`] if the value is not an IP address. [`ForwardAuthError::Addresses`] if more than one address
+/// remains, because a client may have written all except one.
 pub fn trusted_client_ip<'a>(head: &Head<'a>) -> Result<Option<&'a str>, ForwardAuthError> {
     let address = match (head.header(CLIENT_ADDRESS), raw(head, "x-forwarded-for")) {
         (Some(said), _) => said,
@@ -137,25 +139,25 @@ pub fn trusted_client_ip<'a>(head: &Head<'a>) -> Result<Option<&'a str>, Forward
             }
         }
     };
-    // Sent twice it has a comma in it, and is none.
+    // A repeated header contains a comma, so it does not parse.
     address.parse::<IpAddr>().map(|_| Some(address)).map_err(|_| ForwardAuthError::Address)
 }
 
-/// Whether a request has what only a gateway says to Keyward, and to nothing else: no integration has a reason to.
+/// Whether a request has a header that only gateways send, and only to Keyward. An integration has no reason to send one.
 #[must_use]
 pub fn is_gateways(head: &Head<'_>) -> bool {
     head.headers().iter().any(|(name, _)| matches!(*name, VERIFIER | CLIENT_ADDRESS))
 }
 
-/// Whether a gateway asks here, by what it would not say to anything else. A gateway that was given a wrong prefix asks somewhere
-/// among Keyward's own addresses, and takes each 200 for a yes.
+/// Whether a request is a forward-auth request, by headers that a gateway sends nowhere else. A gateway with a wrong prefix in
+/// its configuration asks at another of Keyward's own paths, and takes any 200 as permission.
 #[must_use]
 pub fn is_asking(head: &Head<'_>) -> bool {
     is_gateways(head)
         || head.headers().iter().any(|(name, _)| matches!(*name, "x-forwarded-method" | "x-original-method"))
 }
 
-/// Method and URI, by whichever sources there are.
+/// Returns the original method and URI, on which all sources present must agree.
 fn named<'a>(head: &Head<'a>) -> Result<(&'a str, &'a str), ForwardAuthError> {
     let pair = |method: &str, uri: &str| match (raw(head, method), raw(head, uri)) {
         (Some(method), Some(uri)) => Ok(Some((method, uri))),
@@ -173,13 +175,14 @@ fn named<'a>(head: &Head<'a>) -> Result<(&'a str, &'a str), ForwardAuthError> {
     if named.all(|other| other == first) { Ok(first) } else { Err(ForwardAuthError::Contradiction) }
 }
 
-/// A header as it stands; an empty one counts as absent. Sent twice it has a comma and a space in it, which neither a method
-/// nor a URI can have.
+/// Returns a header's value unchanged; an empty one counts as absent. A repeated header contains a comma and a space, and neither
+/// a method nor a URI can contain a space.
 fn raw<'a>(head: &Head<'a>, name: &str) -> Option<&'a str> {
     head.headers().iter().find(|(known, _)| *known == name).map(|(_, value)| *value).filter(|value| !value.is_empty())
 }
 
-/// Whether a head's text is a gateway's asking, though it may have no form: its refusals are told in the gateways' way.
+/// Whether a head's text is a forward-auth request, even if the head is malformed. Its refusal is then sent in the form for
+/// gateways.
 #[must_use]
 pub fn asks_to_authorize(text: &str) -> bool {
     let url = text.split('\n').nth(2).and_then(|url| url.split_once("://")).map_or("", |(_, rest)| rest);
@@ -292,7 +295,7 @@ mod tests {
         );
     }
 
-    /// The address that a gateway vouches for, where the edge saw the gateway at 203.0.113.1.
+    /// Returns the trusted client address, where the edge saw the gateway at 203.0.113.1.
     fn vouched(headers: &str) -> Result<Option<String>, ForwardAuthError> {
         let text = format!("5\nGET\n{OWN}/a\ncf-connecting-ip\n203.0.113.1\n{headers}");
         trusted_client_ip(&Head::parse(&text).unwrap()).map(|address| address.map(str::to_owned))

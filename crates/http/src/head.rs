@@ -1,18 +1,18 @@
-//! The head of a request, as the glue hands it over: one string.
+//! Head of a request, which the glue passes as one string.
 //!
 //! ```text
 //! <milliseconds since 1970> LF <method> LF <URL> LF (<name> LF <value> LF)*
 //! ```
 //!
-//! Neither a method, a URL nor a header line can hold a line feed (RFC 9112, section 2.2), so nothing is escaped. Names are in
-//! lower case and repeated headers are joined with `, `: both are the runtime's doing.
+//! Neither a method, a URL nor a header line can contain a line feed (RFC 9112, section 2.2), so nothing is escaped. The runtime
+//! converts names to lower case and joins repeated headers with `, `.
 
 use super::limits::{HEADER_BYTES, HEADER_COUNT, TARGET_BYTES};
 use super::problem::Code;
 use super::target::{BadTarget, Target};
 use keyward_key::time::Millis;
 
-/// A request's head, in its one canonical form. It exists only for requests whose form is in order.
+/// Head of a request in its one canonical form. It exists only for well-formed requests.
 pub struct Head<'a> {
     now: Millis,
     method: &'a str,
@@ -23,7 +23,7 @@ pub struct Head<'a> {
     known: Known<'a>,
 }
 
-/// The headers that decisions are made by; everything else is only passed on. Empty ones count as absent.
+/// Headers that decisions depend on. All others are only forwarded. An empty header counts as absent.
 #[derive(Default)]
 struct Known<'a> {
     host: Option<&'a str>,
@@ -40,27 +40,27 @@ struct Known<'a> {
     transfer_encoding: Option<&'a str>,
 }
 
-/// Why a head is refused before anything else is looked at. For the log; the caller gets [`Self::code`].
+/// Reason to refuse a head before any other check. For the log; the caller gets [`Self::code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadHead {
-    /// The glue's string has not its form: a fault of ours or of the runtime.
+    /// The glue's string is malformed: a bug in Keyward or in the runtime.
     Form,
-    /// Path and query are over [`TARGET_BYTES`].
+    /// Path and query together exceed [`TARGET_BYTES`].
     TargetTooLong,
-    /// Over [`HEADER_COUNT`] lines or [`HEADER_BYTES`].
+    /// The headers exceed [`HEADER_COUNT`] lines or [`HEADER_BYTES`].
     HeadersTooLarge,
-    /// The URL's authority is not one host with an optional port, or not what `Host` says.
+    /// The URL's authority is not one host with an optional port, or differs from `Host`.
     Host,
     /// The path or query is ambiguous.
     Target(BadTarget),
-    /// `TRACE`, `CONNECT`, or no method that HTTP has.
+    /// `TRACE`, `CONNECT`, `TRACK`, or a malformed method.
     Method,
-    /// A `GET` or `HEAD` with a body, which the runtime can't forward.
+    /// A `GET` or `HEAD` with a body, which the runtime cannot forward.
     Body,
 }
 
 impl BadHead {
-    /// The public code.
+    /// Returns the public code.
     #[must_use]
     pub const fn code(self) -> Code {
         match self {
@@ -76,10 +76,10 @@ impl BadHead {
 }
 
 impl<'a> Head<'a> {
-    /// Parses the glue's string, and refuses what has not the form of a request.
+    /// Parses the glue's string, and refuses a malformed request.
     ///
     /// # Errors
-    /// [`BadHead`], by the first of: target length, header size, host, target, method, body.
+    /// [`BadHead`], for the first failed check of: target length, header size, host, target, method, body.
     pub fn parse(text: &'a str) -> Result<Self, BadHead> {
         let mut lines = text.split('\n');
         let mut line = || lines.next().ok_or(BadHead::Form);
@@ -95,7 +95,7 @@ impl<'a> Head<'a> {
         if authority.strip_suffix('*').is_some_and(|host| Some(host) == known.host) {
             return Err(BadHead::Target(BadTarget::Start));
         }
-        // A slash, `?` or `#` in Host makes the runtime's URL end its authority early: then the two differ.
+        // A slash, `?` or `#` in Host ends the authority of the runtime's URL early, so the two differ.
         if !is_host(authority) || known.host.is_some_and(|host| !same_authority(scheme, host, authority)) {
             return Err(BadHead::Host);
         }
@@ -124,7 +124,7 @@ impl<'a> Head<'a> {
         Ok(head)
     }
 
-    /// When the request was read, by the isolate's clock.
+    /// Time at which the request was read, by the isolate's clock.
     #[must_use]
     pub const fn now(&self) -> Millis {
         self.now
@@ -136,13 +136,13 @@ impl<'a> Head<'a> {
         self.method
     }
 
-    /// Whether it came over TLS.
+    /// Whether the request came over TLS.
     #[must_use]
     pub const fn https(&self) -> bool {
         self.https
     }
 
-    /// Scheme and authority of the request's own URL, without a slash at the end.
+    /// Scheme and authority of the request's own URL, without a trailing slash.
     #[must_use]
     pub const fn base(&self) -> &'a str {
         self.base
@@ -154,14 +154,14 @@ impl<'a> Head<'a> {
         self.target
     }
 
-    /// Every header line, names in lower case, in the order given.
+    /// Every header line, with names in lower case, in the order received.
     #[must_use]
     pub fn headers(&self) -> &[(&'a str, &'a str)] {
         &self.headers
     }
 
-    /// The value of any header by its lower-case name, without space around it; empty where it was sent empty. For headers that
-    /// only Keyward's own addresses read: the others have their accessors.
+    /// Returns the value of a header by its lower-case name, trimmed; empty if it was sent empty. For headers that only Keyward's
+    /// own endpoints read: the others have accessors.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.trim_matches([' ', '\t']))
@@ -203,26 +203,27 @@ impl<'a> Head<'a> {
         self.known.connection
     }
 
-    /// The client's address as the edge saw it (`CF-Connecting-IP`), if it says one.
+    /// The client's address as the edge saw it (`CF-Connecting-IP`), if present.
     #[must_use]
     pub const fn client_address(&self) -> Option<&'a str> {
         self.known.client_address
     }
 
-    /// Whether this asks for a WebSocket, which only a GET can (RFC 6455, section 4.1). The runtime would make a GET of any other
-    /// method with this header, and so send what was never authorised.
+    /// Whether the request asks for a WebSocket, which only a GET can (RFC 6455, section 4.1). The runtime turns any other method
+    /// with this header into a GET, and would so send a request that was never authorised.
     #[must_use]
     pub fn is_websocket(&self) -> bool {
         self.method == "GET" && self.known.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
 
-    /// For a CORS preflight (Fetch standard: `OPTIONS` with `Origin` and `Access-ControlRequest-Request-Method`), the method asked about.
+    /// Returns the method that a CORS preflight asks about (Fetch standard: `OPTIONS` with `Origin` and
+    /// `Access-Control-Request-Method`).
     #[must_use]
     pub fn preflight_for(&self) -> Option<&'a str> {
         self.known.preflight_method.filter(|_| self.method == "OPTIONS" && self.known.origin.is_some())
     }
 
-    /// Whether a browser page sent this: scripts elsewhere send neither header.
+    /// Whether a browser page sent the request. Clients outside a browser send neither `Origin` nor `Sec-Fetch-Site`.
     #[must_use]
     pub const fn from_browser(&self) -> bool {
         self.known.origin.is_some() || self.known.sec_fetch_site.is_some()
@@ -236,7 +237,7 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
     let mut known = Known::default();
     let mut bytes = 0_usize;
     while let Some(name) = lines.next() {
-        // The string ends in a line feed, so the last piece is empty.
+        // The string ends in a line feed, so the last element is empty.
         let Some(value) = lines.next() else {
             return if name.is_empty() { Ok((headers, known)) } else { Err(BadHead::Form) };
         };
@@ -260,7 +261,7 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
             "transfer-encoding" => &mut known.transfer_encoding,
             _ => continue,
         };
-        // Repeats were joined. If a runtime ever stopped doing that, one of two would be judged and both forwarded.
+        // The runtime joins repeated headers. If it ever stopped, one of two values would be judged and both forwarded.
         if slot.is_some() {
             return Err(BadHead::Form);
         }
@@ -269,7 +270,8 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
     Err(BadHead::Form)
 }
 
-/// One host and at most one port: letters, digits, `.`, `-`, `_`, or an IPv6 address in brackets. No user, no second host.
+/// Whether the authority is one host and at most one port: letters, digits, `.`, `-`, `_`, or an IPv6 address in brackets. No
+/// user, no second host.
 #[must_use]
 pub fn is_host(authority: &str) -> bool {
     let (host, port) = match authority.rsplit_once(':') {
@@ -287,7 +289,8 @@ pub fn is_host(authority: &str) -> bool {
         && port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
 }
 
-/// Whether both name the same host and port: in any letter case (RFC 3986, section 3.2.2), the scheme's own port said or not.
+/// Whether both authorities name the same host and port. Ignores letter case (RFC 3986, section 3.2.2) and the scheme's default
+/// port.
 fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
     let port = if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") { ":443" } else { ":80" };
     let plain = |authority: &'_ str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();

@@ -1,14 +1,15 @@
-//! Which of a client's headers reach the origin.
+//! Selects the client headers that reach the origin.
 //!
-//! Servers fold names in different ways (CGI turns `-` and `_` into one, some turn all but letters and digits into `_`), so
-//! every rule reads `_`, `.` and each other mark as `-`.
+//! Servers normalise names in different ways (CGI maps `-` and `_` to one character, some servers map everything except letters
+//! and digits to `_`), so every rule reads `_`, `.` and any other punctuation as `-`.
 
 use std::borrow::Cow;
 
 use super::credential::CredentialHeaders;
 use super::head::Head;
 
-/// Hop-by-hop headers (RFC 9110, section 7.6.1), and those that a client could route or speak for the edge with.
+/// Hop-by-hop headers (RFC 9110, section 7.6.1), and headers with which a client could change the routing or impersonate the
+/// edge.
 const REMOVED: &[&str] = &[
     "connection",
     "keep-alive",
@@ -37,7 +38,7 @@ const REMOVED: &[&str] = &[
     "x-original-forwarded-for",
     "x-client-ip",
     "true-client-ip",
-    // What frameworks take for the client's address, or for a forgery where it differs from the one above.
+    // Headers that frameworks read as the client's address, or treat as a forgery if they differ from the address headers above.
     "client-ip",
     "x-cluster-client-ip",
     "fastly-client-ip",
@@ -45,7 +46,7 @@ const REMOVED: &[&str] = &[
     "x-forwarded",
 ];
 
-/// Writes the names of the client's headers that don't reach the origin, a comma after each, into `names`.
+/// Appends the names of the client headers that do not reach the origin to `names`, with a comma after each.
 pub fn write_removed(head: &Head<'_>, strip: CredentialHeaders, names: &mut String) {
     let websocket = head.is_websocket();
     for (name, _) in head.headers() {
@@ -55,13 +56,13 @@ pub fn write_removed(head: &Head<'_>, strip: CredentialHeaders, names: &mut Stri
         let plain = fold(name);
         let removed = plain.starts_with("keyward-")
             || plain == "keyward"
-            // Not only `Proxy-*`: CGI hands `Proxy` over as HTTP_PROXY, which clients of the origin's take for a setting.
+            // Also bare `Proxy`: CGI passes it as HTTP_PROXY, which HTTP clients in the origin read as a setting.
             || plain == "proxy"
             || plain.starts_with("proxy-")
             || (REMOVED.contains(&plain.as_ref()) && !(websocket && *name == "upgrade"))
             || (strip.authorization && plain == "authorization")
             || (strip.api_key && plain == "x-api-key")
-            // A spelling that is not the edge's own header is a client's.
+            // Any other spelling of an edge header comes from the client.
             || (plain.starts_with("cf-") && plain != *name)
             || head.connection().is_some_and(|listed| lists(listed, &plain) && !(websocket && *name == "upgrade"));
         if removed {
@@ -71,11 +72,11 @@ pub fn write_removed(head: &Head<'_>, strip: CredentialHeaders, names: &mut Stri
     }
 }
 
-/// What origins read the client's address from.
+/// Headers from which origins read the client's address.
 const ADDRESS_NAMES: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
 
-/// Writes the client's address as the edge saw it, in the headers that origins read, where they don't say it already. The client's
-/// own were removed.
+/// Writes the client's address as the edge saw it to the headers that origins read, unless they already contain it. The client's
+/// own values were removed.
 pub fn write_client_address(head: &Head<'_>, block: &mut String) {
     let Some(address) = head.client_address() else { return };
     for name in ADDRESS_NAMES {
@@ -85,8 +86,8 @@ pub fn write_client_address(head: &Head<'_>, block: &mut String) {
     }
 }
 
-/// Whether a header is there once and word for word what it would be set to, as Cloudflare's own mostly are. To leave it is a
-/// crossing or two less than to set it anew. (`Connection` could take it away: then it is set.)
+/// Whether a header occurs once and already has exactly the value to set, as Cloudflare's own headers mostly do. Keeping it saves
+/// one or two crossings of the wasm boundary. (A `Connection` header could remove it, so then it is set.)
 fn says_the_address(head: &Head<'_>, name: &str) -> bool {
     let mut values = head.headers().iter().filter(|(known, _)| *known == name).map(|(_, value)| *value);
     ADDRESS_NAMES.contains(&name)
@@ -94,7 +95,7 @@ fn says_the_address(head: &Head<'_>, name: &str) -> bool {
         && head.client_address().is_some_and(|address| values.next() == Some(address) && values.next().is_none())
 }
 
-/// Writes one header line of a block.
+/// Appends one header line to a block.
 pub fn write_line(block: &mut String, name: &str, value: &str) {
     block.push_str(name);
     block.push('\n');
@@ -102,7 +103,7 @@ pub fn write_line(block: &mut String, name: &str, value: &str) {
     block.push('\n');
 }
 
-/// The name in lower case, with `_`, `.` and every other mark as `-`.
+/// Returns the name in lower case, with `_`, `.` and any other punctuation as `-`.
 pub(super) fn fold(name: &str) -> Cow<'_, str> {
     if name.bytes().any(|byte| byte != b'-' && !byte.is_ascii_lowercase() && !byte.is_ascii_digit()) {
         name.chars()
@@ -114,8 +115,8 @@ pub(super) fn fold(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a `Connection` header lists the (folded) name, and may. What the request needs to be understood, and what the edge
-/// says of it, is no client's to take away.
+/// Whether a `Connection` header lists the (folded) name and may remove it. A client cannot remove headers that the request needs
+/// in order to be understood, nor headers that the edge sets.
 fn lists(connection: &str, name: &str) -> bool {
     !matches!(name, "authorization" | "host" | "cdn-loop" | "x-forwarded-proto")
         && !name.starts_with("cf-")
@@ -171,7 +172,7 @@ mod tests {
     fn listed_headers_are_removed_but_not_what_the_request_needs() {
         for listed in ["X-Hop", "X-HOP", "x_hop"] {
             assert_eq!(removed(&format!("connection\nclose, {listed}\nx-hop\n1\nx-stay\n2\n")), "connection,x-hop,");
-            // An upgrade keeps its own header, and no other that is listed.
+            // An upgrade keeps only its own header of those listed.
             let upgrade = format!("connection\nUpgrade, {listed}\nupgrade\nwebsocket\nx-hop\n1\n");
             assert_eq!(removed(&upgrade), "connection,x-hop,");
         }

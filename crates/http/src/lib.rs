@@ -1,4 +1,4 @@
-//! HTTP as plain data: what arrived, what it asks for, and how an error is told. No I/O.
+//! HTTP as plain data: request, route, credential, reply and error. No I/O.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(

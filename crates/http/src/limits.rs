@@ -1,80 +1,83 @@
-//! Every limit on what a client may send or make us keep, in one place, with its reason. README.md lists them; a test compares.
+//! Every limit on client input and on memory use, with its reason. docs/reference/limits.md lists them; a test compares.
 
-/// Bytes of path and query. Servers commonly stop between 8,000 and 16,000; past that a URL is a mistake or an attack.
+/// Maximum size of path and query together, in bytes. Servers commonly allow 8,000 to 16,000; a longer URL is a mistake or an
+/// attack.
 pub const TARGET_BYTES: usize = 8_192;
 
-/// Header lines, as the worker sees them (repeats are joined before).
+/// Maximum number of header lines, counted after the runtime has joined repeated headers.
 pub const HEADER_COUNT: usize = 100;
 
-/// Bytes of all header names and values together. The edge itself allows 128 KB; origins commonly allow 8 to 32.
+/// Maximum total size of header names and values, in bytes. The edge allows 128 KB; origins commonly allow 8 to 32 KB.
 pub const HEADER_BYTES: usize = 32_768;
 
-/// Bytes of a control-plane body: a key with every field and 1,000 networks at their limits has under 50,000.
+/// Maximum size of a control-plane body, in bytes. A key with every field and 1,000 networks at their limits takes under 50,000.
 pub const BODY_BYTES: usize = 65_536;
 
-/// Characters of a name: it must fit a line of a list.
+/// Maximum length of a name, in characters. It must fit on one line of a list.
 pub const NAME_CHARS: usize = 100;
 
-/// Characters of an integration's slug.
+/// Maximum length of an integration's slug, in characters.
 pub const INTEGRATION_CHARS: usize = 64;
 
-/// Characters of a purpose or a reason: a paragraph, not a document.
+/// Maximum length of a purpose or a reason, in characters: a paragraph, not a document.
 pub const PROSE_CHARS: usize = 500;
 
-/// Characters of an owner or an e-mail address (RFC 5321 allows 254 for the latter).
+/// Maximum length of an owner or an e-mail address, in characters (RFC 5321 allows 254 for the latter).
 pub const CONTACT_CHARS: usize = 254;
 
-/// Scopes of one key. More is a sign of a key for everything.
+/// Maximum number of scopes of one key. More suggest a key with access to everything.
 pub const SCOPES: usize = 50;
 
-/// Networks of one key.
+/// Maximum number of networks of one key.
 pub const CIDRS: usize = 1_000;
 
-/// Items on a page of a list, where the caller says nothing.
+/// Default number of items on a page of a list.
 pub const PAGE_DEFAULT: u32 = 50;
 
-/// Items on a page of a list at most.
+/// Maximum number of items on a page of a list.
 pub const PAGE_MOST: u32 = 200;
 
-/// Keys that one isolate remembers at most. About 1 KB each, networks aside: 10 MB of an isolate's 128.
+/// Maximum number of keys in one isolate's cache. About 1 KB each without networks: 10 MB of an isolate's 128 MB.
 pub const REMEMBERED_KEYS: usize = 10_000;
 
-/// Networks of all remembered keys together, about 18 bytes each: 4 MB. One key may have a thousand of them.
+/// Maximum number of networks of all cached keys together, about 18 bytes each: 4 MB. One key may have 1,000 of them.
 pub const REMEMBERED_NETWORKS: usize = 200_000;
 
-/// Changed keys that one isolate keeps the last change of, about 31 bytes each: 6 MB. With more it believes no copy in KV and asks
-/// the authority about every key.
+/// Maximum number of changed keys whose last revision one isolate tracks, about 31 bytes each: 6 MB. With more, it trusts no copy
+/// in KV and asks the authority about every key.
 pub const REMEMBERED_CHANGES: usize = 200_000;
 
-/// Changed keys that an isolate tells those of, through the data centre's cache, that are born after it: about 400 KB, as a page of
-/// the authority's has.
+/// Maximum number of changed keys in the snapshot for new isolates, which an isolate publishes to the data centre's cache: about
+/// 400 KB, the size of one page from the authority. With more, it publishes no snapshot.
 pub const TOLD_CHANGES: usize = 20_000;
 
-/// Look-ups that one isolate may ask of the authority at once, and every second after: so that an outage of KV, which answers most of
-/// them, doesn't become one of the authority.
+/// Maximum number of lookups by one isolate at the authority: the burst, and the rate per second. KV answers most lookups, and
+/// this limit keeps an outage of KV from becoming an outage of the authority.
 pub const LOOKUPS_A_SECOND: u32 = 50;
 
-/// Revocations by holders that one address may ask for at once: an integration that shuts off all it has.
+/// Maximum burst of revocations by holders from one address: an integration that revokes all its keys at once.
 pub const REVOCATIONS_AT_ONCE: i64 = 20;
 
-/// After these, one for each so many milliseconds: too few to try texts, enough to go on with a long list.
+/// Minimum interval between revocations from one address after the burst, in milliseconds: too slow for guessing, fast enough to
+/// work through a long list.
 pub const REVOCATION_MILLIS: i64 = 3_000;
 
-/// Addresses that one isolate remembers for this, the least recently used go first: about 100 bytes each.
+/// Maximum number of addresses that one isolate tracks for this limit, about 100 bytes each. The least recently used are evicted
+/// first.
 pub const REVOKERS_REMEMBERED: usize = 4_096;
 
-/// Characters of an `Idempotency-Key`: an UUID has 36.
+/// Maximum length of an `Idempotency-Key`, in characters. A UUID has 36.
 pub const IDEMPOTENCY_KEY_CHARS: usize = 64;
 
-/// Bytes of a JWT of Cloudflare Access. Access's have 1 to 2 KB.
+/// Maximum size of a Cloudflare Access JWT, in bytes. Access issues 1 to 2 KB.
 pub const ACCESS_TOKEN_BYTES: usize = 8_192;
 
-/// Bytes of the id of an Access team's key. Access's have 64.
+/// Maximum size of the id of an Access team's key, in bytes. Access uses 64.
 pub const ACCESS_KEY_ID_BYTES: usize = 256;
 
-/// Keys of an Access team. Access publishes two, a few more while it rotates them.
+/// Maximum number of keys of an Access team. Access publishes two, and a few more during a rotation.
 pub const ACCESS_KEYS: usize = 16;
 
-/// Bytes of all assertions that one isolate keeps, with the claims they are found by. Commonly 800 each: about 5,000 keys in use
-/// within half a minute. Of more than that, some are signed again sooner.
+/// Maximum total size of one isolate's cached assertions, in bytes, with the claims used to look them up. Commonly 800 each, so
+/// about 5,000 keys in use within half a minute fit. With more, some assertions are signed again early.
 pub const ASSERTION_BYTES: usize = 4_194_304;

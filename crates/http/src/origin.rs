@@ -1,9 +1,9 @@
-//! Scheme and host of a URL in one spelling, so that two texts of the same origin are the same text.
+//! Canonical spelling of a URL's scheme and host, so that equal origins compare as equal text.
 
 use std::borrow::Cow;
 
-/// An origin in its ASCII form (RFC 6454, section 6.2): lower case, and the scheme's own port not said. `base` is scheme and
-/// authority of a URL, without a path.
+/// Returns an origin in its ASCII form (RFC 6454, section 6.2): lower case, without the scheme's default port. `base` is the
+/// scheme and authority of a URL, without a path.
 #[must_use]
 pub fn origin_of(base: &str) -> Cow<'_, str> {
     let plain: Cow<'_, str> =

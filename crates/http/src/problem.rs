@@ -1,22 +1,22 @@
-//! Every error that a caller can see (RFC 9457), and nothing that they may not.
+//! Every error that a caller can see (RFC 9457), without internal details.
 //!
-//! A [`Code`] is the whole public truth about a refusal: title, status and detail are constant for it. What else was found
-//! rides to the log beside it. What to do next, for the page that explains it, stands in `src/admin/advice.json`.
+//! A [`Code`] is the public description of a refusal: it fixes the title, and the default status and detail. All other findings
+//! go to the log only. The advice on a code's page is in `crates/control/src/advice.json`.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// Where the pages that explain the codes live; a problem's `type` is this and the code.
+/// Path prefix of the pages that explain the codes. A problem's `type` is this prefix followed by the code.
 pub const PAGES: &str = "/_keyward/problems/";
 
-/// The header that says until when a retiring key goes on (RFC 3339).
+/// Header with the expiry of a retiring key (RFC 3339).
 pub const KEY_EXPIRES: &str = "keyward-key-expires";
 
-/// The header of every answer that was judged while the authority was silent.
+/// Header of every answer that was decided while the authority was unreachable.
 pub const AUTHORITY: &str = "keyward-authority";
 
-/// The value of [`AUTHORITY`], by the age in milliseconds of what was judged by: `unreachable; age=12`.
+/// Returns the value of [`AUTHORITY`] for state of the given age in milliseconds. The value is in seconds: `unreachable; age=12`.
 #[must_use]
 pub fn unreachable(age: i64) -> String {
     format!("unreachable; age={}", age / 1000)
@@ -31,28 +31,28 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code, for the pages and the tests.
+            /// Every code, for the problem pages and the tests.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// The word in `code` and in the page's address.
+            /// Returns the identifier used in `code` and in the page's path.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $code),* }
             }
 
-            /// HTTP status.
+            /// Returns the default HTTP status.
             #[must_use]
             pub const fn status(self) -> u16 {
                 match self { $(Self::$name => $status),* }
             }
 
-            /// A few words.
+            /// Returns the title.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title),* }
             }
 
-            /// What happened, where an operation doesn't say it more exactly.
+            /// Returns the default detail, for problems without a more specific one.
             #[must_use]
             pub const fn detail(self) -> &'static str {
                 match self { $(Self::$name => $detail),* }
@@ -140,17 +140,17 @@ codes! {
         "The control plane takes no requests from pages of other sites."
 }
 
-/// An error on its way to a caller.
+/// An error to send to a caller.
 #[derive(Debug)]
 pub struct Problem {
-    /// What it is.
+    /// Public code.
     pub code: Code,
     status: u16,
-    /// A detail that is more exact than the code's own. Never from a 5xx.
+    /// Detail that is more specific than the code's own. Not shown in a 5xx.
     detail: Option<String>,
-    /// The field of the body, or the parameter, that is wrong.
+    /// Invalid body field or parameter.
     field: Option<String>,
-    /// Headers of this problem: names in lower case.
+    /// Headers of this problem, with names in lower case.
     headers: Vec<(&'static str, String)>,
 }
 
@@ -182,19 +182,19 @@ struct Body<'a> {
 }
 
 impl Problem {
-    /// A wrong field, and what would be right.
+    /// Creates a problem about an invalid field. `detail` states the valid form.
     #[must_use]
     pub fn field(code: Code, field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::detailed(code, detail) }
     }
 
-    /// A code with a more exact detail.
+    /// Creates a problem with a more specific detail than the code's own.
     #[must_use]
     pub fn detailed(code: Code, detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..Self::from(code) }
     }
 
-    /// 405 with the methods there are.
+    /// Creates a 405 with the allowed methods in `Allow`.
     #[must_use]
     pub fn method_not_allowed(allow: impl Into<String>) -> Self {
         let mut problem = Self::from(Code::MethodNotAllowed);
@@ -202,7 +202,7 @@ impl Problem {
         problem
     }
 
-    /// 403 that names the scope a route needs (RFC 6750, section 3.1).
+    /// Creates a 403 that names the scope required by the route (RFC 6750, section 3.1).
     #[must_use]
     pub fn insufficient_scope(scope: &str) -> Self {
         let mut problem = Self::from(Code::InsufficientScope);
@@ -211,7 +211,7 @@ impl Problem {
         problem
     }
 
-    /// 429 with the whole seconds to wait (RFC 9110, section 10.2.3).
+    /// Creates a 429 with the time to wait in whole seconds (RFC 9110, section 10.2.3).
     #[must_use]
     pub fn rate_limited(detail: &'static str, seconds: i64) -> Self {
         let mut problem = Self::detailed(Code::RateLimited, detail);
@@ -219,14 +219,15 @@ impl Problem {
         problem
     }
 
-    /// The health address is the one that says 503 of a bad configuration, so that a monitor counts it as down.
+    /// Creates the health endpoint's answer for an invalid configuration. Only this endpoint answers 503, so that a monitor
+    /// counts the gate as down.
     #[must_use]
     pub fn unhealthy() -> Self {
         Self { status: 503, ..Self::from(Code::Misconfigured) }
     }
 
-    /// The same refusal for a gateway that asks before it forwards. nginx makes a 500 of every answer but 2xx, 401 and 403, so
-    /// what the client did wrong is 403; which wrong it was stands in the body and in `Keyward-Refusal`.
+    /// Returns the same refusal for a gateway that asks before it forwards. nginx turns every status except 2xx, 401 and 403 into
+    /// 500, so 400, 404, 405, 414, 421 and 431 become 403. The body and `Keyward-Refusal` contain the code.
     #[must_use]
     pub fn for_gateway(mut self) -> Self {
         if matches!(self.status, 400 | 404 | 405 | 414 | 421 | 431) {
@@ -242,12 +243,12 @@ impl Problem {
         self.status
     }
 
-    /// Adds until when the key goes on that the caller presented.
+    /// Adds a header with the expiry of the presented key.
     pub fn key_expires(&mut self, expires: &str) {
         self.header(KEY_EXPIRES, expires.to_owned());
     }
 
-    /// Adds that the authority is silent, and that what was judged by is so many milliseconds old.
+    /// Adds a header that marks the authority as unreachable, with the age in milliseconds of the state that was used.
     pub fn authority_unreachable(&mut self, age: i64) {
         self.header(AUTHORITY, unreachable(age));
     }
@@ -256,13 +257,13 @@ impl Problem {
         self.headers.push((name, value));
     }
 
-    /// The headers of this problem, names in lower case, beyond those that every reply has.
+    /// Returns the headers of this problem, with names in lower case, without the headers that every reply has.
     #[must_use]
     pub fn headers(&self) -> &[(&'static str, String)] {
         &self.headers
     }
 
-    /// The body. A 5xx body is constant but for the request id.
+    /// Returns the body. A 5xx body is constant except for the request id.
     #[must_use]
     pub fn body(&self, request_id: &str) -> String {
         let code = self.code;

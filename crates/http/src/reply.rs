@@ -1,21 +1,21 @@
-//! A response that Keyward itself makes.
+//! Response that Keyward itself creates.
 
 use serde::Serialize;
 
 use super::problem::{Code, Problem};
 
-/// A whole response, not yet sent.
+/// A complete response, not yet sent.
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Header lines, names in lower case.
+    /// Header lines, with names in lower case.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
 }
 
 impl Reply {
-    /// A JSON answer that nobody may store.
+    /// Creates a JSON response that must not be stored.
     #[must_use]
     pub fn json(status: u16, body: &impl Serialize, request_id: &str) -> Self {
         match serde_json::to_string(body) {
@@ -24,7 +24,7 @@ impl Reply {
         }
     }
 
-    /// An error (RFC 9457).
+    /// Creates an error response (RFC 9457).
     #[must_use]
     pub fn problem(problem: &Problem, request_id: &str) -> Self {
         let body = problem.body(request_id);
@@ -33,7 +33,7 @@ impl Reply {
         reply
     }
 
-    /// A page that anyone may store for five minutes. It may load nothing and run nothing.
+    /// Creates an HTML page that any cache may store for five minutes. Its content security policy allows inline styles only.
     #[must_use]
     pub fn page(body: String, request_id: &str) -> Self {
         let mut reply = Self::with(200, "text/html; charset=utf-8", "public, max-age=300", body, request_id);
@@ -42,7 +42,7 @@ impl Reply {
         reply
     }
 
-    /// JSON of another type that anyone may store for five minutes: what is published for everybody's programs.
+    /// Creates a public JSON document with its own content type, which any cache may store for five minutes.
     #[must_use]
     pub fn published(content_type: &str, body: &impl Serialize, request_id: &str) -> Self {
         match serde_json::to_string(body) {
@@ -51,7 +51,7 @@ impl Reply {
         }
     }
 
-    /// 200 with headers alone, that nobody may store.
+    /// Creates a 200 without a body, which must not be stored.
     #[must_use]
     pub fn empty(request_id: &str) -> Self {
         let mut reply = Self::with(200, "", "no-store", String::new(), request_id);
@@ -59,19 +59,19 @@ impl Reply {
         reply
     }
 
-    /// A plain text that nobody may store.
+    /// Creates a plain-text response that must not be stored.
     #[must_use]
     pub fn text(body: String, request_id: &str) -> Self {
         Self::with(200, "text/plain; charset=utf-8", "no-store", body, request_id)
     }
 
-    /// The head of an answer whose body is streamed: JSON, one object on each line.
+    /// Creates the head of a response with a streamed body: JSON, one object per line.
     #[must_use]
     pub fn lines(request_id: &str) -> Self {
         Self::with(200, "application/x-ndjson", "no-store", String::new(), request_id)
     }
 
-    /// The head of a JSON document that the caller adds; storable as [`Self::published`].
+    /// Creates the head of a JSON document whose body the caller adds. Caches may store it as long as [`Self::published`].
     #[must_use]
     pub fn document_head(request_id: &str) -> Self {
         Self::with(200, "application/json", "public, max-age=300", String::new(), request_id)

@@ -1,4 +1,4 @@
-//! Which routes there are, and which one a request takes.
+//! Table of routes, and the matching of a request to a route.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use percent_encoding::percent_decode_str;
 use super::target::Target;
 use keyward_key::scope::Scope;
 
-/// Where RFC 8414 (section 3.1) puts the metadata of an issuer whose path is `/_keyward`: Keyward's own, although it isn't
+/// Path of the metadata of an issuer whose path is `/_keyward` (RFC 8414, section 3.1). It is Keyward's own, although it is not
 /// below `/_keyward/`.
 pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server/_keyward";
 
-/// Whether a path is Keyward's own, in any letter case: `/_keyward` and what is below it, and the metadata's address, which stands
-/// elsewhere. Such a path is never forwarded.
+/// Whether a path is Keyward's own, in any letter case: `/_keyward`, everything below it, and [`METADATA_PATH`]. Such a path is
+/// never forwarded.
 #[must_use]
 pub fn is_own_path(path: &str) -> bool {
     let own = "/_keyward";
@@ -26,18 +26,18 @@ pub fn is_own_path(path: &str) -> bool {
 pub struct Route {
     method: RouteMethod,
     pattern: Pattern,
-    /// Who may take it.
+    /// Who may use the route.
     pub access: Access,
-    /// During an outage of the authority: whether it closes at the bound, without the grace.
+    /// Whether the route closes at the bound, without the grace, during an outage of the authority.
     pub closed_on_outage: bool,
-    /// Whether each request gets an assertion of its own, bound to its method and URL, instead of one that is kept for a while.
+    /// Whether each request gets its own assertion, bound to its method and URL, instead of a cached one.
     pub own_assertion: bool,
 }
 
-/// Who may take a route.
+/// Who may use a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// Keys that have this scope.
+    /// Holders of a key with this scope.
     Scope(Scope),
     /// Anyone, with no key and no identity headers.
     Public,
@@ -57,14 +57,14 @@ struct Pattern {
     any_rest: bool,
 }
 
-/// How a path fits a pattern.
+/// How a path matches a pattern.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fit {
     /// Byte for byte.
     Exact,
-    /// In another letter case, or with characters escaped that the pattern has plain.
+    /// In another letter case, or with escaped characters that are plain in the pattern.
     EquivalentSpelling,
-    /// Without parameters (`;…`), or without the slash at its end: the same address to many servers.
+    /// Except for parameters (`;…`) or a trailing slash: the same address to many servers.
     EquivalentPath,
 }
 
@@ -72,11 +72,11 @@ enum Fit {
 struct Readings<'a> {
     path: &'a str,
     decoded: Cow<'a, [u8]>,
-    /// Decoded, without parameters; `None` where it has none and no slash at its end.
+    /// Decoded, without parameters. `None` for a path with neither parameters nor a trailing slash.
     bare: Option<Vec<u8>>,
 }
 
-/// Why a `match` is no route. Shown to whoever configures it.
+/// Why a `match` is invalid. Shown to the operator.
 pub type BadPattern = &'static str;
 
 impl Route {
@@ -114,7 +114,7 @@ impl Route {
         Ok(Self { method, pattern, access, closed_on_outage, own_assertion: false })
     }
 
-    /// The same route, with an assertion of its own for each request or without.
+    /// Returns the route with or without its own assertion for each request.
     #[must_use]
     pub fn with_own_assertion(self, own_assertion: bool) -> Self {
         Self { own_assertion, ..self }
@@ -164,14 +164,14 @@ impl Pattern {
     }
 }
 
-/// What the table says of a request.
+/// Result of a lookup in the table of routes.
 #[derive(Debug)]
 pub enum Matched<'r> {
-    /// The first route that fits.
+    /// The first route that matches.
     Route(&'r Route),
-    /// Routes have the path but not the method; these methods they have, for `Allow`.
+    /// Routes match the path but not the method. Contains their methods, for `Allow`.
     OtherMethods(String),
-    /// No route has the path.
+    /// No route matches the path.
     Nothing,
 }
 
@@ -180,17 +180,17 @@ pub enum Matched<'r> {
 pub struct Routes(Vec<Route>);
 
 impl Routes {
-    /// The table, in the order of `ROUTES`.
+    /// Creates the table, in the order of `ROUTES`.
     #[must_use]
     pub const fn new(routes: Vec<Route>) -> Self {
         Self(routes)
     }
 
-    /// The route of a request.
+    /// Returns the route of a request.
     ///
-    /// A path that fits a route only in another spelling takes none: an origin that ignores case, or decodes before it routes,
-    /// would otherwise be reached through a later, wider route. For the same reason a path that fits a route but for its
-    /// parameters or the slash at its end takes no later route with `*` that asks for something else.
+    /// A path that matches a route only in another spelling takes no route: an origin that ignores case, or decodes before it
+    /// routes, would otherwise be reached through a later, wider route. For the same reason, a path that matches a route except
+    /// for its parameters or a trailing slash takes no later `*` route with different requirements.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Matched<'_> {
         let readings = Readings::of(path);
@@ -221,12 +221,12 @@ impl Routes {
         if allow.is_empty() { Matched::Nothing } else { Matched::OtherMethods(allow.join(", ")) }
     }
 
-    /// Every scope that a route asks for, each once, in order.
+    /// Returns every scope that a route requires, without duplicates, sorted.
     #[must_use]
     pub fn scopes(&self) -> Vec<Scope> {
         let mut scopes: Vec<Scope> = Vec::new();
         for route in &self.0 {
-            // Put where it belongs: sorting afterwards is 2 KB more of the wasm, gzipped, and no faster for so few.
+            // Inserted in order: sorting afterwards adds 2 KB to the gzipped wasm and is no faster for a short list.
             if let Access::Scope(scope) = &route.access
                 && let Err(at) = scopes.binary_search(scope)
             {

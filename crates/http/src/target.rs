@@ -1,7 +1,7 @@
-//! A request's path and query in their one canonical form (RFC 3986, section 3.3).
+//! Path and query of a request in their one canonical form (RFC 3986, section 3.3).
 //!
-//! What is matched, what is authorised and what is forwarded are this one value. An ambiguous one is refused, not repaired:
-//! whatever two honest parsers could read differently has no [`Target`].
+//! Matching, authorisation and forwarding use the same value. An ambiguous target is refused, not repaired: a text that two
+//! correct parsers could read differently has no [`Target`].
 
 /// Path and query, as sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,12 +10,12 @@ pub struct Target<'a> {
     path: &'a str,
 }
 
-/// Why a target is refused. For the log: the caller gets `bad_path`.
+/// Why a target is refused. For the log; the caller gets `bad_path`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadTarget {
-    /// It doesn't begin with a slash (`*`, an authority).
+    /// Does not begin with a slash (`*`, an authority).
     Start,
-    /// A character that a path or query can't hold unescaped: backslash, raw non-ASCII, `#`, controls, `<`.
+    /// A character that a path or query cannot contain unescaped: backslash in a path, raw non-ASCII, `#`, controls, `<`.
     Character,
     /// `%` without two hex digits.
     Escape,
@@ -23,11 +23,11 @@ pub enum BadTarget {
     Hidden,
     /// An escape of a letter, digit, `-`, `.`, `_` or `~`, which needs none.
     Unreserved,
-    /// What the escapes give is not UTF-8.
+    /// The decoded path is not UTF-8.
     Utf8,
     /// `//` anywhere.
     EmptySegment,
-    /// `.` or `..`, with parameters or without.
+    /// `.` or `..` as a segment, with or without parameters.
     DotSegment,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Target<'a> {
     /// Parses path and query.
     ///
     /// # Errors
-    /// [`BadTarget`], by the first thing found.
+    /// [`BadTarget`], for the first failed check.
     pub fn parse(whole: &'a str) -> Result<Self, BadTarget> {
         let path = whole.split('?').next().unwrap_or_default();
         let query = whole.get(path.len()..).unwrap_or_default();
@@ -47,19 +47,19 @@ impl<'a> Target<'a> {
         if query.bytes().all(is_query_byte) { Ok(Self { whole, path }) } else { Err(BadTarget::Character) }
     }
 
-    /// The path: begins with a slash.
+    /// The path, which begins with a slash.
     #[must_use]
     pub const fn path(self) -> &'a str {
         self.path
     }
 
-    /// Path and query, exactly as sent: what is forwarded.
+    /// Path and query exactly as sent and as forwarded.
     #[must_use]
     pub const fn as_sent(self) -> &'a str {
         self.whole
     }
 
-    /// The query without its `?`; `None` where there is none.
+    /// Returns the query without its `?`, or `None` if there is none.
     #[must_use]
     pub fn query(self) -> Option<&'a str> {
         self.whole.get(self.path.len()..)?.strip_prefix('?')
@@ -72,7 +72,7 @@ fn check_segments(path: &str) -> Result<(), BadTarget> {
         if segment.is_empty() && segments.peek().is_some() {
             return Err(BadTarget::EmptySegment);
         }
-        // `..;x` and `..%3bx` are dot segments to servers that know path parameters.
+        // Servers that support path parameters read `..;x` and `..%3bx` as dot segments.
         let name = ["%3b", "%3B", ";"].iter().fold(segment, |name, mark| name.split(mark).next().unwrap_or_default());
         if matches!(name, "." | "..") {
             return Err(BadTarget::DotSegment);
@@ -108,7 +108,7 @@ fn check_escapes(path: &str) -> Result<(), BadTarget> {
             }
             _ => {}
         }
-        // Only from the first escape on is there anything to decode: everything before it is ASCII.
+        // Decoding starts at the first escape: everything before it is ASCII.
         decoded.push(escaped);
     }
     let text = std::str::from_utf8(&decoded).map_err(|_| BadTarget::Utf8)?;
@@ -127,7 +127,7 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// RFC 3986 pchar and the slash, without the escape.
+/// Whether the byte is an RFC 3986 pchar or a slash, escapes excluded.
 const fn is_path_byte(byte: u8) -> bool {
     is_unreserved(byte)
         || matches!(
@@ -136,8 +136,8 @@ const fn is_path_byte(byte: u8) -> bool {
         )
 }
 
-/// What a query may hold: all of printable ASCII but what a URL parser cuts at or rewrites. (One exception is let through: the
-/// runtime sends `'` on as `%27`, which every reader of a query takes for the same.)
+/// Whether a query may contain the byte: printable ASCII except the characters at which a URL parser splits or which it rewrites.
+/// (One exception is accepted: the runtime forwards `'` as `%27`, and every query parser reads both as the same character.)
 const fn is_query_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>')
 }
@@ -216,7 +216,7 @@ mod tests {
             ("/a%c0%af", Utf8),
             ("/a%C3x", Utf8),
             ("/a%C3", Utf8),
-            // Halves of a character that something stands between.
+            // The bytes of one character, separated by another character.
             ("/a%C3x%A9", Utf8),
             ("/%E2%82/%AC", Utf8),
         ] {
