@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use keyward_protocol::audit::{BEFORE_THE_FIRST, Entry, Head, canonical};
+use keyward_protocol::audit::{EMPTY_LOG_HASH, Entry, Head, canonical};
 
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::id::KeyId;
@@ -26,7 +26,7 @@ fn entry_from_row(row: &Row) -> Result<Entry, StoreError> {
 /// Returns the hash of an entry: 64 zeros for number 0, `None` beyond the head.
 pub(super) fn hash_of(store: &mut dyn Store, seq: u64) -> Result<Option<String>, StoreError> {
     if seq == 0 {
-        return Ok(Some(BEFORE_THE_FIRST.to_owned()));
+        return Ok(Some(EMPTY_LOG_HASH.to_owned()));
     }
     let rows = store.query("SELECT hash FROM audit WHERE seq = ?", &[Value::count(seq)?])?;
     rows.first().map(|row| row.text("hash").map(str::to_owned)).transpose()
@@ -123,7 +123,7 @@ pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), St
         hash: String::new(),
     };
     let unwritable = || StoreError::new("an audit entry has no canonical form");
-    entry.hash = entry.right_hash().ok_or_else(unwritable)?;
+    entry.hash = entry.expected_hash().ok_or_else(unwritable)?;
     let detail = canonical(&entry.detail).ok_or_else(unwritable)?;
     store.execute(
         "INSERT INTO audit (seq, at, actor, action, subject, detail, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -105,7 +105,7 @@ fn a_changed_field_of_any_entry_is_seen() {
 }
 
 /// As docs/internals/storage.md says it, written here a second time.
-fn with_a_right_hash(mut entry: Entry) -> Entry {
+fn rehashed(mut entry: Entry) -> Entry {
     let mut body = serde_json::to_value(&entry).unwrap();
     body.as_object_mut().unwrap().remove("hash");
     entry.hash = hex::encode(Sha256::digest(serde_json_canonicalizer::to_vec(&body).unwrap()));
@@ -113,25 +113,25 @@ fn with_a_right_hash(mut entry: Entry) -> Entry {
 }
 
 #[test]
-fn a_forged_entry_is_seen_even_with_a_right_hash_of_its_own() {
+fn a_forged_entry_is_seen_even_rehashed_of_its_own() {
     let log = entries(&mut five());
     for (at, entry) in log.iter().enumerate() {
-        assert_eq!(with_a_right_hash(entry.clone()), *entry);
+        assert_eq!(rehashed(entry.clone()), *entry);
         let seq = u64::try_from(at).unwrap() + 1;
 
         let mut renumbered = log.clone();
         renumbered[at].seq += 1;
-        renumbered[at] = with_a_right_hash(renumbered[at].clone());
+        renumbered[at] = rehashed(renumbered[at].clone());
         assert_eq!(verify(&Head::empty(), &renumbered), Err(ChainBroken { seq }), "renumbered {at}");
 
         let mut detached = log.clone();
         detached[at].previous = "f".repeat(64);
-        detached[at] = with_a_right_hash(detached[at].clone());
+        detached[at] = rehashed(detached[at].clone());
         assert_eq!(verify(&Head::empty(), &detached), Err(ChainBroken { seq }), "detached {at}");
 
         let mut rewritten = log.clone();
         rewritten[at].actor = "wafl_admin_Nobody000001".to_owned();
-        rewritten[at] = with_a_right_hash(rewritten[at].clone());
+        rewritten[at] = rehashed(rewritten[at].clone());
         let whole = verify(&Head::empty(), &rewritten);
         if at + 1 < log.len() {
             assert_eq!(whole, Err(ChainBroken { seq: seq + 1 }), "rewritten {at}");
@@ -178,7 +178,7 @@ fn any_text_is_kept_exactly_and_hashed_in_its_canonical_form() {
     world.revoke(&id, &reason);
     let log = entries(&mut world);
     assert_eq!(log[2].detail["reason"], *reason);
-    assert_eq!(with_a_right_hash(log[2].clone()), log[2]);
+    assert_eq!(rehashed(log[2].clone()), log[2]);
     assert!(verify(&Head::empty(), &log).is_ok());
 }
 
