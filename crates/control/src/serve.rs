@@ -226,7 +226,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 }
                 Response::Refused(Rejection::IdTaken) if attempts > 0 => continue,
                 Response::Refused(refused) => prepared.respond(input, Err(self.refused(&refused, signed_in))),
-                Response::Authorised | Response::Record { .. } | Response::Changes { .. } => Err(confused()),
+                Response::Authorised | Response::Records { .. } | Response::Changes { .. } => Err(confused()),
             };
         }
     }

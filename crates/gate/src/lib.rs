@@ -36,7 +36,6 @@ mod feed;
 mod forward;
 mod identity;
 mod key_cache;
-mod lookup_limiter;
 mod min_revisions;
 mod refusal;
 mod sizes;
@@ -69,7 +68,6 @@ use keyward_key::scope::Scope;
 use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
-use lookup_limiter::LookupLimiter;
 
 /// How far the clock may step back before every age counts as unknown. Less is the platform's rounding.
 const CLOCK_STEP_TOLERANCE_MS: i64 = 100;
@@ -123,7 +121,6 @@ pub struct Gate {
     feed: Feed,
     cache: KeyCache,
     assertions: Assertions,
-    lookups: LookupLimiter,
     /// The latest time that the isolate's clock has shown.
     latest: Option<Millis>,
     /// How often the clock stepped back.
@@ -145,7 +142,6 @@ impl Gate {
             feed: Feed::new(sizes, jitter),
             cache: KeyCache::new(sizes),
             assertions: Assertions::new(sizes.assertion_bytes),
-            lookups: LookupLimiter::new(sizes.lookups_per_second),
             latest: None,
             steps: 0,
             outage_logged_at: None,

@@ -269,7 +269,7 @@ impl From<RawResponse> for Response {
                 Self::Done(Outcome::Replayed { outcome, nonce, minted_under: minted_under.as_str().to_owned() })
             }
             RawResponse::Refused(refused) => Self::Refused(refused),
-            other @ (RawResponse::Record { .. } | RawResponse::Changes { .. }) => panic!("{other:?}"),
+            other @ (RawResponse::Records { .. } | RawResponse::Changes { .. }) => panic!("{other:?}"),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The integration tests of `keyward-edge`: one program.
 
 mod asking;
+mod data_centre;
 mod entry;
+mod lookups;
 mod shared_cache;
 mod signing;
 mod test_platform;

@@ -264,18 +264,6 @@ fn keys_changed_before_the_feed_was_there_are_told_of_for_good() {
 }
 
 #[test]
-fn a_look_up_says_where_the_authority_was() {
-    let mut world = World::with_owner();
-    let key = world.issue(1, live("crm"));
-    for (id, there) in [(key.id.clone(), true), (key_id(keyward_key::id::Environment::Live, 9), false)] {
-        let call = Request::Lookup { id };
-        let answered = answer(&mut world.store, call, &world.policy, "r", NOW).unwrap();
-        let keyward_protocol::Response::Record { record, at } = answered else { panic!("{answered:?}") };
-        assert_eq!((record.is_some(), at), (there, here(&mut world)));
-    }
-}
-
-#[test]
 fn a_store_that_fails_tells_of_nothing() {
     use keyward_testkit::sqlite_store::Fault;
     let mut world = World::with_owner();
