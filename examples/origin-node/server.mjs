@@ -1,8 +1,8 @@
-// An origin that trusts Keyward-Assertion alone, and checks it with the gate's public keys.
+// An origin that trusts only Keyward-Assertion, which it verifies with the gate's public keys.
 //
 //     KEYWARD_ISSUER=https://api.example.com/_keyward AUDIENCE=https://origin.example.com PORT=8080 npm start
 //
-// KEYWARD_JWKS is the address of the keys, if they are not at the issuer's own address.
+// Set KEYWARD_JWKS to the URL of the keys if they are not below the issuer's URL.
 
 import { createServer } from "node:http";
 import { pathToFileURL } from "node:url";
@@ -29,7 +29,7 @@ export function newCheck({ issuer, audience, jwks = `${issuer}/jwks.json` }) {
       algorithms: ["EdDSA"],
       requiredClaims: ["sub", "exp", "scope", "integration", "env", "jti"],
       maxTokenAge: 60,
-      // The clocks of two machines differ.
+      // Tolerates clock skew between the machines.
       clockTolerance: 5,
     };
     const { payload } = await jwtVerify(headers["keyward-assertion"] ?? "", keys, options);
