@@ -14,7 +14,7 @@ const SCOPES = [[/^\/v1\/contacts(\/|$)/, "contacts:read"]];
 /**
  * Returns the check of a request. `issuer` is the gate's setting ISSUER, `audience` is this origin's scheme and host as in the gate's
  * ORIGIN_LIVE. The keys are fetched when first needed, cached for five minutes, and fetched again for an unknown key id. Issuer and
- * key address are settings, never taken from the assertion: whoever could choose the keys could sign.
+ * key address are settings, never taken from the assertion: a client that could choose the keys could sign one.
  */
 export function newCheck({ issuer, audience, jwks = `${issuer}/jwks.json` }) {
   const keys = createRemoteJWKSet(new URL(jwks), {

@@ -193,8 +193,8 @@ fn a_route_can_require_an_assertion_bound_to_each_request() {
         assert!(!seen.contains(&jwt));
         seen.push(jwt);
     }
-    let kept = claims(&assertion(&mut world, &get(&key)));
-    assert_eq!((kept.get("htm"), kept.get("htu")), (None, None));
+    let cached = claims(&assertion(&mut world, &get(&key)));
+    assert_eq!((cached.get("htm"), cached.get("htu")), (None, None));
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn run(clock: Clock, until: i64, mut event: impl FnMut(&mut World, &Key, i64)) -
 }
 
 fn last(answers: &[(i64, String)], verdict: &str) -> Option<i64> {
-    answers.iter().rev().find(|(_, said)| said == verdict).map(|(at, _)| *at)
+    answers.iter().rev().find(|(_, answer)| answer == verdict).map(|(at, _)| *at)
 }
 
 #[test]
@@ -55,9 +55,9 @@ fn a_revoked_key_is_refused_within_the_bound_despite_a_wrong_clock() {
             });
             let accepted = last(&answers, "200").unwrap();
             assert!(accepted < revoked_at + BOUND, "{name}: accepted {} ms after", accepted - revoked_at);
-            assert!(answers.iter().all(|(_, said)| said == "200" || said == "401 revoked_key"), "{name}");
+            assert!(answers.iter().all(|(_, answer)| answer == "200" || answer == "401 revoked_key"), "{name}");
             assert!(
-                answers.iter().skip_while(|(_, said)| said == "200").all(|(_, said)| said != "200"),
+                answers.iter().skip_while(|(_, answer)| answer == "200").all(|(_, answer)| answer != "200"),
                 "{name}: revived"
             );
         }
@@ -71,7 +71,7 @@ fn nothing_is_accepted_after_bound_and_grace_despite_a_wrong_clock() {
         let answers = run(clock, 90_000, |world, _, at| world.silent = at >= BEGINS);
         let accepted = last(&answers, "200").unwrap();
         assert!(accepted < BEGINS + BOUND + GRACE, "{name}: accepted {} ms into the outage", accepted - BEGINS);
-        assert!(answers.iter().all(|(_, said)| said == "200" || said == "503 authority_unavailable"), "{name}");
+        assert!(answers.iter().all(|(_, answer)| answer == "200" || answer == "503 authority_unavailable"), "{name}");
     }
 }
 

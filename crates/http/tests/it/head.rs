@@ -42,14 +42,14 @@ fn each_header_is_read_under_its_own_name_and_empty_counts_as_absent() {
 
 #[test]
 fn a_preflight_is_options_with_an_origin_and_a_requested_method() {
-    let (origin, asks) = ("origin:https://a", "access-control-request-method:PUT");
+    let (origin, requested) = ("origin:https://a", "access-control-request-method:PUT");
     for (method, headers, expected) in [
-        ("OPTIONS", &[origin, asks][..], Some("PUT")),
-        ("OPTIONS", &[asks], None),
+        ("OPTIONS", &[origin, requested][..], Some("PUT")),
+        ("OPTIONS", &[requested], None),
         ("OPTIONS", &[origin], None),
         ("OPTIONS", &[], None),
-        ("GET", &[origin, asks], None),
-        ("PUT", &[origin, asks], None),
+        ("GET", &[origin, requested], None),
+        ("PUT", &[origin, requested], None),
     ] {
         let text = with(method, headers);
         assert_eq!(Head::parse(&text).unwrap().preflight_for(), expected, "{method} {headers:?}");

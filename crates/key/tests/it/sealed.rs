@@ -84,7 +84,7 @@ fn the_stored_form_is_this_literal_json() {
 
 #[test]
 fn a_sealed_record_opens_to_what_was_sealed() {
-    let opened = open(STORED, &id(), &keyring(CURRENT, None)).expect("our own");
+    let opened = open(STORED, &id(), &keyring(CURRENT, None)).expect("sealed by this keyring");
     assert_eq!(json(&opened), json(&record()));
     assert!(opened.key_hash.matches(&record().key_hash));
 }
@@ -159,7 +159,8 @@ fn a_record_sealed_under_the_previous_secret_opens_until_that_secret_is_removed(
     let opened = open(&before, &id(), &keyring(CURRENT, Some(PREVIOUS))).expect("the previous secret is still there");
     assert_eq!(json(&opened), json(&record()));
     assert_eq!(open(&before, &id(), &keyring(CURRENT, None)).err(), Some(Broken::Generation));
-    let under = |text: &str| Sealed::open(text, &id(), &keyring(CURRENT, Some(PREVIOUS))).expect("ours").1;
+    let under =
+        |text: &str| Sealed::open(text, &id(), &keyring(CURRENT, Some(PREVIOUS))).expect("sealed by this keyring").1;
     assert_eq!((under(&before), under(STORED)), (SealedUnder::Previous, SealedUnder::Current));
     let resealed = sealed(&opened, &keyring(CURRENT, Some(PREVIOUS)));
     assert_eq!(resealed, STORED, "only the current secret seals");
@@ -167,7 +168,7 @@ fn a_record_sealed_under_the_previous_secret_opens_until_that_secret_is_removed(
 
 #[test]
 fn a_record_with_missing_or_repeated_fields_or_a_changed_text_is_broken() {
-    let (envelope, inner) = STORED.split_once(r#""sealed":"#).expect("what is sealed");
+    let (envelope, inner) = STORED.split_once(r#""sealed":"#).expect("a sealed part");
     for text in [
         STORED.replacen(r#""sealed":{"#, r#""sealed":{"extra":1,"#, 1),
         STORED.replacen(r#""record":{"#, r#""record":{"extra":1,"#, 1),
@@ -344,7 +345,7 @@ proptest! {
             ..record()
         };
         let ring = keyring(CURRENT, None);
-        let opened = open(&sealed(&record, &ring), &id(), &ring).expect("our own");
+        let opened = open(&sealed(&record, &ring), &id(), &ring).expect("sealed by this keyring");
         prop_assert_eq!(json(&opened), json(&record));
         prop_assert!(opened.key_hash.matches(&record.key_hash));
     }

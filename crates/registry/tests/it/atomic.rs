@@ -9,10 +9,10 @@ use keyward_testkit::registry_world::*;
 use keyward_testkit::sqlite_store::{Fault, SqliteStore};
 use serde_json::Value as Json;
 
-type Asked = (Caller, Command);
+type CallerAndCommand = (Caller, Command);
 
 /// Name of the change, the world before it, the request, and its number of writing statements.
-type Case = (&'static str, fn() -> World, fn() -> Asked, usize);
+type Case = (&'static str, fn() -> World, fn() -> CallerAndCommand, usize);
 
 fn changes() -> [Case; 11] {
     [
@@ -22,7 +22,7 @@ fn changes() -> [Case; 11] {
         ("revoke_by_holder", with_a_key, || (holder(1), Command::RevokeByHolder), 4),
         ("update", furnished, || (owner(), command_for(Operation::UpdateKey)), 4),
         ("rotate", furnished, || (owner(), command_for(Operation::RotateKey)), 6),
-        ("make a member", furnished, || (owner(), command_for(Operation::CreateMember)), 3),
+        ("create a member", furnished, || (owner(), command_for(Operation::CreateMember)), 3),
         ("change a member", furnished, || (owner(), command_for(Operation::UpdateMember)), 3),
         ("revoke a member", furnished, || (owner(), command_for(Operation::RevokeMember)), 3),
         ("rotate a member", furnished, || (owner(), command_for(Operation::RotateMember)), 3),
@@ -48,30 +48,30 @@ fn with_a_key() -> World {
 
 #[test]
 fn a_failed_write_rolls_the_whole_change_back() {
-    for (name, world, asked, writes) in changes() {
-        let complete = complete(world, asked);
+    for (name, world, request, writes) in changes() {
+        let complete = complete(world, request);
         let faults =
             (1..=writes).flat_map(|at| [Fault::BeforeWrite(at), Fault::AfterWrite(at)]).chain([Fault::BeforeCommit]);
         for fault in faults {
             let mut world = world();
             let before = world.store.dump();
-            let (caller, command) = asked();
+            let (caller, command) = request();
             world.store.fail_at(Some(fault));
             assert!(world.ask(caller, command).is_err(), "{name} {fault:?}: no error");
             assert_eq!(world.store.dump(), before, "{name} {fault:?}: not rolled back");
 
             // A retry without the fault has the full effect.
             world.store.fail_at(None);
-            let (caller, command) = asked();
+            let (caller, command) = request();
             assert!(matches!(world.ask(caller, command).unwrap(), Response::Done(_)));
             assert_eq!(world.store.dump(), complete, "{name} {fault:?}");
         }
     }
 }
 
-fn complete(world: fn() -> World, asked: fn() -> Asked) -> Json {
+fn complete(world: fn() -> World, request: fn() -> CallerAndCommand) -> Json {
     let mut world = world();
-    let (caller, command) = asked();
+    let (caller, command) = request();
     assert!(matches!(world.ask(caller, command).unwrap(), Response::Done(_)));
     world.store.dump()
 }
@@ -79,9 +79,9 @@ fn complete(world: fn() -> World, asked: fn() -> Asked) -> Json {
 /// Keeps the numbers in [`changes`] exact, so that the test above covers writes that are added later.
 #[test]
 fn the_number_of_writes_of_each_change_is_exact() {
-    for (name, world, asked, writes) in changes() {
+    for (name, world, request, writes) in changes() {
         let mut world = world();
-        let (caller, command) = asked();
+        let (caller, command) = request();
         world.store.fail_at(None);
         world.ask(caller, command).unwrap();
         assert_eq!(world.store.writes, writes, "{name}");
@@ -90,15 +90,15 @@ fn the_number_of_writes_of_each_change_is_exact() {
 
 #[test]
 fn a_failed_read_fails_the_operation_and_changes_nothing() {
-    for (name, world, asked, _) in changes() {
+    for (name, world, request, _) in changes() {
         let mut counting = world();
-        let (caller, command) = asked();
+        let (caller, command) = request();
         counting.store.fail_at(None);
         counting.ask(caller, command).unwrap();
         for at in 1..=counting.store.reads {
             let mut world = world();
             let before = world.store.dump();
-            let (caller, command) = asked();
+            let (caller, command) = request();
             world.store.fail_at(Some(Fault::Read(at)));
             assert!(world.ask(caller, command).is_err(), "{name}: read {at}");
             assert_eq!(world.store.dump(), before, "{name}: read {at}");
@@ -108,10 +108,10 @@ fn a_failed_read_fails_the_operation_and_changes_nothing() {
 
 #[test]
 fn a_change_whose_commit_was_not_confirmed_is_complete() {
-    for (name, world, asked, _) in changes() {
-        let complete = complete(world, asked);
+    for (name, world, request, _) in changes() {
+        let complete = complete(world, request);
         let mut world = world();
-        let (caller, command) = asked();
+        let (caller, command) = request();
         world.store.fail_at(Some(Fault::AfterCommit));
         assert!(world.ask(caller, command).is_err(), "{name}");
         assert_eq!(world.store.dump(), complete, "{name}");

@@ -25,13 +25,13 @@ fn entries(world: &mut World) -> Vec<Entry> {
 fn every_change_has_one_entry_in_one_chain() {
     let mut world = five();
     let log = entries(&mut world);
-    let told: Vec<_> = log
+    let listed: Vec<_> = log
         .iter()
         .map(|entry| (entry.seq, entry.actor.as_str(), entry.action.as_str(), entry.subject.as_str()))
         .collect();
     let member = "wafl_admin_Owner0000001";
     assert_eq!(
-        told,
+        listed,
         [
             (1, "bootstrap", "bootstrap", member),
             (2, member, "key.issue", "wafl_live_000000000001"),

@@ -10,9 +10,9 @@ use keyward_registry::outbox;
 use keyward_registry::schema::migrate;
 use keyward_testkit::registry_world::*;
 
-fn ask(world: &mut World, ask: FeedQuery) -> (FeedPage, bool) {
+fn query(world: &mut World, feed_query: FeedQuery) -> (FeedPage, bool) {
     let now = world.now;
-    match answer(&mut world.store, Request::Changes(ask), &world.policy, "abcdefghijklmnop", now).unwrap() {
+    match answer(&mut world.store, Request::Changes(feed_query), &world.policy, "abcdefghijklmnop", now).unwrap() {
         keyward_protocol::Response::Changes { changes, restored } => (changes, restored),
         other => panic!("{other:?}"),
     }
@@ -28,13 +28,13 @@ fn listed(changes: &FeedPage) -> (String, bool) {
 }
 
 fn snapshot(world: &mut World) -> String {
-    let (changes, restored) = ask(world, FeedQuery::Snapshot { after: None });
+    let (changes, restored) = query(world, FeedQuery::Snapshot { after: None });
     assert!(!restored);
     listed(&changes).0
 }
 
 fn since(world: &mut World, position: &Position) -> (String, Position) {
-    let (changes, restored) = ask(world, FeedQuery::Since(position.clone()));
+    let (changes, restored) = query(world, FeedQuery::Since(position.clone()));
     assert!(!restored);
     let FeedPage::Since { to, .. } = &changes else { panic!("{changes:?}") };
     (listed(&changes).0, to.clone())
@@ -117,7 +117,7 @@ fn a_page_also_holds_recent_changes_so_that_isolates_can_share_it() {
         world.issue(number, live(&format!("crm-{number}")));
     }
     let here = current_position(&mut world);
-    let (changes, _) = ask(&mut world, FeedQuery::Since(here));
+    let (changes, _) = query(&mut world, FeedQuery::Since(here));
     let FeedPage::Since { after, entries, more, .. } = &changes else { panic!("{changes:?}") };
     assert_eq!((*after, *more), (101 - 64, false));
     assert_eq!(serde_json::to_value(entries).unwrap().as_str().unwrap().matches(',').count(), 64);
@@ -133,7 +133,7 @@ fn a_page_never_ends_between_the_two_keys_of_a_rotation() {
         world.issue(number, live(&format!("crm-{number}")));
     }
     world.rotate(1, 5_001, 60);
-    let (changes, _) = ask(&mut world, FeedQuery::Since(start));
+    let (changes, _) = query(&mut world, FeedQuery::Since(start));
     let FeedPage::Since { to, more, .. } = &changes else { panic!("{changes:?}") };
     assert!(*more);
     let (first, _) = listed(&changes);
@@ -162,7 +162,7 @@ fn snapshot_pages_list_each_key_once() {
     let mut after: Option<Cursor> = None;
     loop {
         world.store.costs.clear();
-        let (changes, _) = ask(&mut world, FeedQuery::Snapshot { after: after.clone() });
+        let (changes, _) = query(&mut world, FeedQuery::Snapshot { after: after.clone() });
         assert!(world.store.costs.iter().all(|cost| cost.scanned == 0 && cost.sorts == 0), "{:?}", world.store.costs);
         pages += 1;
         for entry in listed(&changes).0.split_terminator(',') {
@@ -196,7 +196,7 @@ fn a_query_that_knows_lost_changes_begins_a_new_epoch() {
         for pending in outbox::pending(&mut world.store, 100).unwrap() {
             outbox::done(&mut world.store, &pending.0.id, pending.1, &epoch(1)).unwrap();
         }
-        let (changes, restored) = ask(&mut world, FeedQuery::Since(known.clone()));
+        let (changes, restored) = query(&mut world, FeedQuery::Since(known.clone()));
         assert!(restored);
         let FeedPage::Snapshot { after: None, at, .. } = &changes else { panic!("{changes:?}") };
         assert_eq!(at.epoch, Epoch::new(world.now, "abcdefghijklmnop"));
@@ -208,10 +208,10 @@ fn a_query_that_knows_lost_changes_begins_a_new_epoch() {
         outbox::done(&mut world.store, &first_key.0.id, first_key.1, &epoch(1)).unwrap();
         assert_eq!(outbox::pending(&mut world.store, 100).unwrap().len(), if longer { 5 } else { 1 });
         let here = current_position(&mut world);
-        assert!(!ask(&mut world, FeedQuery::Since(here.clone())).1, "once");
+        assert!(!query(&mut world, FeedQuery::Since(here.clone())).1, "once");
         // Another isolate with the same lost change queries later: one restore begins one epoch.
         world.later(1);
-        let (changes, restored) = ask(&mut world, FeedQuery::Since(known));
+        let (changes, restored) = query(&mut world, FeedQuery::Since(known));
         assert!(!restored);
         assert_eq!(changes.position(), &here);
         assert!(matches!(changes, FeedPage::Snapshot { after: None, .. }));
@@ -223,7 +223,7 @@ fn a_new_epoch_begins_after_both_old_ones_even_if_the_clock_is_behind() {
     let mut world = World::with_owner();
     let mut known = current_position(&mut world);
     known.epoch = Epoch::new(Millis(world.now.0 + 5_000), "of-a-later-clock");
-    let (changes, restored) = ask(&mut world, FeedQuery::Since(known));
+    let (changes, restored) = query(&mut world, FeedQuery::Since(known));
     assert!(restored);
     assert_eq!(changes.position().epoch.began(), Millis(NOW.0 + 5_001));
 }
@@ -269,8 +269,8 @@ fn a_lookup_returns_the_authoritys_position() {
     let key = world.issue(1, live("crm"));
     for (id, there) in [(key.id.clone(), true), (key_id(keyward_key::id::Environment::Live, 9), false)] {
         let call = Request::Lookup { id };
-        let answered = answer(&mut world.store, call, &world.policy, "r", NOW).unwrap();
-        let keyward_protocol::Response::Record { record, at } = answered else { panic!("{answered:?}") };
+        let response = answer(&mut world.store, call, &world.policy, "r", NOW).unwrap();
+        let keyward_protocol::Response::Record { record, at } = response else { panic!("{response:?}") };
         assert_eq!((record.is_some(), at), (there, current_position(&mut world)));
     }
 }
@@ -281,15 +281,15 @@ fn a_failing_store_yields_no_page() {
     let mut world = World::with_owner();
     world.issue(1, live("crm"));
     let known = current_position(&mut world);
-    for ask in [
+    for query in [
         FeedQuery::Snapshot { after: None },
         FeedQuery::Since(known.clone()),
         FeedQuery::Since(Position { revision: 9, ..known }),
     ] {
         for read in 1..=3 {
             world.store.fail_at(Some(Fault::Read(read)));
-            let answered = answer(&mut world.store, Request::Changes(ask.clone()), &world.policy, "r", NOW);
-            assert!(answered.is_err(), "{ask:?} {read}");
+            let response = answer(&mut world.store, Request::Changes(query.clone()), &world.policy, "r", NOW);
+            assert!(response.is_err(), "{query:?} {read}");
         }
     }
     for fault in [Fault::BeforeWrite(1), Fault::AfterWrite(1), Fault::AfterWrite(2), Fault::BeforeCommit] {

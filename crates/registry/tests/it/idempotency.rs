@@ -11,7 +11,7 @@ const MINTING: [Operation; 4] =
     [Operation::IssueKey, Operation::RotateKey, Operation::CreateMember, Operation::RotateMember];
 
 /// Returns the outcome, and the nonce of the first attempt if the outcome is a replay.
-fn ask(world: &mut World, command: Command, attempt: Idempotency) -> (serde_json::Value, Option<String>) {
+fn run(world: &mut World, command: Command, attempt: Idempotency) -> (serde_json::Value, Option<String>) {
     match world.attempt(owner(), command, Some(attempt)).unwrap() {
         Response::Done(Outcome::Replayed { outcome, nonce, minted_under }) => {
             assert_eq!(minted_under, "1f2e3d4c");
@@ -52,12 +52,12 @@ fn second_try() -> Idempotency {
 fn a_retry_gets_the_first_outcome_and_nonce_and_changes_nothing() {
     for operation in MINTING {
         let mut world = furnished();
-        let (first, replayed) = ask(&mut world, command_for(operation), attempt("a"));
+        let (first, replayed) = run(&mut world, command_for(operation), attempt("a"));
         assert_eq!(replayed, None, "{operation:?}");
         let before = world.store.dump();
         for later in [0, 1, 598] {
             world.later(later);
-            let (again, nonce) = ask(&mut world, retried(operation), second_try());
+            let (again, nonce) = run(&mut world, retried(operation), second_try());
             assert_eq!((again, nonce.as_deref()), (first.clone(), Some("nonce of a")), "{operation:?}");
         }
         assert_eq!(world.store.dump(), before, "{operation:?}");
@@ -69,7 +69,7 @@ fn a_retry_gets_the_first_outcome_and_nonce_and_changes_nothing() {
 fn the_stored_outcome_contains_no_hash_and_no_credential() {
     for operation in MINTING {
         let mut world = furnished();
-        let (first, _) = ask(&mut world, command_for(operation), attempt("a"));
+        let (first, _) = run(&mut world, command_for(operation), attempt("a"));
         let mut rows = world.store.dump()["idempotency"].take();
         let answer: serde_json::Value = serde_json::from_str(rows[0]["answer"].as_str().unwrap()).unwrap();
         rows[0]["answer"] = answer;
@@ -90,7 +90,7 @@ fn a_write_can_be_retried_for_exactly_ten_minutes() {
     for operation in [Operation::IssueKey, Operation::CreateMember] {
         for (age, replays) in [(0, true), (599_999, true), (600_000, false), (600_001, false)] {
             let mut world = furnished();
-            ask(&mut world, command_for(operation), attempt("a"));
+            run(&mut world, command_for(operation), attempt("a"));
             world.now = Millis(NOW.0 + age);
             world.idempotency = Some(second_try());
             match world.ask(owner(), retried(operation)).unwrap() {
@@ -108,12 +108,12 @@ fn a_write_can_be_retried_for_exactly_ten_minutes() {
 #[test]
 fn a_new_write_with_an_old_idempotency_key_starts_a_new_window() {
     let mut world = furnished();
-    ask(&mut world, command_for(Operation::RotateMember), attempt("a"));
+    run(&mut world, command_for(Operation::RotateMember), attempt("a"));
     world.later(600);
-    let (second, replayed) = ask(&mut world, retried(Operation::RotateMember), second_try());
+    let (second, replayed) = run(&mut world, retried(Operation::RotateMember), second_try());
     assert_eq!(replayed, None);
     world.later(599);
-    let (again, nonce) = ask(&mut world, command_for(Operation::RotateMember), attempt("a"));
+    let (again, nonce) = run(&mut world, command_for(Operation::RotateMember), attempt("a"));
     assert_eq!((again, nonce.as_deref()), (second, Some("another nonce")));
 }
 
@@ -121,7 +121,7 @@ fn a_new_write_with_an_old_idempotency_key_starts_a_new_window() {
 fn another_body_with_the_same_idempotency_key_is_a_mismatch_within_the_window() {
     for operation in MINTING {
         let mut world = furnished();
-        ask(&mut world, command_for(operation), attempt("a"));
+        run(&mut world, command_for(operation), attempt("a"));
         world.idempotency = Some(Idempotency { body: "another".to_owned(), ..attempt("a") });
         world.later(599);
         assert_eq!(world.refused(owner(), retried(operation)), Rejection::IdempotencyMismatch);
@@ -139,14 +139,14 @@ fn a_refusal_is_not_stored_for_retries() {
     assert!(matches!(world.refused(owner(), issue(2, live("crm"))), Rejection::IntegrationHasKey { .. }));
     world.idempotency = None;
     world.revoke(&first, "leaked");
-    assert_eq!(ask(&mut world, issue(2, live("crm")), attempt("a")).1, None);
+    assert_eq!(run(&mut world, issue(2, live("crm")), attempt("a")).1, None);
 }
 
 #[test]
 fn the_same_idempotency_key_of_another_member_is_another_write() {
     let mut world = furnished();
     let manager = world.add_member(Role::Manager, None);
-    ask(&mut world, issue(2, live("shop")), attempt("a"));
+    run(&mut world, issue(2, live("shop")), attempt("a"));
     let answer = world.attempt(manager.clone(), issue(3, live("post")), Some(attempt("a"))).unwrap();
     assert!(matches!(answer, Response::Done(Outcome::KeyIssued(_))), "{answer:?}");
     let answer = world.attempt(manager, issue(3, live("post")), Some(attempt("a"))).unwrap();
@@ -176,7 +176,7 @@ fn a_retry_after_an_unconfirmed_commit_gets_the_outcome() {
         assert!(world.attempt(owner(), command_for(operation), Some(attempt("a"))).is_err());
         world.store.fail_at(None);
         let before = world.store.dump();
-        let (_, nonce) = ask(&mut world, retried(operation), second_try());
+        let (_, nonce) = run(&mut world, retried(operation), second_try());
         assert_eq!(nonce.as_deref(), Some("nonce of a"));
         assert_eq!(world.store.dump(), before, "{operation:?}");
     }
@@ -200,7 +200,7 @@ fn every_change_deletes_some_expired_attempts_and_a_read_none() {
     let draft = |name: &str| MemberDraft { email: format!("{name}@acme.example"), ..member(Role::Auditor) };
     for number in 0..250 {
         let name = format!("m{number}");
-        ask(&mut world, create(&name, draft(&name)), attempt(&name));
+        run(&mut world, create(&name, draft(&name)), attempt(&name));
     }
     let left = |world: &World| world.store.dump()["idempotency"].as_array().unwrap().len();
     world.later(599);

@@ -65,10 +65,10 @@ fn a_limited_member_cannot_tell_a_key_elsewhere_from_none() {
             for (one, other) in
                 naming(&key_id(Environment::Live, number)).into_iter().zip(naming(&key_id(Environment::Live, number)))
             {
-                let said = format!("{role:?} {one:?}");
+                let case = format!("{role:?} {one:?}");
                 let (seen, absent) = (with.refused(member.clone(), one), without.refused(member.clone(), other));
-                assert_eq!(seen, absent, "{said}");
-                assert!(matches!(seen, Rejection::NotFound | Rejection::Forbidden), "{said}: {seen:?}");
+                assert_eq!(seen, absent, "{case}");
+                assert!(matches!(seen, Rejection::NotFound | Rejection::Forbidden), "{case}: {seen:?}");
             }
         }
         for environment in [None, Some(Environment::Live), Some(Environment::Test)] {
@@ -82,12 +82,12 @@ fn a_limited_member_cannot_tell_a_key_elsewhere_from_none() {
         }
         // Names and integrations elsewhere do not conflict.
         for command in [|| issue(8, test("i-1")), || issue(9, live("i-1"))] {
-            let said = |world: &mut World| {
+            let response = |world: &mut World| {
                 let answer = format!("{:?}", world.ask(member.clone(), command()).unwrap());
                 // The revision counts changes in every environment.
                 answer.split("revision").next().unwrap().to_owned()
             };
-            assert_eq!(said(&mut with), said(&mut without), "{role:?}");
+            assert_eq!(response(&mut with), response(&mut without), "{role:?}");
         }
         for world in [&mut with, &mut without] {
             for operation in [Operation::ReadAudit, Operation::AuditCheckpoint, Operation::AuditKey] {

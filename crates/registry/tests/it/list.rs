@@ -71,8 +71,8 @@ fn a_list_is_newest_first_and_applies_every_filter() {
             vec![6],
         ),
     ] {
-        let said = format!("{filter:?}");
-        assert_eq!(numbers(&mut world, filter), expected, "{said}");
+        let case = format!("{filter:?}");
+        assert_eq!(numbers(&mut world, filter), expected, "{case}");
     }
 }
 
@@ -193,12 +193,12 @@ fn a_page_of_a_hundred_thousand_keys_reads_a_few_hundred_rows() {
                         owner: filter_owner.map(str::to_owned),
                         status,
                     };
-                    let said = format!("{filter:?}");
+                    let case = format!("{filter:?}");
                     world.store.costs.clear();
                     page(&mut world, same(&filter), 50, None);
-                    assert_cheap(&mut world, &said);
+                    assert_cheap(&mut world, &case);
                     page(&mut world, filter, 50, Some("NTAwMDA".to_owned()));
-                    assert_cheap(&mut world, &said);
+                    assert_cheap(&mut world, &case);
                 }
             }
         }
@@ -212,11 +212,11 @@ fn a_page_of_a_hundred_thousand_keys_reads_a_few_hundred_rows() {
 
 /// Checks the SQLite virtual machine steps since the last call. A row costs 5 to 30 steps; a scan of 100,000 keys costs 300,000
 /// or more.
-fn assert_cheap(world: &mut World, said: &str) {
+fn assert_cheap(world: &mut World, case: &str) {
     for cost in &world.store.costs {
-        assert_eq!((cost.scanned, cost.sorts), (0, 0), "{said}: {}", cost.sql);
+        assert_eq!((cost.scanned, cost.sorts), (0, 0), "{case}: {}", cost.sql);
     }
     let steps: i32 = world.store.costs.iter().map(|cost| cost.steps).sum();
-    assert!(steps < 4_000, "{said}: {steps} steps");
+    assert!(steps < 4_000, "{case}: {steps} steps");
     world.store.costs.clear();
 }

@@ -86,7 +86,7 @@ fn the_documented_sealed_record_has_the_fields_of_a_record() {
     let mut example = examples("sealed record").remove(0)["sealed"].take();
     example["record"]["key_hash"] = "09".repeat(32).into();
     round_trips::<Sealed>(&example);
-    round_trips::<CachedFeedPage>(&examples("kept answer").remove(0));
+    round_trips::<CachedFeedPage>(&examples("cached page").remove(0));
 }
 
 #[test]

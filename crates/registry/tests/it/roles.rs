@@ -23,12 +23,12 @@ fn row(operation: Operation) -> Vec<(Role, bool)> {
         .collect();
     assert_eq!(roles, Role::ALL);
     assert_eq!(cells.len(), roles.len(), "{operation:?}");
-    let said = cells.into_iter().map(|cell| match cell {
+    let allowed = cells.into_iter().map(|cell| match cell {
         "yes" => true,
         "–" => false,
         other => panic!("{operation:?}: {other}"),
     });
-    roles.into_iter().zip(said).collect()
+    roles.into_iter().zip(allowed).collect()
 }
 
 #[test]
@@ -39,14 +39,14 @@ fn every_role_may_do_exactly_the_documented_operations() {
                 let mut world = furnished();
                 let member = world.add_member(role, None);
                 let before = world.store.dump();
-                let said = format!("{role:?} {command:?}");
+                let case = format!("{role:?} {command:?}");
                 match world.ask(member, command).unwrap() {
-                    Response::Done(_) => assert!(may, "{said} was done"),
+                    Response::Done(_) => assert!(may, "{case} was done"),
                     Response::Refused(Rejection::Forbidden) => {
-                        assert!(!may, "{said} was refused");
-                        assert_eq!(world.store.dump(), before, "{said}");
+                        assert!(!may, "{case} was refused");
+                        assert_eq!(world.store.dump(), before, "{case}");
                     }
-                    other => panic!("{said}: {other:?}"),
+                    other => panic!("{case}: {other:?}"),
                 }
             }
         }
