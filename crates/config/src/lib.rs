@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
     fn secret(&mut self, name: &str) -> Option<Secret> {
         let secret = Secret::parse(self.text(name)?);
         if secret.is_none() {
-            self.problem(name, "must be 32 random bytes in base64: make one with `openssl rand -base64 32`");
+            self.problem(name, "must be 32 random bytes in base64: create one with `openssl rand -base64 32`");
         }
         secret
     }
@@ -302,11 +302,11 @@ impl<'a> Reader<'a> {
             (None, None) => return None,
             (Some(_), None) => self.problem(
                 "ACCESS_AUDIENCE",
-                "is missing: ACCESS_TEAM_DOMAIN is set, and one means nothing without the other",
+                "is missing: set it, or remove ACCESS_TEAM_DOMAIN; one has no effect without the other",
             ),
             (None, Some(_)) => self.problem(
                 "ACCESS_TEAM_DOMAIN",
-                "is missing: ACCESS_AUDIENCE is set, and one means nothing without the other",
+                "is missing: set it, or remove ACCESS_AUDIENCE; one has no effect without the other",
             ),
             (Some(_), Some(_)) => {}
         }
@@ -344,7 +344,10 @@ impl<'a> Reader<'a> {
         let rows = match parsed {
             Some(Value::Array(rows)) if !rows.is_empty() => rows,
             _ => {
-                self.problem("ROUTES", "must be a list of routes with `match` and `scope` or `access`, not empty");
+                self.problem(
+                    "ROUTES",
+                    "must be a non-empty list of routes, each with `match` and either `scope` or `access`",
+                );
                 return Routes::default();
             }
         };
@@ -359,7 +362,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether the text is a team's own domain or, for tests, a port of this machine.
+/// Whether the text is the domain of a Cloudflare Access team or, for tests, a port on localhost.
 fn is_team_domain(text: &str) -> bool {
     let team = text.strip_prefix("https://").and_then(|text| text.strip_suffix(".cloudflareaccess.com"));
     let fits = |name: &str| {

@@ -22,7 +22,7 @@ fn problems(changes: &Value) -> Vec<String> {
 }
 
 #[test]
-fn defaults_are_the_contracts() {
+fn defaults_are_the_documented_ones() {
     let config = Config::parse(&vars(&json!({}))).ok().unwrap();
     assert_eq!(config.prefix.as_str(), "wafl");
     assert!(config.require_https && config.refuse_browsers);
@@ -34,7 +34,7 @@ fn defaults_are_the_contracts() {
 }
 
 #[test]
-fn a_var_may_be_a_string_or_its_json_type() {
+fn a_variable_can_be_a_string_or_its_json_type() {
     for changes in [
         json!({"REQUIRE_HTTPS": false, "MAX_KEY_DAYS": 30, "ORIGIN_LIVE": "route"}),
         json!({"REQUIRE_HTTPS": "false", "MAX_KEY_DAYS": "30", "ORIGIN_LIVE": "route",
@@ -48,7 +48,7 @@ fn a_var_may_be_a_string_or_its_json_type() {
 }
 
 #[test]
-fn every_problem_is_found_at_once_and_shows_no_secret() {
+fn all_problems_are_reported_at_once_without_secrets() {
     let broken = json!({
         "KEYWARD_SECRET": "c2hvcnQ=",
         "KEYWARD_SECRET_PREVIOUS": "nonsense!",
@@ -82,7 +82,7 @@ fn every_problem_is_found_at_once_and_shows_no_secret() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn every_missing_variable_is_reported() {
     let Err(missing) = Config::parse(&Map::new()) else { panic!("accepted") };
     let names: Vec<&str> = missing.iter().map(|problem| problem.variable.as_str()).collect();
     assert_eq!(names, ["KEYWARD_SECRET", "BOOTSTRAP_TOKEN", "ORIGIN_LIVE", "ROUTES"]);
@@ -107,7 +107,7 @@ fn an_origin_is_a_scheme_and_a_host() {
 }
 
 #[test]
-fn access_needs_both_settings_and_a_team_of_cloudflares() {
+fn access_needs_both_settings_and_a_cloudflare_team() {
     let set =
         |domain: &str, audience: &str| problems(&json!({"ACCESS_TEAM_DOMAIN": domain, "ACCESS_AUDIENCE": audience}));
     let audience = "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2";
@@ -133,7 +133,7 @@ fn access_needs_both_settings_and_a_team_of_cloudflares() {
 }
 
 #[test]
-fn an_issuer_is_a_url_without_a_query_and_else_the_requests_own() {
+fn the_issuer_is_a_url_without_a_query_or_derived_from_the_request() {
     for bad in [
         "keys.example.com",
         "ftp://keys.example.com",
@@ -160,7 +160,7 @@ fn an_issuer_is_a_url_without_a_query_and_else_the_requests_own() {
 }
 
 #[test]
-fn a_route_may_ask_for_its_own_assertions_but_a_public_one_has_none() {
+fn a_route_with_a_scope_can_require_its_own_assertions_and_a_public_one_cannot() {
     let route = |rest: Value| {
         let mut row = json!({"match": "GET /a"});
         row.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
@@ -177,9 +177,26 @@ fn a_route_may_ask_for_its_own_assertions_but_a_public_one_has_none() {
 }
 
 #[test]
-fn a_bootstrap_token_is_compared_whole() {
+fn a_bootstrap_token_matches_only_as_a_whole() {
     let config = Config::parse(&vars(&json!({}))).ok().unwrap();
     assert!(config.bootstrap_token.matches("a-bootstrap-token-of-a-test"));
     assert!(!config.bootstrap_token.matches("a-bootstrap-token-of-a-tes"));
     assert!(!config.bootstrap_token.matches(""));
+}
+
+#[test]
+fn the_documented_range_of_each_number_is_the_one_that_is_checked() {
+    let number = |text: &str| text.trim_matches(|letter: char| !letter.is_ascii_digit()).parse::<u32>().ok();
+    let range = |meaning: &str| {
+        let words: Vec<&str> = meaning.split(' ').collect();
+        words.windows(3).filter(|words| words[1] == "to").find_map(|words| number(words[0]).zip(number(words[2])))
+    };
+    let numbers = SETTINGS.iter().filter(|setting| setting.default.is_some_and(|text| text.parse::<u32>().is_ok()));
+    for Setting { name, meaning, .. } in numbers {
+        let (least, most) = range(meaning).unwrap();
+        let set = |value: i64| problems(&json!({ *name: value }));
+        assert!(set(least.into()).is_empty() && set(most.into()).is_empty(), "{name}");
+        assert_eq!(set(i64::from(least) - 1), [*name]);
+        assert_eq!(set(i64::from(most) + 1), [*name]);
+    }
 }

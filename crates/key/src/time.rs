@@ -1,31 +1,31 @@
-//! Instants as the whole of Keyward counts them.
+//! Instants, in milliseconds.
 #![forbid(unsafe_code)]
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds since 1970-01-01T00:00:00Z. The clock is always a parameter: nothing below `cloudflare/` reads one.
+/// Milliseconds since 1970-01-01T00:00:00Z. Product logic never reads a clock: the time is always a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub i64);
 
-/// The last instant that RFC 3339 can write, 9999-12-31T23:59:59.999Z.
+/// Latest instant that RFC 3339 can express: 9999-12-31T23:59:59.999Z.
 const LATEST: i64 = 253_402_300_799_999;
 
 impl Millis {
-    /// This instant `seconds` later; stays at the end of the range instead of overflowing.
+    /// Returns the instant `seconds` later. Saturates instead of overflowing.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
-    /// How many milliseconds after `earlier` this is; negative when it is before.
+    /// Returns the milliseconds from `earlier` to this instant; negative if this one is earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The form that every answer and the audit log show: RFC 3339, UTC, milliseconds, `Z`.
+    /// Formats the instant as responses and the audit log show it: RFC 3339, UTC, milliseconds, `Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
         DateTime::<Utc>::from_timestamp_millis(self.0.clamp(0, LATEST))
@@ -33,8 +33,8 @@ impl Millis {
             .to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
-    /// Reads RFC 3339 in UTC, written with `Z` (fractions beyond a millisecond are dropped).
-    /// `None` for anything else, other offsets and years past 9999 included.
+    /// Parses RFC 3339 in UTC, written with `Z`. Drops fractions of a millisecond.
+    /// `None` for anything else, including other offsets and years after 9999.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if !text.ends_with('Z') || text.as_bytes().get(10) != Some(&b'T') {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instant_is_written_as_it_was_read() {
+    fn an_instant_is_parsed_and_written_unchanged() {
         let instant = Millis::parse("2026-11-23T14:02:03.004Z").unwrap();
         assert_eq!(instant, Millis(1_795_442_523_004));
         assert_eq!(instant.rfc3339(), "2026-11-23T14:02:03.004Z");
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn only_utc_with_a_z_is_read() {
+    fn only_utc_written_with_z_is_parsed() {
         for text in [
             "",
             "Infinity",

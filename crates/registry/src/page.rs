@@ -12,7 +12,7 @@ pub const LARGEST_PAGE: u32 = 200;
 /// Maximum size of a page of the audit log. A stream takes pages of this size.
 pub const LARGEST_AUDIT_PAGE: u32 = 1000;
 
-/// Refuses a page size of 0 or above `most`.
+/// Refuses a page size that is 0 or above `most`.
 ///
 /// # Errors
 /// [`Rejection::Invalid`] with the field `limit`.
@@ -23,13 +23,13 @@ pub fn check_limit(limit: u32, most: u32) -> Result<(), Rejection> {
     Err(Rejection::Invalid { field: "limit".to_owned(), detail: format!("A page holds 1 to {most}.") })
 }
 
-/// Returns the position before which a page begins; without a cursor it is above all.
+/// Returns the exclusive upper bound of the positions on a page. Without a cursor it is above every position.
 pub(super) fn start(cursor: Option<&str>) -> Result<i64, Rejection> {
     match cursor {
         None => Ok(LARGEST_INTEGER),
         Some(text) => read_cursor(text).ok_or_else(|| Rejection::Invalid {
             field: "cursor".to_owned(),
-            detail: "Unknown cursor. Send the `next_cursor` of the page before.".to_owned(),
+            detail: "Unknown cursor. Send the `next_cursor` of the previous page.".to_owned(),
         }),
     }
 }
@@ -39,10 +39,10 @@ pub(super) fn write_cursor(position: i64) -> String {
     URL_SAFE_NO_PAD.encode(position.to_string())
 }
 
-/// Parses the output of [`write_cursor`], and no other spelling.
+/// Parses the output of [`write_cursor`]. Accepts no other spelling of the same position.
 fn read_cursor(text: &str) -> Option<i64> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let position = str::from_utf8(&bytes).ok()?.parse().ok()?;
-    let ours = (1..=LARGEST_INTEGER).contains(&position) && write_cursor(position) == text;
-    ours.then_some(position)
+    let canonical = (1..=LARGEST_INTEGER).contains(&position) && write_cursor(position) == text;
+    canonical.then_some(position)
 }

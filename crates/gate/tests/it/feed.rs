@@ -1,4 +1,4 @@
-//! How long an isolate may act on what it knows: the bound, the grace, and the ways around them that must not exist.
+//! Freshness of the feed: the bound, the grace, and attempts to get around them.
 
 use keyward_gate::{Applied, Gate, GateSizes};
 use keyward_key::epoch::Epoch;
@@ -27,20 +27,20 @@ fn after(milliseconds: i64) -> Millis {
     Millis(NOW.0 + milliseconds)
 }
 
-/// What the gate makes of an answer that was asked for at `asked_at` and comes at `now`.
-fn learn(world: &mut World, changes: &FeedPage, asked_at: Millis, now: Millis) -> Applied {
+/// Applies an answer of the authority to a query of `asked_at` that arrives at `now`.
+fn apply_answer(world: &mut World, changes: &FeedPage, asked_at: Millis, now: Millis) -> Applied {
     let asked = world.gate.start_query(asked_at);
     world.gate.apply_authority(changes, asked, now)
 }
 
-/// What it makes of what the data centre's cache has as fresh.
-fn find_fresh(world: &mut World, kept: &str, found_at: Millis, now: Millis) -> Applied {
+/// Applies a shared page of the data centre's cache.
+fn apply_shared(world: &mut World, cached: &str, found_at: Millis, now: Millis) -> Applied {
     let asked = world.gate.start_query(found_at);
-    world.gate.apply_shared(&world.config, kept, asked, now)
+    world.gate.apply_shared(&world.config, cached, asked, now)
 }
 
-/// Asks once, and says what the gate wants, without telling it anything.
-fn asks(world: &mut World, at: i64, request: &ClientRequest) -> String {
+/// Returns the gate's first step for a request at `at`, without fetching anything that it needs.
+fn step_at(world: &mut World, at: i64, request: &ClientRequest) -> String {
     world.at(at).ask(request).verdict()
 }
 
@@ -52,14 +52,14 @@ fn warm() -> (World, Key) {
 }
 
 #[test]
-fn the_authority_is_asked_again_exactly_at_the_bound() {
+fn the_gate_asks_the_authority_again_exactly_at_the_bound() {
     let (mut world, key) = warm();
-    assert_eq!(asks(&mut world, BOUND - 1, &get(&key)), "200");
-    assert_eq!(asks(&mut world, BOUND, &get(&key)), "need changes");
+    assert_eq!(step_at(&mut world, BOUND - 1, &get(&key)), "200");
+    assert_eq!(step_at(&mut world, BOUND, &get(&key)), "need changes");
     world.tell(after(BOUND));
-    assert_eq!(asks(&mut world, 2 * BOUND - 1, &get(&key)), "200");
-    assert_eq!(asks(&mut world, 2 * BOUND, &get(&key)), "need changes");
-    assert_eq!(world.reads, 1, "nothing has changed, so no record is asked for again");
+    assert_eq!(step_at(&mut world, 2 * BOUND - 1, &get(&key)), "200");
+    assert_eq!(step_at(&mut world, 2 * BOUND, &get(&key)), "need changes");
+    assert_eq!(world.reads, 1, "no change, so no lookup");
 }
 
 #[test]
@@ -67,14 +67,14 @@ fn the_bound_is_the_configured_one() {
     let mut world = World::started(&json!({"REVOCATION_BOUND_SECONDS": 1, "OUTAGE_GRACE_SECONDS": 0}));
     let key = world.issue(1, |_| {});
     world.answer(&key.record.id, NOW);
-    assert_eq!(asks(&mut world, 999, &get(&key)), "200");
-    assert_eq!(asks(&mut world, 1_000, &get(&key)), "need changes");
+    assert_eq!(step_at(&mut world, 999, &get(&key)), "200");
+    assert_eq!(step_at(&mut world, 1_000, &get(&key)), "need changes");
     world.gate.record_failure(after(1_000));
-    assert_eq!(asks(&mut world, 1_000, &get(&key)), "503 authority_unavailable");
+    assert_eq!(step_at(&mut world, 1_000, &get(&key)), "503 authority_unavailable");
 }
 
 #[test]
-fn a_refresh_is_due_well_before_the_bound_and_not_at_the_same_moment_everywhere() {
+fn a_refresh_is_due_before_the_bound_at_a_different_time_in_each_isolate() {
     let due = |gate: &Gate, world: &World| (0..BOUND).find(|at| gate.is_refresh_due(&world.config, after(*at)));
     let mut world = world();
     assert_eq!(due(&world.gate, &world), Some(3_000));
@@ -86,38 +86,38 @@ fn a_refresh_is_due_well_before_the_bound_and_not_at_the_same_moment_everywhere(
 }
 
 #[test]
-fn the_age_counts_from_the_question_and_not_from_the_answer() {
+fn the_age_of_an_answer_counts_from_its_query() {
     let (mut world, key) = warm();
     world.at(4_000).tell(after(1_000));
-    assert_eq!(asks(&mut world, 1_000 + BOUND - 1, &get(&key)), "200");
-    assert_eq!(asks(&mut world, 1_000 + BOUND, &get(&key)), "need changes");
-    // An answer that took longer than the bound is no answer.
+    assert_eq!(step_at(&mut world, 1_000 + BOUND - 1, &get(&key)), "200");
+    assert_eq!(step_at(&mut world, 1_000 + BOUND, &get(&key)), "need changes");
+    // An answer that took longer than the bound is discarded.
     world.at(20_000).tell(after(20_000 - BOUND));
-    assert_eq!(asks(&mut world, 20_000, &get(&key)), "need changes");
+    assert_eq!(step_at(&mut world, 20_000, &get(&key)), "need changes");
 }
 
 #[test]
-fn an_older_question_never_makes_knowledge_older() {
+fn an_answer_to_an_older_query_never_increases_the_age() {
     let (mut world, key) = warm();
     let [earlier, later] = [1_000, 4_000].map(|at| world.gate.start_query(after(at)));
     let changes = since(&world, 10, 10, &[], false);
     assert_eq!(world.gate.apply_authority(&changes, later, after(4_000)), Applied::Complete);
     assert_eq!(world.gate.apply_authority(&changes, earlier, after(4_100)), Applied::Complete);
-    assert_eq!(asks(&mut world, 4_000 + BOUND - 1, &get(&key)), "200");
+    assert_eq!(step_at(&mut world, 4_000 + BOUND - 1, &get(&key)), "200");
 }
 
 #[test]
-fn a_revoked_key_is_refused_from_the_next_question_on() {
+fn a_revoked_key_is_refused_from_the_next_query_on() {
     let (mut world, key) = warm();
     world.change(&key.record.id, |record| record.revoked = true);
     for (at, expected) in [(1, "200"), (BOUND - 1, "200"), (BOUND, "401 revoked_key")] {
         assert_eq!(world.at(at).verdict(&get(&key)), expected, "{at}");
     }
-    assert_eq!(world.reads, 1, "that it is revoked is all there is to know");
+    assert_eq!(world.reads, 1, "a revocation needs no lookup");
 }
 
 #[test]
-fn while_the_authority_is_silent_the_grace_is_exact_to_the_millisecond() {
+fn the_grace_of_an_outage_is_exact_to_the_millisecond() {
     let (mut world, key) = warm();
     world.silent = true;
     for (at, expected) in [
@@ -131,7 +131,7 @@ fn while_the_authority_is_silent_the_grace_is_exact_to_the_millisecond() {
 }
 
 #[test]
-fn during_the_grace_every_answer_says_so_with_the_age() {
+fn during_the_grace_every_response_states_the_age() {
     let (mut world, key) = warm();
     world.silent = true;
     let GateAnswer::Forward(plan) = world.at(12_345).send(&get(&key)) else { panic!("not forwarded") };
@@ -158,7 +158,7 @@ fn an_outage_is_logged_once_a_minute() {
 }
 
 #[test]
-fn silence_revives_nothing() {
+fn an_outage_makes_no_refused_key_valid() {
     let mut world = world();
     let revoked = world.issue(1, |record| record.revoked = true);
     let expiring = world.issue(2, |record| record.expires_at = after(BOUND + 1_000));
@@ -186,34 +186,38 @@ fn a_route_that_closes_on_outage_has_no_grace() {
 }
 
 #[test]
-fn a_silence_that_was_noticed_longer_ago_than_the_bound_excuses_nothing() {
+fn an_outage_observed_before_the_bound_gives_no_grace() {
     let (mut world, key) = warm();
     world.gate.record_failure(after(BOUND));
-    assert_eq!(asks(&mut world, BOUND, &get(&key)), "200");
-    // Requests go on while the authority is asked anew beside them.
-    assert_eq!(asks(&mut world, 2 * BOUND - 1, &get(&key)), "200");
-    assert!(!world.gate.is_refresh_due(&world.config, after(BOUND + 999)), "it is left alone for a second");
+    assert_eq!(step_at(&mut world, BOUND, &get(&key)), "200");
+    // Requests continue while a query is in flight.
+    assert_eq!(step_at(&mut world, 2 * BOUND - 1, &get(&key)), "200");
+    assert!(!world.gate.is_refresh_due(&world.config, after(BOUND + 999)), "backoff of a second");
     assert!(world.gate.is_refresh_due(&world.config, after(BOUND + 1_000)));
-    // After a pause it has to be asked first: it may have answered for long, and a key may have been revoked.
-    assert_eq!(asks(&mut world, 2 * BOUND, &get(&key)), "need changes");
+    // After a pause the gate must query first: the authority may be reachable again, and a key revoked.
+    assert_eq!(step_at(&mut world, 2 * BOUND, &get(&key)), "need changes");
 }
 
 #[test]
-fn a_silent_authority_is_asked_again_after_a_second_and_its_first_word_ends_the_silence() {
+fn an_unreachable_authority_is_retried_after_a_second_and_its_first_answer_ends_the_outage() {
     let (mut world, key) = warm();
     let at = BOUND + GRACE;
     world.gate.record_failure(after(at));
-    assert_eq!(asks(&mut world, at + 999, &get(&key)), "503 authority_unavailable");
-    assert_eq!(asks(&mut world, at + 1_000, &get(&key)), "need changes");
+    assert_eq!(step_at(&mut world, at + 999, &get(&key)), "503 authority_unavailable");
+    assert_eq!(step_at(&mut world, at + 1_000, &get(&key)), "need changes");
     world.tell(after(at + 1_000));
-    assert_eq!(asks(&mut world, at + 1_000, &get(&key)), "200");
+    assert_eq!(step_at(&mut world, at + 1_000, &get(&key)), "200");
     world.gate.record_failure(after(at + 1_001));
     world.tell(after(at + 1_002));
-    assert_eq!(asks(&mut world, at + 1_002 + BOUND, &get(&key)), "need changes", "past the bound, and it speaks");
+    assert_eq!(
+        step_at(&mut world, at + 1_002 + BOUND, &get(&key)),
+        "need changes",
+        "past the bound, and the authority is reachable"
+    );
 }
 
 #[test]
-fn under_a_short_bound_there_is_no_gap_between_a_silence_that_counts_and_the_next_asking() {
+fn under_a_short_bound_the_grace_covers_the_time_until_the_next_retry() {
     let mut world = World::new(&json!({"REVOCATION_BOUND_SECONDS": 1}));
     world.gate = Gate::new(GateSizes::default(), 255);
     let key = world.issue(1, |_| {});
@@ -221,20 +225,20 @@ fn under_a_short_bound_there_is_no_gap_between_a_silence_that_counts_and_the_nex
     world.answer(&key.record.id, NOW);
     world.gate.record_failure(after(2_000));
     for (at, expected) in [(2_999, "200"), (3_000, "need changes")] {
-        assert_eq!(asks(&mut world, at, &get(&key)), expected, "{at}");
+        assert_eq!(step_at(&mut world, at, &get(&key)), expected, "{at}");
     }
 }
 
 #[test]
-fn when_the_clock_steps_back_the_authority_is_asked() {
+fn after_the_clock_steps_back_the_gate_asks_the_authority() {
     let (mut world, key) = warm();
-    assert_eq!(asks(&mut world, -1_000, &get(&key)), "need changes");
+    assert_eq!(step_at(&mut world, -1_000, &get(&key)), "need changes");
     world.silent = true;
-    assert_eq!(world.verdict(&get(&key)), "503 authority_unavailable", "nobody can say how old it is");
+    assert_eq!(world.verdict(&get(&key)), "503 authority_unavailable", "unknown age");
     world.silent = false;
     assert_eq!(world.at(1_000).verdict(&get(&key)), "200");
-    assert_eq!(world.reads, 1, "what is known of keys stays");
-    // What was learned while the clock was ahead is not fresh again when the clock gets there.
+    assert_eq!(world.reads, 1, "records stay cached");
+    // An answer from before the step is not fresh again when the clock reaches its time.
     world.at(3_600_000).send(&get(&key));
     assert_eq!(world.at(2_000).verdict(&get(&key)), "200");
     world.change(&key.record.id, |record| record.revoked = true);
@@ -242,12 +246,12 @@ fn when_the_clock_steps_back_the_authority_is_asked() {
 }
 
 #[test]
-fn an_answer_during_which_the_clock_stepped_back_is_no_answer() {
+fn an_answer_is_discarded_if_the_clock_stepped_back_meanwhile() {
     let (mut world, key) = warm();
     let changes = since(&world, 10, 10, &[], false);
-    assert_eq!(learn(&mut world, &changes, after(4_000), after(3_000)), Applied::Nothing);
-    assert_eq!(asks(&mut world, BOUND, &get(&key)), "need changes");
-    // So it is where the step was seen by a request meanwhile, and the clock has caught up.
+    assert_eq!(apply_answer(&mut world, &changes, after(4_000), after(3_000)), Applied::Nothing);
+    assert_eq!(step_at(&mut world, BOUND, &get(&key)), "need changes");
+    // Also if a request noticed the step and the clock has caught up since.
     let mut world = self::world();
     let asked = world.gate.start_query(after(1_000));
     world.at(2_000).ask(&get(&key));
@@ -256,27 +260,27 @@ fn an_answer_during_which_the_clock_stepped_back_is_no_answer() {
 }
 
 #[test]
-fn a_clock_that_wavers_by_milliseconds_costs_nothing() {
+fn clock_jitter_of_milliseconds_causes_no_query() {
     let (mut world, key) = warm();
-    assert_eq!(asks(&mut world, 60, &get(&key)), "200");
-    assert_eq!(asks(&mut world, 10, &get(&key)), "200");
+    assert_eq!(step_at(&mut world, 60, &get(&key)), "200");
+    assert_eq!(step_at(&mut world, 10, &get(&key)), "200");
 }
 
 #[test]
-fn two_isolates_each_keep_the_bound_by_their_own_clock() {
+fn two_isolates_keep_the_bound_by_their_own_clocks() {
     let (mut world, key) = warm();
-    // Another isolate asks four seconds later; its clock is an hour ahead. Neither's knowledge is the other's.
+    // The clock of the second isolate is an hour ahead. Isolates share no feed.
     let first = std::mem::take(&mut world.gate);
     assert_eq!(world.at(3_600_000).verdict(&get(&key)), "200");
     world.change(&key.record.id, |record| record.revoked = true);
-    assert_eq!(asks(&mut world, 3_600_000 + BOUND - 1, &get(&key)), "200");
+    assert_eq!(step_at(&mut world, 3_600_000 + BOUND - 1, &get(&key)), "200");
     assert_eq!(world.at(3_600_000 + BOUND).verdict(&get(&key)), "401 revoked_key");
     world.gate = first;
-    assert_eq!(asks(&mut world, BOUND - 1, &get(&key)), "200");
+    assert_eq!(step_at(&mut world, BOUND - 1, &get(&key)), "200");
     assert_eq!(world.at(BOUND).verdict(&get(&key)), "401 revoked_key");
 }
 
-// The order of answers.
+// Order of answers.
 
 fn id(number: u32) -> KeyId {
     KeyId::parse(&format!("wafl_live_{number:012}")).unwrap()
@@ -309,14 +313,14 @@ fn since(world: &World, after: u64, to: u64, changes: &[(u32, u64, bool)], more:
 }
 
 #[test]
-fn a_snapshot_counts_from_the_oldest_of_its_pages() {
+fn a_snapshot_is_as_old_as_its_oldest_page() {
     let mut world = World::new(&json!({}));
     assert_eq!(world.gate.next_query(), FeedQuery::Snapshot { after: None });
-    // The first page from the authority, the second from a cache where it lay for a minute.
+    // The first page comes from the authority, the second from a cache, where it is a minute old.
     assert_eq!(
         {
             let changes = page(&world, None, 100, Some("a"));
-            learn(&mut world, &changes, NOW, NOW)
+            apply_answer(&mut world, &changes, NOW, NOW)
         },
         Applied::More
     );
@@ -324,32 +328,32 @@ fn a_snapshot_counts_from_the_oldest_of_its_pages() {
     assert_eq!(
         {
             let changes = page(&world, None, 100, Some("a"));
-            learn(&mut world, &changes, NOW, NOW)
+            apply_answer(&mut world, &changes, NOW, NOW)
         },
         Applied::Nothing,
-        "not that page"
+        "another page is due"
     );
     assert_eq!(
         {
             let changes = page(&world, Some("a"), 90, Some("b"));
-            learn(&mut world, &changes, NOW, NOW)
+            apply_answer(&mut world, &changes, NOW, NOW)
         },
         Applied::More
     );
     assert_eq!(
         {
             let changes = page(&world, Some("b"), 110, None);
-            learn(&mut world, &changes, NOW, NOW)
+            apply_answer(&mut world, &changes, NOW, NOW)
         },
         Applied::More
     );
     assert_eq!(world.gate.next_query(), FeedQuery::Since(position(&world, 90)));
     let key = world.issue(1, |_| {});
-    assert_eq!(world.ask(&get(&key)).verdict(), "need changes", "how old the pages are nobody says");
+    assert_eq!(world.ask(&get(&key)).verdict(), "need changes", "unknown age of the pages");
     assert_eq!(
         {
             let changes = since(&world, 80, 110, &[], false);
-            learn(&mut world, &changes, NOW, NOW)
+            apply_answer(&mut world, &changes, NOW, NOW)
         },
         Applied::Complete
     );
@@ -357,165 +361,161 @@ fn a_snapshot_counts_from_the_oldest_of_its_pages() {
 }
 
 #[test]
-fn changes_must_follow_on_what_is_known() {
+fn changes_must_continue_the_known_history() {
     let mut world = world();
     assert_eq!(
         {
             let changes = since(&world, 11, 12, &[], false);
-            learn(&mut world, &changes, NOW, NOW)
+            apply_answer(&mut world, &changes, NOW, NOW)
         },
         Applied::Nothing,
-        "a gap"
+        "gap"
     );
     assert_eq!(
         {
             let changes = since(&world, 2, 9, &[], false);
-            learn(&mut world, &changes, NOW, NOW)
+            apply_answer(&mut world, &changes, NOW, NOW)
         },
         Applied::Nothing,
-        "from before"
+        "older than the known history"
     );
     let mut other = position(&world, 10);
     other.head = "ffffffffffffffff".to_owned();
     let changes = FeedPage::Since { after: 10, to: other, entries: entries(&[]), more: false };
-    assert_eq!(learn(&mut world, &changes, after(4_000), after(4_000)), Applied::Nothing, "another history");
+    assert_eq!(apply_answer(&mut world, &changes, after(4_000), after(4_000)), Applied::Nothing, "another history");
     assert_eq!(world.gate.known_revision(), 10);
     assert_eq!(
         {
             let changes = since(&world, 10, 12, &[], true);
-            learn(&mut world, &changes, after(4_000), after(4_000))
+            apply_answer(&mut world, &changes, after(4_000), after(4_000))
         },
         Applied::More
     );
     let key = world.issue(1, |_| {});
-    assert_eq!(asks(&mut world, BOUND, &get(&key)), "need changes", "there is more: nothing is younger yet");
+    assert_eq!(step_at(&mut world, BOUND, &get(&key)), "need changes", "more pages: the age does not change yet");
     assert_eq!(
         {
             let changes = since(&world, 9, 13, &[], false);
-            learn(&mut world, &changes, after(4_000), after(4_000))
+            apply_answer(&mut world, &changes, after(4_000), after(4_000))
         },
         Applied::Complete
     );
-    assert_eq!(asks(&mut world, BOUND, &get(&key)), "need record");
+    assert_eq!(step_at(&mut world, BOUND, &get(&key)), "need record");
 }
 
 #[test]
-fn entries_without_form_are_not_believed_in_part() {
+fn a_page_with_a_malformed_entry_is_discarded_whole() {
     let mut world = world();
     let mut changes = serde_json::to_value(since(&world, 10, 12, &[(1, 11, true)], false)).unwrap();
     changes["since"]["entries"] = json!("l00000000000111!,nonsense,");
     let changes: FeedPage = serde_json::from_value(changes).unwrap();
-    assert_eq!(learn(&mut world, &changes, NOW, NOW), Applied::Nothing);
+    assert_eq!(apply_answer(&mut world, &changes, NOW, NOW), Applied::Nothing);
     assert_eq!(world.gate.known_revision(), 10);
 }
 
 #[test]
-fn a_new_epoch_empties_all_memory_and_an_older_one_is_ignored() {
+fn a_new_epoch_empties_the_cache_and_an_older_one_is_ignored() {
     let (mut world, key) = warm();
     world.epoch = Epoch::new(after(1), "second");
     world.revision = 4;
     let changes = world.changes(&world.gate.next_query());
-    assert_eq!(learn(&mut world, &changes, after(1), after(1)), Applied::NewEpoch { known: 10, now: 4 });
+    assert_eq!(apply_answer(&mut world, &changes, after(1), after(1)), Applied::NewEpoch { known: 10, now: 4 });
     assert_eq!(world.gate.cached_keys(), 0);
     world.tell(after(1));
     assert_eq!(world.gate.known_revision(), 4);
     assert_eq!(world.at(1).ask(&get(&key)).verdict(), "need record");
-    // An answer from before the restore lies in a cache yet.
+    // A cache still holds an answer from before the restore.
     world.epoch = Epoch::new(NOW, "first");
     world.revision = 10;
     let changes = since(&world, 4, 10, &[], false);
-    assert_eq!(learn(&mut world, &changes, after(4_000), after(4_000)), Applied::Nothing);
+    assert_eq!(apply_answer(&mut world, &changes, after(4_000), after(4_000)), Applied::Nothing);
     assert_eq!(world.gate.known_revision(), 4);
 }
 
 // The data centre's cache.
 
-fn kept(world: &World, asked_at: i64, took: i64, changes: FeedPage) -> String {
+fn cached(world: &World, asked_at: i64, took: i64, changes: FeedPage) -> String {
     CachedFeedPage { asked_at: after(asked_at), took, changes }.seal(&world.config.keyring).unwrap()
 }
 
-/// When the gate will ask again at the latest, after it was told by a cache.
-fn believed_until(world: &mut World, key: &Key, from: i64) -> i64 {
-    (from..200_000).step_by(100).find(|at| asks(world, *at, &get(key)) == "need changes").unwrap()
+/// Returns the time from which the gate needs changes again.
+fn fresh_until(world: &mut World, key: &Key, from: i64) -> i64 {
+    (from..200_000).step_by(100).find(|at| step_at(world, *at, &get(key)) == "need changes").unwrap()
 }
 
 #[test]
-fn a_fresh_answer_of_another_isolate_counts_as_old_as_it_may_be() {
+fn a_shared_page_gets_its_maximum_possible_age() {
     for (asked_at, took, found_at, until) in [
-        // Asked at 4.0, took 0.1, found at 4.2: it may have been kept for a second, and more.
+        // Asked at 4.0 s, took 0.1 s, found at 4.2 s. It may have been cached for more than a second.
         (4_000, 100, 4_200, 4_200 - 2_600 + BOUND),
-        // By their clocks it is older than that.
+        // The two clocks show a greater age than that.
         (4_000, 100, 7_000, 4_000 + BOUND),
-        // The other isolate's clock is five seconds ahead: of no consequence.
+        // The other isolate's clock is five seconds ahead, which changes nothing.
         (9_000, 100, 4_200, 4_200 - 2_600 + BOUND),
-        // Whoever puts back an old answer is not believed.
+        // A replayed old answer is discarded.
         (-60_000, 100, 4_200, BOUND),
-        // A clock that stepped while it measured, or that is nowhere near.
+        // The other clock stepped while it measured, or is far off.
         (4_000, -1, 4_200, BOUND),
         (4_000, 70_000, 4_200, BOUND),
         (40_000, 100, 4_200, BOUND),
     ] {
         let (mut world, key) = warm();
-        let kept = kept(&world, asked_at, took, since(&world, 10, 10, &[], false));
-        find_fresh(&mut world, &kept, after(found_at), after(found_at));
-        assert_eq!(believed_until(&mut world, &key, found_at), until.max(found_at), "{asked_at} {took} {found_at}");
+        let cached = cached(&world, asked_at, took, since(&world, 10, 10, &[], false));
+        apply_shared(&mut world, &cached, after(found_at), after(found_at));
+        assert_eq!(fresh_until(&mut world, &key, found_at), until.max(found_at), "{asked_at} {took} {found_at}");
     }
 }
 
 #[test]
-fn the_last_answer_of_a_data_centre_counts_as_older_by_what_two_clocks_may_differ() {
+fn a_fallback_page_gets_its_age_plus_the_clock_skew() {
     let mut world = World::new(&json!({}));
     let key = world.issue(1, |_| {});
     let stored = world.copy(&key.record);
-    // Born in an outage: the pages and the last answer lie in the cache for 20 seconds.
+    // An isolate that starts in an outage. The pages in the cache are 20 seconds old.
     world.silent = true;
     world.at(20_000);
-    let first = kept(&world, 0, 10, page(&world, None, 10, None));
+    let first = cached(&world, 0, 10, page(&world, None, 10, None));
     assert_eq!(world.gate.apply_fallback(&world.config, &first, after(20_000)), Applied::More);
-    let last = kept(&world, 1_000, 10, since(&world, 10, 10, &[], false));
+    let last = cached(&world, 1_000, 10, since(&world, 10, 10, &[], false));
     assert_eq!(world.gate.apply_fallback(&world.config, &last, after(20_000)), Applied::Complete);
-    assert_eq!(
-        world.ask(&get(&key)).verdict(),
-        "need changes",
-        "it doesn't end the silence of an authority nobody asked"
-    );
+    assert_eq!(world.ask(&get(&key)).verdict(), "need changes", "a fallback page does not replace a query");
     world.gate.record_failure(after(20_000));
     world.gate.apply_copy(&world.config, &key.record.id, &stored, after(20_000));
     assert_eq!(world.ask(&get(&key)).verdict(), "200");
     let end = 1_000 - 10_000 + BOUND + GRACE;
     for (at, expected) in [(end - 1, "200"), (end, "503 authority_unavailable")] {
         world.gate.record_failure(after(at));
-        assert_eq!(asks(&mut world, at, &get(&key)), expected, "{at}");
+        assert_eq!(step_at(&mut world, at, &get(&key)), expected, "{at}");
     }
 }
 
 #[test]
-fn an_old_answer_put_back_as_a_fresh_one_is_no_answer_and_ends_no_silence() {
+fn a_replayed_old_page_is_discarded_and_ends_no_outage() {
     let (mut world, key) = warm();
     world.gate.record_failure(after(BOUND));
-    let old = kept(&world, 0, 10, since(&world, 10, 10, &[], false));
+    let old = cached(&world, 0, 10, since(&world, 10, 10, &[], false));
     let found_at = after(BOUND + 10);
-    assert_eq!(find_fresh(&mut world, &old, found_at, found_at), Applied::Nothing);
-    assert_eq!(asks(&mut world, BOUND + 20, &get(&key)), "200", "the authority is as silent as before");
+    assert_eq!(apply_shared(&mut world, &old, found_at, found_at), Applied::Nothing);
+    assert_eq!(step_at(&mut world, BOUND + 20, &get(&key)), "200", "the outage continues");
 }
 
 #[test]
-fn what_a_cache_holds_is_believed_only_if_it_was_sealed_here() {
+fn a_cached_page_is_used_only_if_this_deployment_sealed_it() {
     let mut world = world();
-    let kept = kept(&world, 0, 10, since(&world, 10, 10, &[], false));
+    let cached = cached(&world, 0, 10, since(&world, 10, 10, &[], false));
     for wrong in
-        [kept.replace("\"took\":10", "\"took\":11"), "{}".to_owned(), world.copy(&Key::live(&world.config, 1).record)]
+        [cached.replace("\"took\":10", "\"took\":11"), "{}".to_owned(), world.copy(&Key::live(&world.config, 1).record)]
     {
-        assert!(matches!(find_fresh(&mut world, &wrong, NOW, NOW), Applied::Broken(_)), "{wrong}");
+        assert!(matches!(apply_shared(&mut world, &wrong, NOW, NOW), Applied::Broken(_)), "{wrong}");
         assert!(matches!(world.gate.apply_fallback(&world.config, &wrong, NOW), Applied::Broken(_)), "{wrong}");
     }
-    assert_eq!(find_fresh(&mut world, &kept, NOW, NOW), Applied::Complete);
+    assert_eq!(apply_shared(&mut world, &cached, NOW, NOW), Applied::Complete);
 }
 
-// Growth.
+// Bounded memory.
 
 #[test]
-fn more_changed_keys_than_are_kept_cost_look_ups_and_never_a_wrong_answer() {
+fn too_many_changed_keys_cost_lookups_but_no_wrong_decision() {
     let mut world = World::new(&json!({}));
     let key = world.issue(1, |record| record.revision = 3);
     let old = world.copy(&key.record);
@@ -525,15 +525,15 @@ fn more_changed_keys_than_are_kept_cost_look_ups_and_never_a_wrong_answer() {
         let after = (start > 0).then(|| Cursor(start.to_string()));
         let next = Some(Cursor((start + 10_000).to_string()));
         let page = FeedPage::Snapshot { after, at: position(&world, 11), entries: entries(&changes), next };
-        if learn(&mut world, &page, NOW, NOW) != Applied::More {
+        if apply_answer(&mut world, &page, NOW, NOW) != Applied::More {
             break;
         }
     }
-    assert!(matches!(world.gate.next_query(), FeedQuery::Since(_)), "no more pages are asked for");
+    assert!(matches!(world.gate.next_query(), FeedQuery::Since(_)), "the snapshot is abandoned");
     world.tell(NOW);
     assert_eq!(world.gate.apply_copy(&world.config, &key.record.id, &old, NOW), keyward_gate::CopyVerdict::Confirm);
     assert_eq!(world.verdict(&get(&key)), "403 insufficient_scope");
-    // What is remembered goes on following the feed.
+    // Cached records still follow the feed.
     world.change(&key.record.id, |record| record.revoked = true);
     world.tell(NOW);
     assert_eq!(world.verdict(&get(&key)), "401 revoked_key");

@@ -1,10 +1,10 @@
-//! When several refusals apply, the first in the contract's order wins: pair by pair, and each before all later ones.
+//! Order of refusals, as docs/concepts/keys.md documents it: every pair of faults, and each fault with all later ones.
 
 use keyward_key::id::{Class, Environment};
 use keyward_testkit::gate_world::{ClientRequest, Key, NOW, World};
 use serde_json::json;
 
-/// What is wrong with a request, in the contract's order.
+/// Faults of a request, in the documented order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     Form,
@@ -44,7 +44,7 @@ const ORDER: [(Fault, &str); 15] = [
     (NoOrigin, "503 no_origin"),
 ];
 
-/// Sends a request that has all these faults at once. `warm` says whether the record was in memory before.
+/// Returns the verdict on a request with all these faults. `warm`: the record is already cached.
 fn verdict(faults: &[Fault], warm: bool) -> String {
     let has = |fault: Fault| faults.contains(&fault);
     let mut world = World::new(&json!({
@@ -66,7 +66,7 @@ fn verdict(faults: &[Fault], warm: bool) -> String {
         record.scopes.clear();
     }
     if warm {
-        // Past bound and grace, so that a silent authority leaves nothing to decide by.
+        // Older than bound and grace, so that an unreachable authority means 503.
         let age = if has(Unreachable) { -66 } else { 0 };
         world.tell(NOW.plus_seconds(age));
         world.authority.insert(record.id.clone(), record.clone());
@@ -99,23 +99,23 @@ fn verdict(faults: &[Fault], warm: bool) -> String {
     world.verdict(&request)
 }
 
-/// No credential at all can't be two, nor a malformed one.
+/// Whether a request can have both faults. A missing credential excludes two or malformed ones.
 fn together(one: Fault, other: Fault) -> bool {
     !(one == MissingKey && matches!(other, Ambiguous | Malformed))
 }
 
 #[test]
-fn each_fault_alone_has_its_answer() {
+fn each_fault_alone_gets_its_refusal() {
     assert_eq!(verdict(&[], false), "200");
     assert_eq!(verdict(&[], true), "200");
     for (fault, expected) in ORDER {
         assert_eq!(verdict(&[fault], false), expected, "{fault:?}");
-        assert_eq!(verdict(&[fault], true), expected, "{fault:?}, record in memory");
+        assert_eq!(verdict(&[fault], true), expected, "{fault:?}, record cached");
     }
 }
 
 #[test]
-fn of_two_faults_the_first_in_the_contracts_order_wins() {
+fn of_two_faults_the_first_in_the_documented_order_wins() {
     let mut pairs = 0;
     for (at, (first, expected)) in ORDER.into_iter().enumerate() {
         for (second, _) in ORDER.into_iter().skip(at + 1).filter(|(second, _)| together(first, *second)) {

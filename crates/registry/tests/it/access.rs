@@ -1,4 +1,4 @@
-//! Who may do what, and where.
+//! Authentication of callers, and members limited to environments.
 
 use keyward_key::id::{Environment, KeyId};
 use keyward_protocol::role::Role;
@@ -19,7 +19,7 @@ fn the_bootstrap_token_opens_nothing_but_bootstrap() {
 }
 
 #[test]
-fn there_is_one_first_owner_even_after_they_are_gone() {
+fn bootstrap_creates_one_owner_only() {
     let mut world = World::empty();
     let authorise = || Command::Authorise { operation: Operation::Bootstrap };
     assert!(matches!(world.done(Caller::Bootstrap, authorise()), Outcome::Authorised));
@@ -37,7 +37,7 @@ fn there_is_one_first_owner_even_after_they_are_gone() {
 }
 
 #[test]
-fn a_caller_is_a_member_only_with_the_right_secret_and_while_it_lives() {
+fn only_an_active_members_right_secret_authenticates() {
     let mut world = World::with_owner();
     assert!(matches!(world.done(owner(), Command::Me), Outcome::Me(view) if view.id == owner_id()));
 
@@ -57,7 +57,7 @@ fn a_caller_is_a_member_only_with_the_right_secret_and_while_it_lives() {
 }
 
 #[test]
-fn a_data_key_is_no_members_credential() {
+fn a_data_key_does_not_authenticate_a_member() {
     let mut world = World::with_owner();
     let key = world.issue(1, live("crm"));
     let caller = Caller::Credential { id: key.id, key_hash: hash(9) };
@@ -65,7 +65,7 @@ fn a_data_key_is_no_members_credential() {
 }
 
 #[test]
-fn a_member_limited_to_an_environment_neither_acts_nor_sees_elsewhere() {
+fn a_member_limited_to_an_environment_neither_acts_nor_reads_elsewhere() {
     let mut world = World::with_owner();
     let elsewhere = world.issue(1, live("crm")).id;
     let here = world.issue(2, test("crm")).id;

@@ -1,4 +1,4 @@
-//! The audit log: one entry for each change, in a chain that shows every tampering.
+//! The audit log: one entry for each change, in a hash chain that any tampering breaks.
 
 use keyward_protocol::Rejection;
 use keyward_protocol::audit::{ChainBroken, Entry, Head, verify};
@@ -6,7 +6,7 @@ use keyward_registry::audit::{audit_after, head};
 use keyward_testkit::registry_world::*;
 use sha2::{Digest, Sha256};
 
-/// Bootstrap, two keys, two revocations: five entries.
+/// A world with five entries: bootstrap, two issued keys, two revocations.
 fn five() -> World {
     let mut world = World::with_owner();
     for number in [1, 2] {
@@ -22,16 +22,16 @@ fn entries(world: &mut World) -> Vec<Entry> {
 }
 
 #[test]
-fn every_change_has_one_entry_and_they_form_a_chain() {
+fn every_change_has_one_entry_in_one_chain() {
     let mut world = five();
     let log = entries(&mut world);
-    let told: Vec<_> = log
+    let listed: Vec<_> = log
         .iter()
         .map(|entry| (entry.seq, entry.actor.as_str(), entry.action.as_str(), entry.subject.as_str()))
         .collect();
     let member = "wafl_admin_Owner0000001";
     assert_eq!(
-        told,
+        listed,
         [
             (1, "bootstrap", "bootstrap", member),
             (2, member, "key.issue", "wafl_live_000000000001"),
@@ -46,7 +46,7 @@ fn every_change_has_one_entry_and_they_form_a_chain() {
 }
 
 #[test]
-fn a_log_is_read_and_checked_page_by_page() {
+fn a_log_verifies_page_by_page() {
     let mut world = five();
     let mut head_now = Head::empty();
     let mut pages = Vec::new();
@@ -63,7 +63,7 @@ fn a_log_is_read_and_checked_page_by_page() {
 }
 
 #[test]
-fn a_refusal_and_a_repeated_revocation_are_no_entries() {
+fn a_refusal_or_a_repeated_revocation_adds_no_entry() {
     let mut world = five();
     world.issue(3, live("crm"));
     let log = entries(&mut world);
@@ -74,7 +74,7 @@ fn a_refusal_and_a_repeated_revocation_are_no_entries() {
 }
 
 #[test]
-fn a_changed_field_of_any_entry_is_seen() {
+fn a_changed_field_breaks_the_chain() {
     let log = entries(&mut five());
     let changes: [fn(&mut Entry); 9] = [
         |entry| entry.seq += 1,
@@ -104,7 +104,7 @@ fn a_changed_field_of_any_entry_is_seen() {
     }
 }
 
-/// As docs/internals/storage.md says it, written here a second time.
+/// Recomputes the hash of an entry, independently of the code, as docs/internals/storage.md describes it.
 fn rehashed(mut entry: Entry) -> Entry {
     let mut body = serde_json::to_value(&entry).unwrap();
     body.as_object_mut().unwrap().remove("hash");
@@ -113,7 +113,7 @@ fn rehashed(mut entry: Entry) -> Entry {
 }
 
 #[test]
-fn a_forged_entry_is_seen_even_rehashed_of_its_own() {
+fn a_forged_and_rehashed_entry_breaks_the_chain() {
     let log = entries(&mut five());
     for (at, entry) in log.iter().enumerate() {
         assert_eq!(rehashed(entry.clone()), *entry);
@@ -142,7 +142,7 @@ fn a_forged_entry_is_seen_even_rehashed_of_its_own() {
 }
 
 #[test]
-fn a_deleted_inserted_or_swapped_entry_is_seen() {
+fn a_deleted_inserted_or_swapped_entry_breaks_the_chain() {
     let log = entries(&mut five());
     for at in 0..log.len() - 1 {
         let mut deleted = log.clone();
@@ -155,13 +155,13 @@ fn a_deleted_inserted_or_swapped_entry_is_seen() {
         doubled.insert(at, log[at].clone());
         assert!(verify(&Head::empty(), &doubled).is_err(), "doubled {at}");
     }
-    // Only the end can go unseen, and a head known from elsewhere shows that.
+    // Entries missing at the end do not break the chain, but the head then differs from a known one.
     let shorter = verify(&Head::empty(), &log[..4]).unwrap();
     assert_ne!(shorter, verify(&Head::empty(), &log).unwrap());
 }
 
 #[test]
-fn the_table_itself_refuses_to_be_changed() {
+fn the_audit_table_refuses_updates_and_deletes() {
     let world = five();
     for sql in ["UPDATE audit SET actor = 'x' WHERE seq = 2", "DELETE FROM audit WHERE seq = 5"] {
         let error = world.store.connection.execute(sql, []).unwrap_err();
@@ -170,7 +170,7 @@ fn the_table_itself_refuses_to_be_changed() {
 }
 
 #[test]
-fn any_text_is_kept_exactly_and_hashed_in_its_canonical_form() {
+fn any_text_is_stored_exactly_and_hashed_in_its_canonical_form() {
     let mut world = World::with_owner();
     let id = world.issue(1, live("crm")).id;
     let controls: String = (0..=0xa0).filter_map(char::from_u32).collect();
