@@ -54,7 +54,7 @@ fn every_answer_to_the_holder_of_a_retiring_key_says_until_when_it_goes_on() {
     assert_eq!(refused.verdict(), "403 insufficient_scope");
     assert_eq!(refused.header("keyward-key-expires"), Some(expires.as_str()));
     // An outage is said beside it, and the end first.
-    world.silent = true;
+    world.unreachable = true;
     world.at(12_345);
     let both = [pair("keyward-key-expires", &expires), pair("keyward-authority", "unreachable; age=12")];
     assert_eq!(beside(&mut world, &get(&key)), both);
@@ -105,7 +105,7 @@ fn a_grant_knows_whether_it_is_a_keys_and_of_which_environment() {
         assert_eq!(grant.plan(&head, "req-1").private, keyed);
     }
     // And whether it was given by what is older than the bound.
-    world.silent = true;
+    world.unreachable = true;
     world.at(12_345).send(&get(&key));
     for (request, in_outage) in [(get(&key), true), (ClientRequest::new("GET /public/x"), false)] {
         let text = request.text();

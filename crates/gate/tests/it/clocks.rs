@@ -68,7 +68,7 @@ fn whatever_the_clock_does_a_revoked_key_is_refused_within_the_bound() {
 fn whatever_the_clock_does_nothing_is_accepted_past_bound_and_grace_of_an_outage() {
     const BEGINS: i64 = 4_000;
     for (name, clock) in CLOCKS {
-        let answers = run(clock, 90_000, |world, _, at| world.silent = at >= BEGINS);
+        let answers = run(clock, 90_000, |world, _, at| world.unreachable = at >= BEGINS);
         let accepted = last(&answers, "200").unwrap();
         assert!(accepted < BEGINS + BOUND + GRACE, "{name}: accepted {} ms into the outage", accepted - BEGINS);
         assert!(answers.iter().all(|(_, said)| said == "200" || said == "503 authority_unavailable"), "{name}");
@@ -80,7 +80,7 @@ fn a_step_back_counts_from_a_tenth_of_a_second_on_and_less_is_the_platforms_roun
     for (step, expected) in [(1, "200"), (100, "200"), (101, "need changes"), (5_000, "need changes")] {
         let mut world = World::new(&json!({}));
         let key = world.issue(1, |_| {});
-        world.tell(NOW);
+        world.refresh(NOW);
         assert_eq!(world.at(1_000).verdict(&get(&key)), "200");
         assert_eq!(world.at(1_000 - step).ask(&get(&key)).verdict(), expected, "{step} ms");
     }

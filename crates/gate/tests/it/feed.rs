@@ -56,7 +56,7 @@ fn the_authority_is_asked_again_exactly_at_the_bound() {
     let (mut world, key) = warm();
     assert_eq!(asks(&mut world, BOUND - 1, &get(&key)), "200");
     assert_eq!(asks(&mut world, BOUND, &get(&key)), "need changes");
-    world.tell(after(BOUND));
+    world.refresh(after(BOUND));
     assert_eq!(asks(&mut world, 2 * BOUND - 1, &get(&key)), "200");
     assert_eq!(asks(&mut world, 2 * BOUND, &get(&key)), "need changes");
     assert_eq!(world.reads, 1, "nothing has changed, so no record is asked for again");
@@ -79,7 +79,7 @@ fn a_refresh_is_due_well_before_the_bound_and_not_at_the_same_moment_everywhere(
     let mut world = world();
     assert_eq!(due(&world.gate, &world), Some(3_000));
     world.gate = Gate::new(GateSizes::default(), 255);
-    world.tell(NOW);
+    world.refresh(NOW);
     let early = due(&world.gate, &world).unwrap();
     assert!((2_500..2_600).contains(&early), "{early}");
     assert!(Gate::default().is_refresh_due(&world.config, NOW), "before the first snapshot");
@@ -88,11 +88,11 @@ fn a_refresh_is_due_well_before_the_bound_and_not_at_the_same_moment_everywhere(
 #[test]
 fn the_age_counts_from_the_question_and_not_from_the_answer() {
     let (mut world, key) = warm();
-    world.at(4_000).tell(after(1_000));
+    world.at(4_000).refresh(after(1_000));
     assert_eq!(asks(&mut world, 1_000 + BOUND - 1, &get(&key)), "200");
     assert_eq!(asks(&mut world, 1_000 + BOUND, &get(&key)), "need changes");
     // An answer that took longer than the bound is no answer.
-    world.at(20_000).tell(after(20_000 - BOUND));
+    world.at(20_000).refresh(after(20_000 - BOUND));
     assert_eq!(asks(&mut world, 20_000, &get(&key)), "need changes");
 }
 
@@ -119,7 +119,7 @@ fn a_revoked_key_is_refused_from_the_next_question_on() {
 #[test]
 fn while_the_authority_is_silent_the_grace_is_exact_to_the_millisecond() {
     let (mut world, key) = warm();
-    world.silent = true;
+    world.unreachable = true;
     for (at, expected) in [
         (BOUND, "200"),
         (BOUND + GRACE - 1, "200"),
@@ -133,13 +133,13 @@ fn while_the_authority_is_silent_the_grace_is_exact_to_the_millisecond() {
 #[test]
 fn during_the_grace_every_answer_says_so_with_the_age() {
     let (mut world, key) = warm();
-    world.silent = true;
+    world.unreachable = true;
     let GateAnswer::Forward(plan) = world.at(12_345).send(&get(&key)) else { panic!("not forwarded") };
     assert_eq!(plan.answer.as_deref(), Some("keyward-authority\nunreachable; age=12\n"));
     let refused = world.send(&ClientRequest::new("POST /v1/contacts").key(&key));
     assert_eq!(refused.verdict(), "403 insufficient_scope");
     assert_eq!(refused.header("keyward-authority"), Some("unreachable; age=12"));
-    world.silent = false;
+    world.unreachable = false;
     let GateAnswer::Forward(plan) = world.at(20_000).send(&get(&key)) else { panic!("not forwarded") };
     assert_eq!(plan.answer, None);
 }
@@ -167,7 +167,7 @@ fn silence_revives_nothing() {
     for key in [&revoked, &expiring, &unknown] {
         world.send(&get(key));
     }
-    world.silent = true;
+    world.unreachable = true;
     world.at(BOUND + 1_000);
     assert_eq!(world.verdict(&get(&revoked)), "401 revoked_key");
     assert_eq!(world.verdict(&get(&expiring)), "401 expired_key");
@@ -179,7 +179,7 @@ fn silence_revives_nothing() {
 fn a_route_that_closes_on_outage_has_no_grace() {
     let (mut world, key) = warm();
     assert_eq!(world.verdict(&closed(&key)), "200");
-    world.silent = true;
+    world.unreachable = true;
     assert_eq!(world.at(BOUND - 1).verdict(&closed(&key)), "200");
     assert_eq!(world.at(BOUND).verdict(&closed(&key)), "503 authority_unavailable");
     assert_eq!(world.verdict(&get(&key)), "200");
@@ -205,10 +205,10 @@ fn a_silent_authority_is_asked_again_after_a_second_and_its_first_word_ends_the_
     world.gate.record_failure(after(at));
     assert_eq!(asks(&mut world, at + 999, &get(&key)), "503 authority_unavailable");
     assert_eq!(asks(&mut world, at + 1_000, &get(&key)), "need changes");
-    world.tell(after(at + 1_000));
+    world.refresh(after(at + 1_000));
     assert_eq!(asks(&mut world, at + 1_000, &get(&key)), "200");
     world.gate.record_failure(after(at + 1_001));
-    world.tell(after(at + 1_002));
+    world.refresh(after(at + 1_002));
     assert_eq!(asks(&mut world, at + 1_002 + BOUND, &get(&key)), "need changes", "past the bound, and it speaks");
 }
 
@@ -217,7 +217,7 @@ fn under_a_short_bound_there_is_no_gap_between_a_silence_that_counts_and_the_nex
     let mut world = World::new(&json!({"REVOCATION_BOUND_SECONDS": 1}));
     world.gate = Gate::new(GateSizes::default(), 255);
     let key = world.issue(1, |_| {});
-    world.tell(NOW);
+    world.refresh(NOW);
     world.answer(&key.record.id, NOW);
     world.gate.record_failure(after(2_000));
     for (at, expected) in [(2_999, "200"), (3_000, "need changes")] {
@@ -229,9 +229,9 @@ fn under_a_short_bound_there_is_no_gap_between_a_silence_that_counts_and_the_nex
 fn when_the_clock_steps_back_the_authority_is_asked() {
     let (mut world, key) = warm();
     assert_eq!(asks(&mut world, -1_000, &get(&key)), "need changes");
-    world.silent = true;
+    world.unreachable = true;
     assert_eq!(world.verdict(&get(&key)), "503 authority_unavailable", "nobody can say how old it is");
-    world.silent = false;
+    world.unreachable = false;
     assert_eq!(world.at(1_000).verdict(&get(&key)), "200");
     assert_eq!(world.reads, 1, "what is known of keys stays");
     // What was learned while the clock was ahead is not fresh again when the clock gets there.
@@ -417,7 +417,7 @@ fn a_new_epoch_empties_all_memory_and_an_older_one_is_ignored() {
     let changes = world.changes(&world.gate.next_query());
     assert_eq!(learn(&mut world, &changes, after(1), after(1)), Applied::NewEpoch { known: 10, now: 4 });
     assert_eq!(world.gate.cached_keys(), 0);
-    world.tell(after(1));
+    world.refresh(after(1));
     assert_eq!(world.gate.known_revision(), 4);
     assert_eq!(world.at(1).ask(&get(&key)).verdict(), "need record");
     // An answer from before the restore lies in a cache yet.
@@ -468,7 +468,7 @@ fn the_last_answer_of_a_data_centre_counts_as_older_by_what_two_clocks_may_diffe
     let key = world.issue(1, |_| {});
     let stored = world.copy(&key.record);
     // Born in an outage: the pages and the last answer lie in the cache for 20 seconds.
-    world.silent = true;
+    world.unreachable = true;
     world.at(20_000);
     let first = kept(&world, 0, 10, page(&world, None, 10, None));
     assert_eq!(world.gate.apply_fallback(&world.config, &first, after(20_000)), Applied::More);
@@ -530,11 +530,11 @@ fn more_changed_keys_than_are_kept_cost_look_ups_and_never_a_wrong_answer() {
         }
     }
     assert!(matches!(world.gate.next_query(), FeedQuery::Since(_)), "no more pages are asked for");
-    world.tell(NOW);
+    world.refresh(NOW);
     assert_eq!(world.gate.apply_copy(&world.config, &key.record.id, &old, NOW), keyward_gate::CopyVerdict::Confirm);
     assert_eq!(world.verdict(&get(&key)), "403 insufficient_scope");
     // What is remembered goes on following the feed.
     world.change(&key.record.id, |record| record.revoked = true);
-    world.tell(NOW);
+    world.refresh(NOW);
     assert_eq!(world.verdict(&get(&key)), "401 revoked_key");
 }

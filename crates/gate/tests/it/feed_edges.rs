@@ -85,7 +85,7 @@ fn a_cached_answer_of_a_clock_that_is_further_ahead_than_clocks_are_is_no_answer
 fn the_last_answer_of_a_clock_ahead_of_ours_is_as_old_as_it_may_be_and_never_younger_than_now() {
     let mut world = World::new(&json!({}));
     let key = world.issue(1, |_| {});
-    world.silent = true;
+    world.unreachable = true;
     for (ahead, age) in [(0, SKEW), (4_000, SKEW - 4_000), (SKEW, 0)] {
         world.gate = Gate::default();
         let first =
@@ -111,14 +111,14 @@ fn a_restore_leaves_an_isolate_its_own_moment_of_asking() {
     for jitter in [0, 100, 255] {
         let mut world = World::new(&json!({}));
         world.gate = Gate::new(GateSizes::default(), jitter);
-        world.tell(after(10));
+        world.refresh(after(10));
         let before = due(&world);
         assert_eq!(before, 3_000 - i64::from(jitter) * 500 / 256, "60 % of the bound, less up to a tenth of it");
         world.epoch = Epoch::new(after(1), "second");
         let asked = world.gate.start_query(after(10));
         let changes = world.changes(&world.gate.next_query());
         assert!(matches!(world.gate.apply_authority(&changes, asked, after(10)), Applied::NewEpoch { .. }));
-        world.tell(after(10));
+        world.refresh(after(10));
         assert_eq!(due(&world), before, "jitter {jitter}");
     }
 }
@@ -144,7 +144,7 @@ fn told_of(changed: usize) -> (World, Key) {
     let asked = world.gate.start_query(NOW);
     let page = FeedPage::Snapshot { after: None, at: world.position(), entries, next: None };
     assert_eq!(world.gate.apply_authority(&page, asked, NOW), Applied::More);
-    world.tell(NOW);
+    world.refresh(NOW);
     (world, key)
 }
 
@@ -167,7 +167,7 @@ fn an_overtaken_answer_is_used_only_where_every_change_since_is_known() {
         let other = world.issue(2, |_| {});
         let (record, at) = (key.record.clone(), world.position());
         world.change(&other.record.id, |record| record.scopes.clear());
-        world.tell(NOW);
+        world.refresh(NOW);
         assert_eq!(world.gate.apply_record(&key.record.id, Some(record), &at, NOW), used, "{changed} changed keys");
         assert_eq!(world.verdict(&get(&key)), "200");
     }
@@ -181,7 +181,7 @@ fn that_there_is_no_such_key_is_forgotten_with_the_next_change_of_any_key() {
     assert_eq!(world.ask(&get(&key)).verdict(), "401 invalid_key");
     // It may be that very key which was issued: one that is as it was issued is no entry of a page.
     world.change(&other.record.id, |record| record.scopes.clear());
-    world.tell(NOW);
+    world.refresh(NOW);
     assert_eq!(world.ask(&get(&key)).verdict(), "need record");
 }
 
@@ -205,7 +205,7 @@ fn a_change_that_is_told_again_or_late_takes_nothing_out_unless_it_says_revoked(
         for _ in 0..2 {
             world.change(&key.record.id, |_| {});
         }
-        world.tell(NOW);
+        world.refresh(NOW);
         assert_eq!(world.verdict(&get(&key)), "200", "its record of change 12 is known");
         let changes = told(&world, &key, revision, revoked);
         let asked = world.gate.start_query(NOW);

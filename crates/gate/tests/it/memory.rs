@@ -50,7 +50,7 @@ fn a_copy_from_before_a_change_is_never_used() {
                 record.revoked = revoked;
                 record.scopes.clear();
             });
-            world.tell(NOW);
+            world.refresh(NOW);
             // Of a revoked key there is nothing more to know; the copy tells its holder from others.
             let expected = if revoked { CopyVerdict::Settled } else { CopyVerdict::Confirm };
             assert_eq!(copy(&mut world, &key.record.id, &stored), expected);
@@ -72,7 +72,7 @@ fn a_copy_that_is_newer_than_the_feed_is_confirmed_by_the_authority() {
         "it may be of a history that was undone"
     );
     world.revision = 11;
-    world.tell(NOW);
+    world.refresh(NOW);
     assert_eq!(copy(&mut world, &key.record.id, &stored), CopyVerdict::Settled);
 }
 
@@ -152,7 +152,7 @@ fn a_changed_key_is_asked_for_again_and_an_unchanged_one_is_not() {
     assert_eq!(world.verdict(&get(&key)), "200");
     assert_eq!(world.verdict(&get(&other)), "200");
     world.change(&key.record.id, |record| record.scopes.clear());
-    world.tell(NOW);
+    world.refresh(NOW);
     assert_eq!(world.ask(&get(&other)).verdict(), "200");
     assert_eq!(world.ask(&get(&key)).verdict(), "need record");
     assert_eq!(world.verdict(&get(&key)), "403 insufficient_scope");
@@ -164,7 +164,7 @@ fn an_answer_about_a_key_that_was_overtaken_by_a_change_is_not_used() {
     let key = world.issue(1, |_| {});
     let (old, at) = (key.record.clone(), world.position());
     world.change(&key.record.id, |record| record.revoked = true);
-    world.tell(NOW);
+    world.refresh(NOW);
     // Asked before the revocation, answered after it.
     assert!(!world.gate.apply_record(&key.record.id, Some(old.clone()), &at, NOW));
     assert_eq!(world.ask(&get(&key)).verdict(), "need record");
@@ -196,7 +196,7 @@ fn that_there_is_no_such_key_is_remembered_for_a_second_and_only_until_the_next_
     // Issued a moment ago, and told of: it works at once.
     world.authority.insert(key.record.id.clone(), key.record.clone());
     world.change(&key.record.id, |_| {});
-    world.tell(after(1_000));
+    world.refresh(after(1_000));
     assert_eq!(world.verdict(&get(&key)), "200");
 }
 
@@ -277,7 +277,7 @@ fn networks_count_too_and_come_free_with_their_keys() {
         world.authority.insert(id(number), with_networks(number, 5));
         world.change(&id(number), |_| {});
     }
-    world.tell(NOW);
+    world.refresh(NOW);
     assert_eq!(world.gate.cached_keys(), 0);
     let at = world.position();
     for number in 0..200 {
