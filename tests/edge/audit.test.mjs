@@ -368,12 +368,12 @@ describe("the independent verifier", () => {
     ["a changed instant", (log) => void (log[4].at = "2020-01-01T00:00:00.000Z"), /entry 5 was changed/],
     ["a changed hash", (log) => void (log[4].hash = "0".repeat(64)), /entry 5 was changed/],
     ["a changed link", (log) => void (log[4].previous = log[0].hash), /entry 5 was changed/],
-    ["a field more", (log) => void (log[4].note = "x"), /has not the fields/],
-    ["a field less", (log) => void delete log[4].detail, /has not the fields/],
+    ["an additional field", (log) => void (log[4].note = "x"), /does not have the fields/],
+    ["a missing field", (log) => void delete log[4].detail, /does not have the fields/],
     ["a deleted entry", (log) => void log.splice(4, 1), /entry 5 is missing/],
     ["a deleted first entry", (log) => void log.splice(0, 1), /entry 1 is missing/],
     ["an inserted entry", (log) => void log.splice(4, 0, log[7]), /entry 5 is missing or out of order/],
-    ["a doubled entry", (log) => void log.splice(5, 0, log[4]), /entry 6 is missing or out of order/],
+    ["a duplicated entry", (log) => void log.splice(5, 0, log[4]), /entry 6 is missing or out of order/],
     ["two swapped entries", (log) => void log.splice(4, 2, log[5], log[4]), /entry 5 is missing or out of order/],
     [
       "one that was changed and hashed again",
@@ -388,8 +388,8 @@ describe("the independent verifier", () => {
       },
       /entry 6 does not follow/,
     ],
-    ["entries cut off behind the newest checkpoint", (log) => void log.splice(-1), /was cut off/],
-    ["entries cut off behind the pinned one", (log) => void log.splice(10), /was cut off/],
+    ["entries cut off after the newest checkpoint", (log) => void log.splice(-1), /was cut off/],
+    ["entries cut off after the pinned checkpoint", (log) => void log.splice(10), /was cut off/],
     ["an empty log", () => [], /.+/],
     [
       "one rewritten with right hashes",
@@ -415,9 +415,12 @@ describe("the independent verifier", () => {
   }
 
   test("finds an export that was cut off within a line, and a duplicate field", async () => {
-    assert.match(await run({ data: log.slice(0, -10) }), /^1 the last line is not whole/);
-    assert.match(await run({ data: log.replace('{"seq":1,', '{"seq":1,"seq":1,') }), /^1 a field stands twice/);
-    assert.match(await run({ data: log.replace('{"seq":1,', '{"seq":1.0,') }), /^1 a number is no integer/);
+    assert.match(await run({ data: log.slice(0, -10) }), /^1 the last line is incomplete/);
+    assert.match(
+      await run({ data: log.replace('{"seq":1,', '{"seq":1,"seq":1,') }),
+      /^1 an entry has a duplicate field/,
+    );
+    assert.match(await run({ data: log.replace('{"seq":1,', '{"seq":1.0,') }), /^1 a number is not an integer/);
   });
 
   test("finds a replaced log under a pinned checkpoint, even if the head of the new log is signed", async () => {
@@ -435,7 +438,7 @@ describe("the independent verifier", () => {
     const [origin, size, ...rest] = newest.split("\n");
     assert.match(
       await run({ notes: [[origin, String(Number(size) - 1), ...rest].join("\n")] }),
-      /^1 a checkpoint's signature is wrong/,
+      /^1 a checkpoint's signature is invalid/,
     );
     assert.match(await run({ notes: [newest.replaceAll("keyward/wafl", "keyward/evil")] }), /^1 no pinned key/);
     assert.match(await run({ notes: [newest.split("\u2014")[0]] }), /^1 a note has no signatures|^1 a signature/);
