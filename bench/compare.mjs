@@ -16,7 +16,7 @@ const builds = process.argv.slice(2).map((folder) => resolve(folder));
 const [origin, load] = [await startOrigin(), startLoad()];
 const { forward, edit } = peers(origin, { honoFile: "", usualBuild: "" });
 const services = { forward, edit, keyward: keyward(origin) };
-builds.forEach((build, index) => (services[`b${index}`] = keyward(origin, { build })));
+for (const [index, build] of builds.entries()) services[`b${index}`] = keyward(origin, { build });
 const workerd = await startWorkerd(services, origin);
 const control = new ControlPlane(workerd.ports.keyward);
 await control.bootstrap();

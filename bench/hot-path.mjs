@@ -14,7 +14,11 @@ export async function hotPath({ workerd, load, origin, accepted, peerKey, keys, 
   const { ports } = workerd;
   const fixed = (credentials) => () => ({ credentials });
   let taken = 0;
-  const fresh = () => ({ credentials: keys.slice(taken, (taken += FIRST_USES)).map(({ apiKey }) => apiKey) });
+  const fresh = () => {
+    const unused = keys.slice(taken, taken + FIRST_USES);
+    taken += FIRST_USES;
+    return { credentials: unused.map(({ apiKey }) => apiKey) };
+  };
   const plain = { path: PATH, count: COUNT, expect: 200 };
   const variants = [
     { ...plain, name: "forward", port: ports.forward, order: fixed([peerKey]) },

@@ -133,10 +133,13 @@ export async function runWithProgress(label, command, args, { env = {} } = {}) {
   return output;
 }
 
+/** The terminal's sequence that erases a line, which precedes cargo's progress bar. */
+const ERASE_LINE = "\x1b[K";
+
 const withoutBars = (output) =>
   output
     .split(/[\r\n]+/)
-    .map((row) => row.replace(/^\x1b\[K/, "").trimEnd())
+    .map((row) => (row.startsWith(ERASE_LINE) ? row.slice(ERASE_LINE.length) : row).trimEnd())
     .filter((row) => row !== "" && !/^\s*Building \[/.test(row))
     .join("\n");
 

@@ -51,7 +51,8 @@ function listening(child, count) {
   return new Promise((resolve, reject) => {
     child.once("exit", () => reject(new Error("workerd ended before it listened")));
     child.stdio[3].on("data", (part) => {
-      const lines = (text += part).split("\n");
+      text += part;
+      const lines = text.split("\n");
       text = lines.pop();
       for (const { event, socket, port } of lines.map((line) => JSON.parse(line)))
         if (event === "listen") ports[socket] = port;

@@ -361,14 +361,22 @@ describe("the independent verifier", () => {
   for (const [what, change, expected] of [
     [
       "a changed reason",
-      (log) => void (log.find(({ detail }) => detail.reason).detail.reason = "Nothing"),
+      (log) => void Object.assign(log.find(({ detail }) => detail.reason).detail, { reason: "Nothing" }),
       /was changed/,
     ],
-    ["a changed actor", (log) => void (log[4].actor = "wafl_admin_000000000000"), /entry 5 was changed/],
-    ["a changed instant", (log) => void (log[4].at = "2020-01-01T00:00:00.000Z"), /entry 5 was changed/],
-    ["a changed hash", (log) => void (log[4].hash = "0".repeat(64)), /entry 5 was changed/],
-    ["a changed link", (log) => void (log[4].previous = log[0].hash), /entry 5 was changed/],
-    ["an additional field", (log) => void (log[4].note = "x"), /does not have the fields/],
+    [
+      "a changed actor",
+      (log) => void Object.assign(log[4], { actor: "wafl_admin_000000000000" }),
+      /entry 5 was changed/,
+    ],
+    [
+      "a changed instant",
+      (log) => void Object.assign(log[4], { at: "2020-01-01T00:00:00.000Z" }),
+      /entry 5 was changed/,
+    ],
+    ["a changed hash", (log) => void Object.assign(log[4], { hash: "0".repeat(64) }), /entry 5 was changed/],
+    ["a changed link", (log) => void Object.assign(log[4], { previous: log[0].hash }), /entry 5 was changed/],
+    ["an additional field", (log) => void Object.assign(log[4], { note: "x" }), /does not have the fields/],
     ["a missing field", (log) => void delete log[4].detail, /does not have the fields/],
     ["a deleted entry", (log) => void log.splice(4, 1), /entry 5 is missing/],
     ["a deleted first entry", (log) => void log.splice(0, 1), /entry 1 is missing/],
@@ -376,12 +384,12 @@ describe("the independent verifier", () => {
     ["a duplicated entry", (log) => void log.splice(5, 0, log[4]), /entry 6 is missing or out of order/],
     ["two swapped entries", (log) => void log.splice(4, 2, log[5], log[4]), /entry 5 is missing or out of order/],
     [
-      "one that was changed and hashed again",
+      "an entry that was changed and hashed again",
       (log) => void log.splice(4, 1, { ...rechained([{ ...log[4], actor: "x" }])[0], seq: 5 }),
       /entry 5/,
     ],
     [
-      "one rehashed in its place",
+      "an entry changed in place with its hash",
       (log) => {
         const { hash: _, ...body } = { ...log[4], actor: "x" };
         log[4] = { ...body, hash: createHash("sha256").update(canonical(body)).digest("hex") };
@@ -392,17 +400,17 @@ describe("the independent verifier", () => {
     ["entries cut off after the pinned checkpoint", (log) => void log.splice(10), /was cut off/],
     ["an empty log", () => [], /.+/],
     [
-      "one rewritten with right hashes",
+      "a rewritten entry with correct hashes",
       (log) => rechained(log.map((entry) => (entry.seq === 5 ? { ...entry, actor: "x" } : entry))),
       /was rewritten/,
     ],
     [
-      "one without an entry and with right hashes",
+      "a log without one entry and with correct hashes",
       (log) => rechained([...log.toSpliced(4, 1), log[0]]),
       /was rewritten/,
     ],
     [
-      "one with swapped entries and right hashes",
+      "a log with swapped entries and correct hashes",
       (log) => rechained(log.toSpliced(4, 2, log[5], log[4])),
       /was rewritten/,
     ],

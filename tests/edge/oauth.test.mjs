@@ -35,13 +35,15 @@ const introspect = (token, request = {}) =>
   gate.call(INTROSPECT, { method: "POST", key: verifier.key, form: { token }, ...request });
 let addresses = 0;
 /** Each request comes from its own address, except in the tests of the limit. */
-const revoke = (token, { headers = {}, ...request } = {}) =>
-  gate.call(REVOKE, {
+const revoke = (token, { headers = {}, ...request } = {}) => {
+  addresses += 1;
+  return gate.call(REVOKE, {
     method: "POST",
     form: { token },
     ...request,
-    headers: { "cf-connecting-ip": `198.51.100.${(addresses += 1)}`, ...headers },
+    headers: { "cf-connecting-ip": `198.51.100.${addresses}`, ...headers },
   });
+};
 const basic = (id, secret) => ({
   key: undefined,
   headers: { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}` },

@@ -101,7 +101,7 @@ describe("rotation", () => {
     );
     const answer = await use(old.apiKey, "/v1/contacts/spoof");
     assert.equal(answer.headers["keyward-key-expires"], json.retiring.expires_at);
-    assert.equal(answer.headers["keyward_key_expires"], undefined);
+    assert.equal(answer.headers.keyward_key_expires, undefined);
     assert.equal((await use(json.api_key)).headers["keyward-key-expires"], undefined);
     assert.equal((await use(json.api_key, "/v1/contacts/spoof")).headers["keyward-key-expires"], undefined);
   });

@@ -111,7 +111,7 @@ describe("the verdict", () => {
       ["GET", "/v1/%63ontacts"],
       ["GET", "/v1/contacts/../events"],
       ["GET", `/v1/contacts?key=${apiKey}`],
-      ["GET", "/v1/contacts/" + "x".repeat(9_000)],
+      ["GET", `/v1/contacts/${"x".repeat(9_000)}`],
       ["DELETE", "/_keyward/v1/keys"],
       ["GET", "/.well-known/oauth-authorization-server/_keyward"],
     ]) {

@@ -227,7 +227,11 @@ class Gate {
     if (past !== undefined) return Promise.resolve(past);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`No matching log line within ${within} ms: ${fits}`)), within);
-      this.#waiting.push({ fits, resolve: (line) => (clearTimeout(timer), resolve(line)) });
+      const resolveInTime = (line) => {
+        clearTimeout(timer);
+        resolve(line);
+      };
+      this.#waiting.push({ fits, resolve: resolveInTime });
     });
   }
 

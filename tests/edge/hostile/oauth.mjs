@@ -16,7 +16,8 @@ export function oauth({ key, other, member }) {
     { type = FORM, authorization = `Bearer ${member}`, headers = [], ...more } = {},
   ) => {
     // Each from its own address, so that the rate limit does not apply.
-    const from = `CF-Connecting-IP: 203.0.113.${(addresses += 1)}`;
+    addresses += 1;
+    const from = `CF-Connecting-IP: 203.0.113.${addresses}`;
     const sent = [
       ...(authorization === null ? [] : [`Authorization: ${authorization}`]),
       ...(type === null ? [] : [type]),
