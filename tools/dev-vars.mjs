@@ -1,15 +1,15 @@
-// .dev.vars: the local worker's secrets, and whatever a developer sets beside wrangler.toml.
+// .dev.vars: the local worker's secrets, and a developer's overrides of wrangler.toml.
 
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import * as util from "node:util";
 
-/** Writes the file with fresh secrets, unless there is one. Says whether it did. */
+/** Writes the file with new secrets, unless it exists. Returns whether it was written. */
 export async function ensureDevVars(file, choosePort) {
   if (existsSync(file)) return false;
   const origin = `http://127.0.0.1:${await choosePort()}`;
   try {
-    // `wx` and the mode in one call: never over an existing file, and never readable by others in between.
+    // `wx` and the mode in one call: never overwrites a file, and the file is never readable by others.
     writeFileSync(file, content(origin), { flag: "wx", mode: 0o600 });
   } catch (error) {
     if (error.code === "EEXIST") return false;
@@ -18,9 +18,9 @@ export async function ensureDevVars(file, choosePort) {
   return true;
 }
 
-/** Name to value, all text; a value with spaces or JSON may stand in single quotes. In the pinned Node only. */
+/** Returns names and values as text. A value may be in single quotes. Works in the pinned Node only. */
 export function readDevVars(file) {
-  // By way of the namespace, because npm start imports this file in Nodes that lack `parseEnv`.
+  // Through the namespace, because npm start also imports this file in versions of Node without `parseEnv`.
   return existsSync(file) ? util.parseEnv(readFileSync(file, "utf8")) : {};
 }
 

@@ -1,6 +1,6 @@
-// The worker in local workerd, by way of Miniflare. `wrangler dev` would put a proxy in front that
-// rewrites paths and headers (the gate must see them raw), load only the secrets from .dev.vars,
-// and want a terminal; here the worker listens itself, with wrangler.toml's settings as they are.
+// The worker in local workerd, through Miniflare. `wrangler dev` has a proxy that rewrites paths and headers (the gate must
+// see them raw), loads only secrets from .dev.vars, and needs a terminal. Here the worker itself listens, with the settings
+// of wrangler.toml.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,17 +9,17 @@ import { experimental_readRawConfig } from "wrangler";
 import { BUILD_DIR, STATE_DIR, WRANGLER_TOML } from "./paths.mjs";
 import { loopbackHosts } from "./ports.mjs";
 
-/** wrangler.toml as it stands: no defaults, nothing from the environment. */
+/** Returns wrangler.toml without defaults and without values from the environment. */
 export function readWranglerToml() {
   return experimental_readRawConfig({ config: WRANGLER_TOML }).rawConfig;
 }
 
-/** Starts it; resolves when it listens on `port`. `dispose()` of the answer stops it. */
+/** Starts the worker and resolves when it listens on `port`. `dispose()` of the result stops it. */
 export async function startWorker({ config, vars, port }) {
   const miniflare = new Miniflare({
     host: "127.0.0.1",
     port: 0,
-    cf: false, // would be fetched from the internet
+    cf: false, // otherwise fetched from the internet
     telemetry: { enabled: false },
     logRequests: false,
     log: new Log(LogLevel.WARN),

@@ -1,9 +1,9 @@
-// Which ports of this machine are free.
+// Free ports of this machine.
 
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 
-/** Both loopback addresses, because `localhost` may mean either; some containers have no IPv6. */
+/** Returns both loopback addresses, because `localhost` may mean either. Some containers have no IPv6. */
 export function loopbackHosts() {
   const hasIpv6 = Object.values(networkInterfaces())
     .flat()
@@ -18,12 +18,12 @@ export async function isFree(port) {
   return true;
 }
 
-/** The first free port from `from` on that is not `but`. */
+/** Returns the first free port from `from` on, except `but`. */
 export async function freePort(from, but) {
   for (let port = from; port < from + 100; port += 1) {
     if (port !== but && (await isFree(port))) return port;
   }
-  throw new Error(`no free port between ${from} and ${from + 99}`);
+  throw new Error(`No free port between ${from} and ${from + 99}`);
 }
 
 function canListen(port, host) {

@@ -1,5 +1,5 @@
-// The running half of `npm start`, in the Node that package.json pins: demo origin, worker, welcome.
-// start.mjs starts it with the port as its one argument, after set-up and build.
+// Second half of `npm start`, in the pinned Node: demo origin, worker, welcome text.
+// start.mjs runs it after setup and build, with the port as its only argument.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { startDemoOrigin } from "./demo-origin.mjs";
@@ -17,14 +17,14 @@ async function stop(status) {
   if (stopping) return;
   stopping = true;
   console.log("\nStopping Keyward.");
-  // Ctrl-C must end everything, whatever hangs.
+  // Ctrl-C must end everything, even if a part hangs.
   setTimeout(() => process.exit(status), 5_000).unref();
   for (const close of running.reverse()) await close().catch(() => {});
   process.exit(status);
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stop(0));
-// The channel to start.mjs closes when that process ends in whatever way.
+// The channel to start.mjs closes when that process ends for any reason.
 process.on("disconnect", () => stop(0));
 
 main(async () => {
@@ -65,7 +65,7 @@ main(async () => {
   );
 });
 
-/** The status of the first answer; workerd takes a moment to start. */
+/** Polls until the first answer and returns its status, because workerd needs time to start. */
 async function firstHealth(url) {
   for (let tries = 0; tries < 150; tries += 1) {
     try {

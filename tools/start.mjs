@@ -1,4 +1,4 @@
-// `npm start`: from a fresh clone to a running gate. `npm start -- --port 9000` to choose the port.
+// `npm start`: from a fresh clone to a running gate. `npm start -- --port 9000` selects the port.
 
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ main(async () => {
   await needPort(port); // before the long steps, not after
   await build();
   if (await ensureDevVars(DEV_VARS, () => freePort(8788, port))) {
-    console.log(".dev.vars: made, with fresh secrets for this machine.");
+    console.log(".dev.vars: created, with new secrets for this machine.");
   }
   await serve(port);
 });
@@ -46,14 +46,14 @@ function options() {
 async function needPort(port) {
   if (await isFree(port)) return;
   throw new Stop(
-    `Port ${port} is taken (perhaps Keyward runs already). Choose another:  npm start -- --port ${await freePort(port + 1)}`,
+    `Port ${port} is taken (Keyward may be running already). Choose another:  npm start -- --port ${await freePort(port + 1)}`,
   );
 }
 
 /**
- * In the pinned Node, because wrangler and Miniflare refuse one older than 22. In a process group of
- * its own, so that Ctrl-C reaches workerd by one way only, and so that nothing of the group is left
- * even if serve.mjs is killed; the channel tells serve.mjs when we are.
+ * Runs serve.mjs in the pinned Node, because wrangler and Miniflare need 22. It has its own process group, so that Ctrl-C reaches
+ * workerd only once, and no process of the group remains even if serve.mjs is killed. If this process is killed, the channel
+ * closes and serve.mjs stops.
  */
 async function serve(port) {
   const child = spawn(join(NODE_BIN, "node"), ["tools/serve.mjs", String(port)], {
@@ -61,7 +61,7 @@ async function serve(port) {
     detached: true,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
-  // npm killed outright can't pass that on; then this process gets another parent.
+  // If npm is killed it cannot forward a signal; then this process gets another parent.
   const parent = process.ppid;
   const watch = setInterval(
     () => process.env.npm_lifecycle_event && process.ppid !== parent && child.kill("SIGTERM"),
@@ -71,7 +71,7 @@ async function serve(port) {
   try {
     process.kill(-child.pid, "SIGKILL");
   } catch {
-    // The usual case: the group has ended.
+    // Usual case: the group has ended already.
   }
   process.exit(status);
 }

@@ -1,6 +1,6 @@
-// What `npm start` prints when the gate is up: the first five minutes, as lines to paste.
+// Text that `npm start` prints when the gate is up: the first five minutes, as lines to paste.
 
-/** `address` as in http://localhost:8787; `devVars` is the full path of .dev.vars; `demo` the echo's address or null. */
+/** Returns the text. `address` is like http://localhost:8787, `devVars` the full path of .dev.vars, `demo` the address of the demo origin or null. */
 export function welcome({ address, devVars, demo }) {
   const api = `${address}/_keyward/v1`;
   const json = "-H 'Content-Type: application/json'";
@@ -48,7 +48,7 @@ Ctrl-C stops everything. Keys, members and the audit log stay for the next start
 `;
 }
 
-/** For a shell: as it is when harmless, otherwise in single quotes. */
+/** Quotes a path for a shell, if it needs quotes. */
 function quoted(path) {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

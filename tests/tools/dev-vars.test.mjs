@@ -34,7 +34,10 @@ test("an existing file is never overwritten", async (t) => {
 
 test("a file that appears in the meantime is not overwritten either", async (t) => {
   const file = folder(t);
-  const meanwhile = async () => (writeFileSync(file, "mine\n"), 8788);
+  const meanwhile = async () => {
+    writeFileSync(file, "mine\n");
+    return 8788;
+  };
   assert.equal(await ensureDevVars(file, meanwhile), false);
   assert.equal(readFileSync(file, "utf8"), "mine\n");
 });

@@ -68,7 +68,7 @@ fn a_copy_that_is_newer_than_the_feed_is_confirmed_by_the_authority() {
     let stored = world.copy(&key.record);
     assert_eq!(copy(&mut world, &key.record.id, &stored), CopyVerdict::Confirm, "it may belong to a lost history");
     world.revision = 11;
-    world.tell(NOW);
+    world.refresh(NOW);
     assert_eq!(copy(&mut world, &key.record.id, &stored), CopyVerdict::Settled);
 }
 
@@ -148,7 +148,7 @@ fn only_a_changed_key_is_looked_up_again() {
     assert_eq!(world.verdict(&get(&key)), "200");
     assert_eq!(world.verdict(&get(&other)), "200");
     world.change(&key.record.id, |record| record.scopes.clear());
-    world.tell(NOW);
+    world.refresh(NOW);
     assert_eq!(world.ask(&get(&other)).verdict(), "200");
     assert_eq!(world.ask(&get(&key)).verdict(), "need record");
     assert_eq!(world.verdict(&get(&key)), "403 insufficient_scope");
@@ -192,7 +192,7 @@ fn a_negative_answer_is_cached_for_a_second_or_until_the_next_change() {
     // A newly issued key works as soon as the feed reports the change.
     world.authority.insert(key.record.id.clone(), key.record.clone());
     world.change(&key.record.id, |_| {});
-    world.tell(after(1_000));
+    world.refresh(after(1_000));
     assert_eq!(world.verdict(&get(&key)), "200");
 }
 
@@ -270,7 +270,7 @@ fn networks_count_towards_the_cache_size_until_their_key_is_evicted() {
         world.authority.insert(id(number), with_networks(number, 5));
         world.change(&id(number), |_| {});
     }
-    world.tell(NOW);
+    world.refresh(NOW);
     assert_eq!(world.gate.cached_keys(), 0);
     let at = world.position();
     for number in 0..200 {

@@ -68,12 +68,12 @@ fn verdict(faults: &[Fault], warm: bool) -> String {
     if warm {
         // Older than bound and grace, so that an unreachable authority means 503.
         let age = if has(Unreachable) { -66 } else { 0 };
-        world.tell(NOW.plus_seconds(age));
+        world.refresh(NOW.plus_seconds(age));
         world.authority.insert(record.id.clone(), record.clone());
         world.answer(&record.id.clone(), NOW.plus_seconds(age));
     }
     world.authority.insert(record.id.clone(), record);
-    world.silent = has(Unreachable);
+    world.unreachable = has(Unreachable);
 
     let mut target = if has(NoRoute) { "/nowhere" } else { "/v1/contacts" }.to_owned();
     if has(Form) {
