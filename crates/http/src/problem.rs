@@ -102,6 +102,8 @@ codes! {
         "This path or query could be read in more than one way. Send it in its plain form."
     WrongHost "wrong_host" 421 "Wrong host"
         "The Host of this request is not one plain host name."
+    MisdirectedRequest "misdirected_request" 421 "Misdirected request"
+        "This address is not served on this host. Send the request to the host that serves it."
     MethodNotAllowed "method_not_allowed" 405 "Method not allowed"
         "This address does not take this method. `Allow` lists those it takes."
     TargetTooLong "target_too_long" 414 "URL too long"

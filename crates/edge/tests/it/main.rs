@@ -2,6 +2,7 @@
 
 mod asking;
 mod entry;
+mod hosts;
 mod shared_cache;
 mod signing;
 mod test_platform;
