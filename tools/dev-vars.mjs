@@ -37,8 +37,7 @@ BOOTSTRAP_TOKEN=${randomBytes(32).toString("base64url")}
 # Plain HTTP is for this machine only.
 REQUIRE_HTTPS=false
 
-# Where requests with a live key go, and with a test key. While a line is not set, npm start runs a demo origin for it,
-# and has the control plane on a port of its own (CONTROL_HOST).
+# Where requests with a live key go, and with a test key. Without a line, they go to the demo origin of npm start.
 #ORIGIN_LIVE=http://127.0.0.1:3000
 #ORIGIN_TEST=http://127.0.0.1:3000
 `;

@@ -51,7 +51,7 @@ async function needPorts(port) {
   for (const needed of existsSync(DEV_VARS) ? [gate, control] : [gate, demo, control]) {
     if (await isFree(needed)) continue;
     throw new Stop(
-      `Port ${needed} is taken (perhaps Keyward runs already). It needs three ports in a row. Choose another first one:  npm start -- --port ${await freePorts(port + 1)}`,
+      `Port ${needed} is taken (perhaps Keyward runs already). Keyward needs ports ${gate} to ${control}. Choose others:  npm start -- --port ${await freePorts(port + 1)}`,
     );
   }
 }
