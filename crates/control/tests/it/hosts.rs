@@ -116,3 +116,17 @@ fn without_a_control_host_the_control_plane_is_on_every_host() {
         assert_eq!(plane.call(&issue, &key_draft(&integration)).status, 201, "{base}");
     }
 }
+
+#[test]
+fn forward_auth_on_a_zone_route_is_asked_at_a_host_of_the_api() {
+    let plane = Plane::new(&json!({
+        "ORIGIN_LIVE": "route", "ROUTE_HOSTS": ["api.example"], "CONTROL_HOST": "gate.example",
+    }));
+    let public = |base: &str| plane.send(&at(base, &ClientRequest::new("GET /_keyward/v1/authorize/public/x")), b"");
+    assert_eq!(public(API).status, 200);
+    for base in [CONTROL, "https://other.example"] {
+        let refused = public(base);
+        assert_eq!(refused.verdict(), "403 misdirected_request", "{base}: a status that gateways understand");
+        assert_eq!(refused.header("keyward-refusal"), Some("misdirected_request"));
+    }
+}
