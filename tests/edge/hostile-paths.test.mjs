@@ -270,7 +270,12 @@ describe("the whole answer to each refusal", () => {
     [
       "GET /v1/x",
       { host: "a/b" },
-      body("wrong_host", "Invalid host", 421, "The `Host` of this request is not one plain host name. Send one host name."),
+      body(
+        "wrong_host",
+        "Invalid host",
+        421,
+        "The `Host` of this request is not one plain host name. Send one host name.",
+      ),
     ],
     [
       "TRACE /v1/x",
@@ -285,12 +290,22 @@ describe("the whole answer to each refusal", () => {
     [
       `GET /${"a".repeat(8_192)}`,
       {},
-      body("target_too_long", "URL too long", 414, "Path and query have more than 8,192 bytes together. Shorten them, or send long input in the body."),
+      body(
+        "target_too_long",
+        "URL too long",
+        414,
+        "Path and query have more than 8,192 bytes together. Shorten them, or send long input in the body.",
+      ),
     ],
     [
       "GET /v1/x",
       { headers: [`X-L: ${"a".repeat(33_000)}`] },
-      body("headers_too_large", "Headers too large", 431, "The headers are too many or too large. Send at most 100 headers and 32,768 bytes."),
+      body(
+        "headers_too_large",
+        "Headers too large",
+        431,
+        "The headers are too many or too large. Send at most 100 headers and 32,768 bytes.",
+      ),
     ],
     [
       "GET /v1/x",

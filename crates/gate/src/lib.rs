@@ -159,6 +159,9 @@ impl Gate {
 
     fn decide(&mut self, config: &Config, head: &Head<'_>, now: Millis) -> Result<Step, Refusal> {
         refuse_key_in_url(config, head)?;
+        if !config.forwards_from(head) {
+            return Err(Refusal::new(Code::MisdirectedRequest, Reason::Host));
+        }
         let route = find_route(config, head)?;
         let Access::Scope(scope) = &route.access else {
             let strip = Credential::strip_public(head, &config.prefix);
@@ -257,6 +260,16 @@ pub fn refuse_key_in_url(config: &Config, head: &Head<'_>) -> Result<(), Refusal
         return Err(Refusal::new(Code::KeyInUrl, Reason::KeyInUrl));
     }
     Ok(())
+}
+
+/// Returns the refusal of a request for the API on the host of the control plane, which never serves it: `misdirected_request`
+/// where a route has the path, with any method, and `no_route` otherwise.
+#[must_use]
+pub fn refuse_on_control_host(config: &Config, head: &Head<'_>) -> Refusal {
+    match config.routes.find(head.method(), head.target().path()) {
+        Matched::Route(_) | Matched::OtherMethods(_) => Refusal::new(Code::MisdirectedRequest, Reason::Host),
+        Matched::Nothing => Refusal::new(Code::NoRoute, Reason::NoRoute),
+    }
 }
 
 fn find_route<'c>(config: &'c Config, head: &Head<'_>) -> Result<&'c Route, Refusal> {

@@ -111,9 +111,14 @@ class Gate {
     return send(url, path, { agent: this.#agent, headers: { authorization: `Bearer ${key}` } });
   }
 
-  /** Sends a request. `key` is sent as `Authorization: Bearer`; `json` or `form` is the body, with its content type. */
+  /**
+   * Sends a request. `key` is sent as `Authorization: Bearer`; `json` or `form` is the body, with its content type. A path of
+   * Keyward's own goes to `CONTROL_HOST`, if that is set, unless `headers` has another `host`.
+   */
   call(path, { key, json, form, headers = {}, body, ...rest } = {}) {
     const all = { ...headers };
+    const controlHost = this.#options.vars?.CONTROL_HOST;
+    if (controlHost && path.startsWith("/_keyward/")) all.host ??= controlHost;
     if (key !== undefined) all.authorization = `Bearer ${key}`;
     if (json !== undefined) all["content-type"] ??= "application/json";
     if (form !== undefined) all["content-type"] ??= "application/x-www-form-urlencoded";

@@ -140,8 +140,6 @@ impl Platform for DataCentre {
 pub struct Answered {
     /// Number of the isolate.
     pub isolate: usize,
-    /// When the request came, in milliseconds since the start.
-    pub came_at_ms: i64,
     /// `200`, or the code of the refusal.
     pub verdict: &'static str,
 }
@@ -178,8 +176,7 @@ impl Traffic {
         let text = ClientRequest::new("GET /v1/contacts").key(key).text();
         let (isolate, centre) = (Rc::clone(&self.isolates[number]), Rc::clone(&self.centre));
         let answers = Rc::clone(&self.answers);
-        let came_at_ms = centre.now_ms.get();
-        let answered = move |verdict| answers.borrow_mut().push(Answered { isolate: number, came_at_ms, verdict });
+        let answered = move |verdict| answers.borrow_mut().push(Answered { isolate: number, verdict });
         let head = Head::parse(&text).unwrap();
         let (step, due) = step(&centre.context(&isolate, &head), centre.now());
         if due {

@@ -3,6 +3,7 @@
 mod asking;
 mod data_centre;
 mod entry;
+mod hosts;
 mod lookups;
 mod shared_cache;
 mod signing;

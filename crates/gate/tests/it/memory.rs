@@ -50,7 +50,7 @@ fn a_copy_from_before_a_change_is_never_used() {
                 record.revoked = revoked;
                 record.scopes.clear();
             });
-            world.tell(NOW);
+            world.refresh(NOW);
             // A revocation is final, so the copy suffices: its hash distinguishes the holder from others.
             let expected = if revoked { CopyVerdict::Settled } else { CopyVerdict::Confirm };
             assert_eq!(copy(&mut world, &key.record.id, &stored), expected);
@@ -160,7 +160,7 @@ fn a_lookup_overtaken_by_a_change_is_not_used() {
     let key = world.issue(1, |_| {});
     let (old, at) = (key.record.clone(), world.position());
     world.change(&key.record.id, |record| record.revoked = true);
-    world.tell(NOW);
+    world.refresh(NOW);
     // The lookup began before the revocation and ends after it.
     assert!(!world.gate.apply_record(&key.record.id, Some(old.clone()), &at, NOW));
     assert_eq!(world.ask(&get(&key)).verdict(), "need record");

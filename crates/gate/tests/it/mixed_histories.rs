@@ -70,5 +70,5 @@ fn a_shared_answer_older_than_a_page_of_the_snapshot_is_left_for_the_authority_t
     let shared = CachedFeedPage { asked_at: NOW, took: 1, changes }.seal(&world.config.keyring).unwrap();
     let query = world.gate.start_query(NOW);
     assert_eq!(world.gate.apply_shared(&world.config, &shared, query, NOW), Applied::Nothing);
-    world.tell(NOW);
+    world.refresh(NOW);
 }
