@@ -23,7 +23,9 @@ async function gateWithKeys(t, count) {
 
 async function useAll(gate, keys) {
   const answers = await Promise.all(keys.map((key) => gate.call(CONTACTS, { key })));
-  return answers.reduce((counts, { verdict }) => ({ ...counts, [verdict]: (counts[verdict] ?? 0) + 1 }), {});
+  const counts = {};
+  for (const { verdict } of answers) counts[verdict] = (counts[verdict] ?? 0) + 1;
+  return counts;
 }
 
 test("a hundred keys issued and used at once are all served", async (t) => {
