@@ -46,4 +46,4 @@ pub mod signing;
 pub use context::RequestContext;
 pub use decide::{decide, finish, is_refresh_due, refresh, step};
 pub use isolate::Isolate;
-pub use platform::{Level, Platform};
+pub use platform::{Level, Platform, RegistryFailure};

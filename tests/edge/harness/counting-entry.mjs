@@ -19,7 +19,7 @@ const MISBEHAVIOURS = {
     orders.registry = "work";
     throw new Error("made to fail by the test, once");
   },
-  // As the runtime marks the errors of an object: whether to ask again is ours to decide, and neither mark changes it.
+  // As the runtime marks the errors of an object. The runtime retries neither.
   overloaded: async () => {
     throw Object.assign(new Error("Durable Object is overloaded. Requests queued for too long."), { overloaded: true });
   },

@@ -9,7 +9,7 @@ use keyward_config::{AccessSettings, Config};
 use keyward_control::{
     AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply, RevocationLimiter, answer, serve,
 };
-use keyward_edge::{Isolate, Level, Platform, RequestContext};
+use keyward_edge::{Isolate, Level, Platform, RegistryFailure, RequestContext};
 use keyward_gate::GateSizes;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -70,10 +70,10 @@ impl Platform for TestPlatform {
 
     fn cache_put(&self, _: &str, _: &str, _: u32) {}
 
-    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {
+    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, RegistryFailure> {
         self.messages.borrow_mut().push((serde_json::from_str(message).unwrap(), may_change));
         if !self.reachable.get() {
-            return Err("unreachable".to_owned());
+            return Err("unreachable".to_owned().into());
         }
         let request: Request = serde_json::from_str(message).unwrap();
         let store = &mut self.world.borrow_mut().store;

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::{Isolate, Level, Platform, RequestContext, decide, refresh, step};
+use keyward_edge::{Isolate, Level, Platform, RegistryFailure, RequestContext, decide, refresh, step};
 use keyward_gate::{GateSizes, Step};
 use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
@@ -105,9 +105,9 @@ impl Platform for Place {
         self.cache.borrow_mut().insert(name.to_owned(), (text.to_owned(), from, from + 1_000 * i64::from(seconds)));
     }
 
-    async fn ask_registry(&self, message: &str, _: bool) -> Result<String, String> {
+    async fn ask_registry(&self, message: &str, _: bool) -> Result<String, RegistryFailure> {
         if self.silent.get() {
-            return Err("silent".to_owned());
+            return Err("silent".to_owned().into());
         }
         self.asked.set(self.asked.get() + 1);
         self.sleep(self.takes / 2).await;
