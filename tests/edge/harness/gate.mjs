@@ -137,9 +137,18 @@ class Gate {
     return answer;
   }
 
+  /** Sends a request that may come in bulk: waits as `Retry-After` says while the rate of its credential is used up. */
+  async callPatiently(path, request) {
+    for (;;) {
+      const answer = await this.call(path, request);
+      if (answer.status !== 429) return answer;
+      await new Promise((resolve) => setTimeout(resolve, 1_000 * Number(answer.headers["retry-after"])));
+    }
+  }
+
   /** Issues a key as the owner, with sensible values where none are given. */
   issue(fields = {}) {
-    return this.call("/_keyward/v1/keys", { method: "POST", key: this.owner, json: draft(fields) });
+    return this.callPatiently("/_keyward/v1/keys", { method: "POST", key: this.owner, json: draft(fields) });
   }
 
   /** Issues a key and gives `{id, apiKey}`; refusals are errors of the test. */
@@ -150,7 +159,8 @@ class Gate {
   }
 
   revoke(id, reason = "leaked") {
-    return this.call(`/_keyward/v1/keys/${id}/revoke`, { method: "POST", key: this.owner, json: { reason } });
+    const request = { method: "POST", key: this.owner, json: { reason } };
+    return this.callPatiently(`/_keyward/v1/keys/${id}/revoke`, request);
   }
 
   /** Gives the stores orders, like `{kvGet: "fail"}`. Instrumented gates only. */
