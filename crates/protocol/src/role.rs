@@ -40,9 +40,10 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
     }
 
-    /// Whether a gateway that presents such a member's credential (`Keyward-Verifier`) is trusted about its clients.
+    /// Whether a gateway that presents such a member's credential (`Keyward-Verifier`) is trusted about its clients. An owner's is
+    /// not: a credential in a gateway's configuration must not be able to do everything.
     #[must_use]
     pub const fn vouches(self) -> bool {
-        matches!(self, Self::Owner | Self::Verifier)
+        matches!(self, Self::Verifier)
     }
 }
