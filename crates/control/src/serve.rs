@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 
 use super::audit_stream::AuditStream;
+use super::callers::Callers;
 use super::failure::Failure;
+use super::guard::NoAnswer;
 use super::oauth::{self, Challenge, OAuthError};
 use super::operation::{Access, Answer, BodyKind, Input, confused};
 use super::operations::Operation;
@@ -14,14 +16,13 @@ use super::sign_in::{SignIn, sign_in};
 use super::transport::check_transport;
 use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection};
 use keyward_edge::entry::refuse_gateway;
-use keyward_edge::registry::{Unreachable, ask};
 use keyward_edge::{Level, Platform, RequestContext, signing};
 use keyward_http::forwarded_request::{ForwardAuthError, is_asking};
 use keyward_http::limits::BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 use keyward_key::keyring::DerivedKeys;
-use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, Request, RequestMeta, Response};
+use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, RequestMeta, Response};
 
 /// Attempts to mint a credential. A second one follows if 71 random bits of an identifier collided.
 const MINT_ATTEMPTS: u8 = 4;
@@ -34,6 +35,8 @@ pub struct ControlContext<'a, P, C> {
     pub event: &'a C,
     /// Rate limiter of revocations by holders.
     pub revocation_limiter: &'a RefCell<RevocationLimiter>,
+    /// What the isolate knows of callers.
+    pub callers: &'a RefCell<Callers>,
 }
 
 /// A response of the control plane.
@@ -243,15 +246,26 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     }
 
     async fn ask(&self, control: ControlRequest) -> Result<Response, Failure> {
-        ask(self.request.platform, &Request::Control(Box::new(control))).await.map_err(|Unreachable(cause)| {
-            self.log(Level::Error, "authority_query_failed", ("cause", &cause));
-            Code::AuthorityUnavailable.into()
+        const DETAIL: &str = "This gate has too much to do for its members. Retry after the time in `Retry-After`.";
+        self.admit(&control.caller)?;
+        self.query(control).await.map_err(|failed| match failed {
+            NoAnswer::Busy(seconds) => Problem::rate_limited(DETAIL, seconds).into(),
+            NoAnswer::Unreachable(cause) => {
+                self.log(Level::Error, "authority_query_failed", ("cause", &cause));
+                Code::AuthorityUnavailable.into()
+            }
         })
     }
 
-    /// Turns a refusal of the registry into its answer, and logs its reason.
+    /// Turns a refusal of the registry into its answer, and logs its reason and the member whose credential it was.
     fn refused(&self, refused: &Rejection, signed_in: Option<&SignedIn>) -> Failure {
-        self.log(Level::Info, "operation_refused", ("reason", &format!("{refused:?}")));
+        let member_id = match signed_in.map(|signed_in| &signed_in.caller) {
+            Some(Caller::Credential { id, .. }) => id.as_str(),
+            _ => "",
+        };
+        let fields =
+            [("reason", &*format!("{refused:?}")), ("member_id", member_id), ("request_id", self.request.request_id)];
+        self.request.platform.log(Level::Info, "operation_refused", &fields);
         match (refused, signed_in.and_then(|signed_in| signed_in.challenge)) {
             (Rejection::Unauthenticated { .. }, Some(challenge)) => OAuthError::Client(challenge).into(),
             _ => rejection::problem_of(refused).into(),

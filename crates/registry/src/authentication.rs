@@ -25,18 +25,23 @@ pub fn authenticate(store: &mut dyn Store, caller: &Caller, now: Millis) -> Resu
 /// Returns the refusal whose public form is a plain 401; `reason` goes to the log.
 #[must_use]
 pub fn unauthenticated(reason: &str) -> OperationError {
-    Rejection::Unauthenticated { reason: reason.to_owned() }.into()
+    Rejection::Unauthenticated { reason: reason.to_owned(), is_final: false }.into()
+}
+
+/// Returns the same refusal of a credential that can never be accepted again: revoked, expired or replaced.
+fn refused_for_good(reason: &str) -> OperationError {
+    Rejection::Unauthenticated { reason: reason.to_owned(), is_final: true }.into()
 }
 
 /// Authenticates a member by credential.
 fn member(store: &mut dyn Store, id: &KeyId, presented: &KeyHash, now: Millis) -> Result<Member, OperationError> {
     let member = members::find(store, id)?.ok_or_else(|| unauthenticated("unknown member"))?;
     if !member.key_hash.matches(presented) {
-        return Err(unauthenticated("wrong secret"));
+        return Err(refused_for_good("wrong secret"));
     }
     match member.status(now) {
-        Status::Revoked => Err(unauthenticated("the member is revoked")),
-        Status::Expired => Err(unauthenticated("the credential has expired")),
+        Status::Revoked => Err(refused_for_good("the member is revoked")),
+        Status::Expired => Err(refused_for_good("the credential has expired")),
         Status::Active | Status::Retiring => Ok(member),
     }
 }
@@ -57,7 +62,7 @@ fn holder(store: &mut dyn Store, id: &KeyId, presented: &KeyHash) -> Result<Acto
     let row = keys::find(store, id)?.ok_or_else(|| unauthenticated("unknown key"))?;
     let stored: KeyHash = row.parsed("key_hash", KeyHash::from_stored)?;
     if !stored.matches(presented) {
-        return Err(unauthenticated("wrong secret"));
+        return Err(refused_for_good("wrong secret"));
     }
     Ok(Actor::Holder(id.clone()))
 }

@@ -173,6 +173,7 @@ fn a_stream_of_the_log_has_every_entry_and_ends_with_a_revoked_member() {
     assert_eq!(run(stream.next(&plane.platform)).unwrap(), None);
 
     for number in 0..1_100 {
+        plane.later(10);
         plane.issue(&owner, &format!("i{number}"));
     }
     let mut stream = lines(&auditor);
