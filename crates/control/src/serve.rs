@@ -133,7 +133,6 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     async fn signed_in(&self, operation: Operation) -> Result<Option<SignedIn>, Failure> {
         let spec = operation.spec();
         if spec.access == Access::KeyHolder {
-            self.limit_revocations()?;
             return Ok(None);
         }
         if spec.body == BodyKind::Form {
@@ -171,6 +170,8 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         Ok(Some(SignedIn { caller, challenge: None }))
     }
 
+    /// Counts a revocation by a holder. Only a text with our tag counts: no other costs a call of the registry, so it must not
+    /// keep the others behind its address from revoking.
     fn limit_revocations(&self) -> Result<(), Problem> {
         const DETAIL: &str = "Too many revocations came from this address. Retry after the time in `Retry-After`.";
         let Ok(mut limiter) = self.revocation_limiter.try_borrow_mut() else { return Ok(()) };
@@ -201,6 +202,9 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 Err(failure @ Failure::Fault { .. }) => return Err(failure),
                 Err(failure) => return Err(self.refuse_input(operation, signed_in, failure).await),
             };
+            if prepared.holder.is_some() {
+                self.limit_revocations()?;
+            }
             let Some(caller) = prepared.holder.clone().or_else(|| signed_in.map(|signed_in| signed_in.caller.clone()))
             else {
                 // The body names no key of ours, so nobody holds it.

@@ -252,12 +252,77 @@ fn a_holder_revokes_their_key_and_gets_the_same_answer_to_everything() {
     assert_eq!((&shown["status"], &shown["revoked_by"]), (&json!("revoked"), &json!("holder")));
     plane.platform.reachable.set(false);
     assert_eq!(revoke(&text).verdict(), "503 authority_unavailable");
-    for _ in 0..20 {
-        revoke("nonsense");
+}
+
+#[test]
+fn only_keys_of_ours_count_against_the_limit_of_revocations() {
+    let (plane, owner) = Plane::with_owner();
+    let (_, text) = plane.issue(&owner, "crm");
+    let revoke = |token: &str| {
+        let request = post("oauth/revoke").with("content-type", "application/x-www-form-urlencoded");
+        plane.send(&request, format!("token={token}").as_bytes())
+    };
+    let asked = plane.asked();
+    for _ in 0..100 {
+        assert_eq!(revoke("nonsense").status, 200);
     }
-    let limited = revoke("nonsense");
-    assert_eq!(limited.status, 429, "{}", limited.text);
+    assert_eq!(plane.asked(), asked);
+    for _ in 0..20 {
+        assert_eq!(revoke(&text).status, 200);
+    }
+    let limited = revoke(&text);
+    assert_eq!((limited.status, plane.asked()), (429, asked + 20), "{}", limited.text);
     assert!(limited.header("retry-after").is_some());
+    assert_eq!(revoke("nonsense").status, 200);
+}
+
+#[test]
+fn a_leaked_key_is_revoked_however_a_file_or_header_held_it() {
+    let (plane, owner) = Plane::with_owner();
+    for (number, (before, after)) in
+        [("", "%0A"), ("", "%0D%0A"), ("+", "+"), ("Bearer+", ""), ("%22", "%22"), ("%27Bearer+", "%27%0A")]
+            .into_iter()
+            .enumerate()
+    {
+        let (key, text) = plane.issue(&owner, &format!("i{number}"));
+        let request = post("oauth/revoke").with("content-type", "application/x-www-form-urlencoded");
+        assert_eq!(plane.send(&request, format!("token={before}{text}{after}").as_bytes()).status, 200);
+        let shown = plane.get(&format!("v1/keys/{}", key["id"].as_str().unwrap()), &owner).json;
+        assert_eq!(shown["status"], "revoked", "{before} {after}");
+    }
+}
+
+#[test]
+fn two_spellings_of_one_name_are_one_name() {
+    let (plane, owner) = Plane::with_owner();
+    let issue = |name: &str, integration: &str| {
+        let mut draft = key_draft(integration);
+        draft["name"] = json!(name);
+        plane.call(&post("v1/keys").with("authorization", &bearer(&owner)), &draft)
+    };
+    assert_eq!(issue("Cafe\u{301}", "one").json["key"]["name"], "Café");
+    assert_eq!(issue("Café", "two").verdict(), "409 name_taken");
+    assert_eq!(issue("\u{200d}", "two").verdict(), "400 invalid_request");
+}
+
+#[test]
+fn what_the_openapi_document_calls_an_integer_or_a_time_is_taken() {
+    let (plane, owner) = Plane::with_owner();
+    for (number, (field, value)) in [
+        ("expires_in_days", "30.0"),
+        ("expires_in_days", "3e1"),
+        ("expires_at", r#""2026-12-23T15:02:03.004+01:00""#),
+        ("expires_at", r#""2026-12-23t14:02:03.004z""#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let draft = key_draft(&format!("i{number}")).to_string();
+        let body = format!(r#"{},"{field}":{value}}}"#, draft.strip_suffix('}').unwrap());
+        let request = post("v1/keys").with("authorization", &bearer(&owner)).with("content-type", "application/json");
+        let made = plane.send(&request, body.as_bytes());
+        assert_eq!(made.json["key"]["expires_at"], "2026-12-23T14:02:03.004Z", "{value}: {}", made.text);
+    }
 }
 
 #[test]
