@@ -10,7 +10,7 @@ use super::operations::Operation;
 use super::platform::{AccessFailure, BodyError, ControlPlatform};
 use super::revocation_limiter::RevocationLimiter;
 use super::route::{Endpoint, find};
-use super::sign_in::{SignIn, sign_in};
+use super::sign_in::{NotSignedIn, SignIn, sign_in};
 use super::transport::check_transport;
 use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection};
 use keyward_edge::entry::refuse_gateway;
@@ -20,6 +20,7 @@ use keyward_http::forwarded_request::{ForwardAuthError, is_asking};
 use keyward_http::limits::BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
+use keyward_key::id::KeyId;
 use keyward_key::keyring::DerivedKeys;
 use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, Request, RequestMeta, Response};
 
@@ -165,6 +166,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                     return Err(Code::AuthorityUnavailable.into());
                 }
             },
+            Err(NotSignedIn::DataKey(id)) => {
+                self.log_refusal("sign_in_refused", "DataKey", Some(&id));
+                return Err(Code::InvalidKey.into());
+            }
             Err(why) => return Err(refuse(why.code(), &format!("{why:?}")).into()),
         };
         Ok(Some(SignedIn { caller, challenge: None }))
@@ -255,7 +260,11 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
 
     /// Turns a refusal of the registry into its answer, and logs its reason.
     fn refused(&self, refused: &Rejection, signed_in: Option<&SignedIn>) -> Failure {
-        self.log(Level::Info, "operation_refused", ("reason", &format!("{refused:?}")));
+        let id = match (refused, signed_in.map(|signed_in| &signed_in.caller)) {
+            (Rejection::Unauthenticated { .. }, Some(Caller::Credential { id, .. })) => Some(id),
+            _ => None,
+        };
+        self.log_refusal("operation_refused", &format!("{refused:?}"), id);
         match (refused, signed_in.and_then(|signed_in| signed_in.challenge)) {
             (Rejection::Unauthenticated { .. }, Some(challenge)) => OAuthError::Client(challenge).into(),
             _ => rejection::problem_of(refused).into(),
@@ -266,10 +275,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     async fn complete(&self, answer: Answer, signed_in: Option<SignedIn>) -> Result<ControlReply, Failure> {
         match (answer, signed_in) {
             (Answer::Reply(reply), _) => Ok(reply.into()),
-            (Answer::Lines(first), Some(SignedIn { caller, .. })) => {
-                Ok(ControlReply::Lines(AuditStream::new(caller, self.meta(), first)))
+            (Answer::Lines(first, filter), Some(SignedIn { caller, .. })) => {
+                Ok(ControlReply::Lines(AuditStream::new(caller, self.meta(), filter, first)))
             }
-            (Answer::Lines(_), None) => Err(confused()),
+            (Answer::Lines(..), None) => Err(confused()),
             (Answer::Checkpoint { size, hash }, _) => self.sign_checkpoint(size, &hash).await,
             (Answer::CheckpointKeys, _) => {
                 self.hold_checkpoint_keys().await;
@@ -321,6 +330,17 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             request_id: self.request.request_id.to_owned(),
             client_address: self.request.head.client_address().map(|address| address.chars().take(64).collect()),
         }
+    }
+
+    /// Logs a refusal. With the id of a credential whose tag is right, it also says who presented it: a keyed digest of the
+    /// client's address, which tells one client from another and not where they are.
+    fn log_refusal(&self, event: &str, reason: &str, id: Option<&KeyId>) {
+        let mut fields = vec![("reason", reason), ("request_id", self.request.request_id)];
+        let digest = self.request.head.client_address().filter(|_| id.is_some());
+        let digest = digest.map(|address| self.request.config.keyring.current().address_digest(address));
+        fields.extend(id.map(|id| ("key_id", id.as_str())));
+        fields.extend(digest.as_deref().map(|digest| ("address_digest", digest)));
+        self.request.platform.log(Level::Info, event, &fields);
     }
 
     fn log(&self, level: Level, event: &str, field: (&str, &str)) {

@@ -5,7 +5,7 @@ use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
 
 /// What leads from each version of the schema to the next. A step that has shipped is never edited: add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED];
+const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -102,6 +102,16 @@ const FEED: &[&str] = &[
     "UPDATE keys SET latest_end = expires_at WHERE revision = position",
     "CREATE INDEX keys_by_revision ON keys (revision)",
     "CREATE INDEX keys_changed ON keys (latest_end) WHERE revision > position",
+];
+
+/// Filters of the audit log, and the entry of an answer that was shown again.
+const AUDIT_FILTERS: &[&str] = &[
+    // `seq`, the table's own key, stands at the end of each.
+    "CREATE INDEX audit_by_subject ON audit (subject)",
+    "CREATE INDEX audit_by_actor ON audit (actor)",
+    "CREATE INDEX audit_by_action ON audit (action)",
+    // NULL in rows of the minutes before.
+    "ALTER TABLE idempotency ADD COLUMN credential TEXT",
 ];
 
 /// Brings the store to the present schema, in one transaction. To be called at each start of the object, before

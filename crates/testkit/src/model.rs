@@ -84,8 +84,10 @@ pub struct Model {
     pub now: i64,
     pub keys: Vec<Key>,
     pub members: Vec<Member>,
-    /// Changes so far: the revision and the length of the log.
+    /// Changes so far, and answers shown again: the revision and the length of the log.
     pub changes: u64,
+    /// Number of the last one that changed a key or member.
+    pub last_change: u64,
     pub remembered: Vec<Remembered>,
 }
 
@@ -155,7 +157,8 @@ impl Model {
         if let Op::RevokeByHolder { key, secret } = step.op {
             let held = |one: &&mut Key| one.number == key && key == secret;
             let held = self.keys.iter_mut().find(held).ok_or("unauthenticated")?;
-            self.changes += u64::from(!std::mem::replace(&mut held.revoked, true));
+            let changed = !std::mem::replace(&mut held.revoked, true);
+            self.count(changed);
             return Ok(ModelOutcome::Done);
         }
         let named = self.members.iter().find(|member| member.number == step.member).ok_or("unauthenticated")?;
@@ -180,6 +183,7 @@ impl Model {
             };
             if let Some(first) = self.remembered.iter().rev().find(same) {
                 return if first.attempt == attempt {
+                    self.changes += 1;
                     Ok(ModelOutcome::Replayed(first.secret))
                 } else {
                     Err("mismatch")
@@ -187,11 +191,18 @@ impl Model {
             }
         }
         let changed = self.change(&step.op)?;
-        self.changes += u64::from(changed);
+        self.count(changed);
         if let (Some(attempt), Some((kind, secret))) = (step.attempt, minting) {
             self.remembered.push(Remembered { member: caller.number, attempt, kind, secret, at: now });
         }
         Ok(ModelOutcome::Done)
+    }
+
+    fn count(&mut self, changed: bool) {
+        if changed {
+            self.changes += 1;
+            self.last_change = self.changes;
+        }
     }
 
     fn check_limit(&self, caller: &Member, op: &Op) -> Result<(), &'static str> {

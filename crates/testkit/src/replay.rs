@@ -66,7 +66,10 @@ fn replay(log: &[Entry]) -> Things {
             "key.rotate" => {
                 let successor = detail["key"]["id"].as_str().unwrap().to_owned();
                 assert!(things.insert(successor, fields(&detail["key"], &KEY)).is_none(), "made twice");
-                let before = things.insert(subject, fields(&detail["retiring"], &KEY)).unwrap();
+                let mut retiring = fields(&detail["retiring"], &KEY);
+                // The lists are the successor's, and are told once.
+                retiring.insert("scopes".to_owned(), detail["key"]["scopes"].clone());
+                let before = things.insert(subject, retiring).unwrap();
                 assert!(before["successor"].is_null() && before["revoked"] == false);
             }
             "key.revoke" => {
@@ -83,17 +86,37 @@ fn replay(log: &[Entry]) -> Things {
             "key.update" | "member.update" => {
                 let thing = things.get_mut(&subject).unwrap();
                 assert_eq!(thing["revoked"], false, "changed after it was revoked");
-                for (name, after) in detail["after"].as_object().unwrap() {
+                for (name, after) in detail.get("after").and_then(Json::as_object).into_iter().flatten() {
                     let before = thing.insert(name.clone(), after.clone());
                     // Purpose and owner of a key don't change in these histories.
                     assert_eq!(before.as_ref(), detail["before"].get(name), "{name}");
                     assert_ne!(before.as_ref(), Some(after), "{name}");
                 }
+                change_lists(thing, detail);
             }
+            "key.shown_again" => assert!(things.contains_key(&subject), "shown before it was made"),
             other => panic!("{other}"),
         }
     }
     things
+}
+
+/// Takes out of the lists of a key or member what was removed, and appends what was added.
+fn change_lists(thing: &mut Map<String, Json>, detail: &Map<String, Json>) {
+    let lists = |name: &str| detail.get(name).and_then(Json::as_object).cloned().unwrap_or_default();
+    for (name, removed) in lists("removed") {
+        let list = thing[&name].as_array_mut().unwrap();
+        for item in removed.as_array().unwrap() {
+            let at = list.iter().position(|known| known == item).expect("removed what was not there");
+            list.remove(at);
+        }
+    }
+    for (name, added) in lists("added") {
+        let list = thing[&name].as_array_mut().unwrap();
+        list.extend(added.as_array().unwrap().iter().cloned());
+        // Of environments the order is fixed; of scopes it is as sent, and these histories send it sorted.
+        list.sort_by_key(|item| item.as_str().unwrap().to_owned());
+    }
 }
 
 fn tables(store: &SqliteStore) -> Things {
