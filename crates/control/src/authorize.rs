@@ -39,12 +39,20 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
     let forwarded = ForwardedRequest::of(head, address)?;
     let forwarded = forwarded.head()?;
     let judged = RequestContext { head: &forwarded, ..context.request };
-    let grant = decide(&judged).await?;
+    let grant = match (decide(&judged).await, &verifier) {
+        (Ok(grant), _) => grant,
+        (Err(refusal), Some(caller)) if depends_on_address(refusal.problem.code) => {
+            // Which addresses a key may come from is for a gateway that vouches, and not for one whose credential was revoked.
+            confirm(context, caller.clone(), None).await?;
+            return Err(refusal);
+        }
+        (Err(refusal), _) => return Err(refusal),
+    };
     if is_refresh_due(&judged, &grant) {
         context.event.refresh_in_background();
     }
     match (verifier, grant.environment()) {
-        (Some(caller), Some(environment)) => confirm(context, caller, environment).await?,
+        (Some(caller), Some(environment)) => confirm(context, caller, Some(environment)).await?,
         (Some(_), None) if grant.is_keyed() => return Err(untrusted_gateway()),
         _ => {}
     }
@@ -61,11 +69,16 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
     Ok(grant.tell_gateway(own, request_id))
 }
 
-/// Asks the authority whether the gateway's credential vouches for clients of that environment.
+/// Whether a refusal tells if the client's address is one of the key's: it is that check's, or of a check after it.
+const fn depends_on_address(code: Code) -> bool {
+    matches!(code, Code::AddressNotAllowed | Code::InsufficientScope | Code::RateLimited | Code::NoOrigin)
+}
+
+/// Asks the authority whether the gateway's credential vouches for clients, of that environment if there is one.
 async fn confirm<P: Platform, C: ControlPlatform>(
     context: &ControlContext<'_, P, C>,
     caller: Caller,
-    environment: Environment,
+    environment: Option<Environment>,
 ) -> Result<(), Refusal> {
     let control = control_request(Operation::Me, caller, context.meta(), no_arguments());
     match ask(context.request.platform, &Request::Control(Box::new(control))).await {
@@ -99,10 +112,11 @@ struct Gateway {
 }
 
 /// Checks that a member, by their view, vouches for clients with a key of that environment.
-fn check_vouching(member: &Raw, environment: Environment) -> Result<(), Refusal> {
+fn check_vouching(member: &Raw, environment: Option<Environment>) -> Result<(), Refusal> {
     let vouches = |gateway: &Gateway| {
         let limit = gateway.environments.as_ref();
-        gateway.role.vouches() && limit.is_none_or(|environments| environments.contains(&environment))
+        let covers = |environment| limit.is_none_or(|environments| environments.contains(&environment));
+        gateway.role.vouches() && environment.is_none_or(covers)
     };
     version::read(member.get()).ok().filter(vouches).map(|_| ()).ok_or_else(untrusted_gateway)
 }

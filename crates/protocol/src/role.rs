@@ -43,6 +43,6 @@ impl Role {
     /// Whether a gateway that presents such a member's credential (`Keyward-Verifier`) is trusted about its clients.
     #[must_use]
     pub const fn vouches(self) -> bool {
-        matches!(self, Self::Owner | Self::Verifier)
+        matches!(self, Self::Verifier)
     }
 }
