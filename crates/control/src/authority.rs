@@ -8,7 +8,7 @@ use keyward_protocol::{Caller, ControlRequest, Rejection, Request, Response};
 use keyward_registry::authentication::{authenticate, unauthenticated};
 use keyward_registry::context::{Actor, Context, OperationError, Policy, transact};
 use keyward_registry::store::{Store, StoreError};
-use keyward_registry::{idempotency, meta};
+use keyward_registry::{idempotency, members, meta};
 
 /// Answers one request to the registry. `random` is 16 characters for the name of a new epoch, should one begin.
 ///
@@ -72,7 +72,10 @@ fn run(
         (Caller::Bootstrap, _) => return Err(unauthenticated("the bootstrap token is no member's credential")),
         (Caller::Holder { .. }, _) => return Err(unauthenticated("a data key is no member's credential")),
     }
-    let actor = authenticate(store, &control.caller, now)?;
+    let mut actor = authenticate(store, &control.caller, now)?;
+    if let (Actor::Member(member), Caller::Credential { key_hash, .. }) = (&mut actor, &control.caller) {
+        members::finish_handover(store, member, key_hash)?;
+    }
     if let Actor::Member(member) = &actor
         && !access.admits(member.role)
     {

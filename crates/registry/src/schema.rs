@@ -5,7 +5,7 @@ use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
 
 /// What leads from each version of the schema to the next. A step that has shipped is never edited: add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS];
+const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -112,6 +112,14 @@ const AUDIT_FILTERS: &[&str] = &[
     "CREATE INDEX audit_by_action ON audit (action)",
     // NULL in rows of the minutes before.
     "ALTER TABLE idempotency ADD COLUMN credential TEXT",
+];
+
+/// The credential that a member has replaced, and who registered an e-mail address.
+const HANDOVER: &[&str] = &[
+    "ALTER TABLE members ADD COLUMN previous_hash TEXT",
+    "ALTER TABLE members ADD COLUMN previous_until INTEGER",
+    "ALTER TABLE members ADD COLUMN email_by_limited INTEGER NOT NULL DEFAULT 0",
+    "UPDATE members SET email_by_limited = 1 WHERE created_by IN (SELECT id FROM members WHERE environments IS NOT NULL)",
 ];
 
 /// Brings the store to the present schema, in one transaction. To be called at each start of the object, before

@@ -69,6 +69,9 @@ pub struct Member {
     pub expires_at: i64,
     pub days: i64,
     pub revoked: bool,
+    /// The secret before, and until when it works, while the one that replaced it is unused.
+    pub previous: Option<(u32, i64)>,
+    pub email_by_limited: bool,
 }
 
 pub struct Remembered {
@@ -105,6 +108,10 @@ impl Key {
 impl Member {
     pub fn active(&self, now: i64) -> bool {
         !self.revoked && now < self.expires_at
+    }
+
+    fn accepts(&self, secret: u32, now: i64) -> bool {
+        self.secret == secret || self.previous.is_some_and(|(old, until)| old == secret && now < until)
     }
 
     fn sees(&self, environment: Environment) -> bool {
@@ -146,10 +153,14 @@ impl Model {
 
     /// What must come of it; the model is then as it must be after it.
     pub fn take(&mut self, step: &Step) -> ModelOutcome {
-        match self.run(step) {
-            Ok(outcome) => outcome,
-            Err(refused) => ModelOutcome::Refused(refused),
-        }
+        let (members, changes, last_change) = (self.members.clone(), self.changes, self.last_change);
+        self.run(step).unwrap_or_else(|refused| {
+            // A refused write leaves nothing. A refused read may have ended a handover.
+            if !matches!(step.op, Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit) {
+                (self.members, self.changes, self.last_change) = (members, changes, last_change);
+            }
+            ModelOutcome::Refused(refused)
+        })
     }
 
     fn run(&mut self, step: &Step) -> Result<ModelOutcome, &'static str> {
@@ -165,9 +176,14 @@ impl Model {
         // Access knows an address, which may have passed on to another.
         let has_it = |member: &&Member| !member.revoked && member.email == named.email;
         let caller = if step.access { self.members.iter().find(has_it) } else { Some(named) };
-        let caller = caller.ok_or("unauthenticated")?.clone();
-        if !caller.active(now) || !(step.access || caller.secret == step.secret) {
+        let mut caller = caller.ok_or("unauthenticated")?.clone();
+        if !caller.active(now) || !(step.access || caller.accepts(step.secret, now)) {
             return Err("unauthenticated");
+        }
+        if !step.access && caller.secret == step.secret {
+            caller.previous = None;
+            let at = self.member(caller.number);
+            self.members[at].previous = None;
         }
         if !roles(&step.op).contains(&caller.role) {
             return Err("forbidden");
@@ -190,7 +206,7 @@ impl Model {
                 };
             }
         }
-        let changed = self.change(&step.op)?;
+        let changed = self.change(&step.op, &caller)?;
         self.count(changed);
         if let (Some(attempt), Some((kind, secret))) = (step.attempt, minting) {
             self.remembered.push(Remembered { member: caller.number, attempt, kind, secret, at: now });
@@ -225,7 +241,7 @@ impl Model {
     }
 
     /// Whether anything changed.
-    fn change(&mut self, op: &Op) -> Result<bool, &'static str> {
+    fn change(&mut self, op: &Op, caller: &Member) -> Result<bool, &'static str> {
         let now = self.now;
         match op.clone() {
             Op::Issue { new, environment, integration, name, days } => {
@@ -299,9 +315,7 @@ impl Model {
                 Ok(!std::mem::replace(&mut self.keys[at].revoked, true))
             }
             Op::CreateMember { new, role, limit, email, days } => {
-                if self.members.iter().any(|one| !one.revoked && one.email == email) {
-                    return Err("email_taken");
-                }
+                self.free_email(caller, email, None)?;
                 let expires_at = now + days * DAY;
                 self.members.push(Member {
                     number: new,
@@ -312,6 +326,8 @@ impl Model {
                     expires_at,
                     days,
                     revoked: false,
+                    previous: None,
+                    email_by_limited: caller.limit.is_some(),
                 });
                 Ok(true)
             }
@@ -322,9 +338,7 @@ impl Model {
                     return Err("not_active");
                 }
                 let email = email.unwrap_or(old.email);
-                if self.members.iter().any(|one| one.number != member && !one.revoked && one.email == email) {
-                    return Err("email_taken");
-                }
+                self.free_email(caller, email, Some(member))?;
                 let (role, limit) = (role.unwrap_or(old.role), limit.unwrap_or(old.limit.clone()));
                 self.check_last_owner(&old, role == Role::Owner && limit.is_none())?;
                 let expires_at = days.map_or(old.expires_at, |days| now + days * DAY);
@@ -332,7 +346,8 @@ impl Model {
                     return Ok(false);
                 }
                 let days = days.unwrap_or(old.days);
-                self.members[at] = Member { role, limit, email, days, expires_at, ..old };
+                let email_by_limited = caller.limit.is_some() && (old.email_by_limited || old.email != email);
+                self.members[at] = Member { role, limit, email, days, expires_at, email_by_limited, ..old };
                 Ok(true)
             }
             Op::RotateMember { member, secret } => {
@@ -341,6 +356,9 @@ impl Model {
                 if member.revoked {
                     return Err("not_active");
                 }
+                let old = member.previous.map_or(member.secret, |(old, _)| old);
+                let own = caller.number == member.number;
+                member.previous = own.then(|| (old, member.expires_at.min(now + 600_000)));
                 member.secret = secret;
                 member.expires_at = now + member.days * DAY;
                 Ok(true)
@@ -356,6 +374,17 @@ impl Model {
             }
             Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit | Op::RevokeByHolder { .. } => Ok(false),
         }
+    }
+
+    fn free_email(&mut self, caller: &Member, email: u8, of: Option<u32>) -> Result<(), &'static str> {
+        let has_it = |one: &&mut Member| Some(one.number) != of && !one.revoked && one.email == email;
+        let Some(other) = self.members.iter_mut().find(has_it) else { return Ok(()) };
+        if caller.limit.is_some() || !other.email_by_limited || other.number == caller.number {
+            return Err("email_taken");
+        }
+        other.revoked = true;
+        self.count(true);
+        Ok(())
     }
 
     fn check_last_owner(&self, member: &Member, stays: bool) -> Result<(), &'static str> {

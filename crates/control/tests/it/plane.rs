@@ -417,3 +417,33 @@ fn a_refused_credential_of_ours_is_named_in_the_log_and_its_address_only_as_a_di
     assert!(!line.contains("address_digest"), "{line}");
     assert_eq!(plane.asked(), asked, "neither costs a call");
 }
+
+#[test]
+fn the_last_owner_whose_answer_was_lost_gets_their_new_credential_again() {
+    let (plane, owner) = Plane::with_owner();
+    let id: String = owner.split('_').take(3).collect::<Vec<_>>().join("_");
+    let request = |credential: &str| {
+        post(&format!("v1/members/{id}/rotate"))
+            .with("authorization", &bearer(credential))
+            .with("idempotency-key", "one")
+    };
+    let first = plane.call(&request(&owner), &json!({}));
+    assert_eq!(first.status, 201, "{}", first.text);
+    let again = plane.call(&request(&owner), &json!({}));
+    assert_eq!((again.status, &again.json), (201, &first.json), "{}", again.text);
+    let renewed = first.json["api_key"].as_str().unwrap();
+    assert_eq!(plane.get("v1/me", renewed).status, 200);
+    assert_eq!(plane.call(&request(&owner), &json!({})).verdict(), "401 invalid_key");
+}
+
+#[test]
+fn a_retried_bootstrap_shows_the_same_credential() {
+    let plane = Plane::new(&json!({}));
+    let body = json!({"name": "Ada", "email": "ada@acme.example"});
+    let request = post("v1/bootstrap").with("authorization", &bearer(BOOTSTRAP_TOKEN));
+    let first = plane.call(&request.clone().with("idempotency-key", "one"), &body);
+    let again = plane.call(&request.clone().with("idempotency-key", "one"), &body);
+    assert_eq!((again.status, &again.json), (201, &first.json), "{}", again.text);
+    assert_eq!(plane.call(&request, &body).verdict(), "409 already_bootstrapped");
+    assert_eq!(plane.get("v1/me", first.json["api_key"].as_str().unwrap()).status, 200);
+}

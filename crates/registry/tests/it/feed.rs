@@ -255,6 +255,8 @@ fn keys_changed_before_the_feed_was_there_are_told_of_for_good() {
         .execute_batch(
             "DROP INDEX audit_by_subject; DROP INDEX audit_by_actor; DROP INDEX audit_by_action;
              ALTER TABLE idempotency DROP COLUMN credential;
+             ALTER TABLE members DROP COLUMN previous_hash; ALTER TABLE members DROP COLUMN previous_until;
+             ALTER TABLE members DROP COLUMN email_by_limited;
              DROP INDEX keys_changed; DROP INDEX keys_by_revision; ALTER TABLE keys DROP COLUMN latest_end;
              UPDATE meta SET value = '1' WHERE name = 'schema'",
         )

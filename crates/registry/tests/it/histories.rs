@@ -78,6 +78,8 @@ fn begin() -> (World, Model) {
         expires_at: world.now.0 + 365 * DAY,
         days: 365,
         revoked: false,
+        previous: None,
+        email_by_limited: false,
     };
     let model = Model { now: world.now.0, members: vec![first], changes: 1, last_change: 1, ..Model::default() };
     (world, model)
@@ -336,8 +338,12 @@ impl Dice {
     fn step(&mut self, model: &Model) -> Step {
         let owner = if self.below(3) == 0 { None } else { Some(0) };
         let member = owner.unwrap_or_else(|| self.one(&model.members).number);
-        let now = model.members.iter().find(|one| one.number == member).unwrap().secret;
-        let secret = if self.below(12) == 0 { self.one(&model.members).secret } else { now };
+        let named = model.members.iter().find(|one| one.number == member).unwrap();
+        let secret = match (self.below(12), named.previous) {
+            (0, _) => self.one(&model.members).secret,
+            (1..=4, Some((old, _))) => old,
+            _ => named.secret,
+        };
         Step {
             member,
             secret,
