@@ -281,11 +281,11 @@ test("without the settings the header is ignored", async () => {
 });
 
 test("one setting without the other, or a domain outside Cloudflare Access, is a configuration error", async () => {
-  for (const [vars, name] of [
+  for (const [vars, name] of /** @type {[object, string][]} */ ([
     [{ ACCESS_TEAM_DOMAIN: team.domain }, "ACCESS_AUDIENCE"],
     [{ ACCESS_AUDIENCE: AUDIENCE }, "ACCESS_TEAM_DOMAIN"],
     [{ ACCESS_TEAM_DOMAIN: "https://evil.example", ACCESS_AUDIENCE: AUDIENCE }, "ACCESS_TEAM_DOMAIN"],
-  ]) {
+  ])) {
     const broken = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1", ...vars } });
     try {
       assert.equal((await broken.call("/_keyward/health")).status, 503);

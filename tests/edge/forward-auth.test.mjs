@@ -66,7 +66,11 @@ after(async () => {
 
 const names = ({ headers }) => IDENTITY.filter((name) => headers[name] !== undefined);
 
-/** Sends an auth request; nothing may reach the origin. */
+/**
+ * Sends an auth request; nothing may reach the origin.
+ * @param {{ path: string, method?: string, headers: object }} asking
+ * @param {{ key?: string, headers?: object, body?: any, method?: string }} [request]
+ */
 async function ask({ path, method = "GET", headers }, { key, headers: more = {}, ...rest } = {}) {
   origin.take();
   const answer = await gate.call(path, { method, key, headers: { ...headers, ...more }, ...rest });
@@ -77,7 +81,10 @@ async function ask({ path, method = "GET", headers }, { key, headers: more = {},
 }
 
 /** Sends an auth request as nginx does. */
-const about = (line, request) => ask(GATEWAYS.nginx(...line.split(" ")), request);
+const about = (line, request) => {
+  const [method, uri] = line.split(" ");
+  return ask(GATEWAYS.nginx(method, uri), request);
+};
 
 describe("an accepted request", () => {
   for (const [gateway, asking] of Object.entries(GATEWAYS)) {
@@ -156,7 +163,7 @@ describe("an accepted request", () => {
 describe("a refused request", () => {
   const live = () => ({ key: keys.live.apiKey });
   /** Requests of every kind. The gate's own answer is the expected one. */
-  const REQUESTS = [
+  const REQUESTS = /** @type {[string | (() => string), () => any][]} */ ([
     ["GET /v1/contacts", live],
     ["GET /v1/contacts", () => ({})],
     ["GET /v1/contacts", () => ({ key: "garbage" })],
@@ -188,7 +195,7 @@ describe("a refused request", () => {
     [() => `GET /public/x?k=${keys.live.apiKey.replaceAll("_", "%5F")}`, () => ({})],
     [() => `GET /v1/contacts/${keys.live.apiKey}`, live],
     ["GET /v1/contacts", () => ({ key: keys.near.apiKey })],
-  ];
+  ]);
 
   for (const [gateway, asking] of Object.entries(GATEWAYS)) {
     test(`${gateway}: is refused for the same reason, as 403 where nginx would turn the status into 500`, async () => {
@@ -313,7 +320,7 @@ describe("a refused request", () => {
   test("an auth request that names its request not at all, incompletely or ambiguously is 403, whichever request is allowed", async () => {
     const open = { "x-forwarded-method": "GET", "x-forwarded-uri": "/public/x" };
     const closed = { "x-original-method": "GET", "x-original-uri": "/v1/contacts" };
-    for (const [path, headers] of [
+    for (const [path, headers] of /** @type {[string, object][]} */ ([
       [AUTHORIZE, {}],
       [AUTHORIZE, { "x-original-uri": "/public/x" }],
       [AUTHORIZE, { "x-forwarded-uri": "/public/x", "x-original-method": "GET" }],
@@ -323,7 +330,7 @@ describe("a refused request", () => {
       [`${AUTHORIZE}/`, open],
       [`${AUTHORIZE}/public/y`, open],
       [`${AUTHORIZE}/v1/contacts`, open],
-    ]) {
+    ])) {
       const answer = await ask({ path, headers }, { key: keys.live.apiKey });
       assert.equal(answer.verdict, "403 invalid_request", JSON.stringify([path, headers]));
     }
@@ -339,11 +346,11 @@ describe("a refused request", () => {
   });
 
   test("a duplicate header is refused", async () => {
-    for (const [code, lines] of [
+    for (const [code, lines] of /** @type {[string, string[]][]} */ ([
       ["bad_path", ["X-Original-Method: GET", "X-Original-URI: /public/x", "X-Original-URI: /public/x"]],
       ["method_not_allowed", ["X-Original-Method: GET", "X-Original-Method: GET", "X-Original-URI: /public/x"]],
       ["bad_path", ["X-Original-Method: GET", "X-Original-URI: /public/x", "X-Original-URI:"]],
-    ]) {
+    ])) {
       const answer = await gate.raw(requestBytes(`GET ${AUTHORIZE}`, { headers: lines }));
       assert.equal(answer.verdict, `403 ${code}`, lines.join(" | "));
     }

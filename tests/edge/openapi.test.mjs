@@ -129,7 +129,7 @@ describe("the document", () => {
   });
 
   test("has schemas that reject a wrong answer", () => {
-    for (const [name, wrong] of [
+    for (const [name, wrong] of /** @type {[string, any][]} */ ([
       [
         "Problem",
         { type: "/_keyward/problems/x", title: "", status: 400, detail: "", code: "no_such_code", request_id: "" },
@@ -140,7 +140,7 @@ describe("the document", () => {
       ["Verdict", { valid: false, code: "revoked_key", key: null }],
       ["KeyId", "wafl_admin_000000000000"],
       ["Time", "2026-11-24T20:00:00+01:00"],
-    ])
+    ]))
       assert.throws(() => check({ $ref: `#/components/schemas/${name}` }, wrong, name), name);
   });
 });

@@ -261,23 +261,24 @@ test("over plain HTTP, if HTTPS is required, a valid key is refused without a lo
 });
 
 describe("accepted requests", () => {
-  const rows = () => [
-    ["Bearer", { key: keys.live.apiKey }],
-    ["the scheme in any case", headers({ authorization: `bEaReR ${keys.live.apiKey}` })],
-    ["X-API-Key", headers({ "x-api-key": keys.live.apiKey })],
-    ["X-API-Key beside an empty Authorization", headers({ "x-api-key": keys.live.apiKey, authorization: "" })],
-    [
-      "X-API-Key beside the origin's own Authorization",
-      headers({ "x-api-key": keys.live.apiKey, authorization: "Basic b3Bz" }),
-    ],
-    [
-      "Sec-Fetch-Mode alone, as Node's fetch sends it",
-      { key: keys.live.apiKey, headers: { "sec-fetch-mode": "cors" } },
-    ],
-    ["an address inside allowed_cidrs", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "192.0.2.77" } }],
-    ["the same written as IPv6", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "::ffff:192.0.2.77" } }],
-    ["an IPv6 address inside", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "2001:db8:1::5" } }],
-  ];
+  const rows = () =>
+    /** @type {[string, object][]} */ ([
+      ["Bearer", { key: keys.live.apiKey }],
+      ["the scheme in any case", headers({ authorization: `bEaReR ${keys.live.apiKey}` })],
+      ["X-API-Key", headers({ "x-api-key": keys.live.apiKey })],
+      ["X-API-Key beside an empty Authorization", headers({ "x-api-key": keys.live.apiKey, authorization: "" })],
+      [
+        "X-API-Key beside the origin's own Authorization",
+        headers({ "x-api-key": keys.live.apiKey, authorization: "Basic b3Bz" }),
+      ],
+      [
+        "Sec-Fetch-Mode alone, as Node's fetch sends it",
+        { key: keys.live.apiKey, headers: { "sec-fetch-mode": "cors" } },
+      ],
+      ["an address inside allowed_cidrs", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "192.0.2.77" } }],
+      ["the same written as IPv6", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "::ffff:192.0.2.77" } }],
+      ["an IPv6 address inside", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "2001:db8:1::5" } }],
+    ]);
   test("each form of presenting a valid key reaches the origin once", async (t) => {
     for (const [what, request] of rows()) {
       await t.test(what, async () => {

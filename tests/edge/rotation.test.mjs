@@ -146,11 +146,11 @@ describe("rotation", () => {
       response.writeHead(302, { location: "https://elsewhere.example/" }).end(),
     );
     origin.on("/v1/contacts/big", (_, response) => response.writeHead(200).end("x".repeat(300_000)));
-    for (const [path, status, length] of [
+    for (const [path, status, length] of /** @type {[string, number, number][]} */ ([
       ["none", 204, 0],
       ["moved", 302, 0],
       ["big", 200, 300_000],
-    ]) {
+    ])) {
       const answer = await use(old.apiKey, `/v1/contacts/${path}`);
       assert.deepEqual([answer.status, answer.bytes.length], [status, length], path);
       assert.ok(answer.headers["keyward-key-expires"], path);

@@ -42,7 +42,13 @@ const write = { path: CONTACTS, method: "POST", body: "" };
 const use = ({ apiKey }, { path, ...request } = read) => gate.call(path, { key: apiKey, ...request });
 
 describe("a tampered copy counts as absent and is logged", () => {
-  for (const [what, why, change, request, verdict] of [
+  for (const [
+    what,
+    why,
+    change,
+    request,
+    verdict,
+  ] of /** @type {[string, string, (copy: string) => string, any, string][]} */ ([
     [
       "a scope added",
       "mac",
@@ -76,7 +82,7 @@ describe("a tampered copy counts as absent and is logged", () => {
     ["other JSON", "form", () => "[]", read, "200"],
     ["a large text", "form", () => "x".repeat(200_000), read, "200"],
     ["deep JSON", "form", () => "[".repeat(50_000), read, "200"],
-  ]) {
+  ])) {
     test(what, async () => {
       const key = await copied();
       await kv.put(key.name, change(key.copy));

@@ -164,7 +164,7 @@ describe("the verdict", () => {
   test("requires a given scope in addition to the route's own", async () => {
     const { apiKey } = await gate.newKey({ scopes: ["contacts:read"] });
     const route = { method: "GET", path: "/v1/contacts" };
-    for (const [question, expected] of [
+    for (const [question, expected] of /** @type {[object, string][]} */ ([
       [{ scope: "contacts:read" }, "valid"],
       [{ scope: "contacts:write" }, "insufficient_scope"],
       [{ scope: "no.such:scope" }, "insufficient_scope"],
@@ -172,7 +172,7 @@ describe("the verdict", () => {
       [{ ...route, scope: "events:read" }, "insufficient_scope"],
       [{ method: "GET", path: "/v1/events", scope: "contacts:read" }, "insufficient_scope"],
       [{ scope: null, ip: null, method: null, path: null }, "valid"],
-    ])
+    ]))
       assert.equal(await verdict({ api_key: apiKey, ...question }), expected, JSON.stringify(question));
   });
 

@@ -3,6 +3,7 @@
 
 // Imported before the build, which calls WebAssembly.Instance while it loads. A bare import is not sorted.
 import "./wasm-crossings.mjs";
+// @ts-expect-error: the build, which is beside this file only in the worker.
 import Product, { Registry as ProductRegistry } from "./index.js";
 import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 

@@ -111,7 +111,11 @@ class Gate {
     return send(url, path, { agent: this.#agent, headers: { authorization: `Bearer ${key}` } });
   }
 
-  /** Sends a request. `key` is sent as `Authorization: Bearer`; `json` or `form` is the body, with its content type. */
+  /**
+   * Sends a request. `key` is sent as `Authorization: Bearer`; `json` or `form` is the body, with its content type.
+   * @param {string} path
+   * @param {{ key?: string, json?: any, form?: any, headers?: Record<string, any>, body?: any, method?: string }} [request]
+   */
   call(path, { key, json, form, headers = {}, body, ...rest } = {}) {
     const all = { ...headers };
     if (key !== undefined) all.authorization = `Bearer ${key}`;

@@ -6,6 +6,7 @@ import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { portOf } from "./ports.mjs";
 import { until } from "./wait.mjs";
 
 /** Returns the path of a program, or `undefined`. Debian installs servers outside the PATH of most users. */
@@ -35,7 +36,7 @@ export function skipLoudly(what, how) {
 export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
-  const { port } = server.address();
+  const port = portOf(server);
   server.close();
   await once(server, "close");
   return port;

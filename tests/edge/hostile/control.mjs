@@ -12,7 +12,7 @@ const GOOD = {
 
 export function control({ key, member, id }) {
   const rows = [];
-  const add = (verdict, what, line, { headers = [], body = "", bearer = member, ...more } = {}) => {
+  const add = (verdict, what, line, /** @type {any} */ { headers = [], body = "", bearer = member, ...more } = {}) => {
     const credential = bearer === null ? [] : [`Authorization: Bearer ${bearer}`];
     const length =
       body === "" && !line.startsWith("POST") ? [] : [`Content-Length: ${Buffer.byteLength(body, "latin1")}`];

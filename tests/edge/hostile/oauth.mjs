@@ -13,7 +13,7 @@ export function oauth({ key, other, member }) {
     what,
     path,
     body,
-    { type = FORM, authorization = `Bearer ${member}`, headers = [], ...more } = {},
+    /** @type {any} */ { type = FORM, authorization = `Bearer ${member}`, headers = [], ...more } = {},
   ) => {
     // Each from its own address, so that the rate limit does not apply.
     addresses += 1;
