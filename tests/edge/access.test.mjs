@@ -90,8 +90,8 @@ describe("an invalid JWT is 401", () => {
     "another audience": () => team.token({ aud: ["other"] }),
     "no audience": () => team.token({ aud: undefined }),
     "past its end": () => team.token({ exp: now() - 1 }),
-    "no end": () => team.token({ exp: undefined }),
-    "an end that is no number": () => team.token({ exp: "9999999999" }),
+    "no exp": () => team.token({ exp: undefined }),
+    "an exp that is not a number": () => team.token({ exp: "9999999999" }),
     "not yet valid": () => team.token({ nbf: now() + 60 }),
     "no signature": () => team.token({}, { by: () => Buffer.alloc(0) }),
     "alg none": () => team.token({}, { header: { alg: "none" }, by: () => Buffer.alloc(0) }),
@@ -101,7 +101,7 @@ describe("an invalid JWT is 401", () => {
         {},
         { header: { alg: "HS256" }, by: (bytes) => createHmac("sha256", team.publicPem()).update(bytes).digest() },
       ),
-    "HS256 said to be RS256": () =>
+    "HS256 declared as RS256": () =>
       team.token({}, { by: (bytes) => createHmac("sha256", team.publicPem()).update(bytes).digest() }),
     RS512: () => team.token({}, { header: { alg: "RS512" }, by: (bytes, key) => sign("RSA-SHA512", bytes, key) }),
     PS256: () =>
@@ -112,14 +112,14 @@ describe("an invalid JWT is 401", () => {
           by: (bytes, key) => sign("RSA-SHA256", bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING }),
         },
       ),
-    "PSS said to be RS256": () =>
+    "PSS declared as RS256": () =>
       team.token(
         {},
         { by: (bytes, key) => sign("RSA-SHA256", bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING }) },
       ),
-    "another key's signature": () => team.token({}, { key: "nobody's" }),
+    "another key's signature": () => team.token({}, { key: "unknown" }),
     "no kid": () => team.token({}, { header: { kid: undefined } }),
-    "a kid that is no text": () => team.token({}, { header: { kid: 1 } }),
+    "a kid that is not a string": () => team.token({}, { header: { kid: 1 } }),
     "a key of its own in the header": () =>
       team.token(
         {},
@@ -153,7 +153,7 @@ describe("an invalid JWT is 401", () => {
   test("an empty header counts as absent", async () => assert.equal((await call("")).verdict, "401 missing_key"));
 });
 
-describe("beside a credential", () => {
+describe("with another credential", () => {
   test("Authorization decides alone, whether it is valid or not", async () => {
     const manager = await newMember(gate);
     const token = team.token();

@@ -62,7 +62,7 @@ describe("the feed", { concurrency: true }, () => {
     assert.equal(
       (await gate.call("/public/logo")).headers["keyward-authority"],
       undefined,
-      "a public route hangs on nobody",
+      "a public route does not depend on the authority",
     );
     assert.equal(gate.logs.filter((line) => line.includes("authority_unreachable")).length, 1);
     await gate.order({ registry: "work" });

@@ -127,7 +127,7 @@ describe("an accepted request", () => {
     }
   });
 
-  test("may be asked about by any method, and no body is read", async () => {
+  test("is decided for an auth request of any method, and no body is read", async () => {
     const { headers } = GATEWAYS.nginx("GET", "/v1/contacts");
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
       assert.equal(

@@ -52,7 +52,7 @@ function failing() {
     await gate.order({ registry: "work" });
     const { apiKey } = await gate.newKey();
     await until(
-      "the authority is asked again",
+      "the authority is queried again",
       async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200,
     );
   });

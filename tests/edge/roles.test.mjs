@@ -110,7 +110,7 @@ describe("every route by every role", () => {
       });
     }
 
-    test(`${route}: nobody without a credential, with a data key or from another site`, async () => {
+    test(`${route}: refused without a credential, with a data key or from another site`, async () => {
       const { apiKey } = await gate.newKey();
       assert.equal((await ask(route)).verdict, "401 missing_key");
       assert.equal((await ask(route, apiKey)).verdict, "401 invalid_key");

@@ -47,7 +47,7 @@ describe("rotation", () => {
     const before = answers.length;
     // After the bound every isolate knows the change.
     await until(
-      "the old key is told",
+      "answers to the old key carry the header",
       async () => (await use(old.apiKey)).headers["keyward-key-expires"] !== undefined,
     );
     await until("more traffic", () => answers.length > before + 100);

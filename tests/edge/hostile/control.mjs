@@ -38,7 +38,7 @@ export function control({ key, member, id }) {
   add("401 missing_key", "no credential", `GET ${KEYS}`, { bearer: null });
   for (const [what, bearer] of [
     ["a data key", key],
-    ["garbage", "x"],
+    ["a malformed key", "x"],
     ["half a credential", member.slice(0, 40)],
     ["the bootstrap token", "bootstrap-token-of-the-edge-tests"],
   ]) {
