@@ -237,9 +237,9 @@ describe("after the whole life cycle of a key", () => {
         await form("introspect", body, request);
       if (body.token !== key) await form("revoke", body, { key });
     }
-    const { api_key: surrendered } = await issue({ name: "S", integration: "s" });
-    Object.assign(needles, needlesFor({ surrendered }));
-    await form("revoke", { token: surrendered }, { key: surrendered });
+    const { api_key: revokedByHolder } = await issue({ name: "S", integration: "s" });
+    Object.assign(needles, needlesFor({ revokedByHolder }));
+    await form("revoke", { token: revokedByHolder }, { key: revokedByHolder });
 
     // During faults of every store.
     for (const orders of [

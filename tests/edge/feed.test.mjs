@@ -133,7 +133,7 @@ describe("the feed", { concurrency: true }, () => {
       "UPDATE meta SET value = '3' WHERE name = 'revision'",
     ]);
     await until(
-      "the authority's word counts again",
+      "the authority's answers apply again",
       async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200,
     );
     const line = await gate.logged((logged) => logged.includes("authority_restored"));

@@ -359,11 +359,11 @@ describe("a refused request", () => {
 
 describe("the client's address", () => {
   const GATEWAY = { "cf-connecting-ip": "203.0.113.1" };
-  const said = (headers, key = keys.near.apiKey) =>
+  const askFrom = (headers, key = keys.near.apiKey) =>
     about("GET /v1/contacts", { key, headers: { ...GATEWAY, ...headers } });
   const from = (address, verifier, key) =>
-    said({ "keyward-client-address": address, ...(verifier && { "keyward-verifier": verifier }) }, key);
-  const vouched = (headers, key) => said({ "keyward-verifier": members.verifier.key, ...headers }, key);
+    askFrom({ "keyward-client-address": address, ...(verifier && { "keyward-verifier": verifier }) }, key);
+  const askWithVerifier = (headers, key) => askFrom({ "keyward-verifier": members.verifier.key, ...headers }, key);
 
   test("is taken from a gateway only with the credential of a verifier or an owner", async () => {
     assert.equal((await from("192.0.2.7")).verdict, "403 address_not_allowed");
@@ -399,8 +399,12 @@ describe("the client's address", () => {
     }
     // Also with a credential, if the gateway sends no address or only the edge did.
     for (const more of [{}, { "x-forwarded-for": "192.0.2.1" }, { "x-real-ip": "192.0.2.7" }]) {
-      assert.equal((await vouched({ ...inside, ...more })).verdict, "403 address_not_allowed", JSON.stringify(more));
-      assert.equal((await vouched({ ...inside, ...more }, keys.live.apiKey)).verdict, "200");
+      assert.equal(
+        (await askWithVerifier({ ...inside, ...more })).verdict,
+        "403 address_not_allowed",
+        JSON.stringify(more),
+      );
+      assert.equal((await askWithVerifier({ ...inside, ...more }, keys.live.apiKey)).verdict, "200");
     }
   });
 
@@ -411,10 +415,10 @@ describe("the client's address", () => {
       forwarded: "for=6.6.6.6",
       keyward_client_address: "6.6.6.6",
     };
-    assert.equal((await vouched({ ...others, "keyward-client-address": "192.0.2.7" })).verdict, "200");
+    assert.equal((await askWithVerifier({ ...others, "keyward-client-address": "192.0.2.7" })).verdict, "200");
     const near = Object.fromEntries(Object.keys(others).map((name) => [name, "192.0.2.7"]));
     assert.equal(
-      (await vouched({ ...near, "keyward-client-address": "198.51.100.7" })).verdict,
+      (await askWithVerifier({ ...near, "keyward-client-address": "198.51.100.7" })).verdict,
       "403 address_not_allowed",
     );
   });
@@ -428,7 +432,7 @@ describe("the client's address", () => {
       "192.0.2.0/24",
       "unix:",
     ]) {
-      const answer = await vouched({ "keyward-client-address": none, "x-forwarded-for": "192.0.2.7" });
+      const answer = await askWithVerifier({ "keyward-client-address": none, "x-forwarded-for": "192.0.2.7" });
       assert.equal(answer.verdict, "403 invalid_request", none);
       assert.match(answer.json.detail, /Keyward-Client-Address/);
     }
@@ -469,7 +473,7 @@ describe("the client's address", () => {
       ["6.6.6.6, 192.0.2.7", "403 invalid_request"],
       ["nonsense", "403 invalid_request"],
     ]) {
-      assert.equal((await vouched({ "x-forwarded-for": list })).verdict, verdict, list);
+      assert.equal((await askWithVerifier({ "x-forwarded-for": list })).verdict, verdict, list);
     }
   });
 
@@ -549,11 +553,11 @@ describe("while the authority is unreachable", () => {
       ["503 authority_unavailable", "5", "authority_unavailable"],
     );
     // A gateway whose credential can't be checked is neither accepted nor refused as untrusted.
-    const vouched = await about("GET /v1/contacts", {
+    const askWithVerifier = await about("GET /v1/contacts", {
       key: keys.live.apiKey,
       headers: { "keyward-verifier": members.verifier.key },
     });
-    assert.equal(vouched.verdict, "503 authority_unavailable");
+    assert.equal(askWithVerifier.verdict, "503 authority_unavailable");
     assert.equal(
       (await about("GET /v1/contacts", { key: keys.live.apiKey })).verdict,
       "200",

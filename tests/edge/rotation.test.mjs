@@ -84,7 +84,7 @@ describe("rotation", () => {
   });
 
   test("only answers to a retiring key carry Keyward-Key-Expires, refusals included", async () => {
-    const old = await gate.newKey({ integration: "told" });
+    const old = await gate.newKey({ integration: "retiring" });
     assert.equal((await use(old.apiKey)).headers["keyward-key-expires"], undefined);
     const { json } = await rotate(old.id, { overlap_seconds: 60 });
     await until(

@@ -50,10 +50,10 @@ class PlainGate {
   }
 
   async listening() {
-    let said = "";
+    let output = "";
     for await (const part of this.#process.stdio[3]) {
-      said += part;
-      const port = /"event":"listen".*?"port":(\d+)/.exec(said)?.[1];
+      output += part;
+      const port = /"event":"listen".*?"port":(\d+)/.exec(output)?.[1];
       if (port === undefined) continue;
       this.port = Number(port);
       this.url = `http://127.0.0.1:${port}`;
