@@ -5,12 +5,10 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import * as util from "node:util";
 
 /** Writes the file with new secrets, unless it exists. Returns whether it was written. */
-export async function ensureDevVars(file, choosePort) {
-  if (existsSync(file)) return false;
-  const origin = `http://127.0.0.1:${await choosePort()}`;
+export function ensureDevVars(file) {
   try {
     // `wx` and the mode in one call: never overwrites a file, and the file is never readable by others.
-    writeFileSync(file, content(origin), { flag: "wx", mode: 0o600 });
+    writeFileSync(file, content(), { flag: "wx", mode: 0o600 });
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
     throw error;
@@ -24,7 +22,7 @@ export function readDevVars(file) {
   return existsSync(file) ? util.parseEnv(readFileSync(file, "utf8")) : {};
 }
 
-const content = (origin) => `\
+const content = () => `\
 # Settings of the worker on this machine only; npm start made this file and never changes it.
 # Every var of wrangler.toml may be set here and wins over it; ROUTES as JSON in single quotes:
 #   ROUTES='[{"match":"GET /v1/contacts","scope":"contacts:read"}]'
@@ -39,10 +37,7 @@ BOOTSTRAP_TOKEN=${randomBytes(32).toString("base64url")}
 # Plain HTTP is for this machine only.
 REQUIRE_HTTPS=false
 
-# Where requests with a live key go, and with a test key: the demo origin, or any server of yours.
-ORIGIN_LIVE=${origin}
-ORIGIN_TEST=${origin}
-
-# Where npm start runs the demo origin, if one of the two lines above names it. Not a setting of the worker.
-DEMO_ORIGIN=${origin}
+# Where requests with a live key go, and with a test key. Without a line, they go to the demo origin of npm start.
+#ORIGIN_LIVE=http://127.0.0.1:3000
+#ORIGIN_TEST=http://127.0.0.1:3000
 `;

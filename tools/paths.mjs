@@ -15,6 +15,9 @@ export const NODE_BIN = join(NODE_MODULES, ".bin");
 /** Output of worker-build, which `wrangler deploy` uploads. */
 export const BUILD_DIR = join(ROOT, "build");
 
+/** The worker's entry on this machine, around the one in the build. */
+export const LOCAL_ENTRY = join(ROOT, "tools", "local-entry.mjs");
+
 /** The local KV namespace and Durable Object, with the keys issued under `npm start`. */
 export const STATE_DIR = join(ROOT, ".keyward", "state");
 

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { startDemoOrigin } from "./demo-origin.mjs";
 import { readDevVars } from "./dev-vars.mjs";
+import { localSettings } from "./local-settings.mjs";
 import { readWranglerToml, startWorker } from "./local-worker.mjs";
 import { DEV_VARS } from "./paths.mjs";
 import { main, Stop } from "./run.mjs";
@@ -29,8 +30,11 @@ process.on("disconnect", () => stop(0));
 
 main(async () => {
   const config = readWranglerToml();
-  const { DEMO_ORIGIN: demoAddress, ...fromFile } = readDevVars(DEV_VARS);
-  const vars = { ...config.vars, ...fromFile };
+  const { vars, ports, gate, control, demo } = localSettings({
+    shipped: config.vars,
+    devVars: readDevVars(DEV_VARS),
+    port,
+  });
 
   const missing = (config.secrets?.required ?? []).filter((name) => !vars[name]);
   if (missing.length > 0) {
@@ -39,29 +43,27 @@ main(async () => {
     );
   }
 
-  const demo = [vars.ORIGIN_LIVE, vars.ORIGIN_TEST].includes(demoAddress) ? demoAddress : null;
   if (demo) {
     const server = await startDemoOrigin(Number(new URL(demo).port)).catch((error) => {
       throw new Stop(
-        `The demo origin cannot listen at ${demo} (${error.code}). Stop what uses that port, or change it in all lines of .dev.vars that name it.`,
+        `The demo origin cannot listen at ${demo} (${error.code}). Stop what uses that port, start at another one (npm start -- --port N), or set ORIGIN_LIVE and ORIGIN_TEST in .dev.vars.`,
       );
     });
     running.push(async () => server.closeAllConnections() ?? server.close());
   }
 
-  const worker = await startWorker({ config, vars, port });
+  const worker = await startWorker({ config, vars, ports });
   running.push(() => worker.dispose());
 
-  const address = `http://localhost:${port}`;
   const health = await firstHealth(`http://127.0.0.1:${port}/_keyward/health`);
   if (stopping) return;
   if (health === 200) {
-    console.log(welcome({ address, devVars: DEV_VARS, demo }));
+    console.log(welcome({ gate, control, devVars: DEV_VARS, demo }));
     return;
   }
   console.error(
-    `\nKeyward listens at ${address} but says it cannot serve (health ${health}). The lines above name every setting that is wrong.` +
-      "\nMend wrangler.toml or .dev.vars, then Ctrl-C and npm start again.",
+    `\nKeyward listens at ${gate} but says it cannot serve (health ${health}). The lines above name every setting that is wrong.` +
+      "\nFix wrangler.toml or .dev.vars, then Ctrl-C and npm start again.",
   );
 });
 

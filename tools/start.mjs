@@ -1,18 +1,20 @@
 // `npm start`: from a fresh clone to a running gate. `npm start -- --port 9000` selects the port.
 
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
 import { ensureDevVars } from "./dev-vars.mjs";
+import { portsOf } from "./local-settings.mjs";
 import { DEV_VARS, NODE_BIN, ROOT } from "./paths.mjs";
-import { freePort, isFree } from "./ports.mjs";
+import { freePorts, isFree } from "./ports.mjs";
 import { attend, main, Stop } from "./run.mjs";
 
 const HELP = `npm start [-- --port N]
 
 Runs Keyward on this machine, with a demo origin behind it.
-  --port N   where it listens (default 8787)
+  --port N   where the gate listens (default 8787); the demo origin is at N+1, the control plane at N+2
   --help     this text
 
 Settings: [vars] of wrangler.toml, and .dev.vars, which wins. State: the folder .keyward.`;
@@ -20,9 +22,9 @@ Settings: [vars] of wrangler.toml, and .dev.vars, which wins. State: the folder 
 main(async () => {
   const { port, help } = options();
   if (help) return console.log(HELP);
-  await needPort(port); // before the long steps, not after
+  await needPorts(port); // before the long steps, not after
   await build();
-  if (await ensureDevVars(DEV_VARS, () => freePort(8788, port))) {
+  if (ensureDevVars(DEV_VARS)) {
     console.log(".dev.vars: created, with new secrets for this machine.");
   }
   await serve(port);
@@ -38,16 +40,20 @@ function options() {
     throw new Stop(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
   }
   const port = Number(values.port);
-  if (!/^\d+$/.test(values.port) || port < 1 || port > 65535)
-    throw new Stop(`--port takes a number from 1 to 65535, not ${values.port}.`);
+  if (!/^\d+$/.test(values.port) || port < 1 || port > 65533)
+    throw new Stop(`--port takes a number from 1 to 65533, not ${values.port}.`);
   return { port, help: values.help };
 }
 
-async function needPort(port) {
-  if (await isFree(port)) return;
-  throw new Stop(
-    `Port ${port} is taken (Keyward may be running already). Choose another:  npm start -- --port ${await freePort(port + 1)}`,
-  );
+async function needPorts(port) {
+  const { gate, demo, control } = portsOf(port);
+  // Afterwards .dev.vars may name another origin, and serve.mjs says so if the demo's port is needed and taken.
+  for (const needed of existsSync(DEV_VARS) ? [gate, control] : [gate, demo, control]) {
+    if (await isFree(needed)) continue;
+    throw new Stop(
+      `Port ${needed} is taken (Keyward may be running already). Keyward needs ports ${gate} to ${control}. Choose others:  npm start -- --port ${await freePorts(port + 1)}`,
+    );
+  }
 }
 
 /**

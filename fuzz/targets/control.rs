@@ -1,6 +1,7 @@
 //! Requests of the control plane: every field of a parsed request is within its limits, and the registry can read every request that
 //! the edge writes.
 
+use keyward_config::HostRole;
 use keyward_control::Operation;
 use keyward_control::failure::Failure;
 use keyward_control::operation::{Answer, Input};
@@ -27,7 +28,8 @@ pub fn run(data: &[u8]) {
         text.push('\n');
     }
     let Ok(head) = Head::parse(&text) else { return };
-    let Ok((Endpoint::Operation(operation), segment)) = find(head.method(), head.target().path()) else { return };
+    let found = find(head.method(), head.target().path(), HostRole::Control);
+    let Ok((Endpoint::Operation(operation), segment)) = found else { return };
     assert!(segment.is_empty() || head.target().path().contains(segment));
     let transport = check_transport(&CONFIG, &head, operation.spec().body);
     if transport.is_ok() {

@@ -6,6 +6,7 @@ mod requests;
 
 pub use draw::draw;
 
+use keyward_edge::LookupSizes;
 use keyward_gate::GateSizes;
 use keyward_registry::feed::FeedSizes;
 
@@ -40,6 +41,7 @@ impl Plan {
 pub struct Sizes {
     pub feed: FeedSizes,
     pub gate: GateSizes,
+    pub lookups: LookupSizes,
 }
 
 impl Sizes {

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use keyward_config::Config;
-use keyward_edge::Isolate;
+use keyward_edge::{Isolate, LookupSizes};
 use keyward_gate::GateSizes;
 use keyward_key::time::Millis;
 use keyward_registry::context::Policy;
@@ -37,6 +37,7 @@ pub struct World {
     pub kv_stale_ms: Time,
     pub feed_sizes: FeedSizes,
     gate_sizes: GateSizes,
+    lookup_sizes: LookupSizes,
     isolates: RefCell<Vec<Option<LiveIsolate>>>,
     records: RefCell<Vec<Record>>,
     fault_rates: FaultRates,
@@ -74,6 +75,7 @@ pub fn execute(plan: &Plan) -> History {
             kv_stale_ms: plan.kv_stale_ms,
             feed_sizes: plan.sizes.feed,
             gate_sizes: plan.sizes.gate,
+            lookup_sizes: plan.sizes.lookups,
             isolates: RefCell::default(),
             records: RefCell::default(),
             fault_rates: plan.fault_rates,
@@ -173,7 +175,7 @@ impl World {
                 while isolates.len() <= *isolate {
                     isolates.push(None);
                 }
-                let inner = Rc::new(Isolate::new(self.gate_sizes, *jitter));
+                let inner = Rc::new(Isolate::new(self.gate_sizes, self.lookup_sizes, *jitter));
                 isolates[*isolate] = Some(LiveIsolate { inner, location: *location, offset: *offset });
                 drop(isolates);
                 let clock = self.clock(*isolate).0;

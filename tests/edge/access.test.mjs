@@ -14,6 +14,7 @@ let team;
 let gate;
 const settings = () => ({
   ORIGIN_LIVE: "http://127.0.0.1:1",
+  CONTROL_HOST: "keys.acme.example",
   ACCESS_TEAM_DOMAIN: team.domain,
   ACCESS_AUDIENCE: AUDIENCE,
 });
@@ -203,7 +204,10 @@ describe("pages of other sites", () => {
         "415 unsupported_media_type",
       );
     assert.equal(gate.sql("SELECT count(*) AS count FROM audit")[0].count, before);
-    assert.equal((await revoke({ origin: gate.url, "content-type": "application/json" }, "{}")).status, 200);
+    assert.equal(
+      (await revoke({ origin: "http://keys.acme.example", "content-type": "application/json" }, "{}")).status,
+      200,
+    );
   });
 });
 
@@ -280,8 +284,9 @@ test("without the settings the header is ignored", async () => {
   }
 });
 
-test("one setting without the other, or a domain outside Cloudflare Access, is a configuration error", async () => {
+test("one setting without the others, or a domain outside Cloudflare Access, is a configuration error", async () => {
   for (const [vars, name] of /** @type {[object, string][]} */ ([
+    [{ ACCESS_TEAM_DOMAIN: team.domain, ACCESS_AUDIENCE: AUDIENCE }, "CONTROL_HOST"],
     [{ ACCESS_TEAM_DOMAIN: team.domain }, "ACCESS_AUDIENCE"],
     [{ ACCESS_AUDIENCE: AUDIENCE }, "ACCESS_TEAM_DOMAIN"],
     [{ ACCESS_TEAM_DOMAIN: "https://evil.example", ACCESS_AUDIENCE: AUDIENCE }, "ACCESS_TEAM_DOMAIN"],

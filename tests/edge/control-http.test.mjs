@@ -278,7 +278,7 @@ describe("a misconfigured worker", () => {
 
   test("answers 500 on every path except health, which answers 503", async () => {
     const body = (status) =>
-      `{"type":"/_keyward/problems/misconfigured","title":"This gate is misconfigured","status":${status},"detail":"This gate's configuration is incomplete. Its operator finds every problem in the log.","code":"misconfigured","request_id":"<request id>"}`;
+      `{"type":"/_keyward/problems/misconfigured","title":"Invalid configuration","status":${status},"detail":"The configuration of this gate is invalid. Its operator finds every problem in the log.","code":"misconfigured","request_id":"<request id>"}`;
     for (const [path, request] of /** @type {[string, object][]} */ ([
       ["/", {}],
       ["/v1/contacts", { key: "x" }],

@@ -268,13 +268,18 @@ describe("the whole answer to each refusal", () => {
         "bad_path",
         "Ambiguous path",
         400,
-        "This path or query could be read in more than one way. Send it in its plain form.",
+        "The path or query can be read in more than one way. Send it in its plain form.",
       ),
     ],
     [
       "GET /v1/x",
       { host: "a/b" },
-      body("wrong_host", "Wrong host", 421, "The Host of this request is not one plain host name."),
+      body(
+        "wrong_host",
+        "Invalid host",
+        421,
+        "The `Host` of this request is not one plain host name. Send one host name.",
+      ),
     ],
     [
       "TRACE /v1/x",
@@ -283,27 +288,37 @@ describe("the whole answer to each refusal", () => {
         "method_not_allowed",
         "Method not allowed",
         405,
-        "This address does not take this method. `Allow` lists those it takes.",
+        "This path does not support this method. Use a method that `Allow` lists.",
       ),
     ],
     [
       `GET /${"a".repeat(8_192)}`,
       {},
-      body("target_too_long", "URL too long", 414, "Path and query may have 8,192 bytes together."),
+      body(
+        "target_too_long",
+        "URL too long",
+        414,
+        "Path and query have more than 8,192 bytes together. Shorten them, or send long input in the body.",
+      ),
     ],
     [
       "GET /v1/x",
       { headers: [`X-L: ${"a".repeat(33_000)}`] },
-      body("headers_too_large", "Headers too large", 431, "A request may have 100 headers and 32,768 bytes of them."),
+      body(
+        "headers_too_large",
+        "Headers too large",
+        431,
+        "The headers are too many or too large. Send at most 100 headers and 32,768 bytes.",
+      ),
     ],
     [
       "GET /v1/x",
       { headers: ["Content-Length: 2"], body: "hi" },
       body(
         "unexpected_body",
-        "Unexpected body",
+        "Body not allowed",
         400,
-        "A GET or HEAD request can't have a body here. Send its content in the query, or use another method.",
+        "A GET or HEAD request must not have a body here. Send its content in the query, or use another method.",
       ),
     ],
   ])) {

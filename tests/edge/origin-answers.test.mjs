@@ -215,7 +215,7 @@ test("an origin that is down is 502 at once with a constant body, and the cause 
       assert.equal(answer.status, 502);
       assert.equal(
         answer.pinned,
-        '{"type":"/_keyward/problems/origin_unreachable","title":"The origin can\'t be reached","status":502,"detail":"The API behind this gate did not answer. Retry later.","code":"origin_unreachable","request_id":"<request id>"}',
+        '{"type":"/_keyward/problems/origin_unreachable","title":"Origin unreachable","status":502,"detail":"The server behind this API did not respond. Retry later.","code":"origin_unreachable","request_id":"<request id>"}',
       );
       assert.equal(answer.headers["cache-control"], "no-store");
       const id = answer.headers["keyward-request-id"];

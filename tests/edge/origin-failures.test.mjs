@@ -72,7 +72,7 @@ describe("before the headers", () => {
       assert.equal(answer.status, 504);
       assert.equal(
         answer.pinned,
-        '{"type":"/_keyward/problems/origin_timeout","title":"The origin takes too long","status":504,"detail":"The API behind this gate did not answer in time. The key was accepted; what the request did there is not known.","code":"origin_timeout","request_id":"<request id>"}',
+        '{"type":"/_keyward/problems/origin_timeout","title":"Origin timeout","status":504,"detail":"The server behind this API did not respond in time. The request was forwarded, and its outcome is unknown.","code":"origin_timeout","request_id":"<request id>"}',
       );
       assert.equal(answer.headers["cache-control"], "no-store");
       assert.ok(took > 990 && took < 3_000, `${took} ms`);

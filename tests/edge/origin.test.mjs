@@ -305,8 +305,8 @@ test("a GET with a body is refused, because the body would not arrive", async ()
   assert.deepEqual(live.take(), []);
 });
 
-test('with ORIGIN_LIVE = "route" a request goes to its own URL', async () => {
-  const onRoute = await startGate({ vars: { ORIGIN_LIVE: "route" } });
+test('with ORIGIN_LIVE = "route" a request goes to its own URL, from the listed hosts only', async () => {
+  const onRoute = await startGate({ vars: { ORIGIN_LIVE: "route", ROUTE_HOSTS: [new URL(live.url).host] } });
   try {
     await onRoute.bootstrap();
     const { apiKey, id } = await onRoute.newKey();
@@ -318,6 +318,16 @@ test('with ORIGIN_LIVE = "route" a request goes to its own URL', async () => {
     const [arrived] = live.take();
     assert.equal(arrived.url, "/v1/contacts?x=1");
     assert.deepEqual(values(arrived, "keyward-key-id"), [id]);
+    // The same address by a name that is not listed: nothing is fetched, with a key and without one.
+    const unlisted = `localhost:${new URL(live.url).port}`;
+    for (const [line, headers] of /** @type {[string, string[]][]} */ ([
+      ["GET /v1/contacts", [`X-API-Key: ${apiKey}`]],
+      ["GET /public/x", []],
+    ])) {
+      const refused = await onRoute.raw(requestBytes(line, { host: unlisted, headers }));
+      assert.equal(refused.verdict, "421 misdirected_request", line);
+    }
+    assert.deepEqual(live.take(), []);
   } finally {
     await onRoute.stop();
   }

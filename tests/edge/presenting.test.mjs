@@ -11,32 +11,32 @@ import { ahead, until } from "./harness/wait.mjs";
 
 const BODIES = {
   missing_key:
-    '{"type":"/_keyward/problems/missing_key","title":"No API key","status":401,"detail":"This address needs an API key. Send it as `Authorization: Bearer <key>` or as `X-API-Key: <key>`.","code":"missing_key","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/missing_key","title":"No API key","status":401,"detail":"This request has no API key. Send one as `Authorization: Bearer <key>` or as `X-API-Key: <key>`.","code":"missing_key","request_id":"<request id>"}',
   ambiguous_credentials:
-    '{"type":"/_keyward/problems/ambiguous_credentials","title":"More than one credential","status":400,"detail":"Send exactly one credential, once: either `Authorization: Bearer <key>` or `X-API-Key: <key>`.","code":"ambiguous_credentials","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/ambiguous_credentials","title":"More than one credential","status":400,"detail":"This request has more than one credential. Send exactly one: either `Authorization: Bearer <key>` or `X-API-Key: <key>`.","code":"ambiguous_credentials","request_id":"<request id>"}',
   key_in_url:
-    '{"type":"/_keyward/problems/key_in_url","title":"API key in the URL","status":400,"detail":"An API key stood in the URL, where logs and histories keep it. Treat it as leaked: have it revoked, and send the new one in a header.","code":"key_in_url","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/key_in_url","title":"API key in the URL","status":400,"detail":"The URL contains an API key, and logs record URLs. Treat the key as leaked: have it revoked, and send the new one in a header.","code":"key_in_url","request_id":"<request id>"}',
   invalid_key:
-    '{"type":"/_keyward/problems/invalid_key","title":"Invalid API key","status":401,"detail":"This is not a valid API key here. Check that it was copied whole and belongs to this API.","code":"invalid_key","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/invalid_key","title":"Invalid API key","status":401,"detail":"This is not a valid key of this API. Check that you copied the whole key, and that this API issued it.","code":"invalid_key","request_id":"<request id>"}',
   expired_key:
-    '{"type":"/_keyward/problems/expired_key","title":"Expired API key","status":401,"detail":"This API key is past its expiry. Ask for a new one.","code":"expired_key","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/expired_key","title":"Expired API key","status":401,"detail":"This API key has expired. Ask its owner for a new one.","code":"expired_key","request_id":"<request id>"}',
   revoked_key:
-    '{"type":"/_keyward/problems/revoked_key","title":"Revoked API key","status":401,"detail":"This API key was revoked and will not work again. Ask for a new one.","code":"revoked_key","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/revoked_key","title":"Revoked API key","status":401,"detail":"This API key was revoked and will not work again. Ask its owner for a new one.","code":"revoked_key","request_id":"<request id>"}',
   insufficient_scope:
-    '{"type":"/_keyward/problems/insufficient_scope","title":"The key may not do this","status":403,"detail":"This API key lacks the scope that this address needs.","code":"insufficient_scope","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/insufficient_scope","title":"Missing scope","status":403,"detail":"This API key lacks the scope that this request needs. Ask its owner to add the scope.","code":"insufficient_scope","request_id":"<request id>"}',
   address_not_allowed:
-    '{"type":"/_keyward/problems/address_not_allowed","title":"Not from this address","status":403,"detail":"This API key may not be used from this client address.","code":"address_not_allowed","request_id":"<request id>"}',
-  address_not_known: `{"type":"/_keyward/problems/address_not_allowed","title":"Not from this address","status":403,"detail":"This API key may be used from certain networks only, and the client's address is not known here.","code":"address_not_allowed","request_id":"<request id>"}`,
+    '{"type":"/_keyward/problems/address_not_allowed","title":"Client address not allowed","status":403,"detail":"This API key may not be used from this client address. Call from a network that the key allows. Call from a network that the key allows.","code":"address_not_allowed","request_id":"<request id>"}',
+  address_not_known: `{"type":"/_keyward/problems/address_not_allowed","title":"Client address not allowed","status":403,"detail":"This API key may be used from certain networks only, and the client's address is not known here.","code":"address_not_allowed","request_id":"<request id>"}`,
   browser_exposed:
-    '{"type":"/_keyward/problems/browser_exposed","title":"Not from a browser","status":403,"detail":"An API key must not be used from a browser page, where anyone can read it. Call from a server.","code":"browser_exposed","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/browser_exposed","title":"API key in a browser","status":403,"detail":"A browser page sent this request, and any visitor of a page can read its API key. Call this API from a server.","code":"browser_exposed","request_id":"<request id>"}',
   insecure_transport:
-    '{"type":"/_keyward/problems/insecure_transport","title":"Not over plain HTTP","status":403,"detail":"This address is served over HTTPS only. A key that was sent without it may have been read on the way.","code":"insecure_transport","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/insecure_transport","title":"HTTPS required","status":403,"detail":"This API requires HTTPS. Use an `https://` URL, and consider a key that was sent over plain HTTP as possibly intercepted.","code":"insecure_transport","request_id":"<request id>"}',
   no_route:
-    '{"type":"/_keyward/problems/no_route","title":"No such address","status":404,"detail":"No route of this API has this address.","code":"no_route","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/no_route","title":"Unknown path","status":404,"detail":"No route of this API matches this path. Check the path and its letter case.","code":"no_route","request_id":"<request id>"}',
   authority_unavailable:
-    '{"type":"/_keyward/problems/authority_unavailable","title":"Keys can\'t be checked right now","status":503,"detail":"The authority over keys can\'t be reached, so nothing was judged. Retry after the time in `Retry-After`; before you retry a change, look whether it was made.","code":"authority_unavailable","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/authority_unavailable","title":"Key check unavailable","status":503,"detail":"The service that knows the state of API keys is unreachable, so this request was neither accepted nor refused. Retry after the time in `Retry-After`. Before you repeat a change, check whether it was made.","code":"authority_unavailable","request_id":"<request id>"}',
   no_origin:
-    '{"type":"/_keyward/problems/no_origin","title":"No origin for this environment","status":503,"detail":"No origin is set for the environment of this API key.","code":"no_origin","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/no_origin","title":"No origin for this environment","status":503,"detail":"This API has no origin for the environment of this API key. Ask its operator to set one.","code":"no_origin","request_id":"<request id>"}',
 };
 
 const CHALLENGES = {

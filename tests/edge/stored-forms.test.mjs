@@ -215,17 +215,13 @@ describe("the object's messages", () => {
     );
   });
 
-  test("a lookup returns the record", async () => {
+  test("a lookup returns each key with the text of its record, or null for an unknown key", async () => {
+    const text = JSON.stringify(record(key.id, 2, false));
+    const known = `{"id":"${key.id}","record":${text}}`;
+    const unknown = '{"id":"wafl_live_000000000000","record":null}';
     assert.equal(
-      await ask(`{"lookup":{"id":"${key.id}"}}`),
-      `200 {"record":{"record":${record(key.id, 2, false)},"at":${await here()}}}`,
-    );
-  });
-
-  test("a lookup of an unknown key returns null", async () => {
-    assert.equal(
-      await ask('{"lookup":{"id":"wafl_live_000000000000"}}'),
-      `200 {"record":{"record":null,"at":${await here()}}}`,
+      await ask(`{"lookup":{"ids":["${key.id}","wafl_live_000000000000"]}}`),
+      `200 {"records":{"records":[${known},${unknown}],"at":${await here()}}}`,
     );
   });
 
@@ -238,14 +234,11 @@ describe("the object's messages", () => {
   });
 
   test("an unknown field of a newer version is ignored", async () => {
-    assert.equal(
-      await ask(`{"lookup":{"id":"${key.id}","more":1}}`),
-      `200 {"record":{"record":${record(key.id, 2, false)},"at":${await here()}}}`,
-    );
+    assert.equal(await ask('{"lookup":{"ids":[],"more":1}}'), `200 {"records":{"records":[],"at":${await here()}}}`);
   });
 
   test("an invalid message is refused and changes nothing", async () => {
-    for (const message of ["", "{}", '{"lookup":{}}', '{"lookup":{"id":"x"}}', '{"drop":{}}', "x".repeat(100_000)]) {
+    for (const message of ["", "{}", '{"lookup":{}}', '{"lookup":{"ids":["x"]}}', '{"drop":{}}', "x".repeat(100_000)]) {
       assert.match(await ask(message), /^400 /);
     }
   });

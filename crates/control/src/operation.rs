@@ -23,6 +23,7 @@ use keyward_key::keyring::Generation;
 use keyward_key::mint::{ApiKey, Minted};
 use keyward_key::version;
 use keyward_protocol::{Caller, Idempotency, NewCredential, Raw, Role};
+use keyward_registry::audit::AuditFilter;
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::store::{Store, StoreError};
 use serde_json::value::to_raw_value;
@@ -65,6 +66,15 @@ impl Access {
     }
 }
 
+/// Hosts that serve an endpoint. While `CONTROL_HOST` is not set, every host serves every endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServedOn {
+    /// `CONTROL_HOST` only. On the hosts of the gate the path is 404.
+    ControlHost,
+    /// `CONTROL_HOST` and the hosts of the gate: for endpoints that origins, gateways and holders of keys use.
+    EveryHost,
+}
+
 /// Body that an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
@@ -83,6 +93,8 @@ pub enum BodyKind {
 pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     /// The row.
     const SPEC: Spec;
+    /// Hosts that serve it.
+    const SERVED_ON: ServedOn = ServedOn::ControlHost;
     /// The operation object of the OpenAPI document, as JSON text.
     const OPEN_API: &'static str;
     /// Outcome of [`Self::handle`], which travels back to the edge as JSON.
@@ -175,8 +187,8 @@ impl Input<'_> {
 pub enum Answer {
     /// A response.
     Reply(Reply),
-    /// The audit log from a first page to its end, as lines of JSON.
-    Lines(super::audit_stream::Page),
+    /// The entries that fit a filter, from a first page to the end of the log, as lines of JSON.
+    Lines(super::audit_stream::Page, AuditFilter),
     /// The head of the audit log, to be signed.
     Checkpoint {
         /// Number of entries.

@@ -1,6 +1,7 @@
 //! Answers of a [`World`]'s authority to messages of the edge.
 
-use keyward_protocol::{Request, Response};
+use keyward_key::id::KeyId;
+use keyward_protocol::{LookedUp, Request, Response};
 
 use crate::gate_world::World;
 
@@ -8,8 +9,9 @@ use crate::gate_world::World;
 pub fn reply(world: &World, message: &str) -> Result<String, String> {
     let answer: Response = match serde_json::from_str(message).unwrap() {
         Request::Changes(query) => Response::Changes { changes: world.changes(&query), restored: false },
-        Request::Lookup { id } => {
-            Response::Record { record: world.authority.get(&id).cloned().map(Box::new), at: world.position() }
+        Request::Lookup { ids } => {
+            let look_up = |id: KeyId| LookedUp::new(id.clone(), world.authority.get(&id)).unwrap();
+            Response::Records { records: ids.into_iter().map(look_up).collect(), at: world.position() }
         }
         Request::Control(_) => return Err("control requests are not supported".to_owned()),
     };

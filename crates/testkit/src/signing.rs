@@ -50,7 +50,7 @@ pub fn sign_assertion(
     let derived = config.keyring.current();
     let key = derived.assertion();
     if key.public().is_none() {
-        key.learn_public(public_of(key));
+        key.set_public(public_of(key));
     }
     let text = derived.assertion_key().and_then(|public| unsigned.text(public, head, request_id));
     let text = text.ok_or_else(|| Refusal::new(Code::InternalError, Reason::Unsigned))?;

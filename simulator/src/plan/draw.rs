@@ -1,5 +1,6 @@
 //! Draws a plan from a seed: sizes, isolates, changes, faults, attacks.
 
+use keyward_edge::LookupSizes;
 use keyward_gate::GateSizes;
 use keyward_registry::feed::FeedSizes;
 
@@ -68,6 +69,7 @@ fn draw_sizes(random: &mut Random) -> Sizes {
             shared_changes: random.pick(&[1, 2, shipped.shared_changes]),
             ..shipped
         },
+        lookups: LookupSizes { batch: random.pick(&[1, 1, 2, 500]), ..LookupSizes::default() },
     }
 }
 

@@ -112,12 +112,15 @@ class Gate {
   }
 
   /**
-   * Sends a request. `key` is sent as `Authorization: Bearer`; `json` or `form` is the body, with its content type.
+   * Sends a request. `key` is sent as `Authorization: Bearer`; `json` or `form` is the body, with its content type. A path of
+   * Keyward's own goes to `CONTROL_HOST`, if that is set, unless `headers` has another `host`.
    * @param {string} path
    * @param {{ key?: string, json?: any, form?: any, headers?: Record<string, any>, body?: any, method?: string }} [request]
    */
   call(path, { key, json, form, headers = {}, body, ...rest } = {}) {
     const all = { ...headers };
+    const controlHost = this.#options.vars?.CONTROL_HOST;
+    if (controlHost && path.startsWith("/_keyward/")) all.host ??= controlHost;
     if (key !== undefined) all.authorization = `Bearer ${key}`;
     if (json !== undefined) all["content-type"] ??= "application/json";
     if (form !== undefined) all["content-type"] ??= "application/x-www-form-urlencoded";
@@ -141,9 +144,18 @@ class Gate {
     return answer;
   }
 
+  /** Sends a request that may come in bulk: waits as `Retry-After` says while the rate of its credential is used up. */
+  async callPatiently(path, request) {
+    for (;;) {
+      const answer = await this.call(path, request);
+      if (answer.status !== 429) return answer;
+      await new Promise((resolve) => setTimeout(resolve, 1_000 * Number(answer.headers["retry-after"])));
+    }
+  }
+
   /** Issues a key as the owner, with default values for missing fields. */
   issue(fields = {}) {
-    return this.call("/_keyward/v1/keys", { method: "POST", key: this.owner, json: draft(fields) });
+    return this.callPatiently("/_keyward/v1/keys", { method: "POST", key: this.owner, json: draft(fields) });
   }
 
   /** Issues a key and returns `{id, apiKey}`. Throws if it is refused. */
@@ -154,7 +166,8 @@ class Gate {
   }
 
   revoke(id, reason = "leaked") {
-    return this.call(`/_keyward/v1/keys/${id}/revoke`, { method: "POST", key: this.owner, json: { reason } });
+    const request = { method: "POST", key: this.owner, json: { reason } };
+    return this.callPatiently(`/_keyward/v1/keys/${id}/revoke`, request);
   }
 
   /** Sets the behaviour of the stores, such as `{kvGet: "fail"}`. Instrumented gates only. */

@@ -1,7 +1,9 @@
 //! The integration tests of `keyward-control`: one program.
 
+mod callers;
 mod forward_auth;
 mod generated;
+mod hosts;
 mod limits;
 mod plane;
 mod requests;
