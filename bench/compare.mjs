@@ -44,7 +44,7 @@ await runRounds(
 );
 const results = await runRounds(ready, { rounds: Number(ROUNDS), workerd, load });
 // On a shared machine, the cheapest rounds are the least disturbed ones.
-const low = (name) => [...results[name].cpu].sort((one, other) => one - other)[Math.floor(ROUNDS / 8)];
+const low = (name) => [...results[name].cpu].sort((one, other) => one - other)[Math.floor(Number(ROUNDS) / 8)];
 console.log("".padEnd(30), "median µs, ratio (quartiles); first octile: µs, ratio");
 for (const { name } of variants) {
   const { median: middle, quartiles } = ratio(results, name, "forward");

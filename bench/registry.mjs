@@ -62,7 +62,8 @@ function fill(state, service, count, add) {
     statements[table].run(...Object.values(row));
   };
   const model = database.prepare("SELECT * FROM keys WHERE state = 'active' ORDER BY position DESC LIMIT 1").get();
-  const [{ most, held }] = database.prepare("SELECT max(position) AS most, count(*) AS held FROM keys").all();
+  const [counts] = database.prepare("SELECT max(position) AS most, count(*) AS held FROM keys").all();
+  const [most, held] = [Number(counts.most), Number(counts.held)];
   database.exec("BEGIN");
   for (let number = 1; number <= count - held; number += 1) {
     const id = `wafl_live_F${String(number).padStart(11, "0")}`;

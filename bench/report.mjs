@@ -59,12 +59,12 @@ export function goals({ path, started, held, gzipped }) {
   ];
 }
 
-function tables({ path, grown, started, registry, held, ...rest }) {
+function tables({ path, grown, started, registry, held, gzipped }) {
   return [
     [
       "Goals",
       ["goal", "promised", "measured", "holds"],
-      goals({ path, started, held, ...rest }).map((row) => [...row.slice(0, 3), row[3] ? "yes" : "**no**"]),
+      goals({ path, started, held, gzipped }).map((row) => [...row.slice(0, 3), row[3] ? "yes" : "**no**"]),
     ],
     [
       "Each request",

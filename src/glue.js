@@ -126,7 +126,7 @@ function inTime(answer, requestId) {
  */
 function withoutOurNames(response) {
   let removed;
-  let listed = null;
+  let listed = /** @type {string | null} */ (null);
   // A callback makes no iterator, as in `headText`.
   response.headers.forEach((value, name) => {
     if (name === "connection") listed = value;
@@ -231,7 +231,7 @@ export async function holdKey(name, pkcs8) {
   const secret = pkcs8.slice();
   // Only an extractable key shows its public half, so a second, non-extractable import is stored.
   const open = await crypto.subtle.importKey("pkcs8", secret, "Ed25519", true, ["sign"]);
-  const { x } = await crypto.subtle.exportKey("jwk", open);
+  const { x = "" } = await crypto.subtle.exportKey("jwk", open);
   signingKeys.set(name, await crypto.subtle.importKey("pkcs8", secret, "Ed25519", false, ["sign"]));
   secret.fill(0);
   return Uint8Array.from(atob(x.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));

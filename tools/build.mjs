@@ -100,7 +100,9 @@ async function replaceEntry() {
 /** Returns crates/control/src/openapi.json on one line with this version. It is not in the wasm, which every isolate compiles. */
 function openApiDocument() {
   const document = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), "utf8"));
-  document.info.version = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))[1];
+  const version = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))?.[1];
+  if (version === undefined) throw new Stop("Cargo.toml has no version.");
+  document.info.version = version;
   return JSON.stringify(document);
 }
 

@@ -10,7 +10,7 @@ export function ensureDevVars(file) {
     // `wx` and the mode in one call: never overwrites a file, and the file is never readable by others.
     writeFileSync(file, content(), { flag: "wx", mode: 0o600 });
   } catch (error) {
-    if (error.code === "EEXIST") return false;
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
     throw error;
   }
   return true;

@@ -27,7 +27,8 @@ main(async () => {
   const targets = readdirSync(join(FUZZ, "seeds"));
   if (!targets.includes(target) || !/^\d+$/.test(seconds))
     throw new Stop(`npm run fuzz -- TARGET [SECONDS]\n\nTargets: ${targets.join(", ")}`);
-  const host = /^host: (.+)$/m.exec(execFileSync("rustc", ["-vV"], { cwd: ROOT, encoding: "utf8" }))[1];
+  const host = /^host: (.+)$/m.exec(execFileSync("rustc", ["-vV"], { cwd: ROOT, encoding: "utf8" }))?.[1];
+  if (host === undefined) throw new Stop("rustc -vV names no host.");
   await run(
     "cargo",
     [

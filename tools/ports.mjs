@@ -5,9 +5,9 @@ import { networkInterfaces } from "node:os";
 
 /** Returns both loopback addresses, because `localhost` may mean either. Some containers have no IPv6. */
 export function loopbackHosts() {
-  const hasIpv6 = Object.values(networkInterfaces())
-    .flat()
-    .some(({ address }) => address === "::1");
+  const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ address }) => address === "::1"),
+  );
   return hasIpv6 ? ["127.0.0.1", "::1"] : ["127.0.0.1"];
 }
 

@@ -14,7 +14,9 @@ export function wanted() {
     [...(file.match(new RegExp(`^${name}\\s*=\\s*\\[([^\\]]*)\\]`, "m"))?.[1] ?? "").matchAll(/"([^"]+)"/g)].map(
       (m) => m[1],
     );
-  return { channel: text("channel"), components: list("components"), targets: list("targets") };
+  const channel = text("channel");
+  if (channel === undefined) throw new Stop("rust-toolchain.toml has no channel.");
+  return { channel, components: list("components"), targets: list("targets") };
 }
 
 export async function ensureToolchain() {

@@ -37,7 +37,7 @@ function options() {
       options: { port: { type: "string", default: "8787" }, help: { type: "boolean", short: "h" } },
     }));
   } catch (error) {
-    throw new Stop(`${error.message}\n\n${HELP}`);
+    throw new Stop(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
   }
   const port = Number(values.port);
   if (!/^\d+$/.test(values.port) || port < 1 || port > 65533)
@@ -75,7 +75,7 @@ async function serve(port) {
   );
   const { status } = await attend(child).finally(() => clearInterval(watch));
   try {
-    process.kill(-child.pid, "SIGKILL");
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
   } catch {
     // Usual case: the group has ended already.
   }

@@ -118,6 +118,7 @@ function nodeTests(folder, atOnce) {
 async function javascript() {
   await run(join(NODE_BIN, "biome"), ["check", "--error-on-warnings"]);
   await run(join(NODE_BIN, "tsc"), ["-p", "tsconfig.json"]);
+  await run(join(NODE_BIN, "tsc"), ["-p", join("tests", "tsconfig.json")]);
 }
 
 function clippy() {

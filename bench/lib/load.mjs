@@ -4,7 +4,7 @@
 import { connect } from "node:net";
 import { headOf } from "./request.mjs";
 
-process.on("message", async (order) => process.send(await run(order)));
+process.on("message", async (/** @type {any} */ order) => process.send(await run(order)));
 process.on("disconnect", () => process.exit());
 
 async function run({ port, path, credentials, count, connections, firstMalformed }) {

@@ -16,6 +16,8 @@ export const quartiles = (numbers) => {
 /**
  * Runs `variants`, `[{name, port, path, count, credentials(round), expect}]`, and returns for each name
  * `{cpu: [µs per request, by round], perSecond, p50, p99}`.
+ * @param {any[]} variants
+ * @param {{ rounds: number, workerd: any, load: any, onRound?: (round: number) => void }} options
  */
 export async function runRounds(variants, { rounds, workerd, load, onRound = () => {} }) {
   const results = Object.fromEntries(variants.map(({ name }) => [name, { cpu: [], perSecond: [], p50: [], p99: [] }]));

@@ -11,6 +11,8 @@ import { attend } from "../../tools/run.mjs";
 /**
  * Starts `services`, by name `{modules: {file: path}, bindings, registry?, outbound?}`. The first module is the entry. `registry`
  * names the service that has the object. Without `state` a temporary folder is created and removed.
+ * @param {Record<string, any>} services
+ * @param {{ kvPort?: number, originPort?: number, state?: string, args?: string[], v8Flags?: string[], quiet?: boolean }} [options]
  */
 export async function startWorkerd(
   services,

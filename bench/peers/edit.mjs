@@ -19,9 +19,11 @@ export default {
     headers.delete("authorization");
     for (const name in SET) headers.set(name, SET[name]);
     const target = env.ORIGIN + url.slice(url.indexOf("/", 8));
-    return fetch(target, { method, headers, body, redirect: "manual", cf: NEVER_CACHED }).then((response) => {
-      for (const name of response.headers.keys()) if (name.startsWith("keyward-")) throw new Error(name);
-      return response;
-    });
+    return fetch(target, /** @type {any} */ ({ method, headers, body, redirect: "manual", cf: NEVER_CACHED })).then(
+      (response) => {
+        for (const name of response.headers.keys()) if (name.startsWith("keyward-")) throw new Error(name);
+        return response;
+      },
+    );
   },
 };

@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 
 /** The scope that each path needs. The gate checks it too; an origin that can be reached around the gate must check it itself. */
-const SCOPES = [[/^\/v1\/contacts(\/|$)/, "contacts:read"]];
+const SCOPES = /** @type {[RegExp, string][]} */ ([[/^\/v1\/contacts(\/|$)/, "contacts:read"]]);
 
 /**
  * Returns the check of a request. `issuer` is the gate's setting ISSUER, `audience` is this origin's scheme and host as in the gate's
@@ -71,5 +71,5 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const { KEYWARD_ISSUER: issuer, KEYWARD_JWKS: jwks, AUDIENCE: audience, PORT: port } = process.env;
   if (!issuer || !audience || !port) throw new Error("set KEYWARD_ISSUER, AUDIENCE and PORT");
   const server = newServer(newCheck({ issuer, audience, jwks }));
-  server.listen(Number(port), "127.0.0.1", () => console.log(`listening on 127.0.0.1:${server.address().port}`));
+  server.listen(Number(port), "127.0.0.1", () => console.log(`listening on port ${port}`));
 }

@@ -29,8 +29,8 @@ pub fn run(data: &[u8]) {
     }
     for address in [None, address] {
         let Ok(original) = ForwardedRequest::of(&head, address) else { continue };
-        let Ok(judged) = original.head() else { continue };
-        let (method, uri) = (judged.method(), judged.target().as_sent());
+        let Ok(decided) = original.head() else { continue };
+        let (method, uri) = (decided.method(), decided.target().as_sent());
         let value =
             |name| head.headers().iter().find(|(known, _)| *known == name).map(|(_, value)| *value).unwrap_or("");
         let mut sources = 0;
@@ -45,12 +45,12 @@ pub fn run(data: &[u8]) {
             sources += 1;
         }
         assert!(sources > 0, "no source names {method} {uri}");
-        assert_eq!(judged.base(), head.base(), "another host");
-        assert!(head.https() || !judged.https(), "no header may upgrade the request to HTTPS");
-        assert_eq!(judged.client_address(), address, "the client address must come from a trusted gateway");
-        assert_eq!((judged.authorization(), judged.api_key()), (head.authorization(), head.api_key()));
-        assert_eq!((judged.origin(), judged.sec_fetch_site()), (head.origin(), head.sec_fetch_site()));
-        for (name, _) in judged.headers() {
+        assert_eq!(decided.base(), head.base(), "another host");
+        assert!(head.https() || !decided.https(), "no header may upgrade the request to HTTPS");
+        assert_eq!(decided.client_address(), address, "the client address must come from a trusted gateway");
+        assert_eq!((decided.authorization(), decided.api_key()), (head.authorization(), head.api_key()));
+        assert_eq!((decided.origin(), decided.sec_fetch_site()), (head.origin(), head.sec_fetch_site()));
+        for (name, _) in decided.headers() {
             assert!(
                 !name.starts_with("x-forwarded-") && !name.starts_with("x-original-") && !name.starts_with("keyward-")
             );

@@ -87,11 +87,11 @@ pub fn run(data: &[u8]) {
     }
     let mut block = String::new();
     write_client_address(&head, &mut block);
-    let mut told = block.split_terminator('\n').collect::<Vec<_>>();
-    told.extend(kept.iter().flat_map(|name| [*name, head.client_address().unwrap_or_default()]));
+    let mut values = block.split_terminator('\n').collect::<Vec<_>>();
+    values.extend(kept.iter().flat_map(|name| [*name, head.client_address().unwrap_or_default()]));
     let mut expected: Vec<_> =
         head.client_address().map_or(Vec::new(), |address| vec!["x-forwarded-for", address, "x-real-ip", address]);
-    told.sort_unstable();
+    values.sort_unstable();
     expected.sort_unstable();
-    assert_eq!(told, expected, "the header contains the edge's address once, and nothing else");
+    assert_eq!(values, expected, "the header contains the edge's address once, and nothing else");
 }

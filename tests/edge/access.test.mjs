@@ -91,8 +91,8 @@ describe("an invalid JWT is 401", () => {
     "another audience": () => team.token({ aud: ["other"] }),
     "no audience": () => team.token({ aud: undefined }),
     "past its end": () => team.token({ exp: now() - 1 }),
-    "no end": () => team.token({ exp: undefined }),
-    "an end that is no number": () => team.token({ exp: "9999999999" }),
+    "no exp": () => team.token({ exp: undefined }),
+    "an exp that is not a number": () => team.token({ exp: "9999999999" }),
     "not yet valid": () => team.token({ nbf: now() + 60 }),
     "no signature": () => team.token({}, { by: () => Buffer.alloc(0) }),
     "alg none": () => team.token({}, { header: { alg: "none" }, by: () => Buffer.alloc(0) }),
@@ -102,7 +102,7 @@ describe("an invalid JWT is 401", () => {
         {},
         { header: { alg: "HS256" }, by: (bytes) => createHmac("sha256", team.publicPem()).update(bytes).digest() },
       ),
-    "HS256 said to be RS256": () =>
+    "HS256 declared as RS256": () =>
       team.token({}, { by: (bytes) => createHmac("sha256", team.publicPem()).update(bytes).digest() }),
     RS512: () => team.token({}, { header: { alg: "RS512" }, by: (bytes, key) => sign("RSA-SHA512", bytes, key) }),
     PS256: () =>
@@ -113,14 +113,14 @@ describe("an invalid JWT is 401", () => {
           by: (bytes, key) => sign("RSA-SHA256", bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING }),
         },
       ),
-    "PSS said to be RS256": () =>
+    "PSS declared as RS256": () =>
       team.token(
         {},
         { by: (bytes, key) => sign("RSA-SHA256", bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING }) },
       ),
-    "another key's signature": () => team.token({}, { key: "nobody's" }),
+    "another key's signature": () => team.token({}, { key: "unknown" }),
     "no kid": () => team.token({}, { header: { kid: undefined } }),
-    "a kid that is no text": () => team.token({}, { header: { kid: 1 } }),
+    "a kid that is not a string": () => team.token({}, { header: { kid: 1 } }),
     "a key of its own in the header": () =>
       team.token(
         {},
@@ -154,7 +154,7 @@ describe("an invalid JWT is 401", () => {
   test("an empty header counts as absent", async () => assert.equal((await call("")).verdict, "401 missing_key"));
 });
 
-describe("beside a credential", () => {
+describe("with another credential", () => {
   test("Authorization decides alone, whether it is valid or not", async () => {
     const manager = await newMember(gate);
     const token = team.token();
@@ -285,12 +285,12 @@ test("without the settings the header is ignored", async () => {
 });
 
 test("one setting without the others, or a domain outside Cloudflare Access, is a configuration error", async () => {
-  for (const [vars, name] of [
+  for (const [vars, name] of /** @type {[object, string][]} */ ([
     [{ ACCESS_TEAM_DOMAIN: team.domain, ACCESS_AUDIENCE: AUDIENCE }, "CONTROL_HOST"],
     [{ ACCESS_TEAM_DOMAIN: team.domain }, "ACCESS_AUDIENCE"],
     [{ ACCESS_AUDIENCE: AUDIENCE }, "ACCESS_TEAM_DOMAIN"],
     [{ ACCESS_TEAM_DOMAIN: "https://evil.example", ACCESS_AUDIENCE: AUDIENCE }, "ACCESS_TEAM_DOMAIN"],
-  ]) {
+  ])) {
     const broken = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1", ...vars } });
     try {
       assert.equal((await broken.call("/_keyward/health")).status, 503);

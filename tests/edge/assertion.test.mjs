@@ -17,7 +17,7 @@ const JWKS = "/_keyward/jwks.json";
 const NEW_SECRET = Buffer.alloc(32, 9).toString("base64");
 const vectors = JSON.parse(readFileSync(join(ROOT, "tests", "vectors", "assertion.json"), "utf8"));
 
-const decoded = (part) => JSON.parse(Buffer.from(part, "base64url"));
+const decoded = (part) => JSON.parse(Buffer.from(part, "base64url").toString());
 
 /** Returns the claims of a JWT after checking its signature with the key of a secret. */
 function verified(jwt, secret = SECRETS.KEYWARD_SECRET) {

@@ -358,7 +358,7 @@ describe("the independent verifier", () => {
     assert.equal(await run({ data: `${respelled.join("\n")}\n` }), `0 ok ${count}`);
   });
 
-  for (const [what, change, expected] of [
+  for (const [what, change, expected] of /** @type {[string, (log: any) => any, RegExp][]} */ ([
     [
       "a changed reason",
       (log) => void Object.assign(log.find(({ detail }) => detail.reason).detail, { reason: "Nothing" }),
@@ -414,7 +414,7 @@ describe("the independent verifier", () => {
       (log) => rechained(log.toSpliced(4, 2, log[5], log[4])),
       /was rewritten/,
     ],
-  ]) {
+  ])) {
     test(`finds ${what}`, async () => {
       const found = await run({ data: changed(change) });
       assert.match(found, /^1 /);

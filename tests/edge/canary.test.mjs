@@ -106,8 +106,8 @@ async function newWorld() {
   };
   const gate = await startGate({ instrumented: true, vars });
   const answers = [];
-  const call = async (...request) => {
-    const answer = await gate.call(...request);
+  const call = async (path, request) => {
+    const answer = await gate.call(path, request);
     answers.push({
       status: answer.status,
       text: answer.text,
@@ -222,7 +222,7 @@ describe("after the whole life cycle of a key", () => {
       await call("/_keyward/v1/verify", { method: "POST", key: owner, json: question });
       await call("/_keyward/v1/verify", { method: "POST", key, json: question });
     }
-    for (const body of [
+    for (const body of /** @type {any[]} */ ([
       { token: key },
       { token: wrongTag(key) },
       { token: owner },
@@ -232,7 +232,7 @@ describe("after the whole life cycle of a key", () => {
         ["token", key],
       ],
       { client_id: key, client_secret: owner },
-    ]) {
+    ])) {
       for (const request of [{ key: owner }, { key }, basic(`${owner}:${key}`), basic(`${key}:${owner}`), basic(key)])
         await form("introspect", body, request);
       if (body.token !== key) await form("revoke", body, { key });

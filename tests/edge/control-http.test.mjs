@@ -25,7 +25,7 @@ after(async () => {
   await origin?.close();
 });
 
-const post = (body, headers = { "content-type": "application/json" }) =>
+const post = (body, /** @type {Record<string, string>} */ headers = { "content-type": "application/json" }) =>
   gate.call(KEYS, { method: "POST", key: gate.owner, body, headers });
 const noEffect = async (work) => {
   const before = gate.sql("SELECT value FROM meta WHERE name = 'revision'")[0].value;
@@ -46,7 +46,7 @@ describe("bodies", () => {
 
   test("only application/json is accepted", () =>
     noEffect(async () => {
-      for (const type of [
+      for (const type of /** @type {(string | undefined)[]} */ ([
         undefined,
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -55,7 +55,7 @@ describe("bodies", () => {
         "multipart/form-data",
         "application/problem+json",
         "application/json, text/plain",
-      ]) {
+      ])) {
         assert.equal(
           (await post(whole, type === undefined ? {} : { "content-type": type })).verdict,
           "415 unsupported_media_type",
@@ -279,7 +279,7 @@ describe("a misconfigured worker", () => {
   test("answers 500 on every path except health, which answers 503", async () => {
     const body = (status) =>
       `{"type":"/_keyward/problems/misconfigured","title":"Invalid configuration","status":${status},"detail":"The configuration of this gate is invalid. Its operator finds every problem in the log.","code":"misconfigured","request_id":"<request id>"}`;
-    for (const [path, request] of [
+    for (const [path, request] of /** @type {[string, object][]} */ ([
       ["/", {}],
       ["/v1/contacts", { key: "x" }],
       ["/public/x", {}],
@@ -287,7 +287,7 @@ describe("a misconfigured worker", () => {
       ["/_keyward/v1/bootstrap", { method: "POST", json: {} }],
       ["/_keyward/problems/misconfigured", {}],
       ["/_keyward/healthy", {}],
-    ]) {
+    ])) {
       const answer = await broken.call(path, request);
       assert.equal(answer.status, 500, path);
       assert.equal(answer.pinned, body(500), path);

@@ -130,7 +130,7 @@ describe("signing in", () => {
       assert.equal((await call({ headers: { "x-api-key": gate.owner } })).verdict, "401 missing_key", path);
       for (const [what, request] of [
         ["a data key", { key: data.apiKey }],
-        ["garbage", { key: "garbage" }],
+        ["a malformed key", { key: "garbage" }],
         ["another secret", { key: otherSecret(gate.owner) }],
         ["another scheme", { headers: { authorization: `Basic ${gate.owner}` } }],
         ["no scheme", { headers: { authorization: gate.owner } }],

@@ -62,7 +62,7 @@ describe("the feed", { concurrency: true }, () => {
     assert.equal(
       (await gate.call("/public/logo")).headers["keyward-authority"],
       undefined,
-      "a public route hangs on nobody",
+      "a public route does not depend on the authority",
     );
     assert.equal(gate.logs.filter((line) => line.includes("authority_unreachable")).length, 1);
     await gate.order({ registry: "work" });
@@ -133,7 +133,7 @@ describe("the feed", { concurrency: true }, () => {
       "UPDATE meta SET value = '3' WHERE name = 'revision'",
     ]);
     await until(
-      "the authority's word counts again",
+      "the authority's answers apply again",
       async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200,
     );
     const line = await gate.logged((logged) => logged.includes("authority_restored"));

@@ -66,7 +66,11 @@ after(async () => {
 
 const names = ({ headers }) => IDENTITY.filter((name) => headers[name] !== undefined);
 
-/** Sends an auth request; nothing may reach the origin. */
+/**
+ * Sends an auth request; nothing may reach the origin.
+ * @param {{ path: string, method?: string, headers: object }} asking
+ * @param {{ key?: string, headers?: object, body?: any, method?: string }} [request]
+ */
 async function ask({ path, method = "GET", headers }, { key, headers: more = {}, ...rest } = {}) {
   origin.take();
   const answer = await gate.call(path, { method, key, headers: { ...headers, ...more }, ...rest });
@@ -77,7 +81,10 @@ async function ask({ path, method = "GET", headers }, { key, headers: more = {},
 }
 
 /** Sends an auth request as nginx does. */
-const about = (line, request) => ask(GATEWAYS.nginx(...line.split(" ")), request);
+const about = (line, request) => {
+  const [method, uri] = line.split(" ");
+  return ask(GATEWAYS.nginx(method, uri), request);
+};
 
 describe("an accepted request", () => {
   for (const [gateway, asking] of Object.entries(GATEWAYS)) {
@@ -120,7 +127,7 @@ describe("an accepted request", () => {
     }
   });
 
-  test("may be asked about by any method, and no body is read", async () => {
+  test("is decided for an auth request of any method, and no body is read", async () => {
     const { headers } = GATEWAYS.nginx("GET", "/v1/contacts");
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
       assert.equal(
@@ -156,7 +163,7 @@ describe("an accepted request", () => {
 describe("a refused request", () => {
   const live = () => ({ key: keys.live.apiKey });
   /** Requests of every kind. The gate's own answer is the expected one. */
-  const REQUESTS = [
+  const REQUESTS = /** @type {[string | (() => string), () => any][]} */ ([
     ["GET /v1/contacts", live],
     ["GET /v1/contacts", () => ({})],
     ["GET /v1/contacts", () => ({ key: "garbage" })],
@@ -188,7 +195,7 @@ describe("a refused request", () => {
     [() => `GET /public/x?k=${keys.live.apiKey.replaceAll("_", "%5F")}`, () => ({})],
     [() => `GET /v1/contacts/${keys.live.apiKey}`, live],
     ["GET /v1/contacts", () => ({ key: keys.near.apiKey })],
-  ];
+  ]);
 
   for (const [gateway, asking] of Object.entries(GATEWAYS)) {
     test(`${gateway}: is refused for the same reason, as 403 where nginx would turn the status into 500`, async () => {
@@ -313,7 +320,7 @@ describe("a refused request", () => {
   test("an auth request that names its request not at all, incompletely or ambiguously is 403, whichever request is allowed", async () => {
     const open = { "x-forwarded-method": "GET", "x-forwarded-uri": "/public/x" };
     const closed = { "x-original-method": "GET", "x-original-uri": "/v1/contacts" };
-    for (const [path, headers] of [
+    for (const [path, headers] of /** @type {[string, object][]} */ ([
       [AUTHORIZE, {}],
       [AUTHORIZE, { "x-original-uri": "/public/x" }],
       [AUTHORIZE, { "x-forwarded-uri": "/public/x", "x-original-method": "GET" }],
@@ -323,7 +330,7 @@ describe("a refused request", () => {
       [`${AUTHORIZE}/`, open],
       [`${AUTHORIZE}/public/y`, open],
       [`${AUTHORIZE}/v1/contacts`, open],
-    ]) {
+    ])) {
       const answer = await ask({ path, headers }, { key: keys.live.apiKey });
       assert.equal(answer.verdict, "403 invalid_request", JSON.stringify([path, headers]));
     }
@@ -339,11 +346,11 @@ describe("a refused request", () => {
   });
 
   test("a duplicate header is refused", async () => {
-    for (const [code, lines] of [
+    for (const [code, lines] of /** @type {[string, string[]][]} */ ([
       ["bad_path", ["X-Original-Method: GET", "X-Original-URI: /public/x", "X-Original-URI: /public/x"]],
       ["method_not_allowed", ["X-Original-Method: GET", "X-Original-Method: GET", "X-Original-URI: /public/x"]],
       ["bad_path", ["X-Original-Method: GET", "X-Original-URI: /public/x", "X-Original-URI:"]],
-    ]) {
+    ])) {
       const answer = await gate.raw(requestBytes(`GET ${AUTHORIZE}`, { headers: lines }));
       assert.equal(answer.verdict, `403 ${code}`, lines.join(" | "));
     }
@@ -352,11 +359,11 @@ describe("a refused request", () => {
 
 describe("the client's address", () => {
   const GATEWAY = { "cf-connecting-ip": "203.0.113.1" };
-  const said = (headers, key = keys.near.apiKey) =>
+  const askFrom = (headers, key = keys.near.apiKey) =>
     about("GET /v1/contacts", { key, headers: { ...GATEWAY, ...headers } });
   const from = (address, verifier, key) =>
-    said({ "keyward-client-address": address, ...(verifier && { "keyward-verifier": verifier }) }, key);
-  const vouched = (headers, key) => said({ "keyward-verifier": members.verifier.key, ...headers }, key);
+    askFrom({ "keyward-client-address": address, ...(verifier && { "keyward-verifier": verifier }) }, key);
+  const askWithVerifier = (headers, key) => askFrom({ "keyward-verifier": members.verifier.key, ...headers }, key);
 
   test("is taken from a gateway only with the credential of a verifier", async () => {
     assert.equal((await from("192.0.2.7")).verdict, "403 address_not_allowed");
@@ -390,8 +397,12 @@ describe("the client's address", () => {
     }
     // Also with a credential, if the gateway sends no address or only the edge did.
     for (const more of [{}, { "x-forwarded-for": "192.0.2.1" }, { "x-real-ip": "192.0.2.7" }]) {
-      assert.equal((await vouched({ ...inside, ...more })).verdict, "403 address_not_allowed", JSON.stringify(more));
-      assert.equal((await vouched({ ...inside, ...more }, keys.live.apiKey)).verdict, "200");
+      assert.equal(
+        (await askWithVerifier({ ...inside, ...more })).verdict,
+        "403 address_not_allowed",
+        JSON.stringify(more),
+      );
+      assert.equal((await askWithVerifier({ ...inside, ...more }, keys.live.apiKey)).verdict, "200");
     }
   });
 
@@ -402,10 +413,10 @@ describe("the client's address", () => {
       forwarded: "for=6.6.6.6",
       keyward_client_address: "6.6.6.6",
     };
-    assert.equal((await vouched({ ...others, "keyward-client-address": "192.0.2.7" })).verdict, "200");
+    assert.equal((await askWithVerifier({ ...others, "keyward-client-address": "192.0.2.7" })).verdict, "200");
     const near = Object.fromEntries(Object.keys(others).map((name) => [name, "192.0.2.7"]));
     assert.equal(
-      (await vouched({ ...near, "keyward-client-address": "198.51.100.7" })).verdict,
+      (await askWithVerifier({ ...near, "keyward-client-address": "198.51.100.7" })).verdict,
       "403 address_not_allowed",
     );
   });
@@ -419,7 +430,7 @@ describe("the client's address", () => {
       "192.0.2.0/24",
       "unix:",
     ]) {
-      const answer = await vouched({ "keyward-client-address": none, "x-forwarded-for": "192.0.2.7" });
+      const answer = await askWithVerifier({ "keyward-client-address": none, "x-forwarded-for": "192.0.2.7" });
       assert.equal(answer.verdict, "403 invalid_request", none);
       assert.match(answer.json.detail, /Keyward-Client-Address/);
     }
@@ -460,7 +471,7 @@ describe("the client's address", () => {
       ["6.6.6.6, 192.0.2.7", "403 invalid_request"],
       ["nonsense", "403 invalid_request"],
     ]) {
-      assert.equal((await vouched({ "x-forwarded-for": list })).verdict, verdict, list);
+      assert.equal((await askWithVerifier({ "x-forwarded-for": list })).verdict, verdict, list);
     }
   });
 
@@ -542,11 +553,11 @@ describe("while the authority is unreachable", () => {
       ["503 authority_unavailable", "5", "authority_unavailable"],
     );
     // A gateway whose credential can't be checked is neither accepted nor refused as untrusted.
-    const vouched = await about("GET /v1/contacts", {
+    const askWithVerifier = await about("GET /v1/contacts", {
       key: keys.live.apiKey,
       headers: { "keyward-verifier": unconfirmed.key },
     });
-    assert.equal(vouched.verdict, "503 authority_unavailable");
+    assert.equal(askWithVerifier.verdict, "503 authority_unavailable");
     assert.equal(
       (await about("GET /v1/contacts", { key: keys.live.apiKey })).verdict,
       "200",

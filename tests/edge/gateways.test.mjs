@@ -80,7 +80,11 @@ const GATEWAYS = {
   },
 };
 
-/** The gateways that Debian packages. `npm run examples` requires them. */
+/**
+ * The gateways that Debian packages. `npm run examples` requires them.
+ * @param {string} name
+ * @param {{ program?: string, install: string, optional?: boolean }} gateway
+ */
 const skipped = (name, { program, install, optional }) => {
   if (program) return false;
   const how = `Install it (${install}) and run this file again.`;
@@ -143,6 +147,10 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       await api?.close();
     });
 
+    /**
+     * @param {string} path
+     * @param {{ key?: string, headers?: object, json?: any, method?: string, body?: any }} [request]
+     */
     const call = (path, { key, headers = {}, json, ...rest } = {}) =>
       send(running.url, path, {
         ...rest,
@@ -160,11 +168,11 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
     }
 
     test("an accepted request arrives with its identity, a valid assertion, and no key", async () => {
-      for (const [path, request] of [
+      for (const [path, request] of /** @type {[string, any][]} */ ([
         ["/v1/contacts?q=%2F..&r=a", {}],
         ["/v1/contacts/7", { method: "PUT", json: { name: "Zoë" } }],
         ["/v1/contacts/%C3%A9%20x;v=1", {}],
-      ]) {
+      ])) {
         const answer = await call(path, { key: keys.live.apiKey, ...request });
         assert.equal(answer.status, 200, answer.text);
         const arrived = answer.json;

@@ -34,6 +34,10 @@ after(async () => {
   await origin?.close();
 });
 
+/**
+ * @param {string} line
+ * @param {{ headers?: string[], host?: string | null, body?: string }} [options]
+ */
 const send = (line, { headers = [], ...rest } = {}) =>
   gate.raw(requestBytes(line, { headers: [credential, ...headers], ...rest }));
 
@@ -256,7 +260,7 @@ describe("methods", () => {
 describe("the whole answer to each refusal", () => {
   const body = (code, title, status, detail) =>
     `{"type":"/_keyward/problems/${code}","title":"${title}","status":${status},"detail":"${detail}","code":"${code}","request_id":"<request id>"}`;
-  for (const [line, options, expected] of [
+  for (const [line, options, expected] of /** @type {[string, object, string][]} */ ([
     [
       "GET //",
       {},
@@ -317,7 +321,7 @@ describe("the whole answer to each refusal", () => {
         "A GET or HEAD request must not have a body here. Send its content in the query, or use another method.",
       ),
     ],
-  ]) {
+  ])) {
     test(JSON.parse(expected).code, async () => {
       const { text, headers } = await refused(line, /^4/, options);
       assert.match(headers["keyward-request-id"], /^[0-9A-Za-z]{16}$/);

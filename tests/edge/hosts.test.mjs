@@ -1,5 +1,5 @@
-// Two hosts: the gate on one, the control plane on the other (docs/reference/hosts.md). With sign-in through Access, because that
-// is what the second host protects.
+// Two hosts: the gate on one, the control plane on the other (docs/reference/hosts.md). With sign-in through Access, which
+// the second host protects.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -34,13 +34,14 @@ after(async () => {
   await team?.close();
 });
 
-const on = (host, path, { headers, ...request } = {}) => gate.call(path, { ...request, headers: { ...headers, host } });
+const on = (host, path, /** @type {any} */ { headers, ...request } = {}) =>
+  gate.call(path, { ...request, headers: { ...headers, host } });
 const audited = () => gate.sql("SELECT count(*) AS count FROM audit")[0].count;
 
 describe("an Access sign-in", () => {
   const makeOwner = (host, headers) => on(host, MEMBERS, { method: "POST", json: EVE, headers });
 
-  test("that an origin has seen opens nothing on a host of the gate, as header or as cookie", async () => {
+  test("that an origin has seen grants nothing on a host of the gate, as header or as cookie", async () => {
     const token = team.token();
     const before = audited();
     for (const host of [GATE, new URL(gate.url).host, "keyward.acme.workers.dev"]) {
@@ -60,7 +61,7 @@ describe("an Access sign-in", () => {
     assert.equal(audited(), before);
   });
 
-  test("can't be used by a script on a page of the API", async () => {
+  test("cannot be used by a script on a page of the API", async () => {
     const token = { "cf-access-jwt-assertion": team.token() };
     const before = audited();
     const script = (site) => ({ ...token, origin: `http://${GATE}`, "sec-fetch-site": site });
@@ -74,7 +75,7 @@ describe("an Access sign-in", () => {
     assert.equal((await makeOwner(CONTROL, ownPage)).status, 201);
   });
 
-  test("never comes to a host that serves the API, because CONTROL_HOST serves none of it", async () => {
+  test("never reaches a host that serves the API, because CONTROL_HOST serves none of it", async () => {
     const { apiKey } = await gate.newKey();
     origin.take();
     for (const host of [CONTROL, "KEYS.Acme.example", `${CONTROL}:80`, `${CONTROL}.`, `${CONTROL}:8443`])
@@ -86,7 +87,7 @@ describe("an Access sign-in", () => {
 });
 
 describe("on a host of the gate", () => {
-  test("keys work, and a member's credential opens no operation", async () => {
+  test("keys work, and a member's credential grants no operation", async () => {
     const { apiKey } = await gate.newKey();
     assert.equal((await on(GATE, "/v1/contacts", { key: apiKey })).status, 200);
     for (const [method, path] of [
@@ -101,7 +102,7 @@ describe("on a host of the gate", () => {
     assert.equal(bootstrap.verdict, "404 no_route");
   });
 
-  test("what origins, gateways and holders of keys use is open, as on CONTROL_HOST", async () => {
+  test("the endpoints for origins, gateways and holders of keys work as on CONTROL_HOST", async () => {
     for (const host of [GATE, CONTROL]) {
       const { apiKey } = await gate.newKey();
       for (const path of ["health", "jwks.json", "problems/misdirected_request"])

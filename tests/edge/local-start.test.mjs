@@ -1,4 +1,4 @@
-// What `npm start` runs, without its set-up: the built worker with the settings of a local start, and the lines that it prints.
+// `npm start` without its setup: the built worker with the settings of a local start, and the lines that it prints.
 
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
@@ -51,7 +51,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const at = (url, path, { key, json, headers = {}, ...request } = {}) =>
+const at = (url, path, /** @type {any} */ { key, json, headers = {}, ...request } = {}) =>
   send(url, path, {
     agent,
     ...request,
@@ -77,7 +77,7 @@ async function newKey(fields) {
   return answer.json.api_key;
 }
 
-test("the control plane is at its own port only, by any name of this machine", async () => {
+test("the control plane is on its own port only, by any name of this machine", async () => {
   const port = new URL(settings.control).port;
   for (const name of ["localhost", "127.0.0.1"]) {
     const control = `http://${name}:${port}`;
@@ -89,7 +89,7 @@ test("the control plane is at its own port only, by any name of this machine", a
   }
 });
 
-test("a key may be limited to networks: the client is at 127.0.0.1, whatever it says itself", async () => {
+test("a key may be limited to networks: the client address is 127.0.0.1, whatever headers it sends", async () => {
   const here = await newKey({ allowed_cidrs: ["127.0.0.0/8"] });
   const elsewhere = await newKey({ allowed_cidrs: ["192.0.2.0/24"] });
   for (const headers of [{}, { "cf-connecting-ip": "192.0.2.7" }]) {
@@ -99,7 +99,7 @@ test("a key may be limited to networks: the client is at 127.0.0.1, whatever it 
   }
 });
 
-test("a request comes through as it was sent", async () => {
+test("a request arrives unchanged at the origin", async () => {
   const key = await newKey();
   const body = "x".repeat(100_000);
   const answer = await at(settings.gate, "/v1/contacts/caf%C3%A9?q=%20&/v1/contacts/a%2Fb?q=%20q=[a]", {

@@ -35,7 +35,7 @@ const introspect = (token, request = {}) =>
   gate.call(INTROSPECT, { method: "POST", key: verifier.key, form: { token }, ...request });
 let addresses = 0;
 /** Each request comes from its own address, except in the tests of the limit. */
-const revoke = (token, { headers = {}, ...request } = {}) => {
+const revoke = (token, /** @type {any} */ { headers = {}, ...request } = {}) => {
   addresses += 1;
   return gate.call(REVOKE, {
     method: "POST",
@@ -138,7 +138,7 @@ describe("introspection", () => {
     const BEARER = 'Bearer realm="keyward", error="invalid_token"';
     const BASIC = 'Basic realm="keyward"';
     const ANY = 'Basic realm="keyward", Bearer realm="keyward"';
-    for (const [what, request, challenge, costs] of [
+    for (const [what, request, challenge, costs] of /** @type {[string, object, string, number][]} */ ([
       ["nothing", { key: undefined }, ANY, 0],
       ["another scheme", { key: undefined, headers: { authorization: `Digest ${verifier.key}` } }, ANY, 0],
       ["X-API-Key", { key: undefined, headers: { "x-api-key": verifier.key } }, ANY, 0],
@@ -170,7 +170,7 @@ describe("introspection", () => {
         BASIC,
         0,
       ],
-    ]) {
+    ])) {
       await gate.take();
       const answer = await introspect(apiKey, request);
       assert.equal(answer.status, 401, what);
@@ -183,12 +183,12 @@ describe("introspection", () => {
 
   test("an invalid form is invalid_request, and only for an authorised caller", async () => {
     const { apiKey } = await gate.newKey();
-    const raw = (body, headers = { "content-type": "application/x-www-form-urlencoded" }) => ({
+    const raw = (body, /** @type {object} */ headers = { "content-type": "application/x-www-form-urlencoded" }) => ({
       form: undefined,
       body,
       headers,
     });
-    for (const [what, request] of [
+    for (const [what, request] of /** @type {[string, object][]} */ ([
       ["no token", raw("token_type_hint=access_token")],
       ["an empty token", raw("token=")],
       ["no body", raw("")],
@@ -198,7 +198,7 @@ describe("introspection", () => {
       ["JSON", raw(JSON.stringify({ token: apiKey }), { "content-type": "application/json" })],
       ["no type", raw(`token=${apiKey}`, {})],
       ["text", raw(`token=${apiKey}`, { "content-type": "text/plain" })],
-    ]) {
+    ])) {
       const answer = await introspect("", request);
       assert.equal(answer.status, 400, what);
       assert.equal(answer.json.error, "invalid_request", what);

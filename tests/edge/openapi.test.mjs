@@ -73,10 +73,10 @@ async function call(path, request = {}) {
   assert.ok(operation, `${method} ${path} is not described`);
   const answer = await gate.call(path, request);
   const where = `${operation.operationId} ${answer.status}`;
-  const said = follow(operation.responses[answer.status] ?? operation.responses.default);
-  assert.ok(said, `${where} is not described`);
+  const described = follow(operation.responses[answer.status] ?? operation.responses.default);
+  assert.ok(described, `${where} is not described`);
   if (operation.responses[answer.status]) seen.add(where);
-  for (const [name, header] of Object.entries(said.headers ?? {})) {
+  for (const [name, header] of Object.entries(described.headers ?? {})) {
     const { required, schema } = follow(header);
     const value = answer.headers[name.toLowerCase()];
     assert.ok(value !== undefined || !required, `${where}: no ${name}`);
@@ -84,16 +84,16 @@ async function call(path, request = {}) {
   }
   assert.equal(
     answer.headers["cache-control"],
-    said.headers?.["Cache-Control"] ? "public, max-age=300" : "no-store",
+    described.headers?.["Cache-Control"] ? "public, max-age=300" : "no-store",
     where,
   );
   const type = answer.headers["content-type"];
-  if (said.content === undefined) {
+  if (described.content === undefined) {
     assert.equal(answer.text, "", where);
     assert.equal(type, undefined, where);
     return answer;
   }
-  const media = said.content[type] ?? assert.fail(`${where}: ${type} is not described`);
+  const media = described.content[type] ?? assert.fail(`${where}: ${type} is not described`);
   check(media.schema, type.includes("json") && !type.includes("x-ndjson") ? answer.json : answer.text, where);
   if (type === "application/x-ndjson") {
     for (const line of answer.text.trimEnd().split("\n"))
@@ -129,7 +129,7 @@ describe("the document", () => {
   });
 
   test("has schemas that reject a wrong answer", () => {
-    for (const [name, wrong] of [
+    for (const [name, wrong] of /** @type {[string, any][]} */ ([
       [
         "Problem",
         { type: "/_keyward/problems/x", title: "", status: 400, detail: "", code: "no_such_code", request_id: "" },
@@ -140,7 +140,7 @@ describe("the document", () => {
       ["Verdict", { valid: false, code: "revoked_key", key: null }],
       ["KeyId", "wafl_admin_000000000000"],
       ["Time", "2026-11-24T20:00:00+01:00"],
-    ])
+    ]))
       assert.throws(() => check({ $ref: `#/components/schemas/${name}` }, wrong, name), name);
   });
 });
@@ -408,16 +408,16 @@ describe("every real answer matches the document", () => {
   });
 
   test("every status of the document was tested or is listed as an exception", () => {
-    const said = Object.values(document.paths)
+    const described = Object.values(document.paths)
       .flatMap((item) => Object.values(item).filter(({ responses }) => responses !== undefined))
       .flatMap(({ operationId, responses }) =>
         Object.keys(responses)
           .filter((status) => status !== "default")
           .map((status) => `${operationId} ${status}`),
       );
-    assert.ok(said.length > 140, String(said.length));
+    assert.ok(described.length > 140, String(described.length));
     assert.deepEqual(
-      said.filter((one) => !seen.has(one) && !UNSEEN.test(one)),
+      described.filter((one) => !seen.has(one) && !UNSEEN.test(one)),
       [],
     );
   });

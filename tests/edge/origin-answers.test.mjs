@@ -25,7 +25,12 @@ after(async () => {
   await origin?.close();
 });
 
-/** Makes the origin answer with these raw bytes, on a separate connection. */
+/**
+ * Makes the origin answer with these raw bytes, on a separate connection.
+ * @param {string} path
+ * @param {string[]} head
+ * @param {string | Buffer} body
+ */
 function originSends(path, head, body = "") {
   origin.on(path, ({ socket }) =>
     socket.end(Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`, "latin1"), Buffer.from(body)])),
@@ -136,14 +141,14 @@ test("a compressed body passes byte for byte, whether headers are removed or not
 });
 
 test("status, reason and an empty body are passed on unchanged", async () => {
-  for (const [status, reason, body] of [
+  for (const [status, reason, body] of /** @type {[number, string, string][]} */ ([
     [200, "Fine By Me", "ok"],
     [204, "No Content", ""],
     [304, "Not Modified", ""],
     [404, "Not Here", "{}"],
     [418, "Teapot", "short"],
     [503, "Busy", "later"],
-  ]) {
+  ])) {
     origin.on("/v1/contacts/status", (_, response) => {
       response.statusMessage = reason;
       response.writeHead(status, body === "" ? { etag: '"1"' } : { "content-length": body.length }).end(body);

@@ -47,13 +47,13 @@ describe("before the headers", () => {
     "resets at once": (socket) => socket.resetAndDestroy(),
     "resets within the head": (socket) => socket.write("HTTP/1.1 200 O", () => socket.resetAndDestroy()),
     "hangs up within the headers": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Le"),
-    "answers no HTTP": (socket) => socket.end("hello\r\n\r\n"),
-    "answers HTTP of another century": (socket) => socket.end("HTTP/9.9 200 OK\r\n\r\n"),
-    "answers no status": (socket) => socket.end("HTTP/1.1 abc OK\r\n\r\n"),
+    "answers without HTTP": (socket) => socket.end("hello\r\n\r\n"),
+    "answers with an unknown version of HTTP": (socket) => socket.end("HTTP/9.9 200 OK\r\n\r\n"),
+    "answers without a status": (socket) => socket.end("HTTP/1.1 abc OK\r\n\r\n"),
     "answers a header without a colon": (socket) => socket.end("HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"),
     "answers two lengths that differ": (socket) =>
       socket.end("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"),
-    "answers a length that is no number": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok"),
+    "answers a length that is not a number": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok"),
   };
   for (const [what, behaviour] of Object.entries(BROKEN)) {
     test(`an origin that ${what} is 502 origin_unreachable`, async () => {

@@ -320,10 +320,10 @@ test('with ORIGIN_LIVE = "route" a request goes to its own URL, from the listed 
     assert.deepEqual(values(arrived, "keyward-key-id"), [id]);
     // The same address by a name that is not listed: nothing is fetched, with a key and without one.
     const unlisted = `localhost:${new URL(live.url).port}`;
-    for (const [line, headers] of [
+    for (const [line, headers] of /** @type {[string, string[]][]} */ ([
       ["GET /v1/contacts", [`X-API-Key: ${apiKey}`]],
       ["GET /public/x", []],
-    ]) {
+    ])) {
       const refused = await onRoute.raw(requestBytes(line, { host: unlisted, headers }));
       assert.equal(refused.verdict, "421 misdirected_request", line);
     }

@@ -8,7 +8,7 @@ import { startTraffic } from "./harness/traffic.mjs";
 import { until } from "./harness/wait.mjs";
 
 const CONTACTS = "/v1/contacts";
-const SILENT = "503 authority_unavailable";
+const UNAVAILABLE = "503 authority_unavailable";
 const BOUND = 1_000;
 const GRACE = 1_000;
 /** Time for the gate to notice the end of an outage, and for a test to see it. */
@@ -36,7 +36,7 @@ describe("an outage", { concurrency: true }, () => {
     const { apiKey } = await gate.newKey();
     await gate.order({ registry: "hang" });
     const began = Date.now();
-    assert.equal((await gate.call(CONTACTS, { key: apiKey })).verdict, SILENT);
+    assert.equal((await gate.call(CONTACTS, { key: apiKey })).verdict, UNAVAILABLE);
     t.diagnostic(`answered after ${Date.now() - began} ms`);
     assert.ok(Date.now() - began < 8_000);
   });
@@ -52,7 +52,7 @@ function failing() {
     await gate.order({ registry: "work" });
     const { apiKey } = await gate.newKey();
     await until(
-      "the authority is asked again",
+      "the authority is queried again",
       async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200,
     );
   });
@@ -64,15 +64,15 @@ function failing() {
       await traffic.reaches("200");
       await gate.order({ registry: failure });
       const began = Date.now();
-      await traffic.reaches(SILENT);
+      await traffic.reaches(UNAVAILABLE);
       await gate.order({ registry: "work" });
       const repaired = Date.now();
       await until("the key works again", () => traffic.last("200").sent > repaired);
       const recovered = Date.now();
       await traffic.stop();
 
-      assert.deepEqual(traffic.verdicts(), ["200", SILENT]);
-      const refusedAfter = traffic.first(SILENT).got - began;
+      assert.deepEqual(traffic.verdicts(), ["200", UNAVAILABLE]);
+      const refusedAfter = traffic.first(UNAVAILABLE).got - began;
       t.diagnostic(
         `503 from ${refusedAfter} ms on (bound + grace ${BOUND + GRACE}); recovered ${recovered - repaired} ms after the end`,
       );
@@ -91,9 +91,9 @@ function failing() {
     await closed.reaches("200");
     await gate.order({ registry: "fail" });
     const began = Date.now();
-    await closed.reaches(SILENT, 3);
+    await closed.reaches(UNAVAILABLE, 3);
     await Promise.all([open.stop(), closed.stop()]);
-    assert.ok(closed.first(SILENT).got - began <= BOUND + SLACK, "closed too late");
+    assert.ok(closed.first(UNAVAILABLE).got - began <= BOUND + SLACK, "closed too late");
     assert.deepEqual(open.verdicts(), ["200"]);
   });
 
@@ -103,11 +103,11 @@ function failing() {
     const answer = await gate.revoke(id);
     await gate.order({ registry: "fail" });
     const traffic = startTraffic(gate, apiKey, { connections: 2 });
-    await traffic.reaches(SILENT);
+    await traffic.reaches(UNAVAILABLE);
     await gate.order({ registry: "work" });
     await traffic.reaches("401 revoked_key");
     await traffic.stop();
-    assert.deepEqual(traffic.verdicts(), ["200", "401 revoked_key", SILENT]);
+    assert.deepEqual(traffic.verdicts(), ["200", "401 revoked_key", UNAVAILABLE]);
     assert.ok(traffic.last("200").sent < Date.parse(answer.json.guaranteed_by), "accepted after guaranteed_by");
   });
 
@@ -116,10 +116,10 @@ function failing() {
     await gate.order({ registry: "fail" });
     await gate.take();
     const answer = await gate.call(CONTACTS, { key: one.apiKey });
-    assert.equal(answer.verdict, SILENT);
+    assert.equal(answer.verdict, UNAVAILABLE);
     assert.match(answer.headers["retry-after"], /^[1-9]\d*$/);
     assert.equal((await gate.take()).registry, 2);
-    assert.equal((await gate.call(CONTACTS, { key: other.apiKey })).verdict, SILENT);
+    assert.equal((await gate.call(CONTACTS, { key: other.apiKey })).verdict, UNAVAILABLE);
     assert.equal((await gate.take()).registry, 0);
     const line = await gate.logged(
       (line) => line.includes("authority_query_failed") && line.includes(answer.headers["keyward-request-id"]),
@@ -136,14 +136,14 @@ function failing() {
       await gate.order({ registry: failure });
       await gate.take();
       const answer = await gate.call(CONTACTS, { key: apiKey });
-      assert.equal(answer.verdict, SILENT);
+      assert.equal(answer.verdict, UNAVAILABLE);
       assert.match(answer.headers["retry-after"], /^[1-9]\d*$/);
       assert.equal((await gate.take()).registry, reads);
-      // The control plane reads too, a has no backoff.
-      assert.equal((await gate.call("/_keyward/v1/me", { key: gate.owner })).verdict, SILENT);
+      // The control plane retries a read as well: the backoff of the gate does not apply to it.
+      assert.equal((await gate.call("/_keyward/v1/me", { key: gate.owner })).verdict, UNAVAILABLE);
       assert.equal((await gate.take()).registry, reads);
       const name = `Not made while ${failure}`;
-      assert.equal((await gate.issue({ name })).verdict, SILENT);
+      assert.equal((await gate.issue({ name })).verdict, UNAVAILABLE);
       assert.equal((await gate.take()).registry, 1);
       assert.equal(gate.sql("SELECT count(*) AS count FROM keys WHERE name = ?", name)[0].count, 0);
       await gate.logged(
@@ -174,11 +174,11 @@ function failing() {
     await gate.order({ registry: "fail after" });
     await gate.take();
     const answer = await gate.issue({ name: "Made or not" });
-    assert.equal(answer.verdict, SILENT);
+    assert.equal(answer.verdict, UNAVAILABLE);
     assert.ok(!answer.text.includes("wafl_live_"));
     assert.equal((await gate.take()).registry, 1);
     assert.equal(gate.sql("SELECT count(*) AS count FROM keys WHERE name = 'Made or not'")[0].count, 1);
-    assert.equal((await gate.call("/_keyward/v1/me", { key: gate.owner })).verdict, SILENT);
+    assert.equal((await gate.call("/_keyward/v1/me", { key: gate.owner })).verdict, UNAVAILABLE);
     assert.equal((await gate.call("/_keyward/v1/me", { key: "garbage" })).verdict, "401 invalid_key");
   });
 }

@@ -41,7 +41,7 @@ after(async () => {
 
 const unknown = mintKey({ identifier: "n".repeat(12), secret: "A".repeat(32) });
 
-const ROWS = [
+const ROWS = /** @type {[string, string, () => Promise<any>][]} */ ([
   ["form before key_in_url", "400 bad_path", () => gate.call(`/v1//contacts?k=${keys.live.apiKey}`)],
   ["key_in_url before no_route", "400 key_in_url", () => gate.call(`/nowhere?k=${keys.live.apiKey}`)],
   ["key_in_url before missing_key", "400 key_in_url", () => gate.call(`${CONTACTS}?k=${keys.live.apiKey}`)],
@@ -114,7 +114,7 @@ const ROWS = [
     "403 insufficient_scope",
     () => gate.call(CONTACTS, { method: "POST", key: keys.test.apiKey, body: "" }),
   ],
-];
+]);
 
 for (const [name, verdict, request] of ROWS) {
   test(name, async () => {
@@ -135,7 +135,7 @@ test("browser_exposed comes before authority_unavailable, which comes before inv
 test("over plain HTTP, insecure_transport comes between invalid_key by form and browser_exposed", async () => {
   const strict = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, REQUIRE_HTTPS: "true" } });
   try {
-    for (const [verdict, request] of [
+    for (const [verdict, request] of /** @type {[string, any][]} */ ([
       ["404 no_route", { path: "/nowhere", key: unknown }],
       ["401 missing_key", {}],
       ["400 ambiguous_credentials", { key: "a, b" }],
@@ -145,7 +145,7 @@ test("over plain HTTP, insecure_transport comes between invalid_key by form and 
       ["403 insecure_transport", { path: "/_keyward/v1/me", key: "garbage" }],
       ["200", { path: "/public/logo" }],
       ["200", { path: "/_keyward/health" }],
-    ]) {
+    ])) {
       const { path = CONTACTS, ...rest } = request;
       assert.equal((await strict.call(path, rest)).verdict, verdict, JSON.stringify(request));
     }

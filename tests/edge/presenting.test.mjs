@@ -144,7 +144,7 @@ describe("refusals without a lookup", () => {
       {},
     ],
     ["a member's credential in the URL", "key_in_url", `/v1/contacts?k=${gate.owner}`, {}],
-    ["a well-formed key that nobody issued in the URL", "key_in_url", `/v1/contacts?k=x${unknown("9")}`, {}],
+    ["a well-formed key in the URL that was never issued", "key_in_url", `/v1/contacts?k=x${unknown("9")}`, {}],
     ["a key in the URL of a public route", "key_in_url", `/public/logo?k=${keys.live.apiKey}`, {}],
     [
       "a key in the URL of the control plane",
@@ -155,12 +155,12 @@ describe("refusals without a lookup", () => {
     ["another scheme", "invalid_key", CONTACTS, headers({ authorization: "Basic b3BzOnNlY3JldA==" })],
     ["a bare key in Authorization", "invalid_key", CONTACTS, headers({ authorization: keys.live.apiKey })],
     ["Bearer with nothing", "invalid_key", CONTACTS, headers({ authorization: "Bearer" })],
-    ["garbage", "invalid_key", CONTACTS, { key: "garbage" }],
-    ["garbage in X-API-Key", "invalid_key", CONTACTS, headers({ "x-api-key": "garbage" })],
-    ["8 KB of garbage", "invalid_key", CONTACTS, { key: `wafl_live_${"a".repeat(8_192)}` }],
+    ["a malformed key", "invalid_key", CONTACTS, { key: "garbage" }],
+    ["a malformed key in X-API-Key", "invalid_key", CONTACTS, headers({ "x-api-key": "garbage" })],
+    ["a malformed key of 8 KB", "invalid_key", CONTACTS, { key: `wafl_live_${"a".repeat(8_192)}` }],
     ["a key with another after it", "invalid_key", CONTACTS, { key: `${keys.live.apiKey} ${keys.live.apiKey}` }],
     ["a wrong check", "invalid_key", CONTACTS, { key: `${keys.live.apiKey.slice(0, -1)}!` }],
-    ["a right check and a wrong tag", "invalid_key", CONTACTS, { key: wrongTag(keys.live.apiKey) }],
+    ["a valid check and a wrong tag", "invalid_key", CONTACTS, { key: wrongTag(keys.live.apiKey) }],
     [
       "another environment on the same secret",
       "invalid_key",
@@ -191,8 +191,8 @@ describe("refusals without a lookup", () => {
     ],
     ["OPTIONS without a preflight's headers, and no key", "missing_key", "/v1/events", { method: "OPTIONS" }],
     ["no route, no key", "no_route", "/v1/nothing", {}],
-    ["no route, a good key", "no_route", "/v1/nothing", { key: keys.live.apiKey }],
-    ["no route, a bad key", "no_route", "/", { key: "garbage" }],
+    ["no route, a valid key", "no_route", "/v1/nothing", { key: keys.live.apiKey }],
+    ["no route, an invalid key", "no_route", "/", { key: "garbage" }],
   ];
   // The rows need keys that exist only when the tests run, but the names of the tests are needed earlier.
   test("each row costs no read of KV and no call of the object", async (t) => {
@@ -237,7 +237,7 @@ describe("refusals after a lookup", () => {
     t.after(async () => {
       await gate.order({ registry: "work" });
       await until(
-        "the authority is asked again",
+        "the authority is queried again",
         async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200,
       );
     });
@@ -261,23 +261,24 @@ test("over plain HTTP, if HTTPS is required, a valid key is refused without a lo
 });
 
 describe("accepted requests", () => {
-  const rows = () => [
-    ["Bearer", { key: keys.live.apiKey }],
-    ["the scheme in any case", headers({ authorization: `bEaReR ${keys.live.apiKey}` })],
-    ["X-API-Key", headers({ "x-api-key": keys.live.apiKey })],
-    ["X-API-Key beside an empty Authorization", headers({ "x-api-key": keys.live.apiKey, authorization: "" })],
-    [
-      "X-API-Key beside the origin's own Authorization",
-      headers({ "x-api-key": keys.live.apiKey, authorization: "Basic b3Bz" }),
-    ],
-    [
-      "Sec-Fetch-Mode alone, as Node's fetch sends it",
-      { key: keys.live.apiKey, headers: { "sec-fetch-mode": "cors" } },
-    ],
-    ["an address inside allowed_cidrs", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "192.0.2.77" } }],
-    ["the same written as IPv6", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "::ffff:192.0.2.77" } }],
-    ["an IPv6 address inside", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "2001:db8:1::5" } }],
-  ];
+  const rows = () =>
+    /** @type {[string, object][]} */ ([
+      ["Bearer", { key: keys.live.apiKey }],
+      ["the scheme in any case", headers({ authorization: `bEaReR ${keys.live.apiKey}` })],
+      ["X-API-Key", headers({ "x-api-key": keys.live.apiKey })],
+      ["X-API-Key with an empty Authorization", headers({ "x-api-key": keys.live.apiKey, authorization: "" })],
+      [
+        "X-API-Key with the origin's own Authorization",
+        headers({ "x-api-key": keys.live.apiKey, authorization: "Basic b3Bz" }),
+      ],
+      [
+        "Sec-Fetch-Mode alone, as Node's fetch sends it",
+        { key: keys.live.apiKey, headers: { "sec-fetch-mode": "cors" } },
+      ],
+      ["an address inside allowed_cidrs", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "192.0.2.77" } }],
+      ["the same written as IPv6", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "::ffff:192.0.2.77" } }],
+      ["an IPv6 address inside", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "2001:db8:1::5" } }],
+    ]);
   test("each form of presenting a valid key reaches the origin once", async (t) => {
     for (const [what, request] of rows()) {
       await t.test(what, async () => {

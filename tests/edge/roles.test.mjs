@@ -13,7 +13,7 @@ const ROLES = ["owner", "manager", "responder", "auditor", "verifier"];
 const ALL = ROLES;
 
 /** The documented table: the roles of each route, and a valid body. */
-const TABLE = {
+const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET v1/me": [ALL],
   "POST v1/keys": [["owner", "manager"], { name: 1 }],
   "GET v1/keys": [["owner", "manager", "responder", "auditor"]],
@@ -31,7 +31,7 @@ const TABLE = {
   "GET v1/audit/checkpoint": [["owner", "responder", "auditor"]],
   "GET v1/audit/key": [["owner", "responder", "auditor"]],
   "POST v1/verify": [["owner", "verifier"], { api_key: "x" }],
-};
+});
 /** Routes without roles: health, pages, documents and public keys are for anyone, bootstrap needs its token, forward auth and revocation need a key. */
 const NO_ROLE = [
   "GET health",
@@ -110,7 +110,7 @@ describe("every route by every role", () => {
       });
     }
 
-    test(`${route}: nobody without a credential, with a data key or from another site`, async () => {
+    test(`${route}: refused without a credential, with a data key or from another site`, async () => {
       const { apiKey } = await gate.newKey();
       assert.equal((await ask(route)).verdict, "401 missing_key");
       assert.equal((await ask(route, apiKey)).verdict, "401 invalid_key");

@@ -47,7 +47,7 @@ describe("rotation", () => {
     const before = answers.length;
     // After the bound every isolate knows the change.
     await until(
-      "the old key is told",
+      "answers to the old key carry the header",
       async () => (await use(old.apiKey)).headers["keyward-key-expires"] !== undefined,
     );
     await until("more traffic", () => answers.length > before + 100);
@@ -84,7 +84,7 @@ describe("rotation", () => {
   });
 
   test("only answers to a retiring key carry Keyward-Key-Expires, refusals included", async () => {
-    const old = await gate.newKey({ integration: "told" });
+    const old = await gate.newKey({ integration: "retiring" });
     assert.equal((await use(old.apiKey)).headers["keyward-key-expires"], undefined);
     const { json } = await rotate(old.id, { overlap_seconds: 60 });
     await until(
@@ -146,11 +146,11 @@ describe("rotation", () => {
       response.writeHead(302, { location: "https://elsewhere.example/" }).end(),
     );
     origin.on("/v1/contacts/big", (_, response) => response.writeHead(200).end("x".repeat(300_000)));
-    for (const [path, status, length] of [
+    for (const [path, status, length] of /** @type {[string, number, number][]} */ ([
       ["none", 204, 0],
       ["moved", 302, 0],
       ["big", 200, 300_000],
-    ]) {
+    ])) {
       const answer = await use(old.apiKey, `/v1/contacts/${path}`);
       assert.deepEqual([answer.status, answer.bytes.length], [status, length], path);
       assert.ok(answer.headers["keyward-key-expires"], path);

@@ -42,7 +42,13 @@ const write = { path: CONTACTS, method: "POST", body: "" };
 const use = ({ apiKey }, { path, ...request } = read) => gate.call(path, { key: apiKey, ...request });
 
 describe("a tampered copy counts as absent and is logged", () => {
-  for (const [what, why, change, request, verdict] of [
+  for (const [
+    what,
+    why,
+    change,
+    request,
+    verdict,
+  ] of /** @type {[string, string, (copy: string) => string, any, string][]} */ ([
     [
       "a scope added",
       "mac",
@@ -61,7 +67,7 @@ describe("a tampered copy counts as absent and is logged", () => {
       "200",
     ],
     ["another MAC", "mac", (copy) => edited(copy, (_, envelope) => (envelope.mac = "0".repeat(64))), read, "200"],
-    ["a field more", "form", (copy) => edited(copy, (_, envelope) => (envelope.admin = true)), read, "200"],
+    ["an additional field", "form", (copy) => edited(copy, (_, envelope) => (envelope.admin = true)), read, "200"],
     [
       "sealed under a secret unknown here",
       "generation",
@@ -69,14 +75,14 @@ describe("a tampered copy counts as absent and is logged", () => {
       read,
       "200",
     ],
-    ["a space more in the record", "mac", (copy) => copy.replace('"revoked":', '"revoked": '), read, "200"],
-    ["the first half of it", "form", (copy) => copy.slice(0, copy.length / 2), read, "200"],
-    ["garbage", "form", () => "garbage", read, "200"],
-    ["nothing", "form", () => "", read, "200"],
+    ["an additional space in the record", "mac", (copy) => copy.replace('"revoked":', '"revoked": '), read, "200"],
+    ["a truncated copy", "form", (copy) => copy.slice(0, copy.length / 2), read, "200"],
+    ["invalid text", "form", () => "garbage", read, "200"],
+    ["an empty text", "form", () => "", read, "200"],
     ["other JSON", "form", () => "[]", read, "200"],
     ["a large text", "form", () => "x".repeat(200_000), read, "200"],
     ["deep JSON", "form", () => "[".repeat(50_000), read, "200"],
-  ]) {
+  ])) {
     test(what, async () => {
       const key = await copied();
       await kv.put(key.name, change(key.copy));

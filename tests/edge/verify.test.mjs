@@ -116,9 +116,9 @@ describe("the verdict", () => {
       ["GET", "/.well-known/oauth-authorization-server/_keyward"],
     ]) {
       for (const { apiKey: key } of [{ apiKey }, none, { apiKey: wrongTag(apiKey) }]) {
-        const said = await verdict({ api_key: key, method, path });
+        const actual = await verdict({ api_key: key, method, path });
         // Compared at the gate itself, if the client address can be set there.
-        if (path.startsWith("/_keyward") || path.startsWith("/.well")) assert.equal(said, "no_route");
+        if (path.startsWith("/_keyward") || path.startsWith("/.well")) assert.equal(actual, "no_route");
         else {
           const body = method === "POST" || method === "PATCH" ? "x" : undefined;
           const there = await gate.call(path, { method, key, body });
@@ -126,7 +126,7 @@ describe("the verdict", () => {
             method === "HEAD" && there.status !== 200
               ? { 401: "invalid_key", 403: "insufficient_scope" }[there.status]
               : there.verdict.split(" ")[1];
-          assert.equal(said, there.status === 200 ? "valid" : code, `${method} ${path.slice(0, 40)}`);
+          assert.equal(actual, there.status === 200 ? "valid" : code, `${method} ${path.slice(0, 40)}`);
         }
       }
     }
@@ -164,7 +164,7 @@ describe("the verdict", () => {
   test("requires a given scope in addition to the route's own", async () => {
     const { apiKey } = await gate.newKey({ scopes: ["contacts:read"] });
     const route = { method: "GET", path: "/v1/contacts" };
-    for (const [question, expected] of [
+    for (const [question, expected] of /** @type {[object, string][]} */ ([
       [{ scope: "contacts:read" }, "valid"],
       [{ scope: "contacts:write" }, "insufficient_scope"],
       [{ scope: "no.such:scope" }, "insufficient_scope"],
@@ -172,7 +172,7 @@ describe("the verdict", () => {
       [{ ...route, scope: "events:read" }, "insufficient_scope"],
       [{ method: "GET", path: "/v1/events", scope: "contacts:read" }, "insufficient_scope"],
       [{ scope: null, ip: null, method: null, path: null }, "valid"],
-    ])
+    ]))
       assert.equal(await verdict({ api_key: apiKey, ...question }), expected, JSON.stringify(question));
   });
 

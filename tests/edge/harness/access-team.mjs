@@ -3,6 +3,7 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { portOf } from "./ports.mjs";
 
 export const AUDIENCE = "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2";
 
@@ -29,7 +30,7 @@ class Team {
   }
 
   get domain() {
-    return `http://127.0.0.1:${this.#server.address().port}`;
+    return `http://127.0.0.1:${portOf(this.#server)}`;
   }
 
   addKey(kid, modulusLength = 2048) {
@@ -55,7 +56,11 @@ class Team {
     };
   }
 
-  /** Returns a JWT signed as Access does, or by `sign`: `(bytes, privateKey) => signature`. */
+  /**
+   * Returns a JWT signed as Access does, or by `by`.
+   * @param {object} [changes]
+   * @param {{ header?: object, kid?: string, key?: string, by?: (bytes: Buffer, privateKey: any) => Buffer }} [options]
+   */
   token(changes = {}, { header = {}, kid = "key-1", key = kid, by } = {}) {
     const signed = `${part({ alg: "RS256", kid, typ: "JWT", ...header })}.${part(this.claims(changes))}`;
     const { privateKey } = this.#keys.get(key) ?? generateKeyPairSync("rsa", { modulusLength: 2048 });

@@ -14,7 +14,11 @@ export function keyOf(secret = SECRETS.KEYWARD_SECRET) {
   return { key, jwk: { kty: "OKP", crv: "Ed25519", x, kid, alg: "EdDSA", use: "sig" } };
 }
 
-/** Returns a JWT with these claims. `header` and `signature` (of the text before it) override the correct ones. */
+/**
+ * Returns a JWT with these claims. `header` and `signature` (of the text before it) override the correct ones.
+ * @param {object} claims
+ * @param {{ secret?: string, header?: object, signature?: (signed: string) => any }} [options]
+ */
 export function jwtOf(claims, { secret, header = {}, signature } = {}) {
   const { key, jwk } = keyOf(secret);
   const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");

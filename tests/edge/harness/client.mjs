@@ -5,7 +5,13 @@ import { Agent, request } from "node:http";
 /** Timeout in milliseconds: a gate that does not answer fails a test instead of blocking it. */
 const DEADLINE = 15_000;
 
-/** Sends a request to `url` (scheme, host, port) and reads the whole answer. */
+/**
+ * Sends a request to `url` (scheme, host, port) and reads the whole answer.
+ * @param {string | URL} url
+ * @param {string} path
+ * @param {{ method?: string, headers?: Record<string, any>, body?: any, agent?: Agent }} [options]
+ * @returns {Promise<Answer>}
+ */
 export function send(url, path, { method = "GET", headers = {}, body, agent } = {}) {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(url);
@@ -29,8 +35,17 @@ function withLength(headers, body) {
 export const newAgent = () => new Agent({ keepAlive: true, maxSockets: 64 });
 
 export class Answer {
+  /**
+   * @param {import("node:http").IncomingMessage} response
+   * @param {Buffer} bytes
+   */
   constructor({ statusCode, statusMessage, headers, rawHeaders }, bytes) {
-    Object.assign(this, { status: statusCode, statusText: statusMessage, headers, rawHeaders, bytes });
+    this.status = statusCode;
+    this.statusText = statusMessage;
+    /** @type {Record<string, any>} */
+    this.headers = headers;
+    this.rawHeaders = rawHeaders;
+    this.bytes = bytes;
   }
 
   get text() {

@@ -3,6 +3,7 @@
 
 // Imported before the build, which calls WebAssembly.Instance while it loads. A bare import is not sorted.
 import "./wasm-crossings.mjs";
+// @ts-expect-error: the build, which is beside this file only in the worker.
 import Product, { Registry as ProductRegistry } from "./index.js";
 import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 
@@ -13,11 +14,11 @@ const counts = { kvGet: 0, kvPut: 0, registry: 0, lookup: 0, changes: 0 };
 
 const MISBEHAVIOURS = {
   fail: async () => {
-    throw new Error("made to fail by the test");
+    throw new Error("fault planted by the test");
   },
   "fail once": async () => {
     orders.registry = "work";
-    throw new Error("made to fail by the test, once");
+    throw new Error("fault planted by the test, once");
   },
   // The marks of the runtime on an object. The runtime retries neither.
   overloaded: async () => {
@@ -38,13 +39,13 @@ const MISBEHAVIOURS = {
   // The call succeeds, and its answer is lost.
   "fail after": async (work) => {
     await work();
-    throw new Error("made to fail by the test, afterwards");
+    throw new Error("fault planted by the test, after the call");
   },
-  500: async () => new Response("made to fail by the test", { status: 500 }),
+  500: async () => new Response("fault planted by the test", { status: 500 }),
   garbage: async () => new Response('{"neither": "this", "nor": "that"}'),
 };
 
-function obey(name, work) {
+function runWithFault(name, work) {
   counts[name] += 1;
   return orders[name] === "work" ? work() : MISBEHAVIOURS[orders[name]](work);
 }
@@ -62,15 +63,15 @@ function facade(target, methods) {
 
 const watchedKv = (kv) =>
   facade(kv, {
-    get: (...values) => obey("kvGet", () => kv.get(...values)),
-    getWithMetadata: (...values) => obey("kvGet", () => kv.getWithMetadata(...values)),
-    put: (...values) => obey("kvPut", () => kv.put(...values)),
+    get: (...values) => runWithFault("kvGet", () => kv.get(...values)),
+    getWithMetadata: (...values) => runWithFault("kvGet", () => kv.getWithMetadata(...values)),
+    put: (...values) => runWithFault("kvPut", () => kv.put(...values)),
   });
 
 function watchedFetch(stub, values) {
   const [, what] = /^\{"(lookup|changes)"/.exec(values[1]?.body ?? "") ?? [];
   if (what !== undefined) counts[what] += 1;
-  return obey("registry", () => stub.fetch(...values));
+  return runWithFault("registry", () => stub.fetch(...values));
 }
 
 const watchedStub = (stub) => facade(stub, { fetch: (...values) => watchedFetch(stub, values) });

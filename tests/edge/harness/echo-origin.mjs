@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { portOf } from "./ports.mjs";
 import { acceptWebSocket } from "./websocket.mjs";
 
 export async function startOrigin() {
@@ -34,7 +35,7 @@ class Origin {
   async listen() {
     this.#server.listen(this.#port, "127.0.0.1");
     await once(this.#server, "listening");
-    this.#port = this.#server.address().port;
+    this.#port = portOf(this.#server);
   }
 
   get url() {
@@ -63,6 +64,7 @@ class Origin {
     await once(this.#server, "close");
   }
 
+  /** @param {import("node:http").IncomingMessage} request */
   #record({ method, url, rawHeaders }) {
     const headers = [];
     for (let at = 0; at < rawHeaders.length; at += 2) headers.push([rawHeaders[at].toLowerCase(), rawHeaders[at + 1]]);

@@ -114,6 +114,8 @@ class Gate {
   /**
    * Sends a request. `key` is sent as `Authorization: Bearer`; `json` or `form` is the body, with its content type. A path of
    * Keyward's own goes to `CONTROL_HOST`, if that is set, unless `headers` has another `host`.
+   * @param {string} path
+   * @param {{ key?: string, json?: any, form?: any, headers?: Record<string, any>, body?: any, method?: string }} [request]
    */
   call(path, { key, json, form, headers = {}, body, ...rest } = {}) {
     const all = { ...headers };

@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newAgent, send } from "./client.mjs";
+import { portOf } from "./ports.mjs";
 import { raw } from "./raw.mjs";
 import { BUILD_DIR, COMPATIBILITY_DATE, SECRETS, VARS } from "./settings.mjs";
 
@@ -49,10 +50,10 @@ class PlainGate {
   }
 
   async listening() {
-    let said = "";
+    let output = "";
     for await (const part of this.#process.stdio[3]) {
-      said += part;
-      const port = /"event":"listen".*?"port":(\d+)/.exec(said)?.[1];
+      output += part;
+      const port = /"event":"listen".*?"port":(\d+)/.exec(output)?.[1];
       if (port === undefined) continue;
       this.port = Number(port);
       this.url = `http://127.0.0.1:${port}`;
@@ -79,6 +80,10 @@ class PlainGate {
     return raw(this.port, bytes, options);
   }
 
+  /**
+   * @param {string} path
+   * @param {{ key?: string, json?: any, headers?: Record<string, any>, body?: any, method?: string }} [request]
+   */
   call(path, { key, json, headers = {}, ...rest } = {}) {
     const all = {
       ...headers,
@@ -141,7 +146,7 @@ async function startKv() {
     server.close();
     await once(server, "close");
   };
-  return { port: server.address().port, values, close };
+  return { port: portOf(server), values, close };
 }
 
 function configuration(vars, kvPort, state) {

@@ -6,6 +6,7 @@ import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { portOf } from "./ports.mjs";
 import { until } from "./wait.mjs";
 
 /** Returns the path of a program, or `undefined`. Debian installs servers outside the PATH of most users. */
@@ -35,7 +36,7 @@ export function skipLoudly(what, how) {
 export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
-  const { port } = server.address();
+  const port = portOf(server);
   server.close();
   await once(server, "close");
   return port;
@@ -49,8 +50,8 @@ export async function startProgram(path, port, prepare, { env = {}, within = 10_
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, HOME: folder, ...env },
   });
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => (said += part));
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => (output += part));
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) {
       const ended = once(child, "exit");
@@ -63,16 +64,16 @@ export async function startProgram(path, port, prepare, { env = {}, within = 10_
     await until(
       `${path} listens`,
       () => {
-        if (child.exitCode !== null) throw new Error(`${path} ended:\n${said}`);
+        if (child.exitCode !== null) throw new Error(`${path} ended:\n${output}`);
         return listens(port);
       },
       { within },
     );
   } catch (error) {
     await stop();
-    throw new Error(`${error.message}\n${said}`);
+    throw new Error(`${error.message}\n${output}`);
   }
-  return { url: `http://127.0.0.1:${port}`, stop, log: () => said };
+  return { url: `http://127.0.0.1:${port}`, stop, log: () => output };
 }
 
 const listens = (port) =>

@@ -2,12 +2,14 @@
 
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { portOf } from "./ports.mjs";
 import { acceptWebSocket } from "./websocket.mjs";
 
 export async function startRawOrigin() {
   const arrivals = [];
   const waiting = [];
   const open = new Set();
+  /** @type {"websocket" | ((socket: import("node:net").Socket, arrival: { head: string, url: string }) => unknown)} */
   let behaviour = (socket) => socket.end();
 
   const server = createServer((socket) => {
@@ -35,7 +37,7 @@ export async function startRawOrigin() {
   await once(server, "listening");
 
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
+    url: `http://127.0.0.1:${portOf(server)}`,
     /** Called with the connection once the head of a request has arrived. */
     behave: (next) => (behaviour = next),
     /** Returns and resets the heads that arrived. */

@@ -2,7 +2,11 @@
 
 import { connect } from "node:net";
 
-/** Writes `bytes` (a string is latin1) and reads until the answer is complete or the connection ends. */
+/**
+ * Writes `bytes` (a string is latin1) and reads until the answer is complete or the connection ends.
+ * @param {number} port
+ * @param {string | Buffer} bytes
+ */
 export function raw(port, bytes, { deadline = 5_000 } = {}) {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(bytes, "latin1"));
@@ -26,7 +30,11 @@ export function raw(port, bytes, { deadline = 5_000 } = {}) {
   });
 }
 
-/** Returns the bytes of a request, with `Host` and `Connection: close` unless `host` is null. */
+/**
+ * Returns the bytes of a request, with `Host` and `Connection: close` unless `host` is null.
+ * @param {string} line
+ * @param {{ host?: string | null, headers?: string[], body?: string }} [options]
+ */
 export function requestBytes(line, { host = "gate.example", headers = [], body = "" } = {}) {
   const lines = [`${line} HTTP/1.1`, ...(host === null ? [] : [`Host: ${host}`]), ...headers, "Connection: close"];
   return `${lines.join("\r\n")}\r\n\r\n${body}`;

@@ -97,12 +97,12 @@ export function headers({ id }) {
   const kept = { "keyward-key-id": id, "keyward-scopes": "contacts:read", "keyward-integration": "hostile" };
   const more = (what, list, arrives) => rows.push({ what, line, headers: list, verdict: "200", arrives });
   more(
-    "Connection can't take away what is ours",
+    "Connection cannot remove Keyward's headers",
     ["Connection: Keyward-Key-Id, Keyward-Scopes, X-API-Key, Authorization"],
     { has: kept, lacks: ["x-api-key"] },
   );
   more(
-    "Connection takes away what it lists, in any spelling",
+    "headers listed in Connection are removed, in any spelling",
     ["Connection: X-Hop, x_under, X.Dot", "X-Hop: 1", "X_Under: 1", "x.dot: 1", "X-Stay: 1"],
     { has: { "x-stay": "1" }, lacks: ["x-hop", "x_under", "x.dot"] },
   );
@@ -110,7 +110,7 @@ export function headers({ id }) {
   more("an upgrade to h2c", ["Upgrade: h2c", "HTTP2-Settings: AAMAAABk"], { lacks: ["upgrade", "http2-settings"] });
   more("several upgrades", ["Upgrade: h2c, websocket, foo"], { lacks: ["upgrade"] });
   more(
-    "a forged address beside the edge's own",
+    "a forged address in addition to the edge's own",
     [
       "CF-Connecting-IP: 192.0.2.9",
       "X-Forwarded-For: 6.6.6.6, 192.0.2.9",

@@ -26,6 +26,7 @@ const REFUSED = [
 ];
 
 export function hosts({ key }) {
+  /** @type {any[]} */
   const rows = REFUSED.map((host) => ({ what: `Host: ${host}`, host, verdict: "421 wrong_host" }));
   for (const host of [
     "gate.example",

@@ -5,7 +5,7 @@ const ALL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 export function methods({ key }) {
   const credential = `X-API-Key: ${key}`;
   const head = (line, more) => [`${line} HTTP/1.1`, "Host: gate.example", credential, ...more, "", ""].join("\r\n");
-  const rows = [
+  const rows = /** @type {any[]} */ ([
     { what: "TRACE", line: "TRACE /v1/any/x", verdict: "405 method_not_allowed", allow: ALL },
     { what: "TRACE of Keyward's own", line: "TRACE /_keyward/health", verdict: "405 method_not_allowed", allow: ALL },
     {
@@ -66,7 +66,7 @@ export function methods({ key }) {
       by: "workerd",
     },
     { what: "CONNECT with a path", line: "CONNECT /v1/any/x", verdict: "500", by: "workerd" },
-  ];
+  ]);
   for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE", "PROPFIND"]) {
     rows.push({
       what: `${method} on a route for every method`,

@@ -13,7 +13,7 @@ export function oauth({ key, other, member }) {
     what,
     path,
     body,
-    { type = FORM, authorization = `Bearer ${member}`, headers = [], ...more } = {},
+    /** @type {any} */ { type = FORM, authorization = `Bearer ${member}`, headers = [], ...more } = {},
   ) => {
     // Each from its own address, so that the rate limit does not apply.
     addresses += 1;
@@ -47,7 +47,7 @@ export function oauth({ key, other, member }) {
     "8 KB of Basic": `Basic ${"A".repeat(8_000)}`,
   })) {
     add("401", what, INTROSPECT, `token=${key}`, { authorization });
-    add("401", `${what}, and a form that is wrong: nothing is said of it`, INTROSPECT, "x", { authorization });
+    add("401", `${what}, with an invalid form: the answer does not mention it`, INTROSPECT, "x", { authorization });
   }
   for (const path of [INTROSPECT, REVOKE]) {
     for (const [what, body] of Object.entries({
