@@ -13,7 +13,7 @@ use super::{glue, send};
 use keyward_config::{Config, SETTINGS};
 use keyward_control::RevocationLimiter;
 use keyward_control::certs::Certs;
-use keyward_edge::{Isolate, Platform as _};
+use keyward_edge::{Isolate, LookupSizes, Platform as _};
 use keyward_gate::GateSizes;
 use keyward_http::problem::Code;
 
@@ -68,7 +68,7 @@ impl IsolateState {
         answer.forget();
         Self {
             config,
-            isolate: Isolate::new(GateSizes::default(), Platform::of(env).jitter()),
+            isolate: Isolate::new(GateSizes::default(), LookupSizes::default(), Platform::of(env).jitter()),
             certs: RefCell::default(),
             revocation_limiter: RefCell::default(),
             ids: RefCell::new(RequestIds::new()),

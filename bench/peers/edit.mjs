@@ -1,5 +1,5 @@
-// What the platform takes for a gate's edits alone: forwards with the headers that Keyward removes and sets, and a look at those
-// of the answer, but decides nothing and computes nothing. No gate can cost less than this.
+// Cost of a gate's edits alone: forwards with the headers that Keyward removes and sets, and reads those of the answer, without any
+// decision or computation. A lower bound for every gate.
 
 const SET = {
   "x-forwarded-for": "203.0.113.7",

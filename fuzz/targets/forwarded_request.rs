@@ -1,4 +1,4 @@
-//! The request that a gateway asks about: what is judged is what every source names, and nothing of the asking.
+//! Forward auth: the gate decides on the request that every source names, and never on the gateway's own request.
 
 use std::net::IpAddr;
 
@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
                 let list = head.header("x-forwarded-for").unwrap_or_default();
                 let others = list.split(',').map(str::trim).filter(|one| *one != address).collect::<Vec<_>>();
                 assert!(list.contains(address) && others.iter().all(|one| Some(*one) == head.client_address()));
-                assert!(others.len() < 2, "a list of more than one and the edge's own");
+                assert!(others.len() < 2, "a list with more than one address besides the edge's own");
             }
         }
     }
@@ -44,10 +44,10 @@ pub fn run(data: &[u8]) {
             assert_eq!((head.method(), rest), (method, uri));
             sources += 1;
         }
-        assert!(sources > 0, "nobody named {method} {uri}");
+        assert!(sources > 0, "no source names {method} {uri}");
         assert_eq!(judged.base(), head.base(), "another host");
-        assert!(head.https() || !judged.https(), "nothing that is said makes it safer");
-        assert_eq!(judged.client_address(), address, "what nobody vouches for is not the client's address");
+        assert!(head.https() || !judged.https(), "no header may upgrade the request to HTTPS");
+        assert_eq!(judged.client_address(), address, "the client address must come from a trusted gateway");
         assert_eq!((judged.authorization(), judged.api_key()), (head.authorization(), head.api_key()));
         assert_eq!((judged.origin(), judged.sec_fetch_site()), (head.origin(), head.sec_fetch_site()));
         for (name, _) in judged.headers() {

@@ -1,6 +1,6 @@
-// The OpenAPI document says what the gate does: it is valid, and every real answer of every route is as it says, in status,
-// type, headers and body. What it says of a status that no request here brings about is listed below, so that nothing is
-// said unseen by mistake.
+// The OpenAPI document is valid, and every real answer of every route matches it in status,
+// content type, headers and body. Statuses that no request here causes are listed below, so that none
+// is untested by mistake.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { MEMBERS, memberDraft, newMember } from "./harness/members.mjs";
 import { ROOT, ROUTES, SECRETS } from "./harness/settings.mjs";
 
 const KEYS = "/_keyward/v1/keys";
-/** That the authority can't be reached is brought about for some operations, not for each. */
+/** An unreachable authority is tested for some operations only. */
 const UNSEEN = /^(?!verifyKey|introspect|revokeToken|issueKey|listKeys|me ).* 503$/;
 
 let gate;
@@ -35,7 +35,7 @@ before(async () => {
 after(() => gate?.stop());
 
 const validators = new Map();
-/** Whether a value is of a schema, whose references lead into the document. */
+/** Validates a value against a schema whose references point into the document. */
 function check(schema, value, where) {
   const name = JSON.stringify(schema);
   if (!validators.has(name)) validators.set(name, ajv.compile({ components: document.components, ...schema }));
@@ -51,7 +51,7 @@ const follow = (value) =>
         .split("/")
         .reduce((at, name) => at[name], document);
 
-/** The operation that a request is for, by the document alone. */
+/** Finds the operation of a request in the document. */
 function operationOf(method, path) {
   const segments = path.split("?")[0].split("/");
   const fits = (template) => {
@@ -66,7 +66,7 @@ function operationOf(method, path) {
   return document.paths[literalFirst[0]]?.[method.toLowerCase()];
 }
 
-/** One request, whose answer must be as the document says. */
+/** Sends one request, whose answer must match the document. */
 async function call(path, request = {}) {
   const method = request.method ?? "GET";
   const operation = operationOf(method, path);
@@ -102,7 +102,7 @@ async function call(path, request = {}) {
   return answer;
 }
 
-/** The same, with a body that must be as the document says, too: what is told to be right is taken. */
+/** The same with a body that must match the document too: the gate accepts every body that the document allows. */
 function right(path, request) {
   const { content } = operationOf(request.method, path).requestBody;
   check(content["application/json"].schema, request.json, path);
@@ -115,7 +115,7 @@ describe("the document", () => {
     assert.ok(valid, JSON.stringify(errors));
   });
 
-  test("is the one in crates/control, with this version, and anyone may keep it for five minutes", async () => {
+  test("is the one in crates/control, with this version, and is cacheable by anyone for five minutes", async () => {
     const answer = await call("/_keyward/openapi.json");
     const written = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), "utf8"));
     const { version } = (await call("/_keyward/health")).json;
@@ -128,7 +128,7 @@ describe("the document", () => {
     );
   });
 
-  test("has schemas that a wrong answer doesn't fit", () => {
+  test("has schemas that reject a wrong answer", () => {
     for (const [name, wrong] of [
       [
         "Problem",
@@ -145,7 +145,7 @@ describe("the document", () => {
   });
 });
 
-describe("every real answer is as the document says", () => {
+describe("every real answer matches the document", () => {
   const json = (method, key, body) => ({ method, key, json: body });
   const draft = (fields = {}) => ({
     name: `n-${Math.random()}`,
@@ -336,7 +336,7 @@ describe("every real answer is as the document says", () => {
     assert.ok(statuses.includes(429), statuses.join(" "));
   });
 
-  test("what gateways ask", async () => {
+  test("forward auth", async () => {
     const { apiKey } = await gate.newKey();
     assert.equal((await call("/_keyward/jwks.json")).json.keys.length, 1);
     const original = (uri) => ({ "x-original-method": "GET", "x-original-uri": uri });
@@ -358,7 +358,7 @@ describe("every real answer is as the document says", () => {
     }
   });
 
-  test("refusals that many have", async () => {
+  test("refusals common to many operations", async () => {
     const path = (template) =>
       template.replace("{id}", template.includes("members") ? "wafl_admin_000000000000" : "wafl_live_000000000000");
     for (const [template, item] of Object.entries(document.paths)) {
@@ -378,7 +378,7 @@ describe("every real answer is as the document says", () => {
         if (operation.responses[401]) assert.equal((await ask({ headers: from })).status, 401);
         if (operation.responses[413]) {
           const large = form ? { form: { token: "x".repeat(66_000) } } : { json: { x: "x".repeat(66_000) } };
-          // The bootstrap's credential is another.
+          // Bootstrap has its own credential.
           const key = template.endsWith("bootstrap") ? SECRETS.BOOTSTRAP_TOKEN : owner;
           assert.equal((await ask({ key, headers: from, ...large })).status, 413, template);
         }
@@ -389,7 +389,7 @@ describe("every real answer is as the document says", () => {
     }
   });
 
-  test("the authority is silent", async () => {
+  test("an unreachable authority", async () => {
     const { apiKey } = await gate.newKey();
     await gate.order({ registry: "fail" });
     for (const [path, request] of [
@@ -407,7 +407,7 @@ describe("every real answer is as the document says", () => {
     await gate.order({ registry: "work" });
   });
 
-  test("and nothing that the document says was left unseen", () => {
+  test("every status of the document was tested or is listed as an exception", () => {
     const said = Object.values(document.paths)
       .flatMap((item) => Object.values(item).filter(({ responses }) => responses !== undefined))
       .flatMap(({ operationId, responses }) =>

@@ -1,5 +1,5 @@
 // docs/internals/hostile.md, "Responses" and "Methods": an origin that refuses, hangs, resets or answers nonsense, and a client that leaves.
-// 502 and 504 before the headers; after them the answer is cut, never made to look whole. Nothing is ever sent twice.
+// Before the headers the answer is 502 or 504. After them the answer is truncated and never looks complete. No request is sent twice.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -30,7 +30,7 @@ after(async () => {
   await origin?.close();
 });
 
-/** One request while the origin behaves so; `arrivals` says how many requests it saw. */
+/** Sends one request while the origin behaves as given. `arrivals` is the number of requests that the origin received. */
 async function ask(behaviour, request = {}) {
   origin.behave(behaviour);
   origin.take();
@@ -89,13 +89,13 @@ describe("before the headers", () => {
     );
   });
 
-  test("a late request is really given up: its connection to the origin is closed", async () => {
+  test("a timed-out request is cancelled: its connection to the origin is closed", async () => {
     let closed = false;
     await ask((socket) => socket.on("close", () => (closed = true)));
     await until("the origin's connection is closed", () => closed, { within: 1_500 });
   });
 
-  test("on a public route it is the same", async () => {
+  test("a public route has the same timeout", async () => {
     origin.behave(() => {});
     assert.equal((await gate.call("/public/x")).verdict, "504 origin_timeout");
   });
@@ -115,7 +115,7 @@ describe("after the headers", () => {
     }
   });
 
-  test("a WebSocket that is silent for longer than ORIGIN_TIMEOUT_SECONDS is not cut", async () => {
+  test("a WebSocket that is idle for longer than ORIGIN_TIMEOUT_SECONDS is not cut", async () => {
     origin.behave("websocket");
     const socket = await openWebSocket(gate.url, CONTACTS, { authorization: `Bearer ${key.apiKey}` });
     assert.equal(socket.status, 101);
@@ -135,7 +135,7 @@ describe("after the headers", () => {
     "sends a chunk without a length": (socket) =>
       socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n"),
   })) {
-    test(`an answer of an origin that ${what} is cut and does not look whole`, async () => {
+    test(`an answer of an origin that ${what} is truncated and does not look complete`, async () => {
       origin.behave(behaviour);
       origin.take();
       await assert.rejects(gate.call(CONTACTS, { key: key.apiKey }));
@@ -143,7 +143,7 @@ describe("after the headers", () => {
     });
   }
 
-  test("after all this the gate serves, and nothing panicked", async () => {
+  test("after all these failures the gate serves, and nothing panicked", async () => {
     assert.equal((await ask((socket) => socket.end(OK))).answer.text, "ok");
     assert.deepEqual(
       gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|Unhandled|forward_failed/.test(line)),
@@ -152,8 +152,8 @@ describe("after the headers", () => {
   });
 });
 
-describe("a client that leaves", () => {
-  /** Opens a connection, writes `bytes`, waits for the request to arrive, and is gone. */
+describe("a client that disconnects", () => {
+  /** Opens a connection, writes `bytes`, waits for the request to arrive, and resets the connection. */
   async function leave(bytes) {
     origin.behave(() => {});
     origin.take();
@@ -169,18 +169,18 @@ describe("a client that leaves", () => {
   }
 
   const head = (line, more = "") => `${line} HTTP/1.1\r\nHost: h\r\nX-API-Key: ${key.apiKey}\r\n${more}\r\n`;
-  test("in the middle of its body is not retried for", async () => {
+  test("in the middle of its body causes no retry", async () => {
     assert.equal(await leave(`${head(`POST ${CONTACTS}`, "Content-Length: 100\r\n")}half`), 1);
     assert.equal(await leave(`${head(`POST ${CONTACTS}`, "Transfer-Encoding: chunked\r\n")}4\r\nhalf\r\n`), 1);
   });
 
-  test("while the origin thinks is not retried for, and the gate goes on", async () => {
+  test("while the origin works causes no retry, and the gate keeps serving", async () => {
     assert.equal(await leave(head(`GET ${CONTACTS}`)), 1);
     assert.equal((await ask((socket) => socket.end(OK))).answer.status, 200);
   });
 });
 
-test("a client that leaves takes its request to the origin with it, one for which an assertion is signed too", {
+test("a client that disconnects cancels its request to the origin, also while an assertion is being signed", {
   timeout: 20_000,
 }, async () => {
   const ROUTES = [
@@ -204,7 +204,7 @@ test("a client that leaves takes its request to the origin with it, one for whic
       atOrigin.on("error", () => {});
       atOrigin.resume();
       client.resetAndDestroy();
-      // The timeout of the test says that it never is.
+      // If it is never closed, the test times out.
       await cut;
     }
   } finally {

@@ -1,4 +1,4 @@
-// Precedence: when several rows apply, the first in the contract's order wins. Each test is a request to which two
+// Precedence: if several refusals apply, the first in the documented order wins. Each test is a request to which two
 // neighbours of that order apply.
 
 import assert from "node:assert/strict";
@@ -124,7 +124,7 @@ for (const [name, verdict, request] of ROWS) {
   });
 }
 
-test("browser_exposed before authority_unavailable, and that before invalid_key by id", async (t) => {
+test("browser_exposed comes before authority_unavailable, which comes before invalid_key by id", async (t) => {
   t.after(() => gate.order({ registry: "work" }));
   await gate.order({ registry: "fail" });
   const key = mintKey({ identifier: "o".repeat(12), secret: "A".repeat(32) });
@@ -132,7 +132,7 @@ test("browser_exposed before authority_unavailable, and that before invalid_key 
   assert.equal((await gate.call(CONTACTS, { key })).verdict, "503 authority_unavailable");
 });
 
-test("over plain HTTP, insecure_transport stands between invalid_key by form and browser_exposed", async () => {
+test("over plain HTTP, insecure_transport comes between invalid_key by form and browser_exposed", async () => {
   const strict = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, REQUIRE_HTTPS: "true" } });
   try {
     for (const [verdict, request] of [

@@ -1,5 +1,5 @@
-// Presenting a key, row by row: what is presented, what is answered, and what it costs. What several rows at once give
-// is in precedence.test.mjs.
+// Presenting a key, row by row: the request, the answer and its cost. Requests to which several rows apply
+// are in precedence.test.mjs.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -49,7 +49,7 @@ const CHALLENGES = {
 
 const FREE = { kvGet: 0, lookup: 0 };
 const LOOKED_UP = { kvGet: 1, lookup: 1 };
-/** The copy in KV tells that the secret is another. */
+/** One read of KV: the copy shows that the secret differs. */
 const BY_COPY = { kvGet: 1, lookup: 0 };
 
 let origin;
@@ -58,7 +58,7 @@ const keys = {};
 
 before(async () => {
   origin = await startOrigin();
-  // No ORIGIN_TEST: that is a row of the table.
+  // ORIGIN_TEST is missing, because one row of the table needs that.
   gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url } });
   await gate.bootstrap();
   keys.live = await gate.newKey();
@@ -78,7 +78,7 @@ after(async () => {
   await origin?.close();
 });
 
-/** Sends a request that must be refused with `code`: the whole answer is compared, and that nothing reached the origin. */
+/** Sends a request that must be refused with `code`. Compares the whole answer, and checks that nothing reached the origin. */
 async function refused(code, path, request, cost) {
   origin.take();
   await gate.take();
@@ -103,7 +103,7 @@ const headers = (all) => ({ headers: all });
 const unknown = (letter, environment = "live") =>
   mintKey({ environment, identifier: letter.repeat(12), secret: "A".repeat(32) });
 
-describe("what is refused without a look-up", () => {
+describe("refusals without a lookup", () => {
   const rows = () => [
     ["nothing", "missing_key", CONTACTS, {}],
     ["an empty Authorization", "missing_key", CONTACTS, headers({ authorization: "" })],
@@ -194,32 +194,32 @@ describe("what is refused without a look-up", () => {
     ["no route, a good key", "no_route", "/v1/nothing", { key: keys.live.apiKey }],
     ["no route, a bad key", "no_route", "/", { key: "garbage" }],
   ];
-  // The rows need the keys, which exist once the tests run; their names are needed before.
+  // The rows need keys that exist only when the tests run, but the names of the tests are needed earlier.
   test("each row costs no read of KV and no call of the object", async (t) => {
     for (const [what, code, path, request] of rows())
       await t.test(`${what}: ${code}`, () => refused(code, path, request, FREE));
   });
 });
 
-describe("what is refused after a look-up", () => {
-  test("an unknown id is asked for once, and then known to be unknown", async () => {
+describe("refusals after a lookup", () => {
+  test("an unknown id is looked up once, then answered from the negative cache", async () => {
     const key = unknown("u");
     await refused("invalid_key", CONTACTS, { key }, LOOKED_UP);
     await refused("invalid_key", CONTACTS, { key }, FREE);
   });
 
-  test("a wrong secret under a good id is refused with the very same body", () =>
+  test("a wrong secret with a valid id is refused with the same body", () =>
     refused("invalid_key", CONTACTS, { key: otherSecret(keys.office.apiKey) }, BY_COPY));
 
-  test("an expired key says so", () => refused("expired_key", CONTACTS, { key: keys.expired.apiKey }));
+  test("an expired key is refused as expired", () => refused("expired_key", CONTACTS, { key: keys.expired.apiKey }));
 
-  test("a revoked key says so, by the authority's word or by KV's final one", () =>
+  test("a revoked key is refused as revoked, by the authority or by the copy in KV", () =>
     refused("revoked_key", CONTACTS, { key: keys.revoked.apiKey }));
 
   test("a missing scope is named", () =>
     refused("insufficient_scope", CONTACTS, { method: "POST", key: keys.live.apiKey, body: "" }));
 
-  test("an address outside allowed_cidrs is refused, and so is none at all", async (t) => {
+  test("an address outside allowed_cidrs is refused, and so is a request without an address", async (t) => {
     const unknown = [undefined, "nonsense", "192.0.2.1, 192.0.2.1"];
     for (const address of ["192.0.3.1", "203.0.113.9", "2001:db9::1", "::1", ...unknown]) {
       const sent = address === undefined ? {} : { "cf-connecting-ip": address };
@@ -231,9 +231,9 @@ describe("what is refused after a look-up", () => {
   test("a test key without ORIGIN_TEST never reaches the live origin", () =>
     refused("no_origin", CONTACTS, { key: keys.test.apiKey }));
 
-  test("a key that can't be looked up is 503, never 401", async (t) => {
+  test("a key that cannot be looked up is 503, never 401", async (t) => {
     const { apiKey } = await gate.newKey();
-    // Whatever comes of it, the tests after this one find an authority that answers.
+    // Restores the authority for the tests after this one, even if this one fails.
     t.after(async () => {
       await gate.order({ registry: "work" });
       await until(
@@ -246,7 +246,7 @@ describe("what is refused after a look-up", () => {
   });
 });
 
-test("over plain HTTP, where HTTPS is required, a good key is refused without a look-up", async () => {
+test("over plain HTTP, if HTTPS is required, a valid key is refused without a lookup", async () => {
   const strict = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, REQUIRE_HTTPS: true } });
   try {
     const answer = await strict.call(CONTACTS, { key: keys.live.apiKey });
@@ -260,7 +260,7 @@ test("over plain HTTP, where HTTPS is required, a good key is refused without a 
   }
 });
 
-describe("what is accepted", () => {
+describe("accepted requests", () => {
   const rows = () => [
     ["Bearer", { key: keys.live.apiKey }],
     ["the scheme in any case", headers({ authorization: `bEaReR ${keys.live.apiKey}` })],
@@ -278,7 +278,7 @@ describe("what is accepted", () => {
     ["the same written as IPv6", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "::ffff:192.0.2.77" } }],
     ["an IPv6 address inside", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "2001:db8:1::5" } }],
   ];
-  test("each way of presenting one good key reaches the origin once", async (t) => {
+  test("each form of presenting a valid key reaches the origin once", async (t) => {
     for (const [what, request] of rows()) {
       await t.test(what, async () => {
         origin.take();
@@ -299,13 +299,13 @@ describe("the golden vectors, through the real wasm", () => {
   }
 
   for (const { why, text } of VECTORS.invalid) {
-    test(`refused before any look-up: ${why}`, async () => {
+    test(`refused before any lookup: ${why}`, async () => {
       await gate.take();
-      // As UTF-8 bytes, which is what a client that means these characters would send.
+      // As UTF-8 bytes, as a client would send these characters.
       const line = Buffer.from(`Authorization: Bearer ${text}`).toString("latin1");
       const answer = await gate.raw(`GET /v1/contacts HTTP/1.1\r\nHost: h\r\n${line}\r\nConnection: close\r\n\r\n`);
       const { kvGet, lookup } = await gate.take();
-      // A header can't hold these two: one is refused by the runtime, the other ends the header and with it the request.
+      // A header cannot contain these two: the runtime refuses one, and the other ends the header.
       if (text.includes("\0")) assert.equal(answer.status, 400);
       else if (!text.endsWith("\n")) assert.equal(answer.verdict, "401 invalid_key");
       if (!text.endsWith("\n")) assert.deepEqual({ kvGet, lookup }, FREE);

@@ -19,6 +19,7 @@
     )
 )]
 
+mod hosts;
 mod route;
 mod settings;
 
@@ -36,6 +37,7 @@ use keyward_key::id::Prefix;
 use keyward_key::keyring::{Keyring, Secret};
 use route::parse_route;
 
+pub use hosts::{Host, HostRole};
 pub use settings::{SETTINGS, Setting, settings_table};
 
 /// Minimum length of `BOOTSTRAP_TOKEN` in characters: 128 bits in base64.
@@ -53,6 +55,8 @@ pub struct Config {
     pub origin_live: Origin,
     /// `ORIGIN_TEST`. With `None`, test keys get 503.
     pub origin_test: Option<Origin>,
+    /// `ROUTE_HOSTS`; see [`Self::forwards_from`].
+    route_hosts: Vec<Host>,
     /// `ROUTES`, in order.
     pub routes: Routes,
     /// `REQUIRE_HTTPS`, default true.
@@ -71,6 +75,8 @@ pub struct Config {
     pub origin_timeout_seconds: u32,
     /// `AUTHORITY_EPOCH`: any text. A changed value informs the authority that it was restored from a backup.
     pub authority_epoch: Option<String>,
+    /// `CONTROL_HOST`; see [`Self::host_role`].
+    control_host: Option<Host>,
     /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUDIENCE`. `None` if neither is set; then nobody signs in through Access.
     pub access: Option<AccessSettings>,
     /// `ISSUER`; see [`Self::issuer`].
@@ -127,6 +133,7 @@ impl Config {
         let bootstrap_token = reader.bootstrap_token();
         let prefix = reader.prefix();
         let origin_live = reader.origin_live();
+        let route_hosts = reader.route_hosts();
         let origin_test = reader.origin_test();
         let require_https = reader.flag("REQUIRE_HTTPS", true);
         let refuse_browsers = reader.flag("REFUSE_BROWSERS", true);
@@ -136,6 +143,7 @@ impl Config {
         let grace_seconds = reader.number("OUTAGE_GRACE_SECONDS", 60, 0, 86_400);
         let origin_timeout_seconds = reader.number("ORIGIN_TIMEOUT_SECONDS", 60, 1, 600);
         let authority_epoch = reader.authority_epoch();
+        let control_host = reader.control_host(&route_hosts, [origin_live.as_ref(), origin_test.as_ref()]);
         let access = reader.access();
         let issuer = reader.issuer();
         let routes = reader.routes();
@@ -147,6 +155,7 @@ impl Config {
                     bootstrap_token,
                     origin_live,
                     origin_test,
+                    route_hosts,
                     routes,
                     require_https,
                     refuse_browsers,
@@ -156,6 +165,7 @@ impl Config {
                     grace_seconds,
                     origin_timeout_seconds,
                     authority_epoch,
+                    control_host,
                     access,
                     issuer,
                 })

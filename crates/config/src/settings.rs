@@ -55,6 +55,10 @@ pub const SETTINGS: &[Setting] = &[
         false,
         "Scheme and host of your API, without a path. `\"route\"` if the worker runs on a zone route; it then forwards each request to the request's own URL.",
     ),
+    optional(
+        "ROUTE_HOSTS",
+        "With `ORIGIN_LIVE = \"route\"`, required: the list of hosts from which requests are forwarded, such as `[\"api.example.com\"]`. Other hosts get 421 `misdirected_request`.",
+    ),
     optional("ORIGIN_TEST", "The same for test keys, without `\"route\"`. Without it a test key gets 503 `no_origin`."),
     setting(
         "REQUIRE_HTTPS",
@@ -84,10 +88,17 @@ pub const SETTINGS: &[Setting] = &[
         "Any text of 1 to 64 visible ASCII characters. Change it after the authority was restored from a backup.",
     ),
     optional(
-        "ACCESS_TEAM_DOMAIN",
-        "`https://<team>.cloudflareaccess.com`: members sign in through Cloudflare Access. Needs `ACCESS_AUDIENCE`.",
+        "CONTROL_HOST",
+        "Host of the control plane, such as `keys.example.com`, with a port only if it is not 80 or 443: see [Two hosts](hosts.md). Without it the control plane is on every host.",
     ),
-    optional("ACCESS_AUDIENCE", "The audience tag of the Access application. Needs `ACCESS_TEAM_DOMAIN`."),
+    optional(
+        "ACCESS_TEAM_DOMAIN",
+        "`https://<team>.cloudflareaccess.com`: members sign in through Cloudflare Access. Needs `ACCESS_AUDIENCE` and `CONTROL_HOST`.",
+    ),
+    optional(
+        "ACCESS_AUDIENCE",
+        "The audience tag of the Access application. Needs `ACCESS_TEAM_DOMAIN` and `CONTROL_HOST`.",
+    ),
     optional(
         "ISSUER",
         "Issuer of the assertions: a URL without a query. Default: scheme and host of the request, with `/_keyward`.",

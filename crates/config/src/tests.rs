@@ -36,8 +36,9 @@ fn defaults_are_the_documented_ones() {
 #[test]
 fn a_variable_can_be_a_string_or_its_json_type() {
     for changes in [
-        json!({"REQUIRE_HTTPS": false, "MAX_KEY_DAYS": 30, "ORIGIN_LIVE": "route"}),
+        json!({"REQUIRE_HTTPS": false, "MAX_KEY_DAYS": 30, "ORIGIN_LIVE": "route", "ROUTE_HOSTS": ["api.example.com"]}),
         json!({"REQUIRE_HTTPS": "false", "MAX_KEY_DAYS": "30", "ORIGIN_LIVE": "route",
+               "ROUTE_HOSTS": r#"["api.example.com"]"#,
                "ROUTES": r#"[{"match": "* /*", "access": "public", "on_outage": "closed"}]"#}),
     ] {
         let config = Config::parse(&vars(&changes)).ok().unwrap();
@@ -55,6 +56,7 @@ fn all_problems_are_reported_at_once_without_secrets() {
         "BOOTSTRAP_TOKEN": "short",
         "KEY_PREFIX": "WAFL",
         "ORIGIN_LIVE": "https://user:word@api.example.com/path",
+        "ROUTE_HOSTS": ["https://api.example.com"],
         "ORIGIN_TEST": "route",
         "REQUIRE_HTTPS": "yes",
         "REFUSE_BROWSERS": 1,
@@ -64,6 +66,7 @@ fn all_problems_are_reported_at_once_without_secrets() {
         "ORIGIN_TIMEOUT_SECONDS": 601,
         "AUTHORITY_EPOCH": "after the restore",
         "MAX_MEMBER_DAYS": 3651,
+        "CONTROL_HOST": "https://keys.example.com",
         "ACCESS_TEAM_DOMAIN": "https://access.evil.example",
         "ACCESS_AUDIENCE": "two words",
         "ISSUER": "keys.example.com",
@@ -108,8 +111,11 @@ fn an_origin_is_a_scheme_and_a_host() {
 
 #[test]
 fn access_needs_both_settings_and_a_cloudflare_team() {
-    let set =
-        |domain: &str, audience: &str| problems(&json!({"ACCESS_TEAM_DOMAIN": domain, "ACCESS_AUDIENCE": audience}));
+    let set = |domain: &str, audience: &str| {
+        problems(
+            &json!({"ACCESS_TEAM_DOMAIN": domain, "ACCESS_AUDIENCE": audience, "CONTROL_HOST": "keys.example.com"}),
+        )
+    };
     let audience = "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2";
     for domain in ["https://acme.cloudflareaccess.com", "https://acme.cloudflareaccess.com/", "http://127.0.0.1:8788"] {
         assert!(set(domain, audience).is_empty(), "{domain}");
@@ -130,6 +136,81 @@ fn access_needs_both_settings_and_a_cloudflare_team() {
     assert_eq!(set("https://acme.cloudflareaccess.com", ""), ["ACCESS_AUDIENCE"]);
     assert_eq!(set("", audience), ["ACCESS_TEAM_DOMAIN"]);
     assert_eq!(set("", ""), [""; 0]);
+}
+
+#[test]
+fn access_needs_a_host_for_the_control_plane_alone() {
+    let access = json!({"ACCESS_TEAM_DOMAIN": "https://acme.cloudflareaccess.com", "ACCESS_AUDIENCE": "4714c135"});
+    let Err(problems) = Config::parse(&vars(&access)) else { panic!("accepted") };
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert_eq!(problem.variable, "CONTROL_HOST");
+    assert!(problem.detail.contains("like keys.example.com"), "{}", problem.detail);
+}
+
+#[test]
+fn the_api_is_never_on_the_host_of_the_control_plane() {
+    let set = |host: &str, origin: &str, hosts: Value| {
+        problems(&json!({"CONTROL_HOST": host, "ORIGIN_LIVE": origin, "ROUTE_HOSTS": hosts}))
+    };
+    let hosts = || json!(["api.example.com", "keys.example.com:8443"]);
+    assert_eq!(set("admin.example.com", "route", hosts()), [""; 0]);
+    for same in ["api.example.com", "API.example.com", "keys.example.com:8443", "keys.example.com"] {
+        assert_eq!(set(same, "route", hosts()), ["CONTROL_HOST"], "{same}");
+    }
+    assert_eq!(set("keys.example.com", "https://keys.example.com", Value::Null), ["CONTROL_HOST"]);
+    assert_eq!(set("keys.example.com", "https://keys.example.com:8443", Value::Null), ["CONTROL_HOST"]);
+    assert_eq!(set("localhost:8789", "http://127.0.0.1:8789", Value::Null), ["CONTROL_HOST"]);
+    assert_eq!(set("localhost:8789", "http://127.0.0.1:8788", Value::Null), [""; 0]);
+}
+
+#[test]
+fn a_zone_route_needs_the_list_of_its_hosts() {
+    let set = |hosts: Value| problems(&json!({"ORIGIN_LIVE": "route", "ROUTE_HOSTS": hosts}));
+    assert_eq!(set(json!(["api.example.com", "127.0.0.1:8787"])), [""; 0]);
+    for bad in [
+        json!(null),
+        json!([]),
+        json!(""),
+        json!("api.example.com"),
+        json!(["api.example.com", 1]),
+        json!(["api.example.com."]),
+        json!(["*.example.com"]),
+        json!({"0": "api.example.com"}),
+    ] {
+        assert_eq!(set(bad.clone()), ["ROUTE_HOSTS"], "{bad}");
+    }
+}
+
+#[test]
+fn a_request_is_forwarded_from_the_listed_hosts_only_where_its_host_is_its_origin() {
+    let forwards = |changes: Value, base: &str| {
+        let text = format!("0\nGET\n{base}/v1\n");
+        Config::parse(&vars(&changes)).ok().unwrap().forwards_from(&Head::parse(&text).unwrap())
+    };
+    let listed = || json!({"ORIGIN_LIVE": "route", "ROUTE_HOSTS": ["api.example.com", "127.0.0.1:8787"]});
+    for base in ["https://api.example.com", "https://API.example.com:443", "http://127.0.0.1:8787"] {
+        assert!(forwards(listed(), base), "{base}");
+    }
+    for base in
+        ["https://other.example.com", "https://api.example.com.", "https://api.example.com:8443", "http://127.0.0.1"]
+    {
+        assert!(!forwards(listed(), base), "{base}");
+        assert!(forwards(json!({}), base), "{base}");
+    }
+}
+
+#[test]
+fn a_host_has_one_role() {
+    let role = |changes: &Value, base: &str| {
+        let text = format!("0\nGET\n{base}/v1\n");
+        Config::parse(&vars(changes)).ok().unwrap().host_role(&Head::parse(&text).unwrap())
+    };
+    assert_eq!(role(&json!({}), "https://keys.example.com"), HostRole::GateAndControl);
+    let set = json!({"CONTROL_HOST": "keys.example.com"});
+    assert_eq!(role(&set, "https://Keys.example.com"), HostRole::Control);
+    assert_eq!(role(&set, "https://api.example.com"), HostRole::Gate);
+    assert_eq!(role(&set, "https://keys.example.com."), HostRole::Ambiguous);
+    assert_eq!(role(&set, "https://keys.example.com:8443"), HostRole::Ambiguous);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::operation::Access;
+use super::operation::{Access, ServedOn};
 use super::operations::Operation;
 use super::route::routes;
 use keyward_http::problem::Code;
@@ -71,7 +71,22 @@ pub fn document(base: &str) -> Result<Value, String> {
     Ok(document)
 }
 
-/// Generates the table of roles in Markdown.
+/// Generates the table of endpoints and the hosts that serve them, in Markdown.
+#[must_use]
+pub fn hosts_table() -> String {
+    let mut table = "| endpoint | hosts of the gate | `CONTROL_HOST` |\n|---|---|---|\n".to_owned();
+    for route in routes() {
+        let (method, any) = if route.method == "ANY" { ("", ", any method") } else { (route.method, "") };
+        let below = if route.path.starts_with('/') { "" } else { "/_keyward/" };
+        let path = route.path.replace("*}", "}");
+        let open = if route.served_on == ServedOn::EveryHost { "yes" } else { "404" };
+        let line = format!("{method} {below}{path}");
+        table.push_str(&format!("| `{}`{any} | {open} | yes |\n", line.trim_start()));
+    }
+    table
+}
+
+/// Makes the table of roles in Markdown.
 #[must_use]
 pub fn roles_table() -> String {
     let names: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();

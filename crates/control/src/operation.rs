@@ -65,6 +65,15 @@ impl Access {
     }
 }
 
+/// Hosts that serve an endpoint. While `CONTROL_HOST` is not set, every host serves every endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServedOn {
+    /// `CONTROL_HOST` only. On the hosts of the gate the path is 404.
+    ControlHost,
+    /// `CONTROL_HOST` and the hosts of the gate: for endpoints that origins, gateways and holders of keys use.
+    EveryHost,
+}
+
 /// Body that an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
@@ -83,6 +92,8 @@ pub enum BodyKind {
 pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     /// The row.
     const SPEC: Spec;
+    /// Hosts that serve it.
+    const SERVED_ON: ServedOn = ServedOn::ControlHost;
     /// The operation object of the OpenAPI document, as JSON text.
     const OPEN_API: &'static str;
     /// Outcome of [`Self::handle`], which travels back to the edge as JSON.

@@ -55,7 +55,7 @@ impl From<Reply> for ControlReply {
 /// Serves a request to one of Keyward's own paths.
 pub async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> ControlReply {
     let RequestContext { config, platform, head, request_id: id, .. } = context.request;
-    let found = find(head.method(), head.target().path());
+    let found = find(head.method(), head.target().path(), config.host_role(head));
     if !matches!(found, Ok((Endpoint::Authorize, _))) && is_asking(head) {
         return refuse_gateway(platform, ForwardAuthError::WrongPath.into(), id).into();
     }
@@ -226,7 +226,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 }
                 Response::Refused(Rejection::IdTaken) if attempts > 0 => continue,
                 Response::Refused(refused) => prepared.respond(input, Err(self.refused(&refused, signed_in))),
-                Response::Authorised | Response::Record { .. } | Response::Changes { .. } => Err(confused()),
+                Response::Authorised | Response::Records { .. } | Response::Changes { .. } => Err(confused()),
             };
         }
     }

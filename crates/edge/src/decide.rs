@@ -4,6 +4,7 @@ use super::changes;
 use super::context::RequestContext;
 use super::isolate::{Isolate, LookupKey};
 use super::platform::{Level, Platform};
+use super::poll::Polls;
 use super::record::{self, Unknown};
 use super::signing;
 use keyward_config::Config;
@@ -13,12 +14,6 @@ use keyward_key::time::Millis;
 
 /// Maximum number of lookups for one request: the changes and the record, and each twice more if a change overtook the answer.
 const MAX_LOOKUPS: u8 = 6;
-
-/// A request polls another request's lookup with pauses that double from the first to the longest. All polls together take longer
-/// than any lookup.
-const FIRST_POLL_MS: u32 = 5;
-const MAX_POLL_MS: u32 = 100;
-const MAX_POLLS: u32 = 80;
 
 /// Runs one step of the gate. Returns it, and whether a background [`refresh`] is due.
 pub fn step(context: &RequestContext<'_, impl Platform>, now: Millis) -> (Step, bool) {
@@ -89,8 +84,7 @@ pub async fn refresh(isolate: &Isolate, config: &Config, platform: &impl Platfor
     }
 }
 
-/// Looks up what the gate needs, or waits while another request of this isolate does. A promise belongs to the request that made it,
-/// so the others cannot await it: they poll.
+/// Looks up what the gate needs, or waits while another request of this isolate does.
 async fn satisfy(context: &RequestContext<'_, impl Platform>, need: Need) -> Result<(), Refusal> {
     let RequestContext { isolate, config, platform, request_id, .. } = *context;
     let lookup = match &need {
@@ -119,12 +113,6 @@ async fn satisfy(context: &RequestContext<'_, impl Platform>, need: Need) -> Res
 
 /// Waits until another request has finished a lookup.
 async fn wait_for(isolate: &Isolate, platform: &impl Platform, lookup: &LookupKey) {
-    let mut pause_ms = FIRST_POLL_MS;
-    for _ in 0..MAX_POLLS {
-        if !isolate.is_in_flight(lookup, platform.now()) {
-            return;
-        }
-        platform.pause(pause_ms).await;
-        pause_ms = pause_ms.saturating_mul(2).min(MAX_POLL_MS);
-    }
+    let mut polls = Polls::default();
+    while isolate.is_in_flight(lookup, platform.now()) && polls.pause(platform).await {}
 }

@@ -12,6 +12,8 @@
 //! | [`decide`](mod@decide) | ask the gate, look up what it needs, ask again |
 //! | `changes` | the feed: the data centre's cache, then the authority, then the cache's last answer |
 //! | `record` | a key's record: KV, then the authority |
+//! | `lookup_queue` | the keys that wait for the authority, and the one lookup in flight |
+//! | `poll` | waiting for another request of the isolate |
 //! | [`registry`] | queries to the authority, with one retry for reads |
 //! | [`signing`] | assertions and notes, signed by the platform |
 #![forbid(unsafe_code)]
@@ -38,7 +40,9 @@ mod context;
 pub mod decide;
 pub mod entry;
 pub mod isolate;
+mod lookup_queue;
 pub mod platform;
+mod poll;
 mod record;
 pub mod registry;
 pub mod signing;
@@ -46,4 +50,5 @@ pub mod signing;
 pub use context::RequestContext;
 pub use decide::{decide, finish, is_refresh_due, refresh, step};
 pub use isolate::Isolate;
+pub use lookup_queue::LookupSizes;
 pub use platform::{Level, Platform};

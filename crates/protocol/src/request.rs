@@ -9,14 +9,17 @@ use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
 use keyward_key::keyring::Generation;
 
+/// Maximum number of keys in one lookup. It keeps the registry busy for a few milliseconds.
+pub const MAX_LOOKUP_KEYS: usize = 500;
+
 /// A request to the registry.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// The gate looks up the record of a key.
+    /// The gate looks up the records of keys.
     Lookup {
-        /// Id of the key.
-        id: KeyId,
+        /// Ids of the keys, at most [`MAX_LOOKUP_KEYS`]; the registry ignores any more.
+        ids: Vec<KeyId>,
     },
     /// The gate asks for changes.
     Changes(FeedQuery),

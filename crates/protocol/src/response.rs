@@ -9,6 +9,7 @@ use keyward_key::id::{Environment, KeyId};
 use keyward_key::keyring::Generation;
 use keyward_key::record::Record;
 use keyward_key::scope::Scope;
+use keyward_key::version::{self, ReadError};
 
 /// The state of a key or member at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,15 +51,64 @@ impl Status {
 /// registry knows.
 pub type Raw = Box<RawValue>;
 
+/// A key that was looked up.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LookedUp {
+    /// The key's id.
+    pub id: KeyId,
+    /// JSON text of its record. `None`: the authority has no such key. It is a text so that one record for a newer reader
+    /// does not make the others of the same answer unreadable.
+    record: Option<String>,
+}
+
+impl LookedUp {
+    /// Writes the answer about one key. `None` only if the record cannot be written as JSON, which it always can.
+    #[must_use]
+    pub fn new(id: KeyId, record: Option<&Record>) -> Option<Self> {
+        let record = match record {
+            Some(record) => Some(serde_json::to_string(record).ok()?),
+            None => None,
+        };
+        Some(Self { id, record })
+    }
+
+    /// Says that the authority has the key but cannot read its row, which does not concern the other keys of the answer.
+    #[must_use]
+    pub const fn unreadable(id: KeyId) -> Self {
+        Self { id, record: Some(String::new()) }
+    }
+
+    /// Reads the record; `None` if the authority has no such key.
+    ///
+    /// # Errors
+    /// [`ReadError`]: it is for a newer reader, malformed, or of another key. Nothing is known of the key then.
+    pub fn record(&self) -> Result<Option<Record>, ReadError> {
+        let Some(text) = &self.record else { return Ok(None) };
+        let record: Record = version::read(text)?;
+        if record.id == self.id {
+            Ok(Some(record))
+        } else {
+            Err(ReadError::Malformed(serde::de::Error::custom("the record is of another key")))
+        }
+    }
+
+    /// Bytes of the record's text.
+    #[must_use]
+    pub fn record_bytes(&self) -> usize {
+        self.record.as_ref().map_or(0, String::len)
+    }
+}
+
 /// The registry's answer to a [`crate::Request`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
     /// Answer to [`crate::Request::Lookup`].
-    Record {
-        /// The record; `None` if the key does not exist.
-        record: Option<Box<Record>>,
-        /// The authority's position at the time of the lookup.
+    Records {
+        /// Keys with their records, in the order of the query. Keys are left out if the answer would become too large; at least
+        /// one is answered.
+        records: Vec<LookedUp>,
+        /// Position of the authority at that moment.
         at: Position,
     },
     /// Answer to [`crate::Request::Changes`].

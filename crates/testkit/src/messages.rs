@@ -29,7 +29,7 @@ pub enum Command {
         credential: NewCredential,
     },
     Me,
-    /// Asks only whether the caller may do the operation.
+    /// Checks only whether the caller may do the operation.
     Authorise {
         operation: Operation,
     },
@@ -90,7 +90,7 @@ pub enum Command {
     RevokeByHolder,
 }
 
-/// A key to issue: its attributes and its lifetime in one.
+/// A key to issue: its attributes and its lifetime.
 #[derive(Debug, Clone)]
 pub struct KeyDraft {
     pub name: String,
@@ -120,7 +120,7 @@ fn raw_json(operation: Operation, json: &serde_json::Value) -> (Operation, Optio
 }
 
 impl Command {
-    /// Makes the message.
+    /// Creates the message.
     pub fn into_request(
         self,
         caller: Caller,
@@ -251,7 +251,7 @@ pub enum Outcome {
     },
 }
 
-/// A key that was presented elsewhere.
+/// A key that a client presented to another service.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Inspected {
     pub record: Record,
@@ -269,7 +269,7 @@ impl From<RawResponse> for Response {
                 Self::Done(Outcome::Replayed { outcome, nonce, minted_under: minted_under.as_str().to_owned() })
             }
             RawResponse::Refused(refused) => Self::Refused(refused),
-            other @ (RawResponse::Record { .. } | RawResponse::Changes { .. }) => panic!("{other:?}"),
+            other @ (RawResponse::Records { .. } | RawResponse::Changes { .. }) => panic!("{other:?}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The registry as simply as it can be said: lists in memory, and each operation's outcome in the order of its refusals.
+//! Reference model of the registry: lists in memory, and each operation's checks in the order of its refusals.
 
 use keyward_key::id::Environment;
 use keyward_protocol::role::Role;
@@ -6,7 +6,7 @@ use keyward_protocol::role::Role;
 pub const DAY: i64 = 86_400_000;
 pub const MAX_DAYS: i64 = 365;
 
-/// An operation, on keys and members by their numbers; `RevokeByHolder` by whoever presents the key with that secret.
+/// An operation on keys and members, given by their numbers. The caller of `RevokeByHolder` presents the key with that secret.
 #[derive(Clone, Debug)]
 pub enum Op {
     Issue { new: u32, environment: Environment, integration: u8, name: u8, days: i64 },
@@ -23,10 +23,10 @@ pub enum Op {
     ReadAudit,
 }
 
-/// `None` is no limit.
+/// Environments to which a member is limited. `None` means no limit.
 pub type Limit = Option<Vec<Environment>>;
 
-/// One attempt under an `Idempotency-Key`: which header, which body.
+/// One attempt under an `Idempotency-Key`: the numbers of the header and of the body.
 pub type Attempt = (u8, u8);
 
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ pub struct Member {
     pub revoked: bool,
 }
 
-pub struct Remembered {
+pub struct RecordedAttempt {
     member: u32,
     attempt: Attempt,
     kind: u8,
@@ -86,7 +86,7 @@ pub struct Model {
     pub members: Vec<Member>,
     /// Changes so far: the revision and the length of the log.
     pub changes: u64,
-    pub remembered: Vec<Remembered>,
+    pub recorded_attempts: Vec<RecordedAttempt>,
 }
 
 impl Key {
@@ -125,7 +125,7 @@ fn roles(op: &Op) -> &'static [Role] {
     }
 }
 
-/// What a retry must be a retry of, and the new secret's number.
+/// Returns the kind of a minting operation, which a retry must share, and the number of the new secret.
 fn minting(op: &Op) -> Option<(u8, u32)> {
     match op {
         Op::Issue { new, .. } => Some((0, *new)),
@@ -142,7 +142,7 @@ impl Model {
         self.members.iter().filter(full).count()
     }
 
-    /// What must come of it; the model is then as it must be after it.
+    /// Applies a step and returns its expected outcome.
     pub fn take(&mut self, step: &Step) -> ModelOutcome {
         match self.run(step) {
             Ok(outcome) => outcome,
@@ -159,9 +159,9 @@ impl Model {
             return Ok(ModelOutcome::Done);
         }
         let named = self.members.iter().find(|member| member.number == step.member).ok_or("unauthenticated")?;
-        // Access knows an address, which may have passed on to another.
-        let has_it = |member: &&Member| !member.revoked && member.email == named.email;
-        let caller = if step.access { self.members.iter().find(has_it) } else { Some(named) };
+        // Cloudflare Access identifies an email address, which may belong to another member by now.
+        let has_address = |member: &&Member| !member.revoked && member.email == named.email;
+        let caller = if step.access { self.members.iter().find(has_address) } else { Some(named) };
         let caller = caller.ok_or("unauthenticated")?.clone();
         if !caller.active(now) || !(step.access || caller.secret == step.secret) {
             return Err("unauthenticated");
@@ -172,13 +172,13 @@ impl Model {
         self.check_limit(&caller, &step.op)?;
         let minting = minting(&step.op);
         if let (Some(attempt), Some((kind, _))) = (step.attempt, minting) {
-            let same = |first: &&Remembered| {
+            let same = |first: &&RecordedAttempt| {
                 first.member == caller.number
                     && first.kind == kind
                     && first.attempt.0 == attempt.0
                     && now - first.at < 600_000
             };
-            if let Some(first) = self.remembered.iter().rev().find(same) {
+            if let Some(first) = self.recorded_attempts.iter().rev().find(same) {
                 return if first.attempt == attempt {
                     Ok(ModelOutcome::Replayed(first.secret))
                 } else {
@@ -189,7 +189,7 @@ impl Model {
         let changed = self.change(&step.op)?;
         self.changes += u64::from(changed);
         if let (Some(attempt), Some((kind, secret))) = (step.attempt, minting) {
-            self.remembered.push(Remembered { member: caller.number, attempt, kind, secret, at: now });
+            self.recorded_attempts.push(RecordedAttempt { member: caller.number, attempt, kind, secret, at: now });
         }
         Ok(ModelOutcome::Done)
     }
@@ -213,7 +213,7 @@ impl Model {
         }
     }
 
-    /// Whether anything changed.
+    /// Applies an operation and returns whether it changed anything.
     fn change(&mut self, op: &Op) -> Result<bool, &'static str> {
         let now = self.now;
         match op.clone() {
@@ -347,9 +347,9 @@ impl Model {
         }
     }
 
-    fn check_last_owner(&self, member: &Member, stays: bool) -> Result<(), &'static str> {
-        let is_one = member.role == Role::Owner && member.limit.is_none() && member.active(self.now);
-        if is_one && !stays && self.full_owners() == 1 { Err("last_owner") } else { Ok(()) }
+    fn check_last_owner(&self, member: &Member, remains_owner: bool) -> Result<(), &'static str> {
+        let is_full_owner = member.role == Role::Owner && member.limit.is_none() && member.active(self.now);
+        if is_full_owner && !remains_owner && self.full_owners() == 1 { Err("last_owner") } else { Ok(()) }
     }
 
     fn key(&self, number: u32) -> usize {

@@ -1,4 +1,4 @@
-// A Cloudflare Access team of the tests: its own RSA keys, and the address where its certificates are.
+// Simulated Cloudflare Access team: its RSA keys, and a server for its certificates.
 
 import { generateKeyPairSync, sign } from "node:crypto";
 import { once } from "node:events";
@@ -17,9 +17,9 @@ export async function startTeam() {
 class Team {
   #server = createServer((request, response) => this.#answer(request, response));
   #keys = new Map();
-  /** How often the certificates were asked for. */
+  /** Number of requests for the certificates. */
   fetched = 0;
-  /** Answers instead of the certificates, if set: `(response) => void`. */
+  /** Replaces the answer with the certificates, if set: `(response) => void`. */
   misbehave = null;
 
   async listen() {
@@ -55,7 +55,7 @@ class Team {
     };
   }
 
-  /** A JWT, signed as Access would, or with `sign` replaced: `(bytes, privateKey) => signature`. */
+  /** Returns a JWT signed as Access does, or by `sign`: `(bytes, privateKey) => signature`. */
   token(changes = {}, { header = {}, kid = "key-1", key = kid, by } = {}) {
     const signed = `${part({ alg: "RS256", kid, typ: "JWT", ...header })}.${part(this.claims(changes))}`;
     const { privateKey } = this.#keys.get(key) ?? generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -63,7 +63,7 @@ class Team {
     return `${signed}.${signature.toString("base64url")}`;
   }
 
-  /** The public key in PEM, which a confused verifier would take for a shared secret. */
+  /** Public key in PEM, for tests of algorithm confusion: a broken verifier would use it as a shared secret. */
   publicPem(kid = "key-1") {
     return this.#keys.get(kid).publicKey.export({ type: "spki", format: "pem" });
   }

@@ -1,5 +1,5 @@
-// The real build in plain workerd, with a configuration of our own and nothing else: bytes on the socket reach the worker as
-// they were sent. KV is a small service here, speaking workerd's KV interface; the object's SQLite is on disk.
+// Starts the real build in plain workerd, without Miniflare, so that bytes on the socket reach the worker as
+// they were sent. KV is a small server that implements workerd's KV interface; the object's SQLite is on disk.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,10 +12,10 @@ import { newAgent, send } from "./client.mjs";
 import { raw } from "./raw.mjs";
 import { BUILD_DIR, COMPATIBILITY_DATE, SECRETS, VARS } from "./settings.mjs";
 
-/** The program itself, not npm's launcher of it. */
+/** Path of the workerd binary, without npm's launcher. */
 const WORKERD = createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd").default;
 
-/** Starts a gate on plain workerd; `vars` win over the tests' own. */
+/** Starts a gate on plain workerd. `vars` override the tests' defaults. */
 export async function startPlainGate({ vars = {} } = {}) {
   const kv = await startKv();
   const folder = mkdtempSync(join(tmpdir(), "keyward-plain-"));
@@ -68,7 +68,7 @@ class PlainGate {
   async stop() {
     this.#agent.destroy();
     const ended = once(this.#process, "exit");
-    // At SIGTERM it would wait for every connection that a test has left open.
+    // After SIGTERM it would wait for every connection that a test has left open.
     this.#process.kill("SIGKILL");
     await ended;
     await this.#kv.close();
@@ -100,7 +100,7 @@ class PlainGate {
     ).json.api_key;
   }
 
-  /** Issues a key as the owner and gives `{id, apiKey}`. */
+  /** Issues a key as the owner and returns `{id, apiKey}`. */
   async newKey(fields) {
     const rest = {
       name: fields.integration,
@@ -114,7 +114,7 @@ class PlainGate {
       key: this.owner,
       json: { ...rest, ...fields },
     });
-    if (answer.status !== 201) throw new Error(`not issued: ${answer.status} ${answer.text}`);
+    if (answer.status !== 201) throw new Error(`Key not issued: ${answer.status} ${answer.text}`);
     return { id: answer.json.key.id, apiKey: answer.json.api_key };
   }
 
@@ -123,7 +123,7 @@ class PlainGate {
   }
 }
 
-/** workerd's KV interface, as far as the product uses it: GET and PUT of a name. */
+/** Starts a server for the part of workerd's KV interface that the product uses: GET and PUT of a name. */
 async function startKv() {
   const values = new Map();
   const server = createServer(async (request, response) => {

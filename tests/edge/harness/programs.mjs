@@ -1,4 +1,4 @@
-// Programs of the machine that a test can use where they are: found, started with a configuration of examples/, stopped.
+// Finds installed programs, starts them with a configuration of examples/, and stops them.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { until } from "./wait.mjs";
 
-/** The path of a program, or `undefined`. Debian keeps servers where not every user looks. */
+/** Returns the path of a program, or `undefined`. Debian installs servers outside the PATH of most users. */
 export function findProgram(name) {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
   return folders
@@ -23,7 +23,7 @@ export function findProgram(name) {
     });
 }
 
-/** Says loudly that something was not tried. With KEYWARD_TRY_ALL set it is a failure instead. */
+/** Prints a notice that something was not tested. With KEYWARD_TRY_ALL set it throws instead. */
 export function skipLoudly(what, how) {
   const message = `NOT TRIED: ${what}. ${how}`;
   if (process.env.KEYWARD_TRY_ALL) throw new Error(message);
@@ -31,7 +31,7 @@ export function skipLoudly(what, how) {
   return message;
 }
 
-/** A port of this machine that was free a moment ago. */
+/** Returns a port of this machine that was free just now. */
 export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -41,7 +41,7 @@ export async function freePort() {
   return port;
 }
 
-/** Starts a program in a folder of its own and waits until it listens. `prepare` gets the folder and gives the arguments. */
+/** Starts a program in a temporary folder and waits until it listens. `prepare` gets the folder and returns the arguments. */
 export async function startProgram(path, port, prepare, { env = {}, within = 10_000 } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-program-"));
   const child = spawn(path, prepare(folder), {

@@ -1,4 +1,4 @@
-// Just enough of RFC 6455 for a test: the handshake of both sides, and short text frames.
+// The parts of RFC 6455 that the tests need: both sides of the handshake, and short text frames.
 
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -10,7 +10,7 @@ const accept = (key) =>
     .update(key + MAGIC)
     .digest("base64");
 
-/** The origin's side: says yes and echoes every text with `echo: ` before it. */
+/** The origin's side: accepts and echoes every text with the prefix `echo: `. */
 export function acceptWebSocket(request, socket) {
   socket.on("error", () => {});
   socket.write(
@@ -24,7 +24,7 @@ export function acceptWebSocket(request, socket) {
   });
 }
 
-/** The client's side: resolves with `{status, headers, say(text) → the echo, close()}`, or without `say` where it is refused. */
+/** The client's side: resolves with `{status, headers, say(text) → the echo, close()}`, without `say` if it is refused. */
 export async function openWebSocket(url, path, headers) {
   const key = "dGhlIHNhbXBsZSBub25jZQ==";
   const upgrade = {
@@ -42,7 +42,7 @@ export async function openWebSocket(url, path, headers) {
       resolve({ status: response.statusCode, headers: response.headers });
     });
     sent.on("upgrade", (response, socket) => {
-      if (response.headers["sec-websocket-accept"] !== accept(key)) reject(new Error("a wrong Sec-WebSocket-Accept"));
+      if (response.headers["sec-websocket-accept"] !== accept(key)) reject(new Error("Wrong Sec-WebSocket-Accept"));
       const say = async (text) => {
         socket.write(writeFrame(text, true));
         const [bytes] = await once(socket, "data");
@@ -60,7 +60,7 @@ function writeFrame(text, masked) {
   return Buffer.concat([Buffer.from([0x81, payload.length | (masked ? 0x80 : 0)]), mask, body]);
 }
 
-/** The text of a short frame; null where it closes. */
+/** Returns the text of a short frame, or null for a close frame. */
 function readFrame(bytes) {
   if ((bytes[0] & 0x0f) === 8) return null;
   const length = bytes[1] & 0x7f;

@@ -1,4 +1,4 @@
-// docs/internals/hostile.md, "Control plane", as bytes: what is refused there, and with which field named. None of it changes anything.
+// docs/internals/hostile.md, "Control plane", as bytes: refused requests, with the field that the answer names. None of them changes anything.
 
 const KEYS = "/_keyward/v1/keys";
 const GOOD = {
@@ -173,5 +173,5 @@ export function control({ key, member, id }) {
   return rows;
 }
 
-/** Text as the bytes of its UTF-8, one character each: what raw() writes. Bodies that hold such bytes already are left alone. */
+/** Returns the UTF-8 bytes of a text as one character each, as raw() writes them. Bodies with such bytes are returned unchanged. */
 const latin1 = (text) => (/\xff|\xef\xbb\xbf/.test(text) ? text : Buffer.from(text, "utf8").toString("latin1"));

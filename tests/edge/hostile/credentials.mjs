@@ -1,5 +1,5 @@
-// docs/internals/hostile.md, "Credentials": nothing of this is a key, none of it reaches the origin, and none costs a read, which
-// hostile-reads.test.mjs counts: but for the rows with `known`, which only the house, or a holder of a key of its, can have made.
+// docs/internals/hostile.md, "Credentials": invalid credentials. None reaches the origin, and none costs a read, as
+// hostile-reads.test.mjs checks, except for the rows with `known`, which only the gate or a holder of one of its keys can create.
 
 import { mintKey, otherSecret, withCheck, wrongTag } from "../harness/keys.mjs";
 
@@ -62,7 +62,7 @@ export function credentials({ key, other, member, revoked, test }) {
     { known: true },
   );
   add("401 invalid_key", "the right id with another secret", bearer(otherSecret(key)), { known: true });
-  // workerd passes every control but NUL, CR and LF.
+  // workerd passes every control character except NUL, CR and LF.
   for (const control of ["\x01", "\x08", "\x0b", "\x0c", "\x1b", "\x1f", "\x7f", "\x85"]) {
     invalid(`a control inside: ${JSON.stringify(control)}`, bearer(`${key.slice(0, 30)}${control}${key.slice(30)}`));
     invalid(`a control at its end, in X-API-Key: ${JSON.stringify(control)}`, [`X-API-Key: ${key}${control}`]);
@@ -113,7 +113,7 @@ export function credentials({ key, other, member, revoked, test }) {
     add("400 key_in_url", what, bearer(key), { line: `GET ${target}` });
   add("401 revoked_key", "a revoked key", bearer(revoked), { known: true });
   add("503 no_origin", "a test key where there is no ORIGIN_TEST: never the live one", bearer(test), { known: true });
-  add("403 browser_exposed", "a good key with Origin", [...bearer(key), "Origin: https://acme.example"]);
+  add("403 browser_exposed", "a valid key with Origin", [...bearer(key), "Origin: https://acme.example"]);
   add("403 browser_exposed", "a good key with Sec-Fetch-Site", [...bearer(key), "Sec-Fetch-Site: none"]);
   add("403 browser_exposed", "a preflight, at once", ["Origin: https://a", "Access-Control-Request-Method: GET"], {
     line: "OPTIONS /v1/any/x",

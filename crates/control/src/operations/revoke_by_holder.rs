@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::revoke_key::{Revoked, revoke};
 use crate::failure::Failure;
 use crate::oauth;
-use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, ServedOn, Spec};
 use keyward_gate::SubmittedKey;
 use keyward_http::reply::Reply;
 use keyward_key::mint::Minted;
@@ -45,6 +45,7 @@ impl ControlOperation for RevokeByHolder {
         writes: true,
         idempotent: false,
     };
+    const SERVED_ON: ServedOn = ServedOn::EveryHost;
     const OPEN_API: &'static str = OPEN_API;
     type Outcome = Outcome;
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keyward_config::settings_table;
-use keyward_control::open_api::{document, roles_table};
+use keyward_control::open_api::{document, hosts_table, roles_table};
 use keyward_control::route::routes;
 use keyward_http::problem::Code;
 
@@ -47,6 +47,11 @@ fn compare_table(name: &str, first_line: &str, table: &str) {
 #[test]
 fn the_table_of_roles_is_generated_from_the_rows() {
     compare_table("docs/reference/roles.md", "| operation |", &roles_table());
+}
+
+#[test]
+fn the_table_of_hosts_is_generated_from_the_rows() {
+    compare_table("docs/reference/hosts.md", "| endpoint |", &hosts_table());
 }
 
 #[test]

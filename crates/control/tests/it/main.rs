@@ -2,6 +2,7 @@
 
 mod forward_auth;
 mod generated;
+mod hosts;
 mod limits;
 mod plane;
 mod requests;

@@ -135,9 +135,11 @@ fn a_body_is_refused_by_media_type_size_and_arrival() {
 
 #[test]
 fn access_signs_in_by_e_mail_address_and_an_outage_of_its_keys_is_503() {
-    let plane = Plane::new(
-        &json!({"ACCESS_TEAM_DOMAIN": "https://acme.cloudflareaccess.com", "ACCESS_AUDIENCE": "a".repeat(64)}),
-    );
+    let plane = Plane::new(&json!({
+        "ACCESS_TEAM_DOMAIN": "https://acme.cloudflareaccess.com",
+        "ACCESS_AUDIENCE": "a".repeat(64),
+        "CONTROL_HOST": "gate.example",
+    }));
     let body = json!({"name": "Ada", "email": "ada@acme.example"});
     let made = plane.call(&post("v1/bootstrap").with("authorization", &bearer(BOOTSTRAP_TOKEN)), &body);
     assert_eq!(made.status, 201, "{}", made.text);

@@ -9,7 +9,7 @@ use keyward_config::{AccessSettings, Config};
 use keyward_control::{
     AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply, RevocationLimiter, answer, serve,
 };
-use keyward_edge::{Isolate, Level, Platform, RequestContext};
+use keyward_edge::{Isolate, Level, LookupSizes, Platform, RequestContext};
 use keyward_gate::GateSizes;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -172,7 +172,12 @@ impl Plane {
             next_seed: Cell::new(None),
             access: RefCell::new(Err(AccessFailure::Refused("Form".to_owned()))),
         };
-        Self { config, isolate: Isolate::new(GateSizes::default(), 0), platform, limiter: RefCell::default() }
+        Self {
+            config,
+            isolate: Isolate::new(GateSizes::default(), LookupSizes::default(), 0),
+            platform,
+            limiter: RefCell::default(),
+        }
     }
 
     /// A deployment with an owner, and the owner's credential.

@@ -1,7 +1,10 @@
 //! The integration tests of `keyward-edge`: one program.
 
 mod asking;
+mod data_centre;
 mod entry;
+mod hosts;
+mod lookups;
 mod shared_cache;
 mod signing;
 mod test_platform;

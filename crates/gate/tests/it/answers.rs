@@ -54,7 +54,7 @@ fn every_response_to_the_holder_of_a_retiring_key_states_its_expiry() {
     assert_eq!(refused.verdict(), "403 insufficient_scope");
     assert_eq!(refused.header("keyward-key-expires"), Some(expires.as_str()));
     // During an outage both headers are added, the expiry first.
-    world.silent = true;
+    world.unreachable = true;
     world.at(12_345);
     let both = [pair("keyward-key-expires", &expires), pair("keyward-authority", "unreachable; age=12")];
     assert_eq!(added_headers(&mut world, &get(&key)), both);
@@ -105,7 +105,7 @@ fn a_grant_has_the_environment_of_its_key_and_the_outage_state() {
         assert_eq!(grant.plan(&head, "req-1").private, keyed);
     }
     // A grant also knows whether the feed was older than the bound.
-    world.silent = true;
+    world.unreachable = true;
     world.at(12_345).send(&get(&key));
     for (request, in_outage) in [(get(&key), true), (ClientRequest::new("GET /public/x"), false)] {
         let text = request.text();

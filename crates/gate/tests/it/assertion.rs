@@ -132,7 +132,8 @@ fn the_audience_is_the_origin_of_the_request() {
 
 #[test]
 fn on_a_zone_route_each_host_has_its_own_cached_assertion() {
-    let (mut world, key) = world_with_key(&json!({"ORIGIN_LIVE": "route"}));
+    let hosts = json!(["one.example", "two.example:8443"]);
+    let (mut world, key) = world_with_key(&json!({"ORIGIN_LIVE": "route", "ROUTE_HOSTS": hosts}));
     let at = |base: &str| ClientRequest { base: base.to_owned(), ..get(&key) };
     let one = assertion(&mut world, &at("https://one.example"));
     let two = assertion(&mut world, &at("https://two.example:8443"));

@@ -68,7 +68,7 @@ fn a_revoked_key_is_refused_within_the_bound_despite_a_wrong_clock() {
 fn nothing_is_accepted_after_bound_and_grace_despite_a_wrong_clock() {
     const BEGINS: i64 = 4_000;
     for (name, clock) in CLOCKS {
-        let answers = run(clock, 90_000, |world, _, at| world.silent = at >= BEGINS);
+        let answers = run(clock, 90_000, |world, _, at| world.unreachable = at >= BEGINS);
         let accepted = last(&answers, "200").unwrap();
         assert!(accepted < BEGINS + BOUND + GRACE, "{name}: accepted {} ms into the outage", accepted - BEGINS);
         assert!(answers.iter().all(|(_, answer)| answer == "200" || answer == "503 authority_unavailable"), "{name}");
@@ -80,7 +80,7 @@ fn a_clock_step_back_counts_from_100_ms() {
     for (step, expected) in [(1, "200"), (100, "200"), (101, "need changes"), (5_000, "need changes")] {
         let mut world = World::new(&json!({}));
         let key = world.issue(1, |_| {});
-        world.tell(NOW);
+        world.refresh(NOW);
         assert_eq!(world.at(1_000).verdict(&get(&key)), "200");
         assert_eq!(world.at(1_000 - step).ask(&get(&key)).verdict(), expected, "{step} ms");
     }

@@ -261,7 +261,7 @@ fn an_unknown_path_is_404_whatever_the_credential_and_another_method_is_405() {
 fn a_key_is_neither_accepted_nor_refused_while_the_authority_is_unreachable() {
     let mut world = world();
     let key = world.issue(1, |_| {});
-    world.silent = true;
+    world.unreachable = true;
     let outcome = world.send(&get().key(&key));
     assert_eq!(outcome.verdict(), "503 authority_unavailable");
     assert!(outcome.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));

@@ -76,10 +76,16 @@ fn the_host_selects_the_origin_on_a_zone_route_only() {
     };
     let (mut world, key) = world_with_key(&json!({}));
     assert_eq!(plan(&mut world, &request(&key)).0, "https://live.example/v1/contacts");
-    let (mut world, key) = world_with_key(&json!({"ORIGIN_LIVE": "route"}));
+    let on_route = |hosts| json!({"ORIGIN_LIVE": "route", "ROUTE_HOSTS": hosts});
+    let (mut world, key) = world_with_key(&on_route(json!(["elsewhere.example:8443"])));
     let (url, removed, _) = plan(&mut world, &request(&key));
     assert_eq!(url, "https://elsewhere.example:8443/v1/contacts");
     assert_eq!(removed, ["x-api-key", "x-forwarded-host"]);
+    let (mut world, key) = world_with_key(&on_route(json!(["gate.example", "elsewhere.example"])));
+    assert_eq!(plan(&mut world, &get(&key)).0, "https://gate.example/v1/contacts");
+    assert_eq!(world.verdict(&request(&key)), "421 misdirected_request");
+    let public = ClientRequest { base: "http://127.0.0.1:9290".to_owned(), ..ClientRequest::new("GET /public/x") };
+    assert_eq!(world.verdict(&public), "421 misdirected_request");
 }
 
 #[test]

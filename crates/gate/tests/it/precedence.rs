@@ -9,6 +9,7 @@ use serde_json::json;
 enum Fault {
     Form,
     KeyInUrl,
+    Misdirected,
     NoRoute,
     MissingKey,
     Ambiguous,
@@ -26,9 +27,10 @@ enum Fault {
 
 use Fault::*;
 
-const ORDER: [(Fault, &str); 15] = [
+const ORDER: [(Fault, &str); 16] = [
     (Form, "400 bad_path"),
     (KeyInUrl, "400 key_in_url"),
+    (Misdirected, "421 misdirected_request"),
     (NoRoute, "404 no_route"),
     (MissingKey, "401 missing_key"),
     (Ambiguous, "400 ambiguous_credentials"),
@@ -48,6 +50,8 @@ const ORDER: [(Fault, &str); 15] = [
 fn verdict(faults: &[Fault], warm: bool) -> String {
     let has = |fault: Fault| faults.contains(&fault);
     let mut world = World::new(&json!({
+        "ORIGIN_LIVE": "route",
+        "ROUTE_HOSTS": [if has(Misdirected) { "api.example" } else { "gate.example" }],
         "ORIGIN_TEST": if has(NoOrigin) { json!(null) } else { json!("https://test.example") },
     }));
     let key = Key::new(&world.config, Class::Data(Environment::Test), 1);
@@ -68,12 +72,12 @@ fn verdict(faults: &[Fault], warm: bool) -> String {
     if warm {
         // Older than bound and grace, so that an unreachable authority means 503.
         let age = if has(Unreachable) { -66 } else { 0 };
-        world.tell(NOW.plus_seconds(age));
+        world.refresh(NOW.plus_seconds(age));
         world.authority.insert(record.id.clone(), record.clone());
         world.answer(&record.id.clone(), NOW.plus_seconds(age));
     }
     world.authority.insert(record.id.clone(), record);
-    world.silent = has(Unreachable);
+    world.unreachable = has(Unreachable);
 
     let mut target = if has(NoRoute) { "/nowhere" } else { "/v1/contacts" }.to_owned();
     if has(Form) {
@@ -125,7 +129,7 @@ fn of_two_faults_the_first_in_the_documented_order_wins() {
             pairs += 1;
         }
     }
-    assert_eq!(pairs, 103);
+    assert_eq!(pairs, 118);
 }
 
 #[test]

@@ -264,18 +264,6 @@ fn keys_changed_before_the_feed_existed_stay_in_the_snapshot() {
 }
 
 #[test]
-fn a_lookup_returns_the_authoritys_position() {
-    let mut world = World::with_owner();
-    let key = world.issue(1, live("crm"));
-    for (id, there) in [(key.id.clone(), true), (key_id(keyward_key::id::Environment::Live, 9), false)] {
-        let call = Request::Lookup { id };
-        let response = answer(&mut world.store, call, &world.policy, "r", NOW).unwrap();
-        let keyward_protocol::Response::Record { record, at } = response else { panic!("{response:?}") };
-        assert_eq!((record.is_some(), at), (there, current_position(&mut world)));
-    }
-}
-
-#[test]
 fn a_failing_store_yields_no_page() {
     use keyward_testkit::sqlite_store::Fault;
     let mut world = World::with_owner();
