@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trailing_slash_matches_the_wider_route_of_the_same_scope() {
+    fn a_slash_at_the_end_takes_the_wider_route_where_that_asks_for_the_same() {
         let same = with_scopes(&[("GET /v1/a", "read"), ("GET /v1/a/*", "read")]);
         assert_eq!(found(&same, "GET", "/v1/a/"), "/v1/a/*");
         let exact = with_scopes(&[("GET /v1/a", "read"), ("GET /v1/a/", "other"), ("GET /a;b", "x"), ("GET /*", "y")]);
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn every_required_scope_is_listed_once_and_in_order() {
+    fn every_scope_that_a_route_asks_for_is_known_once_and_in_order() {
         let scope = |text: &str| Scope::parse(text).unwrap();
         let rows = ["b:read", "a:write", "b:read", "a:read"].map(|text| Access::Scope(scope(text)));
         let rows = rows.into_iter().chain([Access::Public]);
