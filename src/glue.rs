@@ -84,6 +84,9 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = cachePut)]
     pub fn cache_put(context: &JsValue, name: &str, text: &str, seconds: u32) -> Result<(), JsValue>;
 
+    #[wasm_bindgen(js_name = isOverload)]
+    pub fn is_overload(thrown: &JsValue) -> bool;
+
     #[wasm_bindgen(catch, js_name = askRegistry)]
     pub async fn ask_registry(env: &JsValue, message: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
 }

@@ -11,8 +11,8 @@ use super::log::{Level, event};
 use super::platform::Platform;
 use super::{glue, send};
 use keyward_config::{Config, SETTINGS};
-use keyward_control::RevocationLimiter;
 use keyward_control::certs::Certs;
+use keyward_control::{Callers, RevocationLimiter};
 use keyward_edge::{Isolate, LookupSizes, Platform as _};
 use keyward_gate::GateSizes;
 use keyward_http::problem::Code;
@@ -27,6 +27,8 @@ pub struct IsolateState {
     pub certs: RefCell<Certs>,
     /// Limits revocations by holders, by client address.
     pub revocation_limiter: RefCell<RevocationLimiter>,
+    /// What is known of callers of the control plane; borrowed for one step at a time.
+    pub callers: RefCell<Callers>,
     ids: RefCell<RequestIds>,
 }
 
@@ -71,6 +73,7 @@ impl IsolateState {
             isolate: Isolate::new(GateSizes::default(), LookupSizes::default(), Platform::of(env).jitter()),
             certs: RefCell::default(),
             revocation_limiter: RefCell::default(),
+            callers: RefCell::default(),
             ids: RefCell::new(RequestIds::new()),
         }
     }

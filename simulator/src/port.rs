@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use keyward_edge::platform::{CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS};
-use keyward_edge::{Level, Platform};
+use keyward_edge::{Level, Platform, RegistryFailure};
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 use keyward_protocol::Response;
@@ -202,11 +202,11 @@ impl Platform for Port {
         });
     }
 
-    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {
+    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, RegistryFailure> {
         let asked = self.world.scheduler.now();
         let answered = self.exchange(message, if may_change { CHANGE_LIMIT_MS } else { READ_LIMIT_MS }).await;
         self.record_query(message, asked, &answered);
-        answered
+        Ok(answered?)
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

@@ -23,6 +23,7 @@ use keyward_key::keyring::Generation;
 use keyward_key::mint::{ApiKey, Minted};
 use keyward_key::version;
 use keyward_protocol::{Caller, Idempotency, NewCredential, Raw, Role};
+use keyward_registry::audit::AuditFilter;
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::store::{Store, StoreError};
 use serde_json::value::to_raw_value;
@@ -186,8 +187,8 @@ impl Input<'_> {
 pub enum Answer {
     /// A response.
     Reply(Reply),
-    /// The audit log from a first page to its end, as lines of JSON.
-    Lines(super::audit_stream::Page),
+    /// The entries that fit a filter, from a first page to the end of the log, as lines of JSON.
+    Lines(super::audit_stream::Page, AuditFilter),
     /// The head of the audit log, to be signed.
     Checkpoint {
         /// Number of entries.

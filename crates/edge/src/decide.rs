@@ -91,8 +91,7 @@ async fn satisfy(context: &RequestContext<'_, impl Platform>, need: Need) -> Res
         Need::Changes => LookupKey::Changes,
         Need::Record(id) => LookupKey::Record(id.clone()),
     };
-    if !isolate.try_start(&lookup, platform.now()) {
-        wait_for(isolate, platform, &lookup).await;
+    if !start_or_wait(isolate, platform, &lookup).await {
         return Ok(());
     }
     let found = match &need {
@@ -109,6 +108,16 @@ async fn satisfy(context: &RequestContext<'_, impl Platform>, need: Need) -> Res
         }
         _ => Ok(()),
     }
+}
+
+/// Starts a lookup, which the caller ends with [`Isolate::finish`]; or waits while another request does the same one. Returns whether it
+/// started.
+pub async fn start_or_wait(isolate: &Isolate, platform: &impl Platform, lookup: &LookupKey) -> bool {
+    let started = isolate.try_start(lookup, platform.now());
+    if !started {
+        wait_for(isolate, platform, lookup).await;
+    }
+    started
 }
 
 /// Waits until another request has finished a lookup.

@@ -18,6 +18,8 @@ pub enum LookupKey {
     Changes,
     /// The record of a key.
     Record(KeyId),
+    /// The authority's answer about a caller of the control plane or a gateway, by a name of the control plane's.
+    Caller(String),
 }
 
 /// State of one isolate: the gate and the lookups in flight.
@@ -73,7 +75,7 @@ impl Isolate {
     }
 
     /// Ends a lookup.
-    pub(super) fn finish(&self, key: &LookupKey) {
+    pub fn finish(&self, key: &LookupKey) {
         if let Ok(mut in_flight) = self.in_flight.try_borrow_mut() {
             in_flight.remove(key);
         }

@@ -48,7 +48,7 @@ pub mod registry;
 pub mod signing;
 
 pub use context::RequestContext;
-pub use decide::{decide, finish, is_refresh_due, refresh, step};
-pub use isolate::Isolate;
+pub use decide::{decide, finish, is_refresh_due, refresh, start_or_wait, step};
+pub use isolate::{Isolate, LookupKey};
 pub use lookup_queue::LookupSizes;
-pub use platform::{Level, Platform};
+pub use platform::{Level, Platform, RegistryFailure};

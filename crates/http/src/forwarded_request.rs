@@ -20,7 +20,7 @@ pub const AUTHORIZE: &str = "/_keyward/v1/authorize";
 /// Header with the client's address as the edge saw it.
 const SEEN_ADDRESS: &str = "cf-connecting-ip";
 
-/// Header in which a gateway presents a verifier's or an owner's credential, unchanged and without a scheme.
+/// Header in which a gateway presents a verifier's credential, unchanged and without a scheme.
 pub const VERIFIER: &str = "keyward-verifier";
 
 /// Header in which a gateway passes its client's address. No proxy on the path knows this header, so none appends to it.

@@ -100,6 +100,7 @@ pub struct DerivedKeys {
     pepper: MacKey,
     record_mac: MacKey,
     reissue: MacKey,
+    address: MacKey,
     checkpoint: SigningKey,
     assertion: SigningKey,
     /// Computed once the platform has supplied the public half.
@@ -121,6 +122,7 @@ impl DerivedKeys {
             pepper: MacKey::new(&secret.derive("keyward/pepper/v1")?),
             record_mac: MacKey::new(&secret.derive("keyward/record-mac/v1")?),
             reissue: MacKey::new(&secret.derive("keyward/reissue/v1")?),
+            address: MacKey::new(&secret.derive("keyward/address/v1")?),
             checkpoint,
             assertion,
             assertion_key: OnceLock::new(),
@@ -152,6 +154,14 @@ impl DerivedKeys {
     /// Returns the key that [`super::deterministic_entropy`] derives credentials with.
     pub(super) const fn reissue(&self) -> &MacKey {
         &self.reissue
+    }
+
+    /// Digest of a client's address for the log, 16 hex digits: the same for one address, and no help to find the address without
+    /// the secret.
+    #[must_use]
+    pub fn address_digest(&self, address: &str) -> String {
+        let mac = self.address.mac(&[address.as_bytes()]);
+        hex::encode(mac.first_chunk::<8>().copied().unwrap_or_default())
     }
 
     /// Returns the key that signs checkpoints of the audit log.

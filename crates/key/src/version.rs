@@ -8,8 +8,8 @@
 //! use keyward_key::version::{ReadError, read};
 //!
 //! assert_eq!(read::<u32>("7").ok(), Some(7));
-//! let newer = read::<std::collections::BTreeMap<String, u32>>(r#"{"min_reader":2}"#);
-//! assert!(matches!(newer, Err(ReadError::Newer(2))));
+//! let newer = read::<std::collections::BTreeMap<String, u32>>(r#"{"min_reader":9}"#);
+//! assert!(matches!(newer, Err(ReadError::Newer(9))));
 //! ```
 
 use std::fmt;
@@ -18,7 +18,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Number of this reader, to compare with `min_reader`. Raise it together with the code that reads a new form.
-pub const READER: u64 = 1;
+pub const READER: u64 = 2;
+
+/// Value of an optional `min_reader` field of a message: present exactly when the message `has` something that readers below 2
+/// would ignore.
+#[must_use]
+pub const fn second_reader(has: bool) -> Option<u64> {
+    if has { Some(2) } else { None }
+}
 
 /// Quoted name of the field. Keyward's own writers never escape it.
 const FIELD: &str = "\"min_reader\"";
@@ -96,20 +103,20 @@ mod tests {
     #[test]
     fn min_reader_is_enforced_at_any_depth() {
         for text in [
-            r#"{"min_reader":2,"number":1}"#,
-            r#"{"number":1,"later":{"min_reader":2}}"#,
-            r#"{"number":1,"later":[0,{"min_reader":2}]}"#,
+            r#"{"min_reader":9,"number":1}"#,
+            r#"{"number":1,"later":{"min_reader":9}}"#,
+            r#"{"number":1,"later":[0,{"min_reader":9}]}"#,
             // A newer form need not have our fields.
-            r#"{"min_reader":2}"#,
+            r#"{"min_reader":9}"#,
         ] {
-            assert!(matches!(read::<Form>(text), Err(ReadError::Newer(2))), "{text}");
+            assert!(matches!(read::<Form>(text), Err(ReadError::Newer(9))), "{text}");
         }
         assert!(matches!(read::<Form>(r#"{"number":1,"min_reader":"two"}"#), Err(ReadError::Newer(u64::MAX))));
     }
 
     #[test]
     fn a_malformed_text_is_reported_as_malformed() {
-        for text in ["", "{", r#"{"number":1} x"#, r#"{"number":1,"number":1}"#, "{}", r#"{"min_reader":2"#] {
+        for text in ["", "{", r#"{"number":1} x"#, r#"{"number":1,"number":1}"#, "{}", r#"{"min_reader":9"#] {
             assert!(matches!(read::<Form>(text), Err(ReadError::Malformed(_))), "{text}");
         }
     }

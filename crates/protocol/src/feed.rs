@@ -201,7 +201,7 @@ mod tests {
             let opened = CachedFeedPage::open(&sealed(r#""later":[1],"#), &keyring)
                 .unwrap_or_else(|why| panic!("{level}: {}", why.as_str()));
             assert_eq!(opened.changes, changes, "{level}");
-            let newer = CachedFeedPage::open(&sealed(r#""min_reader":2,"#), &keyring).err();
+            let newer = CachedFeedPage::open(&sealed(r#""min_reader":9,"#), &keyring).err();
             assert_eq!(newer, Some(Broken::Newer), "{level}");
         }
     }

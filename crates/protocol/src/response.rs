@@ -143,6 +143,10 @@ pub enum Rejection {
     Unauthenticated {
         /// For the log only.
         reason: String,
+        /// Whether this credential is refused for good: revoked, expired or replaced. An isolate then refuses it without another
+        /// query. A registry of an older version does not say, so its refusals are not final.
+        #[serde(default)]
+        is_final: bool,
     },
     /// The caller's role does not allow the operation, or not in that environment: 403.
     Forbidden,

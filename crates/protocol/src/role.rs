@@ -41,8 +41,9 @@ impl Role {
     }
 
     /// Whether the gate trusts the client data of a gateway that presents this role's credential (`Keyward-Verifier`).
+    /// An owner's is not: a credential in a gateway's configuration must not be able to do everything.
     #[must_use]
     pub const fn vouches(self) -> bool {
-        matches!(self, Self::Owner | Self::Verifier)
+        matches!(self, Self::Verifier)
     }
 }

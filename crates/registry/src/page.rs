@@ -12,6 +12,20 @@ pub const LARGEST_PAGE: u32 = 200;
 /// Maximum size of a page of the audit log. A stream takes pages of this size.
 pub const LARGEST_AUDIT_PAGE: u32 = 1000;
 
+/// Maximum size of a page in bytes of JSON, about: a page holds at least one item, and then as many as fit. An isolate has 128 MB
+/// for all its requests.
+pub const PAGE_BYTES: u64 = 1_000_000;
+
+/// Returns how many of the items, by their sizes in bytes, make a page: at least one if there is any.
+pub(super) fn fitting(sizes: impl IntoIterator<Item = u64>) -> usize {
+    let mut bytes = 0_u64;
+    let fits = |(position, size): &(usize, u64)| {
+        bytes = bytes.saturating_add(*size);
+        *position == 0 || bytes <= PAGE_BYTES
+    };
+    sizes.into_iter().enumerate().take_while(fits).count()
+}
+
 /// Refuses a page size that is 0 or above `most`.
 ///
 /// # Errors
@@ -45,4 +59,23 @@ fn read_cursor(text: &str) -> Option<i64> {
     let position = str::from_utf8(&bytes).ok()?.parse().ok()?;
     let canonical = (1..=LARGEST_INTEGER).contains(&position) && write_cursor(position) == text;
     canonical.then_some(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_at_least_one_item_and_otherwise_what_fits() {
+        for (sizes, expected) in [
+            (vec![], 0),
+            (vec![PAGE_BYTES + 1], 1),
+            (vec![u64::MAX, u64::MAX], 1),
+            (vec![PAGE_BYTES, 1], 1),
+            (vec![PAGE_BYTES - 1, 1, 1], 2),
+            (vec![0, PAGE_BYTES + 1, 0], 1),
+        ] {
+            assert_eq!(fitting(sizes.clone()), expected, "{sizes:?}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED];
+const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -102,6 +102,24 @@ const FEED: &[&str] = &[
     "UPDATE keys SET latest_end = expires_at WHERE revision = position",
     "CREATE INDEX keys_by_revision ON keys (revision)",
     "CREATE INDEX keys_changed ON keys (latest_end) WHERE revision > position",
+];
+
+/// Filters of the audit log, and the entry of an answer that was shown again.
+const AUDIT_FILTERS: &[&str] = &[
+    // `seq`, the table's own key, stands at the end of each.
+    "CREATE INDEX audit_by_subject ON audit (subject)",
+    "CREATE INDEX audit_by_actor ON audit (actor)",
+    "CREATE INDEX audit_by_action ON audit (action)",
+    // NULL in rows of the minutes before.
+    "ALTER TABLE idempotency ADD COLUMN credential TEXT",
+];
+
+/// The credential that a member has replaced, and who registered an e-mail address.
+const HANDOVER: &[&str] = &[
+    "ALTER TABLE members ADD COLUMN previous_hash TEXT",
+    "ALTER TABLE members ADD COLUMN previous_until INTEGER",
+    "ALTER TABLE members ADD COLUMN email_by_limited INTEGER NOT NULL DEFAULT 0",
+    "UPDATE members SET email_by_limited = 1 WHERE created_by IN (SELECT id FROM members WHERE environments IS NOT NULL)",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

@@ -15,6 +15,7 @@ use keyward_protocol::{
     Caller, ControlRequest, Idempotency, KeyAttributes, KeyView, MemberView, NewCredential, Rejection, RequestMeta,
     Response as RawResponse,
 };
+use keyward_registry::audit::AuditFilter;
 use keyward_registry::list::KeyFilter;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -83,6 +84,11 @@ pub enum Command {
     ReadAudit {
         after: u64,
         limit: u32,
+    },
+    FilterAudit {
+        after: u64,
+        limit: u32,
+        filter: AuditFilter,
     },
     AuditHead,
     Introspect(KeyId),
@@ -168,7 +174,10 @@ impl Command {
                 raw(Operation::RotateMember, &rotate_member::RotateMember { id })
             }
             Self::ReadAudit { after, limit } => {
-                raw(Operation::ReadAudit, &read_audit::ReadAudit { after, limit, lines: false })
+                raw(Operation::ReadAudit, &read_audit::ReadAudit::new(after, limit, AuditFilter::default()))
+            }
+            Self::FilterAudit { after, limit, filter } => {
+                raw(Operation::ReadAudit, &read_audit::ReadAudit::new(after, limit, filter))
             }
             Self::AuditHead => raw(Operation::AuditCheckpoint, &audit_checkpoint::AuditCheckpoint {}),
             Self::Introspect(id) => raw_json(Operation::Introspect, &json!({ "id": id })),
@@ -233,6 +242,7 @@ pub enum Outcome {
     Audit {
         entries: Vec<Entry>,
         more: bool,
+        next: Option<u64>,
     },
     AuditHead {
         size: u64,

@@ -22,6 +22,7 @@ pub use keyward_control::operations::create_member::CreateMember as MemberDraft;
 pub use keyward_control::operations::issue_key::Lifetime;
 pub use keyward_control::operations::update_key::KeyChanges;
 pub use keyward_control::operations::update_member::{Limit, MemberChanges};
+pub use keyward_registry::audit::AuditFilter;
 pub use keyward_registry::list::KeyFilter;
 
 /// 2026-11-23T14:02:03.004Z

@@ -66,7 +66,10 @@ fn replay(log: &[Entry]) -> Tables {
             "key.rotate" => {
                 let successor = detail["key"]["id"].as_str().unwrap().to_owned();
                 assert!(tables.insert(successor, fields(&detail["key"], &KEY)).is_none(), "created twice");
-                let before = tables.insert(subject, fields(&detail["retiring"], &KEY)).unwrap();
+                let mut retiring = fields(&detail["retiring"], &KEY);
+                // Both keys have the same lists, so the entry has them once.
+                retiring.insert("scopes".to_owned(), detail["key"]["scopes"].clone());
+                let before = tables.insert(subject, retiring).unwrap();
                 assert!(before["successor"].is_null() && before["revoked"] == false);
             }
             "key.revoke" => {
@@ -83,17 +86,37 @@ fn replay(log: &[Entry]) -> Tables {
             "key.update" | "member.update" => {
                 let row = tables.get_mut(&subject).unwrap();
                 assert_eq!(row["revoked"], false, "changed after it was revoked");
-                for (name, after) in detail["after"].as_object().unwrap() {
+                for (name, after) in detail.get("after").and_then(Json::as_object).into_iter().flatten() {
                     let before = row.insert(name.clone(), after.clone());
                     // The histories never change the purpose or the owner of a key.
                     assert_eq!(before.as_ref(), detail["before"].get(name), "{name}");
                     assert_ne!(before.as_ref(), Some(after), "{name}");
                 }
+                change_lists(row, detail);
             }
+            "key.shown_again" => assert!(tables.contains_key(&subject), "shown before it was created"),
             other => panic!("{other}"),
         }
     }
     tables
+}
+
+/// Removes the removed items from the lists of a key or member, and appends the added ones.
+fn change_lists(row: &mut Map<String, Json>, detail: &Map<String, Json>) {
+    let lists = |name: &str| detail.get(name).and_then(Json::as_object).cloned().unwrap_or_default();
+    for (name, removed) in lists("removed") {
+        let list = row[&name].as_array_mut().unwrap();
+        for item in removed.as_array().unwrap() {
+            let at = list.iter().position(|known| known == item).expect("removed an item that was not there");
+            list.remove(at);
+        }
+    }
+    for (name, added) in lists("added") {
+        let list = row[&name].as_array_mut().unwrap();
+        list.extend(added.as_array().unwrap().iter().cloned());
+        // Environments have a fixed order. Scopes keep the order of the request, which these histories sort.
+        list.sort_by_key(|item| item.as_str().unwrap().to_owned());
+    }
 }
 
 fn read_tables(store: &SqliteStore) -> Tables {

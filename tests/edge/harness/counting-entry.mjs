@@ -19,7 +19,7 @@ const MISBEHAVIOURS = {
     orders.registry = "work";
     throw new Error("made to fail by the test, once");
   },
-  // The marks of the runtime on an object's errors. The product's decision to retry ignores them.
+  // The marks of the runtime on an object. The runtime retries neither.
   overloaded: async () => {
     throw Object.assign(new Error("Durable Object is overloaded. Requests queued for too long."), { overloaded: true });
   },

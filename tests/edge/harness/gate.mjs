@@ -142,9 +142,18 @@ class Gate {
     return answer;
   }
 
+  /** Sends a request that may come in bulk: waits as `Retry-After` says while the rate of its credential is used up. */
+  async callPatiently(path, request) {
+    for (;;) {
+      const answer = await this.call(path, request);
+      if (answer.status !== 429) return answer;
+      await new Promise((resolve) => setTimeout(resolve, 1_000 * Number(answer.headers["retry-after"])));
+    }
+  }
+
   /** Issues a key as the owner, with default values for missing fields. */
   issue(fields = {}) {
-    return this.call("/_keyward/v1/keys", { method: "POST", key: this.owner, json: draft(fields) });
+    return this.callPatiently("/_keyward/v1/keys", { method: "POST", key: this.owner, json: draft(fields) });
   }
 
   /** Issues a key and returns `{id, apiKey}`. Throws if it is refused. */
@@ -155,7 +164,8 @@ class Gate {
   }
 
   revoke(id, reason = "leaked") {
-    return this.call(`/_keyward/v1/keys/${id}/revoke`, { method: "POST", key: this.owner, json: { reason } });
+    const request = { method: "POST", key: this.owner, json: { reason } };
+    return this.callPatiently(`/_keyward/v1/keys/${id}/revoke`, request);
   }
 
   /** Sets the behaviour of the stores, such as `{kvGet: "fail"}`. Instrumented gates only. */

@@ -10,10 +10,9 @@ use crate::sight::check_member_in_sight;
 use keyward_key::id::KeyId;
 use keyward_key::mint::Minted;
 use keyward_protocol::{Raw, Rejection, Role, Status};
-use keyward_registry::audit::shown;
 use keyward_registry::context::{Context, OperationError};
-use keyward_registry::store::{Store, Value};
-use keyward_registry::{members, meta};
+use keyward_registry::members;
+use keyward_registry::store::Store;
 
 /// The request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,14 +58,8 @@ impl ControlOperation for RevokeMember {
             return Ok(Outcome { member: raw(&member.view(by.now))? });
         }
         members::check_not_last_owner(store, &member, by.now)?;
-        let revision = meta::next_revision(store)?;
-        store.execute(
-            "UPDATE members SET revoked_at = ?, revision = ? WHERE id = ?",
-            &[by.now.into(), Value::count(revision)?, self.id.as_str().into()],
-        )?;
-        let view = members::get_written(store, &self.id)?.view(by.now);
-        by.record(store, "member.revoke", &self.id, vec![("member", shown(&view)?)])?;
-        Ok(Outcome { member: raw(&view)? })
+        let revoked = members::revoke(store, by, &self.id, None)?;
+        Ok(Outcome { member: raw(&revoked.view(by.now))? })
     }
 
     fn respond(

@@ -95,7 +95,12 @@ impl ControlOperation for RotateKey {
         keys::insert(store, &successor)?;
         let key = keys::view(&keys::get_written(store, &credential.id)?, by.now)?;
         let retiring = keys::view(&keys::get_written(store, &self.id)?, by.now)?;
-        by.record(store, "key.rotate", &self.id, vec![("key", shown(&key)?), ("retiring", shown(&retiring)?)])?;
+        // Both have the same rights: the log holds their lists once.
+        let mut without_lists = shown(&retiring)?;
+        if let Some(fields) = without_lists.as_object_mut() {
+            fields.retain(|_, value| !value.is_array());
+        }
+        by.record(store, "key.rotate", &self.id, vec![("key", shown(&key)?), ("retiring", without_lists)])?;
         outbox::enqueue(store, &self.id, revision)?;
         outbox::enqueue(store, &credential.id, revision)?;
         Ok(Outcome { key_rotated: Rotated { key: raw(&key)?, retiring: raw(&retiring)?, changed_at: by.now } })

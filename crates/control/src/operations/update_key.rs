@@ -183,8 +183,8 @@ fn parse(body: &[u8]) -> Result<KeyChanges, Problem> {
 
 fn end(value: Json) -> Result<Millis, Problem> {
     match value {
-        Json::Text(text) => instant(&text),
-        _ => Err(invalid("expires_at", "This must be an RFC 3339 time in UTC, as a string.")),
+        Json::Text(text) => instant("expires_at", &text),
+        _ => Err(invalid("expires_at", "This must be an RFC 3339 time, as a string.")),
     }
 }
 

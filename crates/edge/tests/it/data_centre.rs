@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::{Isolate, Level, LookupSizes, Platform, RequestContext, decide, refresh, step};
+use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext, decide, refresh, step};
 use keyward_gate::{GateSizes, Step};
 use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
@@ -111,9 +111,9 @@ impl Platform for DataCentre {
         self.cache.borrow_mut().insert(name.to_owned(), (text.to_owned(), from, from + 1_000 * i64::from(seconds)));
     }
 
-    async fn ask_registry(&self, message: &str, _: bool) -> Result<String, String> {
+    async fn ask_registry(&self, message: &str, _: bool) -> Result<String, RegistryFailure> {
         if self.unreachable.get() {
-            return Err("unreachable".to_owned());
+            return Err("unreachable".to_owned().into());
         }
         self.calls.set(self.calls.get() + 1);
         self.sleep(self.call_ms / 2).await;

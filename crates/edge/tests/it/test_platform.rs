@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::{Isolate, Level, Platform, RequestContext};
+use keyward_edge::{Isolate, Level, Platform, RegistryFailure, RequestContext};
 use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
@@ -50,11 +50,11 @@ impl Platform for TestPlatform {
 
     fn cache_put(&self, _: &str, _: &str, _: u32) {}
 
-    async fn ask_registry(&self, message: &str, _: bool) -> Result<String, String> {
+    async fn ask_registry(&self, message: &str, _: bool) -> Result<String, RegistryFailure> {
         if !self.reachable.get() {
-            return Err("unreachable".to_owned());
+            return Err("unreachable".to_owned().into());
         }
-        keyward_testkit::authority::reply(&self.world, message)
+        Ok(keyward_testkit::authority::reply(&self.world, message)?)
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

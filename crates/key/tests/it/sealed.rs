@@ -172,7 +172,7 @@ fn a_record_with_missing_or_repeated_fields_or_a_changed_text_is_broken() {
     for text in [
         STORED.replacen(r#""sealed":{"#, r#""sealed":{"extra":1,"#, 1),
         STORED.replacen(r#""record":{"#, r#""record":{"extra":1,"#, 1),
-        STORED.replacen(r#""record":{"#, r#""record":{"min_reader":2,"#, 1),
+        STORED.replacen(r#""record":{"#, r#""record":{"min_reader":9,"#, 1),
         STORED.replacen('{', r#"{"sealed_under":"a3a7b10a","#, 1),
         STORED.replacen(r#""sealed":"#, r#""sealed":{},"sealed":"#, 1),
         STORED.replacen(r#""record":"#, r#""record":{},"record":"#, 1),
@@ -239,15 +239,15 @@ fn an_added_field_is_ignored_at_each_level() {
 #[test]
 fn a_genuine_record_for_newer_readers_is_reported_as_newer() {
     for text in [
-        sealed_by_a_later_version("{", r#"{"min_reader":2,"#),
-        sealed_by_a_later_version(r#""record":{"#, r#""record":{"min_reader":2,"#),
+        sealed_by_a_later_version("{", r#"{"min_reader":9,"#),
+        sealed_by_a_later_version(r#""record":{"#, r#""record":{"min_reader":9,"#),
         // A newer form need not have the present fields.
-        sealed_by_a_later_version(r#""revision":17"#, r#""min_reader":2,"revision":"17""#),
+        sealed_by_a_later_version(r#""revision":17"#, r#""min_reader":9,"revision":"17""#),
     ] {
         assert_eq!(broken(&text), Some(Broken::Newer), "{text}");
     }
     // The envelope is not authenticated, so `min_reader` there must not make a copy look newer.
-    for added in [r#"{"min_reader":2,"#, r#"{"later":1,"#] {
+    for added in [r#"{"min_reader":9,"#, r#"{"later":1,"#] {
         assert_eq!(broken(&STORED.replacen('{', added, 1)), Some(Broken::Form), "{added}");
     }
 }

@@ -19,21 +19,62 @@ fn the_bootstrap_token_opens_nothing_but_bootstrap() {
 }
 
 #[test]
-fn bootstrap_creates_one_owner_only() {
+fn the_bootstrap_token_makes_an_owner_while_none_is_active_and_only_then() {
     let mut world = World::empty();
     let authorise = || Command::Authorise { operation: Operation::Bootstrap };
+    let another = |name: &str, email: &str| Command::Bootstrap {
+        name: "Grace".to_owned(),
+        email: email.to_owned(),
+        credential: credential(member_id(name)),
+    };
     assert!(matches!(world.done(Caller::Bootstrap, authorise()), Outcome::Authorised));
     let Outcome::MemberCreated(view) = world.done(Caller::Bootstrap, bootstrap()) else { panic!("no member") };
-    assert_eq!(view.role, "owner");
-    assert_eq!(view.environments, None);
+    assert_eq!((view.role.as_str(), view.environments), ("owner", None));
     assert_eq!(view.expires_at, "2027-11-23T14:02:03.004Z");
-    assert_eq!(world.refused(Caller::Bootstrap, bootstrap()), Rejection::AlreadyBootstrapped);
+    for command in [bootstrap(), authorise(), another("second", "b@acme.example")] {
+        assert_eq!(world.refused(Caller::Bootstrap, command), Rejection::AlreadyBootstrapped);
+    }
+    let limited = MemberDraft { environments: Some(vec![Environment::Test]), ..member(Role::Owner) };
+    world.member(create("limited", limited));
+    world.later(365 * DAY - 1);
     assert_eq!(world.refused(Caller::Bootstrap, authorise()), Rejection::AlreadyBootstrapped);
 
-    world.later(366 * DAY);
-    assert_eq!(world.refused(Caller::Bootstrap, bootstrap()), Rejection::AlreadyBootstrapped);
-    world.store.connection.execute("UPDATE members SET revoked_at = 1, role = 'auditor'", []).unwrap();
-    assert_eq!(world.refused(Caller::Bootstrap, bootstrap()), Rejection::AlreadyBootstrapped);
+    // The credential has expired: the next owner may have the same address, and the old one is revoked.
+    world.later(1);
+    let Outcome::MemberCreated(_) = world.done(Caller::Bootstrap, another("second", "ADA@acme.example")) else {
+        panic!("no member")
+    };
+    assert_eq!(world.last_entry().1, "bootstrap");
+    let Outcome::Member(first) = world.done(caller("second"), Command::ShowMember { id: owner_id() }) else {
+        panic!("no member")
+    };
+    assert_eq!(first.status, keyward_protocol::Status::Revoked);
+    assert_eq!(world.refused(Caller::Bootstrap, another("third", "c@acme.example")), Rejection::AlreadyBootstrapped);
+    // A member who can sign in keeps their address.
+    world.done(
+        caller("second"),
+        create("active", MemberDraft { email: "d@acme.example".to_owned(), ..member(Role::Auditor) }),
+    );
+    world.store.connection.execute("UPDATE members SET revoked_at = 1 WHERE role = 'owner'", []).unwrap();
+    assert_eq!(world.refused(Caller::Bootstrap, another("third", "d@acme.example")), Rejection::EmailTaken);
+    world.done(Caller::Bootstrap, another("third", "c@acme.example"));
+}
+
+#[test]
+fn a_retried_bootstrap_gets_the_first_owner_again() {
+    let mut world = World::empty();
+    let ask = |world: &mut World, attempt| world.attempt(Caller::Bootstrap, bootstrap(), Some(attempt)).unwrap();
+    assert!(matches!(ask(&mut world, attempt("a")), Response::Done(Outcome::MemberCreated(_))));
+    world.later(599);
+    let again = ask(&mut world, attempt("a"));
+    assert!(matches!(&again, Response::Done(Outcome::Replayed { nonce, .. }) if nonce == "nonce of a"), "{again:?}");
+    let (actor, action, subject, _) = world.last_entry();
+    assert_eq!((actor.as_str(), action.as_str(), subject), ("bootstrap", "key.shown_again", owner_id().to_string()));
+    for other in [attempt("b"), keyward_protocol::Idempotency { body: "another".to_owned(), ..attempt("a") }] {
+        assert!(matches!(ask(&mut world, other), Response::Refused(_)));
+    }
+    world.later(1);
+    assert!(matches!(ask(&mut world, attempt("a")), Response::Refused(Rejection::AlreadyBootstrapped)));
 }
 
 #[test]

@@ -78,8 +78,10 @@ fn begin() -> (World, Model) {
         expires_at: world.now.0 + 365 * DAY,
         days: 365,
         revoked: false,
+        previous: None,
+        email_by_limited: false,
     };
-    let model = Model { now: world.now.0, members: vec![first], changes: 1, ..Model::default() };
+    let model = Model { now: world.now.0, members: vec![first], changes: 1, last_change: 1, ..Model::default() };
     (world, model)
 }
 
@@ -135,7 +137,7 @@ fn check(world: &mut World, model: &Model, owners: usize) {
     assert_eq!(count("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'revision'"), model.changes, "revision");
     assert_eq!(count("SELECT max(seq) FROM audit"), model.changes, "entries");
     let last = "SELECT max(r) FROM (SELECT revision AS r FROM keys UNION ALL SELECT revision FROM members)";
-    assert_eq!(count(last), model.changes, "the last change's row");
+    assert_eq!(count(last), model.last_change, "the last change's row");
     let mut twins = world
         .store
         .connection
@@ -336,8 +338,12 @@ impl Dice {
     fn step(&mut self, model: &Model) -> Step {
         let owner = if self.below(3) == 0 { None } else { Some(0) };
         let member = owner.unwrap_or_else(|| self.one(&model.members).number);
-        let now = model.members.iter().find(|one| one.number == member).unwrap().secret;
-        let secret = if self.below(12) == 0 { self.one(&model.members).secret } else { now };
+        let named = model.members.iter().find(|one| one.number == member).unwrap();
+        let secret = match (self.below(12), named.previous) {
+            (0, _) => self.one(&model.members).secret,
+            (1..=4, Some((old, _))) => old,
+            _ => named.secret,
+        };
         Step {
             member,
             secret,

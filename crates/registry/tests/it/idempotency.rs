@@ -54,13 +54,44 @@ fn a_retry_gets_the_first_outcome_and_nonce_and_changes_nothing() {
         let mut world = furnished();
         let (first, replayed) = run(&mut world, command_for(operation), attempt("a"));
         assert_eq!(replayed, None, "{operation:?}");
-        let before = world.store.dump();
+        let before = things(&world);
         for later in [0, 1, 598] {
             world.later(later);
             let (again, nonce) = run(&mut world, retried(operation), second_try());
             assert_eq!((again, nonce.as_deref()), (first.clone(), Some("nonce of a")), "{operation:?}");
         }
-        assert_eq!(world.store.dump(), before, "{operation:?}");
+        assert_eq!(things(&world), before, "{operation:?}");
+    }
+}
+
+/// Keys, members, and what is remembered and due.
+fn things(world: &World) -> serde_json::Value {
+    let mut dump = world.store.dump();
+    let tables = dump.as_object_mut().unwrap();
+    tables.remove("audit");
+    tables.remove("meta");
+    dump
+}
+
+#[test]
+fn an_answer_that_shows_a_credential_again_has_an_audit_entry() {
+    for operation in MINTING {
+        let mut world = furnished();
+        ask(&mut world, command_for(operation), attempt("a"));
+        let subject = match operation {
+            Operation::RotateMember => member_id("other"),
+            Operation::CreateMember => member_id("new"),
+            _ => key_id(keyward_key::id::Environment::Live, 2),
+        };
+        for seconds in [1, 2] {
+            world.later(1);
+            ask(&mut world, retried(operation), second_try());
+            let detail = json!({"operation": operation.as_str(), "first_shown_at": NOW.rfc3339()});
+            let expected = (owner_id().to_string(), "key.shown_again".to_owned(), subject.to_string(), detail);
+            assert_eq!(world.last_entry(), expected, "{seconds}");
+        }
+        let head = keyward_registry::audit::head(&mut world.store).unwrap();
+        assert_eq!(keyward_registry::feed::position(&mut world.store).unwrap().revision, head.seq);
     }
 }
 
@@ -77,7 +108,7 @@ fn the_stored_outcome_contains_no_hash_and_no_credential() {
             rows,
             json!([{
                 "member": owner_id(), "fingerprint": "fingerprint of a", "body": "body", "nonce": "nonce of a",
-                "minted_under": "1f2e3d4c", "answer": first, "at": NOW.0,
+                "minted_under": "1f2e3d4c", "answer": first, "at": NOW.0, "credential": rows[0]["credential"],
             }])
         );
         let text = rows.to_string();
@@ -175,10 +206,10 @@ fn a_retry_after_an_unconfirmed_commit_gets_the_outcome() {
         world.store.fail_at(Some(Fault::AfterCommit));
         assert!(world.attempt(owner(), command_for(operation), Some(attempt("a"))).is_err());
         world.store.fail_at(None);
-        let before = world.store.dump();
+        let before = things(&world);
         let (_, nonce) = run(&mut world, retried(operation), second_try());
         assert_eq!(nonce.as_deref(), Some("nonce of a"));
-        assert_eq!(world.store.dump(), before, "{operation:?}");
+        assert_eq!(things(&world), before, "{operation:?}");
     }
 }
 

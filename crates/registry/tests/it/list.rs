@@ -220,3 +220,24 @@ fn assert_cheap(world: &mut World, case: &str) {
     assert!(steps < 4_000, "{case}: {steps} steps");
     world.store.costs.clear();
 }
+
+#[test]
+fn a_page_of_keys_is_limited_in_bytes() {
+    let mut world = World::with_owner();
+    for number in 1..=40 {
+        let network = |at: u32| format!("2001:db8:{number:x}:{at:x}::/64").parse().unwrap();
+        let allowed_cidrs = (1..=1_000).map(network).collect();
+        world.issue(number, KeyDraft { allowed_cidrs, ..live(&format!("i-{number}")) });
+    }
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let (items, next) = page(&mut world, KeyFilter::default(), 200, cursor);
+        assert!(!items.is_empty() && serde_json::to_string(&items).unwrap().len() < 1_000_000, "{}", items.len());
+        seen.extend(items.iter().map(number));
+        cursor = next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (1..=40).rev().collect::<Vec<_>>());
+}

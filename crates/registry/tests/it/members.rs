@@ -315,3 +315,114 @@ fn pages_of_members_join_to_the_whole_list_while_members_are_created() {
     let wrong = Command::ListMembers { limit: 1, cursor: Some("MA".to_owned()) };
     assert_eq!(field(world.refused(owner(), wrong)), "cursor");
 }
+
+fn with_secret(byte: u8) -> Caller {
+    Caller::Credential { id: owner_id(), key_hash: hash(byte) }
+}
+
+#[test]
+fn ones_own_old_credential_works_until_the_new_one_is_first_used() {
+    let mut world = World::with_owner();
+    world.done(owner(), rotate_member(owner_id(), 8));
+    let detail = world.last_entry().3;
+    assert_eq!(detail["old_credential_until"], world.now.plus_seconds(600).rfc3339());
+    for _ in 0..2 {
+        world.done(owner(), Command::Me);
+    }
+    assert!(unauthenticated(&world.refused(with_secret(7), Command::Me)));
+    world.done(with_secret(8), Command::Me);
+    assert!(unauthenticated(&world.refused(owner(), Command::Me)));
+    world.done(with_secret(8), Command::Me);
+}
+
+#[test]
+fn ones_own_old_credential_ends_after_ten_minutes_and_never_after_its_own_end() {
+    for (age, works) in [(0, true), (599_999, true), (600_000, false)] {
+        let mut world = World::with_owner();
+        world.done(owner(), rotate_member(owner_id(), 8));
+        world.now = keyward_key::time::Millis(NOW.0 + age);
+        match world.ask(owner(), Command::Me).unwrap() {
+            Response::Done(_) => assert!(works, "{age}"),
+            Response::Refused(refused) => assert!(!works && unauthenticated(&refused), "{age}"),
+        }
+    }
+    let mut world = World::with_owner();
+    world.later(365 * DAY - 60);
+    world.done(owner(), rotate_member(owner_id(), 8));
+    world.later(60);
+    assert!(unauthenticated(&world.refused(owner(), Command::Me)));
+    world.done(with_secret(8), Command::Me);
+}
+
+#[test]
+fn a_lost_answer_to_rotating_ones_own_credential_is_given_again() {
+    let mut world = World::with_owner();
+    let rotate =
+        |world: &mut World, byte| world.attempt(owner(), rotate_member(owner_id(), byte), Some(attempt("a"))).unwrap();
+    assert!(matches!(rotate(&mut world, 8), Response::Done(Outcome::MemberRotated(_))));
+    assert!(matches!(rotate(&mut world, 7), Response::Done(Outcome::Replayed { .. })));
+    world.done(with_secret(8), Command::Me);
+
+    // Without the header the member rotates once more with what they have.
+    let mut world = World::with_owner();
+    world.done(owner(), rotate_member(owner_id(), 8));
+    world.done(owner(), rotate_member(owner_id(), 7));
+    assert!(unauthenticated(&world.refused(with_secret(8), Command::Me)));
+    world.done(owner(), Command::Me);
+    world.done(with_secret(7), Command::Me);
+    assert!(unauthenticated(&world.refused(owner(), Command::Me)));
+    // The new credential rotates: then it is the one that hands over.
+    world.done(with_secret(7), rotate_member(owner_id(), 6));
+    world.done(with_secret(7), Command::Me);
+    world.done(with_secret(6), Command::Me);
+    assert!(unauthenticated(&world.refused(with_secret(7), Command::Me)));
+}
+
+#[test]
+fn a_credential_that_another_owner_replaces_is_refused_at_once() {
+    let mut world = World::with_owner();
+    world.member(create("second", member(Role::Owner)));
+    world.done(owner(), rotate_member(owner_id(), 8));
+    world.done(caller("second"), rotate_member(owner_id(), 7));
+    for byte in [9, 8] {
+        assert!(unauthenticated(&world.refused(with_secret(byte), Command::Me)));
+    }
+    world.done(with_secret(7), rotate_member(owner_id(), 6));
+    world.done(caller("second"), revoke_member(owner_id()));
+    for byte in [7, 6] {
+        assert!(unauthenticated(&world.refused(with_secret(byte), Command::Me)));
+    }
+}
+
+#[test]
+fn an_owner_without_a_limit_takes_an_address_over_that_a_limited_owner_registered() {
+    let mut world = World::with_owner();
+    let limited = || Some(vec![Environment::Test]);
+    world.member(create("limited", MemberDraft { environments: limited(), ..member(Role::Owner) }));
+    let squatter = MemberDraft { environments: limited(), ..emailed(Role::Auditor, "ceo@acme.example") };
+    world.done(caller("limited"), create("squatter", squatter.clone()));
+    assert_eq!(world.refused(caller("limited"), create("twin", squatter)), Rejection::EmailTaken);
+    let size = keyward_registry::audit::head(&mut world.store).unwrap().seq;
+    world.member(create("ceo", emailed(Role::Owner, "CEO@acme.example")));
+    let entries = keyward_registry::audit::audit_after(&mut world.store, size, 10).unwrap();
+    let told: Vec<_> = entries.iter().map(|entry| (entry.action.as_str(), entry.subject.as_str())).collect();
+    assert_eq!(told, [("member.revoke", member_id("squatter").as_str()), ("member.create", member_id("ceo").as_str())]);
+    assert_eq!(entries[0].detail["reason"], "Their e-mail address was taken over");
+    assert!(unauthenticated(&world.refused(caller("squatter"), Command::Me)));
+
+    // By a change of a member too, and also when only the address was a limited owner's.
+    let moved = |email: &str| MemberChanges { email: Some(email.to_owned()), ..changes() };
+    let second = MemberDraft { environments: limited(), ..emailed(Role::Auditor, "old@acme.example") };
+    world.member(create("second", second));
+    world.done(caller("limited"), update_member(member_id("second"), moved("cfo@acme.example")));
+    world.member(update_member(member_id("ceo"), moved("cfo@acme.example")));
+    assert!(unauthenticated(&world.refused(caller("second"), Command::Me)));
+
+    // Whom an owner without a limit has registered or changed since, keeps their address; and nobody revokes themselves.
+    let third = MemberDraft { environments: limited(), ..emailed(Role::Auditor, "third@acme.example") };
+    world.done(caller("limited"), create("third", third));
+    world.member(update_member(member_id("third"), MemberChanges { name: Some("Mia".to_owned()), ..changes() }));
+    for email in ["third@acme.example", "cfo@acme.example", "a@acme.example"] {
+        assert_eq!(world.refused(owner(), create("new", emailed(Role::Auditor, email))), Rejection::EmailTaken);
+    }
+}

@@ -72,10 +72,11 @@ fn every_given_field_changes_and_is_logged_before_and_after() {
         detail,
         json!({
             "before": {"name": "crm sync", "purpose": "Nightly contact sync", "owner": "ops@acme.example",
-                       "scopes": ["contacts:read"], "allowed_cidrs": [], "expires_at": "2027-02-21T14:02:03.004Z"},
+                       "expires_at": "2027-02-21T14:02:03.004Z"},
             "after": {"name": "New name", "purpose": "New purpose", "owner": "dev@acme.example",
-                      "scopes": ["contacts:write"], "allowed_cidrs": ["192.0.2.0/24"],
                       "expires_at": "2027-11-23T14:03:03.004Z"},
+            "added": {"scopes": ["contacts:write"], "allowed_cidrs": ["192.0.2.0/24"]},
+            "removed": {"scopes": ["contacts:read"]},
         })
     );
     let record = lookup(&mut world.store, &key.id).unwrap().unwrap();
