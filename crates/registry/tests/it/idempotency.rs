@@ -77,7 +77,7 @@ fn things(world: &World) -> serde_json::Value {
 fn an_answer_that_shows_a_credential_again_has_an_audit_entry() {
     for operation in MINTING {
         let mut world = furnished();
-        ask(&mut world, command_for(operation), attempt("a"));
+        run(&mut world, command_for(operation), attempt("a"));
         let subject = match operation {
             Operation::RotateMember => member_id("other"),
             Operation::CreateMember => member_id("new"),
@@ -85,7 +85,7 @@ fn an_answer_that_shows_a_credential_again_has_an_audit_entry() {
         };
         for seconds in [1, 2] {
             world.later(1);
-            ask(&mut world, retried(operation), second_try());
+            run(&mut world, retried(operation), second_try());
             let detail = json!({"operation": operation.as_str(), "first_shown_at": NOW.rfc3339()});
             let expected = (owner_id().to_string(), "key.shown_again".to_owned(), subject.to_string(), detail);
             assert_eq!(world.last_entry(), expected, "{seconds}");
