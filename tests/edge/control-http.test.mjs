@@ -314,7 +314,9 @@ describe("a misconfigured worker", () => {
     try {
       assert.equal((await bare.call("/_keyward/health")).status, 503);
       for (const name of ["KEYWARD_SECRET", "BOOTSTRAP_TOKEN", "ORIGIN_LIVE", "ROUTES"]) {
-        await bare.logged((line) => line.includes(`"variable":"${name}"`) && /is missing|must be a list/.test(line));
+        await bare.logged(
+          (line) => line.includes(`"variable":"${name}"`) && /is missing|must be a non-empty list/.test(line),
+        );
       }
     } finally {
       await bare.stop();

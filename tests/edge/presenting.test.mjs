@@ -25,7 +25,7 @@ const BODIES = {
   insufficient_scope:
     '{"type":"/_keyward/problems/insufficient_scope","title":"Missing scope","status":403,"detail":"This API key lacks the scope that this request needs. Ask its owner to add the scope.","code":"insufficient_scope","request_id":"<request id>"}',
   address_not_allowed:
-    '{"type":"/_keyward/problems/address_not_allowed","title":"Client address not allowed","status":403,"detail":"This API key may not be used from this client address. Call from a network that the key allows. Call from a network that the key allows.","code":"address_not_allowed","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/address_not_allowed","title":"Client address not allowed","status":403,"detail":"This API key may not be used from this client address. Call from a network that the key allows.","code":"address_not_allowed","request_id":"<request id>"}',
   address_not_known: `{"type":"/_keyward/problems/address_not_allowed","title":"Client address not allowed","status":403,"detail":"This API key may be used from certain networks only, and the client's address is not known here.","code":"address_not_allowed","request_id":"<request id>"}`,
   browser_exposed:
     '{"type":"/_keyward/problems/browser_exposed","title":"API key in a browser","status":403,"detail":"A browser page sent this request, and any visitor of a page can read its API key. Call this API from a server.","code":"browser_exposed","request_id":"<request id>"}',

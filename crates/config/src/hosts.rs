@@ -18,8 +18,8 @@ pub struct Host {
 enum HostMatch {
     /// The same name and port, in any letter case, with or without the scheme's default port.
     Same,
-    /// Perhaps the same: the name with a trailing dot, or another port of a host that was given without a port. A browser sends the
-    /// cookies of a name to all of its ports.
+    /// Possibly the same: the name with a trailing dot, or another port of a host without a port. Browsers send the cookies of a
+    /// name to all of its ports.
     Ambiguous,
     /// Another host.
     Other,
@@ -71,7 +71,7 @@ impl Host {
         }
     }
 
-    /// `localhost` is also the name of the two loopback addresses: whoever tries Keyward on their machine may use any of the three.
+    /// Whether this host has the given name. `localhost` also matches the two loopback addresses, so each works on a local machine.
     fn is_named(&self, name: &str) -> bool {
         name.eq_ignore_ascii_case(&self.name) || self.name == "localhost" && matches!(name, "127.0.0.1" | "[::1]")
     }
@@ -107,7 +107,7 @@ impl Config {
 }
 
 impl Reader<'_> {
-    /// Reads `ROUTE_HOSTS`, which `ORIGIN_LIVE = "route"` requires and which means nothing otherwise.
+    /// Reads `ROUTE_HOSTS`, which `ORIGIN_LIVE = "route"` requires and which has no effect otherwise.
     pub(super) fn route_hosts(&mut self) -> Vec<Host> {
         let name = "ROUTE_HOSTS";
         let list = match self.get(name) {

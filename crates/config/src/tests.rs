@@ -182,7 +182,7 @@ fn a_zone_route_needs_the_list_of_its_hosts() {
 }
 
 #[test]
-fn a_request_is_forwarded_from_the_listed_hosts_only_where_its_host_is_its_origin() {
+fn on_a_zone_route_requests_are_forwarded_from_the_listed_hosts_only() {
     let forwards = |changes: Value, base: &str| {
         let text = format!("0\nGET\n{base}/v1\n");
         Config::parse(&vars(&changes)).ok().unwrap().forwards_from(&Head::parse(&text).unwrap())

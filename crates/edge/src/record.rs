@@ -9,6 +9,7 @@ use keyward_config::Config;
 use keyward_gate::CopyVerdict;
 use keyward_key::id::KeyId;
 use keyward_key::sealed::{Broken, storage_name};
+use keyward_key::time::Millis;
 use keyward_protocol::feed::{FeedQuery, Position};
 use keyward_protocol::{LookedUp, Request, Response};
 
@@ -35,6 +36,16 @@ pub(super) async fn find(
         Some(copy) => lookup.ask_authority(id, copy).await,
         None => Ok(()),
     }
+}
+
+/// What a waiting request does next.
+enum Turn {
+    /// Its key has been answered.
+    Answered,
+    /// It asks about these keys.
+    Ask(Vec<KeyId>),
+    /// It waits for the lookup in flight.
+    Wait,
 }
 
 struct Lookup<'a, P> {
@@ -85,24 +96,27 @@ impl<P: Platform> Lookup<'_, P> {
         loop {
             let now = self.platform.now();
             self.isolate.touch(&LookupKey::Record(id.clone()), now);
-            let Some(mut lookups) = self.isolate.lookups() else { return Err(Unknown) };
-            let is_in_flight = lookups.is_in_flight(now);
-            if !lookups.is_waiting(id) {
-                drop(lookups);
-                return if self.may_query() { Ok(()) } else { Err(Unknown) };
-            }
-            if !is_in_flight && !self.may_query() {
-                lookups.fail();
-                return Err(Unknown);
-            }
-            let batch = lookups.start(now);
-            drop(lookups);
-            match batch {
-                Some(ids) => self.look_up(ids).await,
-                None if polls.pause(self.platform).await => {}
-                None => return Err(Unknown),
+            match self.next_turn(id, now)? {
+                Turn::Answered => return Ok(()),
+                Turn::Ask(ids) => self.look_up(ids).await,
+                Turn::Wait if polls.pause(self.platform).await => {}
+                Turn::Wait => return Err(Unknown),
             }
         }
+    }
+
+    /// Returns what a request that waits for a key does next.
+    fn next_turn(&self, id: &KeyId, now: Millis) -> Result<Turn, Unknown> {
+        let may_query = self.may_query();
+        let mut lookups = self.isolate.lookups().ok_or(Unknown)?;
+        if !lookups.is_waiting(id) {
+            return if may_query { Ok(Turn::Answered) } else { Err(Unknown) };
+        }
+        if !may_query && !lookups.is_in_flight(now) {
+            lookups.fail();
+            return Err(Unknown);
+        }
+        Ok(lookups.start(now).map_or(Turn::Wait, Turn::Ask))
     }
 
     fn may_query(&self) -> bool {

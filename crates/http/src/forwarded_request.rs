@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_tells_the_gateways_operator_what_to_mend() {
+    fn each_refusal_names_the_fix_for_the_gateways_operator() {
         use ForwardAuthError::*;
         let details = [Absent, Half, Contradiction, Address, Addresses, WrongPath].map(ForwardAuthError::detail);
         for detail in details {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_clear_is_refused() {
+    fn an_ambiguous_forwarded_request_is_refused() {
         let own = format!("GET {OWN}");
         for (line, headers, why) in [
             (own.clone(), "", "Absent"),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_describes_the_asking_and_what_gateways_say_is_not_the_clients() {
+    fn headers_of_the_subrequest_are_not_taken_for_the_clients() {
         let text = format!(
             "5\nPOST\n{OWN}/a\nhost\ngate.example\ncontent-length\n7\nx-forwarded-for\n6.6.6.6\nx-real-ip\n6.6.6.6\n\
              keyward-verifier\nwafl_admin\nkeyward-client-address\n6.6.6.6\ncf-connecting-ip\n192.0.2.1\naccept\n*/*\n\
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_plain_at_the_gateway_is_plain() {
+    fn a_request_over_plain_http_at_the_gateway_counts_as_plain_http() {
         for (said, https) in [("", true), ("https", true), ("http", false), ("HTTP", false), ("http, https", false)] {
             let text = format!("5\nGET\n{OWN}/a\nx-forwarded-proto\n{said}\n");
             let original = ForwardedRequest::of(&Head::parse(&text).unwrap(), None).unwrap();
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_of_our_own_is_the_clients_address_whatever_else_is_said() {
+    fn keyward_client_address_takes_precedence_over_other_addresses() {
         let is = |text: &str| Ok(Some(text.to_owned()));
         assert_eq!(vouched(""), Ok(None));
         assert_eq!(vouched("x-real-ip\n192.0.2.1\n"), Ok(None));
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_the_one_that_is_left_without_the_edges_own_is_believed_and_two_are_not() {
+    fn a_forwarded_for_list_counts_only_with_one_address_besides_the_edges() {
         let is = |text: &str| Ok(Some(text.to_owned()));
         assert_eq!(vouched("x-forwarded-for\n192.0.2.1\n"), is("192.0.2.1"));
         assert_eq!(vouched("x-forwarded-for\n192.0.2.1, 203.0.113.1\n"), is("192.0.2.1"), "the edge appended");
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_gateway_says_tells_that_one_asks() {
+    fn a_header_that_only_gateways_send_marks_a_forward_auth_request() {
         for (headers, asks) in [
             ("", false),
             ("x-forwarded-for\n192.0.2.1\nx-forwarded-uri\n/\nx-real-ip\n192.0.2.1\n", false),
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn an_asking_is_known_though_it_has_no_form() {
+    fn a_malformed_forward_auth_request_is_still_recognised() {
         for (url, asks) in [
             (OWN, true),
             ("https://h/_keyward/v1/authorize?x", true),
