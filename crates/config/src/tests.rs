@@ -230,13 +230,18 @@ fn the_issuer_is_a_url_without_a_query_or_derived_from_the_request() {
     }
     let text = "0\nGET\nhttps://Gate.example:443/v1\n";
     let head = Head::parse(text).unwrap();
-    for (set, issuer) in [
-        (json!({}), "https://gate.example/_keyward"),
-        (json!({"ISSUER": ""}), "https://gate.example/_keyward"),
-        (json!({"ISSUER": "https://keys.example.com/_keyward"}), "https://keys.example.com/_keyward"),
-        (json!({"ISSUER": "http://127.0.0.1:8787"}), "http://127.0.0.1:8787"),
+    for (set, issuer, base) in [
+        (json!({}), "https://gate.example/_keyward", "https://gate.example"),
+        (json!({"ISSUER": ""}), "https://gate.example/_keyward", "https://gate.example"),
+        (
+            json!({"ISSUER": "https://keys.example.com/_keyward"}),
+            "https://keys.example.com/_keyward",
+            "https://keys.example.com",
+        ),
+        (json!({"ISSUER": "http://127.0.0.1:8787"}), "http://127.0.0.1:8787", "http://127.0.0.1:8787"),
     ] {
-        assert_eq!(Config::parse(&vars(&set)).ok().unwrap().issuer(&head), issuer);
+        let config = Config::parse(&vars(&set)).ok().unwrap();
+        assert_eq!((&*config.issuer(&head), &*config.public_base(&head)), (issuer, base));
     }
 }
 

@@ -24,8 +24,10 @@ use keyward_protocol::{Caller, Raw, Rejection, Response};
 
 /// Answers 200 with the identity headers, or the gate's own refusal. The body of the gateway's request is never read.
 pub(super) async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> Reply {
-    let RequestContext { platform, request_id, .. } = context.request;
-    authorize(context).await.unwrap_or_else(|refusal| refuse_gateway(platform, refusal, request_id))
+    let RequestContext { config, platform, head, request_id, .. } = context.request;
+    authorize(context).await.unwrap_or_else(|refusal| {
+        refuse_gateway(platform, refusal.with_pages_at(&config.public_base(head)), request_id)
+    })
 }
 
 /// 1. The gateway's credential, by form and tag.
@@ -188,6 +190,7 @@ pub(super) const OPEN_API_BY_HEADERS: &str = r##"{
   "parameters": [
     {"$ref": "#/components/parameters/OriginalMethod"},
     {"$ref": "#/components/parameters/OriginalUri"},
+    {"$ref": "#/components/parameters/OriginalUrl"},
     {"$ref": "#/components/parameters/ForwardedMethod"},
     {"$ref": "#/components/parameters/ForwardedUri"},
     {"$ref": "#/components/parameters/Verifier"},
@@ -219,6 +222,7 @@ pub(super) const OPEN_API_BY_PATH: &str = r##"{
     },
     {"$ref": "#/components/parameters/OriginalMethod"},
     {"$ref": "#/components/parameters/OriginalUri"},
+    {"$ref": "#/components/parameters/OriginalUrl"},
     {"$ref": "#/components/parameters/Verifier"},
     {"$ref": "#/components/parameters/ClientAddress"}
   ],

@@ -92,13 +92,13 @@ pub fn handle(isolate: &Isolate, config: Option<&Config>, platform: &impl Platfo
     };
     let head = match head {
         Ok(head) => head,
-        Err(why) => return Action::Reply(refuse_raw(platform, why.into(), request)).into(),
+        Err(why) => return Action::Reply(refuse_raw(config, platform, why.into(), request)).into(),
     };
     let role = config.host_role(&head);
     if is_own_path(head.target().path()) {
         let action = match refuse_key_in_url(config, &head).and_then(|()| refuse_ambiguous(role)) {
             Ok(()) => Action::ControlPlane,
-            Err(refusal) => Action::Reply(refuse_raw(platform, refusal, request)),
+            Err(refusal) => Action::Reply(refuse_raw(config, platform, refusal, request)),
         };
         return action.into();
     }
@@ -181,12 +181,15 @@ fn refuse_control_host(config: &Config, role: HostRole, head: &Head<'_>) -> Resu
 }
 
 /// A request at forward auth's path gets forward auth's statuses even if the rest of its head is malformed.
-fn refuse_raw(platform: &impl Platform, refusal: Refusal, request: &RawRequest) -> Reply {
-    if asks_to_authorize(&request.head_text) {
-        refuse_gateway(platform, refusal, &request.request_id)
-    } else {
-        refuse(platform, &refusal, &request.request_id)
+fn refuse_raw(config: &Config, platform: &impl Platform, refusal: Refusal, request: &RawRequest) -> Reply {
+    if !asks_to_authorize(&request.head_text) {
+        return refuse(platform, &refusal, &request.request_id);
     }
+    let refusal = match Head::parse(&request.head_text) {
+        Ok(head) => refusal.with_pages_at(&config.public_base(&head)),
+        Err(_) => refusal,
+    };
+    refuse_gateway(platform, refusal, &request.request_id)
 }
 
 fn log_refusal(platform: &impl Platform, refusal: &Refusal, request_id: &str) {

@@ -85,6 +85,12 @@ impl Refusal {
         self
     }
 
+    /// Makes the problem's `type` an absolute URL at this scheme and host.
+    #[must_use]
+    pub fn with_pages_at(self, base: &str) -> Self {
+        Self { problem: self.problem.with_pages_at(base), ..self }
+    }
+
     /// Adds the key that was refused, for the log.
     #[must_use]
     pub fn about(self, id: KeyId) -> Self {

@@ -198,14 +198,17 @@ pub struct Problem {
     /// Detail that is more specific than the code's own. Not shown in a 5xx.
     detail: Option<String>,
     /// Invalid body field or parameter.
-    field: Option<String>,
+    field: Option<Box<str>>,
     /// Headers of this problem, with names in lower case.
     headers: Vec<(&'static str, String)>,
+    /// Scheme and host of the page that explains the code. `None`: those that the caller asked.
+    pages_at: Option<Box<str>>,
 }
 
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
-        let mut problem = Self { code, status: code.status(), detail: None, field: None, headers: Vec::new() };
+        let mut problem =
+            Self { code, status: code.status(), detail: None, field: None, headers: Vec::new(), pages_at: None };
         match code {
             Code::MissingKey => problem.header("www-authenticate", r#"Bearer realm="keyward""#.into()),
             _ if code.status() == 401 => {
@@ -234,7 +237,7 @@ impl Problem {
     /// Creates a problem about an invalid field. `detail` states the valid form.
     #[must_use]
     pub fn field(code: Code, field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { field: Some(field.into()), ..Self::detailed(code, detail) }
+        Self { field: Some(field.into().into_boxed_str()), ..Self::detailed(code, detail) }
     }
 
     /// Creates a problem with a more specific detail than the code's own.
@@ -286,6 +289,12 @@ impl Problem {
         self
     }
 
+    /// Makes `type` an absolute URL at this scheme and host. Behind a gateway a path would lead to the API, which has no such page.
+    #[must_use]
+    pub fn with_pages_at(self, base: &str) -> Self {
+        Self { pages_at: Some(base.into()), ..self }
+    }
+
     /// HTTP status.
     #[must_use]
     pub const fn status(&self) -> u16 {
@@ -318,7 +327,7 @@ impl Problem {
         let code = self.code;
         let detail = self.detail.as_deref().filter(|_| code.status() < 500);
         let body = Body {
-            r#type: format!("{PAGES}{}", code.as_str()).into(),
+            r#type: format!("{}{PAGES}{}", self.pages_at.as_deref().unwrap_or_default(), code.as_str()).into(),
             title: code.title(),
             status: self.status,
             detail: detail.unwrap_or(code.detail()),

@@ -147,6 +147,20 @@ fn a_confirmation_that_takes_longer_than_the_bound_counts_for_nothing() {
 }
 
 #[test]
+fn the_type_of_a_problem_leads_to_the_gate_and_not_to_the_api_behind_the_gateway() {
+    for (changes, base) in [
+        (json!({}), "https://gate.example"),
+        (json!({"ISSUER": "https://keys.example.com/_keyward"}), "https://keys.example.com"),
+    ] {
+        let plane = Plane::new(&changes);
+        let refused = ask(&plane, "nonsense", None);
+        assert_eq!(refused.json["type"], format!("{base}/_keyward/problems/invalid_key"));
+        let own = plane.send(&ClientRequest::new("GET /_keyward/v1/me"), b"");
+        assert_eq!(own.json["type"], "/_keyward/problems/missing_key");
+    }
+}
+
+#[test]
 fn a_gateway_that_asks_at_another_path_is_refused() {
     let (plane, _) = Plane::with_owner();
     let request = ClientRequest::new("GET /_keyward/v1/me")

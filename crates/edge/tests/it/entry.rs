@@ -201,6 +201,7 @@ fn own_paths_go_to_the_control_plane_unless_a_key_is_in_the_url() {
     assert_eq!((verdict(&reply).as_str(), gateway_code(&reply)), ("400 key_in_url", None));
     let reply = entrance.reply(&with_key(AUTHORIZE));
     assert_eq!((verdict(&reply).as_str(), gateway_code(&reply)), ("403 key_in_url", Some("key_in_url")));
+    assert!(reply.body.contains(r#""type":"https://gate.example/_keyward/problems/key_in_url""#), "{}", reply.body);
 }
 
 #[test]
