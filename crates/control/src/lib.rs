@@ -54,6 +54,7 @@ pub mod open_api;
 pub mod operation;
 pub mod operations;
 pub mod platform;
+mod precondition;
 mod problem_page;
 mod query;
 mod rejection;

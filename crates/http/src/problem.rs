@@ -136,6 +136,8 @@ codes! {
         "This would leave nobody who can manage members. Make another owner first."
     IdempotencyMismatch "idempotency_mismatch" 422 "Another request with this Idempotency-Key"
         "This `Idempotency-Key` came with another body within the last 10 minutes. Nothing was done."
+    PreconditionFailed "precondition_failed" 412 "It has changed since"
+        "This is not the version that `If-Match` names. Nothing was done. Read it again, and decide anew."
     CrossSite "cross_site" 403 "Cross-site request"
         "The control plane takes no requests from pages of other sites."
 }

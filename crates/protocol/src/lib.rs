@@ -26,6 +26,6 @@ pub mod response;
 pub mod role;
 
 pub use level::Level;
-pub use request::{Caller, ControlRequest, Idempotency, NewCredential, Request, RequestMeta};
+pub use request::{Caller, ControlRequest, Idempotency, NewCredential, Precondition, Request, RequestMeta};
 pub use response::{KeyAttributes, KeyView, MemberView, Raw, Rejection, Response, Status};
 pub use role::Role;

@@ -1,5 +1,6 @@
 //! The integration tests of `keyward-control`: one program.
 
+mod conditions;
 mod forward_auth;
 mod generated;
 mod limits;
