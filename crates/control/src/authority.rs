@@ -2,6 +2,7 @@
 
 use super::operation::{Access, ControlOperation, raw};
 use super::operations::Operation;
+use super::precondition;
 use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::{Caller, ControlRequest, Rejection, Request, Response};
@@ -96,6 +97,7 @@ pub(super) fn decide<O: ControlOperation>(
     O::authorise(request.as_ref(), store, by)?;
     let Some(request) = request else { return Ok(Response::Authorised) };
     let Some(attempt) = control.idempotency.as_ref().filter(|_| O::SPEC.idempotent) else {
+        precondition::check(store, control.precondition.as_ref())?;
         return Ok(Response::Done(raw(&request.handle(store, by)?)?));
     };
     if let Some(first) = idempotency::replay(store, by.actor_name(), attempt, by.now)? {
@@ -110,6 +112,8 @@ pub(super) fn decide<O: ControlOperation>(
         by.record(store, "key.shown_again", subject, detail)?;
         return Ok(first.response);
     }
+    // After the retry, whose first attempt has changed the version.
+    precondition::check(store, control.precondition.as_ref())?;
     let outcome = raw(&request.handle(store, by)?)?;
     idempotency::remember(store, by, attempt, &outcome)?;
     Ok(Response::Done(outcome))

@@ -100,6 +100,7 @@ pub fn control_request(
         command,
         credential: None,
         idempotency: None,
+        precondition: None,
     }
 }
 
@@ -221,6 +222,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             let control = ControlRequest {
                 credential: prepared.credential.clone(),
                 idempotency: prepared.idempotency.clone(),
+                precondition: prepared.precondition.clone(),
                 ..control_request(operation, caller, self.meta(), Some(prepared.command.clone()))
             };
             // Read before asking: a revision learned while the answer is on its way may be newer than the answer.

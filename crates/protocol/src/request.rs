@@ -46,6 +46,20 @@ pub struct ControlRequest {
     pub credential: Option<NewCredential>,
     /// The request's `Idempotency-Key`, for an operation that creates a credential.
     pub idempotency: Option<Idempotency>,
+    /// The `If-Match` of a change of one key or member, if it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precondition: Option<Precondition>,
+}
+
+/// Version that a key or member must have for a change of it (`If-Match`, RFC 9110, section 13.1.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Precondition {
+    /// A reader that knows no precondition must not ignore one: always 2.
+    pub min_reader: u64,
+    /// The key or member.
+    pub id: KeyId,
+    /// Revisions, one of which it must have; `None` admits any.
+    pub revisions: Option<Vec<u64>>,
 }
 
 /// A caller, as the isolate recognised it. The registry decides whether it is a member, and which operations it may do.

@@ -191,6 +191,8 @@ pub enum Rejection {
     EmailTaken,
     /// The same `Idempotency-Key` came with another body: 422.
     IdempotencyMismatch,
+    /// The key or member has another version than `If-Match` names: 412.
+    PreconditionFailed,
 }
 
 /// The attributes of a key that a member chooses. Every form of a key contains this struct, and the registry has one list of

@@ -49,7 +49,8 @@ pub struct Member {
     created_at: Millis,
     created_by: String,
     revoked_at: Option<Millis>,
-    revision: u64,
+    /// The authority's number for their last change.
+    pub revision: u64,
 }
 
 /// A credential that its owner has replaced. It works until the new one is first used, so that a lost answer locks nobody out.

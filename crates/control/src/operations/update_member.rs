@@ -115,7 +115,8 @@ impl ControlOperation for UpdateMember {
         outcome: Result<Outcome, Failure>,
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        Ok(input.ok(&Changed::member(&outcome?.member)))
+        let member = outcome?.member;
+        Ok(input.ok(&Changed::member(&member)).tagged(&member))
     }
 }
 
@@ -194,7 +195,7 @@ const OPEN_API: &str = r##"{
   "summary": "Changes what is given of a member",
   "description": "Owner.",
   "security": [{"member": []}, {"access": []}],
-  "parameters": [{"$ref": "#/components/parameters/MemberId"}],
+  "parameters": [{"$ref": "#/components/parameters/MemberId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
     "required": true,
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/UpdateMember"}}}
@@ -202,7 +203,10 @@ const OPEN_API: &str = r##"{
   "responses": {
     "200": {
       "description": "The member",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "ETag": {"$ref": "#/components/headers/ETag"}
+      },
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberChanged"}}}
     },
     "400": {
@@ -249,6 +253,7 @@ const OPEN_API: &str = r##"{
         }
       }
     },
+    "412": {"$ref": "#/components/responses/PreconditionFailed"},
     "413": {"$ref": "#/components/responses/TooLarge"},
     "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
     "503": {"$ref": "#/components/responses/Unavailable"},

@@ -1,6 +1,7 @@
 //! The integration tests of `keyward-control`: one program.
 
 mod callers;
+mod conditions;
 mod forward_auth;
 mod generated;
 mod hosts;
