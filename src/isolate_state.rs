@@ -15,7 +15,6 @@ use keyward_control::RevocationLimiter;
 use keyward_control::certs::Certs;
 use keyward_edge::{Isolate, Platform as _};
 use keyward_gate::GateSizes;
-use keyward_http::problem::Code;
 
 /// State of one isolate for one `env`. A panic drops it, and the next request creates it again.
 pub struct IsolateState {
@@ -56,16 +55,7 @@ impl IsolateState {
 
     fn new(env: &JsValue) -> Self {
         let config = load_config(env);
-        let answer =
-            Closure::<dyn Fn(String, String, bool) -> JsValue>::new(|request_id: String, cause: String, late| {
-                let code = if late { Code::OriginTimeout } else { Code::OriginUnreachable };
-                event(Level::Warn, code.as_str(), &[("request_id", &request_id), ("cause", &cause)]);
-                send::problem(&code.into(), &request_id)
-            });
-        let seconds = config.as_ref().map_or(0, |config| config.origin_timeout_seconds);
-        glue::on_origin_failed(&answer, seconds.saturating_mul(1000));
-        // The glue keeps the closure for the life of the isolate.
-        answer.forget();
+        answer_failures(config.as_ref().map_or(0, |config| config.origin_timeout_seconds));
         Self {
             config,
             isolate: Isolate::new(GateSizes::default(), Platform::of(env).jitter()),
@@ -79,6 +69,24 @@ impl IsolateState {
     pub fn request_id(&self) -> String {
         self.ids.try_borrow_mut().map(|mut ids| ids.next()).unwrap_or_default()
     }
+}
+
+/// Hands the glue its callbacks: the answer to a failed exchange with the origin, and the log of an answer that could not be edited. The
+/// glue keeps them for the life of the isolate.
+fn answer_failures(timeout_seconds: u32) {
+    let failed =
+        Closure::<dyn Fn(String, String, String) -> JsValue>::new(|request_id: String, code: String, cause: String| {
+            send::failed(&request_id, &code, &cause)
+        });
+    glue::on_failed(&failed, timeout_seconds.saturating_mul(1000));
+    failed.forget();
+    let unedited = Closure::<dyn Fn(String, u16, String)>::new(|request_id: String, status: u16, cause: String| {
+        let status = status.to_string();
+        let fields = [("request_id", request_id.as_str()), ("status", &status), ("cause", &cause)];
+        event(Level::Warn, "answer_not_edited", &fields);
+    });
+    glue::on_unedited(&unedited);
+    unedited.forget();
 }
 
 /// Reads and checks the variables and bindings, and logs every problem.

@@ -43,7 +43,7 @@ function isWhole(bytes) {
 /** Status 0 where nothing whole came. */
 function parse(bytes) {
   const end = bytes.indexOf("\r\n\r\n");
-  if (end < 0) return { status: 0, headers: {}, bytes: Buffer.alloc(0), text: "", verdict: "nothing" };
+  if (end < 0) return { status: 0, headers: {}, lines: [], bytes: Buffer.alloc(0), text: "", verdict: "nothing" };
   const [first, ...lines] = bytes.subarray(0, end).toString("latin1").split("\r\n");
   const headers = {};
   for (const line of lines) {
@@ -56,7 +56,7 @@ function parse(bytes) {
   const text = headers["transfer-encoding"] === "chunked" ? dechunked(body) : body.toString("utf8");
   const status = Number(first.split(" ")[1]);
   const code = /"code":"([a-z_]+)"/.exec(text)?.[1];
-  return { status, headers, bytes: body, text, code, verdict: code ? `${status} ${code}` : `${status}` };
+  return { status, headers, lines, bytes: body, text, code, verdict: code ? `${status} ${code}` : `${status}` };
 }
 
 function dechunked(bytes) {
