@@ -15,6 +15,9 @@ declare module "keyward-openapi" {
 }
 
 declare class IdentityTransformStream extends TransformStream<Uint8Array, Uint8Array> {}
+declare class FixedLengthStream extends IdentityTransformStream {
+  constructor(length: number | bigint);
+}
 
 declare var __keyward_texts: { openApi: string; advice: Record<string, string> };
 declare var __worker_init_state: { criticalError: boolean };

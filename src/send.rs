@@ -19,9 +19,10 @@ pub fn forward(request: &JsValue, plan: Plan, request_id: &str) -> JsValue {
 
 /// Returns the answer to an exchange with the origin that failed: `code` is the glue's name of the failure.
 pub fn failed(request_id: &str, code: &str, cause: &str) -> JsValue {
-    let known = [Code::OriginUnreachable, Code::OriginTimeout];
+    let known = [Code::OriginUnreachable, Code::OriginTimeout, Code::InvalidBody];
     let code = known.into_iter().find(|known| known.as_str() == code).unwrap_or(Code::InternalError);
-    event(Level::Warn, code.as_str(), &[("request_id", request_id), ("cause", cause)]);
+    let level = if code.status() < 500 { Level::Info } else { Level::Warn };
+    event(level, code.as_str(), &[("request_id", request_id), ("cause", cause)]);
     problem(&code.into(), request_id)
 }
 

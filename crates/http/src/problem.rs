@@ -110,6 +110,8 @@ codes! {
         "A request may have 100 headers and 32,768 bytes of them."
     UnexpectedBody "unexpected_body" 400 "Unexpected body"
         "A GET or HEAD request can't have a body here. Send its content in the query, or use another method."
+    InvalidBody "invalid_body" 400 "Broken body"
+        "The body of this request was malformed or broke off. Send the request again."
     BodyTooLarge "body_too_large" 413 "Body too large"
         "A control-plane body may have 65,536 bytes."
     UnsupportedMediaType "unsupported_media_type" 415 "JSON only"
