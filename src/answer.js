@@ -19,6 +19,8 @@ export function onUnedited(log) {
  * - `stamp` is set, `name LF value LF` for each header.
  * - With `mayBeShared`, an answer that a shared cache may store leaves with `Vary: Authorization, X-API-Key`: another caller of the
  *   same URL must not get it (RFC 9111, section 4.1).
+ *
+ * `isEventStream` says that the answer is one of `text/event-stream`, which src/connections.js holds.
  */
 export function editsOf(response, stamp, mayBeShared) {
   let removed;
@@ -26,12 +28,14 @@ export function editsOf(response, stamp, mayBeShared) {
   let cacheControl;
   let expires = false;
   let vary = "";
+  let isEventStream = false;
   // A callback makes no iterator, as in `requestText`.
   response.headers.forEach((value, name) => {
     if (name === "connection") listed = value;
     else if (name === "cache-control" || name === "cdn-cache-control") cacheControl = join(cacheControl, value);
     else if (name === "expires") expires = true;
     else if (name === "vary") vary = value;
+    else if (name === "content-type") isEventStream = EVENT_STREAM.test(value);
     else if (OUR_NAMES.test(name) || HOP_BY_HOP.has(name)) (removed ??= []).push(name);
   });
   if (listed !== undefined && !KEPT_ALIVE.test(listed)) {
@@ -43,9 +47,9 @@ export function editsOf(response, stamp, mayBeShared) {
     }
   }
   const isShared = mayBeShared && (cacheControl !== undefined || expires) && isStorable(cacheControl ?? "", expires);
-  const varied = isShared ? CREDENTIALS.filter((name) => !mentions(vary, name)) : [];
-  if (removed === undefined && stamp === undefined && varied.length === 0) return undefined;
-  return { removed, stamp, varied };
+  const varied = isShared ? CREDENTIALS.filter((name) => !mentions(vary, name)) : NONE;
+  if (removed === undefined && stamp === undefined && varied.length === 0 && !isEventStream) return undefined;
+  return { removed, stamp, varied, isEventStream };
 }
 
 /**
@@ -53,7 +57,7 @@ export function editsOf(response, stamp, mayBeShared) {
  * status 200 to 599 only. Any other answer of an origin passes as it is: its headers are immutable.
  */
 export function edited(response, edits, requestId, replacement = response) {
-  if (edits === undefined && replacement === response) return response;
+  if (replacement === response && !isNeeded(edits)) return response;
   try {
     const answer = rebuilt(response, replacement);
     if (edits !== undefined) apply(answer.headers, edits);
@@ -65,11 +69,16 @@ export function edited(response, edits, requestId, replacement = response) {
   }
 }
 
+/** An event stream on a public route may need no edit. */
+const isNeeded = (edits) =>
+  edits !== undefined && (edits.removed !== undefined || edits.stamp !== undefined || edits.varied.length > 0);
+
 function rebuilt(response, { body, webSocket }) {
-  // `webSocket` is not in the standard's type.
-  const init = /** @type {ResponseInit} */ (/** @type {unknown} */ ({ webSocket }));
-  if (webSocket) return new Response(null, { ...init, status: 101, headers: response.headers });
-  return new Response(body, response);
+  if (webSocket) return new Response(null, { status: 101, headers: response.headers, webSocket });
+  const answer = new Response(body, response);
+  // A stream of ours may end early.
+  if (body !== response.body) answer.headers.delete("content-length");
+  return answer;
 }
 
 function apply(headers, { removed, stamp, varied }) {
@@ -80,6 +89,8 @@ function apply(headers, { removed, stamp, varied }) {
 
 const join = (first, second) => (first === undefined ? second : `${first}, ${second}`);
 
+const NONE = [];
+const EVENT_STREAM = /^\s*text\/event-stream\s*(?:;|$)/i;
 const CREDENTIALS = ["Authorization", "X-API-Key"];
 
 /** Whether a `Vary` covers a request header. */

@@ -1,6 +1,7 @@
 // A request's way to its origin. Rust planned the edits (crates/gate/src/forward.rs); this file carries them out.
 
 import { edited, editsOf } from "./answer.js";
+import { hold } from "./connections.js";
 
 /** Makes the answer to a failed exchange from its code: `origin_unreachable`, `origin_timeout`, `invalid_body`. */
 let failed;
@@ -25,10 +26,10 @@ const RETRY_WITHIN_MILLISECONDS = 1_000;
 
 /**
  * Sends a request to its origin with the planned edits: URL, names to remove, headers to set. All other headers are copied, which is
- * cheaper than rebuilding them and keeps bytes outside ASCII. Bodies stream. The answer gets the headers in `stamp`,
- * `name LF value LF` for each; mostly it is undefined.
+ * cheaper than rebuilding them and keeps bytes outside ASCII. Bodies stream. `environment` is the number of the `env` for a request with a
+ * key, 0 on a public route. The answer gets the headers in `stamp`, `name LF value LF` for each; mostly it is undefined.
  */
-export function forward(request, edits, isPrivate, stamp) {
+export function forward(request, context, edits, environment, stamp) {
   const lines = edits.split("\n");
   const headers = new Headers(request.headers);
   for (const name of lines[1].split(",")) if (name) headers.delete(name);
@@ -39,13 +40,25 @@ export function forward(request, edits, isPrivate, stamp) {
   const isRead = method === "GET" || method === "HEAD";
   /** @type {RequestInit & { cf?: object }} */
   const init = { method, headers, redirect: "manual" };
+  const isKeyed = environment !== 0;
   let upload;
   if (!isRead) upload = uploadOf(request, init);
-  else if (isPrivate) init.cf = NEVER_CACHED;
-  const finish = (response) => edited(response, editsOf(response, stamp, isPrivate && isRead), requestId);
+  else if (isKeyed) init.cf = NEVER_CACHED;
+  const finish = (response) => {
+    const edits = editsOf(response, stamp, isKeyed && isRead);
+    if (isKeyed && isLongLived(response, edits)) {
+      const held = hold({ request, context, environment, requestId }, response, edits);
+      return held.catch((error) => failed(requestId, "internal_error", String(error)));
+    }
+    return edited(response, edits, requestId);
+  };
   const retry = isRead ? retryOf(request, lines[0], init) : undefined;
   return inTime({ response: fetch(lines[0], init), requestId, upload, retry, finish });
 }
+
+/** Whether an answer may last for hours, and must not outlive the key that it began with. */
+const isLongLived = (response, edits) =>
+  edits?.isEventStream ? response.body !== null : response.status === 101 && response.webSocket !== null;
 
 /**
  * Returns what sends a bodiless GET or HEAD once more after a failure without an answer (RFC 9110, section 9.2.2), or undefined if that

@@ -1,4 +1,4 @@
-//! Declarations of the functions in `glue.js`, `forward.js` and `answer.js`, which document them. wasm-bindgen copies only files that
+//! Declarations of the functions in `glue.js`, `forward.js`, `answer.js` and `connections.js`, which document them. wasm-bindgen copies only files that
 //! are named here.
 
 use std::cell::RefCell;
@@ -89,7 +89,22 @@ extern "C" {
     pub fn on_failed(answer: &Closure<dyn Fn(String, String, String) -> JsValue>, milliseconds: u32);
 
     #[wasm_bindgen(catch)]
-    pub fn forward(request: &JsValue, edits: &str, is_private: bool, stamp: Option<&str>) -> Result<JsValue, JsValue>;
+    pub fn forward(
+        request: &JsValue,
+        context: &JsValue,
+        edits: &str,
+        environment: u32,
+        stamp: Option<&str>,
+    ) -> Result<JsValue, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/connections.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = onConnections)]
+    pub fn on_connections(
+        judge: &Closure<dyn Fn(u32, JsValue, String, String, bool) -> JsValue>,
+        closed: &Closure<dyn Fn(String, String, String, String)>,
+    );
 }
 
 #[wasm_bindgen(module = "/src/answer.js")]

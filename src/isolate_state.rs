@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::entropy::RequestIds;
 use super::log::{Level, event};
 use super::platform::Platform;
-use super::{glue, send};
+use super::{connections, glue, send};
 use keyward_config::{Config, SETTINGS};
 use keyward_control::RevocationLimiter;
 use keyward_control::certs::Certs;
@@ -18,6 +18,10 @@ use keyward_gate::GateSizes;
 
 /// State of one isolate for one `env`. A panic drops it, and the next request creates it again.
 pub struct IsolateState {
+    /// Number of the `env`.
+    pub number: u32,
+    /// The `env`, for connections that outlive the request that opened them.
+    pub env: JsValue,
     /// `None` if the configuration is bad; its problems were logged.
     pub config: Option<Config>,
     /// The gate and its lookups in flight.
@@ -43,7 +47,7 @@ impl IsolateState {
                 states.iter().find(|(known, _)| *known == number).map(|(_, state)| Rc::clone(state))
             });
             existing.unwrap_or_else(|| {
-                let state = Rc::new(Self::new(env));
+                let state = Rc::new(Self::new(env, number));
                 if let Ok(mut states) = states.try_borrow_mut() {
                     states.retain(|(known, _)| known.saturating_add(1) >= number);
                     states.push((number, Rc::clone(&state)));
@@ -53,10 +57,22 @@ impl IsolateState {
         })
     }
 
-    fn new(env: &JsValue) -> Self {
+    /// Returns the state for the `env` of this number, or the newest one if that `env` was replaced. `None` before the first request.
+    pub fn numbered(number: u32) -> Option<Rc<Self>> {
+        STATES.with(|states| {
+            let states = states.try_borrow().ok()?;
+            let found = states.iter().find(|(known, _)| *known == number).or_else(|| states.last());
+            found.map(|(_, state)| Rc::clone(state))
+        })
+    }
+
+    fn new(env: &JsValue, number: u32) -> Self {
         let config = load_config(env);
         answer_failures(config.as_ref().map_or(0, |config| config.origin_timeout_seconds));
+        connections::listen();
         Self {
+            number,
+            env: env.clone(),
             config,
             isolate: Isolate::new(GateSizes::default(), Platform::of(env).jitter()),
             certs: RefCell::default(),

@@ -10,8 +10,10 @@ use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 
 /// Sends a request to its origin. There is no other path to the origin, and only the gate makes a [`Plan`].
-pub fn forward(request: &JsValue, plan: Plan, request_id: &str) -> JsValue {
-    glue::forward(request, &plan.edits, plan.private, plan.answer.as_deref()).unwrap_or_else(|thrown| {
+/// `environment` is the number of the `env` that came with it.
+pub fn forward(request: &JsValue, context: &JsValue, environment: u32, plan: Plan, request_id: &str) -> JsValue {
+    let environment = if plan.private { environment } else { 0 };
+    glue::forward(request, context, &plan.edits, environment, plan.answer.as_deref()).unwrap_or_else(|thrown| {
         event(Level::Error, "forward_failed", &[("request_id", request_id), ("cause", &glue::cause(&thrown))]);
         problem(&Code::InternalError.into(), request_id)
     })

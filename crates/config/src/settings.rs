@@ -79,6 +79,11 @@ pub const SETTINGS: &[Setting] = &[
         "60",
         "Time in seconds until the headers of the origin's answer must be there, a request's body included; then 504. 1 to 600.",
     ),
+    setting(
+        "MAX_CONNECTION_SECONDS",
+        "86400",
+        "Maximum age in seconds of a WebSocket or event stream that began with a key, 60 to 604800.",
+    ),
     optional(
         "AUTHORITY_EPOCH",
         "Any text of 1 to 64 visible ASCII characters. Change it after the authority was restored from a backup.",

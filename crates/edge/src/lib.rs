@@ -10,6 +10,7 @@
 //! | [`entry`] | from the text of a request's head to a reply or a forward |
 //! | `context` | [`RequestContext`], what every step of one request needs |
 //! | [`decide`](mod@decide) | ask the gate, look up what it needs, ask again |
+//! | [`connections`] | how long WebSockets and event streams that began with a key stay open |
 //! | `changes` | the feed: the data centre's cache, then the authority, then the cache's last answer |
 //! | `record` | a key's record: KV, then the authority |
 //! | [`registry`] | queries to the authority, with one retry for reads |
@@ -34,6 +35,7 @@
 )]
 
 mod changes;
+pub mod connections;
 mod context;
 pub mod decide;
 pub mod entry;
@@ -43,7 +45,7 @@ mod record;
 pub mod registry;
 pub mod signing;
 
-pub use context::RequestContext;
+pub use context::{LookupContext, RequestContext};
 pub use decide::{decide, finish, is_refresh_due, refresh, step};
 pub use isolate::Isolate;
 pub use platform::{Level, Platform};
