@@ -182,7 +182,7 @@ test("a WebSocket passes with a key, and the origin knows whose it is", { timeou
   assert.equal(socket.headers["keyward-evil"], undefined);
   assert.equal(await socket.say("hello"), "echo: hello");
   assert.equal(await socket.say("again"), "echo: again");
-  socket.close();
+  socket.drop();
   const [arrived] = origin.take();
   assert.deepEqual(values(arrived, "keyward-key-id"), [key.id]);
   assert.deepEqual(values(arrived, "keyward-scopes"), ["contacts:read contacts:write"]);

@@ -183,7 +183,7 @@ describe("after the headers", () => {
     assert.equal(socket.status, 101);
     await pause(1_500);
     assert.equal(await socket.say("still there"), "echo: still there");
-    socket.close();
+    socket.drop();
   });
 
   for (const [what, behaviour] of Object.entries({

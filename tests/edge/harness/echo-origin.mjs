@@ -22,10 +22,10 @@ class Origin {
 
   constructor() {
     this.#server.on("upgrade", (request, socket) => {
-      this.#record(request);
+      const arrival = this.#record(request);
       // An upgraded connection is no longer the server's to close.
       this.#sockets.add(socket);
-      acceptWebSocket(request, socket);
+      arrival.webSocket = acceptWebSocket(request, socket);
     });
     // What the gate sends is recorded, however large its head; a broken connection is the test's own doing.
     this.#server.on("clientError", (_, socket) => socket.destroy());
