@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use super::key_cache::Entry;
 use super::{CLOCK_STEP_TOLERANCE_MS, Gate, Need, Reason, Refusal, check_rights, check_state, find_route, origin_for};
 
+/// A connection closes this much before its last confirmation is too old: timers are late, and the close takes its way to both ends.
+const CLOSING_MARGIN_MS: i64 = 250;
+
 /// A long-lived answer, with what it was granted by. It holds no credential. Between two checks it exists only as JSON text beside the
 /// connection itself, so that a client that leaves leaves nothing behind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,9 +95,10 @@ impl Connection {
     #[must_use]
     pub fn closing(&self, config: &Config) -> Closing {
         let grace_seconds = if self.closed_on_outage { 0 } else { config.grace_seconds };
-        let knowledge_seconds = i64::from(config.bound_seconds).saturating_add(grace_seconds.into());
+        let usable_ms = i64::from(config.bound_seconds).saturating_add(grace_seconds.into()).saturating_mul(1_000);
+        let usable_ms = usable_ms.saturating_sub(CLOSING_MARGIN_MS.min(usable_ms / 20));
         let unconfirmed = Closing {
-            at: self.confirmed_at.map_or(self.opened_at, |at| at.plus_seconds(knowledge_seconds)),
+            at: self.confirmed_at.map_or(self.opened_at, |at| Millis(at.0.saturating_add(usable_ms))),
             reason: Code::AuthorityUnavailable.as_str(),
         };
         let old = Closing { at: self.opened_at.plus_seconds(config.max_connection_seconds.into()), reason: TOO_OLD };
