@@ -62,6 +62,7 @@ fn every_problem_is_found_at_once_and_shows_no_secret() {
         "REVOCATION_BOUND_SECONDS": "five",
         "OUTAGE_GRACE_SECONDS": -1,
         "ORIGIN_TIMEOUT_SECONDS": 601,
+        "MAX_CONNECTION_SECONDS": 59,
         "AUTHORITY_EPOCH": "after the restore",
         "MAX_MEMBER_DAYS": 3651,
         "ACCESS_TEAM_DOMAIN": "https://access.evil.example",
