@@ -186,7 +186,7 @@ describe("after the whole life cycle of a key", () => {
       await call(path, bearer);
     }
     await call("/public/x", { key, headers: { "x-api-key": owner } });
-    (await openWebSocket(gate.url, `${CONTACTS}/live`, { authorization: `Bearer ${key}` })).close?.();
+    (await openWebSocket(gate.url, `${CONTACTS}/live`, { authorization: `Bearer ${key}` })).drop?.();
     await until("the brief key expires", async () => (await call(CONTACTS, { key: brief })).status === 401);
 
     // At the control plane.

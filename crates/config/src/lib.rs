@@ -73,6 +73,8 @@ pub struct Config {
     pub grace_seconds: u32,
     /// `ORIGIN_TIMEOUT_SECONDS`, default 60: timeout for the headers of the origin's response.
     pub origin_timeout_seconds: u32,
+    /// `MAX_CONNECTION_SECONDS`, default 86,400: maximum age of a WebSocket or event stream that began with a key.
+    pub max_connection_seconds: u32,
     /// `AUTHORITY_EPOCH`: any text. A changed value informs the authority that it was restored from a backup.
     pub authority_epoch: Option<String>,
     /// `CONTROL_HOST`; see [`Self::host_role`].
@@ -142,6 +144,7 @@ impl Config {
         let bound_seconds = reader.number("REVOCATION_BOUND_SECONDS", 5, 1, 300);
         let grace_seconds = reader.number("OUTAGE_GRACE_SECONDS", 60, 0, 86_400);
         let origin_timeout_seconds = reader.number("ORIGIN_TIMEOUT_SECONDS", 60, 1, 600);
+        let max_connection_seconds = reader.number("MAX_CONNECTION_SECONDS", 86_400, 60, 604_800);
         let authority_epoch = reader.authority_epoch();
         let control_host = reader.control_host(&route_hosts, [origin_live.as_ref(), origin_test.as_ref()]);
         let access = reader.access();
@@ -164,6 +167,7 @@ impl Config {
                     bound_seconds,
                     grace_seconds,
                     origin_timeout_seconds,
+                    max_connection_seconds,
                     authority_epoch,
                     control_host,
                     access,

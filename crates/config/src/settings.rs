@@ -83,6 +83,11 @@ pub const SETTINGS: &[Setting] = &[
         "60",
         "Timeout in seconds for the headers of the origin's response, including the time to send the request's body, 1 to 600. Then 504 `origin_timeout`.",
     ),
+    setting(
+        "MAX_CONNECTION_SECONDS",
+        "86400",
+        "Maximum age in seconds of a WebSocket or event stream that began with a key, 60 to 604800.",
+    ),
     optional(
         "AUTHORITY_EPOCH",
         "Any text of 1 to 64 visible ASCII characters. Change it after the authority was restored from a backup.",

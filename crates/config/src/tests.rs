@@ -64,6 +64,7 @@ fn all_problems_are_reported_at_once_without_secrets() {
         "REVOCATION_BOUND_SECONDS": "five",
         "OUTAGE_GRACE_SECONDS": -1,
         "ORIGIN_TIMEOUT_SECONDS": 601,
+        "MAX_CONNECTION_SECONDS": 59,
         "AUTHORITY_EPOCH": "after the restore",
         "MAX_MEMBER_DAYS": 3651,
         "CONTROL_HOST": "https://keys.example.com",

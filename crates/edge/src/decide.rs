@@ -1,7 +1,7 @@
 //! The decision about one request, with its lookups.
 
 use super::changes;
-use super::context::RequestContext;
+use super::context::{LookupContext, RequestContext};
 use super::isolate::{Isolate, LookupKey};
 use super::platform::{Level, Platform};
 use super::poll::Polls;
@@ -46,7 +46,7 @@ pub async fn decide(context: &RequestContext<'_, impl Platform>) -> Result<Grant
             Step::Refuse(refusal) => return Err(refusal),
             // After a failed lookup the gate was asked once more: another request's lookup may have succeeded meanwhile.
             Step::Need(_) if looked_up.is_err() || left == 0 => break,
-            Step::Need(need) => looked_up = satisfy(context, need).await,
+            Step::Need(need) => looked_up = satisfy(&context.lookups(), need).await,
         }
     }
     looked_up.and_then(|()| Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable)))
@@ -85,8 +85,8 @@ pub async fn refresh(isolate: &Isolate, config: &Config, platform: &impl Platfor
 }
 
 /// Looks up what the gate needs, or waits while another request of this isolate does.
-async fn satisfy(context: &RequestContext<'_, impl Platform>, need: Need) -> Result<(), Refusal> {
-    let RequestContext { isolate, config, platform, request_id, .. } = *context;
+pub(super) async fn satisfy(context: &LookupContext<'_, impl Platform>, need: Need) -> Result<(), Refusal> {
+    let LookupContext { isolate, config, platform, request_id } = *context;
     let lookup = match &need {
         Need::Changes => LookupKey::Changes,
         Need::Record(id) => LookupKey::Record(id.clone()),

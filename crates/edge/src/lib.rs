@@ -10,6 +10,7 @@
 //! | [`entry`] | from the text of a request's head to a reply or a forward |
 //! | `context` | [`RequestContext`], what every step of one request needs |
 //! | [`decide`](mod@decide) | ask the gate, look up what it needs, ask again |
+//! | [`connections`] | how long WebSockets and event streams that began with a key stay open |
 //! | `changes` | the feed: the data centre's cache, then the authority, then the cache's last answer |
 //! | `record` | a key's record: KV, then the authority |
 //! | `lookup_queue` | the keys that wait for the authority, and the one lookup in flight |
@@ -36,6 +37,7 @@
 )]
 
 mod changes;
+pub mod connections;
 mod context;
 pub mod decide;
 pub mod entry;
@@ -47,7 +49,7 @@ mod record;
 pub mod registry;
 pub mod signing;
 
-pub use context::RequestContext;
+pub use context::{LookupContext, RequestContext};
 pub use decide::{decide, finish, is_refresh_due, refresh, start_or_wait, step};
 pub use isolate::{Isolate, LookupKey};
 pub use lookup_queue::LookupSizes;

@@ -126,6 +126,24 @@ impl Feed {
         self.age(now).is_none_or(|age| age >= due) && !just_started && !self.in_backoff(config, now)
     }
 
+    /// When every change was known, by the isolate's clock; `None` if the age of the feed is unknown.
+    pub fn complete_at(&self, now: Millis) -> Option<Millis> {
+        self.age(now).and(self.asked_at)
+    }
+
+    /// Whether a refresh is due for connections that are open: once a bound, or sooner if bound and grace are short. Requests refresh
+    /// earlier, so this is for an isolate without any.
+    pub fn is_connection_refresh_due(&self, config: &Config, now: Millis) -> bool {
+        self.connection_refresh_in_ms(config, now) == 0 && !self.in_backoff(config, now)
+    }
+
+    /// Time in milliseconds until that refresh; 0 if it is due or the age is unknown.
+    pub fn connection_refresh_in_ms(&self, config: &Config, now: Millis) -> i64 {
+        let bound = bound_ms(config);
+        let due = bound.min(bound.saturating_add(grace_ms(config)).saturating_mul(3) / 5);
+        self.age(now).map_or(0, |age| due.saturating_sub(age).max(0))
+    }
+
     /// Records that a refresh starts.
     pub const fn refresh_started(&mut self, now: Millis) {
         self.refresh_started_at = Some(now);

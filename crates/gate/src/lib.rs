@@ -32,6 +32,7 @@
 
 mod assertion;
 mod check;
+mod connection;
 mod feed;
 mod forward;
 mod identity;
@@ -42,6 +43,7 @@ mod sizes;
 mod updates;
 
 pub use check::{SubmittedKey, check_rights, scope_asked};
+pub use connection::{Checked, Closing, Connection, TOO_OLD};
 pub use feed::{Applied, FRESH_SECONDS};
 pub use forward::{Grant, Plan, Unsigned};
 pub use refusal::{Reason, Refusal};
@@ -319,6 +321,11 @@ fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<
     if !record.key_hash.matches(recognised.hash()) {
         return Err(Refusal::invalid_key(Reason::WrongSecret));
     }
+    check_state(record, now)
+}
+
+/// Checks that a key is neither revoked nor expired, for a new request as for a connection that is open.
+fn check_state(record: &Record, now: Millis) -> Result<(), Refusal> {
     if record.revoked {
         return Err(Refusal::new(Code::RevokedKey, Reason::Revoked));
     }

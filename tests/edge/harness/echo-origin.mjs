@@ -23,10 +23,10 @@ class Origin {
 
   constructor() {
     this.#server.on("upgrade", (request, socket) => {
-      this.#record(request);
+      const arrival = this.#record(request);
       // The server does not close upgraded connections.
       this.#sockets.add(socket);
-      acceptWebSocket(request, socket);
+      arrival.webSocket = acceptWebSocket(request, socket);
     });
     // Requests with a large head are recorded too. A broken connection is intended by the test.
     this.#server.on("clientError", (_, socket) => socket.destroy());

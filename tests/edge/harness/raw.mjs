@@ -51,7 +51,7 @@ function isWhole(bytes) {
 /** Parses an answer. Status 0 means that no complete answer arrived. */
 function parse(bytes) {
   const end = bytes.indexOf("\r\n\r\n");
-  if (end < 0) return { status: 0, headers: {}, bytes: Buffer.alloc(0), text: "", verdict: "nothing" };
+  if (end < 0) return { status: 0, headers: {}, lines: [], bytes: Buffer.alloc(0), text: "", verdict: "nothing" };
   const [first, ...lines] = bytes.subarray(0, end).toString("latin1").split("\r\n");
   const headers = {};
   for (const line of lines) {
@@ -64,7 +64,7 @@ function parse(bytes) {
   const text = headers["transfer-encoding"] === "chunked" ? dechunked(body) : body.toString("utf8");
   const status = Number(first.split(" ")[1]);
   const code = /"code":"([a-z_]+)"/.exec(text)?.[1];
-  return { status, headers, bytes: body, text, code, verdict: code ? `${status} ${code}` : `${status}` };
+  return { status, headers, lines, bytes: body, text, code, verdict: code ? `${status} ${code}` : `${status}` };
 }
 
 function dechunked(bytes) {

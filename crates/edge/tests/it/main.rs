@@ -1,6 +1,7 @@
 //! The integration tests of `keyward-edge`: one program.
 
 mod asking;
+mod connections;
 mod data_centre;
 mod entry;
 mod hosts;
