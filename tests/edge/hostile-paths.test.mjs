@@ -290,7 +290,12 @@ describe("the whole answer to each", () => {
     [
       "GET /v1/x",
       { headers: [`X-L: ${"a".repeat(33_000)}`] },
-      body("headers_too_large", "Headers too large", 431, "A request may have 100 headers and 32,768 bytes of them."),
+      body(
+        "headers_too_large",
+        "Headers too large",
+        431,
+        "A request may have 100 headers, 32,768 bytes of them, and 32 names in `Connection`.",
+      ),
     ],
     [
       "GET /v1/x",

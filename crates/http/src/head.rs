@@ -7,7 +7,7 @@
 //! Neither a method, a URL nor a header line can contain a line feed (RFC 9112, section 2.2), so nothing is escaped. The runtime
 //! converts names to lower case and joins repeated headers with `, `.
 
-use super::limits::{HEADER_BYTES, HEADER_COUNT, TARGET_BYTES};
+use super::limits::{CONNECTION_NAMES, HEADER_BYTES, HEADER_COUNT, TARGET_BYTES};
 use super::problem::Code;
 use super::target::{BadTarget, Target};
 use keyward_key::time::Millis;
@@ -34,6 +34,7 @@ struct Known<'a> {
     preflight_method: Option<&'a str>,
     client_address: Option<&'a str>,
     connection: Option<&'a str>,
+    cookie: Option<&'a str>,
     upgrade: Option<&'a str>,
     content_type: Option<&'a str>,
     content_length: Option<&'a str>,
@@ -47,7 +48,7 @@ pub enum BadHead {
     Form,
     /// Path and query together exceed [`TARGET_BYTES`].
     TargetTooLong,
-    /// The headers exceed [`HEADER_COUNT`] lines or [`HEADER_BYTES`].
+    /// The headers exceed [`HEADER_COUNT`] lines or [`HEADER_BYTES`], or `Connection` lists more than [`CONNECTION_NAMES`].
     HeadersTooLarge,
     /// The URL's authority is not one host with an optional port, or differs from `Host`.
     Host,
@@ -148,6 +149,12 @@ impl<'a> Head<'a> {
         self.base
     }
 
+    /// Host of the request's own URL, with its port if the URL names one.
+    #[must_use]
+    pub fn authority(&self) -> &'a str {
+        self.base.split_once("://").map_or(self.base, |(_, authority)| authority)
+    }
+
     /// Path and query.
     #[must_use]
     pub const fn target(&self) -> Target<'a> {
@@ -203,6 +210,12 @@ impl<'a> Head<'a> {
         self.known.connection
     }
 
+    /// `Cookie`.
+    #[must_use]
+    pub const fn cookie(&self) -> Option<&'a str> {
+        self.known.cookie
+    }
+
     /// The client's address as the edge saw it (`CF-Connecting-IP`), if present.
     #[must_use]
     pub const fn client_address(&self) -> Option<&'a str> {
@@ -239,7 +252,12 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
     while let Some(name) = lines.next() {
         // The string ends in a line feed, so the last element is empty.
         let Some(value) = lines.next() else {
-            return if name.is_empty() { Ok((headers, known)) } else { Err(BadHead::Form) };
+            let too_many = known.connection.is_some_and(|list| names_in(list) > CONNECTION_NAMES);
+            return match name {
+                "" if too_many => Err(BadHead::HeadersTooLarge),
+                "" => Ok((headers, known)),
+                _ => Err(BadHead::Form),
+            };
         };
         bytes = bytes.saturating_add(name.len()).saturating_add(value.len());
         if headers.len() >= HEADER_COUNT || bytes > HEADER_BYTES {
@@ -255,6 +273,7 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
             "access-control-request-method" => &mut known.preflight_method,
             "cf-connecting-ip" => &mut known.client_address,
             "connection" => &mut known.connection,
+            "cookie" => &mut known.cookie,
             "upgrade" => &mut known.upgrade,
             "content-type" => &mut known.content_type,
             "content-length" => &mut known.content_length,
@@ -268,6 +287,10 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
         *slot = Some(value.trim_matches([' ', '\t'])).filter(|value| !value.is_empty());
     }
     Err(BadHead::Form)
+}
+
+fn names_in(list: &str) -> usize {
+    list.split(',').filter(|name| !name.trim().is_empty()).count()
 }
 
 /// Whether the authority is one host and at most one port: letters, digits, `.`, `-`, `_`, or an IPv6 address in brackets. No
@@ -363,6 +386,9 @@ mod tests {
         let large = |bytes: usize| format!("x\n{}\n", "a".repeat(bytes - 1));
         assert!(parsed("GET", "http://h/", &large(HEADER_BYTES)).is_ok());
         assert_eq!(parsed("GET", "http://h/", &large(HEADER_BYTES + 1)), Err(BadHead::HeadersTooLarge));
+        let listed = |names: usize| format!("connection\n,{}\n", "a, ".repeat(names));
+        assert!(parsed("GET", "http://h/", &listed(CONNECTION_NAMES)).is_ok());
+        assert_eq!(parsed("GET", "http://h/", &listed(CONNECTION_NAMES + 1)), Err(BadHead::HeadersTooLarge));
     }
 
     #[test]

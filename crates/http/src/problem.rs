@@ -107,7 +107,7 @@ codes! {
     TargetTooLong "target_too_long" 414 "URL too long"
         "Path and query may have 8,192 bytes together."
     HeadersTooLarge "headers_too_large" 431 "Headers too large"
-        "A request may have 100 headers and 32,768 bytes of them."
+        "A request may have 100 headers, 32,768 bytes of them, and 32 names in `Connection`."
     UnexpectedBody "unexpected_body" 400 "Unexpected body"
         "A GET or HEAD request can't have a body here. Send its content in the query, or use another method."
     BodyTooLarge "body_too_large" 413 "Body too large"

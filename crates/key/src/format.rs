@@ -12,6 +12,9 @@ pub const CHECK_LENGTH: usize = 6;
 /// What a key has besides its prefix and the word of its class: three underscores and the random parts.
 const BESIDES_WORDS: usize = 3 + IDENTIFIER_LENGTH + SECRET_LENGTH + TAG_LENGTH + CHECK_LENGTH;
 
+/// Minimum length of a data key, in bytes: with a prefix of two letters.
+pub const SHORTEST: usize = 2 + 4 + BESIDES_WORDS;
+
 /// Why a text is no well-formed key. For logs and tests; every one is the same 401 to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {

@@ -32,6 +32,7 @@ fn rows() -> Vec<(&'static str, String)> {
         ("TARGET_BYTES", format!("| path and query | {} bytes |", number(TARGET_BYTES))),
         ("HEADER_COUNT", format!("| headers of a request | {}, and", number(HEADER_COUNT))),
         ("HEADER_BYTES", format!("and {} bytes of names and values |", number(HEADER_BYTES))),
+        ("CONNECTION_NAMES", format!("| names in `Connection` | {} |", number(CONNECTION_NAMES))),
         ("BODY_BYTES", format!("| body of a control-plane request | {} bytes |", number(BODY_BYTES))),
         ("NAME_CHARS", format!("| name of a key or member | {} characters |", number(NAME_CHARS))),
         ("INTEGRATION_CHARS", format!("| integration | {} of `a-z 0-9 -` |", number(INTEGRATION_CHARS))),

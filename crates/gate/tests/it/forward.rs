@@ -43,6 +43,7 @@ fn the_whole_plan_of_an_accepted_request() {
     let expected = format!(
         "https://live.example/v1/contacts/7?q=%2F..&x=a'b\nx-api-key,\n\
          x-forwarded-for\n192.0.2.7\nx-real-ip\n192.0.2.7\n\
+         x-forwarded-host\ngate.example\nx-forwarded-proto\nhttps\n\
          keyward-key-id\n{}\nkeyward-integration\ncrm-sync\nkeyward-environment\nlive\n\
          keyward-scopes\ncontacts:read events:read\n\
          keyward-assertion\n{assertion}\nkeyward-request-id\nreq-1\n",
@@ -77,9 +78,10 @@ fn a_host_never_chooses_the_origin_but_on_a_zone_route() {
     let (mut world, key) = world_with_key(&json!({}));
     assert_eq!(plan(&mut world, &request(&key)).0, "https://live.example/v1/contacts");
     let (mut world, key) = world_with_key(&json!({"ORIGIN_LIVE": "route"}));
-    let (url, removed, _) = plan(&mut world, &request(&key));
+    let (url, removed, set) = plan(&mut world, &request(&key));
     assert_eq!(url, "https://elsewhere.example:8443/v1/contacts");
     assert_eq!(removed, ["x-api-key", "x-forwarded-host"]);
+    assert!(set.contains(&("x-forwarded-host".to_owned(), "elsewhere.example:8443".to_owned())));
 }
 
 #[test]
@@ -175,7 +177,9 @@ fn a_public_route_is_forwarded_without_identity_and_without_a_credential_of_ours
         let (url, removed, set) = plan(&mut world, &request);
         assert_eq!(url, "https://live.example/public/x");
         assert_eq!(removed, expected, "{:?}", request.headers);
-        assert_eq!(set, [("keyward-request-id".to_owned(), "req-1".to_owned())]);
+        let expected =
+            [("x-forwarded-host", "gate.example"), ("x-forwarded-proto", "https"), ("keyward-request-id", "req-1")];
+        assert_eq!(set, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     assert_eq!(world.reads, 0);
     assert!(world.send(&get(&key)).is_private(), "what a key opens is for its holder only");
@@ -196,4 +200,42 @@ fn only_a_websocket_upgrade_passes() {
     }
     let without = ClientRequest::new("GET /v1/contacts").with("connection", "Upgrade").with("upgrade", "websocket");
     assert_eq!(world.verdict(&without), "401 missing_key");
+}
+
+#[test]
+fn no_copy_of_a_presented_key_reaches_the_origin_and_nothing_else_is_lost() {
+    let (mut world, key) = world_with_key(&json!({}));
+    let text = key.text.clone();
+    let copies = |request: ClientRequest| {
+        request
+            .with("apikey", &text)
+            .with("referer", &format!("https://a.example/?k={}", text.replace('_', "%5F")))
+            .with("cookie", &format!("a=1; session={text}; b=2"))
+            .with("x-stay", &"s".repeat(100))
+    };
+    for path in ["/v1/contacts", "/public/x"] {
+        for (name, value) in [("x-api-key", text.clone()), ("authorization", format!("Bearer {text}"))] {
+            let request = copies(ClientRequest::new(&format!("GET {path}")).with(name, &value));
+            let (_, removed, set) = plan(&mut world, &request);
+            assert_eq!(removed, [name, "apikey", "referer"], "{path}");
+            assert!(set.contains(&("cookie".to_owned(), "a=1; b=2".to_owned())));
+            assert!(!world.send(&request).edits().contains(&text));
+        }
+    }
+}
+
+#[test]
+fn credentials_for_the_control_plane_never_reach_the_origin() {
+    let (mut world, key) = world_with_key(&json!({}));
+    for request in [get(&key), ClientRequest::new("GET /public/x")] {
+        let request = request
+            .with("cookie", "theme=dark; CF_Authorization=a.b.c; __Host-keyward=s; CF_AppSession=t; lang=en")
+            .with("cf-access-jwt-assertion", "a.b.c")
+            .with("cf-access-authenticated-user-email", "olive@acme.example")
+            .with("cf-ray", "1");
+        let (_, removed, set) = plan(&mut world, &request);
+        assert!(removed.ends_with(&["cf-access-jwt-assertion".into(), "cf-access-authenticated-user-email".into()]));
+        assert!(!removed.contains(&"cf-ray".to_owned()));
+        assert!(set.contains(&("cookie".to_owned(), "theme=dark; lang=en".to_owned())));
+    }
 }
