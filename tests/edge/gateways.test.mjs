@@ -201,7 +201,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
 
     test("nothing of a client's arrives by which an API would read another request, or another client, than was judged", async () => {
       const names =
-        "X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Method X-Original-URI X-Original-URL X-Original-Host X-Rewrite-URL X-Forwarded-Method X-Forwarded-Uri X-Forwarded-Path Forwarded True-Client-IP X-Client-IP Client-IP Proxy X-Real-IP".split(
+        "X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Method X-Original-URI X-Original-URL X-Original-Host X-Rewrite-URL X-Forwarded-Method X-Forwarded-Uri X-Forwarded-Path Forwarded True-Client-IP X-Client-IP Client-IP Proxy X-Real-IP X-Original-Path X-Override-URL X-Host X-HTTP-Host-Override X-Remote-IP WL-Proxy-Client-IP Front-End-Https X-Middleware-Subrequest X-Envoy-Original-Path X-Consumer-Id Cf-Access-Jwt-Assertion X-Forwarded-Ssl".split(
           " ",
         );
       // A method and a URI of the request's own, so that the gate sees no contradiction.
@@ -215,7 +215,17 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
         );
         assert.deepEqual(arrived, [], header);
       }
-      // This one the gateways write themselves.
+      // Each tells the API who asked, which host and how, whatever the client says of it.
+      const posing = {
+        "X-Forwarded-For": "192.0.2.7",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "forged.example",
+      };
+      const told = (await call("/public/logo", { headers: posing })).json;
+      assert.deepEqual(values(told, "x-forwarded-for"), ["127.0.0.1"]);
+      assert.deepEqual(values(told, "x-forwarded-proto"), ["http"]);
+      assert.deepEqual(values(told, "x-forwarded-host"), [new URL(running.url).host]);
+      // A client cannot choose another one.
       assert.ok(
         !(await call("/public/logo", { headers: { "X-Forwarded-Host": "forged.example" } })).text.includes(
           "forged.example",
@@ -247,7 +257,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       });
       await refused(403, "browser_exposed", "/v1/contacts", {
         key: keys.live.apiKey,
-        headers: { origin: "https://page.example" },
+        headers: { origin: "https://page.example", "user-agent": "Mozilla/5.0 (X11; Linux x86_64)" },
       });
     });
 
