@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
+use keyward_http::address::parse_address;
 use keyward_http::limits::{REVOCATION_MILLIS, REVOCATIONS_AT_ONCE, REVOKERS_REMEMBERED};
 use keyward_key::time::Millis;
 
@@ -37,7 +38,7 @@ impl RevocationLimiter {
     /// # Errors
     /// The whole seconds after which the next one passes.
     pub fn take(&mut self, address: Option<&str>, now: Millis) -> Result<(), i64> {
-        let address = address.and_then(|text| text.parse().ok()).map_or(IpAddr::from([0; 4]), customer);
+        let address = address.and_then(parse_address).map_or(IpAddr::from([0; 4]), customer);
         let known = self.paid_at.get(&address).map_or(0, |paid_at| paid_at.since(now));
         // A clock that stepped back must not create a debt.
         let debt = known.clamp(0, MOST_DEBT.saturating_add(REVOCATION_MILLIS));

@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod address;
 mod cookies;
 pub mod credential;
 pub mod forwarded_request;

@@ -31,6 +31,10 @@ pub const CONTACT_CHARS: usize = 254;
 /// Maximum number of scopes of one key. More suggest a key with access to everything.
 pub const SCOPES: usize = 50;
 
+/// Maximum total length of a key's scopes, in bytes, with a space between. An origin receives them twice, in `Keyward-Scopes` and in
+/// the assertion, and many servers read heads of 4 KB.
+pub const SCOPE_BYTES: usize = 1_024;
+
 /// Maximum number of networks of one key.
 pub const CIDRS: usize = 1_000;
 

@@ -1,5 +1,6 @@
 //! What of a request reaches its origin: the plan that the glue carries out.
 
+use keyward_http::limits::{INTEGRATION_CHARS, SCOPE_BYTES, SCOPES};
 use keyward_key::id::{Class, Environment};
 use keyward_key::scope::Scope;
 use keyward_testkit::gate_world::{ClientRequest, Key, World};
@@ -237,5 +238,45 @@ fn credentials_for_the_control_plane_never_reach_the_origin() {
         assert!(removed.ends_with(&["cf-access-jwt-assertion".into(), "cf-access-authenticated-user-email".into()]));
         assert!(!removed.contains(&"cf-ray".to_owned()));
         assert!(set.contains(&("cookie".to_owned(), "theme=dark; lang=en".to_owned())));
+    }
+}
+
+/// Scopes that are as long together as those of a key may be.
+fn longest_scopes() -> Vec<Scope> {
+    let mut left = SCOPE_BYTES;
+    let mut scopes = Vec::new();
+    while left > 0 {
+        let length = left.min(64);
+        let name = format!("s{:b>1$}", scopes.len(), length - 1);
+        scopes.push(Scope::parse(&name).unwrap());
+        left = left.saturating_sub(length + 1);
+    }
+    assert!(scopes.len() <= SCOPES);
+    scopes
+}
+
+#[test]
+fn what_keyward_adds_stays_under_4_kilobytes_for_any_key() {
+    // A request-bound assertion also names the URL, so it is longer with a long path.
+    for (assertion, host, path) in
+        [(None, 253, "/v1/x".to_owned()), (Some("request"), 100, format!("/v1/{}", "x".repeat(252)))]
+    {
+        let host = "h".repeat(host);
+        let mut row = json!({"match": "GET /v1/*", "scope": format!("s{:b>1$}", 0, 63)});
+        if let Some(assertion) = assertion {
+            row["assertion"] = json!(assertion);
+        }
+        let origin = format!("https://{host}");
+        let mut world = World::new(&json!({"KEY_PREFIX": "abcdefgh", "ORIGIN_LIVE": origin, "ROUTES": [row]}));
+        let key = world.issue(1, |record| {
+            record.integration = "i".repeat(INTEGRATION_CHARS);
+            record.scopes = longest_scopes();
+            record.retiring = true;
+        });
+        let request = ClientRequest { base: origin, ..ClientRequest::new(&format!("GET {path}")).key(&key) };
+        let (_, _, set) = plan(&mut world, &request);
+        let ours = set.iter().filter(|(name, _)| name.starts_with("keyward-"));
+        let bytes: usize = ours.map(|(name, value)| name.len() + value.len() + ": \r\n".len()).sum();
+        assert!((3_000..4_096).contains(&bytes), "{bytes} bytes");
     }
 }
