@@ -167,7 +167,7 @@ describe("after a whole life of a key", () => {
       { key: key.slice(0, -1) },
       { key: owner },
       { key: BOOTSTRAP_TOKEN },
-      { ...bearer, headers: { origin: "https://a.example" } },
+      { ...bearer, headers: { origin: "https://a.example", "user-agent": "Mozilla/5.0" } },
       { ...bearer, headers: { cookie: "a=b", x_api_key: key, "x.api.key": key } },
       // Copies, as proxies and SDKs make them.
       { ...bearer, headers: { apikey: key, "x-auth-token": key, "user-agent": `sdk/1 (${key})` } },

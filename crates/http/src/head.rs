@@ -36,6 +36,7 @@ struct Known<'a> {
     connection: Option<&'a str>,
     cookie: Option<&'a str>,
     upgrade: Option<&'a str>,
+    user_agent: Option<&'a str>,
     content_type: Option<&'a str>,
     content_length: Option<&'a str>,
     transfer_encoding: Option<&'a str>,
@@ -236,10 +237,12 @@ impl<'a> Head<'a> {
         self.known.preflight_method.filter(|_| self.method == "OPTIONS" && self.known.origin.is_some())
     }
 
-    /// Whether a browser page sent the request. Clients outside a browser send neither `Origin` nor `Sec-Fetch-Site`.
+    /// Whether a browser page sent the request: it has `Sec-Fetch-Site`, or `Origin` from a client that calls itself a browser. Other
+    /// clients may send `Origin` too, as WebSocket libraries do (RFC 6455, section 4.1).
     #[must_use]
-    pub const fn from_browser(&self) -> bool {
-        self.known.origin.is_some() || self.known.sec_fetch_site.is_some()
+    pub fn from_browser(&self) -> bool {
+        let says_browser = || self.known.user_agent.is_some_and(|agent| agent.starts_with("Mozilla/"));
+        self.known.sec_fetch_site.is_some() || (self.known.origin.is_some() && says_browser())
     }
 }
 
@@ -275,6 +278,7 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
             "connection" => &mut known.connection,
             "cookie" => &mut known.cookie,
             "upgrade" => &mut known.upgrade,
+            "user-agent" => &mut known.user_agent,
             "content-type" => &mut known.content_type,
             "content-length" => &mut known.content_length,
             "transfer-encoding" => &mut known.transfer_encoding,
