@@ -26,6 +26,7 @@ pub mod head;
 pub mod headers;
 mod key_copies;
 pub mod limits;
+pub mod media_type;
 pub mod origin;
 pub mod problem;
 pub mod removed_headers;
