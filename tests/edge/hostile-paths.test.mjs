@@ -264,7 +264,7 @@ describe("the whole answer to each", () => {
         "bad_path",
         "Ambiguous path",
         400,
-        "This path or query could be read in more than one way. Send it in its plain form.",
+        "The path contains //, which servers read in different ways. Send one slash.",
       ),
     ],
     [
