@@ -54,6 +54,7 @@ pub struct AuditStream {
     caller: Caller,
     request: RequestMeta,
     state: State,
+    https: bool,
 }
 
 enum State {
@@ -67,13 +68,18 @@ enum State {
 
 impl AuditStream {
     pub(super) const fn new(caller: Caller, request: RequestMeta, first: Page) -> Self {
-        Self { caller, request, state: State::Page(first) }
+        Self { caller, request, state: State::Page(first), https: false }
+    }
+
+    /// The stream as the answer to a request over HTTPS, or over plain HTTP.
+    pub(super) fn over(self, https: bool) -> Self {
+        Self { https, ..self }
     }
 
     /// Returns the head of the response.
     #[must_use]
     pub fn head(&self) -> Reply {
-        Reply::lines(&self.request.request_id)
+        Reply::lines(&self.request.request_id).over(self.https)
     }
 
     /// Returns the `Keyward-Request-Id` of the request.

@@ -106,7 +106,7 @@ impl<'a> Head<'a> {
         let head = Self {
             now,
             method,
-            https: scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss"),
+            https: is_secure(scheme),
             base: url.get(..base_length).ok_or(BadHead::Host)?,
             target,
             headers,
@@ -293,6 +293,17 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
     Err(BadHead::Form)
 }
 
+/// Whether the request of a head's text came over TLS, even if the head is malformed.
+#[must_use]
+pub fn came_over_https(text: &str) -> bool {
+    let scheme = text.split('\n').nth(2).and_then(|url| url.split_once("://")).map_or("", |(scheme, _)| scheme);
+    is_secure(scheme)
+}
+
+fn is_secure(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss")
+}
+
 fn names_in(list: &str) -> usize {
     list.split(',').filter(|name| !name.trim().is_empty()).count()
 }
@@ -319,7 +330,7 @@ pub fn is_host(authority: &str) -> bool {
 /// Whether both authorities name the same host and port. Ignores letter case (RFC 3986, section 3.2.2) and the scheme's default
 /// port.
 fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
-    let port = if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") { ":443" } else { ":80" };
+    let port = if is_secure(scheme) { ":443" } else { ":80" };
     let plain = |authority: &'_ str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
     one == other || plain(one) == plain(other)
 }
