@@ -40,7 +40,13 @@ fn contains(value: &str, key: &str) -> bool {
 }
 
 fn contains_plain(text: &str, key: &str) -> bool {
-    text.contains(key) || (text.contains('%') && percent_decode_str(text).decode_utf8_lossy().contains(key))
+    let decoded = || text.contains('%') && has(&percent_decode_str(text).collect::<Vec<u8>>(), key.as_bytes());
+    has(text.as_bytes(), key.as_bytes()) || decoded()
+}
+
+/// Whether the key stands in the text. A key is short, so preparing a search would take longer than comparing at each place.
+fn has(text: &[u8], key: &[u8]) -> bool {
+    text.windows(key.len()).any(|place| place.first() == key.first() && place == key)
 }
 
 /// Returns the decoded credential of the scheme Basic (RFC 7617). Reads what a lenient server reads: either alphabet, with or without
