@@ -167,8 +167,14 @@ describe("after the whole life cycle of a key", () => {
       { key: key.slice(0, -1) },
       { key: owner },
       { key: BOOTSTRAP_TOKEN },
-      { ...bearer, headers: { origin: "https://a.example" } },
+      { ...bearer, headers: { origin: "https://a.example", "user-agent": "Mozilla/5.0" } },
       { ...bearer, headers: { cookie: "a=b", x_api_key: key, "x.api.key": key } },
+      // Copies, as proxies and SDKs make them.
+      { ...bearer, headers: { apikey: key, "x-auth-token": key, "user-agent": `sdk/1 (${key})` } },
+      { ...bearer, headers: { referer: `https://a.example/?k=${key.replaceAll("_", "%5F")}` } },
+      { ...bearer, headers: { cookie: `a=b; session=${key}; c=d` } },
+      { headers: { "x-api-key": key, authorization: `Basic ${Buffer.from(`x:${key}`).toString("base64")}` } },
+      { ...bearer, headers: { "x-auth": `Basic ${Buffer.from(`${key}:`).toString("base64url")}` } },
     ]) {
       await call(CONTACTS, request);
     }
@@ -186,6 +192,7 @@ describe("after the whole life cycle of a key", () => {
       await call(path, bearer);
     }
     await call("/public/x", { key, headers: { "x-api-key": owner } });
+    await call("/public/x", { key, headers: { apikey: key, cookie: `session=${key}` } });
     (await openWebSocket(gate.url, `${CONTACTS}/live`, { authorization: `Bearer ${key}` })).drop?.();
     await until("the brief key expires", async () => (await call(CONTACTS, { key: brief })).status === 401);
 

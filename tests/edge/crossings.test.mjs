@@ -103,7 +103,7 @@ test("a malformed key makes crossings for its head and reply only, and reads no 
     ["400 key_in_url", `${CONTACTS}?k=${key.apiKey}`, {}],
     ["404 no_route", "/nowhere", {}],
     ["400 bad_path", "/v1//contacts", {}],
-    ["403 browser_exposed", CONTACTS, { key: key.apiKey, headers: { origin: "https://acme.example" } }],
+    ["403 browser_exposed", CONTACTS, { key: key.apiKey, headers: { "sec-fetch-site": "same-origin" } }],
   ]) {
     assert.deepEqual(await cost(path, request), { verdict, crossings: REFUSED, stores: 0 });
   }

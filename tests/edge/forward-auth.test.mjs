@@ -173,7 +173,10 @@ describe("a refused request", () => {
     ["GET /v1/contacts", () => ({ key: gate.owner })],
     ["GET /v1/contacts", () => ({ headers: { authorization: "Basic YTpi" } })],
     ["GET /v1/contacts", () => ({ ...live(), headers: { "x-api-key": keys.test.apiKey } })],
-    ["GET /v1/contacts", () => ({ ...live(), headers: { origin: "https://page.example" } })],
+    [
+      "GET /v1/contacts",
+      () => ({ ...live(), headers: { origin: "https://page.example", "user-agent": "Mozilla/5.0" } }),
+    ],
     [
       "OPTIONS /v1/contacts",
       () => ({ headers: { origin: "https://page.example", "access-control-request-method": "GET" } }),

@@ -271,7 +271,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
 
     test("no header arrives by which a client could show the API another request, or another client, than the gate checked", async () => {
       const names =
-        "X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Method X-Original-URI X-Original-URL X-Original-Host X-Rewrite-URL X-Forwarded-Method X-Forwarded-Uri X-Forwarded-Path Forwarded True-Client-IP X-Client-IP Client-IP Proxy X-Real-IP".split(
+        "X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Method X-Original-URI X-Original-URL X-Original-Host X-Rewrite-URL X-Forwarded-Method X-Forwarded-Uri X-Forwarded-Path Forwarded True-Client-IP X-Client-IP Client-IP Proxy X-Real-IP X-Original-Path X-Override-URL X-Host X-HTTP-Host-Override X-Remote-IP WL-Proxy-Client-IP Front-End-Https X-Middleware-Subrequest X-Envoy-Original-Path X-Consumer-Id Cf-Access-Jwt-Assertion X-Forwarded-Ssl".split(
           " ",
         );
       // Method and URI of the request itself, so that the gate finds no contradiction.
@@ -285,7 +285,17 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
         );
         assert.deepEqual(arrived, [], header);
       }
-      // The gateways write this one themselves.
+      // Each gateway tells the API the client's address, the host and the scheme, whatever the client sends.
+      const posing = {
+        "X-Forwarded-For": "192.0.2.7",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "forged.example",
+      };
+      const told = (await call("/public/logo", { headers: posing })).json;
+      assert.deepEqual(values(told, "x-forwarded-for"), ["127.0.0.1"]);
+      assert.deepEqual(values(told, "x-forwarded-proto"), ["http"]);
+      assert.deepEqual(values(told, "x-forwarded-host"), [new URL(running.url).host]);
+      // A client cannot choose another one.
       assert.ok(
         !(await call("/public/logo", { headers: { "X-Forwarded-Host": "forged.example" } })).text.includes(
           "forged.example",
@@ -317,7 +327,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       });
       await refused(403, "browser_exposed", "/v1/contacts", {
         key: keys.live.apiKey,
-        headers: { origin: "https://page.example" },
+        headers: { origin: "https://page.example", "user-agent": "Mozilla/5.0 (X11; Linux x86_64)" },
       });
     });
 

@@ -268,7 +268,7 @@ describe("the whole answer to each refusal", () => {
         "bad_path",
         "Ambiguous path",
         400,
-        "The path or query can be read in more than one way. Send it in its plain form.",
+        "The path contains //, can servers read in different ways. Send one slash.",
       ),
     ],
     [
@@ -308,7 +308,7 @@ describe("the whole answer to each refusal", () => {
         "headers_too_large",
         "Headers too large",
         431,
-        "The headers are too many or too large. Send at most 100 headers and 32,768 bytes.",
+        "The headers are too many or too large. Send at most 100 headers, 32,768 bytes of them, and 32 names in `Connection`.",
       ),
     ],
     [

@@ -50,8 +50,11 @@ const IDENTITY = [
   "keyward-scopes",
 ];
 
-/** Returns the names of the headers that arrived, except identity and host. */
-const others = (arrived) => names(arrived).filter((name) => !IDENTITY.includes(name) && name !== "host");
+/** Headers that tell the origin about the request itself. */
+const FORWARDED = ["host", "x-forwarded-host", "x-forwarded-proto"];
+
+/** Returns the names of the headers that arrived, except those that the gate sets. */
+const others = (arrived) => names(arrived).filter((name) => !IDENTITY.includes(name) && !FORWARDED.includes(name));
 
 test("a request arrives with its method, path, query and body unchanged, and with its identity", async () => {
   const body = '{"name":"Zoë"}';
@@ -72,6 +75,35 @@ test("a request arrives with its method, path, query and body unchanged, and wit
   assert.deepEqual(values(arrived, "keyward-scopes"), ["contacts:read contacts:write"]);
   assert.equal(values(arrived, "keyward-request-id").length, 1);
   assert.deepEqual(others(arrived), ["accept", "content-length", "content-type", "cookie"]);
+});
+
+test("the origin learns which host was asked and how, whatever the client says of it", async () => {
+  const forged = ["X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "X_Forwarded_Proto: https"];
+  const arrived = await arrival([credential(), ...forged]);
+  assert.deepEqual(values(arrived, "x-forwarded-host"), ["gate.example"]);
+  assert.deepEqual(values(arrived, "x-forwarded-proto"), ["http"]);
+  assert.deepEqual(others(arrived), []);
+});
+
+test("a copy of the key arrives nowhere, and the other cookies arrive byte for byte", async () => {
+  const key = keys.live.apiKey;
+  const basic = Buffer.from(`user:${key}`).toString("base64");
+  const arrived = await arrival([
+    credential(),
+    `apikey: ${key}`,
+    `Referer: http://a.example/?k=${key.replaceAll("_", "%5F")}`,
+    `X-Auth: Basic ${basic}`,
+    `Cookie: a=caf\xc3\xa9; CF_Authorization=a.b.c; k=${key}; b="1,2"; __Host-keyward=s`,
+    "X-Stay: 1",
+  ]);
+  assert.deepEqual(others(arrived), ["cookie", "x-stay"]);
+  assert.deepEqual(values(arrived, "cookie"), ['a=caf\xc3\xa9; b="1,2"']);
+});
+
+test("two Cookie headers lose what is not the origin's", async () => {
+  const arrived = await arrival([credential(), "Cookie: a=b", "Cookie: CF_Authorization=a.b.c", "Cookie: c=d"]);
+  assert.ok(!JSON.stringify(arrived.headers).includes("CF_Authorization"));
+  assert.match(values(arrived, "cookie").join("; "), /^a=b[;,] c=d$/);
 });
 
 test("two requests never have one request id", async () => {
@@ -111,7 +143,11 @@ const REMOVED = [
     " ",
   ),
   ..."X-Forwarded-Server X-Original-URL X-Original-URI X-Original-Method X-Rewrite-URL".split(" "),
-  ..."X-HTTP-Method-Override X-HTTP-Method X-Method-Override".split(" "),
+  ..."X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Override-URL X-Host X-HTTP-Host-Override".split(" "),
+  ..."X-Original-Path X-Envoy-Original-Path X-Middleware-Subrequest X-Forwarded-Port X-Forwarded-Anything".split(" "),
+  ..."X-Remote-IP WL-Proxy-Client-IP Front-End-Https Client-Cert X-Anything-Client-IP Cf-Access-Jwt-Assertion".split(
+    " ",
+  ),
 ];
 
 for (const name of REMOVED) {
@@ -182,14 +218,8 @@ test("Connection cannot remove the edge's headers about the client either", asyn
   const bytes = `GET /v1/contacts HTTP/1.1\r\nHost: h\r\n${[...lines, listed].join("\r\n")}\r\n\r\n`;
   assert.equal((await gate.raw(bytes)).status, 200);
   const [arrived] = live.take();
-  assert.deepEqual(others(arrived), [
-    "cdn-loop",
-    "cf-connecting-ip",
-    "cf-ray",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-real-ip",
-  ]);
+  assert.deepEqual(others(arrived), ["cdn-loop", "cf-connecting-ip", "cf-ray", "x-forwarded-for", "x-real-ip"]);
+  assert.deepEqual(values(arrived, "x-forwarded-proto"), ["http"]);
 });
 
 test("every other header arrives unchanged, including bytes outside ASCII and repeated headers", async () => {

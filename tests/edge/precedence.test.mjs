@@ -9,7 +9,7 @@ import { mintKey, otherSecret } from "./harness/keys.mjs";
 import { ahead, until } from "./harness/wait.mjs";
 
 const CONTACTS = "/v1/contacts";
-const BROWSER = { origin: "https://acme.example" };
+const BROWSER = { origin: "https://acme.example", "user-agent": "Mozilla/5.0" };
 const keys = {};
 let origin;
 let gate;

@@ -176,7 +176,12 @@ describe("refusals without a lookup", () => {
     ["a key of another KEYWARD_SECRET", "invalid_key", CONTACTS, { key: VECTORS.valid[3].key }],
     ["a member's credential at the gate", "invalid_key", CONTACTS, { key: gate.owner }],
     ["the bootstrap token at the gate", "invalid_key", CONTACTS, { key: SECRETS.BOOTSTRAP_TOKEN }],
-    ["an Origin", "browser_exposed", CONTACTS, { key: keys.live.apiKey, headers: { origin: "https://acme.example" } }],
+    [
+      "an Origin from a browser",
+      "browser_exposed",
+      CONTACTS,
+      { key: keys.live.apiKey, headers: { origin: "https://acme.example", "user-agent": "Mozilla/5.0" } },
+    ],
     [
       "Sec-Fetch-Site",
       "browser_exposed",

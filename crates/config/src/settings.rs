@@ -65,7 +65,11 @@ pub const SETTINGS: &[Setting] = &[
         "true",
         "Refuse keys and the control plane over plain HTTP. Public routes, health and problem pages are not affected.",
     ),
-    setting("REFUSE_BROWSERS", "true", "Refuse requests with a key from browser pages."),
+    setting(
+        "REFUSE_BROWSERS",
+        "true",
+        "Refuse requests with a key from browser sends: with `Sec-Fetch-Site`, or with `Origin` and a `User-Agent` that begins with `Mozilla/`.",
+    ),
     setting("MAX_KEY_DAYS", "365", "Maximum lifetime of a key in days, 1 to 3650."),
     setting("MAX_MEMBER_DAYS", "365", "Maximum lifetime of a member's credential in days, 1 to 3650."),
     setting(

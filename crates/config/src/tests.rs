@@ -264,6 +264,18 @@ fn a_route_with_a_scope_can_require_its_own_assertions_and_a_public_one_cannot()
 }
 
 #[test]
+fn a_route_with_a_parameter_is_told_what_to_write() {
+    let row = json!({"match": "GET /v1/contacts/:id", "scope": "a"});
+    let problems = Config::parse(&vars(&json!({"ROUTES": [row]}))).err().unwrap();
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].detail.contains("GET /v1/contacts/*"), "{}", problems[0].detail);
+    for pattern in ["POST,PUT,PATCH /v1/contacts/*", "GET /v1/contacts/**", "GET /**"] {
+        let row = json!({"match": pattern, "scope": "a"});
+        assert!(Config::parse(&vars(&json!({"ROUTES": [row]}))).is_ok(), "{pattern}");
+    }
+}
+
+#[test]
 fn a_bootstrap_token_matches_only_as_a_whole() {
     let config = Config::parse(&vars(&json!({}))).ok().unwrap();
     assert!(config.bootstrap_token.matches("a-bootstrap-token-of-a-test"));

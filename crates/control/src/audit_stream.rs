@@ -68,6 +68,7 @@ pub struct AuditStream {
     request: RequestMeta,
     filter: AuditFilter,
     state: State,
+    https: bool,
 }
 
 enum State {
@@ -81,13 +82,18 @@ enum State {
 
 impl AuditStream {
     pub(super) const fn new(caller: Caller, request: RequestMeta, filter: AuditFilter, first: Page) -> Self {
-        Self { caller, request, filter, state: State::Page(first) }
+        Self { caller, request, filter, state: State::Page(first), https: false }
+    }
+
+    /// The stream as the answer to a request over HTTPS, or over plain HTTP.
+    pub(super) fn over(self, https: bool) -> Self {
+        Self { https, ..self }
     }
 
     /// Returns the head of the response.
     #[must_use]
     pub fn head(&self) -> Reply {
-        Reply::lines(&self.request.request_id)
+        Reply::lines(&self.request.request_id).over(self.https)
     }
 
     /// Returns the `Keyward-Request-Id` of the request.

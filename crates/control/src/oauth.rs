@@ -8,10 +8,10 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::sign_in;
-use super::transport::is;
 use keyward_config::Config;
 use keyward_http::credential::bearer;
 use keyward_http::head::Head;
+use keyward_http::media_type;
 use keyward_http::reply::Reply;
 use keyward_protocol::Caller;
 
@@ -109,7 +109,7 @@ pub fn token<'a>(head: &Head<'_>, body: &'a [u8]) -> Result<Cow<'a, str>, OAuthE
     if head.target().query().is_some_and(|query| !query.is_empty()) {
         return Err(OAuthError::Request("Parameters in the URL. Send them in the body."));
     }
-    if !head.content_type().is_some_and(|value| is(value, "application/x-www-form-urlencoded")) {
+    if !head.content_type().is_some_and(|value| media_type::is(value, "application/x-www-form-urlencoded")) {
         return Err(OAuthError::Request("Send the body as application/x-www-form-urlencoded."));
     }
     let mut token = None;

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 
 use super::rate_limiter::{Debt, Rate};
+use keyward_http::address::parse_address;
 use keyward_http::limits::{REVOCATION_MILLIS, REVOCATIONS_AT_ONCE, REVOKERS_REMEMBERED};
 use keyward_key::time::Millis;
 
@@ -36,7 +37,7 @@ impl RevocationLimiter {
     /// # Errors
     /// The whole seconds after which the next one passes.
     pub fn take(&mut self, address: Option<&str>, now: Millis) -> Result<(), i64> {
-        let address = address.and_then(|text| text.parse().ok()).map_or(IpAddr::from([0; 4]), customer);
+        let address = address.and_then(parse_address).map_or(IpAddr::from([0; 4]), customer);
         self.debts.get_or_insert_mut(address, Debt::default).take(RATE, now)
     }
 }

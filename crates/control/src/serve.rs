@@ -17,7 +17,7 @@ use super::transport::check_transport;
 use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection};
 use keyward_edge::entry::refuse_gateway;
 use keyward_edge::{Level, Platform, RequestContext, signing};
-use keyward_http::forwarded_request::{ForwardAuthError, is_asking};
+use keyward_http::forwarded_request::{AUTHORIZE, ForwardAuthError, is_asking};
 use keyward_http::limits::BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
@@ -58,6 +58,19 @@ impl From<Reply> for ControlReply {
 
 /// Serves a request to one of Keyward's own paths.
 pub async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> ControlReply {
+    let head = context.request.head;
+    // The reply to a gateway is about another host: what it says about the transport would reach that host's clients.
+    let below = head.target().path().strip_prefix(AUTHORIZE);
+    let is_for_gateway = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let https = head.https() && !is_for_gateway;
+    match serve_path(context).await {
+        ControlReply::Reply(reply) => ControlReply::Reply(reply.over(https)),
+        ControlReply::OpenApi(head) => ControlReply::OpenApi(head.over(https)),
+        ControlReply::Lines(stream) => ControlReply::Lines(stream.over(https)),
+    }
+}
+
+async fn serve_path<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> ControlReply {
     let RequestContext { config, platform, head, request_id: id, .. } = context.request;
     let found = find(head.method(), head.target().path(), config.host_role(head));
     if !matches!(found, Ok((Endpoint::Authorize, _))) && is_asking(head) {

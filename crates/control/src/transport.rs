@@ -3,6 +3,7 @@
 use super::operation::BodyKind;
 use keyward_config::Config;
 use keyward_http::head::Head;
+use keyward_http::media_type;
 use keyward_http::problem::{Code, Problem};
 
 /// Refuses plain HTTP, requests of other sites' pages, and bodies of another media type.
@@ -24,12 +25,9 @@ pub fn check_transport(config: &Config, head: &Head<'_>, body: BodyKind) -> Resu
         // A browser that is signed in through Access sends its cookie everywhere. A page of another site cannot send JSON
         // without a preflight, so a request without a credential in a header needs the media type.
         (BodyKind::OptionalJson, None) => config.access.is_none() || head.authorization().is_some(),
-        (BodyKind::Json | BodyKind::OptionalJson, value) => value.is_some_and(|value| is(value, "application/json")),
+        (BodyKind::Json | BodyKind::OptionalJson, value) => {
+            value.is_some_and(|value| media_type::is(value, "application/json"))
+        }
     };
     if acceptable { Ok(()) } else { Err(Code::UnsupportedMediaType.into()) }
-}
-
-/// Whether a `Content-Type` is of this media type, whatever its parameters.
-pub(super) fn is(content_type: &str, media_type: &str) -> bool {
-    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }

@@ -17,7 +17,7 @@ use super::platform::{Level, Platform};
 use keyward_config::{Config, HostRole};
 use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url, refuse_on_control_host};
 use keyward_http::forwarded_request::{ForwardAuthError, asks_to_authorize, is_gateways};
-use keyward_http::head::{BadHead, Head};
+use keyward_http::head::{BadHead, Head, came_over_https};
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 use keyward_http::route::is_own_path;
@@ -85,6 +85,20 @@ pub enum Decided {
 
 /// Handles a request as far as that is possible without waiting. `config` is `None` while the configuration is bad.
 pub fn handle(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, request: &RawRequest) -> Entry {
+    let Entry { action, refresh_due } = route(isolate, config, platform, request);
+    let action = match action {
+        Action::Reply(reply) => Action::Reply(over_transport(reply, request)),
+        other => other,
+    };
+    Entry { action, refresh_due }
+}
+
+/// Adds what a reply of ours says about the transport. The reply to a gateway is about another host, so it says nothing.
+fn over_transport(reply: Reply, request: &RawRequest) -> Reply {
+    reply.over(came_over_https(&request.head_text) && !asks_to_authorize(&request.head_text))
+}
+
+fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, request: &RawRequest) -> Entry {
     let request_id = request.request_id.as_str();
     let head = Head::parse(&request.head_text);
     let Some(config) = config else {
@@ -140,7 +154,7 @@ pub async fn resume(
     };
     match decided {
         Ok(grant) => Decided::Forward(grant.plan(&head, request_id)),
-        Err(refusal) => Decided::Reply(refuse(platform, &refusal, request_id)),
+        Err(refusal) => Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request)),
     }
 }
 

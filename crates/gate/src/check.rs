@@ -1,10 +1,9 @@
 //! Checks of a key that was submitted in a body: for introspection, for other workers, and for revocation by the holder. They are
 //! the gate's own checks; only the sources of text, request and record differ.
 
-use std::net::IpAddr;
-
 use super::{Reason, Refusal, check_alive, find_route, recognise_text, refuse_key_in_url};
 use keyward_config::Config;
+use keyward_http::address::parse_address;
 use keyward_http::head::Head;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::route::Access;
@@ -85,7 +84,7 @@ pub fn check_rights<'a>(
     address: Option<&str>,
 ) -> Result<(), Refusal> {
     if !record.allowed_cidrs.is_empty() {
-        let address: Option<IpAddr> = address.and_then(|text| text.parse().ok());
+        let address = address.and_then(parse_address);
         let Some(address) = address.map(|address| address.to_canonical()) else {
             return Err(Refusal::with(Problem::detailed(Code::AddressNotAllowed, UNKNOWN_ADDRESS), Reason::NoAddress));
         };

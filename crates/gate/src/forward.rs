@@ -7,7 +7,7 @@ use super::{Refusal, Step};
 use keyward_config::Origin;
 use keyward_http::credential::CredentialHeaders;
 use keyward_http::head::Head;
-use keyward_http::headers::{write_client_address, write_line, write_removed};
+use keyward_http::headers::{write_edits, write_line};
 use keyward_http::problem::{AUTHORITY, Code, KEY_EXPIRES, unreachable};
 use keyward_http::reply::Reply;
 use keyward_key::assertion::AssertionKey;
@@ -116,9 +116,7 @@ impl Grant {
         edits.push_str(base);
         edits.push_str(head.target().as_sent());
         edits.push('\n');
-        write_removed(head, self.strip, &mut edits);
-        edits.push('\n');
-        write_client_address(head, &mut edits);
+        write_edits(head, self.strip, &mut edits);
         if let Some(key) = &self.key {
             edits.push_str(&key.identity_headers);
             key.assertion.write(&mut edits);

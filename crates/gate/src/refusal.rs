@@ -102,7 +102,10 @@ impl From<BadHead> for Refusal {
     fn from(why: BadHead) -> Self {
         let problem = match why.code() {
             Code::MethodNotAllowed => Problem::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            code => code.into(),
+            code => match why {
+                BadHead::Target(why) => Problem::detailed(code, why.detail()),
+                _ => code.into(),
+            },
         };
         Self::with(problem, Reason::Head(why))
     }

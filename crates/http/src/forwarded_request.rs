@@ -10,8 +10,7 @@
 //! A gateway that sets one pair passes on the other pair as its client sent it. All sources present must therefore agree: an
 //! incomplete pair or a contradiction is refused.
 
-use std::net::IpAddr;
-
+use super::address::parse_address;
 use super::head::{BadHead, Head};
 use super::headers::write_line;
 
@@ -151,7 +150,7 @@ pub fn trusted_client_ip<'a>(head: &Head<'a>) -> Result<Option<&'a str>, Forward
         }
     };
     // A repeated header contains a comma, so it does not parse.
-    address.parse::<IpAddr>().map(|_| Some(address)).map_err(|_| ForwardAuthError::Address)
+    parse_address(address).map(|_| Some(address)).ok_or(ForwardAuthError::Address)
 }
 
 /// Whether a request has a header that only gateways send, and only to Keyward. An integration has no reason to send one.

@@ -7,7 +7,7 @@
 //! Neither a method, a URL nor a header line can contain a line feed (RFC 9112, section 2.2), so nothing is escaped. The runtime
 //! converts names to lower case and joins repeated headers with `, `.
 
-use super::limits::{HEADER_BYTES, HEADER_COUNT, TARGET_BYTES};
+use super::limits::{CONNECTION_NAMES, HEADER_BYTES, HEADER_COUNT, TARGET_BYTES};
 use super::problem::Code;
 use super::target::{BadTarget, Target};
 use keyward_key::time::Millis;
@@ -34,7 +34,9 @@ struct Known<'a> {
     preflight_method: Option<&'a str>,
     client_address: Option<&'a str>,
     connection: Option<&'a str>,
+    cookie: Option<&'a str>,
     upgrade: Option<&'a str>,
+    user_agent: Option<&'a str>,
     content_type: Option<&'a str>,
     content_length: Option<&'a str>,
     transfer_encoding: Option<&'a str>,
@@ -47,7 +49,7 @@ pub enum BadHead {
     Form,
     /// Path and query together exceed [`TARGET_BYTES`].
     TargetTooLong,
-    /// The headers exceed [`HEADER_COUNT`] lines or [`HEADER_BYTES`].
+    /// The headers exceed [`HEADER_COUNT`] lines or [`HEADER_BYTES`], or `Connection` lists more than [`CONNECTION_NAMES`].
     HeadersTooLarge,
     /// The URL's authority is not one host with an optional port, or differs from `Host`.
     Host,
@@ -104,7 +106,7 @@ impl<'a> Head<'a> {
         let head = Self {
             now,
             method,
-            https: scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss"),
+            https: is_secure(scheme),
             base: url.get(..base_length).ok_or(BadHead::Host)?,
             target,
             headers,
@@ -146,6 +148,12 @@ impl<'a> Head<'a> {
     #[must_use]
     pub const fn base(&self) -> &'a str {
         self.base
+    }
+
+    /// Host of the request's own URL, with its port if the URL names one.
+    #[must_use]
+    pub fn authority(&self) -> &'a str {
+        self.base.split_once("://").map_or(self.base, |(_, authority)| authority)
     }
 
     /// Path and query.
@@ -203,6 +211,12 @@ impl<'a> Head<'a> {
         self.known.connection
     }
 
+    /// `Cookie`.
+    #[must_use]
+    pub const fn cookie(&self) -> Option<&'a str> {
+        self.known.cookie
+    }
+
     /// The client's address as the edge saw it (`CF-Connecting-IP`), if present.
     #[must_use]
     pub const fn client_address(&self) -> Option<&'a str> {
@@ -223,10 +237,12 @@ impl<'a> Head<'a> {
         self.known.preflight_method.filter(|_| self.method == "OPTIONS" && self.known.origin.is_some())
     }
 
-    /// Whether a browser page sent the request. Clients outside a browser send neither `Origin` nor `Sec-Fetch-Site`.
+    /// Whether a browser page sent the request: it has `Sec-Fetch-Site`, or `Origin` from a client that calls itself a browser. Other
+    /// clients may send `Origin` too, as WebSocket libraries do (RFC 6455, section 4.1).
     #[must_use]
-    pub const fn from_browser(&self) -> bool {
-        self.known.origin.is_some() || self.known.sec_fetch_site.is_some()
+    pub fn from_browser(&self) -> bool {
+        let says_browser = || self.known.user_agent.is_some_and(|agent| agent.starts_with("Mozilla/"));
+        self.known.sec_fetch_site.is_some() || (self.known.origin.is_some() && says_browser())
     }
 }
 
@@ -239,7 +255,12 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
     while let Some(name) = lines.next() {
         // The string ends in a line feed, so the last element is empty.
         let Some(value) = lines.next() else {
-            return if name.is_empty() { Ok((headers, known)) } else { Err(BadHead::Form) };
+            let too_many = known.connection.is_some_and(|list| names_in(list) > CONNECTION_NAMES);
+            return match name {
+                "" if too_many => Err(BadHead::HeadersTooLarge),
+                "" => Ok((headers, known)),
+                _ => Err(BadHead::Form),
+            };
         };
         bytes = bytes.saturating_add(name.len()).saturating_add(value.len());
         if headers.len() >= HEADER_COUNT || bytes > HEADER_BYTES {
@@ -255,7 +276,9 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
             "access-control-request-method" => &mut known.preflight_method,
             "cf-connecting-ip" => &mut known.client_address,
             "connection" => &mut known.connection,
+            "cookie" => &mut known.cookie,
             "upgrade" => &mut known.upgrade,
+            "user-agent" => &mut known.user_agent,
             "content-type" => &mut known.content_type,
             "content-length" => &mut known.content_length,
             "transfer-encoding" => &mut known.transfer_encoding,
@@ -268,6 +291,21 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
         *slot = Some(value.trim_matches([' ', '\t'])).filter(|value| !value.is_empty());
     }
     Err(BadHead::Form)
+}
+
+/// Whether the request of a head's text came over TLS, even if the head is malformed.
+#[must_use]
+pub fn came_over_https(text: &str) -> bool {
+    let scheme = text.split('\n').nth(2).and_then(|url| url.split_once("://")).map_or("", |(scheme, _)| scheme);
+    is_secure(scheme)
+}
+
+fn is_secure(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss")
+}
+
+fn names_in(list: &str) -> usize {
+    list.split(',').filter(|name| !name.trim().is_empty()).count()
 }
 
 /// Whether the authority is one host and at most one port: letters, digits, `.`, `-`, `_`, or an IPv6 address in brackets. No
@@ -292,7 +330,7 @@ pub fn is_host(authority: &str) -> bool {
 /// Whether both authorities name the same host and port. Ignores letter case (RFC 3986, section 3.2.2) and the scheme's default
 /// port.
 fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
-    let port = if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") { ":443" } else { ":80" };
+    let port = if is_secure(scheme) { ":443" } else { ":80" };
     let plain = |authority: &'_ str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
     one == other || plain(one) == plain(other)
 }
@@ -363,6 +401,9 @@ mod tests {
         let large = |bytes: usize| format!("x\n{}\n", "a".repeat(bytes - 1));
         assert!(parsed("GET", "http://h/", &large(HEADER_BYTES)).is_ok());
         assert_eq!(parsed("GET", "http://h/", &large(HEADER_BYTES + 1)), Err(BadHead::HeadersTooLarge));
+        let listed = |names: usize| format!("connection\n,{}\n", "a, ".repeat(names));
+        assert!(parsed("GET", "http://h/", &listed(CONNECTION_NAMES)).is_ok());
+        assert_eq!(parsed("GET", "http://h/", &listed(CONNECTION_NAMES + 1)), Err(BadHead::HeadersTooLarge));
     }
 
     #[test]

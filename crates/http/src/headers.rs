@@ -5,94 +5,87 @@
 
 use std::borrow::Cow;
 
+use super::cookies;
 use super::credential::CredentialHeaders;
 use super::head::Head;
+use super::key_copies::KeyCopies;
+use super::removed_headers::is_removed;
 
-/// Hop-by-hop headers (RFC 9110, section 7.6.1), and headers with which a client could change the routing or impersonate the
-/// edge.
-const REMOVED: &[&str] = &[
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-prefix",
-    "x-forwarded-uri",
-    "x-forwarded-path",
-    "x-forwarded-method",
-    "x-forwarded-server",
-    "x-original-url",
-    "x-original-uri",
-    "x-original-method",
-    "x-original-host",
-    "x-rewrite-url",
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-real-ip",
-    "x-original-forwarded-for",
-    "x-client-ip",
-    "true-client-ip",
-    // Headers that frameworks read as the client's address, or treat as a forgery if they differ from the address headers above.
-    "client-ip",
-    "x-cluster-client-ip",
-    "fastly-client-ip",
-    "forwarded-for",
-    "x-forwarded",
-];
-
-/// Appends the names of the client headers that do not reach the origin to `names`, with a comma after each.
-pub fn write_removed(head: &Head<'_>, strip: CredentialHeaders, names: &mut String) {
-    let websocket = head.is_websocket();
-    for (name, _) in head.headers() {
-        if says_the_address(head, name) {
-            continue;
-        }
-        let plain = fold(name);
-        let removed = plain.starts_with("keyward-")
-            || plain == "keyward"
-            // Also bare `Proxy`: CGI passes it as HTTP_PROXY, which HTTP clients in the origin read as a setting.
-            || plain == "proxy"
-            || plain.starts_with("proxy-")
-            || (REMOVED.contains(&plain.as_ref()) && !(websocket && *name == "upgrade"))
-            || (strip.authorization && plain == "authorization")
-            || (strip.api_key && plain == "x-api-key")
-            // Any other spelling of an edge header comes from the client.
-            || (plain.starts_with("cf-") && plain != *name)
-            || head.connection().is_some_and(|listed| lists(listed, &plain) && !(websocket && *name == "upgrade"));
-        if removed {
-            names.push_str(name);
-            names.push(',');
-        }
+/// Writes the edits to a client's headers: the names to remove with a comma after each, a line feed, then the headers to set as
+/// [`write_line`] writes them.
+pub fn write_edits(head: &Head<'_>, strip: CredentialHeaders, edits: &mut String) {
+    let copies = KeyCopies::of(head, strip);
+    let listed = Listed::of(head.connection());
+    let cookie = head
+        .cookie()
+        .filter(|_| !listed.has("cookie"))
+        .and_then(|header| cookies::without(header, |cookie| cookies::is_credential(cookie) || copies.are_in(cookie)));
+    for name in removed_names(head, strip, &copies, &listed) {
+        edits.push_str(name);
+        edits.push(',');
     }
+    if cookie.as_deref() == Some("") {
+        edits.push_str("cookie,");
+    }
+    edits.push('\n');
+    write_forwarded(head, edits);
+    if let Some(left) = cookie.filter(|left| !left.is_empty()) {
+        write_line(edits, "cookie", &left);
+    }
+}
+
+/// Returns the names of the client headers that do not reach the origin, as they were sent.
+fn removed_names<'a>(
+    head: &'a Head<'_>,
+    strip: CredentialHeaders,
+    copies: &KeyCopies<'_>,
+    listed: &Listed<'_>,
+) -> impl Iterator<Item = &'a str> {
+    let websocket = head.is_websocket();
+    let removed = move |name: &str, value: &str| {
+        if says_the_address(head, name) || (websocket && name == "upgrade") {
+            return false;
+        }
+        let folded = fold(name);
+        is_removed(name, &folded)
+            || (strip.authorization && folded == "authorization")
+            || (strip.api_key && folded == "x-api-key")
+            || listed.has(&folded)
+            || (name != "cookie" && copies.are_in(value))
+    };
+    head.headers().iter().filter(move |(name, value)| removed(name, value)).map(|(name, _)| *name)
 }
 
 /// Headers from which origins read the client's address.
 const ADDRESS_NAMES: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
 
-/// Writes the client's address as the edge saw it to the headers that origins read, unless they already contain it. The client's
-/// own values were removed.
-pub fn write_client_address(head: &Head<'_>, block: &mut String) {
-    let Some(address) = head.client_address() else { return };
+/// Writes what the edge and the gate know of the client's request: its address, as far as the edge told it, the host that it named,
+/// and the scheme. The client's own values were removed.
+fn write_forwarded(head: &Head<'_>, block: &mut String) {
     for name in ADDRESS_NAMES {
-        if !says_the_address(head, name) {
+        if let Some(address) = head.client_address().filter(|_| !says_the_address(head, name)) {
             write_line(block, name, address);
         }
     }
+    write_line(block, "x-forwarded-host", head.authority());
+    let scheme = if head.https() { "https" } else { "http" };
+    if !says_once(head, "x-forwarded-proto", scheme) {
+        write_line(block, "x-forwarded-proto", scheme);
+    }
 }
 
-/// Whether a header occurs once and already has exactly the value to set, as Cloudflare's own headers mostly do. Keeping it saves
-/// one or two crossings of the wasm boundary. (A `Connection` header could remove it, so then it is set.)
+/// Whether a header already says the client's address, as Cloudflare's own headers mostly do. Keeping it saves one or two crossings
+/// of the wasm boundary. (A `Connection` header could remove it, so then it is set.)
 fn says_the_address(head: &Head<'_>, name: &str) -> bool {
-    let mut values = head.headers().iter().filter(|(known, _)| *known == name).map(|(_, value)| *value);
     ADDRESS_NAMES.contains(&name)
         && head.connection().is_none()
-        && head.client_address().is_some_and(|address| values.next() == Some(address) && values.next().is_none())
+        && head.client_address().is_some_and(|address| says_once(head, name, address))
+}
+
+/// Whether a header occurs once, with exactly this value.
+fn says_once(head: &Head<'_>, name: &str, value: &str) -> bool {
+    let mut values = head.headers().iter().filter(|(known, _)| *known == name).map(|(_, value)| *value);
+    values.next() == Some(value) && values.next().is_none()
 }
 
 /// Appends one header line to a block.
@@ -115,24 +108,41 @@ pub(super) fn fold(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a `Connection` header lists the (folded) name and may remove it. A client cannot remove headers that the request needs
-/// in order to be understood, nor headers that the edge sets.
-fn lists(connection: &str, name: &str) -> bool {
-    !matches!(name, "authorization" | "host" | "cdn-loop" | "x-forwarded-proto")
-        && !name.starts_with("cf-")
-        && connection.split(',').map(str::trim).any(|listed| fold(listed) == name)
+/// The folded names that a `Connection` header lists. [`Head`] limits their number.
+struct Listed<'a>(Vec<Cow<'a, str>>);
+
+impl<'a> Listed<'a> {
+    fn of(connection: Option<&'a str>) -> Self {
+        Self(connection.map(|list| list.split(',').map(|name| fold(name.trim())).collect()).unwrap_or_default())
+    }
+
+    /// Whether the list has the (folded) name and may remove it. A client cannot remove headers that the request needs in order to
+    /// be understood, nor headers that the edge sets.
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|listed| listed == name)
+            && !matches!(name, "authorization" | "host" | "cdn-loop" | "x-forwarded-proto")
+            && !name.starts_with("cf-")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const KEY: &str = "wafl_live_8Fh2kQ0sZp1L_0123456789abcdefghijABCDEFGHIJ0123456789abcdef";
+
+    /// The names to remove and the headers to set, without those of host and scheme.
+    fn edited(method: &str, headers: &str, strip: CredentialHeaders) -> (String, String) {
+        let text = format!("0\n{method}\nhttp://h/\n{headers}");
+        let mut edits = String::new();
+        write_edits(&Head::parse(&text).unwrap(), strip, &mut edits);
+        let (names, block) = edits.split_once('\n').unwrap();
+        assert_eq!(block.matches("x-forwarded-host\nh\n").count(), 1, "{block}");
+        (names.to_owned(), block.replace("x-forwarded-host\nh\n", "").replace("x-forwarded-proto\nhttp\n", ""))
+    }
+
     fn removed(headers: &str) -> String {
-        let text = format!("0\nGET\nhttp://h/\n{headers}");
-        let mut names = String::new();
-        let strip = CredentialHeaders { authorization: true, api_key: true };
-        write_removed(&Head::parse(&text).unwrap(), strip, &mut names);
-        names
+        edited("GET", headers, CredentialHeaders { authorization: true, api_key: true }).0
     }
 
     #[test]
@@ -176,10 +186,8 @@ mod tests {
             let upgrade = format!("connection\nUpgrade, {listed}\nupgrade\nwebsocket\nx-hop\n1\n");
             assert_eq!(removed(&upgrade), "connection,x-hop,");
         }
-        let text = "0\nGET\nhttp://h/\nconnection\nAuthorization\nauthorization\nBasic x\n";
-        let mut names = String::new();
-        write_removed(&Head::parse(text).unwrap(), CredentialHeaders::default(), &mut names);
-        assert_eq!(names, "connection,");
+        let own = edited("GET", "connection\nAuthorization\nauthorization\nBasic x\n", CredentialHeaders::default());
+        assert_eq!(own.0, "connection,");
         let edges = "connection\nCF-Connecting-IP, cf-ray, CDN-Loop, X-Forwarded-Proto, cf_ray\ncf-connecting-ip\n192.0.2.1\n\
                      cf-ray\n1\ncdn-loop\ncloudflare\nx-forwarded-proto\nhttps\ncf_ray\n2\n";
         assert_eq!(removed(edges), "connection,cf_ray,", "what the edge says stays");
@@ -187,20 +195,15 @@ mod tests {
 
     #[test]
     fn the_edges_address_is_the_only_one() {
-        let text = "0\nGET\nhttp://h/\ncf-connecting-ip\n192.0.2.1\n";
-        let mut block = String::new();
-        write_client_address(&Head::parse(text).unwrap(), &mut block);
-        assert_eq!(block, "x-forwarded-for\n192.0.2.1\nx-real-ip\n192.0.2.1\n");
+        let (_, set) = edited("GET", "cf-connecting-ip\n192.0.2.1\n", CredentialHeaders::default());
+        assert_eq!(set, "x-forwarded-for\n192.0.2.1\nx-real-ip\n192.0.2.1\n");
     }
 
     #[test]
     fn headers_with_the_edges_own_client_address_are_kept() {
         let edited = |own: &str| {
-            let text = format!("0\nGET\nhttp://h/\ncf-connecting-ip\n192.0.2.1\n{own}");
-            let head = Head::parse(&text).unwrap();
-            let (mut names, mut block) = (String::new(), String::new());
-            write_removed(&head, CredentialHeaders::default(), &mut names);
-            write_client_address(&head, &mut block);
+            let headers = format!("cf-connecting-ip\n192.0.2.1\n{own}");
+            let (names, block) = edited("GET", &headers, CredentialHeaders::default());
             (names, block.replace("\n192.0.2.1\n", ","))
         };
         let is = |names: &str, set: &str| (names.to_owned(), set.to_owned());
@@ -217,6 +220,51 @@ mod tests {
     }
 
     #[test]
+    fn the_origin_learns_the_host_and_the_scheme_of_the_request() {
+        let edits = |url: &str, headers: &str| {
+            let text = format!("0\nGET\n{url}\n{headers}");
+            let mut edits = String::new();
+            write_edits(&Head::parse(&text).unwrap(), CredentialHeaders::default(), &mut edits);
+            edits
+        };
+        let http = "\nx-forwarded-host\napi.example:8080\nx-forwarded-proto\nhttp\n";
+        for forged in ["", "x-forwarded-proto\nhttps\n", "x-forwarded-proto\nhttp, https\n"] {
+            assert_eq!(edits("http://api.example:8080/a", forged), http);
+        }
+        assert_eq!(edits("http://api.example:8080/a", "x-forwarded-host\nevil\n"), format!("x-forwarded-host,{http}"));
+        // Cloudflare's own value stays.
+        assert_eq!(edits("https://[::1]/", "x-forwarded-proto\nhttps\n"), "\nx-forwarded-host\n[::1]\n");
+        let listed = "connection\nx-forwarded-proto\nx-forwarded-proto\nhttps\n";
+        assert_eq!(edits("https://h/", listed), "connection,\nx-forwarded-host\nh\n", "nor can a client remove it");
+    }
+
+    #[test]
+    fn a_copy_of_the_presented_key_reaches_no_origin() {
+        let strip = CredentialHeaders { authorization: true, api_key: true };
+        let key = format!("authorization\nBearer {KEY}\n");
+        let plain = format!("{key}apikey\n{KEY}\nreferer\nhttps://h/?k={KEY}\nuser-agent\nx/1\n");
+        assert_eq!(edited("GET", &plain, strip), ("authorization,apikey,referer,".to_owned(), String::new()));
+        let cookies = format!("{key}cookie\na=b; k={KEY}; c=d\n");
+        assert_eq!(edited("GET", &cookies, strip), ("authorization,".to_owned(), "cookie\na=b; c=d\n".to_owned()));
+        let only = format!("{key}cookie\nk={KEY}; __Host-keyward=x\n");
+        assert_eq!(edited("GET", &only, strip), ("authorization,cookie,".to_owned(), String::new()));
+        let beside = format!("x-api-key\n{KEY}\nauthorization\nDigest k=\"{KEY}\"\n");
+        let strip = CredentialHeaders { authorization: false, api_key: true };
+        assert_eq!(edited("GET", &beside, strip).0, "x-api-key,authorization,");
+        let other = format!("x-api-key\n{KEY}\nauthorization\n{}\n", KEY.replace("live", "test"));
+        assert_eq!(edited("GET", &other, strip).0, "x-api-key,", "another key is the origin's matter");
+    }
+
+    #[test]
+    fn a_cookie_that_connection_lists_is_removed_whole() {
+        let headers = "connection\ncookie\ncookie\na=b; CF_Authorization=x\n";
+        assert_eq!(
+            edited("GET", headers, CredentialHeaders::default()),
+            ("connection,cookie,".to_owned(), String::new())
+        );
+    }
+
+    #[test]
     fn only_a_websocket_upgrade_passes() {
         assert_eq!(removed("connection\nUpgrade\nupgrade\nWebSocket\n"), "connection,");
         assert_eq!(removed("connection\nUpgrade\nupgrade\nh2c\n"), "connection,upgrade,");
@@ -225,10 +273,7 @@ mod tests {
     #[test]
     fn an_upgrade_by_another_method_than_get_does_not_pass() {
         for method in ["POST", "HEAD", "OPTIONS"] {
-            let text = format!("0\n{method}\nhttp://h/\nupgrade\nwebsocket\n");
-            let mut names = String::new();
-            write_removed(&Head::parse(&text).unwrap(), CredentialHeaders::default(), &mut names);
-            assert_eq!(names, "upgrade,");
+            assert_eq!(edited(method, "upgrade\nwebsocket\n", CredentialHeaders::default()).0, "upgrade,");
         }
     }
 }

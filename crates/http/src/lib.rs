@@ -18,13 +18,18 @@
     )
 )]
 
+pub mod address;
+mod cookies;
 pub mod credential;
 pub mod forwarded_request;
 pub mod head;
 pub mod headers;
+mod key_copies;
 pub mod limits;
+pub mod media_type;
 pub mod origin;
 pub mod problem;
+pub mod removed_headers;
 pub mod reply;
 pub mod route;
 pub mod target;

@@ -10,6 +10,9 @@ pub const HEADER_COUNT: usize = 100;
 /// Maximum total size of header names and values, in bytes. The edge allows 128 KB; origins commonly allow 8 to 32 KB.
 pub const HEADER_BYTES: usize = 32_768;
 
+/// Maximum number of names in `Connection`. Clients list two or three; each is compared with every header.
+pub const CONNECTION_NAMES: usize = 32;
+
 /// Maximum size of a control-plane body, in bytes. A key with every field and 1,000 networks at their limits takes under 50,000.
 pub const BODY_BYTES: usize = 65_536;
 
@@ -27,6 +30,10 @@ pub const CONTACT_CHARS: usize = 254;
 
 /// Maximum number of scopes of one key. More suggest a key with access to everything.
 pub const SCOPES: usize = 50;
+
+/// Maximum total length of a key's scopes, in bytes, with a space between. An origin receives them twice, in `Keyward-Scopes` and in
+/// the assertion, and many servers read heads of 4 KB.
+pub const SCOPE_BYTES: usize = 1_024;
 
 /// Maximum number of networks of one key.
 pub const CIDRS: usize = 1_000;

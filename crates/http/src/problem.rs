@@ -140,7 +140,7 @@ codes! {
         "Path and query have more than 8,192 bytes together. Shorten them, or send long input in the body."
         "Move long parameters from the query to the body of the request."
     HeadersTooLarge "headers_too_large" 431 "Headers too large"
-        "The headers are too many or too large. Send at most 100 headers and 32,768 bytes."
+        "The headers are too many or too large. Send at most 100 headers, 32,768 bytes of them, and 32 names in `Connection`."
         "Remove headers that your client does not need. Cookies and tracing headers often accumulate."
     UnexpectedBody "unexpected_body" 400 "Body not allowed"
         "A GET or HEAD request must not have a body here. Send its content in the query, or use another method."

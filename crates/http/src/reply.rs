@@ -77,6 +77,16 @@ impl Reply {
         Self::with(200, "application/json", "public, max-age=300", String::new(), request_id)
     }
 
+    /// Adds `Strict-Transport-Security` to the reply to a request that came over HTTPS (RFC 6797, section 7.1): from then on browsers
+    /// send nothing to this host over plain HTTP, for a year.
+    #[must_use]
+    pub fn over(mut self, https: bool) -> Self {
+        if https {
+            self.headers.push(("strict-transport-security", "max-age=31536000".to_owned()));
+        }
+        self
+    }
+
     fn with(status: u16, content_type: &str, cache: &str, body: String, request_id: &str) -> Self {
         let headers = vec![
             ("content-type", content_type.to_owned()),
@@ -85,5 +95,20 @@ impl Reply {
             ("x-content-type-options", "nosniff".to_owned()),
         ];
         Self { status, headers, body }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_reply_over_https_asks_for_https_from_then_on() {
+        let hsts = |https| {
+            let reply = Reply::problem(&Code::NoRoute.into(), "r").over(https);
+            reply.headers.into_iter().find(|(name, _)| *name == "strict-transport-security").map(|(_, value)| value)
+        };
+        assert_eq!(hsts(true).as_deref(), Some("max-age=31536000"));
+        assert_eq!(hsts(false), None, "RFC 6797, section 7.2");
     }
 }

@@ -1,11 +1,9 @@
 //! Table of routes, and the matching of a request to a route.
 
-use std::borrow::Cow;
+mod pattern;
 
-use percent_encoding::percent_decode_str;
-
-use super::target::Target;
 use keyward_key::scope::Scope;
+use pattern::{Fit, Pattern, Readings};
 
 /// Path of the metadata of an issuer whose path is `/_keyward` (RFC 8414, section 3.1). It is Keyward's own, although it is not
 /// below `/_keyward/`.
@@ -24,7 +22,7 @@ pub fn is_own_path(path: &str) -> bool {
 /// One row of `ROUTES`.
 #[derive(Debug, Clone)]
 pub struct Route {
-    method: RouteMethod,
+    methods: Methods,
     pattern: Pattern,
     /// Who may use the route.
     pub access: Access,
@@ -43,75 +41,25 @@ pub enum Access {
     Public,
 }
 
+/// The methods that a route names, with `HEAD` left out: it counts as `GET`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum RouteMethod {
+enum Methods {
     Any,
-    One(String),
-}
-
-#[derive(Debug, Clone)]
-struct Pattern {
-    literal: String,
-    /// `literal` with its escapes decoded.
-    decoded: Vec<u8>,
-    any_rest: bool,
-}
-
-/// How a path matches a pattern.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fit {
-    /// Byte for byte.
-    Exact,
-    /// In another letter case, or with escaped characters that are plain in the pattern.
-    EquivalentSpelling,
-    /// Except for parameters (`;…`) or a trailing slash: the same address to many servers.
-    EquivalentPath,
-}
-
-/// A path, and the other forms in which an origin may read it.
-struct Readings<'a> {
-    path: &'a str,
-    decoded: Cow<'a, [u8]>,
-    /// Decoded, without parameters. `None` for a path with neither parameters nor a trailing slash.
-    bare: Option<Vec<u8>>,
+    Named(Vec<String>),
 }
 
 /// Why a `match` is invalid. Shown to the operator.
 pub type BadPattern = &'static str;
 
 impl Route {
-    /// Parses `METHOD /path` or `METHOD /path/*`; the method may be `*`.
+    /// Parses `METHOD /path`, where the method may be several with commas, or `*`, and the path may end with `*` or `/**`.
     ///
     /// # Errors
     /// A sentence for the configuration's problem list.
     pub fn parse(text: &str, access: Access, closed_on_outage: bool) -> Result<Self, BadPattern> {
-        let (method, path) = text.split_once(' ').ok_or("must be a method (or *), one space, and a path")?;
-        let method = match method {
-            "*" => RouteMethod::Any,
-            "HEAD" => return Err("must name GET instead of HEAD, which counts as GET"),
-            "TRACE" | "CONNECT" | "TRACK" => return Err("names a method that is never forwarded"),
-            name if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => {
-                RouteMethod::One(name.to_owned())
-            }
-            _ => return Err("must name a method in capitals, or *"),
-        };
-        let (literal, any_rest) = match path.strip_suffix('*') {
-            Some(literal) => (literal, true),
-            None => (path, false),
-        };
-        if literal.contains('*') {
-            return Err("may have a * only at its end");
-        }
-        let target = Target::parse(literal)
-            .map_err(|_| "must be an absolute path in its plain form, without dot segments or //")?;
-        if target.query().is_some() {
-            return Err("must be a path without a query");
-        }
-        if is_own_path(literal) {
-            return Err("must not name what is Keyward's own: /_keyward and below it, and the metadata's address");
-        }
-        let pattern = Pattern { literal: literal.to_owned(), decoded: percent_decode_str(literal).collect(), any_rest };
-        Ok(Self { method, pattern, access, closed_on_outage, own_assertion: false })
+        let (methods, path) = text.split_once(' ').ok_or("must be a method (or *), one space, and a path")?;
+        let (methods, pattern) = (Methods::parse(methods)?, Pattern::parse(path)?);
+        Ok(Self { methods, pattern, access, closed_on_outage, own_assertion: false })
     }
 
     /// Returns the route with or without its own assertion for each request.
@@ -125,42 +73,34 @@ impl Route {
             && self.closed_on_outage == other.closed_on_outage
             && self.own_assertion == other.own_assertion
     }
-
-    fn names(&self, method: &str) -> bool {
-        match &self.method {
-            RouteMethod::Any => true,
-            RouteMethod::One(name) => name == if method == "HEAD" { "GET" } else { method },
-        }
-    }
 }
 
-impl<'a> Readings<'a> {
-    fn of(path: &'a str) -> Self {
-        let decoded: Cow<'a, [u8]> = percent_decode_str(path).into();
-        let bare = (decoded.ends_with(b"/") || decoded.contains(&b';')).then(|| {
-            let segments = decoded.split(|byte| *byte == b'/');
-            let names = segments.map(|segment| segment.split(|byte| *byte == b';').next().unwrap_or_default());
-            names.collect::<Vec<_>>().join(&b'/')
-        });
-        Self { path, decoded, bare }
+impl Methods {
+    fn parse(text: &str) -> Result<Self, BadPattern> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let mut names: Vec<String> = Vec::new();
+        for name in text.split(',') {
+            match name {
+                "*" => return Err("must name either * or methods"),
+                "HEAD" => return Err("must name GET instead of HEAD, which counts as GET"),
+                "TRACE" | "CONNECT" | "TRACK" => return Err("names a method that is never forwarded"),
+                name if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => {
+                    return Err("must name methods in capitals, with commas and no spaces between them, or *");
+                }
+                name if names.iter().any(|known| known == name) => return Err("names a method twice"),
+                name => names.push(name.to_owned()),
+            }
+        }
+        Ok(Self::Named(names))
     }
-}
 
-impl Pattern {
-    fn fits(&self, readings: &Readings<'_>) -> Option<Fit> {
-        let whole = |path: usize, literal: usize| self.any_rest || path == literal;
-        if readings.path.starts_with(&self.literal) && whole(readings.path.len(), self.literal.len()) {
-            return Some(Fit::Exact);
+    fn have(&self, method: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Named(names) => names.iter().any(|name| name == if method == "HEAD" { "GET" } else { method }),
         }
-        let loosely = |path: &[u8]| {
-            whole(path.len(), self.decoded.len())
-                && path.get(..self.decoded.len()).is_some_and(|start| start.eq_ignore_ascii_case(&self.decoded))
-        };
-        if loosely(&readings.decoded) {
-            return Some(Fit::EquivalentSpelling);
-        }
-        let bare = readings.bare.as_deref()?;
-        (loosely(bare) || bare.strip_suffix(b"/").is_some_and(loosely)).then_some(Fit::EquivalentPath)
     }
 }
 
@@ -190,32 +130,32 @@ impl Routes {
     ///
     /// A path that matches a route only in another spelling takes no route: an origin that ignores case, or decodes before it
     /// routes, would otherwise be reached through a later, wider route. For the same reason, a path that matches a route except
-    /// for its parameters or a trailing slash takes no later `*` route with different requirements.
+    /// for what servers drop, such as parameters or a format suffix, takes no later `*` route with different requirements.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Matched<'_> {
         let readings = Readings::of(path);
-        let mut passed: Option<&Route> = None;
+        let mut passed: Vec<&Route> = Vec::new();
         let mut allow: Vec<&str> = Vec::new();
         for route in &self.0 {
             let Some(fit) = route.pattern.fits(&readings) else { continue };
-            if route.names(method) {
-                match fit {
-                    Fit::Exact
-                        if passed.is_some_and(|passed| route.pattern.any_rest && !route.asks_the_same(passed)) =>
-                    {
-                        return Matched::Nothing;
-                    }
-                    Fit::Exact => return Matched::Route(route),
+            match (fit, &route.methods) {
+                (_, methods) if methods.have(method) => match fit {
+                    Fit::Open if passed.iter().any(|passed| !route.asks_the_same(passed)) => return Matched::Nothing,
+                    Fit::Whole | Fit::Open => return Matched::Route(route),
                     Fit::EquivalentSpelling => return Matched::Nothing,
-                    Fit::EquivalentPath => passed = passed.or(Some(route)),
-                }
-            } else if let (Fit::Exact, RouteMethod::One(name)) = (fit, &route.method) {
-                let head = (name == "GET").then_some("HEAD");
-                for name in [Some(name.as_str()), head].into_iter().flatten() {
-                    if !allow.contains(&name) {
-                        allow.push(name);
+                    Fit::EquivalentPath => passed.push(route),
+                },
+                (Fit::Whole | Fit::Open, Methods::Named(names)) => {
+                    for name in names.iter().map(String::as_str) {
+                        let head = (name == "GET").then_some("HEAD");
+                        for name in [Some(name), head].into_iter().flatten() {
+                            if !allow.contains(&name) {
+                                allow.push(name);
+                            }
+                        }
                     }
                 }
+                _ => {}
             }
         }
         if allow.is_empty() { Matched::Nothing } else { Matched::OtherMethods(allow.join(", ")) }
@@ -238,132 +178,4 @@ impl Routes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn routes(rows: &[&str]) -> Routes {
-        let access = || Access::Public;
-        Routes::new(rows.iter().map(|row| Route::parse(row, access(), false).unwrap()).collect())
-    }
-
-    fn found(routes: &Routes, method: &str, path: &str) -> String {
-        match routes.find(method, path) {
-            Matched::Route(route) => {
-                format!("{}{}", route.pattern.literal, if route.pattern.any_rest { "*" } else { "" })
-            }
-            Matched::OtherMethods(allow) => format!("405 {allow}"),
-            Matched::Nothing => "404".to_owned(),
-        }
-    }
-
-    #[test]
-    fn the_first_match_wins_and_head_counts_as_get() {
-        let table = routes(&["GET /a/b", "GET /a/*", "POST /a/*", "* /z"]);
-        assert_eq!(found(&table, "GET", "/a/b"), "/a/b");
-        assert_eq!(found(&table, "HEAD", "/a/b"), "/a/b");
-        assert_eq!(found(&table, "GET", "/a/"), "/a/*");
-        assert_eq!(found(&table, "GET", "/a"), "404");
-        assert_eq!(found(&table, "POST", "/a/b"), "/a/*");
-        assert_eq!(found(&table, "PUT", "/a/b"), "405 GET, HEAD, POST");
-        assert_eq!(found(&table, "PURGE", "/z"), "/z");
-        assert_eq!(found(&table, "GET", "/z/"), "404");
-    }
-
-    #[test]
-    fn another_letter_case_never_takes_a_wider_route() {
-        let table = routes(&["GET /a/b", "GET /*"]);
-        assert_eq!(found(&table, "GET", "/A/b"), "404");
-        assert_eq!(found(&table, "GET", "/other/B"), "/*");
-        assert_eq!(found(&routes(&["GET /a/*"]), "GET", "/a/UPPER"), "/a/*");
-    }
-
-    fn with_scopes(rows: &[(&str, &str)]) -> Routes {
-        let route = |(row, scope): &(&str, &str)| Route::parse(row, Access::Scope(Scope::parse(scope).unwrap()), false);
-        Routes::new(rows.iter().map(|row| route(row).unwrap()).collect())
-    }
-
-    #[test]
-    fn another_spelling_or_reading_never_takes_a_wider_route() {
-        let table = with_scopes(&[
-            ("GET /v1/users/@me", "self"),
-            ("GET /v1/contacts:export", "export"),
-            ("GET /v1/contacts/export", "export"),
-            ("GET /v1/admin/*", "admin"),
-            ("GET /v1/admin", "other"),
-            ("GET /v1/*", "read"),
-        ]);
-        for path in [
-            "/v1/users/%40me",
-            "/v1/users/%40ME",
-            "/v1/contacts%3Aexport",
-            "/v1/contacts%3aexport/",
-            "/v1/contacts/export/",
-            "/v1/contacts/export;x=1",
-            "/v1/contacts;a=b/export",
-            "/v1/contacts/export%3bx",
-            "/v1/CONTACTS/export;x/",
-            "/v1/admin;x/users",
-            "/v1;x/admin/users",
-            "/v1;x/ADMIN/users",
-            "/v1/admin;x/",
-        ] {
-            assert_eq!(found(&table, "GET", path), "404", "{path}");
-        }
-        for (path, taken) in [
-            ("/v1/users/@me", "/v1/users/@me"),
-            ("/v1/users/@you", "/v1/*"),
-            ("/v1/users/%40you", "/v1/*"),
-            ("/v1/contacts/exports/", "/v1/*"),
-            ("/v1/admin", "/v1/admin"),
-            ("/v1/admin/", "/v1/admin/*"),
-            ("/v1/admin/users;x=1", "/v1/admin/*"),
-            ("/v1/other;x=1/", "/v1/*"),
-        ] {
-            assert_eq!(found(&table, "GET", path), taken, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_slash_at_the_end_takes_the_wider_route_where_that_asks_for_the_same() {
-        let same = with_scopes(&[("GET /v1/a", "read"), ("GET /v1/a/*", "read")]);
-        assert_eq!(found(&same, "GET", "/v1/a/"), "/v1/a/*");
-        let exact = with_scopes(&[("GET /v1/a", "read"), ("GET /v1/a/", "other"), ("GET /a;b", "x"), ("GET /*", "y")]);
-        assert_eq!(found(&exact, "GET", "/v1/a/"), "/v1/a/", "whoever writes both means both");
-        assert_eq!(found(&exact, "GET", "/a;b"), "/a;b");
-        assert_eq!(found(&exact, "GET", "/"), "/*");
-    }
-
-    #[test]
-    fn every_scope_that_a_route_asks_for_is_known_once_and_in_order() {
-        let scope = |text: &str| Scope::parse(text).unwrap();
-        let rows = ["b:read", "a:write", "b:read", "a:read"].map(|text| Access::Scope(scope(text)));
-        let rows = rows.into_iter().chain([Access::Public]);
-        let routes = Routes::new(rows.map(|access| Route::parse("GET /a", access, false).unwrap()).collect());
-        assert_eq!(routes.scopes(), ["a:read", "a:write", "b:read"].map(scope));
-    }
-
-    #[test]
-    fn a_bad_pattern_is_refused() {
-        for row in [
-            "",
-            "/a",
-            "GET",
-            "get /a",
-            "GET a",
-            "GET  /a",
-            "HEAD /a",
-            "TRACE /a",
-            "GET /a/*/b",
-            "GET /a/../b",
-            "GET //a",
-            "GET /%61",
-            "GET /a?b",
-            "GET /_keyward/*",
-            "GET /.well-known/oauth-authorization-server/_keyward",
-            "* /.well-known/oauth-authorization-server/_keyward*",
-            "GET /a b",
-        ] {
-            assert!(Route::parse(row, Access::Public, false).is_err(), "{row}");
-        }
-    }
-}
+mod tests;

@@ -10,13 +10,15 @@ pub struct Target<'a> {
     path: &'a str,
 }
 
-/// Why a target is refused. For the log; the caller gets `bad_path`.
+/// Why a target is refused. The caller gets `bad_path` with [`Self::detail`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadTarget {
     /// Does not begin with a slash (`*`, an authority).
     Start,
-    /// A character that a path or query cannot contain unescaped: backslash in a path, raw non-ASCII, `#`, controls, `<`.
+    /// A character that a path or query cannot contain unescaped: backslash in a path, `#`, controls, `<`.
     Character,
+    /// A character outside ASCII that is not escaped.
+    NonAscii,
     /// `%` without two hex digits.
     Escape,
     /// An escape that hides structure: an encoded slash, backslash or control, or `%25` before two hex digits.
@@ -29,6 +31,39 @@ pub enum BadTarget {
     EmptySegment,
     /// `.` or `..` as a segment, with or without parameters.
     DotSegment,
+}
+
+impl BadTarget {
+    /// Returns the problem and its fix, for the caller.
+    #[must_use]
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Self::Start => "The path must begin with a slash.",
+            Self::Character => {
+                "The path or query contains a character that must be percent-encoded, like a space (%20), a quotation mark (%22), < (%3C) or, in a path, | (%7C)."
+            }
+            Self::NonAscii => {
+                "The path or query contains a character outside ASCII. Percent-encode the bytes of its UTF-8 form: é is %C3%A9."
+            }
+            Self::Escape => "In the path, % must be followed by two hex digits. A percent sign itself is %25.",
+            Self::Hidden => {
+                "The path contains an encoded slash, backslash, control character or escape (%2F, %5C, %00, %2525), which servers read in different ways. Send such text in the query or the body."
+            }
+            Self::Unreserved => {
+                "In the path, letters, digits, -, ., _ and ~ must not be percent-encoded. Send them as they are."
+            }
+            Self::Utf8 => "The percent-encoded bytes of the path must be UTF-8: é is %C3%A9, not %E9.",
+            Self::EmptySegment => "The path contains //, which servers read in different ways. Send one slash.",
+            Self::DotSegment => {
+                "The path contains a dot segment (. or ..), in some spelling. Send the path that it leads to."
+            }
+        }
+    }
+}
+
+/// Returns the reason why a byte cannot stand where it does.
+const fn bad_byte(byte: u8) -> BadTarget {
+    if byte.is_ascii() { BadTarget::Character } else { BadTarget::NonAscii }
 }
 
 impl<'a> Target<'a> {
@@ -44,7 +79,10 @@ impl<'a> Target<'a> {
         }
         check_segments(path)?;
         check_escapes(path)?;
-        if query.bytes().all(is_query_byte) { Ok(Self { whole, path }) } else { Err(BadTarget::Character) }
+        match query.bytes().find(|byte| !is_query_byte(*byte)) {
+            Some(byte) => Err(bad_byte(byte)),
+            None => Ok(Self { whole, path }),
+        }
     }
 
     /// The path, which begins with a slash.
@@ -87,7 +125,7 @@ fn check_escapes(path: &str) -> Result<(), BadTarget> {
     while let Some(byte) = bytes.next() {
         if byte != b'%' {
             if !is_path_byte(byte) {
-                return Err(BadTarget::Character);
+                return Err(bad_byte(byte));
             }
             if !decoded.is_empty() {
                 decoded.push(byte);
@@ -172,6 +210,17 @@ mod tests {
     }
 
     #[test]
+    fn each_refusal_tells_the_caller_what_to_send() {
+        use BadTarget::*;
+        let all = [Start, Character, NonAscii, Escape, Hidden, Unreserved, Utf8, EmptySegment, DotSegment];
+        let details = all.map(BadTarget::detail);
+        for detail in details {
+            assert!(detail.ends_with('.') && details.iter().filter(|other| **other == detail).count() == 1, "{detail}");
+        }
+        assert!(NonAscii.detail().contains("%C3%A9"));
+    }
+
+    #[test]
     fn an_ambiguous_target_is_refused() {
         use BadTarget::*;
         for (text, why) in [
@@ -195,11 +244,13 @@ mod tests {
             ("/a/%2e%2e/b", DotSegment),
             ("/a/.%2E/b", DotSegment),
             ("/a\\b", Character),
-            ("/é", Character),
+            ("/é", NonAscii),
             ("/a b", Character),
             ("/a#b", Character),
             ("/a?b#c", Character),
-            ("/a?é", Character),
+            ("/a?é", NonAscii),
+            ("/a?q=caf\u{e9}&r=\"", NonAscii),
+            ("/a?q=\"caf\u{e9}", Character),
             ("/a%", Escape),
             ("/a%2", Escape),
             ("/a%zz", Escape),

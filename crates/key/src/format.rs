@@ -12,6 +12,9 @@ pub const CHECK_LENGTH: usize = 6;
 /// Length of a key without its prefix and class: three underscores and the parts of fixed length.
 const FIXED_LENGTH: usize = 3 + IDENTIFIER_LENGTH + SECRET_LENGTH + TAG_LENGTH + CHECK_LENGTH;
 
+/// Minimum length of a data key, in bytes: with a prefix of two letters.
+pub const SHORTEST: usize = 2 + 4 + FIXED_LENGTH;
+
 /// The first defect of a text that is not a well-formed key. For logs and tests; the caller gets the same 401 for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {

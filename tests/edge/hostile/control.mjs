@@ -127,6 +127,7 @@ export function control({ key, member, id }) {
   invalid("no scope", { scopes: [] }, "scopes");
   invalid("51 scopes", { scopes: Array.from({ length: 51 }, (_, index) => `s:${index}`) }, "scopes");
   post("400 unknown_scope", "a scope no route has", { scopes: ["everything"] }, { field: "scopes[0]" });
+  invalid("a network with a leading zero", { allowed_cidrs: ["010.8.0.0/16"] }, "allowed_cidrs[0]");
   invalid("a network with host bits", { allowed_cidrs: ["192.0.2.1/24"] }, "allowed_cidrs[0]");
   invalid(
     "1,001 networks",

@@ -113,7 +113,8 @@ export function credentials({ key, other, member, revoked, test }) {
     add("400 key_in_url", what, bearer(key), { line: `GET ${target}` });
   add("401 revoked_key", "a revoked key", bearer(revoked), { known: true });
   add("503 no_origin", "a test key where there is no ORIGIN_TEST: never the live one", bearer(test), { known: true });
-  add("403 browser_exposed", "a valid key with Origin", [...bearer(key), "Origin: https://acme.example"]);
+  const page = ["Origin: https://acme.example", "User-Agent: Mozilla/5.0 (X11; Linux x86_64)"];
+  add("403 browser_exposed", "a valid key from a page", [...bearer(key), ...page]);
   add("403 browser_exposed", "a good key with Sec-Fetch-Site", [...bearer(key), "Sec-Fetch-Site: none"]);
   add("403 browser_exposed", "a preflight, at once", ["Origin: https://a", "Access-Control-Request-Method: GET"], {
     line: "OPTIONS /v1/any/x",

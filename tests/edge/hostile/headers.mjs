@@ -14,6 +14,12 @@ const REMOVED = [
   ..."X-Real-IP True-Client-IP X-Client-IP Client-IP X-Cluster-Client-IP Fastly-Client-IP Forwarded-For X-Forwarded X-Original-Forwarded-For".split(
     " ",
   ),
+  ..."X-Original-Path X-Envoy-Original-Path X-Override-URL X-Host X-HTTP-Host-Override X-Forwarded-Port X-Forwarded-Scheme".split(
+    " ",
+  ),
+  ..."X-Remote-IP X-Middleware-Subrequest WL-Proxy-Client-IP Front-End-Https Cf-Access-Jwt-Assertion X-Consumer-Id".split(
+    " ",
+  ),
 ];
 
 const lines = (count) => Array.from({ length: count }, (_, index) => `X-${index}: 1`);
@@ -107,6 +113,8 @@ export function headers({ id }) {
     { has: { "x-stay": "1" }, lacks: ["x-hop", "x_under", "x.dot"] },
   );
   more("Connection with nonsense in it", ['Connection: ,,; "x", é, ', "X-Stay: 1"], { has: { "x-stay": "1" } });
+  // Each request of these tables says `Connection: close` too.
+  more("32 names in Connection", [`Connection: ${"a, ".repeat(31)}`], {});
   more("an upgrade to h2c", ["Upgrade: h2c", "HTTP2-Settings: AAMAAABk"], { lacks: ["upgrade", "http2-settings"] });
   more("several upgrades", ["Upgrade: h2c, websocket, foo"], { lacks: ["upgrade"] });
   more(
@@ -150,6 +158,7 @@ export function headers({ id }) {
     Array.from({ length: 50 }, () => `X-Same: ${"a".repeat(700)}`),
     "431 headers_too_large",
   );
+  refused("33 names in Connection", [`Connection: ${"a, ".repeat(32)}`], "431 headers_too_large");
   refused("a header without a colon", ["nonsense"], "400", "workerd");
   refused("a name with a space", ["X Y: 1"], "400", "workerd");
   refused("a space before the colon", ["Keyward-Key-Id : forged"], "400", "workerd");

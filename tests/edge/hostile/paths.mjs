@@ -175,6 +175,13 @@ export function paths() {
       verdict: "404 no_route",
     });
   }
+  for (const target of ["/v1/admin./x", "/v1/admin%20/x", "/v1/admin%C2%A0/x", "/v1/admin%20./x"]) {
+    rows.push({
+      what: `a guarded path with what servers trim: ${target}`,
+      line: `GET ${target}`,
+      verdict: "404 no_route",
+    });
+  }
   rows.push({ what: "the guarded path itself", line: "GET /v1/admin/x", verdict: "403 insufficient_scope" });
   for (const target of [
     "/_keyward",

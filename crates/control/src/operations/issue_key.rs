@@ -11,7 +11,8 @@ use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::allow;
 use crate::text::{slug, text};
-use keyward_http::limits::{CIDRS, CONTACT_CHARS, NAME_CHARS, PROSE_CHARS, SCOPES};
+use keyward_http::address::{BadNetwork, parse_network};
+use keyward_http::limits::{CIDRS, CONTACT_CHARS, NAME_CHARS, PROSE_CHARS, SCOPE_BYTES, SCOPES};
 use keyward_http::problem::Problem;
 use keyward_key::id::{Class, Environment};
 use keyward_key::mint::Minted;
@@ -171,6 +172,14 @@ pub(super) fn scopes(fields: &mut Fields) -> Result<Vec<Scope>, Problem> {
     if scopes.is_empty() {
         return Err(invalid("scopes", "At least one scope is required: a key may do only what it names."));
     }
+    // With a space after each, as the origin receives them.
+    let bytes = scopes.iter().map(|scope| scope.as_str().len().saturating_add(1)).fold(0, usize::saturating_add);
+    if bytes > SCOPE_BYTES.saturating_add(1) {
+        return Err(invalid(
+            "scopes",
+            format!("These scopes have more than {SCOPE_BYTES} characters together, spaces between them included. Send fewer, or issue two keys."),
+        ));
+    }
     Ok(scopes)
 }
 
@@ -178,14 +187,11 @@ pub(super) fn allowed_cidrs(fields: &mut Fields) -> Result<Vec<IpNet>, Problem> 
     let mut networks: Vec<IpNet> = Vec::new();
     for (index, text) in fields.texts("allowed_cidrs", CIDRS)?.iter().enumerate() {
         let wrong = |detail: String| invalid(format!("allowed_cidrs[{index}]"), detail);
-        let network: IpNet =
-            text.parse().map_err(|_| wrong("This must be a network like 192.0.2.0/24 or 2001:db8::/32.".to_owned()))?;
-        if network.trunc() != network {
-            return Err(wrong(format!("This has bits beyond its prefix length. Did you mean {}?", network.trunc())));
-        }
-        if matches!(network.addr(), std::net::IpAddr::V6(address) if address.to_ipv4_mapped().is_some()) {
-            return Err(wrong("This is an IPv4 network in IPv6 form. Write it as IPv4.".to_owned()));
-        }
+        let network = parse_network(text).map_err(|why| match why {
+            BadNetwork::Form => wrong("This must be an address or a network, like 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32, without leading zeros.".to_owned()),
+            BadNetwork::HostBits(meant) => wrong(format!("This has bits beyond its prefix length. Did you mean {meant}?")),
+            BadNetwork::Mapped => wrong("This is an IPv4 network in IPv6 form. Write it as IPv4.".to_owned()),
+        })?;
         if networks.contains(&network) {
             return Err(wrong("Duplicate network. List each network once.".to_owned()));
         }
@@ -355,6 +361,12 @@ mod tests {
         Some(shown["field"].as_str().unwrap().to_owned())
     }
 
+    /// Scopes whose total length is the maximum with 49 characters in the first.
+    fn wide_scopes(first: usize) -> Vec<String> {
+        let others = (0..15).map(|index| format!("{index:x>64}"));
+        ["a".repeat(first)].into_iter().chain(others).collect()
+    }
+
     #[test]
     fn a_complete_body_is_accepted() {
         for changes in [
@@ -363,6 +375,8 @@ mod tests {
             json!({"expires_at": "2027-01-31T00:00:00Z", "expires_in_days": null}),
             json!({"expires_at": "2027-01-31T01:00:00+01:00"}),
             json!({"expires_in_days": 30.0}),
+            json!({"allowed_cidrs": ["192.0.2.7", "2001:db8::7"]}),
+            json!({"scopes": wide_scopes(49)}),
         ] {
             assert_eq!(field_of(&changes), None, "{changes}");
         }
@@ -384,7 +398,10 @@ mod tests {
             (json!({"scopes": ["a", 1]}), "scopes[1]"),
             (json!({"scopes": ["a", "a"]}), "scopes[1]"),
             (json!({"scopes": ["A"]}), "scopes[0]"),
-            (json!({"allowed_cidrs": ["192.0.2.1"]}), "allowed_cidrs[0]"),
+            (json!({"scopes": wide_scopes(50)}), "scopes"),
+            (json!({"allowed_cidrs": ["010.8.0.0/16"]}), "allowed_cidrs[0]"),
+            (json!({"allowed_cidrs": ["192.0.2.0/24", "192.0.2.010/32"]}), "allowed_cidrs[1]"),
+            (json!({"allowed_cidrs": ["192.0.2.7", "192.0.2.7/32"]}), "allowed_cidrs[1]"),
             (json!({"allowed_cidrs": ["192.0.2.1/24"]}), "allowed_cidrs[0]"),
             (json!({"allowed_cidrs": ["::ffff:192.0.2.0/120"]}), "allowed_cidrs[0]"),
             (json!({"expires_in_days": 1.5}), "expires_in_days"),

@@ -10,6 +10,7 @@ use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, 
 use crate::query::Query;
 use crate::sight::check_unlimited;
 use keyward_http::head::Head;
+use keyward_http::media_type::negotiate;
 use keyward_http::problem::Problem;
 use keyward_key::mint::Minted;
 use keyward_key::version::second_reader;
@@ -18,6 +19,9 @@ use keyward_registry::audit::{self, AuditFilter, AuditPage};
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::page::{LARGEST_AUDIT_PAGE, check_limit};
 use keyward_registry::store::{LARGEST_INTEGER, Store, Value};
+
+/// Media type of a stream: JSON, one object per line.
+const LINES: &str = "application/x-ndjson";
 
 /// The request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,14 +112,9 @@ impl ControlOperation for ReadAudit {
     }
 }
 
-/// Whether the caller asks for lines instead of a page: `Accept` names `application/x-ndjson`.
+/// Whether the caller prefers lines to a page, by `Accept`.
 fn wants_lines(head: &Head<'_>) -> bool {
-    head.header("accept").is_some_and(|accept| {
-        accept.split(',').any(|range| {
-            let essence = range.split(';').next().unwrap_or_default().trim();
-            essence.eq_ignore_ascii_case("application/x-ndjson")
-        })
-    })
+    negotiate(head.header("accept"), &["application/json", LINES]) == Some(LINES)
 }
 
 /// Parses `after`, or `cursor`, which means the same here, and the `limit` of a page.
@@ -279,7 +278,9 @@ mod tests {
     fn lines_are_asked_for_by_their_type() {
         for (accept, expected) in [
             ("application/x-ndjson", true),
-            ("application/json, Application/X-NDJSON; q=0.5", true),
+            ("application/json;q=0.5, Application/X-NDJSON", true),
+            ("application/json, application/x-ndjson;q=0.5", false),
+            ("application/json, application/x-ndjson;q=0", false),
             ("application/json", false),
             ("*/*", false),
             ("application/x-ndjsonx", false),

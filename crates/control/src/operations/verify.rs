@@ -4,13 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use std::net::IpAddr;
 
 use crate::body::{Fields, Json, invalid};
 use crate::failure::Failure;
 use crate::inspect::{Inspected, inspect};
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, ServedOn, Spec};
 use keyward_gate::{Refusal, SubmittedKey, check_rights, scope_asked};
+use keyward_http::address::parse_address;
 use keyward_http::head::{BadHead, Head};
 use keyward_http::problem::{Code, Problem};
 use keyward_key::id::KeyId;
@@ -109,7 +109,7 @@ impl Question {
             let form = "This must be a scope: 1 to 64 of a-z, 0-9, `:`, `.`, `_`, `-`, beginning with a letter.";
             scopes.push(Scope::parse(&text).ok_or_else(|| invalid("scope", form))?);
         }
-        if ip.as_ref().is_some_and(|text| text.parse::<IpAddr>().is_err()) {
+        if ip.as_ref().is_some_and(|text| parse_address(text).is_none()) {
             return Err(invalid("ip", "This must be an IPv4 or IPv6 address."));
         }
         let needed = match (&method, &path) {

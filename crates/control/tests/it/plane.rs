@@ -134,6 +134,28 @@ fn a_body_is_refused_by_media_type_size_and_arrival() {
 }
 
 #[test]
+fn every_reply_over_https_asks_for_https_except_to_a_gateway() {
+    let (plane, owner) = Plane::with_owner();
+    let asks = |request: &ClientRequest| {
+        let reply = match plane.serve(request) {
+            ControlReply::Reply(reply) | ControlReply::OpenApi(reply) => reply,
+            ControlReply::Lines(stream) => stream.head(),
+        };
+        reply.headers.contains(&("strict-transport-security", "max-age=31536000".to_owned()))
+    };
+    let audit = ClientRequest::new("GET /_keyward/v1/audit").with("authorization", &bearer(&owner));
+    let lines = audit.clone().with("accept", "application/x-ndjson");
+    let paths = ["health", "jwks.json", "openapi.json", "nothing", "v1/me", "problems/missing_key"];
+    let requests = paths.map(|path| ClientRequest::new(&format!("GET /_keyward/{path}")));
+    for request in requests.iter().chain([&audit, &lines]) {
+        assert!(asks(request), "{}", request.line);
+        let plain = ClientRequest { base: "http://gate.example".to_owned(), ..request.clone() };
+        assert!(!asks(&plain), "{}", plain.line);
+    }
+    assert!(!asks(&ClientRequest::new("GET /_keyward/v1/authorize/v1/contacts")));
+}
+
+#[test]
 fn access_signs_in_by_e_mail_address_and_an_outage_of_its_keys_is_503() {
     let plane = Plane::new(&json!({
         "ACCESS_TEAM_DOMAIN": "https://acme.cloudflareaccess.com",

@@ -98,6 +98,27 @@ fn a_warm_request_is_forwarded_at_once_with_identity_and_assertion() {
     assert_eq!(entrance.logged(), [""; 0]);
 }
 
+/// Whether a reply has `Strict-Transport-Security`.
+fn asks_for_https(reply: &Reply) -> bool {
+    reply.headers.iter().any(|(name, _)| *name == "strict-transport-security")
+}
+
+#[test]
+fn every_reply_over_https_asks_for_https_and_none_over_plain_http_does() {
+    let entrance = Entrance::new();
+    let lookup = raw(&ClientRequest::new("GET /v1/contacts").key(&Key::live(&entrance.platform.world.config, 99)));
+    let Action::Later(pending) = entrance.handle(&lookup).action else { panic!("decided without a lookup") };
+    let Decided::Reply(unknown) = entrance.resume(&lookup, pending) else { panic!("an unknown key was accepted") };
+    assert!(asks_for_https(&unknown));
+    for line in ["GET /nowhere", "GET /v1/contacts", "GET /v1//contacts", "TRACE /"] {
+        assert!(asks_for_https(&entrance.reply(&ClientRequest::new(line))), "{line}");
+        let plain = ClientRequest { base: "http://gate.example".to_owned(), ..ClientRequest::new(line) };
+        assert!(!asks_for_https(&entrance.reply(&plain)), "{line}");
+    }
+    let gateway = entrance.reply(&ClientRequest::new(&format!("{AUTHORIZE}//x")));
+    assert!(!asks_for_https(&gateway), "a gateway may pass it on for its own host");
+}
+
 #[test]
 fn a_public_route_is_forwarded_at_once_by_an_isolate_that_knows_nothing() {
     let entrance = Entrance::new();

@@ -204,8 +204,9 @@ fn a_key_is_accepted_from_its_networks_only() {
 
 #[test]
 fn a_browser_page_is_refused_if_the_setting_says_so() {
-    let browser = |request: ClientRequest| request.with("origin", "https://page.example");
-    let preflight = |line: &str| browser(ClientRequest::new(line)).with("access-control-request-method", "GET");
+    let origin = |request: ClientRequest| request.with("origin", "https://page.example");
+    let browser = |request: ClientRequest| origin(request).with("user-agent", "Mozilla/5.0");
+    let preflight = |line: &str| origin(ClientRequest::new(line)).with("access-control-request-method", "GET");
     let mut refusing = world();
     let key = refusing.issue(1, |_| {});
     for request in [browser(get().key(&key)), get().key(&key).with("sec-fetch-site", "none")] {
@@ -219,6 +220,7 @@ fn a_browser_page_is_refused_if_the_setting_says_so() {
     // OPTIONS without the headers of a preflight is an ordinary request.
     assert_eq!(refusing.verdict(&ClientRequest::new("OPTIONS /v1/contacts")), "405 method_not_allowed");
     assert_eq!(refusing.verdict(&browser(ClientRequest::new("GET /public/x"))), "200");
+    assert_eq!(refusing.verdict(&origin(get().key(&key))), "200", "a client that is no browser may name an origin");
 
     let mut allowing = World::new(&json!({"REFUSE_BROWSERS": false}));
     let key = allowing.issue(1, |_| {});

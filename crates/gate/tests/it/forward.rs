@@ -1,5 +1,6 @@
 //! The forwarding plan: the parts of a request that reach the origin.
 
+use keyward_http::limits::{INTEGRATION_CHARS, SCOPE_BYTES, SCOPES};
 use keyward_key::id::{Class, Environment};
 use keyward_key::scope::Scope;
 use keyward_testkit::gate_world::{ClientRequest, Key, World};
@@ -43,6 +44,7 @@ fn the_plan_of_an_accepted_request_is_this_literal_text() {
     let expected = format!(
         "https://live.example/v1/contacts/7?q=%2F..&x=a'b\nx-api-key,\n\
          x-forwarded-for\n192.0.2.7\nx-real-ip\n192.0.2.7\n\
+         x-forwarded-host\ngate.example\nx-forwarded-proto\nhttps\n\
          keyward-key-id\n{}\nkeyward-integration\ncrm-sync\nkeyward-environment\nlive\n\
          keyward-scopes\ncontacts:read events:read\n\
          keyward-assertion\n{assertion}\nkeyward-request-id\nreq-1\n",
@@ -78,9 +80,10 @@ fn the_host_selects_the_origin_on_a_zone_route_only() {
     assert_eq!(plan(&mut world, &request(&key)).0, "https://live.example/v1/contacts");
     let on_route = |hosts| json!({"ORIGIN_LIVE": "route", "ROUTE_HOSTS": hosts});
     let (mut world, key) = world_with_key(&on_route(json!(["elsewhere.example:8443"])));
-    let (url, removed, _) = plan(&mut world, &request(&key));
+    let (url, removed, set) = plan(&mut world, &request(&key));
     assert_eq!(url, "https://elsewhere.example:8443/v1/contacts");
     assert_eq!(removed, ["x-api-key", "x-forwarded-host"]);
+    assert!(set.contains(&("x-forwarded-host".to_owned(), "elsewhere.example:8443".to_owned())));
     let (mut world, key) = world_with_key(&on_route(json!(["gate.example", "elsewhere.example"])));
     assert_eq!(plan(&mut world, &get(&key)).0, "https://gate.example/v1/contacts");
     assert_eq!(world.verdict(&request(&key)), "421 misdirected_request");
@@ -181,7 +184,9 @@ fn a_public_route_is_forwarded_without_identity_and_credential() {
         let (url, removed, set) = plan(&mut world, &request);
         assert_eq!(url, "https://live.example/public/x");
         assert_eq!(removed, expected, "{:?}", request.headers);
-        assert_eq!(set, [("keyward-request-id".to_owned(), "req-1".to_owned())]);
+        let expected =
+            [("x-forwarded-host", "gate.example"), ("x-forwarded-proto", "https"), ("keyward-request-id", "req-1")];
+        assert_eq!(set, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     assert_eq!(world.reads, 0);
     assert!(world.send(&get(&key)).is_private(), "responses to keyed requests are private");
@@ -202,4 +207,82 @@ fn only_a_websocket_upgrade_passes() {
     }
     let without = ClientRequest::new("GET /v1/contacts").with("connection", "Upgrade").with("upgrade", "websocket");
     assert_eq!(world.verdict(&without), "401 missing_key");
+}
+
+#[test]
+fn no_copy_of_a_presented_key_reaches_the_origin_and_nothing_else_is_lost() {
+    let (mut world, key) = world_with_key(&json!({}));
+    let text = key.text.clone();
+    let copies = |request: ClientRequest| {
+        request
+            .with("apikey", &text)
+            .with("referer", &format!("https://a.example/?k={}", text.replace('_', "%5F")))
+            .with("cookie", &format!("a=1; session={text}; b=2"))
+            .with("x-stay", &"s".repeat(100))
+    };
+    for path in ["/v1/contacts", "/public/x"] {
+        for (name, value) in [("x-api-key", text.clone()), ("authorization", format!("Bearer {text}"))] {
+            let request = copies(ClientRequest::new(&format!("GET {path}")).with(name, &value));
+            let (_, removed, set) = plan(&mut world, &request);
+            assert_eq!(removed, [name, "apikey", "referer"], "{path}");
+            assert!(set.contains(&("cookie".to_owned(), "a=1; b=2".to_owned())));
+            assert!(!world.send(&request).edits().contains(&text));
+        }
+    }
+}
+
+#[test]
+fn credentials_for_the_control_plane_never_reach_the_origin() {
+    let (mut world, key) = world_with_key(&json!({}));
+    for request in [get(&key), ClientRequest::new("GET /public/x")] {
+        let request = request
+            .with("cookie", "theme=dark; CF_Authorization=a.b.c; __Host-keyward=s; CF_AppSession=t; lang=en")
+            .with("cf-access-jwt-assertion", "a.b.c")
+            .with("cf-access-authenticated-user-email", "olive@acme.example")
+            .with("cf-ray", "1");
+        let (_, removed, set) = plan(&mut world, &request);
+        assert!(removed.ends_with(&["cf-access-jwt-assertion".into(), "cf-access-authenticated-user-email".into()]));
+        assert!(!removed.contains(&"cf-ray".to_owned()));
+        assert!(set.contains(&("cookie".to_owned(), "theme=dark; lang=en".to_owned())));
+    }
+}
+
+/// Scopes that are as long together as those of a key may be.
+fn longest_scopes() -> Vec<Scope> {
+    let mut left = SCOPE_BYTES;
+    let mut scopes = Vec::new();
+    while left > 0 {
+        let length = left.min(64);
+        let name = format!("s{:b>1$}", scopes.len(), length - 1);
+        scopes.push(Scope::parse(&name).unwrap());
+        left = left.saturating_sub(length + 1);
+    }
+    assert!(scopes.len() <= SCOPES);
+    scopes
+}
+
+#[test]
+fn what_keyward_adds_stays_under_4_kilobytes_for_any_key() {
+    // A request-bound assertion also names the URL, so it is longer with a long path.
+    for (assertion, host, path) in
+        [(None, 253, "/v1/x".to_owned()), (Some("request"), 100, format!("/v1/{}", "x".repeat(252)))]
+    {
+        let host = "h".repeat(host);
+        let mut row = json!({"match": "GET /v1/*", "scope": format!("s{:b>1$}", 0, 63)});
+        if let Some(assertion) = assertion {
+            row["assertion"] = json!(assertion);
+        }
+        let origin = format!("https://{host}");
+        let mut world = World::new(&json!({"KEY_PREFIX": "abcdefgh", "ORIGIN_LIVE": origin, "ROUTES": [row]}));
+        let key = world.issue(1, |record| {
+            record.integration = "i".repeat(INTEGRATION_CHARS);
+            record.scopes = longest_scopes();
+            record.retiring = true;
+        });
+        let request = ClientRequest { base: origin, ..ClientRequest::new(&format!("GET {path}")).key(&key) };
+        let (_, _, set) = plan(&mut world, &request);
+        let ours = set.iter().filter(|(name, _)| name.starts_with("keyward-"));
+        let bytes: usize = ours.map(|(name, value)| name.len() + value.len() + ": \r\n".len()).sum();
+        assert!((3_000..4_096).contains(&bytes), "{bytes} bytes");
+    }
 }

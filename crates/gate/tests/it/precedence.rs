@@ -98,7 +98,7 @@ fn verdict(faults: &[Fault], warm: bool) -> String {
         request.base = "http://gate.example".to_owned();
     }
     if has(Browser) {
-        request = request.with("origin", "https://page.example");
+        request = request.with("origin", "https://page.example").with("user-agent", "Mozilla/5.0");
     }
     world.verdict(&request)
 }

@@ -57,16 +57,23 @@ fn a_preflight_is_options_with_an_origin_and_a_requested_method() {
 }
 
 #[test]
-fn a_browser_is_recognised_by_either_header() {
-    for (headers, expected) in [
-        (&["origin:null"][..], true),
-        (&["sec-fetch-site:none"], true),
-        (&["origin:https://a", "sec-fetch-site:cross-site"], true),
-        (&["sec-fetch-mode:cors"], false),
-        (&[], false),
+fn a_browser_is_recognised_by_headers_that_only_browsers_send_together() {
+    let (origin, site, page) =
+        ("origin:https://a", "sec-fetch-site:none", "user-agent:Mozilla/5.0 (X11; Linux x86_64)");
+    for (headers, browser) in [
+        (&[][..], false),
+        (&[site], true),
+        (&[origin, page], true),
+        (&[origin, site], true),
+        // A client for WebSockets sends it too, and some tools call themselves a browser.
+        (&[origin], false),
+        (&[origin, "user-agent:websocket-client/1.8"], false),
+        (&[origin, "user-agent:x Mozilla/5.0"], false),
+        (&[page], false),
+        (&["origin:", page], false),
+        (&["referer:https://a", "sec-fetch-mode:cors", "access-control-request-method:GET", page], false),
     ] {
-        let text = with("GET", headers);
-        assert_eq!(Head::parse(&text).unwrap().from_browser(), expected, "{headers:?}");
+        assert_eq!(Head::parse(&with("GET", headers)).unwrap().from_browser(), browser, "{headers:?}");
     }
 }
 
