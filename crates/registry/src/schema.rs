@@ -5,7 +5,7 @@ use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
 
 /// What leads from each version of the schema to the next. A step that has shipped is never edited: add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER];
+const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -120,6 +120,14 @@ const HANDOVER: &[&str] = &[
     "ALTER TABLE members ADD COLUMN previous_until INTEGER",
     "ALTER TABLE members ADD COLUMN email_by_limited INTEGER NOT NULL DEFAULT 0",
     "UPDATE members SET email_by_limited = 1 WHERE created_by IN (SELECT id FROM members WHERE environments IS NOT NULL)",
+];
+
+/// Orders of lists, and the end that a retiring key had of its own.
+const SORTED: &[&str] = &[
+    "CREATE INDEX keys_sorted_by_end ON keys (expires_at)",
+    "CREATE INDEX keys_sorted_by_name ON keys (name COLLATE NOCASE)",
+    // NULL for a key that is not retiring, or has retired before this column was there.
+    "ALTER TABLE keys ADD COLUMN own_end INTEGER",
 ];
 
 /// Brings the store to the present schema, in one transaction. To be called at each start of the object, before

@@ -6,5 +6,6 @@ mod generated;
 mod limits;
 mod plane;
 mod requests;
+mod rotation;
 mod submitted_key;
 mod test_plane;
