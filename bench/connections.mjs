@@ -6,6 +6,7 @@
 import { once } from "node:events";
 import { createServer, request as httpRequest } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
+import { portOf } from "../tests/edge/harness/ports.mjs";
 import { acceptWebSocket, openWebSocket } from "../tests/edge/harness/websocket.mjs";
 import { ControlPlane, keyward, peers } from "./lib/gates.mjs";
 import { startOrigin } from "./lib/processes.mjs";
@@ -33,8 +34,11 @@ async function startLongLived() {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
-    stop: () => (server.closeAllConnections(), server.close()),
+    url: `http://127.0.0.1:${portOf(server)}`,
+    stop: () => {
+      server.closeAllConnections();
+      return server.close();
+    },
   };
 }
 
@@ -96,7 +100,9 @@ for (let round = 0; round <= Number(ROUNDS); round += 1) {
     for (const name of ["forward", "keyward"]) {
       const cpu = await measure(name);
       // The first round warms up.
-      if (round > 0) (results[`${kind} ${name}`] ??= []).push(cpu);
+      if (round === 0) continue;
+      results[`${kind} ${name}`] ??= [];
+      results[`${kind} ${name}`].push(cpu);
     }
   }
 }

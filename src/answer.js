@@ -36,13 +36,17 @@ export function editsOf(response, stamp, mayBeShared) {
     else if (name === "expires") expires = true;
     else if (name === "vary") vary = value;
     else if (name === "content-type") isEventStream = EVENT_STREAM.test(value);
-    else if (OUR_NAMES.test(name) || HOP_BY_HOP.has(name)) (removed ??= []).push(name);
+    else if (OUR_NAMES.test(name) || HOP_BY_HOP.has(name)) {
+      removed ??= [];
+      removed.push(name);
+    }
   });
   if (listed !== undefined && !KEPT_ALIVE.test(listed)) {
     for (const name of listed.split(",")) {
       const trimmed = name.trim().toLowerCase();
       if (HEADER_NAME.test(trimmed) && !KEPT_NAMES.has(trimmed) && response.headers.has(trimmed)) {
-        (removed ??= []).push(trimmed);
+        removed ??= [];
+        removed.push(trimmed);
       }
     }
   }

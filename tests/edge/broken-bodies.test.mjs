@@ -7,6 +7,7 @@ import { createServer } from "node:http";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { startPlainGate } from "./harness/plain-gate.mjs";
+import { portOf } from "./harness/ports.mjs";
 
 const PATH = "/v1/contacts";
 const LONG = 200_000;
@@ -45,7 +46,7 @@ async function startReader() {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
+    url: `http://127.0.0.1:${portOf(server)}`,
     bodies,
     state,
     /** Resolves once every request that began has ended, whole or broken. */
@@ -159,7 +160,7 @@ test("an origin that breaks off in a long upload is 502, and no client is blamed
   const rude = createServer((request) => request.once("data", () => request.socket.destroy()));
   rude.listen(0, "127.0.0.1");
   await once(rude, "listening");
-  const other = await startPlainGate({ vars: { ORIGIN_LIVE: `http://127.0.0.1:${rude.address().port}` } });
+  const other = await startPlainGate({ vars: { ORIGIN_LIVE: `http://127.0.0.1:${portOf(rude)}` } });
   try {
     await other.bootstrap();
     const { apiKey } = await other.newKey({ integration: "rude", scopes: ["contacts:write"] });

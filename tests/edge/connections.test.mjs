@@ -189,11 +189,11 @@ describe("while the authority answers", () => {
     socket.say("close 4001 its own reason");
     assert.deepEqual({ ...(await socket.closed), at: 0 }, { code: 4001, reason: "its own reason", at: 0 });
 
-    for (const [sent, seen] of [
+    for (const [sent, seen] of /** @type {[any[], { code: number, reason: string }][]} */ ([
       [[1000, "done"], { code: 1000, reason: "done" }],
       [[4321, "mine"], { code: 4321, reason: "mine" }],
       [[undefined], { code: 1005, reason: "" }],
-    ]) {
+    ])) {
       origin.take();
       socket = await open();
       socket.close(...sent);

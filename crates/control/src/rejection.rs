@@ -23,6 +23,9 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         Rejection::NotActive { status: Status::Retiring } => {
             Problem::detailed(Code::NotActive, "This key is retiring. Rotate its successor.")
         }
+        Rejection::NotActive { status: Status::Active } => {
+            Problem::detailed(Code::NotActive, "This key is active and has no successor. Rotate it first.")
+        }
         Rejection::NotActive { status } => Problem::detailed(
             Code::NotActive,
             format!("This key is {}. Issue another key for the integration.", status.as_str()),

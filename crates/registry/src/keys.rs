@@ -58,6 +58,15 @@ pub fn environment(store: &mut dyn Store, id: &KeyId) -> Result<Option<Environme
     rows.first().map(|row| row.parsed("environment", Environment::parse)).transpose()
 }
 
+/// Returns the end that a retiring key had before its rotation; `None` if it is not known.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn own_end(store: &mut dyn Store, id: &KeyId) -> Result<Option<Millis>, StoreError> {
+    let rows = store.query("SELECT own_end FROM keys WHERE id = ?", &[id.as_str().into()])?;
+    rows.first().map_or(Ok(None), |row| row.optional_millis("own_end"))
+}
+
 /// Returns the active key of an integration in an environment.
 ///
 /// # Errors

@@ -9,7 +9,7 @@
 //! | [`context`] | context, errors and transaction of an operation |
 //! | [`authentication`] | who calls |
 //! | [`keys`], `attributes`, [`members`] | the stored rows and their views |
-//! | [`list`], [`member_list`], [`page`] | lists |
+//! | [`list`], [`order`], `sorted_list`, [`member_list`], [`page`] | lists |
 //! | [`idempotency`] | retries of writes |
 //! | [`audit`] | the log and its chain of hashes |
 //! | [`feed`] | changes, for the isolates |
@@ -49,9 +49,11 @@ pub mod member_list;
 pub mod members;
 pub mod meta;
 pub mod object;
+pub mod order;
 pub mod outbox;
 pub mod page;
 pub mod schema;
+mod sorted_list;
 pub mod store;
 
 use keyward_key::time::Millis;

@@ -1,4 +1,4 @@
-//! Lists of keys, newest first.
+//! Lists of keys. [`super::sorted_list`] has those that are not newest first, or that search.
 //!
 //! A page reads about as many rows as it shows, whatever the number of keys and the filter: for each environment and state,
 //! an index gives the newest positions in order, and the page takes the newest of them all (at most 2 × 4 × (limit + 1)
@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::context::OperationError;
 use super::keys::{select_keys, view};
 use super::members::Member;
+use super::order::KeyOrder;
 use super::page::{LARGEST_PAGE, check_limit, fitting, start, write_cursor};
+use super::sorted_list;
 use super::store::{Store, StoreError, Value};
 use keyward_key::id::Environment;
 use keyward_key::time::Millis;
@@ -29,21 +31,42 @@ pub struct KeyFilter {
     pub owner: Option<String>,
     /// State at the time of the answer.
     pub status: Option<Status>,
+    /// Text that the name or the id contains, with ASCII letters in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+    /// Instant before which the key expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_before: Option<Millis>,
 }
 
-/// Returns one page of the keys that `member` may see and `filter` admits, and the cursor of the next page.
+/// A request for one page of a list of keys.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyQuery<'a> {
+    /// Filter.
+    pub filter: &'a KeyFilter,
+    /// Order.
+    pub order: KeyOrder,
+    /// Maximum number of keys.
+    pub limit: u32,
+    /// Cursor of the page before.
+    pub cursor: Option<&'a str>,
+}
+
+/// Returns one page of the keys that `member` may see and the filter admits, and the cursor of the next page.
 ///
 /// # Errors
 /// A refusal of `limit` or `cursor`, or a failure of the store.
 pub fn list(
     store: &mut dyn Store,
     member: &Member,
-    filter: &KeyFilter,
-    limit: u32,
-    cursor: Option<&str>,
+    query: &KeyQuery<'_>,
     now: Millis,
 ) -> Result<(Vec<KeyView>, Option<String>), OperationError> {
+    let KeyQuery { filter, order, limit, cursor } = *query;
     check_limit(limit, LARGEST_PAGE)?;
+    if order != KeyOrder::default() || filter.q.is_some() || filter.expires_before.is_some() {
+        return sorted_list::list(store, member, query, now);
+    }
     let before = start(cursor)?;
     // Without a filter by state the lists of all states are joined again, so a stale state changes nothing.
     if matches!(filter.status, Some(Status::Active | Status::Retiring | Status::Expired)) {
@@ -63,8 +86,15 @@ pub fn list(
     Ok((items, next_cursor))
 }
 
+/// Environments that the member sees and the filter admits.
+pub(super) fn environments(member: &Member, filter: &KeyFilter) -> impl Iterator<Item = Environment> {
+    [Environment::Live, Environment::Test].into_iter().filter(|environment| {
+        member.sees(*environment) && filter.environment.is_none_or(|wanted| wanted == *environment)
+    })
+}
+
 /// Bytes of a key's JSON beside its lists, at most: texts of the greatest lengths in escapes.
-const KEY_BYTES: u64 = 8_192;
+pub(super) const KEY_BYTES: u64 = 8_192;
 
 /// Cuts the positions to a page: at most `page`, and about [`super::page::PAGE_BYTES`]. Returns whether more follow.
 fn fit(store: &mut dyn Store, positions: &mut Vec<i64>, page: usize) -> Result<bool, StoreError> {
@@ -80,7 +110,7 @@ fn fit(store: &mut dyn Store, positions: &mut Vec<i64>, page: usize) -> Result<b
     Ok(positions.len() < found)
 }
 
-fn json_list(positions: &[i64]) -> Result<Value, StoreError> {
+pub(super) fn json_list(positions: &[i64]) -> Result<Value, StoreError> {
     let text = serde_json::to_string(positions).map_err(|_| StoreError::new("positions have no JSON form"))?;
     Ok(text.into())
 }
@@ -132,11 +162,8 @@ fn newest_positions(
              ORDER BY position DESC LIMIT ?"
         }
     };
-    let environments = [Environment::Live, Environment::Test].into_iter().filter(|environment| {
-        member.sees(*environment) && filter.environment.is_none_or(|wanted| wanted == *environment)
-    });
     let mut positions = BinaryHeap::new();
-    for environment in environments {
+    for environment in environments(member, filter) {
         for state in Status::ALL.into_iter().filter(|state| filter.status.is_none_or(|wanted| wanted == *state)) {
             let mut parameters = vec![Value::from(environment.as_str()), Value::from(state.as_str())];
             parameters.extend(filter.integration.as_deref().map(Value::from));

@@ -5,7 +5,7 @@ use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER];
+const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -120,6 +120,14 @@ const HANDOVER: &[&str] = &[
     "ALTER TABLE members ADD COLUMN previous_until INTEGER",
     "ALTER TABLE members ADD COLUMN email_by_limited INTEGER NOT NULL DEFAULT 0",
     "UPDATE members SET email_by_limited = 1 WHERE created_by IN (SELECT id FROM members WHERE environments IS NOT NULL)",
+];
+
+/// Sort orders of lists, and a retiring key's expiry before its rotation.
+const SORTED: &[&str] = &[
+    "CREATE INDEX keys_sorted_by_end ON keys (expires_at)",
+    "CREATE INDEX keys_sorted_by_name ON keys (name COLLATE NOCASE)",
+    // NULL for a key that is not retiring, or has retired before this column was there.
+    "ALTER TABLE keys ADD COLUMN own_end INTEGER",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

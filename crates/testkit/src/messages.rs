@@ -17,6 +17,7 @@ use keyward_protocol::{
 };
 use keyward_registry::audit::AuditFilter;
 use keyward_registry::list::KeyFilter;
+use keyward_registry::order::KeyOrder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -40,6 +41,12 @@ pub enum Command {
     },
     ListKeys {
         filter: KeyFilter,
+        limit: u32,
+        cursor: Option<String>,
+    },
+    SortKeys {
+        filter: KeyFilter,
+        order: KeyOrder,
         limit: u32,
         cursor: Option<String>,
     },
@@ -146,7 +153,10 @@ impl Command {
                 raw(Operation::IssueKey, &issue_key::IssueKey::from(*draft))
             }
             Self::ListKeys { filter, limit, cursor } => {
-                raw(Operation::ListKeys, &list_keys::ListKeys { filter, limit, cursor })
+                raw(Operation::ListKeys, &list_keys::ListKeys::new(filter, KeyOrder::default(), limit, cursor))
+            }
+            Self::SortKeys { filter, order, limit, cursor } => {
+                raw(Operation::ListKeys, &list_keys::ListKeys::new(filter, order, limit, cursor))
             }
             Self::ShowKey { id } => raw(Operation::ShowKey, &show_key::ShowKey { id }),
             Self::RevokeKey { id, reason } => raw(Operation::RevokeKey, &revoke_key::RevokeKey { id, reason }),

@@ -24,6 +24,7 @@ pub use keyward_control::operations::update_key::KeyChanges;
 pub use keyward_control::operations::update_member::{Limit, MemberChanges};
 pub use keyward_registry::audit::AuditFilter;
 pub use keyward_registry::list::KeyFilter;
+pub use keyward_registry::order::KeyOrder;
 
 /// 2026-11-23T14:02:03.004Z
 pub const NOW: Millis = Millis(1_795_442_523_004);

@@ -1,4 +1,4 @@
-//! `GET /_keyward/v1/keys`: lists keys, newest first.
+//! `GET /_keyward/v1/keys`: lists keys, newest first unless `sort` says otherwise.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,16 +6,25 @@ use crate::body::invalid;
 use crate::changed::ListPage;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
+use super::issue_key::instant;
 use crate::query::Query;
+use crate::text::composed;
+use keyward_http::limits::NAME_CHARS;
 use keyward_http::problem::Problem;
 use keyward_key::id::Environment;
 use keyward_key::mint::Minted;
+use keyward_key::version::second_reader;
 use keyward_protocol::{Role, Status};
 use keyward_registry::context::{Context, OperationError};
-use keyward_registry::list::{self, KeyFilter};
+use keyward_registry::list::{self, KeyFilter, KeyQuery};
+use keyward_registry::order::KeyOrder;
 use keyward_registry::store::Store;
 
-const PARAMETERS: &[&str] = &["limit", "cursor", "environment", "integration", "owner", "status"];
+const PARAMETERS: &[&str] =
+    &["limit", "cursor", "environment", "integration", "owner", "status", "q", "expires_before", "sort"];
+
+/// Maximum length of the text to search for, in characters: that of a name.
+const SEARCH_CHARS: usize = NAME_CHARS;
 
 /// The request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +35,26 @@ pub struct ListKeys {
     pub limit: u32,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
+    /// Order.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub order: KeyOrder,
+    /// A reader that knows no search and no order must not ignore one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_reader: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_default(order: &KeyOrder) -> bool {
+    *order == KeyOrder::default()
+}
+
+impl ListKeys {
+    /// One page.
+    #[must_use]
+    pub fn new(filter: KeyFilter, order: KeyOrder, limit: u32, cursor: Option<String>) -> Self {
+        let newer = !is_default(&order) || filter.q.is_some() || filter.expires_before.is_some();
+        Self { filter, limit, cursor, order, min_reader: second_reader(newer) }
+    }
 }
 
 /// A page of keys.
@@ -57,8 +86,13 @@ impl ControlOperation for ListKeys {
     }
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
-        let cursor = self.cursor.as_deref();
-        let (keys, next_cursor) = list::list(store, by.member()?, &self.filter, self.limit, cursor, by.now)?;
+        let query = KeyQuery {
+            filter: &self.filter,
+            order: self.order,
+            limit: self.limit,
+            cursor: self.cursor.as_deref(),
+        };
+        let (keys, next_cursor) = list::list(store, by.member()?, &query, by.now)?;
         let items = keys.iter().map(raw).collect::<Result<_, _>>()?;
         Ok(Outcome { keys: ListPage { items, next_cursor } })
     }
@@ -81,8 +115,11 @@ fn parse(query: &str) -> Result<ListKeys, Problem> {
         integration: text(&mut query, "integration")?,
         owner: text(&mut query, "owner")?,
         status: choice(&mut query, "status", Status::parse, "This must be active, retiring, expired or revoked.")?,
+        q: search(&mut query)?,
+        expires_before: query.take("expires_before").map(|text| instant("expires_before", &text)).transpose()?,
     };
-    Ok(ListKeys { filter, limit: query.limit()?, cursor: query.take("cursor") })
+    let order = choice(&mut query, "sort", KeyOrder::parse, SORTS)?.unwrap_or_default();
+    Ok(ListKeys::new(filter, order, query.limit()?, query.take("cursor")))
 }
 
 fn choice<T>(
@@ -95,10 +132,23 @@ fn choice<T>(
     chosen.transpose()
 }
 
+const SORTS: &str = "This must be created_at, expires_at or name, with - before it for the greatest first.";
+
+/// Parses the text to search for.
+fn search(query: &mut Query) -> Result<Option<String>, Problem> {
+    match text(query, "q")? {
+        Some(value) if value.chars().count() > SEARCH_CHARS => {
+            Err(invalid("q", format!("This may have {SEARCH_CHARS} characters.")))
+        }
+        value => Ok(value),
+    }
+}
+
+/// Parses a text in the form in which texts are stored.
 fn text(query: &mut Query, name: &str) -> Result<Option<String>, Problem> {
     match query.take(name) {
         Some(value) if value.is_empty() => Err(invalid(name, "This must not be empty.")),
-        value => Ok(value),
+        value => Ok(value.map(|value| composed(&value))),
     }
 }
 
@@ -106,7 +156,7 @@ const OPEN_API: &str = r##"{
   "operationId": "listKeys",
   "tags": ["Keys"],
   "summary": "Lists keys, newest first",
-  "description": "Owner, manager, responder, auditor.",
+  "description": "Owner, manager, responder, auditor. With `q`, `expires_before` or `sort` a page looks at 5,000 keys at most, so it may be short or empty although `next_cursor` is given.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [
     {
@@ -128,6 +178,27 @@ const OPEN_API: &str = r##"{
       "schema": {"$ref": "#/components/schemas/Status"}
     },
     {"name": "owner", "in": "query", "description": "Of this owner", "schema": {"type": "string"}},
+    {
+      "name": "q",
+      "in": "query",
+      "description": "Whose name or id contains this text, with ASCII letters in any case",
+      "schema": {"type": "string", "minLength": 1, "maxLength": 100}
+    },
+    {
+      "name": "expires_before",
+      "in": "query",
+      "description": "Which expire before this time",
+      "schema": {"type": "string", "format": "date-time"}
+    },
+    {
+      "name": "sort",
+      "in": "query",
+      "description": "The order; with `-` the greatest is first. A cursor is good for the `sort` that it came with",
+      "schema": {
+        "enum": ["created_at", "-created_at", "expires_at", "-expires_at", "name", "-name"],
+        "default": "-created_at"
+      }
+    },
     {"$ref": "#/components/parameters/Limit"},
     {"$ref": "#/components/parameters/Cursor"}
   ],
@@ -172,8 +243,13 @@ mod tests {
     #[test]
     fn filters_are_parsed_and_wrong_ones_refused() {
         let query = "limit=7&cursor=abc&environment=test&owner=ops%40acme.example&status=active&integration=crm-sync";
-        let Ok(ListKeys { filter, limit, cursor }) = parse(query) else { panic!("refused") };
-        assert_eq!((limit, cursor.as_deref()), (7, Some("abc")));
+        let Ok(ListKeys { filter, limit, cursor, min_reader, .. }) = parse(query) else { panic!("refused") };
+        assert_eq!((limit, cursor.as_deref(), min_reader), (7, Some("abc"), None));
+        let Ok(sorted) = parse("q=Cafe%CC%81&sort=-name&expires_before=2027-01-31T01%3A00%3A00%2B01%3A00") else {
+            panic!("refused")
+        };
+        assert_eq!((sorted.filter.q.as_deref(), sorted.order.as_str(), sorted.min_reader), (Some("Café"), "-name", Some(2)));
+        assert_eq!(sorted.filter.expires_before.unwrap().rfc3339(), "2027-01-31T00:00:00.000Z");
         assert_eq!(filter.owner.as_deref(), Some("ops@acme.example"));
         for query in [
             "limit=0",
@@ -183,9 +259,15 @@ mod tests {
             "environment=prod",
             "status=alive",
             "owner=",
+            "q=",
+            "sort=owner",
+            "sort=",
+            "sort=name&sort=name",
+            "expires_before=tomorrow",
             "color=red",
         ] {
             assert!(parse(query).is_err(), "{query}");
         }
+        assert!(parse(&format!("q={}", "x".repeat(101))).is_err());
     }
 }

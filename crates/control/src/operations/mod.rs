@@ -93,6 +93,8 @@ operations! {
     ShowKey => show_key,
     UpdateKey => update_key,
     RotateKey => rotate_key,
+    FinishRotation => finish_rotation,
+    ExtendRotation => extend_rotation,
     RevokeKey => revoke_key,
     CreateMember => create_member,
     ListMembers => list_members,

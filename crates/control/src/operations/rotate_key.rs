@@ -54,7 +54,7 @@ impl ControlOperation for RotateKey {
     type Outcome = Outcome;
 
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
-        Ok(Self { id: parse_id(input.key_id()?)?, overlap_seconds: parse_overlap(input.body)? })
+        Ok(Self { id: parse_id(input.key_id()?)?, overlap_seconds: parse_overlap(input.body)?.unwrap_or(DEFAULT_OVERLAP_SECONDS) })
     }
 
     fn subject(&self) -> Option<Subject> {
@@ -143,11 +143,12 @@ impl RotateKey {
         // Without an overlap the key has expired now, by whatever clock.
         let status = if self.overlap_seconds == 0 { Status::Expired } else { Status::Retiring };
         store.execute(
-            "UPDATE keys SET state = ?, successor = ?, expires_at = ?, revision = ? WHERE id = ?",
+            "UPDATE keys SET state = ?, successor = ?, expires_at = ?, own_end = ?, revision = ? WHERE id = ?",
             &[
                 status.as_str().into(),
                 successor.as_str().into(),
                 by.now.plus_seconds(i64::from(self.overlap_seconds)).min(end).into(),
+                end.into(),
                 Value::count(revision)?,
                 self.id.as_str().into(),
             ],
@@ -161,12 +162,12 @@ fn parse_id(id: KeyId) -> Result<KeyId, Problem> {
 }
 
 /// Parses `{"overlap_seconds"?}`.
-fn parse_overlap(body: &[u8]) -> Result<u32, Problem> {
+pub(super) fn parse_overlap(body: &[u8]) -> Result<Option<u32>, Problem> {
     let mut fields = Fields::parse(body, &["overlap_seconds"])?;
     match fields.take("overlap_seconds") {
-        None => Ok(DEFAULT_OVERLAP_SECONDS),
+        None => Ok(None),
         Some(Json::Number(seconds)) if seconds <= MAX_OVERLAP_SECONDS.into() => {
-            Ok(u32::try_from(seconds).unwrap_or(MAX_OVERLAP_SECONDS))
+            Ok(Some(u32::try_from(seconds).unwrap_or(MAX_OVERLAP_SECONDS)))
         }
         Some(_) => Err(invalid("overlap_seconds", "This must be a whole number from 0 to 2592000 (30 days).")),
     }
@@ -247,10 +248,10 @@ mod tests {
     #[test]
     fn an_overlap_is_0_to_30_days_and_a_day_by_default() {
         for (body, seconds) in [
-            ("{}", 86_400),
-            (r#"{"overlap_seconds":null}"#, 86_400),
-            (r#"{"overlap_seconds":0}"#, 0),
-            (r#"{"overlap_seconds":2592000}"#, 2_592_000),
+            ("{}", None),
+            (r#"{"overlap_seconds":null}"#, None),
+            (r#"{"overlap_seconds":0}"#, Some(0)),
+            (r#"{"overlap_seconds":2592000}"#, Some(2_592_000)),
         ] {
             assert_eq!(parse_overlap(body.as_bytes()).ok(), Some(seconds), "{body}");
         }

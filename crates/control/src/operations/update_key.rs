@@ -17,7 +17,7 @@ use keyward_key::id::KeyId;
 use keyward_key::mint::Minted;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
-use keyward_protocol::{KeyAttributes, Raw, Rejection, Role, Status};
+use keyward_protocol::{KeyAttributes, KeyView, Raw, Rejection, Role, Status};
 use keyward_registry::audit::difference;
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::store::Store;
@@ -101,6 +101,21 @@ pub struct Updated {
     pub key: Raw,
     /// Instant of the change, from which the bound counts.
     pub changed_at: Millis,
+}
+
+/// Writes the audit entry of a change of a key that is written already, queues its copy for KV, and returns the key.
+pub(super) fn log_change(
+    store: &mut dyn Store,
+    by: &Context<'_>,
+    action: &'static str,
+    before: &KeyView,
+) -> Result<Updated, OperationError> {
+    let after = keys::view(&keys::get_written(store, &before.id)?, by.now)?;
+    // The entry's own number is the revision.
+    let logged = KeyView { revision: before.revision, ..after.clone() };
+    by.record(store, action, &before.id, difference(before, &logged)?.unwrap_or_default())?;
+    outbox::enqueue(store, &before.id, after.revision)?;
+    Ok(Updated { key: raw(&after)?, changed_at: by.now })
 }
 
 /// Changes of a key; `None` leaves a field as it is.

@@ -65,6 +65,7 @@ fn every_change_of_one_key_or_member_takes_the_condition() {
         let id = if spec.path.contains("members") { id_of(&auditor) } else { key["id"].as_str().unwrap().to_owned() };
         let body = match operation {
             Operation::UpdateKey | Operation::UpdateMember => json!({"name": "Other"}),
+            Operation::ExtendRotation => json!({"overlap_seconds": 60}),
             Operation::RevokeKey => json!({"reason": "leaked"}),
             _ => json!({}),
         };

@@ -8,5 +8,6 @@ mod hosts;
 mod limits;
 mod plane;
 mod requests;
+mod rotation;
 mod submitted_key;
 mod test_plane;

@@ -67,6 +67,7 @@ fn a_list_is_newest_first_and_applies_every_filter() {
                 integration: Some("one".to_owned()),
                 owner: Some("ops@acme.example".to_owned()),
                 status: Some(Status::Active),
+                ..KeyFilter::default()
             },
             vec![6],
         ),
@@ -192,6 +193,7 @@ fn a_page_of_a_hundred_thousand_keys_reads_a_few_hundred_rows() {
                         integration: integration.map(str::to_owned),
                         owner: filter_owner.map(str::to_owned),
                         status,
+                        ..KeyFilter::default()
                     };
                     let case = format!("{filter:?}");
                     world.store.costs.clear();

@@ -1,0 +1,173 @@
+//! `POST /_keyward/v1/keys/{id}/extend-rotation`: prolongs the overlap of a retiring key.
+
+use serde::{Deserialize, Serialize};
+
+use super::rotate_key::{MAX_OVERLAP_SECONDS, parse_overlap};
+use super::update_key::{Updated, log_change};
+use crate::body::invalid;
+use crate::changed::Changed;
+use crate::failure::Failure;
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
+use crate::sight::check_key_in_sight;
+use keyward_key::id::KeyId;
+use keyward_key::mint::Minted;
+use keyward_key::time::Millis;
+use keyward_protocol::{Rejection, Role, Status};
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::store::{Store, Value};
+use keyward_registry::{keys, meta};
+
+/// The request.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ExtendRotation {
+    /// Id of the retiring key.
+    pub id: KeyId,
+    /// Time from now that the key keeps working, 1 to 2,592,000 seconds.
+    pub overlap_seconds: u32,
+}
+
+/// The key whose overlap is longer.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Key and instant.
+    pub rotation_extended: Updated,
+}
+
+impl ControlOperation for ExtendRotation {
+    const SPEC: Spec = Spec {
+        method: "POST",
+        path: "v1/keys/{id}/extend-rotation",
+        body: BodyKind::Json,
+        takes_query: false,
+        access: Access::Roles(&[Role::Owner, Role::Manager]),
+        writes: true,
+        idempotent: false,
+    };
+    const OPEN_API: &'static str = OPEN_API;
+    type Outcome = Outcome;
+
+    fn parse(input: &Input<'_>) -> Result<Self, Failure> {
+        let id = input.key_id()?;
+        let missing = || invalid("overlap_seconds", "This field is required.");
+        Ok(Self { id, overlap_seconds: parse_overlap(input.body)?.ok_or_else(missing)? })
+    }
+
+    fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
+        request.map_or(Ok(()), |request| check_key_in_sight(store, by, &request.id))
+    }
+
+    fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
+        let row = keys::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
+        let before = keys::view(&row, by.now)?;
+        if before.status != Status::Retiring {
+            return Err(Rejection::NotActive { status: before.status }.into());
+        }
+        let end = self.end(by.now, row.millis("expires_at")?, keys::own_end(store, &self.id)?)?;
+        let revision = meta::next_revision(store)?;
+        store.execute(
+            "UPDATE keys SET expires_at = ?, latest_end = max(latest_end, ?), revision = ? WHERE id = ?",
+            &[end.into(), end.into(), Value::count(revision)?, self.id.as_str().into()],
+        )?;
+        Ok(Outcome { rotation_extended: log_change(store, by, "key.extend_rotation", &before)? })
+    }
+
+    fn respond(
+        self,
+        input: &Input<'_>,
+        outcome: Result<Outcome, Failure>,
+        _: Option<&Minted>,
+    ) -> Result<Answer, Failure> {
+        let Updated { key, changed_at } = outcome?.rotation_extended;
+        Ok(input.ok(&Changed::key(&key).since(input.config, changed_at)).tagged(&key))
+    }
+}
+
+impl ExtendRotation {
+    /// Returns the new end: later than the present one, and no later than the end that the key had before it was rotated.
+    fn end(&self, now: Millis, present: Millis, own: Option<Millis>) -> Result<Millis, Rejection> {
+        let refused = |detail: String| Rejection::Invalid { field: "overlap_seconds".to_owned(), detail };
+        if !(1..=MAX_OVERLAP_SECONDS).contains(&self.overlap_seconds) {
+            return Err(refused(format!("An overlap is 1 to {MAX_OVERLAP_SECONDS} seconds.")));
+        }
+        let wanted = now.plus_seconds(i64::from(self.overlap_seconds));
+        let end = own.map_or(wanted, |own| own.min(wanted));
+        if end > present {
+            return Ok(end);
+        }
+        Err(refused(if wanted > present {
+            format!("The key ends at {} by itself. Its successor works on.", present.rfc3339())
+        } else {
+            format!("The overlap ends at {} already. Send more seconds from now.", present.rfc3339())
+        }))
+    }
+}
+
+const OPEN_API: &str = r##"{
+  "operationId": "extendRotation",
+  "tags": ["Keys"],
+  "summary": "Prolongs the overlap of a retiring key",
+  "description": "Owner, manager. `overlap_seconds` counts from now. The key does not work past the end that it had before its rotation.",
+  "security": [{"member": []}, {"access": []}],
+  "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
+  "requestBody": {
+    "required": true,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ExtendRotation"}}}
+  },
+  "responses": {
+    "200": {
+      "description": "The key, and by when the change holds",
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "ETag": {"$ref": "#/components/headers/ETag"}
+      },
+      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
+    },
+    "400": {
+      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "invalid_request",
+                  "bad_path",
+                  "key_in_url",
+                  "unexpected_body"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "401": {"$ref": "#/components/responses/Unauthorized"},
+    "403": {"$ref": "#/components/responses/Forbidden"},
+    "404": {"$ref": "#/components/responses/NotFound"},
+    "409": {
+      "description": "The key is not retiring: `not_active`",
+      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "content": {
+        "application/problem+json": {
+          "schema": {
+            "$ref": "#/components/schemas/Problem",
+            "properties": {
+              "code": {
+                "enum": [
+                  "not_active"
+                ]
+              }
+            }
+          }
+        }
+      }
+    },
+    "412": {"$ref": "#/components/responses/PreconditionFailed"},
+    "413": {"$ref": "#/components/responses/TooLarge"},
+    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
+    "503": {"$ref": "#/components/responses/Unavailable"},
+    "default": {"$ref": "#/components/responses/General"}
+  }
+}"##;

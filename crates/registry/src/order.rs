@@ -1,0 +1,66 @@
+//! Orders of a list of keys.
+
+use serde::{Deserialize, Serialize};
+
+/// What a list of keys is sorted by. Keys that are equal in it stand in the order of their creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SortKey {
+    /// Creation.
+    CreatedAt,
+    /// End.
+    ExpiresAt,
+    /// Name, with ASCII letters in any case.
+    Name,
+}
+
+/// Order of a list of keys. The default is newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyOrder {
+    /// What it is sorted by.
+    pub by: SortKey,
+    /// Whether the greatest is first.
+    pub descending: bool,
+}
+
+impl Default for KeyOrder {
+    fn default() -> Self {
+        Self { by: SortKey::CreatedAt, descending: true }
+    }
+}
+
+impl KeyOrder {
+    /// Every order.
+    pub const ALL: [Self; 6] = {
+        const fn order(by: SortKey, descending: bool) -> KeyOrder {
+            KeyOrder { by, descending }
+        }
+        [
+            order(SortKey::CreatedAt, false),
+            order(SortKey::CreatedAt, true),
+            order(SortKey::ExpiresAt, false),
+            order(SortKey::ExpiresAt, true),
+            order(SortKey::Name, false),
+            order(SortKey::Name, true),
+        ]
+    };
+
+    /// Returns the name in queries: the field, after `-` if the greatest is first.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match (self.by, self.descending) {
+            (SortKey::CreatedAt, false) => "created_at",
+            (SortKey::CreatedAt, true) => "-created_at",
+            (SortKey::ExpiresAt, false) => "expires_at",
+            (SortKey::ExpiresAt, true) => "-expires_at",
+            (SortKey::Name, false) => "name",
+            (SortKey::Name, true) => "-name",
+        }
+    }
+
+    /// Parses the output of [`Self::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|order| order.as_str() == text)
+    }
+}
