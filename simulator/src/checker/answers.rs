@@ -98,9 +98,11 @@ fn check_age(
             violate("the grace starts after the bound and ends", format!("the stated age is {age} s"));
         }
         Some(age) => {
-            // The isolate's own complete answer limits the age, unless a later event made it discard that answer.
+            // The isolate's own complete answer limits the age, unless a later event made it discard that answer. One of the same
+            // millisecond may have come after the decision.
             let own = isolate.last_complete.filter(|own| {
-                !isolate.stepped_within(own.first, at)
+                own.at < at
+                    && !isolate.stepped_within(own.first, at)
                     && !isolate.discarded_since(own.at)
                     && !states.discontinuity_within(own.at, at)
             });
