@@ -55,7 +55,12 @@ pub async fn serve(control_event: &ControlEvent, config: &Config, head: &Head<'_
     let ControlEvent { state, env, context, .. } = control_event;
     let platform = Platform::new(env, context);
     let request = RequestContext { isolate: &state.isolate, config, platform: &platform, head, request_id };
-    let context = ControlContext { request, event: control_event, revocation_limiter: &state.revocation_limiter };
+    let context = ControlContext {
+        request,
+        event: control_event,
+        revocation_limiter: &state.revocation_limiter,
+        callers: &state.callers,
+    };
     match keyward_control::serve(&context).await {
         ControlReply::Reply(reply) => send::reply(&reply),
         ControlReply::OpenApi(head) => send::open_api(&head, request_id),

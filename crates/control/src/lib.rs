@@ -14,6 +14,7 @@
 //! | [`authority`] | the flow of a message in the registry |
 //! | [`route`] | the router |
 //! | [`authorize`] | forward auth |
+//! | `guard`, `callers` | rates, and refusals without a query: callers cannot wear the authority down |
 //! | [`audit_stream`] | the audit log as a stream |
 //! | [`open_api`] | the OpenAPI document and the table of roles, made from the rows |
 #![forbid(unsafe_code)]
@@ -40,11 +41,13 @@ pub mod audit_stream;
 pub mod authority;
 pub mod authorize;
 mod body;
+mod callers;
 pub mod certs;
 pub mod changed;
 mod checkpoint;
 pub mod credential;
 pub mod failure;
+mod guard;
 mod health;
 pub mod inspect;
 mod jwks;
@@ -54,8 +57,10 @@ pub mod open_api;
 pub mod operation;
 pub mod operations;
 pub mod platform;
+mod precondition;
 mod problem_page;
 mod query;
+mod rate_limiter;
 mod rejection;
 mod retry;
 mod revocation_limiter;
@@ -67,6 +72,7 @@ mod text;
 pub mod transport;
 
 pub use authority::answer;
+pub use callers::Callers;
 pub use health::health;
 pub use operations::Operation;
 pub use platform::{AccessFailure, BodyError, ControlPlatform};

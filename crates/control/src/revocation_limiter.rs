@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
+use super::rate_limiter::{Debt, Rate};
 use keyward_http::address::parse_address;
 use keyward_http::limits::{REVOCATION_MILLIS, REVOCATIONS_AT_ONCE, REVOKERS_REMEMBERED};
 use keyward_key::time::Millis;
@@ -15,20 +16,18 @@ const CAPACITY: NonZeroUsize = match NonZeroUsize::new(REVOKERS_REMEMBERED) {
     None => NonZeroUsize::MIN,
 };
 
-/// Largest debt at which one more revocation passes, in milliseconds.
-const MOST_DEBT: i64 = (REVOCATIONS_AT_ONCE - 1) * REVOCATION_MILLIS;
+const RATE: Rate = Rate { burst: REVOCATIONS_AT_ONCE, interval_ms: REVOCATION_MILLIS };
 
-/// State of one isolate. Each address has a debt of time: a request adds to it, time pays it back (the generic cell rate
-/// algorithm).
+/// State of one isolate: the debt of each address.
 pub struct RevocationLimiter {
-    paid_at: LruCache<IpAddr, Millis>,
+    debts: LruCache<IpAddr, Debt>,
 }
 
 impl Default for RevocationLimiter {
     fn default() -> Self {
-        let mut cache = LruCache::unbounded();
-        cache.resize(CAPACITY);
-        Self { paid_at: cache }
+        let mut debts = LruCache::unbounded();
+        debts.resize(CAPACITY);
+        Self { debts }
     }
 }
 
@@ -39,16 +38,7 @@ impl RevocationLimiter {
     /// The whole seconds after which the next one passes.
     pub fn take(&mut self, address: Option<&str>, now: Millis) -> Result<(), i64> {
         let address = address.and_then(parse_address).map_or(IpAddr::from([0; 4]), customer);
-        let known = self.paid_at.get(&address).map_or(0, |paid_at| paid_at.since(now));
-        // A clock that stepped back must not create a debt.
-        let debt = known.clamp(0, MOST_DEBT.saturating_add(REVOCATION_MILLIS));
-        if debt > MOST_DEBT {
-            let wait = debt.saturating_sub(MOST_DEBT);
-            return Err(wait.saturating_add(999) / 1000);
-        }
-        let paid_at = now.0.saturating_add(debt).saturating_add(REVOCATION_MILLIS);
-        self.paid_at.push(address, Millis(paid_at));
-        Ok(())
+        self.debts.get_or_insert_mut(address, Debt::default).take(RATE, now)
     }
 }
 
@@ -107,7 +97,7 @@ mod tests {
         use_up(&mut revocation_limiter, None);
         let before = Millis(NOW.0 - 86_400_000);
         assert_eq!(revocation_limiter.take(None, before), Err(3));
-        assert_eq!(revocation_limiter.take(None, Millis(NOW.0 + 3_000)), Ok(()));
+        assert_eq!(revocation_limiter.take(None, Millis(before.0 + 3_000)), Ok(()));
     }
 
     #[test]
@@ -116,6 +106,6 @@ mod tests {
         for number in 0..20_000_u32 {
             let _ = revocation_limiter.take(Some(&std::net::Ipv4Addr::from(number).to_string()), NOW);
         }
-        assert_eq!(revocation_limiter.paid_at.len(), REVOKERS_REMEMBERED);
+        assert_eq!(revocation_limiter.debts.len(), REVOKERS_REMEMBERED);
     }
 }

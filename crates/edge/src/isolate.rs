@@ -3,6 +3,7 @@
 use std::cell::{RefCell, RefMut};
 use std::collections::HashMap;
 
+use super::lookup_queue::{LookupQueue, LookupSizes};
 use keyward_gate::{Gate, GateSizes};
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
@@ -17,6 +18,8 @@ pub enum LookupKey {
     Changes,
     /// The record of a key.
     Record(KeyId),
+    /// The authority's answer about a caller of the control plane or a gateway, by a name of the control plane's.
+    Caller(String),
 }
 
 /// State of one isolate: the gate and the lookups in flight.
@@ -25,18 +28,29 @@ pub struct Isolate {
     gate: RefCell<Gate>,
     /// Each lookup with the time of its last progress.
     in_flight: RefCell<HashMap<LookupKey, Millis>>,
+    /// Keys that wait for the authority. Borrowed like the gate.
+    lookups: RefCell<LookupQueue>,
 }
 
 impl Isolate {
     /// Creates an isolate with an empty gate; `jitter` is a random byte.
     #[must_use]
-    pub fn new(sizes: GateSizes, jitter: u8) -> Self {
-        Self { gate: RefCell::new(Gate::new(sizes, jitter)), in_flight: RefCell::default() }
+    pub fn new(gate: GateSizes, lookups: LookupSizes, jitter: u8) -> Self {
+        Self {
+            gate: RefCell::new(Gate::new(gate, jitter)),
+            in_flight: RefCell::default(),
+            lookups: RefCell::new(LookupQueue::new(lookups)),
+        }
     }
 
     /// Borrows the gate for one step. `None` only during another step, which no caller can observe.
     pub fn gate(&self) -> Option<RefMut<'_, Gate>> {
         self.gate.try_borrow_mut().ok()
+    }
+
+    /// Borrows the keys that wait for the authority.
+    pub(super) fn lookups(&self) -> Option<RefMut<'_, LookupQueue>> {
+        self.lookups.try_borrow_mut().ok()
     }
 
     /// Starts a lookup; `false` if one with this key is in flight.
@@ -61,7 +75,7 @@ impl Isolate {
     }
 
     /// Ends a lookup.
-    pub(super) fn finish(&self, key: &LookupKey) {
+    pub fn finish(&self, key: &LookupKey) {
         if let Ok(mut in_flight) = self.in_flight.try_borrow_mut() {
             in_flight.remove(key);
         }
@@ -74,6 +88,6 @@ impl Isolate {
     }
 }
 
-fn is_recent(touched_at: Millis, now: Millis) -> bool {
+pub(super) fn is_recent(touched_at: Millis, now: Millis) -> bool {
     (0..ABANDONED_AFTER_MS).contains(&now.since(touched_at))
 }

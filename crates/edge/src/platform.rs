@@ -18,6 +18,21 @@ pub const REGISTRY_CHANGE_TIMEOUT_MS: u32 = 15_000;
 
 pub use keyward_protocol::Level;
 
+/// Failure of a query to the registry. A change may have been made all the same.
+#[derive(Debug)]
+pub struct RegistryFailure {
+    /// Cause, for the log.
+    pub cause: String,
+    /// Whether the platform refused the query because the registry is overloaded. Another attempt would add to its load.
+    pub is_overload: bool,
+}
+
+impl From<String> for RegistryFailure {
+    fn from(cause: String) -> Self {
+        Self { cause, is_overload: false }
+    }
+}
+
 /// Stores, clock, randomness, log and signatures. Each call settles within its time limit, except the two for signatures, which the
 /// runtime answers at once. The text of a failure is for the log.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
@@ -48,8 +63,8 @@ pub trait Platform {
     /// something, otherwise [`REGISTRY_READ_TIMEOUT_MS`].
     ///
     /// # Errors
-    /// The cause: the registry failed, refused or took too long. A change may have been made all the same.
-    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String>;
+    /// [`RegistryFailure`]: the registry failed, refused or took too long.
+    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, RegistryFailure>;
 
     /// Imports a signing key for the life of the isolate, and returns its public half.
     ///

@@ -1,6 +1,6 @@
 //! Queries to the registry.
 
-use super::platform::Platform;
+use super::platform::{Platform, RegistryFailure};
 use keyward_key::version;
 use keyward_protocol::{Request, Response};
 
@@ -8,21 +8,22 @@ use keyward_protocol::{Request, Response};
 #[derive(Debug)]
 pub struct Unreachable(pub String);
 
-/// Sends a query to the registry. A failed read is retried once after 20 to 147 ms. A change is sent once: it may have been made
-/// although its answer was lost.
+/// Sends a query to the registry. A failed read is retried once after 20 to 147 ms, except while the registry is overloaded. A change
+/// is sent once: it may have been made although its answer was lost.
 ///
 /// # Errors
 /// [`Unreachable`].
 pub async fn ask(platform: &impl Platform, call: &Request) -> Result<Response, Unreachable> {
     let message = serde_json::to_string(call).map_err(|error| Unreachable(error.to_string()))?;
     let changes = writes(call);
-    match once(platform, &message, changes).await {
-        Err(_) if !changes => {
+    let answered = match once(platform, &message, changes).await {
+        Err(failure) if !changes && !failure.is_overload => {
             platform.pause(20_u32.saturating_add(u32::from(platform.jitter() >> 1))).await;
             once(platform, &message, changes).await
         }
         answered => answered,
-    }
+    };
+    answered.map_err(|failure| Unreachable(failure.cause))
 }
 
 /// Whether a request may write. A message of the control plane says so itself.
@@ -30,7 +31,7 @@ fn writes(request: &Request) -> bool {
     matches!(request, Request::Control(control) if control.writes)
 }
 
-async fn once(platform: &impl Platform, message: &str, may_change: bool) -> Result<Response, Unreachable> {
-    let text = platform.ask_registry(message, may_change).await.map_err(Unreachable)?;
-    version::read(&text).map_err(|error| Unreachable(error.to_string()))
+async fn once(platform: &impl Platform, message: &str, may_change: bool) -> Result<Response, RegistryFailure> {
+    let text = platform.ask_registry(message, may_change).await?;
+    version::read(&text).map_err(|error| RegistryFailure::from(error.to_string()))
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::task::{Context, Waker};
 
-use keyward_edge::{Isolate, Level, Platform, refresh};
+use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, refresh};
 use keyward_gate::{Applied, GateSizes};
 use keyward_http::limits::REMEMBERED_CHANGES;
 use keyward_key::id::KeyId;
@@ -79,7 +79,7 @@ fn texts_fit() {
         serde_json::to_string(&answer).unwrap()
     });
     let authority = Authority { answers: answers.collect(), held: Cell::new(0), asked: Cell::new(0) };
-    let isolate = Isolate::new(GateSizes::default(), 0);
+    let isolate = Isolate::new(GateSizes::default(), LookupSizes::default(), 0);
     let since = Since::now();
     {
         let mut asking = std::pin::pin!(refresh(&isolate, &world.config, &authority));
@@ -127,7 +127,7 @@ impl Platform for Authority {
         self.held.set(self.held.get().max(text.len()));
     }
 
-    async fn ask_registry(&self, message: &str, _: bool) -> Result<String, String> {
+    async fn ask_registry(&self, message: &str, _: bool) -> Result<String, RegistryFailure> {
         let Request::Changes(ask) = serde_json::from_str(message).unwrap() else { panic!("{message}") };
         let asked = self.asked.replace(self.asked.get() + 1);
         assert_eq!(matches!(ask, FeedQuery::Since(_)), asked + 1 == self.answers.len());

@@ -12,6 +12,7 @@ use keyward_key::id::KeyId;
 pub enum Reason {
     Head(BadHead),
     KeyInUrl,
+    Host,
     NoRoute,
     Method,
     Preflight,
@@ -82,6 +83,12 @@ impl Refusal {
             self.problem.authority_unreachable(age_ms);
         }
         self
+    }
+
+    /// Makes the problem's `type` an absolute URL at this scheme and host.
+    #[must_use]
+    pub fn with_pages_at(self, base: &str) -> Self {
+        Self { problem: self.problem.with_pages_at(base), ..self }
     }
 
     /// Adds the key that was refused, for the log.

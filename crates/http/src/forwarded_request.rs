@@ -4,6 +4,7 @@
 //! |---|---|
 //! | Traefik, Caddy | `X-Forwarded-Method`, `X-Forwarded-Uri` |
 //! | nginx (`auth_request`) | `X-Original-Method`, `X-Original-URI`, which its configuration sets |
+//! | ingress-nginx (`auth-url`) | `X-Original-Method`, `X-Original-URL` with scheme and host, which the controller sets |
 //! | Envoy (`ext_authz` over HTTP) | its own method, and the rest of its own path |
 //!
 //! A gateway that sets one pair passes on the other pair as its client sent it. All sources present must therefore agree: an
@@ -19,8 +20,11 @@ pub const AUTHORIZE: &str = "/_keyward/v1/authorize";
 /// Header with the client's address as the edge saw it.
 const SEEN_ADDRESS: &str = "cf-connecting-ip";
 
-/// Header in which a gateway presents a verifier's or an owner's credential, unchanged and without a scheme.
+/// Header in which a gateway presents a verifier's credential, unchanged and without a scheme.
 pub const VERIFIER: &str = "keyward-verifier";
+
+/// Header in which ingress-nginx names the URL of the original request.
+const ORIGINAL_URL: &str = "x-original-url";
 
 /// Header in which a gateway passes its client's address. No proxy on the path knows this header, so none appends to it.
 const CLIENT_ADDRESS: &str = "keyward-client-address";
@@ -32,6 +36,8 @@ pub enum ForwardAuthError {
     Absent,
     /// A method without its URI, or the reverse.
     Half,
+    /// `X-Original-URL` is no URL with a scheme, a host and a path.
+    Url,
     /// Two sources name different requests.
     Contradiction,
     /// The value for the client's address is not an IP address.
@@ -48,9 +54,12 @@ impl ForwardAuthError {
     pub const fn detail(self) -> &'static str {
         match self {
             Self::Absent => {
-                "Name the original request: X-Forwarded-Method and X-Forwarded-Uri, X-Original-Method and X-Original-URI, or the path after /_keyward/v1/authorize."
+                "Name the original request: X-Forwarded-Method and X-Forwarded-Uri, X-Original-Method and X-Original-URI (or X-Original-URL), or the path after /_keyward/v1/authorize."
             }
             Self::Half => "The original request's method and URI belong together: send both headers of a pair.",
+            Self::Url => {
+                "X-Original-URL is not an http or https URL with a host and a path: set X-Original-URI to the path instead."
+            }
             Self::Contradiction => "Two sources name two different original requests.",
             Self::Address => "The client's address is not one IP address: set Keyward-Client-Address to it.",
             Self::Addresses => {
@@ -100,8 +109,10 @@ impl ForwardedRequest {
         // Accepted from anyone, since it only makes the check stricter. (Behind Cloudflare, the edge sets it for the gateway's
         // own connection.)
         let schemes = raw(head, "x-forwarded-proto").unwrap_or_default().split(',');
-        let plain_http =
-            schemes.map(str::trim).any(|name| name.eq_ignore_ascii_case("http") || name.eq_ignore_ascii_case("ws"));
+        let mut schemes = schemes.chain(raw(head, ORIGINAL_URL).and_then(|url| url.split(':').next()));
+        let plain_http = schemes.any(
+            |name| matches!(name.trim(), name if name.eq_ignore_ascii_case("http") || name.eq_ignore_ascii_case("ws")),
+        );
         Ok(Self { text, plain_http })
     }
 
@@ -163,15 +174,27 @@ fn named<'a>(head: &Head<'a>) -> Result<(&'a str, &'a str), ForwardAuthError> {
         (None, None) => Ok(None),
         _ => Err(ForwardAuthError::Half),
     };
+    let original_method = raw(head, "x-original-method");
+    let original_uris = [raw(head, "x-original-uri"), raw(head, ORIGINAL_URL).map(path_of).transpose()?];
+    if original_method.is_some() != original_uris.iter().any(Option::is_some) {
+        return Err(ForwardAuthError::Half);
+    }
+    let [uri, url] = original_uris.map(|uri| original_method.zip(uri));
     let rest = head.target().as_sent().strip_prefix(AUTHORIZE).filter(|rest| rest.starts_with('/'));
-    let sources = [
-        pair("x-forwarded-method", "x-forwarded-uri")?,
-        pair("x-original-method", "x-original-uri")?,
-        rest.map(|rest| (head.method(), rest)),
-    ];
+    let forwarded = pair("x-forwarded-method", "x-forwarded-uri")?;
+    let sources = [forwarded, uri, url, rest.map(|rest| (head.method(), rest))];
     let mut named = sources.into_iter().flatten();
     let first = named.next().ok_or(ForwardAuthError::Absent)?;
     if named.all(|other| other == first) { Ok(first) } else { Err(ForwardAuthError::Contradiction) }
+}
+
+/// Returns path and query of an absolute URL, as they are written there. Nothing but its scheme and path is used: the host is what the
+/// gateway's client sent.
+fn path_of(url: &str) -> Result<&str, ForwardAuthError> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let (host, path) = rest.and_then(|rest| rest.split_at_checked(rest.find('/')?)).ok_or(ForwardAuthError::Url)?;
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    if !host.is_empty() && host.bytes().all(is_host) { Ok(path) } else { Err(ForwardAuthError::Url) }
 }
 
 /// Returns a header's value unchanged; an empty one counts as absent. A repeated header contains a comma and a space, and neither
@@ -187,186 +210,4 @@ pub fn asks_to_authorize(text: &str) -> bool {
     let url = text.split('\n').nth(2).and_then(|url| url.split_once("://")).map_or("", |(_, rest)| rest);
     let path = url.find(['/', '?', '#', '\\']).and_then(|start| url.get(start..)).unwrap_or_default();
     path.strip_prefix(AUTHORIZE).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OWN: &str = "https://gate.example/_keyward/v1/authorize";
-
-    fn original(line: &str, headers: &str) -> Result<String, String> {
-        let (method, url) = line.split_once(' ').unwrap();
-        let text = format!("5\n{method}\n{url}\nhost\ngate.example\n{headers}");
-        let head = Head::parse(&text).unwrap();
-        let original = ForwardedRequest::of(&head, None).map_err(|why| format!("{why:?}"))?;
-        let head = original.head().map_err(|why| format!("{why:?}"))?;
-        Ok(format!("{} {}{}", head.method(), head.base(), head.target().as_sent()))
-    }
-
-    #[test]
-    fn each_refusal_tells_the_gateways_operator_what_to_mend() {
-        use ForwardAuthError::*;
-        let details = [Absent, Half, Contradiction, Address, Addresses, WrongPath].map(ForwardAuthError::detail);
-        for detail in details {
-            assert!(detail.len() > 40 && detail.ends_with('.'), "{detail}");
-            assert_eq!(details.iter().filter(|other| **other == detail).count(), 1, "{detail}");
-        }
-    }
-
-    #[test]
-    fn each_gateway_names_the_request_in_its_way() {
-        let expected = Ok("POST https://gate.example/v1/contacts?q=%2F&r='".to_owned());
-        let traefik = "x-forwarded-method\nPOST\nx-forwarded-uri\n/v1/contacts?q=%2F&r='\n";
-        let nginx = "x-original-method\nPOST\nx-original-uri\n/v1/contacts?q=%2F&r='\n";
-        let envoy = format!("POST {OWN}/v1/contacts?q=%2F&r='");
-        assert_eq!(original(&format!("GET {OWN}"), traefik), expected);
-        assert_eq!(original(&format!("GET {OWN}?own=query"), nginx), expected);
-        assert_eq!(original(&envoy, ""), expected);
-        assert_eq!(original(&envoy, &format!("{traefik}{nginx}")), expected, "they may all say the same");
-        assert_eq!(original(&format!("GET {OWN}/"), ""), Ok("GET https://gate.example/".to_owned()));
-    }
-
-    #[test]
-    fn what_is_not_clear_is_refused() {
-        let own = format!("GET {OWN}");
-        for (line, headers, why) in [
-            (own.clone(), "", "Absent"),
-            (own.clone(), "x-forwarded-uri\n/a\n", "Half"),
-            (own.clone(), "x-original-method\nGET\n", "Half"),
-            (own.clone(), "x-forwarded-method\nGET\nx-original-uri\n/a\n", "Half"),
-            (own.clone(), "x-forwarded-method\nGET\nx-forwarded-uri\n\n", "Half"),
-            (
-                own.clone(),
-                "x-forwarded-method\nGET\nx-forwarded-uri\n/a\nx-original-method\nGET\nx-original-uri\n/b\n",
-                "Contradiction",
-            ),
-            (
-                own.clone(),
-                "x-forwarded-method\nGET\nx-forwarded-uri\n/a\nx-original-method\nPOST\nx-original-uri\n/a\n",
-                "Contradiction",
-            ),
-            (format!("{own}/b"), "x-forwarded-method\nGET\nx-forwarded-uri\n/a\n", "Contradiction"),
-            (format!("POST {OWN}/a"), "x-forwarded-method\nGET\nx-forwarded-uri\n/a\n", "Contradiction"),
-            (own.clone(), "x-forwarded-method\nGET, POST\nx-forwarded-uri\n/a\n", "Method"),
-            (own.clone(), "x-forwarded-method\nget\nx-forwarded-uri\n/a\n", "Method"),
-            (own.clone(), "x-forwarded-method\nGET\nx-forwarded-uri\n/a, /a\n", "Target(Character)"),
-            (own.clone(), "x-forwarded-method\nGET\nx-forwarded-uri\n/a, \n", "Target(Character)"),
-            (own.clone(), "x-forwarded-method\nGET\nx-forwarded-uri\n/a/../b\n", "Target(DotSegment)"),
-        ] {
-            assert_eq!(original(&line, headers), Err(why.to_owned()), "{line} {headers}");
-        }
-        for uri in ["a", "@evil.example/a", ".evil.example/a", ":1/a", "https://h/a", "//evil.example/a", "*", "\\a"] {
-            let said = original(&own, &format!("x-forwarded-method\nGET\nx-forwarded-uri\n{uri}\n"));
-            assert!(said.as_ref().is_err_and(|why| why.starts_with("Target")), "{uri}: {said:?}");
-        }
-    }
-
-    #[test]
-    fn what_describes_the_asking_and_what_gateways_say_is_not_the_clients() {
-        let text = format!(
-            "5\nPOST\n{OWN}/a\nhost\ngate.example\ncontent-length\n7\nx-forwarded-for\n6.6.6.6\nx-real-ip\n6.6.6.6\n\
-             keyward-verifier\nwafl_admin\nkeyward-client-address\n6.6.6.6\ncf-connecting-ip\n192.0.2.1\naccept\n*/*\n\
-             x-api-key\nk\n"
-        );
-        let head = Head::parse(&text).unwrap();
-        let original = ForwardedRequest::of(&head, None).unwrap();
-        let seen = original.head().unwrap();
-        assert_eq!(seen.headers(), [("accept", "*/*"), ("x-api-key", "k")]);
-        assert_eq!(seen.client_address(), None, "the gateway's own address is not its client's");
-        let original = ForwardedRequest::of(&head, Some("198.51.100.7")).unwrap();
-        let seen = original.head().unwrap();
-        assert_eq!(seen.headers(), [("cf-connecting-ip", "198.51.100.7"), ("accept", "*/*"), ("x-api-key", "k")]);
-    }
-
-    #[test]
-    fn a_request_that_was_plain_at_the_gateway_is_plain() {
-        for (said, https) in [("", true), ("https", true), ("http", false), ("HTTP", false), ("http, https", false)] {
-            let text = format!("5\nGET\n{OWN}/a\nx-forwarded-proto\n{said}\n");
-            let original = ForwardedRequest::of(&Head::parse(&text).unwrap(), None).unwrap();
-            assert_eq!(original.head().unwrap().https(), https, "{said}");
-        }
-        let text = "5\nGET\nhttp://h/_keyward/v1/authorize/a\nx-forwarded-proto\nhttps\n";
-        let original = ForwardedRequest::of(&Head::parse(text).unwrap(), None).unwrap();
-        assert!(
-            !original.head().unwrap().https(),
-            "and a gateway that asks in plain text carries the key in plain text"
-        );
-    }
-
-    /// Returns the trusted client address, where the edge saw the gateway at 203.0.113.1.
-    fn vouched(headers: &str) -> Result<Option<String>, ForwardAuthError> {
-        let text = format!("5\nGET\n{OWN}/a\ncf-connecting-ip\n203.0.113.1\n{headers}");
-        trusted_client_ip(&Head::parse(&text).unwrap()).map(|address| address.map(str::to_owned))
-    }
-
-    #[test]
-    fn the_header_of_our_own_is_the_clients_address_whatever_else_is_said() {
-        let is = |text: &str| Ok(Some(text.to_owned()));
-        assert_eq!(vouched(""), Ok(None));
-        assert_eq!(vouched("x-real-ip\n192.0.2.1\n"), Ok(None));
-        assert_eq!(vouched("keyward-client-address\n192.0.2.1\n"), is("192.0.2.1"));
-        assert_eq!(vouched("keyward-client-address\n2001:db8::1\n"), is("2001:db8::1"));
-        assert_eq!(vouched("keyward-client-address\n203.0.113.1\n"), is("203.0.113.1"), "it may share the gateway's");
-        let others = "x-forwarded-for\n6.6.6.6, 7.7.7.7\nx-real-ip\n6.6.6.6\n";
-        assert_eq!(vouched(&format!("keyward-client-address\n192.0.2.1\n{others}")), is("192.0.2.1"));
-        for none in ["192.0.2.1, 192.0.2.1", "192.0.2.1, 6.6.6.6", "", ",", "unix:", "192.0.2.1:80", "[::1]", "x"] {
-            let said = format!("keyward-client-address\n{none}\nx-forwarded-for\n192.0.2.1\n");
-            assert_eq!(vouched(&said), Err(ForwardAuthError::Address), "{none}");
-        }
-    }
-
-    #[test]
-    fn of_a_list_the_one_that_is_left_without_the_edges_own_is_believed_and_two_are_not() {
-        let is = |text: &str| Ok(Some(text.to_owned()));
-        assert_eq!(vouched("x-forwarded-for\n192.0.2.1\n"), is("192.0.2.1"));
-        assert_eq!(vouched("x-forwarded-for\n192.0.2.1, 203.0.113.1\n"), is("192.0.2.1"), "the edge appended");
-        assert_eq!(vouched("x-forwarded-for\n203.0.113.1,203.0.113.1\n"), is("203.0.113.1"), "one address, both");
-        assert_eq!(vouched("x-forwarded-for\n203.0.113.1\n"), Ok(None), "the edge's own word, and no gateway's");
-        for ambiguous in
-            ["6.6.6.6, 192.0.2.1", "6.6.6.6, 203.0.113.1, 203.0.113.1", "6.6.6.6, 192.0.2.1, 203.0.113.1", ",,"]
-        {
-            assert_eq!(
-                vouched(&format!("x-forwarded-for\n{ambiguous}\n")),
-                Err(ForwardAuthError::Addresses),
-                "{ambiguous}"
-            );
-        }
-        for none in ["unknown", ", 203.0.113.1", "192.0.2.1:80"] {
-            assert_eq!(vouched(&format!("x-forwarded-for\n{none}\n")), Err(ForwardAuthError::Address), "{none}");
-        }
-        let unseen = format!("5\nGET\n{OWN}/a\nx-forwarded-for\n192.0.2.1\n");
-        assert_eq!(trusted_client_ip(&Head::parse(&unseen).unwrap()), Ok(Some("192.0.2.1")), "no edge, no word of it");
-    }
-
-    #[test]
-    fn what_only_a_gateway_says_tells_that_one_asks() {
-        for (headers, asks) in [
-            ("", false),
-            ("x-forwarded-for\n192.0.2.1\nx-forwarded-uri\n/\nx-real-ip\n192.0.2.1\n", false),
-            ("keyward-verifier\n\n", true),
-            ("keyward-client-address\n192.0.2.1\n", true),
-            ("x-forwarded-method\nGET\n", true),
-            ("x-original-method\nGET\n", true),
-        ] {
-            let text = format!("5\nGET\nhttps://h/_keyward/health\n{headers}");
-            assert_eq!(is_asking(&Head::parse(&text).unwrap()), asks, "{headers}");
-        }
-    }
-
-    #[test]
-    fn an_asking_is_known_though_it_has_no_form() {
-        for (url, asks) in [
-            (OWN, true),
-            ("https://h/_keyward/v1/authorize?x", true),
-            ("https://h/_keyward/v1/authorize//..%2f", true),
-            ("https://h/_keyward/v1/authorized", false),
-            ("https://h/_keyward/v1/keys", false),
-            ("https://h", false),
-            ("https://h?/_keyward/v1/authorize", false),
-            ("", false),
-        ] {
-            assert_eq!(asks_to_authorize(&format!("5\nGET\n{url}\n")), asks, "{url}");
-        }
-    }
 }

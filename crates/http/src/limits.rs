@@ -58,9 +58,13 @@ pub const REMEMBERED_CHANGES: usize = 200_000;
 /// 400 KB, the size of one page from the authority. With more, it publishes no snapshot.
 pub const TOLD_CHANGES: usize = 20_000;
 
-/// Maximum number of lookups by one isolate at the authority: the burst, and the rate per second. KV answers most lookups, and
-/// this limit keeps an outage of KV from becoming an outage of the authority.
-pub const LOOKUPS_A_SECOND: u32 = 50;
+/// Maximum number of keys of one isolate that wait for the authority's answer at the same time. They share lookups of at most 500
+/// keys, of which one is in flight.
+pub const WAITING_KEYS: usize = 10_000;
+
+/// Minimum interval between two lookups by one isolate of only such keys that KV does not have, in milliseconds. Whoever mints
+/// keys with an old secret causes at most ten lookups a second.
+pub const UNKNOWN_LOOKUP_INTERVAL_MS: i64 = 100;
 
 /// Maximum burst of revocations by holders from one address: an integration that revokes all its keys at once.
 pub const REVOCATIONS_AT_ONCE: i64 = 20;
@@ -72,6 +76,28 @@ pub const REVOCATION_MILLIS: i64 = 3_000;
 /// Maximum number of addresses that one isolate tracks for this limit, about 100 bytes each. The least recently used are evicted
 /// first.
 pub const REVOKERS_REMEMBERED: usize = 4_096;
+
+/// Maximum number of requests to the control plane with one credential, in one isolate: the burst, and the rate per second. A script
+/// that works through thousands of keys stays below it; a loop that went wrong does not.
+pub const CONTROL_REQUESTS_A_SECOND: u32 = 100;
+
+/// Maximum number of refused sign-ins with one credential, in one isolate: the burst, and the rate per second.
+pub const REFUSED_SIGN_INS_A_SECOND: u32 = 20;
+
+/// Maximum number of queries by one isolate to the authority for the control plane and for gateways' credentials: the burst, and the
+/// rate per second. The authority answers several hundred a second, and the feed and the lookups of keys come first.
+pub const CONTROL_QUERIES_A_SECOND: u32 = 200;
+
+/// Maximum number of credentials that one isolate tracks for these limits, about 300 bytes each. The least recently used are evicted
+/// first.
+pub const CREDENTIALS_REMEMBERED: usize = 1_024;
+
+/// Time for which an isolate refuses a revoked, expired or replaced credential without a query, in milliseconds. The refusal is final,
+/// but an authority that was restored from a backup may know the credential again.
+pub const FINAL_REFUSAL_MILLIS: i64 = 600_000;
+
+/// Time for which an isolate repeats any other refusal of a sign-in without a query, in milliseconds: concurrent requests share one.
+pub const REFUSAL_MILLIS: i64 = 1_000;
 
 /// Maximum length of an `Idempotency-Key`, in characters. A UUID has 36.
 pub const IDEMPOTENCY_KEY_CHARS: usize = 64;

@@ -17,26 +17,31 @@ pub fn authenticate(store: &mut dyn Store, caller: &Caller, now: Millis) -> Resu
     match caller {
         Caller::Bootstrap => Ok(Actor::Bootstrap),
         Caller::Holder { id, key_hash } => holder(store, id, key_hash),
-        Caller::Credential { id, key_hash } => member(store, id, key_hash, now).map(Actor::Member),
-        Caller::Access { email } => member_by_email(store, email, now).map(Actor::Member),
+        Caller::Credential { id, key_hash } => member(store, id, key_hash, now).map(Box::new).map(Actor::Member),
+        Caller::Access { email } => member_by_email(store, email, now).map(Box::new).map(Actor::Member),
     }
 }
 
 /// Returns the refusal whose public form is a plain 401; `reason` goes to the log.
 #[must_use]
 pub fn unauthenticated(reason: &str) -> OperationError {
-    Rejection::Unauthenticated { reason: reason.to_owned() }.into()
+    Rejection::Unauthenticated { reason: reason.to_owned(), is_final: false }.into()
+}
+
+/// Returns the same refusal of a credential that can never be accepted again: revoked, expired or replaced.
+fn refused_for_good(reason: &str) -> OperationError {
+    Rejection::Unauthenticated { reason: reason.to_owned(), is_final: true }.into()
 }
 
 /// Authenticates a member by credential.
 fn member(store: &mut dyn Store, id: &KeyId, presented: &KeyHash, now: Millis) -> Result<Member, OperationError> {
     let member = members::find(store, id)?.ok_or_else(|| unauthenticated("unknown member"))?;
-    if !member.key_hash.matches(presented) {
-        return Err(unauthenticated("wrong secret"));
+    if !member.accepts(presented, now) {
+        return Err(refused_for_good("wrong secret"));
     }
     match member.status(now) {
-        Status::Revoked => Err(unauthenticated("the member is revoked")),
-        Status::Expired => Err(unauthenticated("the credential has expired")),
+        Status::Revoked => Err(refused_for_good("the member is revoked")),
+        Status::Expired => Err(refused_for_good("the credential has expired")),
         Status::Active | Status::Retiring => Ok(member),
     }
 }
@@ -57,7 +62,7 @@ fn holder(store: &mut dyn Store, id: &KeyId, presented: &KeyHash) -> Result<Acto
     let row = keys::find(store, id)?.ok_or_else(|| unauthenticated("unknown key"))?;
     let stored: KeyHash = row.parsed("key_hash", KeyHash::from_stored)?;
     if !stored.matches(presented) {
-        return Err(unauthenticated("wrong secret"));
+        return Err(refused_for_good("wrong secret"));
     }
     Ok(Actor::Holder(id.clone()))
 }

@@ -3,17 +3,28 @@
 use keyward_testkit::gate_world::ClientRequest;
 use serde_json::json;
 
-use crate::test_plane::{Plane, TestReply};
+use crate::test_plane::{Plane, TestReply, bearer, key_draft, post};
 
-/// Asks about `GET /v1/contacts` with a key, as a gateway with this credential.
-fn ask(plane: &Plane, key: &str, verifier: Option<&str>) -> TestReply {
-    let request =
-        ClientRequest::new("GET /_keyward/v1/authorize/v1/contacts").with("authorization", &format!("Bearer {key}"));
-    let request = match verifier {
-        Some(verifier) => request.with("keyward-verifier", verifier).with("keyward-client-ip", "192.0.2.7"),
+/// The question about `GET /v1/contacts` with a key, by a gateway with this credential.
+fn asking(key: &str, verifier: Option<&str>) -> ClientRequest {
+    let request = ClientRequest::new("GET /_keyward/v1/authorize/v1/contacts").with("authorization", &bearer(key));
+    match verifier {
+        Some(verifier) => request.with("keyward-verifier", verifier).with("keyward-client-address", "192.0.2.7"),
         None => request,
-    };
-    plane.send(&request, b"")
+    }
+}
+
+fn ask(plane: &Plane, key: &str, verifier: Option<&str>) -> TestReply {
+    plane.send(&asking(key, verifier), b"")
+}
+
+/// Revokes the key or member with this credential.
+fn revoke(plane: &Plane, owner: &str, kind: &str, credential: &str) {
+    let id: Vec<&str> = credential.split('_').take(3).collect();
+    let path = format!("v1/{kind}/{}/revoke", id.join("_"));
+    let body = if kind == "keys" { json!({"reason": "leaked"}) } else { json!({}) };
+    let revoked = plane.call(&post(&path).with("authorization", &bearer(owner)), &body);
+    assert_eq!(revoked.status, 200, "{}", revoked.text);
 }
 
 #[test]
@@ -36,8 +47,9 @@ fn a_gateways_credential_must_vouch_for_the_keys_environment() {
     let verifier = plane.member(&owner, "verifier", &json!(["live"]));
     let elsewhere = plane.member(&owner, "verifier", &json!(["test"]));
     let auditor = plane.member(&owner, "auditor", &json!(null));
+    let other_owner = plane.member(&owner, "owner", &json!(null));
     assert_eq!(ask(&plane, &text, Some(&verifier)).status, 200);
-    for untrusted in [elsewhere.as_str(), auditor.as_str(), text.as_str(), "nonsense"] {
+    for untrusted in [&elsewhere, &auditor, &other_owner, &text, "nonsense"] {
         let refused = ask(&plane, &text, Some(untrusted));
         assert_eq!((refused.status, &refused.json["code"]), (403, &json!("forbidden")), "{untrusted}");
         assert!(refused.text.contains("Its operator must replace it."), "{}", refused.text);
@@ -47,7 +59,105 @@ fn a_gateways_credential_must_vouch_for_the_keys_environment() {
     assert_eq!(ask(&plane, "nonsense", Some(&verifier)).status, 401);
     assert_eq!(plane.asked(), asked, "garbage costs no call of the registry");
     plane.platform.reachable.set(false);
+    assert_eq!(ask(&plane, &text, Some(&verifier)).status, 200, "the authority confirmed it within the bound");
+    plane.later(5_001);
     assert_eq!(ask(&plane, &text, Some(&verifier)).json["code"], "authority_unavailable");
+}
+
+#[test]
+fn one_confirmation_of_a_gateway_serves_every_request_for_the_bound() {
+    let (plane, owner) = Plane::with_owner();
+    let (_, text) = plane.issue(&owner, "crm");
+    let verifier = plane.member(&owner, "verifier", &json!(null));
+    let before = plane.control_queries();
+    for number in 0..9_999 {
+        assert_eq!(ask(&plane, &text, Some(&verifier)).status, 200, "request {number}");
+        plane.later(i64::from(number % 2 == 0));
+    }
+    assert_eq!(plane.control_queries() - before, 1, "9,999 requests in less than 5,000 ms");
+    assert_eq!(ask(&plane, &text, Some(&verifier)).status, 200);
+    assert_eq!(plane.control_queries() - before, 2);
+    assert_eq!(plane.serve_together(&vec![asking(&text, Some(&verifier)); 200]), ["200"; 200]);
+    assert_eq!(plane.control_queries() - before, 2);
+    plane.later(5_001);
+    assert_eq!(plane.serve_together(&vec![asking(&text, Some(&verifier)); 200]), ["200"; 200]);
+    assert_eq!(plane.control_queries() - before, 3, "concurrent requests share one confirmation");
+}
+
+#[test]
+fn a_revoked_gateway_is_refused_within_the_bound_and_costs_one_query() {
+    let (plane, owner) = Plane::with_owner();
+    let (_, text) = plane.issue(&owner, "crm");
+    let verifier = plane.member(&owner, "verifier", &json!(null));
+    assert_eq!(ask(&plane, &text, Some(&verifier)).status, 200);
+    plane.later(1);
+    revoke(&plane, &owner, "members", &verifier);
+    plane.later(5_000);
+    let before = plane.control_queries();
+    for _ in 0..10_000 {
+        assert_eq!(ask(&plane, &text, Some(&verifier)).verdict(), "403 forbidden");
+    }
+    assert_eq!(plane.control_queries() - before, 1);
+    plane.platform.reachable.set(false);
+    assert_eq!(ask(&plane, &text, Some(&verifier)).verdict(), "403 forbidden");
+}
+
+#[test]
+fn a_refused_gateway_does_not_learn_which_addresses_a_key_may_be_used_from() {
+    let (plane, owner) = Plane::with_owner();
+    let mut draft = key_draft("near");
+    draft["allowed_cidrs"] = json!(["198.51.100.0/24"]);
+    let made = plane.call(&post("v1/keys").with("authorization", &bearer(&owner)), &draft);
+    let text = made.json["api_key"].as_str().unwrap().to_owned();
+    let [verifier, gone] = [(); 2].map(|()| plane.member(&owner, "verifier", &json!(null)));
+    let elsewhere = plane.member(&owner, "verifier", &json!(["test"]));
+    revoke(&plane, &owner, "members", &gone);
+    assert_eq!(ask(&plane, &text, Some(&verifier)).verdict(), "403 address_not_allowed");
+    for address in ["192.0.2.7", "198.51.100.7"] {
+        for untrusted in [&gone, &elsewhere, &owner] {
+            let request = asking(&text, None).with("keyward-verifier", untrusted);
+            let refused = plane.send(&request.with("keyward-client-address", address), b"");
+            assert_eq!(refused.verdict(), "403 forbidden", "{address} {untrusted}");
+        }
+    }
+}
+
+#[test]
+fn a_slow_confirmation_of_the_gateway_does_not_let_a_revoked_key_pass_after_the_bound() {
+    let (plane, owner) = Plane::with_owner();
+    let (_, text) = plane.issue(&owner, "crm");
+    let [verifier, slow] = [(); 2].map(|()| plane.member(&owner, "verifier", &json!(null)));
+    assert_eq!(ask(&plane, &text, Some(&verifier)).status, 200);
+    plane.later(1);
+    revoke(&plane, &owner, "keys", &text);
+    plane.later(4_700);
+    assert_eq!(ask(&plane, &text, Some(&verifier)).status, 200, "the bound has not passed");
+    plane.platform.timeouts.set(1);
+    assert_eq!(ask(&plane, &text, Some(&slow)).verdict(), "401 revoked_key", "the first try hangs for 1.5 s");
+}
+
+#[test]
+fn a_confirmation_that_takes_longer_than_the_bound_counts_for_nothing() {
+    let (plane, owner) = Plane::with_owner();
+    let (_, text) = plane.issue(&owner, "crm");
+    let verifier = plane.member(&owner, "verifier", &json!(null));
+    assert_eq!(ask(&plane, &text, None).status, 200);
+    plane.platform.timeouts.set(9);
+    assert_eq!(ask(&plane, &text, Some(&verifier)).verdict(), "503 authority_unavailable");
+}
+
+#[test]
+fn the_type_of_a_problem_leads_to_the_gate_and_not_to_the_api_behind_the_gateway() {
+    for (changes, base) in [
+        (json!({}), "https://gate.example"),
+        (json!({"ISSUER": "https://keys.example.com/_keyward"}), "https://keys.example.com"),
+    ] {
+        let plane = Plane::new(&changes);
+        let refused = ask(&plane, "nonsense", None);
+        assert_eq!(refused.json["type"], format!("{base}/_keyward/problems/invalid_key"));
+        let own = plane.send(&ClientRequest::new("GET /_keyward/v1/me"), b"");
+        assert_eq!(own.json["type"], "/_keyward/problems/missing_key");
+    }
 }
 
 #[test]
@@ -59,4 +169,34 @@ fn a_gateway_that_asks_at_another_path_is_refused() {
     let refused = plane.send(&request, b"");
     assert!(refused.status >= 400, "{}", refused.text);
     assert_eq!(plane.asked(), 0);
+}
+
+#[test]
+fn a_revoked_verifier_does_not_learn_which_addresses_a_key_may_come_from() {
+    let (plane, owner) = Plane::with_owner();
+    let verifier = plane.member(&owner, "verifier", &json!(null));
+    let mut draft = crate::test_plane::key_draft("crm");
+    draft["allowed_cidrs"] = json!(["192.0.2.0/24"]);
+    let made = plane.call(&post("v1/keys").with("authorization", &bearer(&owner)), &draft);
+    let text = made.json["api_key"].as_str().unwrap();
+    let ask = |method: &str, address: &str| {
+        let request = ClientRequest::new("GET /_keyward/v1/authorize")
+            .with("authorization", &bearer(text))
+            .with("x-original-uri", "/v1/contacts")
+            .with("x-original-method", method)
+            .with("keyward-verifier", &verifier)
+            .with("keyward-client-address", address);
+        plane.send(&request, b"").json["code"].clone()
+    };
+    assert_eq!([ask("GET", "192.0.2.7"), ask("GET", "198.51.100.1")], [json!(null), json!("address_not_allowed")]);
+    assert_eq!(ask("POST", "192.0.2.7"), "insufficient_scope");
+    let id: String = verifier.split('_').take(3).collect::<Vec<_>>().join("_");
+    plane.call(&post(&format!("v1/members/{id}/revoke")).with("authorization", &bearer(&owner)), &json!({}));
+    // A gateway's confirmation is cached for the bound.
+    plane.later(5_000);
+    for method in ["GET", "POST"] {
+        for address in ["192.0.2.7", "198.51.100.1"] {
+            assert_eq!(ask(method, address), "forbidden", "{method} {address}");
+        }
+    }
 }

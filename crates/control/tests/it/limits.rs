@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use keyward_http::limits::*;
 use keyward_http::problem::Code;
+use keyward_protocol::MAX_LOOKUP_KEYS;
 
 fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path))
@@ -48,12 +49,37 @@ fn rows() -> Vec<(&'static str, String)> {
         ("REMEMBERED_CHANGES", format!("| changed keys that one isolate knows | {},", number(REMEMBERED_CHANGES))),
         ("TOLD_CHANGES", format!("| changed keys in the snapshot for new isolates | {},", number(TOLD_CHANGES))),
         (
-            "LOOKUPS_A_SECOND",
-            format!("| lookups of one isolate at the authority | {} a second,", page(LOOKUPS_A_SECOND)),
+            "WAITING_KEYS",
+            format!(
+                "| keys of one isolate that wait for a lookup | {}, which share lookups of {}",
+                number(WAITING_KEYS),
+                number(MAX_LOOKUP_KEYS)
+            ),
         ),
+        ("UNKNOWN_LOOKUP_INTERVAL_MS", format!("| every {UNKNOWN_LOOKUP_INTERVAL_MS} ms at most |")),
         ("REVOCATIONS_AT_ONCE", format!("| revocations by holders from one address | {REVOCATIONS_AT_ONCE} at once, ")),
         ("REVOCATION_MILLIS", format!("then one every {} s, in each isolate", REVOCATION_MILLIS / 1000)),
         ("REVOKERS_REMEMBERED", format!("which tracks {} addresses |", number(REVOKERS_REMEMBERED))),
+        (
+            "CONTROL_REQUESTS_A_SECOND",
+            format!("| control-plane requests with one credential | {CONTROL_REQUESTS_A_SECOND} a second, "),
+        ),
+        ("REFUSED_SIGN_INS_A_SECOND", format!("{REFUSED_SIGN_INS_A_SECOND} refused sign-ins a second, then 429, ")),
+        (
+            "CONTROL_QUERIES_A_SECOND",
+            format!(
+                "| queries of one isolate for the control plane and gateways | {CONTROL_QUERIES_A_SECOND} a second,"
+            ),
+        ),
+        (
+            "CREDENTIALS_REMEMBERED",
+            format!("in each isolate, which tracks {} credentials |", number(CREDENTIALS_REMEMBERED)),
+        ),
+        (
+            "FINAL_REFUSAL_MILLIS",
+            format!("revoked, expired or replaced credential | {} s, ", FINAL_REFUSAL_MILLIS / 1000),
+        ),
+        ("REFUSAL_MILLIS", format!("{} s for any other refused sign-in |", REFUSAL_MILLIS / 1000)),
         ("IDEMPOTENCY_KEY_CHARS", format!("| `Idempotency-Key` | {} visible", number(IDEMPOTENCY_KEY_CHARS))),
         ("ACCESS_TOKEN_BYTES", format!("| JWT of Cloudflare Access | {} bytes, ", number(ACCESS_TOKEN_BYTES))),
         ("ACCESS_KEY_ID_BYTES", format!("{} for the key id, ", number(ACCESS_KEY_ID_BYTES))),

@@ -1,15 +1,16 @@
 //! A control plane in memory: the shipped flow over the shipped registry on SQLite, and a platform that answers at once.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use keyward_config::{AccessSettings, Config};
 use keyward_control::{
-    AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply, RevocationLimiter, answer, serve,
+    AccessFailure, BodyError, Callers, ControlContext, ControlPlatform, ControlReply, RevocationLimiter, answer, serve,
 };
-use keyward_edge::{Isolate, Level, Platform, RequestContext};
+use keyward_edge::platform::REGISTRY_READ_TIMEOUT_MS;
+use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext};
 use keyward_gate::GateSizes;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -33,6 +34,10 @@ pub struct TestPlatform {
     pub now: Cell<Millis>,
     /// Whether the registry answers.
     pub reachable: Cell<bool>,
+    /// Number of queries of the control plane that time out before one is answered.
+    pub timeouts: Cell<u32>,
+    /// Whether the registry's answers are held back: queries of the control plane and pauses then wait.
+    pub is_held: Cell<bool>,
     /// Messages to the registry, each with whether it may change something.
     pub messages: RefCell<Vec<(Value, bool)>>,
     /// Logged events and their fields.
@@ -70,12 +75,20 @@ impl Platform for TestPlatform {
 
     fn cache_put(&self, _: &str, _: &str, _: u32) {}
 
-    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, String> {
+    async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, RegistryFailure> {
         self.messages.borrow_mut().push((serde_json::from_str(message).unwrap(), may_change));
         if !self.reachable.get() {
-            return Err("unreachable".to_owned());
+            return Err("unreachable".to_owned().into());
         }
         let request: Request = serde_json::from_str(message).unwrap();
+        if matches!(request, Request::Control(_)) {
+            poll_fn(|_| if self.is_held.get() { Poll::Pending } else { Poll::Ready(()) }).await;
+            if self.timeouts.get() > 0 {
+                self.timeouts.set(self.timeouts.get() - 1);
+                self.pass(i64::from(REGISTRY_READ_TIMEOUT_MS));
+                return Err("timeout".to_owned().into());
+            }
+        }
         let store = &mut self.world.borrow_mut().store;
         let response = answer(store, request, &self.policy, "abcdefghijklmnop", self.now.get());
         Ok(serde_json::to_string(&response.map_err(|error| error.to_string())?).unwrap())
@@ -89,7 +102,20 @@ impl Platform for TestPlatform {
         Ok(keyward_testkit::signing::sign(key, text))
     }
 
-    async fn pause(&self, _: u32) {}
+    async fn pause(&self, milliseconds: u32) {
+        if !self.is_held.get() {
+            self.pass(i64::from(milliseconds));
+            return;
+        }
+        let mut polled = false;
+        poll_fn(|_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+}
+
+impl TestPlatform {
+    fn pass(&self, milliseconds: i64) {
+        self.now.set(Millis(self.now.get().0 + milliseconds));
+    }
 }
 
 impl ControlPlatform for TestPlatform {
@@ -124,6 +150,7 @@ pub struct Plane {
     pub isolate: Isolate,
     pub platform: TestPlatform,
     pub limiter: RefCell<RevocationLimiter>,
+    pub callers: RefCell<Callers>,
 }
 
 /// A response, with its body parsed if it is JSON.
@@ -164,6 +191,8 @@ impl Plane {
             policy,
             now: Cell::new(NOW),
             reachable: Cell::new(true),
+            timeouts: Cell::new(0),
+            is_held: Cell::new(false),
             messages: RefCell::default(),
             log: RefCell::default(),
             refreshes: Cell::new(0),
@@ -172,7 +201,13 @@ impl Plane {
             next_seed: Cell::new(None),
             access: RefCell::new(Err(AccessFailure::Refused("Form".to_owned()))),
         };
-        Self { config, isolate: Isolate::new(GateSizes::default(), 0), platform, limiter: RefCell::default() }
+        Self {
+            config,
+            isolate: Isolate::new(GateSizes::default(), LookupSizes::default(), 0),
+            platform,
+            limiter: RefCell::default(),
+            callers: RefCell::default(),
+        }
     }
 
     /// A deployment with an owner, and the owner's credential.
@@ -225,6 +260,30 @@ impl Plane {
 
     /// Serves a request with the body that the platform has.
     pub fn serve(&self, request: &ClientRequest) -> ControlReply {
+        run(self.serving(request))
+    }
+
+    /// Serves requests at the same time. The registry answers none of them before all wait, then every one. Returns the verdicts.
+    pub fn serve_together(&self, requests: &[ClientRequest]) -> Vec<String> {
+        self.platform.is_held.set(true);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut serving: Vec<_> = requests.iter().map(|request| Box::pin(self.serving(request))).collect();
+        let mut verdicts = vec![None; requests.len()];
+        for round in 0..1_000 {
+            for (future, verdict) in serving.iter_mut().zip(&mut verdicts).filter(|(_, verdict)| verdict.is_none()) {
+                if let Poll::Ready(ControlReply::Reply(reply)) = future.as_mut().poll(&mut context) {
+                    *verdict = Some(TestReply::from(reply).verdict());
+                }
+            }
+            self.platform.is_held.set(round == 0);
+            if verdicts.iter().all(Option::is_some) {
+                break;
+            }
+        }
+        verdicts.into_iter().map(|verdict| verdict.expect("an answer")).collect()
+    }
+
+    async fn serving(&self, request: &ClientRequest) -> ControlReply {
         let text = request.text().replacen(&NOW.0.to_string(), &self.platform.now.get().0.to_string(), 1);
         let head = Head::parse(&text).unwrap();
         let request = RequestContext {
@@ -234,7 +293,23 @@ impl Plane {
             head: &head,
             request_id: "req-1",
         };
-        run(serve(&ControlContext { request, event: &self.platform, revocation_limiter: &self.limiter }))
+        serve(&ControlContext {
+            request,
+            event: &self.platform,
+            revocation_limiter: &self.limiter,
+            callers: &self.callers,
+        })
+        .await
+    }
+
+    /// Lets time pass.
+    pub fn later(&self, milliseconds: i64) {
+        self.platform.pass(milliseconds);
+    }
+
+    /// Returns the number of queries of the control plane.
+    pub fn control_queries(&self) -> usize {
+        self.platform.messages.borrow().iter().filter(|(message, _)| message.get("control").is_some()).count()
     }
 
     pub fn logged(&self, event: &str) -> bool {

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::{Level, Platform, registry};
+use keyward_edge::{Level, Platform, RegistryFailure, registry};
 use keyward_key::id::KeyId;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
@@ -15,6 +15,7 @@ use serde_json::json;
 /// An authority that fails so many times and then answers, and a clock that only a pause moves on.
 struct Failing {
     times: u32,
+    is_overload: bool,
     jitter: u8,
     asked: RefCell<Vec<bool>>,
     paused: Cell<u32>,
@@ -43,10 +44,10 @@ impl Platform for Failing {
         panic!("nothing of this is for the cache")
     }
 
-    async fn ask_registry(&self, _: &str, may_change: bool) -> Result<String, String> {
+    async fn ask_registry(&self, _: &str, may_change: bool) -> Result<String, RegistryFailure> {
         self.asked.borrow_mut().push(may_change);
         if u32::try_from(self.asked.borrow().len()).unwrap() <= self.times {
-            return Err("overloaded".to_owned());
+            return Err(RegistryFailure { cause: "failed".to_owned(), is_overload: self.is_overload });
         }
         Ok(ANSWER.to_owned())
     }
@@ -64,15 +65,19 @@ impl Platform for Failing {
     }
 }
 
-const ANSWER: &str = r#"{"record":{"record":null,"at":{"epoch":"1-first","revision":1,"head":"0000000000000001"}}}"#;
+const ANSWER: &str = r#"{"records":{"records":[],"at":{"epoch":"1-first","revision":1,"head":"0000000000000001"}}}"#;
 
 /// Asks an authority that fails so many times. Gives whether there was an answer, how often it was asked, and the pause.
 fn ask(call: &Request, times: u32, jitter: u8) -> (bool, usize, u32) {
-    let platform = Failing { times, jitter, asked: RefCell::default(), paused: Cell::new(0) };
+    ask_failing(call, times, jitter, false)
+}
+
+fn ask_failing(call: &Request, times: u32, jitter: u8, is_overload: bool) -> (bool, usize, u32) {
+    let platform = Failing { times, is_overload, jitter, asked: RefCell::default(), paused: Cell::new(0) };
     let answered = {
         let mut asking = pin!(registry::ask(&platform, call));
         match asking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(answered) => matches!(answered, Ok(Response::Record { .. })),
+            Poll::Ready(answered) => matches!(answered, Ok(Response::Records { .. })),
             Poll::Pending => panic!("nothing here waits"),
         }
     };
@@ -96,7 +101,11 @@ fn control(operation: &str, writes: bool) -> Request {
 
 fn reads() -> [Request; 3] {
     let key = KeyId::parse("wafl_live_0123456789ab").unwrap();
-    [Request::Lookup { id: key }, Request::Changes(FeedQuery::Snapshot { after: None }), control("list_keys", false)]
+    [
+        Request::Lookup { ids: vec![key] },
+        Request::Changes(FeedQuery::Snapshot { after: None }),
+        control("list_keys", false),
+    ]
 }
 
 fn changes() -> [Request; 1] {
@@ -120,5 +129,12 @@ fn a_change_that_fails_is_never_sent_again() {
         for times in [1, 9] {
             assert_eq!(ask(&call, times, 255), (false, 1, 0));
         }
+    }
+}
+
+#[test]
+fn a_read_that_an_overloaded_authority_refuses_is_not_repeated() {
+    for call in reads() {
+        assert_eq!(ask_failing(&call, 1, 255, true), (false, 1, 0));
     }
 }

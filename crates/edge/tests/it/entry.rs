@@ -1,7 +1,7 @@
 //! Every branch of the request entry, as the worker and the simulator call it.
 
-use keyward_edge::Isolate;
 use keyward_edge::entry::{self, Action, Decided, RawRequest};
+use keyward_edge::{Isolate, LookupSizes};
 use keyward_gate::{GateSizes, Plan, Reason, Refusal};
 use keyward_http::problem::Code;
 use keyward_http::reply::Reply;
@@ -21,7 +21,7 @@ struct Entrance {
 impl Entrance {
     fn new() -> Self {
         let (platform, key) = TestPlatform::new();
-        Self { platform, isolate: Isolate::new(GateSizes::default(), 0), key }
+        Self { platform, isolate: Isolate::new(GateSizes::default(), LookupSizes::default(), 0), key }
     }
 
     /// An isolate that has served one request of the key.
@@ -222,6 +222,7 @@ fn own_paths_go_to_the_control_plane_unless_a_key_is_in_the_url() {
     assert_eq!((verdict(&reply).as_str(), gateway_code(&reply)), ("400 key_in_url", None));
     let reply = entrance.reply(&with_key(AUTHORIZE));
     assert_eq!((verdict(&reply).as_str(), gateway_code(&reply)), ("403 key_in_url", Some("key_in_url")));
+    assert!(reply.body.contains(r#""type":"https://gate.example/_keyward/problems/key_in_url""#), "{}", reply.body);
 }
 
 #[test]

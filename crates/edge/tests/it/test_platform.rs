@@ -5,12 +5,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::{Isolate, Level, Platform, RequestContext};
+use keyward_edge::{Isolate, Level, Platform, RegistryFailure, RequestContext};
 use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 use keyward_testkit::gate_world::{Key, NOW, World};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub struct TestPlatform {
     pub world: World,
@@ -50,11 +50,11 @@ impl Platform for TestPlatform {
 
     fn cache_put(&self, _: &str, _: &str, _: u32) {}
 
-    async fn ask_registry(&self, message: &str, _: bool) -> Result<String, String> {
+    async fn ask_registry(&self, message: &str, _: bool) -> Result<String, RegistryFailure> {
         if !self.reachable.get() {
-            return Err("unreachable".to_owned());
+            return Err("unreachable".to_owned().into());
         }
-        keyward_testkit::authority::reply(&self.world, message)
+        Ok(keyward_testkit::authority::reply(&self.world, message)?)
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
@@ -77,7 +77,12 @@ impl Platform for TestPlatform {
 impl TestPlatform {
     /// A platform whose authority knows one live key.
     pub fn new() -> (Self, Key) {
-        let mut world = World::new(&json!({}));
+        Self::with(&json!({}))
+    }
+
+    /// The same, with some variables of its configuration changed.
+    pub fn with(changes: &Value) -> (Self, Key) {
+        let mut world = World::new(changes);
         let key = world.issue(1, |_| {});
         let platform = Self {
             world,

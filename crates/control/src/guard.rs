@@ -1,0 +1,117 @@
+//! What stands between the callers of the control plane and the authority, so that they cannot wear it down.
+//!
+//! A refused sign-in is repeated without a query, concurrent requests of an unknown caller share one, and each credential and each
+//! isolate has a rate. The feed and the lookups of keys are not counted here: whatever callers do, changes keep arriving.
+
+use super::callers::{CallerName, Refused, Standing};
+use super::platform::ControlPlatform;
+use super::serve::ControlContext;
+use keyward_edge::registry::{Unreachable, ask};
+use keyward_edge::{LookupKey, Platform, RequestContext, start_or_wait};
+use keyward_http::problem::Problem;
+use keyward_protocol::{Caller, ControlRequest, Rejection, Request, Response};
+
+/// Maximum number of times that a request waits for another one's query about the same caller.
+const MAX_WAITS: u8 = 2;
+
+/// Why a query of a caller got no answer.
+pub(super) enum NoAnswer {
+    /// The isolate's rate of queries is used up. The whole seconds after which one passes.
+    Busy(i64),
+    /// The authority is unreachable. The cause is for the log.
+    Unreachable(String),
+}
+
+/// What a request does about its caller.
+enum Turn {
+    /// Repeats the refusal.
+    Refused(Refused),
+    /// Asks the authority, while others wait if `shared`.
+    Ask { shared: bool },
+    /// Gives up: the queries of others about the same caller failed.
+    GiveUp,
+}
+
+impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
+    /// Counts one request of a caller.
+    ///
+    /// # Errors
+    /// 429 `rate_limited`.
+    pub(super) fn admit(&self, caller: &Caller) -> Result<(), Problem> {
+        const DETAIL: &str = "Too many requests came with this credential. Retry after the time in `Retry-After`.";
+        let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(()) };
+        let admitted = callers.admit(&CallerName::of(caller), self.request.platform.now());
+        admitted.map(|_| ()).map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
+    }
+
+    /// Asks the authority for a caller, unless it is known that it refuses them.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    pub(super) async fn query(&self, control: ControlRequest) -> Result<Response, NoAnswer> {
+        let name = CallerName::of(&control.caller);
+        let lookup = LookupKey::Caller(name.as_str().to_owned());
+        match self.turn(&name, &lookup).await {
+            Turn::Refused(refused) => Ok(refusal(refused)),
+            Turn::GiveUp => Err(NoAnswer::Unreachable("another query about this caller failed".to_owned())),
+            Turn::Ask { shared } => {
+                let answered = self.ask_authority(&name, control).await;
+                if shared {
+                    self.request.isolate.finish(&lookup);
+                }
+                answered
+            }
+        }
+    }
+
+    /// Asks the authority, and records whether it accepted the caller's sign-in.
+    ///
+    /// # Errors
+    /// [`NoAnswer`].
+    pub(super) async fn ask_authority(&self, name: &CallerName, control: ControlRequest) -> Result<Response, NoAnswer> {
+        let RequestContext { platform, .. } = self.request;
+        let now = platform.now();
+        let taken = self.callers.try_borrow_mut().map_or(Ok(()), |mut callers| callers.take_query(now));
+        taken.map_err(NoAnswer::Busy)?;
+        let answered = ask(platform, &Request::Control(Box::new(control))).await;
+        let response = answered.map_err(|Unreachable(cause)| NoAnswer::Unreachable(cause))?;
+        if let Ok(mut callers) = self.callers.try_borrow_mut() {
+            match &response {
+                Response::Refused(Rejection::Unauthenticated { reason, is_final }) => {
+                    let refused = Refused { reason: reason.clone(), is_final: *is_final };
+                    callers.refused(name, refused, platform.now());
+                }
+                _ => callers.accepted(name),
+            }
+        }
+        Ok(response)
+    }
+
+    /// Finds out what to do about a caller. While nothing is known of them, one request asks and the others wait for its answer.
+    async fn turn(&self, name: &CallerName, lookup: &LookupKey) -> Turn {
+        let RequestContext { isolate, platform, .. } = self.request;
+        for waits_left in (0..=MAX_WAITS).rev() {
+            match self.standing(name) {
+                Standing::Refused(refused) => return Turn::Refused(refused),
+                Standing::Accepted => return Turn::Ask { shared: false },
+                Standing::Unknown if waits_left == 0 => break,
+                Standing::Unknown => {
+                    if start_or_wait(isolate, platform, lookup).await {
+                        return Turn::Ask { shared: true };
+                    }
+                }
+            }
+        }
+        Turn::GiveUp
+    }
+
+    fn standing(&self, name: &CallerName) -> Standing {
+        let now = self.request.platform.now();
+        self.callers.try_borrow_mut().map_or(Standing::Unknown, |mut callers| callers.standing(name, now))
+    }
+}
+
+fn refusal(refused: Refused) -> Response {
+    let Refused { reason, is_final } = refused;
+    Response::Refused(Rejection::Unauthenticated { reason, is_final })
+}

@@ -1,0 +1,105 @@
+//! Rate limits by debt (the generic cell rate algorithm): a request adds to a debt of time, and time pays it back.
+
+use keyward_key::time::Millis;
+
+/// A rate: a burst, and then one more in each interval.
+#[derive(Clone, Copy)]
+pub(super) struct Rate {
+    /// Most at once.
+    pub burst: i64,
+    /// Interval after the burst, in milliseconds.
+    pub interval_ms: i64,
+}
+
+impl Rate {
+    /// Creates the rate of `count` a second, as many of them at once.
+    pub const fn a_second(count: u32) -> Self {
+        let count = if count == 0 { 1 } else { count };
+        #[expect(clippy::arithmetic_side_effects, reason = "the divisor is at least 1")]
+        let interval_ms = 1_000 / count as i64;
+        Self { burst: count as i64, interval_ms }
+    }
+
+    /// Largest debt at which one more passes, in milliseconds.
+    const fn most_debt(self) -> i64 {
+        self.burst.saturating_sub(1).saturating_mul(self.interval_ms)
+    }
+
+    /// Largest debt, in milliseconds.
+    const fn full_debt(self) -> i64 {
+        self.burst.saturating_mul(self.interval_ms)
+    }
+}
+
+/// Debt of one address, credential or isolate.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Debt {
+    /// Instant at which it is paid back. `None` before the first request.
+    paid_at: Option<Millis>,
+}
+
+impl Debt {
+    /// Checks whether one more passes at `now`, and adds nothing.
+    ///
+    /// # Errors
+    /// The whole seconds after which one passes.
+    pub fn check(&mut self, rate: Rate, now: Millis) -> Result<(), i64> {
+        let most = rate.most_debt();
+        let debt = self.at(rate, now);
+        if debt > most { Err(debt.saturating_sub(most).saturating_add(999) / 1_000) } else { Ok(()) }
+    }
+
+    /// Takes one at `now`.
+    ///
+    /// # Errors
+    /// The whole seconds after which one passes. Nothing is added then.
+    pub fn take(&mut self, rate: Rate, now: Millis) -> Result<(), i64> {
+        self.check(rate, now)?;
+        self.add(rate, now);
+        Ok(())
+    }
+
+    /// Adds one that has passed already. The debt never grows beyond what makes the next one wait for one interval.
+    pub fn add(&mut self, rate: Rate, now: Millis) {
+        let debt = self.at(rate, now).saturating_add(rate.interval_ms).min(rate.full_debt());
+        self.paid_at = Some(Millis(now.0.saturating_add(debt)));
+    }
+
+    /// Returns the debt in milliseconds. A clock that stepped back leaves no larger debt than requests can make.
+    fn at(&mut self, rate: Rate, now: Millis) -> i64 {
+        let debt = self.paid_at.map_or(0, |paid_at| paid_at.since(now)).clamp(0, rate.full_debt());
+        self.paid_at = Some(Millis(now.0.saturating_add(debt)));
+        debt
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_795_442_523_004);
+
+    #[test]
+    fn a_rate_is_a_burst_and_then_one_in_each_interval() {
+        let (rate, mut debt) = (Rate::a_second(20), Debt::default());
+        let admitted =
+            |debt: &mut Debt, at: i64| (0..1_000).filter(|_| debt.take(rate, Millis(NOW.0 + at)).is_ok()).count();
+        assert_eq!(admitted(&mut debt, 0), 20);
+        assert_eq!(admitted(&mut debt, 49), 0);
+        assert_eq!(admitted(&mut debt, 50), 1);
+        assert_eq!(admitted(&mut debt, 1_050), 20);
+        assert_eq!(debt.check(rate, Millis(NOW.0 + 1_050)), Err(1));
+        assert_eq!(admitted(&mut debt, -86_400_000), 0, "the clock stepped back");
+        assert_eq!(admitted(&mut debt, -86_400_000 + 1_000), 20, "which locks nobody out");
+    }
+
+    #[test]
+    fn what_passed_without_a_check_never_makes_anybody_wait_longer_than_one_interval() {
+        let (rate, mut debt) = (Rate { burst: 2, interval_ms: 3_000 }, Debt::default());
+        for _ in 0..100 {
+            debt.add(rate, NOW);
+        }
+        assert_eq!(debt.check(rate, NOW), Err(3));
+        assert_eq!(debt.check(rate, Millis(NOW.0 + 3_000)), Ok(()));
+    }
+}
