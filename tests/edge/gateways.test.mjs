@@ -285,7 +285,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
         );
         assert.deepEqual(arrived, [], header);
       }
-      // Each gateway tells the API the client's address, the host and the scheme, whatever the client sends.
+      // Each tells the API who asked, which host and how, whatever the client says of it.
       const posing = {
         "X-Forwarded-For": "192.0.2.7",
         "X-Forwarded-Proto": "https",

@@ -268,7 +268,7 @@ describe("the whole answer to each refusal", () => {
         "bad_path",
         "Ambiguous path",
         400,
-        "The path contains //, can servers read in different ways. Send one slash.",
+        "The path contains //, which servers read in different ways. Send one slash.",
       ),
     ],
     [

@@ -50,10 +50,10 @@ const IDENTITY = [
   "keyward-scopes",
 ];
 
-/** Headers that tell the origin about the request itself. */
+/** What the gate says of the request itself. */
 const FORWARDED = ["host", "x-forwarded-host", "x-forwarded-proto"];
 
-/** Returns the names of the headers that arrived, except those that the gate sets. */
+/** The names that arrived, except those that the gate sets. */
 const others = (arrived) => names(arrived).filter((name) => !IDENTITY.includes(name) && !FORWARDED.includes(name));
 
 test("a request arrives with its method, path, query and body unchanged, and with its identity", async () => {

@@ -68,7 +68,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "REFUSE_BROWSERS",
         "true",
-        "Refuse requests with a key from browser sends: with `Sec-Fetch-Site`, or with `Origin` and a `User-Agent` that begins with `Mozilla/`.",
+        "Refuse requests with a key from browser pages: with `Sec-Fetch-Site`, or with `Origin` and a `User-Agent` that begins with `Mozilla/`.",
     ),
     setting("MAX_KEY_DAYS", "365", "Maximum lifetime of a key in days, 1 to 3650."),
     setting("MAX_MEMBER_DAYS", "365", "Maximum lifetime of a member's credential in days, 1 to 3650."),
