@@ -232,7 +232,7 @@ describe("the object's messages", () => {
   test("an operation that is refused", async () => {
     assert.equal(
       await ask(control("me", "{}")),
-      '200 {"refused":{"unauthenticated":{"reason":"the bootstrap token is no member\'s credential"}}}',
+      '200 {"refused":{"unauthenticated":{"reason":"the bootstrap token is no member\'s credential","is_final":false}}}',
     );
     assert.equal(await ask(control("bootstrap", "null")), '200 {"refused":"already_bootstrapped"}');
   });
