@@ -1,4 +1,4 @@
-// What `npm run bench` needs built: Keyward itself, Hono's peer by esbuild, and the usual Rust peer by worker-build.
+// Builds everything for `npm run bench`: Keyward, the Hono peer with esbuild, and the conventional Rust peer with worker-build.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -30,14 +30,14 @@ export async function buildAll() {
   await buildUsual();
 }
 
-/** With Keyward's own tools, and its folder of compiled dependencies, most of which are the same. */
+/** Uses Keyward's tools and its target folder, because most dependencies are the same. */
 async function buildUsual() {
   const stamp = join(OUT, "usual.stamp");
   const inputs = ["Cargo.toml", "Cargo.lock", "src/lib.rs"].map((name) => readFileSync(join(USUAL, name)));
   const digest = createHash("sha256").update(Buffer.concat(inputs)).digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest && existsSync(join(usualBuild, "index_bg.wasm")))
     return;
-  console.log("The peer written the usual way in Rust: about a minute, once.");
+  console.log("Building the conventional Rust peer: about a minute, once.");
   await runWithProgress("worker-build", join(TOOLS_BIN, "worker-build"), ["--release", USUAL, "--locked"], {
     env: {
       PATH: [NODE_BIN, TOOLS_BIN, process.env.PATH].join(delimiter),

@@ -1,4 +1,4 @@
-// The CPU time of each request as one SVG. It has no background and follows the reader's light or dark scheme.
+// Chart of the CPU time of each request, as one SVG without background for light and dark colour schemes.
 
 import { TITLES } from "./report.mjs";
 
@@ -19,7 +19,7 @@ export function chart({ path }) {
   });
   const height = TOP + rows.length * ROW + 8;
   const limit = (LEFT + scale).toFixed(1);
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="CPU time of each request beside a worker that only forwards: ${rows.map(({ name, ratio }) => `${TITLES[name].replaceAll("`", "")} ${ratio.median.toFixed(2)}`).join(", ")}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="CPU time of each request relative to a worker that only forwards: ${rows.map(({ name, ratio }) => `${TITLES[name].replaceAll("`", "")} ${ratio.median.toFixed(2)}`).join(", ")}">
   <style>
     text { font: 14px system-ui, sans-serif; fill: #24292f; }
     .limit { fill: #8c959f; } .ours { fill: #0969da; } .peer { fill: #d4a72c; }

@@ -1,4 +1,4 @@
-// For whoever changes the hot path: several builds of Keyward beside the forwarder, in one interleaved run.
+// Compares builds of Keyward with the forwarder in one interleaved run, for changes of the hot path.
 //
 //     cp -r build /tmp/before      (change something, npm run build)
 //     node bench/compare.mjs /tmp/before build
@@ -16,7 +16,7 @@ const builds = process.argv.slice(2).map((folder) => resolve(folder));
 const [origin, load] = [await startOrigin(), startLoad()];
 const { forward, edit } = peers(origin, { honoFile: "", usualBuild: "" });
 const services = { forward, edit, keyward: keyward(origin) };
-builds.forEach((build, index) => (services[`b${index}`] = keyward(origin, { build })));
+for (const [index, build] of builds.entries()) services[`b${index}`] = keyward(origin, { build });
 const workerd = await startWorkerd(services, origin);
 const control = new ControlPlane(workerd.ports.keyward);
 await control.bootstrap();
@@ -43,9 +43,9 @@ await runRounds(
   { rounds: 4, workerd, load },
 );
 const results = await runRounds(ready, { rounds: Number(ROUNDS), workerd, load });
-// On a machine that others use too, the cheapest rounds are those that were disturbed least.
-const low = (name) => [...results[name].cpu].sort((one, other) => one - other)[Math.floor(ROUNDS / 8)];
-console.log("".padEnd(30), "median µs, ratio (its quarters), an eighth are below: µs, ratio");
+// On a shared machine, the cheapest rounds are the least disturbed ones.
+const low = (name) => [...results[name].cpu].sort((one, other) => one - other)[Math.floor(Number(ROUNDS) / 8)];
+console.log("".padEnd(30), "median µs, ratio (quartiles); first octile: µs, ratio");
 for (const { name } of variants) {
   const { median: middle, quartiles } = ratio(results, name, "forward");
   const spread = quartiles.map((one) => one.toFixed(2)).join(" to ");

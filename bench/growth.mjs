@@ -1,4 +1,4 @@
-// What an accepted request costs as keys, routes and networks grow; the CPU of each beside the smallest of its kind.
+// CPU of an accepted request with more keys, routes and networks, relative to the smallest number of each.
 
 import { PATH } from "./lib/request.mjs";
 import { median, ratio, runRounds } from "./lib/rounds.mjs";
@@ -7,7 +7,7 @@ export const ROUTE_COUNTS = [1, 20, 200];
 const KEY_COUNTS = [1, 1_000, 10_000];
 export const NETWORK_COUNTS = [0, 10, 1_000];
 
-/** So many routes; the one that the requests take is the last. */
+/** Returns `count` routes. The requests match the last one. */
 export function routesOf(count) {
   const others = Array.from({ length: count - 1 }, (_, index) => ({
     match: `GET /v1/resource-${index}/*`,
@@ -16,14 +16,14 @@ export function routesOf(count) {
   return [...others, { match: "GET /v1/contacts/*", scope: "contacts:read" }];
 }
 
-/** So many networks; the one with the client in it is the last. */
+/** Returns `count` networks. The last one contains the client. */
 export function networksOf(count) {
   if (count === 0) return [];
   const others = Array.from({ length: count - 1 }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`);
   return [...others, "203.0.113.0/24"];
 }
 
-/** `apiKeys` are 10,000 live ones; `limited` has one key for each of NETWORK_COUNTS, `fed` one for each of FEED_SERVICES. */
+/** Measures growth. `apiKeys` are 10,000 live keys; `limited` has a key for each of NETWORK_COUNTS, `fed` one for each of FEED_SERVICES. */
 export async function growth({ workerd, load, apiKeys, limited, fed, rounds, onRound }) {
   const accepted = (name, port, credentials) => ({
     name,
@@ -36,7 +36,7 @@ export async function growth({ workerd, load, apiKeys, limited, fed, rounds, onR
   const { ports } = workerd;
   const kinds = {
     "warm keys": KEY_COUNTS.map((count) => {
-      // A different stretch of the many in each round, so that all of them stay in use.
+      // Another part of the keys in each round, so that all of them stay in use.
       const order = (round) => ({
         credentials: Array.from({ length: 500 }, (_, index) => apiKeys[((round * 500 + index) * 7) % count]),
       });
@@ -67,7 +67,7 @@ export async function growth({ workerd, load, apiKeys, limited, fed, rounds, onR
   );
 }
 
-/** Each has a registry of its own; the second one's is filled with revoked keys. */
+/** Services with their own registries. The second registry is filled with revoked keys. */
 export const FEED_SERVICES = ["feed0", "feed50000"];
 const FEED_NAMES = ["0 entries in the feed", "50000 entries in the feed"];
 export const KEY_SERVICES = KEY_COUNTS.map((count) => `keys${count}`);

@@ -1,7 +1,7 @@
-// What a process holds before and after a million different garbage keys.
+// Memory of a process before and after a million distinct malformed keys.
 //
-// V8 collects late: left alone, workerd grows from 290 MB to 590 within 300,000 requests that a worker of one line refuses. So its
-// heap has the limit here that Cloudflare gives an isolate.
+// V8 collects garbage late: without a limit, workerd grows from 290 MB to 590 MB in 300,000 requests that a worker of one line refuses.
+// So its heap has Cloudflare's limit for an isolate here.
 
 import { setTimeout as pause } from "node:timers/promises";
 import { PATH } from "./lib/request.mjs";
@@ -10,11 +10,17 @@ import { startWorkerd } from "./lib/workerd.mjs";
 export async function memory({ keyward, origin, load, most = 1_000_000, onBatch }) {
   const workerd = await startWorkerd({ keyward }, { ...origin, v8Flags: ["--max-heap-size=128"] });
   const reads = await origin.reads();
-  const batch = async (garbage, count) => {
-    const { statuses } = await load.run({ port: workerd.ports.keyward, path: PATH, count, garbage, connections: 16 });
-    if (statuses[401] !== count) throw new Error(`garbage was answered ${JSON.stringify(statuses)}`);
+  const batch = async (firstMalformed, count) => {
+    const { statuses } = await load.run({
+      port: workerd.ports.keyward,
+      path: PATH,
+      count,
+      firstMalformed,
+      connections: 16,
+    });
+    if (statuses[401] !== count) throw new Error(`Malformed keys were answered ${JSON.stringify(statuses)}`);
   };
-  // V8's heap takes its working size first.
+  // Lets V8's heap grow to its working size first.
   await batch(0, 50_000);
   await pause(500);
   const before = workerd.residentBytes();

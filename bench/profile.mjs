@@ -1,4 +1,4 @@
-// Where the time of an accepted or refused request goes: `perf` on workerd, with V8's names for what it compiled.
+// Profile of accepted or refused requests: `perf` on workerd, with the names of functions that V8 compiled.
 //
 //     node bench/profile.mjs [accept|forged|shapeless|forward] [build folder]
 
@@ -17,7 +17,7 @@ const services = {
   forward: peers(origin, { honoFile: "", usualBuild: "" }).forward,
   keyward: keyward(origin, { build: resolve(build) }),
 };
-// Names for compiled code, and no interpreter frames without one.
+// Names for compiled code, and no anonymous interpreter frames.
 const workerd = await startWorkerd(services, {
   ...origin,
   v8Flags: ["--perf-basic-prof", "--interpreted-frames-native-stack"],
@@ -50,10 +50,10 @@ const rows = (text, most) =>
     .filter((row) => /^\s+\d/.test(row))
     .slice(0, most)
     .join("\n");
-console.log(`By part:\n${rows(report("--no-children", "-g", "none", "--sort", "dso"), 12)}`);
-console.log(`\nBy function itself:\n${rows(report("--no-children", "-g", "none", "--sort", "dso,symbol"), 70)}`);
-console.log(`\nBy function with what it calls:\n${rows(report("--children", "-g", "none", "--sort", "symbol"), 110)}`);
-console.log(`\nWhole record: perf report -i ${data}`);
+console.log(`By library:\n${rows(report("--no-children", "-g", "none", "--sort", "dso"), 12)}`);
+console.log(`\nBy function, own time:\n${rows(report("--no-children", "-g", "none", "--sort", "dso,symbol"), 70)}`);
+console.log(`\nBy function, including callees:\n${rows(report("--children", "-g", "none", "--sort", "symbol"), 110)}`);
+console.log(`\nWhole recording: perf report -i ${data}`);
 load.stop();
 origin.stop();
 await workerd.stop();

@@ -1,4 +1,4 @@
-// The registry in workerd: through the control plane, over HTTP, with its SQLite on disk.
+// Benchmarks the registry in workerd through the control plane, over HTTP, with its SQLite on disk.
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ export async function timed(count, work) {
   return { result, perSecond: (count / (performance.now() - began)) * 1000 };
 }
 
-/** Eight at a time, as for issuing. */
+/** Revokes keys, eight at a time, as they are issued. */
 export async function revokeAll(control, keys) {
   const rest = [...keys];
   const lane = async () => {
@@ -25,9 +25,9 @@ export async function revokeAll(control, keys) {
 }
 
 /**
- * Fills the stopped registry of `service` up to `LISTED` keys, which to issue would take an hour: copies of the newest one with
- * other names and places. The first `count` of them are real keys, with the hash of a secret that is known here: they are the
- * answer. The object writes their copies to KV when it starts.
+ * Fills the stopped registry of `service` up to `LISTED` keys, because issuing them would take an hour: copies of the newest key with
+ * other names and positions. Returns the first `count` of them, which are valid keys with known secrets. The object writes their
+ * copies to KV when it starts.
  */
 export function fillUp(state, service, count) {
   const apiKeys = [];
@@ -41,14 +41,14 @@ export function fillUp(state, service, count) {
   return apiKeys;
 }
 
-/** The same with keys that were revoked since, so that the feed has an entry for each. */
+/** Fills the registry with revoked keys, so that the feed has an entry for each. */
 export function fillWithRevoked(state, service) {
   fill(state, service, REVOKED, (row, _, insert) => {
     insert("keys", { ...row, state: "revoked", revoked_at: row.created_at, revision: row.revision + 1 });
   });
 }
 
-/** `add` puts the copies in, each with its number, by `insert(table, row)`. */
+/** Opens the database and calls `add` for each number, which inserts rows with `insert(table, row)`. */
 function fill(state, service, count, add) {
   const folder = join(state, service);
   const [file] = readdirSync(folder).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
@@ -62,14 +62,15 @@ function fill(state, service, count, add) {
     statements[table].run(...Object.values(row));
   };
   const model = database.prepare("SELECT * FROM keys WHERE state = 'active' ORDER BY position DESC LIMIT 1").get();
-  const [{ most, held }] = database.prepare("SELECT max(position) AS most, count(*) AS held FROM keys").all();
+  const [counts] = database.prepare("SELECT max(position) AS most, count(*) AS held FROM keys").all();
+  const [most, held] = [Number(counts.most), Number(counts.held)];
   database.exec("BEGIN");
   for (let number = 1; number <= count - held; number += 1) {
     const id = `wafl_live_F${String(number).padStart(11, "0")}`;
     const name = `filled-${number}`;
     add({ ...model, position: most + number, revision: most + number, id, name, integration: name }, number, insert);
   }
-  // The last change has its entry in the log, or the registry would rightly refuse to say what has changed.
+  // The last change needs its audit entry, otherwise the registry refuses to serve the feed.
   const seq = most + count + 1;
   database.prepare("UPDATE meta SET value = ? WHERE name = 'revision'").run(String(seq));
   insert("audit", { ...database.prepare("SELECT * FROM audit ORDER BY seq DESC LIMIT 1").get(), seq });
@@ -77,19 +78,19 @@ function fill(state, service, count, add) {
   database.close();
 }
 
-/** Milliseconds for the first page of 50. */
+/** Returns the milliseconds for the first page of 50 keys. */
 export async function listPage(control, times = 200) {
   const taken = [];
   for (let time = 0; time < times; time += 1) {
     const began = performance.now();
     const { items } = await control.list();
-    if (items.length !== 50) throw new Error(`a page of ${items.length}`);
+    if (items.length !== 50) throw new Error(`Unexpected page of ${items.length}`);
     taken.push(performance.now() - began);
   }
   return median(taken);
 }
 
-/** What the object answers of its feed, asked as an edge asks it: a snapshot's bytes, and changes told in a second. */
+/** Measures the feed as an edge queries it: bytes of a snapshot, and queries for changes per second. */
 export async function feed(port, seconds = 2) {
   const ask = async (message) => {
     const response = await fetch(`http://127.0.0.1:${port}/`, {
@@ -97,7 +98,7 @@ export async function feed(port, seconds = 2) {
       body: JSON.stringify({ changes: message }),
     });
     const text = await response.text();
-    if (response.status !== 200) throw new Error(`the feed: ${response.status} ${text}`);
+    if (response.status !== 200) throw new Error(`Feed query failed: ${response.status} ${text}`);
     return { bytes: text.length, changes: JSON.parse(text).changes.changes };
   };
   let bytes = 0;

@@ -1,8 +1,8 @@
-// `npm run bench`: Keyward beside a worker that only forwards and beside the same gate written in other ways, in one workerd
-// process, with no network. Prints its tables and writes them to bench/RESULTS.md and bench/results.svg.
+// `npm run bench`: compares Keyward with a worker that only forwards and with other implementations of a gate, in one workerd
+// process without a network. Prints tables and writes them to bench/RESULTS.md and bench/results.svg.
 //
 //     npm run bench                 everything, about 5 minutes
-//     npm run bench -- --quick      a tenth of the rounds, writes nothing: to see that it runs
+//     npm run bench -- --quick      a tenth of the rounds, writes nothing: a test of the benchmark itself
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { platform, tmpdir } from "node:os";
@@ -27,20 +27,20 @@ const quick = process.argv.includes("--quick");
 const amount = (full, small) => (quick ? small : full);
 const began = Date.now();
 
-const say = (text) => console.log(`${duration(Date.now() - began).padStart(12)}  ${text}`);
+const log = (text) => console.log(`${duration(Date.now() - began).padStart(12)}  ${text}`);
 
-/** At most a line every five seconds. */
+/** Returns a function that logs progress, at most every five seconds. */
 function progress(what) {
   let last = Date.now();
   return (done, of) => {
     if (Date.now() - last < 5_000) return;
     last = Date.now();
-    say(`${what}: ${done} of ${of}`);
+    log(`${what}: ${done} of ${of}`);
   };
 }
 
 main(async () => {
-  if (platform() !== "linux") throw new Stop("The bench reads processor time from /proc: it runs on Linux only.");
+  if (platform() !== "linux") throw new Stop("The benchmark reads CPU time from /proc. Run it on Linux.");
   await buildAll();
   const state = mkdtempSync(join(tmpdir(), "keyward-bench-state-"));
   const [origin, load] = [await startOrigin(), startLoad()];
@@ -63,7 +63,7 @@ async function measure({ origin, load, state }) {
   const gates = peers(origin, { honoFile, usualBuild });
   const gate = keyward(origin);
   const step = (name, rounds) => {
-    say(name);
+    log(name);
     const shown = progress(name);
     return { load, origin, rounds, onRound: (round) => shown(round, rounds) };
   };
@@ -76,25 +76,25 @@ async function measure({ origin, load, state }) {
     await control.bootstrap();
     const rounds = amount(60, 6);
     const count = (rounds + WARM_ROUNDS) * FIRST_USES;
-    say(`issuing ${count} keys through the control plane`);
+    log(`issuing ${count} keys through the control plane`);
     const writesBefore = await origin.writes();
     const issued = await timed(count, () => control.issueMany(count));
     const keys = issued.result;
-    say("waiting for their copies in KV, which must not fall into the rounds");
+    log("waiting for their copies in KV, to keep these writes out of the rounds");
     while ((await origin.writes()) - writesBefore < count) await pause(200);
     const path = await hotPath({
-      ...step("the gates side by side, in rounds", rounds),
+      ...step("comparing the gates, in rounds", rounds),
       workerd,
       keys,
       accepted: keys[0].apiKey,
       peerKey: known,
     });
-    say("revoking");
+    log("revoking");
     const revoked = await revokeAll(control, keys.slice(-amount(300, 50)));
     const fed = await Promise.all(FEED_SERVICES.map((name) => new ControlPlane(workerd.ports[name]).firstKey()));
     await workerd.stop();
 
-    say("filling registries: 100,000 keys, 50,000 revoked ones");
+    log("filling registries: 100,000 keys, 50,000 revoked ones");
     const apiKeys = fillUp(state, "keyward", 10_000);
     fillWithRevoked(state, "feed50000");
     const services = { keyward: gate, ...fedGates, ask: asker("feed50000") };
@@ -102,11 +102,11 @@ async function measure({ origin, load, state }) {
     for (const routes of ROUTE_COUNTS) services[`routes${routes}`] = keyward(origin, { routes: routesOf(routes) });
     workerd = await startWorkerd(services, { ...origin, state });
     control.moveTo(workerd.ports.keyward);
-    say("waiting for the copies of 10,000 keys");
+    log("waiting for the copies of 10,000 keys");
     const written = (await origin.writes()) + apiKeys.length;
     await control.list();
     while ((await origin.writes()) < written) await pause(200);
-    say("pages of a list of 100,000 keys");
+    log("pages of a list of 100,000 keys");
     const page = await listPage(control);
     const limited = [];
     for (const networks of NETWORK_COUNTS) limited.push(await control.issue({ allowed_cidrs: networksOf(networks) }));
@@ -114,11 +114,11 @@ async function measure({ origin, load, state }) {
     const grown = await growth({ ...step("growth, in rounds", amount(30, 4)), workerd, apiKeys, limited, fed });
     await workerd.stop();
 
-    say("starts of a fresh workerd");
+    log("starts of a new workerd");
     const started = await start({ forward: gates.forward, keyward: gate, origin, times: amount(11, 3) });
     const most = amount(1_000_000, 50_000);
-    say(`${most.toLocaleString("en")} different garbage keys`);
-    const held = await memory({ keyward: gate, origin, load, most, onBatch: progress("garbage keys") });
+    log(`${most.toLocaleString("en")} distinct malformed keys`);
+    const held = await memory({ keyward: gate, origin, load, most, onBatch: progress("malformed keys") });
     const gzipped = gzipSync(wasmFile(), { level: 9 }).length;
     return {
       path,

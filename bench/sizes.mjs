@@ -1,4 +1,4 @@
-// What the wasm consists of: its sections, and its largest functions by name.
+// Prints the sections of the wasm and its largest functions.
 //
 //     node bench/sizes.mjs [file]
 

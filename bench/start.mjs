@@ -1,4 +1,4 @@
-// From the start of a workerd process to its first answer, beside the forwarder's, in turn.
+// Time from the start of a workerd process to its first answer, alternating with the forwarder.
 
 import { request } from "node:http";
 import { median } from "./lib/rounds.mjs";
@@ -18,13 +18,13 @@ export async function start({ forward, keyward, origin, times = 9 }) {
   return { forward: median(taken.forward), keyward: median(taken.keyward), ratio: median(ratios) };
 }
 
-/** A public address: forwarded by both. */
+/** A public path, which both forward. */
 const answered = (port) =>
   new Promise((resolve, reject) => {
     const sent = request(
       { host: "127.0.0.1", port, path: "/public/logo", headers: { host: "api.example.com" } },
       (response) => {
-        if (response.statusCode !== 200) reject(new Error(`the first answer was ${response.statusCode}`));
+        if (response.statusCode !== 200) reject(new Error(`The first answer was ${response.statusCode}`));
         response.resume().once("end", resolve);
       },
     );

@@ -15,6 +15,29 @@ declare module "keyward-openapi" {
 }
 
 declare class IdentityTransformStream extends TransformStream<Uint8Array, Uint8Array> {}
+declare class FixedLengthStream extends IdentityTransformStream {
+  constructor(length: number | bigint);
+}
+
+/** One end of a WebSocket, as the Workers runtime has it. */
+interface WorkerWebSocket {
+  binaryType: string;
+  accept(options?: { allowHalfOpen?: boolean }): void;
+  send(data: string | ArrayBuffer): void;
+  close(code?: number, reason?: string): void;
+  // biome-ignore lint/suspicious/noExplicitAny: each event has its own type
+  addEventListener(type: "message" | "close" | "error", listener: (event: any) => void): void;
+}
+declare class WebSocketPair {
+  0: WorkerWebSocket;
+  1: WorkerWebSocket;
+}
+interface Response {
+  webSocket: WorkerWebSocket | null;
+}
+interface ResponseInit {
+  webSocket?: WorkerWebSocket | null;
+}
 
 declare var __keyward_texts: { openApi: string; advice: Record<string, string> };
 declare var __worker_init_state: { criticalError: boolean };

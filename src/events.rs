@@ -33,7 +33,7 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     }
     match action {
         Action::Reply(reply) => send::reply(&reply),
-        Action::Forward(plan) => send::forward(&request, plan, &raw.request_id),
+        Action::Forward(plan) => send::forward(&request, &context, state.number, plan, &raw.request_id),
         Action::ControlPlane => control_plane(Event { state, request, env, context, raw }),
         Action::Later(pending) => resume(Event { state, request, env, context, raw }, pending),
     }
@@ -66,7 +66,7 @@ fn resume(event: Event, pending: Pending) -> JsValue {
         let Event { state, request, env, context, raw } = event;
         let platform = Platform::new(&env, &context);
         match entry::resume(&state.isolate, state.config.as_ref(), &platform, &raw, pending).await {
-            Decided::Forward(plan) => send::forward(&request, plan, &raw.request_id),
+            Decided::Forward(plan) => send::forward(&request, &context, state.number, plan, &raw.request_id),
             Decided::Reply(reply) => send::reply(&reply),
         }
     })
@@ -87,7 +87,7 @@ fn control_plane(event: Event) -> JsValue {
 /// Returns a promise of a future's result. With a context the promise runs to its end although the client may leave: other
 /// requests wait for what it looks up. The future is boxed, so that V8 compiles each flow when it is first taken, and the gate's
 /// flow does not compile the control plane.
-fn later(context: Option<&JsValue>, future: impl Future<Output = JsValue> + 'static) -> JsValue {
+pub(super) fn later(context: Option<&JsValue>, future: impl Future<Output = JsValue> + 'static) -> JsValue {
     let future: Pin<Box<dyn Future<Output = JsValue>>> = Box::pin(future);
     let promise = future_to_promise(AssertUnwindSafe(async move { Ok(future.await) })).into();
     if let Some(context) = context {

@@ -1,17 +1,20 @@
-// The JavaScript that Rust calls. Each crossing costs about a microsecond, so each function here does a whole step at once: an
-// accepted request crosses twice, in `head` and `forward`. Every decision is made in Rust; this file only carries it out.
+// The JavaScript that Rust calls, except for the way to the origin and back (forward.js, answer.js, connections.js). Each crossing
+// costs about a microsecond, so each function here does a whole step at once: an accepted request crosses twice, in `head` and
+// `forward`. Every decision is made in Rust; this file only carries it out.
 
-/**
- * Returns the number of `env` and the whole head of a request as one string: the number, a line feed, and the text that
- * crates/http/src/head.rs documents.
- */
-export function headText(request, env) {
-  let text = `${environmentNumber(env)}\n${Date.now()}\n${request.method}\n${request.url}\n`;
+/** Returns the whole head of a request as the text that crates/http/src/head.rs documents. */
+export function requestText(request) {
+  let text = `${Date.now()}\n${request.method}\n${request.url}\n`;
   // A callback makes neither an iterator nor a pair for each header: 0.8 µs less than `for … of`.
   request.headers.forEach((value, name) => {
     text += `${name}\n${value}\n`;
   });
   return text;
+}
+
+/** Returns the number of `env`, a line feed, and the head of a request. */
+export function headText(request, env) {
+  return `${environmentNumber(env)}\n${requestText(request)}`;
 }
 
 /**
@@ -42,127 +45,11 @@ function environmentNumber(env) {
   return latestNumber;
 }
 
-/** Makes the 502 of an unreachable origin, or the 504 of a late one. */
-let originFailed;
-/** Time limit for the origin's response headers. */
-let originMilliseconds;
-
-/** Sets both. Rust calls this once for each isolate, so that no request has to carry them. */
-export function onOriginFailed(answer, milliseconds) {
-  originFailed = answer;
-  originMilliseconds = milliseconds;
-}
-
-// The edge caches by URL alone, so it could serve one key holder's answer to another: nothing may be cached. Only answers to GET and
-// HEAD are ever cached, and the object costs 2 % of a request, since it is copied and written as JSON.
-const NEVER_CACHED = { cacheTtl: -1 };
-
-/**
- * Sends a request to its origin with the edits that crates/gate/src/forward.rs planned: URL, names to remove, headers to set. All
- * other headers are copied, which is cheaper than rebuilding them and keeps bytes outside ASCII. Bodies stream. The answer gets
- * the headers in `stamp`, `name LF value LF` for each; mostly it is undefined.
- */
-export function forward(request, edits, isPrivate, stamp) {
-  const lines = edits.split("\n");
-  const headers = new Headers(request.headers);
-  for (const name of lines[1].split(",")) if (name) headers.delete(name);
-  const end = lines.length - 1;
-  for (let at = 2; at < end; at += 2) headers.set(lines[at], lines[at + 1]);
-  const { method } = request;
-  /** @type {RequestInit & { cf?: object }} */
-  const init = { method, headers, redirect: "manual" };
-  if (method !== "GET" && method !== "HEAD") init.body = request.body;
-  else if (isPrivate) init.cf = NEVER_CACHED;
-  const answer = inTime(fetch(lines[0], init), lines[end - 1]);
-  return stamp === undefined ? answer : answer.then((response) => stamped(response, stamp));
-}
-
-function stamped(response, stamp) {
-  const answer = new Response(response.body, response);
-  setAll(answer.headers, stamp);
-  return answer;
-}
-
 /** Sets headers, `name LF value LF` for each. */
-function setAll(headers, block) {
+export function setAll(headers, block) {
   const lines = block.split("\n");
   for (let at = 0; at + 1 < lines.length; at += 2) headers.set(lines[at], lines[at + 1]);
 }
-
-/**
- * Returns the origin's response, or 502 or 504. The time limit is for the headers only: a body or a WebSocket may last for hours. An
- * AbortSignal would cost more than the timer and could cut a body. Once the 504 is sent, the runtime ends the request's context and
- * with it the fetch (tests/edge/origin-failures.test.mjs).
- */
-function inTime(answer, requestId) {
-  return new Promise((resolve) => {
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      resolve(originFailed(requestId, `no headers within ${originMilliseconds} ms`, true));
-    }, originMilliseconds);
-    const failed = (error) => {
-      clearTimeout(timer);
-      if (!late) resolve(originFailed(requestId, String(error), false));
-    };
-    // Two callbacks of one `then`: a separate `catch` would make one more promise for every request.
-    answer.then((response) => {
-      // Nobody will read the body, and a context that is still alive would keep it open.
-      if (late) return response.body?.cancel().catch(() => {});
-      try {
-        const cleaned = withoutOurNames(response);
-        clearTimeout(timer);
-        resolve(cleaned);
-      } catch (error) {
-        failed(error);
-      }
-    }, failed);
-  });
-}
-
-/**
- * Returns the origin's response without headers that pose as Keyward's and without hop-by-hop headers. The runtime itself drops
- * `Connection`, `Keep-Alive`, `TE`, `Trailer`, `Transfer-Encoding` and `Upgrade`, but not the headers that `Connection` lists.
- */
-function withoutOurNames(response) {
-  let removed;
-  let listed = null;
-  // A callback makes no iterator, as in `headText`.
-  response.headers.forEach((value, name) => {
-    if (name === "connection") listed = value;
-    else if (name.startsWith("proxy-") || (name.startsWith("keyward") && OUR_NAMES.test(name))) {
-      removed ??= [];
-      removed.push(name);
-    }
-  });
-  if (listed !== null && !KEPT_ALIVE.test(listed)) {
-    for (const name of listed.split(",")) {
-      const trimmed = name.trim();
-      if (HEADER_NAME.test(trimmed) && response.headers.has(trimmed)) {
-        removed ??= [];
-        removed.push(trimmed);
-      }
-    }
-  }
-  if (removed === undefined) return response;
-  const cleaned = new Response(response.body, response);
-  for (const name of removed) if (!KEPT_NAMES.has(name.toLowerCase())) cleaned.headers.delete(name);
-  return cleaned;
-}
-
-// With any punctuation after it: some clients read every such character as `-`.
-const OUR_NAMES = /^keyward(?![a-z0-9])/;
-const KEPT_ALIVE = /^(?:close|keep-alive|upgrade)$/i;
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-// `Connection` cannot remove these: they describe the body.
-const KEPT_NAMES = new Set([
-  "content-length",
-  "content-type",
-  "content-encoding",
-  "set-cookie",
-  "location",
-  "cache-control",
-]);
 
 /** Returns a response of our own; `headers` is `name LF value LF` for each. */
 export function reply(status, headers, body) {
@@ -172,7 +59,7 @@ export function reply(status, headers, body) {
   return made;
 }
 
-/** Texts that entry.js has set. wasm-bindgen copies this file alone, so it cannot import them. */
+/** Texts that entry.js has set. wasm-bindgen copies only files that Rust names, so this file cannot import them. */
 const texts = () => globalThis.__keyward_texts;
 
 /** Returns a response with the OpenAPI document. */
@@ -231,7 +118,7 @@ export async function holdKey(name, pkcs8) {
   const secret = pkcs8.slice();
   // Only an extractable key shows its public half, so a second, non-extractable import is stored.
   const open = await crypto.subtle.importKey("pkcs8", secret, "Ed25519", true, ["sign"]);
-  const { x } = await crypto.subtle.exportKey("jwk", open);
+  const { x = "" } = await crypto.subtle.exportKey("jwk", open);
   signingKeys.set(name, await crypto.subtle.importKey("pkcs8", secret, "Ed25519", false, ["sign"]));
   secret.fill(0);
   return Uint8Array.from(atob(x.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
@@ -337,11 +224,6 @@ export function cachePut(context, name, text, seconds) {
       .then((cache) => cache.put(cached(name), entry))
       .catch(() => {}),
   );
-}
-
-/** Whether the runtime refused a call because the object is overloaded. Its documentation advises against another attempt. */
-export function isOverload(thrown) {
-  return thrown?.overloaded === true;
 }
 
 /** Sends a message to the one registry and returns its answer; both are JSON text. */

@@ -1,4 +1,5 @@
-//! Declarations of the functions in `glue.js`, which documents them.
+//! Declarations of the functions in `glue.js`, `forward.js`, `answer.js` and `connections.js`, which document them. wasm-bindgen copies only files that
+//! are named here.
 
 use std::cell::RefCell;
 
@@ -11,12 +12,6 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = headText)]
     fn head_text(request: &JsValue, env: &JsValue) -> Result<String, JsValue>;
-
-    #[wasm_bindgen(js_name = onOriginFailed)]
-    pub fn on_origin_failed(answer: &Closure<dyn Fn(String, String, bool) -> JsValue>, milliseconds: u32);
-
-    #[wasm_bindgen(catch)]
-    pub fn forward(request: &JsValue, edits: &str, is_private: bool, stamp: Option<&str>) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn reply(status: u16, headers: &str, body: &str) -> Result<JsValue, JsValue>;
@@ -89,6 +84,36 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = askRegistry)]
     pub async fn ask_registry(env: &JsValue, message: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/forward.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = onFailed)]
+    pub fn on_failed(answer: &Closure<dyn Fn(String, String, String) -> JsValue>, milliseconds: u32);
+
+    #[wasm_bindgen(catch)]
+    pub fn forward(
+        request: &JsValue,
+        context: &JsValue,
+        edits: &str,
+        environment: u32,
+        stamp: Option<&str>,
+    ) -> Result<JsValue, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/connections.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = onConnections)]
+    pub fn on_connections(
+        judge: &Closure<dyn Fn(u32, JsValue, String, String, bool) -> JsValue>,
+        closed: &Closure<dyn Fn(String, String, String, String)>,
+    );
+}
+
+#[wasm_bindgen(module = "/src/answer.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = onUnedited)]
+    pub fn on_unedited(log: &Closure<dyn Fn(String, u16, String)>);
 }
 
 /// Size of the buffer for heads in bytes. Heads of ordinary clients have one or two thousand; a larger one is copied as a string.

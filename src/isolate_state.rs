@@ -9,16 +9,19 @@ use wasm_bindgen::prelude::*;
 use super::entropy::RequestIds;
 use super::log::{Level, event};
 use super::platform::Platform;
-use super::{glue, send};
+use super::{connections, glue, send};
 use keyward_config::{Config, SETTINGS};
 use keyward_control::certs::Certs;
 use keyward_control::{Callers, RevocationLimiter};
-use keyward_edge::{Isolate, Platform as _};
+use keyward_edge::{Isolate, LookupSizes, Platform as _};
 use keyward_gate::GateSizes;
-use keyward_http::problem::Code;
 
 /// State of one isolate for one `env`. A panic drops it, and the next request creates it again.
 pub struct IsolateState {
+    /// Number of the `env`.
+    pub number: u32,
+    /// The `env`, for connections that outlive the request that opened them.
+    pub env: JsValue,
     /// `None` if the configuration is bad; its problems were logged.
     pub config: Option<Config>,
     /// The gate and its lookups in flight.
@@ -46,7 +49,7 @@ impl IsolateState {
                 states.iter().find(|(known, _)| *known == number).map(|(_, state)| Rc::clone(state))
             });
             existing.unwrap_or_else(|| {
-                let state = Rc::new(Self::new(env));
+                let state = Rc::new(Self::new(env, number));
                 if let Ok(mut states) = states.try_borrow_mut() {
                     states.retain(|(known, _)| known.saturating_add(1) >= number);
                     states.push((number, Rc::clone(&state)));
@@ -56,21 +59,24 @@ impl IsolateState {
         })
     }
 
-    fn new(env: &JsValue) -> Self {
+    /// Returns the state for the `env` of this number, or the newest one if that `env` was replaced. `None` before the first request.
+    pub fn numbered(number: u32) -> Option<Rc<Self>> {
+        STATES.with(|states| {
+            let states = states.try_borrow().ok()?;
+            let found = states.iter().find(|(known, _)| *known == number).or_else(|| states.last());
+            found.map(|(_, state)| Rc::clone(state))
+        })
+    }
+
+    fn new(env: &JsValue, number: u32) -> Self {
         let config = load_config(env);
-        let answer =
-            Closure::<dyn Fn(String, String, bool) -> JsValue>::new(|request_id: String, cause: String, late| {
-                let code = if late { Code::OriginTimeout } else { Code::OriginUnreachable };
-                event(Level::Warn, code.as_str(), &[("request_id", &request_id), ("cause", &cause)]);
-                send::problem(&code.into(), &request_id)
-            });
-        let seconds = config.as_ref().map_or(0, |config| config.origin_timeout_seconds);
-        glue::on_origin_failed(&answer, seconds.saturating_mul(1000));
-        // The glue keeps the closure for the life of the isolate.
-        answer.forget();
+        answer_failures(config.as_ref().map_or(0, |config| config.origin_timeout_seconds));
+        connections::listen();
         Self {
+            number,
+            env: env.clone(),
             config,
-            isolate: Isolate::new(GateSizes::default(), Platform::of(env).jitter()),
+            isolate: Isolate::new(GateSizes::default(), LookupSizes::default(), Platform::of(env).jitter()),
             certs: RefCell::default(),
             revocation_limiter: RefCell::default(),
             callers: RefCell::default(),
@@ -82,6 +88,24 @@ impl IsolateState {
     pub fn request_id(&self) -> String {
         self.ids.try_borrow_mut().map(|mut ids| ids.next()).unwrap_or_default()
     }
+}
+
+/// Hands the glue its callbacks: the answer to a failed exchange with the origin, and the log of an answer that could not be edited. The
+/// glue keeps them for the life of the isolate.
+fn answer_failures(timeout_seconds: u32) {
+    let failed =
+        Closure::<dyn Fn(String, String, String) -> JsValue>::new(|request_id: String, code: String, cause: String| {
+            send::failed(&request_id, &code, &cause)
+        });
+    glue::on_failed(&failed, timeout_seconds.saturating_mul(1000));
+    failed.forget();
+    let unedited = Closure::<dyn Fn(String, u16, String)>::new(|request_id: String, status: u16, cause: String| {
+        let status = status.to_string();
+        let fields = [("request_id", request_id.as_str()), ("status", &status), ("cause", &cause)];
+        event(Level::Warn, "answer_not_edited", &fields);
+    });
+    glue::on_unedited(&unedited);
+    unedited.forget();
 }
 
 /// Reads and checks the variables and bindings, and logs every problem.

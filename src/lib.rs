@@ -28,6 +28,7 @@
 
 mod access;
 mod clock;
+mod connections;
 mod control;
 mod entropy;
 mod events;

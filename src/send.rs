@@ -10,11 +10,22 @@ use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 
 /// Sends a request to its origin. There is no other path to the origin, and only the gate makes a [`Plan`].
-pub fn forward(request: &JsValue, plan: Plan, request_id: &str) -> JsValue {
-    glue::forward(request, &plan.edits, plan.private, plan.answer.as_deref()).unwrap_or_else(|thrown| {
+/// `environment` is the number of the `env` that came with it.
+pub fn forward(request: &JsValue, context: &JsValue, environment: u32, plan: Plan, request_id: &str) -> JsValue {
+    let environment = if plan.private { environment } else { 0 };
+    glue::forward(request, context, &plan.edits, environment, plan.answer.as_deref()).unwrap_or_else(|thrown| {
         event(Level::Error, "forward_failed", &[("request_id", request_id), ("cause", &glue::cause(&thrown))]);
         problem(&Code::InternalError.into(), request_id)
     })
+}
+
+/// Returns the answer to an exchange with the origin that failed: `code` is the glue's name of the failure.
+pub fn failed(request_id: &str, code: &str, cause: &str) -> JsValue {
+    let known = [Code::OriginUnreachable, Code::OriginTimeout, Code::InvalidBody];
+    let code = known.into_iter().find(|known| known.as_str() == code).unwrap_or(Code::InternalError);
+    let level = if code.status() < 500 { Level::Info } else { Level::Warn };
+    event(level, code.as_str(), &[("request_id", request_id), ("cause", cause)]);
+    problem(&code.into(), request_id)
 }
 
 /// Returns an error response.

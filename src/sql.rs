@@ -10,16 +10,16 @@ use keyward_registry::store::{Row, Store, StoreError, Value, Work};
 
 #[wasm_bindgen]
 extern "C" {
-    /// The part of the object's storage that the `worker` crate doesn't bind yet.
+    /// The part of the object's storage for which the `worker` crate has no binding.
     #[derive(Clone)]
     pub type Transactions;
 
-    /// Runs the callback in a transaction; rolls back and rethrows when it throws.
+    /// Runs the callback in a transaction. If it throws, rolls back and rethrows.
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
     fn transaction_sync(this: &Transactions, work: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<(), JsValue>;
 }
 
-/// The object's SQLite.
+/// SQLite of a Durable Object.
 pub struct ObjectStore {
     sql: SqlStorage,
     transactions: Transactions,
@@ -64,7 +64,7 @@ impl Store for ObjectStore {
                     SqlStorageValue::Null => Value::Null,
                     SqlStorageValue::Integer(number) => Value::Integer(number),
                     SqlStorageValue::String(text) => Value::Text(text),
-                    _ => return Err(StoreError::new("a column holds neither null, integer nor text")),
+                    _ => return Err(StoreError::new("a column is neither null, integer nor text")),
                 });
             }
             rows.push(Row::new(Arc::clone(&columns), values));
@@ -74,15 +74,15 @@ impl Store for ObjectStore {
 
     fn transaction(&mut self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut inner = Self { sql: self.sql.clone(), transactions: self.transactions.clone() };
-        let mut refused = None;
+        let mut failure = None;
         let mut callback = || {
             work(&mut inner).map_err(|error| {
-                refused = Some(error);
+                failure = Some(error);
                 JsValue::from_str("roll back")
             })
         };
         let outcome = self.transactions.transaction_sync(&mut callback);
-        match (outcome, refused) {
+        match (outcome, failure) {
             (Ok(()), None) => Ok(()),
             (_, Some(error)) => Err(error),
             (Err(thrown), None) => Err(StoreError::new(glue::cause(&thrown))),

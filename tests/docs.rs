@@ -25,30 +25,30 @@ fn report(wrong: &[String]) {
     assert!(wrong.is_empty(), "{} wrong names:\n{}\n", wrong.len(), wrong.join("\n"));
 }
 
-fn check(what: impl Fn(&Page, &Repository) -> Vec<String>) {
+fn check_pages(find_wrong: impl Fn(&Page, &Repository) -> Vec<String>) {
     let (repository, pages) = repository();
     assert!(pages.len() > 30, "only {} pages were found", pages.len());
-    report(&pages.iter().flat_map(|page| what(page, &repository)).collect::<Vec<_>>());
+    report(&pages.iter().flat_map(|page| find_wrong(page, &repository)).collect::<Vec<_>>());
 }
 
 #[test]
 fn every_link_and_anchor_exists() {
-    check(broken_links);
+    check_pages(broken_links);
 }
 
 #[test]
 fn every_file_in_backticks_exists() {
-    check(missing_files);
+    check_pages(missing_files);
 }
 
 #[test]
 fn every_test_in_the_promise_tables_exists() {
-    check(missing_tests);
+    check_pages(missing_tests);
 }
 
 #[test]
 fn every_promise_names_a_test_or_says_why_there_is_none() {
-    check(|page, _| rows_without_a_test(page));
+    check_pages(|page, _| rows_without_a_test(page));
 }
 
 #[test]
@@ -64,18 +64,18 @@ fn the_promise_tables_name_many_tests() {
     let sentences = text.iter().flat_map(|cell| between(cell, '"')).count();
     assert!(
         named > 60 && sentences > 30,
-        "{named} Rust tests and {sentences} sentences: has the form of the tables changed?"
+        "{named} Rust tests and {sentences} sentences; the tables may have a new form"
     );
 }
 
 #[test]
 fn every_npm_script_exists() {
-    check(missing_scripts);
+    check_pages(missing_scripts);
 }
 
 #[test]
 fn every_setting_in_backticks_exists() {
-    check(unknown_settings);
+    check_pages(unknown_settings);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-// `npm run build`: the crate as build/index.js and build/index_bg.wasm. `wrangler deploy` calls it
-// too (see [build] in wrangler.toml), so what is deployed is what is tested.
+// `npm run build` compiles the crate to build/index.js and build/index_bg.wasm. `wrangler deploy` calls it
+// too (see [build] in wrangler.toml), so the deployed build is the tested one.
 
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { setup } from "./setup.mjs";
 const OUTPUTS = [join(BUILD_DIR, "index.js"), join(BUILD_DIR, "index_bg.wasm")];
 const STAMP = join(BUILD_DIR, ".stamp");
 
-/** What goes in beside the sources and what cargo itself lists. package-lock.json pins esbuild and wasm-opt. */
+/** Inputs of the build besides the sources and the files that cargo lists. package-lock.json pins esbuild and wasm-opt. */
 const ALSO = [
   "Cargo.toml",
   "Cargo.lock",
@@ -25,19 +25,19 @@ const ALSO = [
   "tools/build.mjs",
 ];
 
-/** Each saves bytes that every isolate would compile or hold: docs/decisions/0005-sizes.md. */
+/** Each option saves bytes that every isolate would compile or keep: docs/decisions/0005-sizes.md. */
 const RUSTC_OPTIONS = [
-  // With `opt-level = "s"` (Cargo.toml) LLVM would inline up to 50; half of it is as fast, and 6 KB less.
+  // With `opt-level = "s"` (Cargo.toml) LLVM inlines up to 50; 25 is as fast and saves 6 KB.
   "-Cllvm-args=-inline-threshold=25",
-  // SHA-256 in a loop instead of unrolled; of an accepted request it is 0.3 % as it was.
+  // SHA-256 in a loop instead of unrolled. Either way it is 0.3 % of an accepted request.
   '--cfg=sha2_backend_soft="compact"',
-  // Panics name their place in a source file; where cargo keeps the crates on this machine is nobody's business.
+  // Panic messages contain source paths. Removes the path of this machine's crates from them.
   `--remap-path-prefix=${join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src")}/=`,
 ];
 
 /**
- * What the crate `worker` exports for parts of it that we don't use: streams made in Rust, R2, containers, minifying. Nothing
- * imports them and nothing makes one, so nobody can call them; but an export keeps its code.
+ * Exports of the crate `worker` for unused features: streams made in Rust, R2, containers, minifying. Nothing imports them, but an
+ * export keeps its code.
  */
 const UNUSED_EXPORTS = ["intounderlying", "r2range", "containerstartupoptions", "minifyconfig"];
 
@@ -47,7 +47,7 @@ export async function build() {
     console.log(`Build: nothing changed since the last one (${sizes()}).`);
     return;
   }
-  console.log("Build: compiling to WebAssembly. The first takes 1 to 3 minutes, later ones well under one.");
+  console.log("Build: compiling to WebAssembly. The first build takes 1 to 3 minutes, later ones less than one.");
   await runWithProgress(
     "worker-build",
     join(TOOLS_BIN, "worker-build"),
@@ -55,27 +55,27 @@ export async function build() {
     {
       env: {
         PATH: [NODE_BIN, TOOLS_BIN, process.env.PATH].join(delimiter),
-        // Without these three worker-build downloads its own, two of them from GitHub.
+        // Without these three, worker-build downloads its own, two of them from GitHub.
         WASM_BINDGEN_BIN: join(TOOLS_BIN, "wasm-bindgen"),
         WASM_OPT_BIN: join(NODE_BIN, "wasm-opt"),
         ESBUILD_BIN: join(NODE_BIN, "esbuild"),
         CARGO_TARGET_DIR: undefined,
-        // Goes before RUSTFLAGS, with which somebody's CI would put all of these aside.
+        // Takes precedence over RUSTFLAGS, which would replace all of these on a CI machine.
         CARGO_ENCODED_RUSTFLAGS: RUSTC_OPTIONS.join("\x1f"),
-        RUST_BACKTRACE: "0", // its own stack says nothing about a mistake in the crate
+        RUST_BACKTRACE: "0", // the backtrace of worker-build does not help with an error in the crate
       },
     },
   );
   if (!OUTPUTS.every(existsSync))
-    throw new Stop("worker-build ended well but made no build/index.js and build/index_bg.wasm.");
-  await putEntryOver();
+    throw new Stop("worker-build succeeded without build/index.js and build/index_bg.wasm.");
+  await replaceEntry();
   await stripNames();
   writeFileSync(STAMP, `${digest()}\n`);
   console.log(`  build/index_bg.wasm: ${sizes()}`);
 }
 
-/** worker-build's entry is slow for each request; src/entry.js says why and what it does instead. */
-async function putEntryOver() {
+/** Replaces worker-build's entry, which is slow for each request: see src/entry.js. */
+async function replaceEntry() {
   const made = join(BUILD_DIR, "worker-build.js");
   const openApi = join(BUILD_DIR, "openapi.js");
   renameSync(OUTPUTS[0], made);
@@ -97,14 +97,16 @@ async function putEntryOver() {
   rmSync(openApi);
 }
 
-/** crates/control/src/openapi.json on one line, with this version filled in. It stays out of the wasm, which every isolate compiles. */
+/** Returns crates/control/src/openapi.json on one line with this version. It is not in the wasm, which every isolate compiles. */
 function openApiDocument() {
   const document = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), "utf8"));
-  document.info.version = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))[1];
+  const version = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))?.[1];
+  if (version === undefined) throw new Stop("Cargo.toml has no version.");
+  document.info.version = version;
   return JSON.stringify(document);
 }
 
-/** What rustc and wasm-bindgen use, beside what the file says itself (exceptions). With all that wasm-opt knows it makes types that this workerd refuses (`exact`). */
+/** Features that rustc and wasm-bindgen use, besides those that the file declares (exceptions). With all features wasm-opt emits types that workerd refuses (`exact`). */
 const WASM_FEATURES = [
   "bulk-memory",
   "bulk-memory-opt",
@@ -116,15 +118,14 @@ const WASM_FEATURES = [
 ];
 
 /**
- * The names of functions are a tenth of what is uploaded and compiled. worker-build keeps them, whatever Cargo.toml tells its
- * wasm-opt, and runs it once; until nothing changes any more it gives 2 KB gzipped. `KEYWARD_KEEP_NAMES=1` keeps them too, for a
- * profiler.
+ * Removes the names of functions, a tenth of the uploaded bytes. worker-build keeps them whatever Cargo.toml says, and runs wasm-opt
+ * once; running it until nothing changes saves another 2 KB gzipped. `KEYWARD_KEEP_NAMES=1` keeps the names for a profiler.
  */
 async function stripNames() {
   if (process.env.KEYWARD_KEEP_NAMES) return;
   const features = WASM_FEATURES.map((name) => `--enable-${name}`);
   const unused = UNUSED_EXPORTS.map((name) => `--remove-exports=*${name}*`);
-  // By name, instances of one generic function lie side by side: gzip finds them alike, which gives 3 KB.
+  // Sorted by name, instances of one generic function are adjacent, which saves 3 KB gzipped.
   const order = ["--dae-optimizing", "--gufa", "-Oz", "--converge", "--reorder-functions-by-name"];
   const options = [...features, ...unused, ...order, "--strip-debug", "--strip-producers", "--strip-target-features"];
   await run(join(NODE_BIN, "wasm-opt"), [OUTPUTS[1], "-o", OUTPUTS[1], ...options]);
@@ -135,7 +136,7 @@ function isCurrent() {
   return readFileSync(STAMP, "utf8").trim() === digest();
 }
 
-/** One hash over every input and both outputs: an output changed by hand is made anew. */
+/** Returns one hash over every input and both outputs, so that an output changed by hand is rebuilt. */
 function digest() {
   const hash = createHash("sha256");
   for (const file of [...new Set([...inputs(), ...OUTPUTS])].sort()) {
@@ -149,7 +150,7 @@ function inputs() {
   return [...filesBelow(join(ROOT, "src")), ...crates(), ...ALSO.map((name) => join(ROOT, name)), ...readByCargo()];
 }
 
-/** The sources of the layers; their tests are not built. */
+/** Returns the sources of the crates without their tests. */
 function crates() {
   const folder = join(ROOT, "crates");
   return readdirSync(folder).flatMap((name) => [
@@ -165,7 +166,7 @@ function filesBelow(folder) {
   });
 }
 
-/** What rustc read at the last build, `include_str!` of a file outside src/ among it. */
+/** Returns the files that rustc read in the last build, including `include_str!` of files outside src/. */
 function readByCargo() {
   const list = join(ROOT, "target", "wasm32-unknown-unknown", "release", "keyward.d");
   if (!existsSync(list)) return [];

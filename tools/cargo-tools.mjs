@@ -1,12 +1,12 @@
-// Step 4 of set-up: worker-build and wasm-bindgen, compiled into .tools/. worker-build would fetch
-// wasm-bindgen from GitHub by itself, which many networks block; the crates come from the registry.
+// Step 4 of setup: compiles worker-build and wasm-bindgen into .tools/. worker-build would download
+// wasm-bindgen from GitHub, which many networks block. The crates come from the registry.
 
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, TOOLS_BIN, TOOLS_DIR } from "./paths.mjs";
 import { ask, runWithProgress, Stop, which } from "./run.mjs";
 
-/** Both must fit the crates we build with, so Cargo.lock says which versions. */
+/** Both must match crates in Cargo.lock, which determines their versions. */
 const TOOLS = [
   { name: "worker-build", program: "worker-build", follows: "worker", why: "turns the crate into a worker" },
   {
@@ -27,7 +27,7 @@ export async function ensureCargoTools() {
   }
   if (missing.length === 0) return;
   if (missing.some((tool) => tool.name === "worker-build")) await needOpenSsl();
-  // One folder, so that what both need is compiled once, and an interrupted set-up goes on where it was.
+  // One folder, so that shared dependencies are compiled once and an interrupted setup can continue.
   const target = join(TOOLS_DIR, "target");
   for (const { name, program, version, why } of missing) {
     console.log(`${name} ${version}, which ${why}: 2 to 5 minutes on a small machine, once.`);
@@ -41,7 +41,7 @@ export async function ensureCargoTools() {
   rmSync(target, { recursive: true, force: true });
 }
 
-/** These run for a second per build; compiling them takes minutes. So they are optimised little. */
+/** The tools run for a second per build, and compiling them takes minutes, so they are hardly optimised. */
 const QUICK_COMPILE = {
   CARGO_PROFILE_RELEASE_OPT_LEVEL: "1",
   CARGO_PROFILE_RELEASE_LTO: "off",
@@ -57,19 +57,19 @@ function lockFile() {
   return readFileSync(file, "utf8");
 }
 
-/** The version Cargo.lock has of a crate. */
+/** Returns the version of a crate in Cargo.lock. */
 export function lockedVersion(lock, crate) {
   const version = lock.match(new RegExp(`^name = "${crate}"\\r?\\nversion = "([^"]+)"`, "m"))?.[1];
   if (!version) throw new Stop(`Cargo.lock does not name the crate ${crate}.`);
   return version;
 }
 
-/** worker-build links the system's OpenSSL on Linux; without its headers it fails after minutes. */
+/** Checks for OpenSSL's headers. On Linux worker-build links the system's OpenSSL, and without headers it fails after minutes. */
 async function needOpenSsl() {
   if (process.platform !== "linux" || process.env.OPENSSL_DIR || process.env.OPENSSL_LIB_DIR) return;
   if (which("pkg-config") && (await ask("pkg-config", ["--exists", "openssl"])).ok) return;
   throw new Stop(
-    "Missing: OpenSSL's headers and pkg-config, which the build tool worker-build is compiled with.\n" +
+    "Missing: OpenSSL's headers and pkg-config. The build tool worker-build needs them.\n" +
       "Debian, Ubuntu: sudo apt install pkg-config libssl-dev.  Fedora: sudo dnf install pkgconf openssl-devel",
   );
 }

@@ -1,8 +1,8 @@
-// An origin to try the gate against: it answers every request with that request, as JSON.
+// Demo origin: answers every request with that request as JSON.
 
 import { createServer } from "node:http";
 
-/** Listens on 127.0.0.1; answers the server, or rejects when the port is taken. Port 0 takes a free one. */
+/** Listens on 127.0.0.1 and resolves with the server. Rejects if the port is taken. Port 0 selects a free one. */
 export function startDemoOrigin(port) {
   const server = createServer((request, response) => {
     const parts = [];
@@ -20,7 +20,7 @@ export function startDemoOrigin(port) {
   });
 }
 
-/** Every header as it arrived, names in lower case; one that came twice is joined, none is dropped. */
+/** Returns every header, with names in lower case. Repeated headers are joined. */
 function headersOf({ rawHeaders }) {
   const headers = {};
   for (let i = 0; i < rawHeaders.length; i += 2) {

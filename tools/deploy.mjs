@@ -1,4 +1,4 @@
-// `npm run deploy`: `wrangler deploy` in the pinned Node. What follows `--` goes to wrangler.
+// `npm run deploy`: `wrangler deploy` in the pinned Node. Arguments after `--` are passed to wrangler.
 
 import { main } from "./run.mjs";
 import { setup } from "./setup.mjs";

@@ -1,30 +1,28 @@
-// .dev.vars: the local worker's secrets, and whatever a developer sets beside wrangler.toml.
+// .dev.vars: the local worker's secrets, and a developer's overrides of wrangler.toml.
 
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import * as util from "node:util";
 
-/** Writes the file with fresh secrets, unless there is one. Says whether it did. */
-export async function ensureDevVars(file, choosePort) {
-  if (existsSync(file)) return false;
-  const origin = `http://127.0.0.1:${await choosePort()}`;
+/** Writes the file with new secrets, unless it exists. Returns whether it was written. */
+export function ensureDevVars(file) {
   try {
-    // `wx` and the mode in one call: never over an existing file, and never readable by others in between.
-    writeFileSync(file, content(origin), { flag: "wx", mode: 0o600 });
+    // `wx` and the mode in one call: never overwrites a file, and the file is never readable by others.
+    writeFileSync(file, content(), { flag: "wx", mode: 0o600 });
   } catch (error) {
-    if (error.code === "EEXIST") return false;
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
     throw error;
   }
   return true;
 }
 
-/** Name to value, all text; a value with spaces or JSON may stand in single quotes. In the pinned Node only. */
+/** Returns names and values as text. A value may be in single quotes. Works in the pinned Node only. */
 export function readDevVars(file) {
-  // By way of the namespace, because npm start imports this file in Nodes that lack `parseEnv`.
+  // Through the namespace, because npm start also imports this file in versions of Node without `parseEnv`.
   return existsSync(file) ? util.parseEnv(readFileSync(file, "utf8")) : {};
 }
 
-const content = (origin) => `\
+const content = () => `\
 # Settings of the worker on this machine only; npm start made this file and never changes it.
 # Every var of wrangler.toml may be set here and wins over it; ROUTES as JSON in single quotes:
 #   ROUTES='[{"match":"GET /v1/contacts","scope":"contacts:read"}]'
@@ -39,10 +37,7 @@ BOOTSTRAP_TOKEN=${randomBytes(32).toString("base64url")}
 # Plain HTTP is for this machine only.
 REQUIRE_HTTPS=false
 
-# Where requests with a live key go, and with a test key: the demo origin, or any server of yours.
-ORIGIN_LIVE=${origin}
-ORIGIN_TEST=${origin}
-
-# Where npm start runs the demo origin, if one of the two lines above names it. Not a setting of the worker.
-DEMO_ORIGIN=${origin}
+# Where requests with a live key go, and with a test key. Without a line, they go to the demo origin of npm start.
+#ORIGIN_LIVE=http://127.0.0.1:3000
+#ORIGIN_TEST=http://127.0.0.1:3000
 `;

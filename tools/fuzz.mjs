@@ -1,5 +1,5 @@
 // `npm run fuzz -- <target> [seconds]`: one target under libFuzzer, guided by coverage, on the pinned stable toolchain.
-// `npm run fuzz` alone lists the targets. docs/internals/fuzzing.md says what each is for and what to do with a finding.
+// `npm run fuzz` without a target lists the targets. docs/internals/fuzzing.md describes them and how to handle a finding.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
@@ -8,10 +8,10 @@ import { ROOT } from "./paths.mjs";
 import { main, run, Stop } from "./run.mjs";
 
 const FUZZ = join(ROOT, "fuzz");
-/** What the corpus grows to, and what was found. Not tracked: seeds worth keeping are copied to fuzz/seeds by hand. */
+/** The corpus and the findings. Untracked: useful seeds are copied to fuzz/seeds by hand. */
 const WORK = join(ROOT, "target", "fuzz");
 
-/** Coverage for libFuzzer. These are stable options of rustc; only its sanitizers need nightly, and there is no unsafe code here. */
+/** Coverage for libFuzzer, with stable options of rustc. Sanitizers would need nightly, and this code has no unsafe blocks. */
 const COVERAGE = [
   "--cfg fuzzing",
   "-Cpasses=sancov-module",
@@ -27,7 +27,8 @@ main(async () => {
   const targets = readdirSync(join(FUZZ, "seeds"));
   if (!targets.includes(target) || !/^\d+$/.test(seconds))
     throw new Stop(`npm run fuzz -- TARGET [SECONDS]\n\nTargets: ${targets.join(", ")}`);
-  const host = /^host: (.+)$/m.exec(execFileSync("rustc", ["-vV"], { cwd: ROOT, encoding: "utf8" }))[1];
+  const host = /^host: (.+)$/m.exec(execFileSync("rustc", ["-vV"], { cwd: ROOT, encoding: "utf8" }))?.[1];
+  if (host === undefined) throw new Stop("rustc -vV names no host.");
   await run(
     "cargo",
     [

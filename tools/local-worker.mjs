@@ -1,44 +1,47 @@
-// The worker in local workerd, by way of Miniflare. `wrangler dev` would put a proxy in front that
-// rewrites paths and headers (the gate must see them raw), load only the secrets from .dev.vars,
-// and want a terminal; here the worker listens itself, with wrangler.toml's settings as they are.
+// The worker in local workerd, through Miniflare. `wrangler dev` has a proxy that rewrites paths and headers (the gate must
+// see them raw), loads only secrets from .dev.vars, and needs a terminal. Here the worker itself listens, with the settings
+// of wrangler.toml.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { experimental_readRawConfig } from "wrangler";
-import { BUILD_DIR, STATE_DIR, WRANGLER_TOML } from "./paths.mjs";
+import { BUILD_DIR, LOCAL_ENTRY, STATE_DIR, WRANGLER_TOML } from "./paths.mjs";
 import { loopbackHosts } from "./ports.mjs";
 
-/** wrangler.toml as it stands: no defaults, nothing from the environment. */
+/** Returns wrangler.toml without defaults and without values from the environment. */
 export function readWranglerToml() {
   return experimental_readRawConfig({ config: WRANGLER_TOML }).rawConfig;
 }
 
-/** Starts it; resolves when it listens on `port`. `dispose()` of the answer stops it. */
-export async function startWorker({ config, vars, port }) {
+/**
+ * Starts the worker and resolves when it listens on each of `ports`. `dispose()` of the result stops it. `state` is the folder
+ * for what it stores.
+ */
+export async function startWorker({ config, vars, ports, state = STATE_DIR }) {
   const miniflare = new Miniflare({
     host: "127.0.0.1",
     port: 0,
-    cf: false, // would be fetched from the internet
+    cf: false, // otherwise fetched from the internet
     telemetry: { enabled: false },
     logRequests: false,
     log: new Log(LogLevel.WARN),
     handleStructuredLogs: ({ level, message }) =>
       (level === "error" || level === "warn" ? console.error : console.log)(message),
-    resourcePersistencePath: STATE_DIR,
+    resourcePersistencePath: state,
     workers: [
       {
         config: {
           name: config.name,
           compatibilityDate: config.compatibility_date,
           compatibilityFlags: config.compatibility_flags ?? [],
-          manifest: { mainModule: "index.js", modulesRoot: BUILD_DIR, modules: modules() },
+          manifest: { mainModule: "local-entry.mjs", modulesRoot: BUILD_DIR, modules: modules() },
           env: { ...varBindings(vars), ...storeBindings(config) },
           exports: config.exports,
         },
         dev: {
           stripCfConnectingIp: false, // otherwise a helper worker rewrites every request to the origin
-          unsafeDirectSockets: loopbackHosts().map((host) => ({ host, port })),
+          unsafeDirectSockets: ports.flatMap((port) => loopbackHosts().map((host) => ({ host, port }))),
         },
       },
     ],
@@ -48,6 +51,7 @@ export async function startWorker({ config, vars, port }) {
 }
 
 const modules = () => ({
+  "local-entry.mjs": { type: "esm", contents: readFileSync(LOCAL_ENTRY, "utf8") },
   "index.js": { type: "esm", contents: readFileSync(join(BUILD_DIR, "index.js"), "utf8") },
   "index_bg.wasm": { type: "wasm", contents: readFileSync(join(BUILD_DIR, "index_bg.wasm")) },
 });

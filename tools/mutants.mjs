@@ -1,5 +1,5 @@
-// `npm run mutants -- gate [FILE]`: changes of crates/gate that none of its tests notices (cargo-mutants).
-// docs/internals/fuzzing.md says how to read the result.
+// `npm run mutants -- gate [FILE]`: finds changes of crates/gate that no test detects (cargo-mutants).
+// docs/internals/fuzzing.md describes the result.
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Step 3 of set-up: the Node packages of package-lock.json, wrangler and a Node it accepts among them.
+// Step 3 of setup: the Node packages of package-lock.json, including wrangler and a Node that it accepts.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { ask, runWithProgress, Stop } from "./run.mjs";
 export async function ensureNodePackages() {
   if (matchesLock()) return;
   console.log("Node packages (wrangler, workerd, esbuild, wasm-opt): about 20 seconds, once.");
-  // The npm that runs us may sit in a folder that is not on PATH.
+  // The npm that runs this script may be in a folder that is not on PATH.
   const npm = process.env.npm_execpath?.endsWith(".js") ? [process.execPath, process.env.npm_execpath] : ["npm"];
   await runWithProgress("npm ci", npm[0], [...npm.slice(1), "ci", "--no-audit", "--no-fund", "--loglevel=error"]);
   const { ok } = await ask(join(NODE_BIN, "node"), ["--version"]);
@@ -21,8 +21,8 @@ export async function ensureNodePackages() {
 }
 
 /**
- * Whether node_modules holds exactly what package-lock.json says. npm writes a lock file of its own
- * into node_modules as its last act, so an interrupted install doesn't match.
+ * Returns whether node_modules matches package-lock.json. npm writes its own lock file into node_modules as the last step, so an
+ * interrupted install does not match.
  */
 function matchesLock() {
   const installed = packagesOf(join(NODE_MODULES, ".package-lock.json"));

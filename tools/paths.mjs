@@ -1,4 +1,4 @@
-// Where things are. Everything the tools make themselves lies in an untracked folder.
+// Paths. Everything that the tools create is in an untracked folder.
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,10 +12,13 @@ export const TOOLS_BIN = join(TOOLS_DIR, "bin");
 export const NODE_MODULES = join(ROOT, "node_modules");
 export const NODE_BIN = join(NODE_MODULES, ".bin");
 
-/** What worker-build makes and what `wrangler deploy` uploads. */
+/** Output of worker-build, which `wrangler deploy` uploads. */
 export const BUILD_DIR = join(ROOT, "build");
 
-/** The local KV namespace and Durable Object: keys made with `npm start` live here. */
+/** The worker's entry on this machine, around the one in the build. */
+export const LOCAL_ENTRY = join(ROOT, "tools", "local-entry.mjs");
+
+/** The local KV namespace and Durable Object, with the keys issued under `npm start`. */
 export const STATE_DIR = join(ROOT, ".keyward", "state");
 
 export const DEV_VARS = join(ROOT, ".dev.vars");

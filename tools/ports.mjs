@@ -1,13 +1,13 @@
-// Which ports of this machine are free.
+// Free ports of this machine.
 
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 
-/** Both loopback addresses, because `localhost` may mean either; some containers have no IPv6. */
+/** Returns both loopback addresses, because `localhost` may mean either. Some containers have no IPv6. */
 export function loopbackHosts() {
-  const hasIpv6 = Object.values(networkInterfaces())
-    .flat()
-    .some(({ address }) => address === "::1");
+  const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ address }) => address === "::1"),
+  );
   return hasIpv6 ? ["127.0.0.1", "::1"] : ["127.0.0.1"];
 }
 
@@ -18,12 +18,13 @@ export async function isFree(port) {
   return true;
 }
 
-/** The first free port from `from` on that is not `but`. */
-export async function freePort(from, but) {
-  for (let port = from; port < from + 100; port += 1) {
-    if (port !== but && (await isFree(port))) return port;
+/** Returns the first of three free ports in a row, from `from` on. */
+export async function freePorts(from) {
+  for (let port = from, free = 0; port < from + 100; port += 1) {
+    free = (await isFree(port)) ? free + 1 : 0;
+    if (free === 3) return port - 2;
   }
-  throw new Error(`no free port between ${from} and ${from + 99}`);
+  throw new Error(`No three free ports in a row between ${from} and ${from + 99}`);
 }
 
 function canListen(port, host) {

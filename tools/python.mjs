@@ -1,5 +1,5 @@
-// For the tests only: a Python with `cryptography`, in .tools/python. It runs tests/audit_verifier/verify.py, which must owe
-// nothing to this project's own code.
+// For the tests only: Python with `cryptography`, in .tools/python. It runs tests/audit_verifier/verify.py, which uses no
+// code of this project.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { ask, runWithProgress, Stop } from "./run.mjs";
 const CRYPTOGRAPHY = "48.0.0";
 const HOME = join(TOOLS_DIR, "python");
 
-/** Where it is, once `ensurePython` has run. */
+/** Path of this Python, once `ensurePython` has run. */
 export const PYTHON = join(HOME, ...(process.platform === "win32" ? ["Scripts", "python.exe"] : ["bin", "python"]));
 
 export async function ensurePython() {
@@ -17,7 +17,7 @@ export async function ensurePython() {
     ? await ask(PYTHON, ["-c", "import cryptography; print(cryptography.__version__)"])
     : {};
   if (ok && out === CRYPTOGRAPHY) return;
-  console.log(`Python's cryptography ${CRYPTOGRAPHY}, with which a test verifies the audit log: 10 seconds, once.`);
+  console.log(`Python's cryptography ${CRYPTOGRAPHY}, for the test that verifies the audit log: 10 seconds, once.`);
   const { ok: found } = await ask("python3", ["-c", "import venv, ensurepip, sys; assert sys.version_info >= (3, 9)"]);
   if (!found)
     throw new Stop(

@@ -1,19 +1,19 @@
-// Running other programs: streamed, or quiet with one line of progress. A program that fails
-// becomes a `Stop`, which `main` prints without a stack trace.
+// Runs other programs, with their output shown or with one line of progress. A program that fails
+// causes a `Stop`, which `main` prints without a stack trace.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { ROOT } from "./paths.mjs";
 
-/** A failure the reader can act on: its message is the whole of what is printed. */
+/** A failure that the user can fix. Only its message is printed. */
 export class Stop extends Error {}
 
 /** Runs a command's body; a `Stop` ends the process with its message and status 1. */
 export function main(body) {
   body().catch((error) => {
     if (interrupted) {
-      console.error("\nInterrupted. The same command goes on from here.");
+      console.error("\nInterrupted. Run the same command to continue.");
       process.exit(interrupted);
     }
     console.error(error instanceof Stop ? `\n${error.message}` : error);
@@ -25,8 +25,8 @@ const children = new Set();
 let interrupted = 0;
 let listening = false;
 
-/** Passes signals on to the running programs, or cargo would continue in the background. */
-function passSignalsOn() {
+/** Forwards signals to the running programs; otherwise cargo would continue in the background. */
+function forwardSignals() {
   if (listening) return;
   listening = true;
   /** @type {[NodeJS.Signals, number][]} */
@@ -44,9 +44,9 @@ function passSignalsOn() {
   }
 }
 
-/** Waits for a program to end, and stops it when we are stopped. Answers `{ status, signal }`. */
+/** Waits for a program to end, and stops it if this process is stopped. Resolves with `{ status, signal }`. */
 export function attend(child) {
-  passSignalsOn();
+  forwardSignals();
   children.add(child);
   return new Promise((resolve, reject) => {
     child.on("error", (error) => {
@@ -68,7 +68,7 @@ function start(command, args, { env = {}, stdio }) {
 const shown = (command, args) => [command, ...args].join(" ");
 
 /**
- * Runs a program with its output shown; rejects when it fails.
+ * Runs a program with its output shown. Rejects if it fails.
  * @param {string} command
  * @param {string[]} args
  * @param {{ env?: NodeJS.ProcessEnv }} [options]
@@ -80,7 +80,7 @@ export async function run(command, args, { env } = {}) {
 }
 
 /**
- * Runs a program without output; resolves to `{ ok, out }`, with `ok: false` if the program is missing or fails.
+ * Runs a program without showing its output. Resolves with `{ ok, out }`; `ok` is false if the program is missing or fails.
  * @param {string} command
  * @param {string[]} args
  * @param {{ env?: NodeJS.ProcessEnv }} [options]
@@ -99,8 +99,8 @@ export async function ask(command, args, { env } = {}) {
 }
 
 /**
- * Runs a long program with one line that says how far it is; shows its output only when it fails.
- * cargo's own bar is read for its `n/total`.
+ * Runs a long program with one line of progress, and shows its output only if it fails.
+ * The `n/total` of cargo's progress bar is used.
  */
 export async function runWithProgress(label, command, args, { env = {} } = {}) {
   const live = process.stdout.isTTY && !process.env.CI;
@@ -133,14 +133,17 @@ export async function runWithProgress(label, command, args, { env = {} } = {}) {
   return output;
 }
 
+/** The terminal's sequence that erases a line, which precedes cargo's progress bar. */
+const ERASE_LINE = "\x1b[K";
+
 const withoutBars = (output) =>
   output
     .split(/[\r\n]+/)
-    .map((row) => row.replace(/^\x1b\[K/, "").trimEnd())
+    .map((row) => (row.startsWith(ERASE_LINE) ? row.slice(ERASE_LINE.length) : row).trimEnd())
     .filter((row) => row !== "" && !/^\s*Building \[/.test(row))
     .join("\n");
 
-/** Milliseconds as `2 min 05 s`, `12 s` or `0.4 s`. */
+/** Formats milliseconds as `2 min 05 s`, `12 s` or `0.4 s`. */
 export function duration(ms) {
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
@@ -148,7 +151,7 @@ export function duration(ms) {
   return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
 }
 
-/** The full path of a program on PATH, or null. */
+/** Returns the full path of a program on PATH, or null. */
 export function which(name) {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     if (folder && existsSync(join(folder, name))) return join(folder, name);

@@ -1,4 +1,4 @@
-// Step 2 of set-up: rustup, the toolchain that rust-toolchain.toml names, and a C compiler.
+// Step 2 of setup: rustup, the toolchain of rust-toolchain.toml, and a C compiler.
 
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { ROOT } from "./paths.mjs";
 import { ask, run, Stop, which } from "./run.mjs";
 
-/** What rust-toolchain.toml asks for; that file is the only place where it is written. */
+/** Returns the toolchain of rust-toolchain.toml, its only definition. */
 export function wanted() {
   const file = readFileSync(join(ROOT, "rust-toolchain.toml"), "utf8");
   const text = (name) => file.match(new RegExp(`^${name}\\s*=\\s*"([^"]+)"`, "m"))?.[1];
@@ -14,7 +14,9 @@ export function wanted() {
     [...(file.match(new RegExp(`^${name}\\s*=\\s*\\[([^\\]]*)\\]`, "m"))?.[1] ?? "").matchAll(/"([^"]+)"/g)].map(
       (m) => m[1],
     );
-  return { channel: text("channel"), components: list("components"), targets: list("targets") };
+  const channel = text("channel");
+  if (channel === undefined) throw new Stop("rust-toolchain.toml has no channel.");
+  return { channel, components: list("components"), targets: list("targets") };
 }
 
 export async function ensureToolchain() {
@@ -23,7 +25,7 @@ export async function ensureToolchain() {
   const { channel, components, targets } = wanted();
   if (await isComplete(channel, components, targets)) return;
   console.log(`Rust ${channel} with ${[...components, ...targets].join(", ")}: about 1 minute, once per machine.`);
-  // Explicit, because rustup does not install by itself everywhere (RUSTUP_AUTO_INSTALL=0).
+  // Explicit, because automatic installation may be disabled (RUSTUP_AUTO_INSTALL=0).
   await run("rustup", [
     "toolchain",
     "install",
@@ -56,7 +58,7 @@ function needCompiler() {
   );
 }
 
-/** Looks into the toolchain's own folder: asking rustup for three lists takes a second. */
+/** Reads the toolchain's folder, because three lists of rustup take a second. */
 async function isComplete(channel, components, targets) {
   const { ok, out } = await ask("rustup", ["run", channel, "rustc", "--print", "sysroot"]);
   if (!ok) return false;

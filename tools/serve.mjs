@@ -1,9 +1,10 @@
-// The running half of `npm start`, in the Node that package.json pins: demo origin, worker, welcome.
-// start.mjs starts it with the port as its one argument, after set-up and build.
+// Second half of `npm start`, in the pinned Node: demo origin, worker, welcome text.
+// start.mjs runs it after setup and build, with the port as its only argument.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { startDemoOrigin } from "./demo-origin.mjs";
 import { readDevVars } from "./dev-vars.mjs";
+import { localSettings } from "./local-settings.mjs";
 import { readWranglerToml, startWorker } from "./local-worker.mjs";
 import { DEV_VARS } from "./paths.mjs";
 import { main, Stop } from "./run.mjs";
@@ -17,20 +18,23 @@ async function stop(status) {
   if (stopping) return;
   stopping = true;
   console.log("\nStopping Keyward.");
-  // Ctrl-C must end everything, whatever hangs.
+  // Ctrl-C must end everything, even if a part hangs.
   setTimeout(() => process.exit(status), 5_000).unref();
   for (const close of running.reverse()) await close().catch(() => {});
   process.exit(status);
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stop(0));
-// The channel to start.mjs closes when that process ends in whatever way.
+// The channel to start.mjs closes when that process ends for any reason.
 process.on("disconnect", () => stop(0));
 
 main(async () => {
   const config = readWranglerToml();
-  const { DEMO_ORIGIN: demoAddress, ...fromFile } = readDevVars(DEV_VARS);
-  const vars = { ...config.vars, ...fromFile };
+  const { vars, ports, gate, control, demo } = localSettings({
+    shipped: config.vars,
+    devVars: readDevVars(DEV_VARS),
+    port,
+  });
 
   const missing = (config.secrets?.required ?? []).filter((name) => !vars[name]);
   if (missing.length > 0) {
@@ -39,33 +43,31 @@ main(async () => {
     );
   }
 
-  const demo = [vars.ORIGIN_LIVE, vars.ORIGIN_TEST].includes(demoAddress) ? demoAddress : null;
   if (demo) {
     const server = await startDemoOrigin(Number(new URL(demo).port)).catch((error) => {
       throw new Stop(
-        `The demo origin cannot listen at ${demo} (${error.code}). Stop what uses that port, or change it in all lines of .dev.vars that name it.`,
+        `The demo origin cannot listen at ${demo} (${error.code}). Stop what uses that port, start at another one (npm start -- --port N), or set ORIGIN_LIVE and ORIGIN_TEST in .dev.vars.`,
       );
     });
     running.push(async () => server.closeAllConnections() ?? server.close());
   }
 
-  const worker = await startWorker({ config, vars, port });
+  const worker = await startWorker({ config, vars, ports });
   running.push(() => worker.dispose());
 
-  const address = `http://localhost:${port}`;
   const health = await firstHealth(`http://127.0.0.1:${port}/_keyward/health`);
   if (stopping) return;
   if (health === 200) {
-    console.log(welcome({ address, devVars: DEV_VARS, demo }));
+    console.log(welcome({ gate, control, devVars: DEV_VARS, demo }));
     return;
   }
   console.error(
-    `\nKeyward listens at ${address} but says it cannot serve (health ${health}). The lines above name every setting that is wrong.` +
-      "\nMend wrangler.toml or .dev.vars, then Ctrl-C and npm start again.",
+    `\nKeyward listens at ${gate} but says it cannot serve (health ${health}). The lines above name every setting that is wrong.` +
+      "\nFix wrangler.toml or .dev.vars, then Ctrl-C and npm start again.",
   );
 });
 
-/** The status of the first answer; workerd takes a moment to start. */
+/** Polls until the first answer and returns its status, because workerd needs time to start. */
 async function firstHealth(url) {
   for (let tries = 0; tries < 150; tries += 1) {
     try {

@@ -1,5 +1,5 @@
-// `npm run setup`: makes whatever is missing, and leaves alone what is there. The other commands
-// call it first; with everything in place it takes a fraction of a second and says nothing.
+// `npm run setup` installs everything that is missing. The other commands
+// call it first. If everything is installed it takes a fraction of a second and prints nothing.
 
 import { pathToFileURL } from "node:url";
 import { ensureCargoTools } from "./cargo-tools.mjs";
@@ -14,15 +14,15 @@ export async function setup() {
   await ensureCargoTools();
 }
 
-/** Only to start with: wrangler needs 22, and the package `node` brings it. */
+/** Minimum for setup itself. wrangler needs 22, which the package `node` provides. */
 function needNode() {
   if (Number(process.versions.node.split(".")[0]) >= 18) return;
-  throw new Stop(`Node ${process.versions.node} is too old: 18 or newer is needed. https://nodejs.org has one.`);
+  throw new Stop(`Node ${process.versions.node} is too old. Install 18 or newer from https://nodejs.org.`);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   main(async () => {
     await setup();
-    console.log("Set up. Next: npm start, npm test, or npm run build.");
+    console.log("Setup is complete. Next: npm start, npm test, or npm run build.");
   });
 }

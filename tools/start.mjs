@@ -1,18 +1,20 @@
-// `npm start`: from a fresh clone to a running gate. `npm start -- --port 9000` to choose the port.
+// `npm start`: from a fresh clone to a running gate. `npm start -- --port 9000` selects the port.
 
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
 import { ensureDevVars } from "./dev-vars.mjs";
+import { portsOf } from "./local-settings.mjs";
 import { DEV_VARS, NODE_BIN, ROOT } from "./paths.mjs";
-import { freePort, isFree } from "./ports.mjs";
+import { freePorts, isFree } from "./ports.mjs";
 import { attend, main, Stop } from "./run.mjs";
 
 const HELP = `npm start [-- --port N]
 
 Runs Keyward on this machine, with a demo origin behind it.
-  --port N   where it listens (default 8787)
+  --port N   where the gate listens (default 8787); the demo origin is at N+1, the control plane at N+2
   --help     this text
 
 Settings: [vars] of wrangler.toml, and .dev.vars, which wins. State: the folder .keyward.`;
@@ -20,10 +22,10 @@ Settings: [vars] of wrangler.toml, and .dev.vars, which wins. State: the folder 
 main(async () => {
   const { port, help } = options();
   if (help) return console.log(HELP);
-  await needPort(port); // before the long steps, not after
+  await needPorts(port); // before the long steps, not after
   await build();
-  if (await ensureDevVars(DEV_VARS, () => freePort(8788, port))) {
-    console.log(".dev.vars: made, with fresh secrets for this machine.");
+  if (ensureDevVars(DEV_VARS)) {
+    console.log(".dev.vars: created, with new secrets for this machine.");
   }
   await serve(port);
 });
@@ -35,25 +37,29 @@ function options() {
       options: { port: { type: "string", default: "8787" }, help: { type: "boolean", short: "h" } },
     }));
   } catch (error) {
-    throw new Stop(`${error.message}\n\n${HELP}`);
+    throw new Stop(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
   }
   const port = Number(values.port);
-  if (!/^\d+$/.test(values.port) || port < 1 || port > 65535)
-    throw new Stop(`--port takes a number from 1 to 65535, not ${values.port}.`);
+  if (!/^\d+$/.test(values.port) || port < 1 || port > 65533)
+    throw new Stop(`--port takes a number from 1 to 65533, not ${values.port}.`);
   return { port, help: values.help };
 }
 
-async function needPort(port) {
-  if (await isFree(port)) return;
-  throw new Stop(
-    `Port ${port} is taken (perhaps Keyward runs already). Choose another:  npm start -- --port ${await freePort(port + 1)}`,
-  );
+async function needPorts(port) {
+  const { gate, demo, control } = portsOf(port);
+  // Afterwards .dev.vars may name another origin, and serve.mjs says so if the demo's port is needed and taken.
+  for (const needed of existsSync(DEV_VARS) ? [gate, control] : [gate, demo, control]) {
+    if (await isFree(needed)) continue;
+    throw new Stop(
+      `Port ${needed} is taken (Keyward may be running already). Keyward needs ports ${gate} to ${control}. Choose others:  npm start -- --port ${await freePorts(port + 1)}`,
+    );
+  }
 }
 
 /**
- * In the pinned Node, because wrangler and Miniflare refuse one older than 22. In a process group of
- * its own, so that Ctrl-C reaches workerd by one way only, and so that nothing of the group is left
- * even if serve.mjs is killed; the channel tells serve.mjs when we are.
+ * Runs serve.mjs in the pinned Node, because wrangler and Miniflare need 22. It has its own process group, so that Ctrl-C reaches
+ * workerd only once, and no process of the group remains even if serve.mjs is killed. If this process is killed, the channel
+ * closes and serve.mjs stops.
  */
 async function serve(port) {
   const child = spawn(join(NODE_BIN, "node"), ["tools/serve.mjs", String(port)], {
@@ -61,7 +67,7 @@ async function serve(port) {
     detached: true,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
-  // npm killed outright can't pass that on; then this process gets another parent.
+  // If npm is killed it cannot forward a signal; then this process gets another parent.
   const parent = process.ppid;
   const watch = setInterval(
     () => process.env.npm_lifecycle_event && process.ppid !== parent && child.kill("SIGTERM"),
@@ -69,9 +75,9 @@ async function serve(port) {
   );
   const { status } = await attend(child).finally(() => clearInterval(watch));
   try {
-    process.kill(-child.pid, "SIGKILL");
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
   } catch {
-    // The usual case: the group has ended.
+    // Usual case: the group has ended already.
   }
   process.exit(status);
 }

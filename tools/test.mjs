@@ -1,4 +1,4 @@
-// `npm test`: everything, in the order in which mistakes are cheapest to find; stops at the first
+// `npm test` runs every check, the fastest first, and stops at the first
 // failure. `npm test -- edge` runs one step, `npm test -- --help` lists them.
 
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -15,7 +15,7 @@ const WASM = ["-p", "keyward", "--target", "wasm32-unknown-unknown", "--lib"];
 const cargo = (...args) => run("cargo", args);
 const STRICT_DOCS = { env: { RUSTDOCFLAGS: "-D warnings" } };
 
-// Property tests try the same cases in every run, so that a red run means a change; set another seed to try others.
+// Property tests use the same cases in every run, so that a failure is caused by a change. Another seed tests other cases.
 const SEED = {
   env: {
     PROPTEST_RNG_SEED: "20261123",
@@ -47,7 +47,7 @@ const STEPS = [
   { name: "fuzz", what: "every fuzz target for a few seconds", run: fuzz },
   { name: "simulate", what: "20,000 simulated histories, and planted faults", run: simulate },
   { name: "build", what: "the worker", run: build },
-  // Each of these starts workerd. More than two at once miss their timeouts on a small machine.
+  // Each test file starts workerd. With more than two at once, a small machine misses their timeouts.
   { name: "edge", what: "the real wasm in workerd", run: edge, needs: build },
   { name: "deploy", what: "wrangler deploy --dry-run", run: deployDry, needs: build },
 ];
@@ -66,7 +66,7 @@ main(async () => {
 
   const began = Date.now();
   await setup();
-  console.log(`Set-up: complete (${duration(Date.now() - began)}).`);
+  console.log(`Setup: complete (${duration(Date.now() - began)}).`);
   const times = [];
   for (const [index, step] of steps.entries()) {
     const started = Date.now();
@@ -104,8 +104,8 @@ function doc(target) {
 function nodeTests(folder, atOnce) {
   const path = join(ROOT, "tests", folder);
   const files = readdirSync(path).filter((name) => name.endsWith(".test.mjs"));
-  // An empty suite must not pass for one that ran.
-  if (files.length === 0) throw new Stop(`There is no test in tests/${folder}.`);
+  // An empty suite must not count as passed.
+  if (files.length === 0) throw new Stop(`No test found in tests/${folder}.`);
   return run(join(NODE_BIN, "node"), [
     "--test",
     "--test-reporter=spec",
@@ -118,13 +118,14 @@ function nodeTests(folder, atOnce) {
 async function javascript() {
   await run(join(NODE_BIN, "biome"), ["check", "--error-on-warnings"]);
   await run(join(NODE_BIN, "tsc"), ["-p", "tsconfig.json"]);
+  await run(join(NODE_BIN, "tsc"), ["-p", join("tests", "tsconfig.json")]);
 }
 
 function clippy() {
   return cargo("clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings");
 }
 
-/** 12 targets run on two threads: 10 seconds each are about a minute. */
+/** 12 targets on two threads, 10 seconds each: about a minute. */
 function fuzz() {
   const env = { KEYWARD_FUZZ_SECONDS: "10", ...pick("KEYWARD_FUZZ_SECONDS"), ...SEED.env };
   return run("cargo", ["test", "--locked", "-p", "keyward-fuzz"], { env });

@@ -1,8 +1,11 @@
-// What `npm start` prints when the gate is up: the first five minutes, as lines to paste.
+// Text that `npm start` prints when the gate is up: the first five minutes, as lines to paste.
 
-/** `address` as in http://localhost:8787; `devVars` is the full path of .dev.vars; `demo` the echo's address or null. */
-export function welcome({ address, devVars, demo }) {
-  const api = `${address}/_keyward/v1`;
+/**
+ * Returns the text. `gate` and `control` is like http://localhost:8787, `devVars` the full path of .dev.vars, `demo` the address of the demo origin or
+ * null.
+ */
+export function welcome({ gate, control, devVars, demo }) {
+  const api = `${control}/_keyward/v1`;
   const json = "-H 'Content-Type: application/json'";
   const token = `$(sed -n 's/^BOOTSTRAP_TOKEN=//p' ${quoted(devVars)})`;
   const keep = (name) =>
@@ -16,7 +19,8 @@ export function welcome({ address, devVars, demo }) {
     scopes: ["contacts:read"],
   });
   return `
-Keyward is running at ${address}
+Keyward is running at ${gate}: the gate, where callers of your API send their requests
+${control === gate ? "The control plane is there too." : `The control plane, where your team manages keys, is at ${control}`}
 ${demo ? `The demo origin behind it, which echoes what it receives, is at ${demo}` : "Its origin is the one that .dev.vars names."}
 
 Paste these into a second terminal, in this order.
@@ -34,7 +38,7 @@ ANSWER=$(curl -sS ${api}/keys -H "Authorization: Bearer $OWNER" ${json} -d '${ke
 
 3. Use it: the request passes the gate, and the origin sees who called but not the key.
 
-curl -sS ${address}/v1/contacts -H "Authorization: Bearer $KEY"
+curl -sS ${gate}/v1/contacts -H "Authorization: Bearer $KEY"
 
 4. Revoke it. The key id is the key without its last part.
 
@@ -42,13 +46,13 @@ curl -sS ${api}/keys/"\${KEY%_*}"/revoke -H "Authorization: Bearer $OWNER" ${jso
 
 5. Use it again: within 5 seconds every place that knew the key has asked again, and it is 401 revoked_key.
 
-sleep 5; curl -sS -i ${address}/v1/contacts -H "Authorization: Bearer $KEY"
+sleep 5; curl -sS -i ${gate}/v1/contacts -H "Authorization: Bearer $KEY"
 
 Ctrl-C stops everything. Keys, members and the audit log stay for the next start.
 `;
 }
 
-/** For a shell: as it is when harmless, otherwise in single quotes. */
+/** Quotes a path for a shell, if it needs quotes. */
 function quoted(path) {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

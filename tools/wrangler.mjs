@@ -1,4 +1,4 @@
-// Running wrangler: in the pinned Node, and without a word to anyone but the API it is asked to call.
+// Runs wrangler in the pinned Node, without telemetry and without checks for updates.
 
 import { delimiter, join } from "node:path";
 import { NODE_BIN, ROOT } from "./paths.mjs";
@@ -11,7 +11,7 @@ export function wrangler(args) {
       PATH: [NODE_BIN, process.env.PATH].join(delimiter),
       WRANGLER_SEND_METRICS: "false",
       WRANGLER_SEND_ERROR_REPORTS: "false",
-      WRANGLER_HIDE_BANNER: "true", // the banner asks the registry for a newer version
+      WRANGLER_HIDE_BANNER: "true", // the banner queries the npm registry for a newer version
       WRANGLER_LOG_PATH: join(ROOT, ".keyward", "logs"),
     },
   });

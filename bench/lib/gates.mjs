@@ -1,4 +1,4 @@
-// Every gate that is measured, as a service of workerd, and what each needs in its store.
+// The measured gates as services of workerd, and the data that each needs in its store.
 
 import { createHash, createHmac, hkdfSync } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { KV } from "./workerd.mjs";
 const BENCH = join(ROOT, "bench");
 const SHIPPED_ROUTES = experimental_readRawConfig({ config: WRANGLER_TOML }).rawConfig.vars.ROUTES;
 
-/** Keyward's own build with the routes as shipped. `registry` names the service that has the object. */
+/** Returns Keyward's build with the shipped routes. `registry` names the service that has the object. */
 export function keyward(origin, { registry = "keyward", build = BUILD_DIR, routes = SHIPPED_ROUTES } = {}) {
   return {
     modules: { "index.js": join(build, "index.js"), "index_bg.wasm": join(build, "index_bg.wasm") },
@@ -22,7 +22,7 @@ export function keyward(origin, { registry = "keyward", build = BUILD_DIR, route
       ORIGIN_LIVE: origin.url,
       ROUTES: routes,
       REQUIRE_HTTPS: false,
-      // Long enough that no round falls on the moment when the authority is asked again.
+      // Long enough that no refresh happens during a round.
       REVOCATION_BOUND_SECONDS: 300,
       KEY_INDEX: KV,
     },
@@ -30,7 +30,7 @@ export function keyward(origin, { registry = "keyward", build = BUILD_DIR, route
   };
 }
 
-/** The gates to compare with. `honoFile` and `usualBuild` are made by build.mjs. */
+/** Returns the gates for comparison. build.mjs creates `honoFile` and `usualBuild`. */
 export function peers(origin, { honoFile, usualBuild }) {
   const bindings = { ORIGIN: origin.url, KEYS: KV };
   return {
@@ -45,10 +45,10 @@ export function peers(origin, { honoFile, usualBuild }) {
   };
 }
 
-/** Reaches the object of the service `registry` without its gate. */
+/** Service that calls the object of the service `registry` without its gate. */
 export const asker = (registry) => ({ modules: { "ask.mjs": join(BENCH, "peers", "ask.mjs") }, registry });
 
-/** A key that the two peers know, and its record in their store. */
+/** Creates a key of the two peers, with its record in their store. */
 export async function peerKey(origin) {
   const apiKey = mintKey({ identifier: "Peer00000001", secret: "Q".repeat(32) });
   const record = {
@@ -66,7 +66,7 @@ const PEPPER = Buffer.from(
   hkdfSync("sha256", Buffer.from(SECRETS.KEYWARD_SECRET, "base64"), "", "keyward/pepper/v1", 32),
 );
 
-/** A live key that nobody issued, and what a registry would keep of it. */
+/** Mints a live key that was not issued, with the hash that a registry would store. */
 export function mintedKey({ identifier, secret }) {
   const message = `wafl_live_${identifier}_${secret}`;
   return {
@@ -75,7 +75,7 @@ export function mintedKey({ identifier, secret }) {
   };
 }
 
-/** What nobody minted: half of it has no form, the other half all but the tag. */
+/** Invalid keys: half of them malformed, half with a wrong tag. */
 export const shapeless = Array.from({ length: 500 }, (_, index) => `sk_${index}_${"g".repeat(60)}`);
 export const forged = Array.from({ length: 500 }, (_, index) =>
   wrongTag(mintKey({ identifier: String(index).padStart(12, "F"), secret: "R".repeat(32) })),
@@ -91,7 +91,7 @@ async function patiently(url, init) {
   }
 }
 
-/** The control plane of the service at `port`. */
+/** Client of the control plane of the service at `port`. */
 export class ControlPlane {
   #url;
   #owner;
@@ -101,7 +101,7 @@ export class ControlPlane {
     this.moveTo(port);
   }
 
-  /** The same registry and owner, at another port. */
+  /** Uses the same registry and owner at another port. */
   moveTo(port) {
     this.#url = `http://127.0.0.1:${port}/_keyward/v1`;
   }
@@ -116,7 +116,7 @@ export class ControlPlane {
     this.#owner = api_key;
   }
 
-  /** A new key, `{id, apiKey}`. */
+  /** Issues a key and returns `{id, apiKey}`. */
   async issue(fields = {}) {
     this.#issued += 1;
     const name = `bench-${this.#issued}`;
@@ -134,13 +134,13 @@ export class ControlPlane {
     return { id: key.id, apiKey: api_key };
   }
 
-  /** The only key of a new registry. */
+  /** Creates the owner and the only key of a new registry. */
   async firstKey() {
     await this.bootstrap();
     return this.issue();
   }
 
-  /** So many keys, a few at a time, as a busy control plane would ask. */
+  /** Issues `count` keys, a few at a time, like a busy control plane. */
   async issueMany(count) {
     const keys = [];
     const lane = async () => {

@@ -1,19 +1,19 @@
-// Runs as a process of its own: sends requests over keep-alive connections, the next on each as soon as the last is answered.
-// Told {port, method, path, credentials, count, connections}, answers {seconds, latencies, statuses}.
+// Load generator, a separate process: sends requests over keep-alive connections, each as soon as the previous one is answered.
+// Receives {port, method, path, credentials, count, connections}, sends {seconds, latencies, statuses}.
 
 import { connect } from "node:net";
 import { headOf } from "./request.mjs";
 
-process.on("message", async (order) => process.send(await run(order)));
+process.on("message", async (/** @type {any} */ order) => process.send(await run(order)));
 process.on("disconnect", () => process.exit());
 
-async function run({ port, path, credentials, count, connections, garbage }) {
-  // Made before the clock starts, but for a million, which would not fit.
+async function run({ port, path, credentials, count, connections, firstMalformed }) {
+  // Built before the clock starts, except for a million requests, which would need too much memory.
   const heads = credentials?.map((credential) => Buffer.from(headOf(path, credential)));
   const next =
-    garbage === undefined
+    firstMalformed === undefined
       ? (index) => heads[index % heads.length]
-      : (index) => headOf(path, garbageOf(garbage + index));
+      : (index) => headOf(path, malformedKey(firstMalformed + index));
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
   const latencies = new Float64Array(count);
   const statuses = {};
@@ -37,8 +37,8 @@ async function run({ port, path, credentials, count, connections, garbage }) {
   return { seconds, p50: at(0.5), p99: at(0.99), statuses };
 }
 
-/** The shape of a key, a new one for each number. */
-const garbageOf = (number) => `wafl_live_${String(number).padStart(12, "0")}_${"x".repeat(46)}`;
+/** Returns a malformed key, distinct for each number. */
+const malformedKey = (number) => `wafl_live_${String(number).padStart(12, "0")}_${"x".repeat(46)}`;
 
 async function open(port) {
   const socket = connect(port, "127.0.0.1").setNoDelay();

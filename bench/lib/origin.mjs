@@ -1,4 +1,4 @@
-// Runs as a process of its own: the cheapest origin there is, and the KV namespaces as workerd asks for them over HTTP.
+// A separate process with the cheapest possible origin and the KV namespaces, in workerd's HTTP interface.
 // Prints {"origin": port, "kv": port}.
 
 import { createServer } from "node:http";
@@ -9,7 +9,7 @@ const ANSWER = Buffer.from(
 );
 const END = Buffer.from("\r\n\r\n");
 
-/** Answers each head that arrives; the requests here have no bodies. */
+/** Answers each head that arrives. The requests of the benchmark have no bodies. */
 const origin = createTcpServer((socket) => {
   socket.setNoDelay();
   let rest = Buffer.alloc(0);

@@ -1,4 +1,4 @@
-// The two processes beside workerd: the origin, with the KV store, and the load generator.
+// The two processes besides workerd: the origin with the KV store, and the load generator.
 
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -28,9 +28,9 @@ export function startLoad() {
   const child = fork(join(HERE, "load.mjs"));
   let settle;
   child.on("message", (answer) => settle.resolve(answer));
-  child.on("exit", () => settle?.reject(new Error("the load generator failed")));
+  child.on("exit", () => settle?.reject(new Error("The load generator failed")));
   return {
-    /** See load.mjs for the order and the answer. */
+    /** Sends a job to load.mjs, which describes its form and the result. */
     run: (order) =>
       new Promise((resolve, reject) => {
         settle = { resolve, reject };

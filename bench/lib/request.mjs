@@ -1,4 +1,4 @@
-// One request as an API client sends it and the edge hands it on.
+// A request of an API client, with the headers that the edge adds.
 
 const HEADERS = [
   ["host", "api.example.com"],

@@ -1,4 +1,4 @@
-// Short rounds, all variants in each, in an order that changes; what counts is the ratio within a round and the median over all.
+// Short rounds with all variants in changing order. The result is the median over all rounds of the ratio within a round.
 
 export const median = (numbers) => {
   const sorted = [...numbers].sort((one, other) => one - other);
@@ -6,7 +6,7 @@ export const median = (numbers) => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
-/** The quarter points, as a measure of how far rounds lie apart. */
+/** Returns the quartiles, which show the spread of the rounds. */
 export const quartiles = (numbers) => {
   const sorted = [...numbers].sort((one, other) => one - other);
   const at = (part) => sorted[Math.round((sorted.length - 1) * part)];
@@ -14,13 +14,15 @@ export const quartiles = (numbers) => {
 };
 
 /**
- * Runs `variants`, `[{name, port, path, count, credentials(round), expect}]`, and gives by name
+ * Runs `variants`, `[{name, port, path, count, credentials(round), expect}]`, and returns for each name
  * `{cpu: [µs per request, by round], perSecond, p50, p99}`.
+ * @param {any[]} variants
+ * @param {{ rounds: number, workerd: any, load: any, onRound?: (round: number) => void }} options
  */
 export async function runRounds(variants, { rounds, workerd, load, onRound = () => {} }) {
   const results = Object.fromEntries(variants.map(({ name }) => [name, { cpu: [], perSecond: [], p50: [], p99: [] }]));
   for (let round = 0; round < rounds; round += 1) {
-    // Each variant has each neighbour and each place equally often.
+    // Each variant has each position and each neighbour equally often.
     const turned = variants.map((_, index) => variants[(index + round) % variants.length]);
     for (const variant of round % 2 ? turned.reverse() : turned) {
       const { name, port, path, count, expect } = variant;
@@ -41,7 +43,7 @@ export async function runRounds(variants, { rounds, workerd, load, onRound = () 
   return results;
 }
 
-/** The median of the ratios within each round, and its quarter points. */
+/** Returns the median and the quartiles of the ratios within each round. */
 export function ratio(results, name, to) {
   const ratios = results[name].cpu.map((cpu, round) => cpu / results[to].cpu[round]);
   return { median: median(ratios), quartiles: quartiles(ratios) };

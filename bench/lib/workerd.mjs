@@ -1,4 +1,4 @@
-// One plain workerd process, with a configuration of ours: each service on a socket of its own, and nothing else around it.
+// One plain workerd process, with each service on its own socket and without Miniflare.
 
 import { spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,8 +9,10 @@ import { NODE_BIN } from "../../tools/paths.mjs";
 import { attend } from "../../tools/run.mjs";
 
 /**
- * Starts `services`, by name `{modules: {file: path}, bindings, registry?, outbound?}`; the first module is the entry. `registry`
- * names the service that has the object. Without `state` a folder of its own is made and removed.
+ * Starts `services`, by name `{modules: {file: path}, bindings, registry?, outbound?}`. The first module is the entry. `registry`
+ * names the service that has the object. Without `state` a temporary folder is created and removed.
+ * @param {Record<string, any>} services
+ * @param {{ kvPort?: number, originPort?: number, state?: string, args?: string[], v8Flags?: string[], quiet?: boolean }} [options]
  */
 export async function startWorkerd(
   services,
@@ -27,7 +29,7 @@ export async function startWorkerd(
   const child = spawn(join(NODE_BIN, "workerd"), ["serve", join(folder, "config.capnp"), "--control-fd=3", ...args], {
     stdio: ["ignore", quiet ? "ignore" : "inherit", "inherit", "pipe"],
   });
-  // Stops with us, whatever stops us.
+  // Stops with this process, whatever ends it.
   const ended = attend(child);
   const ports = await listening(child, Object.keys(services).length);
   return {
@@ -44,14 +46,15 @@ export async function startWorkerd(
   };
 }
 
-/** The port of each service, once all of them listen. */
+/** Resolves with the port of each service, once all of them listen. */
 function listening(child, count) {
   const ports = {};
   let text = "";
   return new Promise((resolve, reject) => {
     child.once("exit", () => reject(new Error("workerd ended before it listened")));
     child.stdio[3].on("data", (part) => {
-      const lines = (text += part).split("\n");
+      text += part;
+      const lines = text.split("\n");
       text = lines.pop();
       for (const { event, socket, port } of lines.map((line) => JSON.parse(line)))
         if (event === "listen") ports[socket] = port;
@@ -91,7 +94,7 @@ function worker(name, { modules, bindings = {}, registry, outbound = "internet" 
   const bound = Object.entries(bindings).map(([binding, value]) => `(name = "${binding}", ${bindingOf(value)})`);
   if (registry)
     bound.push(`(name = "REGISTRY", durableObjectNamespace = (className = "Registry", serviceName = "${registry}"))`);
-  // The key is also the folder of its databases.
+  // The key is also the name of the folder of its databases.
   const objects = `
   durableObjectNamespaces = [(className = "Registry", uniqueKey = "${name}", enableSql = true)],
   durableObjectStorage = (localDisk = "storage"),`;
@@ -110,7 +113,7 @@ function bindingOf(value) {
   return typeof value === "string" ? `text = ${quoted(value)}` : `json = ${quoted(JSON.stringify(value))}`;
 }
 
-/** Time on a processor of all threads so far, exact to the nanosecond (proc(5), schedstat). */
+/** Returns the CPU seconds of all threads so far, exact to the nanosecond (proc(5), schedstat). */
 function cpuSeconds(pid) {
   const tasks = readdirSync(`/proc/${pid}/task`);
   const nanoseconds = tasks.map((task) =>

@@ -1,4 +1,4 @@
-// Hands a message to the registry's object as Keyward's edge does, and its answer back: to measure the object by itself.
+// Passes a message to the registry's object as Keyward's edge does, and returns the answer, to measure the object alone.
 
 export default {
   fetch(request, env) {

@@ -1,4 +1,4 @@
-// Not even the address is changed: the runtime's own outbound service leads to the origin.
+// Forwards without changing the URL: the runtime's outbound service is the origin.
 
 export default {
   fetch(request) {

@@ -1,4 +1,4 @@
-// The limit: forwards to the origin's address, as a gate must, and checks nothing.
+// Baseline: forwards to the origin's address, as a gate must, without any check.
 
 export default {
   fetch(request, env) {

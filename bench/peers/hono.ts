@@ -1,4 +1,4 @@
-// The gate as a TypeScript team would write it with Hono: bearer auth, SHA-256 of the key, a KV record kept 30 s in memory,
+// A conventional gate with Hono: bearer auth, SHA-256 of the key, a KV record cached for 30 s in memory,
 // expiry, scope per route, credential removed, identity headers, forward. It does much less than Keyward.
 
 import { Hono } from "hono";

@@ -1,20 +1,20 @@
-// An origin that trusts Keyward-Assertion alone, and checks it with the gate's public keys.
+// An origin that trusts only Keyward-Assertion, which it verifies with the gate's public keys.
 //
 //     KEYWARD_ISSUER=https://api.example.com/_keyward AUDIENCE=https://origin.example.com PORT=8080 npm start
 //
-// KEYWARD_JWKS is the address of the keys, if they are not at the issuer's own address.
+// Set KEYWARD_JWKS to the URL of the keys if they are not below the issuer's URL.
 
 import { createServer } from "node:http";
 import { pathToFileURL } from "node:url";
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 
 /** The scope that each path needs. The gate checks it too; an origin that can be reached around the gate must check it itself. */
-const SCOPES = [[/^\/v1\/contacts(\/|$)/, "contacts:read"]];
+const SCOPES = /** @type {[RegExp, string][]} */ ([[/^\/v1\/contacts(\/|$)/, "contacts:read"]]);
 
 /**
  * Returns the check of a request. `issuer` is the gate's setting ISSUER, `audience` is this origin's scheme and host as in the gate's
  * ORIGIN_LIVE. The keys are fetched when first needed, cached for five minutes, and fetched again for an unknown key id. Issuer and
- * key address are settings, never taken from the assertion: whoever could choose the keys could sign.
+ * key address are settings, never taken from the assertion: a client that could choose the keys could sign one.
  */
 export function newCheck({ issuer, audience, jwks = `${issuer}/jwks.json` }) {
   const keys = createRemoteJWKSet(new URL(jwks), {
@@ -29,7 +29,7 @@ export function newCheck({ issuer, audience, jwks = `${issuer}/jwks.json` }) {
       algorithms: ["EdDSA"],
       requiredClaims: ["sub", "exp", "scope", "integration", "env", "jti"],
       maxTokenAge: 60,
-      // The clocks of two machines differ.
+      // Tolerates clock skew between the machines.
       clockTolerance: 5,
     };
     const { payload } = await jwtVerify(headers["keyward-assertion"] ?? "", keys, options);
@@ -71,5 +71,5 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const { KEYWARD_ISSUER: issuer, KEYWARD_JWKS: jwks, AUDIENCE: audience, PORT: port } = process.env;
   if (!issuer || !audience || !port) throw new Error("set KEYWARD_ISSUER, AUDIENCE and PORT");
   const server = newServer(newCheck({ issuer, audience, jwks }));
-  server.listen(Number(port), "127.0.0.1", () => console.log(`listening on 127.0.0.1:${server.address().port}`));
+  server.listen(Number(port), "127.0.0.1", () => console.log(`listening on port ${port}`));
 }

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 static CHOSEN: LazyLock<fn(&[u8])> = LazyLock::new(|| {
     let name = std::env::var("KEYWARD_FUZZ_TARGET").unwrap_or_default();
     let found = targets::ALL.iter().find(|target| target.name == name);
-    found.unwrap_or_else(|| panic!("KEYWARD_FUZZ_TARGET names none of the targets: {name:?}")).run
+    found.unwrap_or_else(|| panic!("KEYWARD_FUZZ_TARGET is not a target: {name:?}")).run
 });
 
 fuzz_target!(|data: &[u8]| CHOSEN(data));

@@ -1,4 +1,4 @@
-//! Sign-in through Cloudflare Access: a JWT is refused, or has every claim in order by a second reading of it.
+//! Sign-in through Cloudflare Access: a JWT is refused, or a second, independent parser finds every claim valid.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 const NOW: Millis = Millis(1_800_000_000_500);
 
-/// Header and payload, a line feed between them, are made a JWT; without one the text is a JWT as sent, and a team's key set.
+/// Input: header and payload of a JWT, separated by a line feed. Without a line feed: a JWT as sent, and a team's key set.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let settings = AccessSettings { team_domain: "https://a.example".to_owned(), audience: "us".to_owned() };
@@ -41,7 +41,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(payload["iss"], "https://a.example");
     let audience = &payload["aud"];
     assert!(audience == "us" || audience.as_array().is_some_and(|all| all.iter().any(|one| one == "us")));
-    assert!(payload["exp"].as_f64().expect("an end") > 1_800_000_000.5);
+    assert!(payload["exp"].as_f64().expect("exp is a number") > 1_800_000_000.5);
     assert!(payload.get("nbf").is_none_or(|start| start.as_f64().is_some_and(|start| start < 1_800_000_000.501)));
     assert_eq!(payload["email"], assertion.email.as_str());
     assert!(!assertion.email.is_empty() && !assertion.email.chars().any(char::is_control));

@@ -1,6 +1,7 @@
-//! Requests of the control plane: every field of a parsed request is within its limits, and the registry reads what the edge
-//! writes.
+//! Requests of the control plane: every field of a parsed request is within its limits, and the registry can read every request that
+//! the edge writes.
 
+use keyward_config::HostRole;
 use keyward_control::Operation;
 use keyward_control::failure::Failure;
 use keyward_control::operation::{Answer, Input};
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::fixture::{CONFIG, Counting, LIVE, text_of};
 
-/// `METHOD /path?query`, header lines as the glue writes them, an empty line, and the body.
+/// Input: `METHOD /path?query`, header lines as the glue writes them, an empty line, and the body.
 pub fn run(data: &[u8]) {
     let at = data.windows(2).position(|pair| pair == b"\n\n").unwrap_or(data.len());
     let (start, body) = data.split_at(at);
@@ -27,7 +28,8 @@ pub fn run(data: &[u8]) {
         text.push('\n');
     }
     let Ok(head) = Head::parse(&text) else { return };
-    let Ok((Endpoint::Operation(operation), segment)) = find(head.method(), head.target().path()) else { return };
+    let found = find(head.method(), head.target().path(), HostRole::Control);
+    let Ok((Endpoint::Operation(operation), segment)) = found else { return };
     assert!(segment.is_empty() || head.target().path().contains(segment));
     let transport = check_transport(&CONFIG, &head, operation.spec().body);
     if transport.is_ok() {
@@ -35,7 +37,7 @@ pub fn run(data: &[u8]) {
         assert!(head.sec_fetch_site().is_none_or(|site| matches!(site, "same-origin" | "none")));
     }
     if sign_in(&CONFIG, &head, operation.spec().access).is_ok() {
-        let value = head.authorization().expect("signed in by a header");
+        let value = head.authorization().expect("the caller signed in with this header");
         assert!(value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer")));
     }
     if body.len() > BODY_BYTES {
@@ -43,13 +45,13 @@ pub fn run(data: &[u8]) {
     }
     let input = Input { config: &CONFIG, head: &head, id: segment, body, request_id: "id" };
     let prepared = match operation.prepare(&input, &mut Counting(7)) {
-        Err(Failure::Fault { event, .. }) => panic!("a caller's mistake is a fault of ours: {event}"),
+        Err(Failure::Fault { event, .. }) => panic!("invalid input is reported as an internal fault: {event}"),
         Err(Failure::OAuth(error)) => {
             assert_eq!(error.reply("id").status, 400);
             return;
         }
         Err(Failure::Problem(problem)) => {
-            assert!((400..500).contains(&problem.status()), "a caller's mistake is {}", problem.status());
+            assert!((400..500).contains(&problem.status()), "invalid input is answered {}", problem.status());
             let shown: Value = serde_json::from_str(&problem.body("id")).expect("a problem is JSON");
             assert!(shown["field"].as_str().unwrap_or_default().chars().count() <= 100);
             return;
@@ -57,30 +59,34 @@ pub fn run(data: &[u8]) {
         Ok(prepared) => prepared,
     };
     let written = prepared.command.get();
-    let again = operation.rewrite(&prepared.command).expect("the registry reads what the edge writes");
+    let again = operation.rewrite(&prepared.command).expect("the registry can read the edge's request");
     assert_eq!(again.get(), written);
     if head.method() != "GET" {
         check_texts(&serde_json::from_str(written).expect("JSON"));
     }
     if let Some(api_key) = prepared.api_key() {
-        assert!(!written.contains(api_key.expose()), "the registry learns a key");
+        assert!(!written.contains(api_key.expose()), "a key is sent to the registry");
     }
     if matches!(operation, Operation::Verify | Operation::Introspect | Operation::RevokeByHolder) {
-        assert!(!written.contains(LIVE.api_key.expose()), "the registry learns a submitted key");
+        assert!(!written.contains(LIVE.api_key.expose()), "a submitted key is sent to the registry");
     }
     if matches!(operation, Operation::Verify | Operation::Introspect) {
         assert!(written.len() < 100, "more than an id: {written}");
-        // The registry finds nothing: no answer is "valid" or "active", and none repeats the body.
+        // With an empty outcome of the registry no answer is "valid" or "active", and none contains the key.
         let nothing = r#"{"inspected":{"at":1800000000000,"found":null}}"#.to_owned();
         let answer = prepared.respond(&input, Ok(RawValue::from_string(nothing).expect("JSON")));
         let Ok(Answer::Reply(reply)) = answer else { panic!("no reply") };
         assert_eq!(reply.status, 200);
-        assert!(!reply.body.contains(LIVE.api_key.expose()), "a key comes back: {}", reply.body);
-        assert!(reply.body.len() < 80 && !reply.body.contains("true"), "a verdict from nothing: {}", reply.body);
+        assert!(!reply.body.contains(LIVE.api_key.expose()), "the answer contains a key: {}", reply.body);
+        assert!(
+            reply.body.len() < 80 && !reply.body.contains("true"),
+            "a positive verdict without a record: {}",
+            reply.body
+        );
     }
 }
 
-/// No text that will be kept misleads whoever reads it, and none is longer than the longest may be.
+/// Checks that no text to store contains misleading characters or exceeds the longest limit.
 fn check_texts(value: &Value) {
     match value {
         Value::String(text) => {

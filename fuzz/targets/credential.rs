@@ -1,11 +1,11 @@
-//! The two credential headers: at most one credential comes out, and what comes out is not forwarded.
+//! The two credential headers: at most one credential is found, and it is not forwarded.
 
 use keyward_http::credential::Credential;
 use keyward_http::head::Head;
 
 use super::fixture::{CONFIG, folded, text_of};
 
-/// `Authorization` and `X-API-Key`, a line feed between them; without one, only the first is sent.
+/// Input: `Authorization` and `X-API-Key`, separated by a line feed. Without a line feed only the first is sent.
 pub fn run(data: &[u8]) {
     let text = text_of(data);
     let mut lines = text.split('\n');
@@ -28,14 +28,14 @@ pub fn run(data: &[u8]) {
         }
         Credential::Candidate(candidate) => {
             assert!(!candidate.contains(','));
-            let source = head.api_key().or(head.authorization()).expect("it came from a header");
+            let source = head.api_key().or(head.authorization()).expect("a credential comes from a header");
             assert!(source.ends_with(candidate) || source.contains(candidate));
-            // Whatever of ours is in a header is not forwarded, and beside it stands no second one of ours.
+            // No Keyward credential is forwarded, and a header has no second one.
             assert!(strip.api_key);
             let key = format!("{}_", CONFIG.prefix.as_str());
             let left = head.authorization().filter(|_| !strip.authorization).unwrap_or_default();
             let words = left.split([' ', '\t', ',']).filter(|word| word.starts_with(&key)).count();
-            assert_eq!(words, 0, "a credential of ours would be forwarded: {left}");
+            assert_eq!(words, 0, "a Keyward credential would be forwarded: {left}");
             if head.api_key().is_none() {
                 let scheme = source.split(' ').next().unwrap_or_default();
                 assert!(folded(scheme) == "bearer" && strip.authorization);

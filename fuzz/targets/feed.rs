@@ -1,5 +1,5 @@
-//! Pages of the change feed and copies in KV, in whatever order: the gate accepts no copy of a key below the floor that a page it
-//! took in this epoch told of, and no key that such a page said is revoked.
+//! Pages of the change feed and copies in KV, in any order: the gate accepts no copy of a key below the revision in a page that it applied
+//! in this epoch, and no key that such a page lists as revoked.
 
 use keyward_gate::{Applied, Gate, Step};
 use keyward_http::head::Head;
@@ -12,13 +12,13 @@ use serde_json::json;
 
 use super::fixture::{CONFIG, LIVE, OTHER};
 
-/// The key is revoked by this change. Only what an authority can say is tried: revoked is final, so no later record of it lives.
+/// The key is revoked by this change. Only histories of a real authority are tried: a revocation is final, so no later record is active.
 const REVOKED_BY: u64 = 12;
 
 const NOW: Millis = Millis(1_800_000_000_000);
 
-/// Eight bytes a step: what is done, the epoch, `after`, the position, a key's revision, flags, a cursor, the time. An input that
-/// begins with `{` is a page or a kept page as text.
+/// Input: eight bytes for each step: action, epoch, `after`, position, a key's revision, flags, cursor, time. An input that
+/// begins with `{` is the text of a page or of a cached page.
 pub fn run(data: &[u8]) {
     if let Some(text) = std::str::from_utf8(data).ok().filter(|text| text.starts_with('{')) {
         let mut gate = Gate::default();
@@ -28,11 +28,11 @@ pub fn run(data: &[u8]) {
         }
         let asked = gate.start_query(NOW);
         let applied = gate.apply_shared(&CONFIG, text, asked, NOW);
-        assert!(matches!(applied, Applied::Broken(_)), "not sealed here, and believed: {text}");
+        assert!(matches!(applied, Applied::Broken(_)), "accepted without a valid seal: {text}");
         return;
     }
     let mut gate = Gate::default();
-    let mut told: Option<Change> = None;
+    let mut listed: Option<Change> = None;
     for step in data.chunks_exact(8).take(200) {
         let &[what, epoch, after, to, revision, flags, cursor, time] = step else { continue };
         let epoch = Epoch::new(Millis(NOW.0 + i64::from(epoch % 3)), "fuzz");
@@ -54,26 +54,26 @@ pub fn run(data: &[u8]) {
                     FeedPage::Since { after, to: at, entries, more: flags & 8 != 0 }
                 };
                 let first = matches!(&page, FeedPage::Snapshot { after: None, .. });
-                let kept = CachedFeedPage { asked_at: now, took: i64::from(cursor), changes: page };
+                let cached = CachedFeedPage { asked_at: now, took: i64::from(cursor), changes: page };
                 let asked = gate.start_query(now);
                 let applied = match kind {
-                    2 => gate.apply_shared(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), asked, now),
-                    3 => gate.apply_fallback(&CONFIG, &kept.seal(&CONFIG.keyring).expect("JSON"), now),
-                    _ => gate.apply_authority(&kept.changes, asked, now),
+                    2 => gate.apply_shared(&CONFIG, &cached.seal(&CONFIG.keyring).expect("JSON"), asked, now),
+                    3 => gate.apply_fallback(&CONFIG, &cached.seal(&CONFIG.keyring).expect("JSON"), now),
+                    _ => gate.apply_authority(&cached.changes, asked, now),
                 };
                 let taken = match applied {
                     Applied::NewEpoch { .. } => {
-                        told = None;
+                        listed = None;
                         first
                     }
                     Applied::Complete | Applied::More => true,
                     Applied::Nothing => false,
-                    Applied::Broken(why) => panic!("sealed here, and broken: {}", why.as_str()),
+                    Applied::Broken(why) => panic!("a sealed page is refused: {}", why.as_str()),
                 };
                 if taken && flags & 2 != 0 {
-                    let before = told.unwrap_or(Change { revision: 0, revoked: false });
+                    let before = listed.unwrap_or(Change { revision: 0, revoked: false });
                     let revision = before.revision.max(change.revision);
-                    told = Some(Change { revision, revoked: before.revoked || change.revoked });
+                    listed = Some(Change { revision, revoked: before.revoked || change.revoked });
                 }
             }
             4 => {
@@ -83,11 +83,11 @@ pub fn run(data: &[u8]) {
             }
             _ => gate.record_failure(now),
         }
-        check(&mut gate, told, now);
+        check(&mut gate, listed, now);
     }
 }
 
-/// A record that shows its revision to the origin.
+/// Returns a record whose identity headers contain its revision.
 fn record(revision: u64) -> Record {
     serde_json::from_value(json!({
         "id": LIVE.id, "key_hash": LIVE.hash, "minted_under": LIVE.generation, "integration": format!("r{revision}"),
@@ -97,14 +97,17 @@ fn record(revision: u64) -> Record {
     .expect("a record")
 }
 
-fn check(gate: &mut Gate, told: Option<Change>, now: Millis) {
+fn check(gate: &mut Gate, listed: Option<Change>, now: Millis) {
     let text = format!("{}\nGET\nhttp://h/v1/x\nx-api-key\n{}\n", now.0, LIVE.api_key.expose());
     let Ok(head) = Head::parse(&text) else { panic!("a plain request") };
     let Step::Forward(grant) = keyward_testkit::signing::admit(gate, &CONFIG, &head, now, "id") else { return };
-    let Some(told) = told else { return };
-    assert!(!told.revoked, "a key that a page said is revoked is accepted");
+    let Some(listed) = listed else { return };
+    assert!(!listed.revoked, "a key that a page lists as revoked is accepted");
     let edits = grant.plan(&head, "id").edits;
     let mut lines = edits.split('\n').skip_while(|line| *line != "keyward-integration");
     let shown = lines.nth(1).and_then(|text| text.strip_prefix('r')).and_then(|text| text.parse::<u64>().ok());
-    assert!(shown.is_some_and(|shown| shown >= told.revision), "a copy of {shown:?} is used, the floor is {told:?}");
+    assert!(
+        shown.is_some_and(|shown| shown >= listed.revision),
+        "a copy of {shown:?} is used, the floor is {listed:?}"
+    );
 }

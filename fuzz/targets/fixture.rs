@@ -1,4 +1,4 @@
-//! The configuration, keys and entropy that the targets share.
+//! Configuration, keys and entropy shared by the targets.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ pub const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 pub const ORIGIN: &str = "http://origin.example:8080";
 
-/// Wide routes: what the form of a request lets through is forwarded.
+/// Wide routes: every well-formed request is forwarded.
 pub static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     let vars = json!({
         "KEYWARD_SECRET": SECRET,
@@ -32,13 +32,13 @@ pub static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     }
 });
 
-/// A live key, always the same one.
+/// A fixed live key.
 pub static LIVE: LazyLock<Minted> = LazyLock::new(|| minted(1, Class::Data(Environment::Live)));
 
-/// Another key, likewise.
+/// Another fixed key.
 pub static OTHER: LazyLock<Minted> = LazyLock::new(|| minted(2, Class::Data(Environment::Test)));
 
-/// A member's credential, likewise.
+/// A fixed credential of a member.
 pub static MEMBER: LazyLock<Minted> = LazyLock::new(|| minted(3, Class::Member));
 
 fn minted(seed: u64, class: Class) -> Minted {
@@ -61,7 +61,7 @@ impl Entropy for Counting {
     }
 }
 
-/// The input as text. A fuzzer can't guess a key: `{live}`, `{other}` and `{member}` stand for ours.
+/// Returns the input as text, with `{live}`, `{other}` and `{member}` replaced by the fixed keys, because a fuzzer cannot guess a key.
 pub fn text_of(data: &[u8]) -> String {
     String::from_utf8_lossy(data)
         .replace("{live}", LIVE.api_key.expose())
@@ -69,7 +69,7 @@ pub fn text_of(data: &[u8]) -> String {
         .replace("{member}", MEMBER.api_key.expose())
 }
 
-/// The name as a server that folds `_` and `.` into `-` reads it. Written apart from the product's own.
+/// Returns the name as a server reads it that folds `_` and `.` into `-`. Independent of the product's implementation.
 pub fn folded(name: &str) -> String {
     name.to_ascii_lowercase().replace(['_', '.'], "-")
 }

@@ -1,4 +1,4 @@
-//! The request that a gateway asks about: what is judged is what every source names, and nothing of the asking.
+//! Forward auth: the gate decides on the request that every source names, and never on the gateway's own request.
 
 use std::net::IpAddr;
 
@@ -23,14 +23,14 @@ pub fn run(data: &[u8]) {
                 let list = head.header("x-forwarded-for").unwrap_or_default();
                 let others = list.split(',').map(str::trim).filter(|one| *one != address).collect::<Vec<_>>();
                 assert!(list.contains(address) && others.iter().all(|one| Some(*one) == head.client_address()));
-                assert!(others.len() < 2, "a list of more than one and the edge's own");
+                assert!(others.len() < 2, "a list with more than one address besides the edge's own");
             }
         }
     }
     for address in [None, address] {
         let Ok(original) = ForwardedRequest::of(&head, address) else { continue };
-        let Ok(judged) = original.head() else { continue };
-        let (method, uri) = (judged.method(), judged.target().as_sent());
+        let Ok(decided) = original.head() else { continue };
+        let (method, uri) = (decided.method(), decided.target().as_sent());
         let value =
             |name| head.headers().iter().find(|(known, _)| *known == name).map(|(_, value)| *value).unwrap_or("");
         let mut sources = 0;
@@ -50,13 +50,13 @@ pub fn run(data: &[u8]) {
             assert_eq!((head.method(), rest), (method, uri));
             sources += 1;
         }
-        assert!(sources > 0, "nobody named {method} {uri}");
-        assert_eq!(judged.base(), head.base(), "another host");
-        assert!(head.https() || !judged.https(), "nothing that is said makes it safer");
-        assert_eq!(judged.client_address(), address, "what nobody vouches for is not the client's address");
-        assert_eq!((judged.authorization(), judged.api_key()), (head.authorization(), head.api_key()));
-        assert_eq!((judged.origin(), judged.sec_fetch_site()), (head.origin(), head.sec_fetch_site()));
-        for (name, _) in judged.headers() {
+        assert!(sources > 0, "no source names {method} {uri}");
+        assert_eq!(decided.base(), head.base(), "another host");
+        assert!(head.https() || !decided.https(), "no header may upgrade the request to HTTPS");
+        assert_eq!(decided.client_address(), address, "the client address must come from a trusted gateway");
+        assert_eq!((decided.authorization(), decided.api_key()), (head.authorization(), head.api_key()));
+        assert_eq!((decided.origin(), decided.sec_fetch_site()), (head.origin(), head.sec_fetch_site()));
+        for (name, _) in decided.headers() {
             assert!(
                 !name.starts_with("x-forwarded-") && !name.starts_with("x-original-") && !name.starts_with("keyward-")
             );

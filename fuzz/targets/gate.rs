@@ -1,4 +1,4 @@
-//! A whole request at the gate, which knows three keys: whatever is forwarded was sent by the holder of a live one.
+//! A whole request at a gate with three keys: a forwarded request was sent by the holder of a live key.
 
 use keyward_gate::{Gate, Step};
 use keyward_http::head::Head;
@@ -34,13 +34,13 @@ pub fn run(data: &[u8]) {
     gate.apply_record(&LIVE.id, Some(record), &at, NOW);
     gate.apply_record(&OTHER.id, None, &at, NOW);
     match keyward_testkit::signing::admit(&mut gate, &CONFIG, &head, NOW, "request-id") {
-        Step::Sign(_) => panic!("not signed"),
-        Step::Need(_) => panic!("everything there is to know of keys of ours was told"),
+        Step::Sign(_) => panic!("`signing::admit` signs every grant"),
+        Step::Need(_) => panic!("the gate has every record already"),
         Step::Refuse(refusal) => {
             let status = refusal.problem.status();
             assert!((400..600).contains(&status) && status != 500);
             let shown = refusal.problem.body("id");
-            assert!(!contains_key(shown.as_bytes(), &CONFIG.prefix), "an answer shows a key: {shown}");
+            assert!(!contains_key(shown.as_bytes(), &CONFIG.prefix), "an answer contains a key: {shown}");
         }
         Step::Forward(grant) => {
             let public = head.target().path().starts_with("/public/") && matches!(head.method(), "GET" | "HEAD");
@@ -48,15 +48,15 @@ pub fn run(data: &[u8]) {
             assert_eq!(plan.private, !public);
             let lines: Vec<&str> = plan.edits.split('\n').collect();
             for line in lines.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, line)| line) {
-                assert!(!contains_key(line.as_bytes(), &CONFIG.prefix), "a key is sent on: {line}");
+                assert!(!contains_key(line.as_bytes(), &CONFIG.prefix), "a key is forwarded: {line}");
             }
             assert_eq!(lines[0], format!("{ORIGIN}{}", head.target().as_sent()));
             let removed: Vec<&str> = lines[1].split(',').collect();
             for (name, value) in head.headers() {
-                // A word of ours; what only has a key somewhere inside (`Digest x="wafl_…"`) is the origin's, as the contract says.
+                // A whole word is a credential. A key inside another scheme (`Digest x="wafl_…"`) belongs to the origin.
                 let ours = value.split([' ', '\t', ',']).any(|word| word.starts_with("wafl_"));
                 let credential = matches!(*name, "authorization" | "x-api-key");
-                assert!(!(credential && ours) || removed.contains(name), "{name} is sent on");
+                assert!(!(credential && ours) || removed.contains(name), "{name} is forwarded");
             }
             if !public {
                 let sent = |name| {
@@ -66,7 +66,10 @@ pub fn run(data: &[u8]) {
                 };
                 assert!(sent("authorization") || sent("x-api-key"), "forwarded without a key");
                 assert!(plan.edits.contains(&format!("\nkeyward-key-id\n{}\n", LIVE.id)));
-                assert!(!head.target().path().to_ascii_lowercase().starts_with("/admin/"), "another route's scope");
+                assert!(
+                    !head.target().path().to_ascii_lowercase().starts_with("/admin/"),
+                    "accepted with the scope of another route"
+                );
             }
             assert!(!head.target().path().to_ascii_lowercase().starts_with("/_keyward/"));
         }

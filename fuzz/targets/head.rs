@@ -1,4 +1,4 @@
-//! The glue's string: whatever it holds, it is refused or makes a head that keeps every byte and every limit.
+//! The glue's string: it is refused, or becomes a head that keeps every byte and every limit.
 
 use keyward_http::head::{Head, is_host};
 use keyward_http::limits::{HEADER_BYTES, HEADER_COUNT, TARGET_BYTES};
@@ -32,7 +32,7 @@ pub fn run(data: &[u8]) {
     }
     assert!(bytes <= HEADER_BYTES);
 
-    // What decisions are made by is what stands in the headers: the last of that name, trimmed, and never empty.
+    // Decisions use the last header with a name, trimmed, and never an empty one.
     for (name, known) in [
         ("authorization", head.authorization()),
         ("x-api-key", head.api_key()),

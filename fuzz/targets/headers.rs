@@ -1,4 +1,4 @@
-//! Which headers reach the origin, judged by a second reading of docs/internals/hostile.md.
+//! Headers that reach the origin, checked by an independent implementation of docs/internals/hostile.md.
 
 use keyward_http::credential::Credential;
 use keyward_http::head::Head;
@@ -40,7 +40,7 @@ const NEVER: &[&str] = &[
     "x-original-forwarded-for",
 ];
 
-/// Header lines as the glue writes them: names and values in turn.
+/// Input: header lines as the glue writes them, names and values in turn.
 pub fn run(data: &[u8]) {
     let mut text = format!("0\nGET\nhttp://h/\n{}", text_of(data));
     if !text.ends_with('\n') {
@@ -55,7 +55,7 @@ pub fn run(data: &[u8]) {
         head.connection().unwrap_or_default().split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
     let mut kept = Vec::new();
     for (name, value) in head.headers() {
-        // The runtime hands over tokens only; a name that is none can't be asked about.
+        // The runtime passes tokens only, so other names cannot occur.
         if name.is_empty()
             || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
         {
@@ -65,7 +65,7 @@ pub fn run(data: &[u8]) {
             continue;
         }
         let plain = folded(name);
-        // The edge's own word, and no other spelling of it, may stay as it is.
+        // The edge's own header may stay, in its exact spelling only.
         if matches!(*name, "x-forwarded-for" | "x-real-ip")
             && head.client_address() == Some(value)
             && head.connection().is_none()
@@ -87,11 +87,11 @@ pub fn run(data: &[u8]) {
     }
     let mut block = String::new();
     write_client_address(&head, &mut block);
-    let mut told = block.split_terminator('\n').collect::<Vec<_>>();
-    told.extend(kept.iter().flat_map(|name| [*name, head.client_address().unwrap_or_default()]));
+    let mut values = block.split_terminator('\n').collect::<Vec<_>>();
+    values.extend(kept.iter().flat_map(|name| [*name, head.client_address().unwrap_or_default()]));
     let mut expected: Vec<_> =
         head.client_address().map_or(Vec::new(), |address| vec!["x-forwarded-for", address, "x-real-ip", address]);
-    told.sort_unstable();
+    values.sort_unstable();
     expected.sort_unstable();
-    assert_eq!(told, expected, "each origin's header says the edge's address once, and nothing else");
+    assert_eq!(values, expected, "the header contains the edge's address once, and nothing else");
 }

@@ -9,8 +9,8 @@ use super::fixture::{CONFIG, LIVE, MEMBER, OTHER, text_of};
 pub fn run(data: &[u8]) {
     let text = text_of(data);
     let found = contains_key(text.as_bytes(), &CONFIG.prefix);
-    // The same question, asked without any thought of speed.
-    let simply = (0..text.len()).any(|at| {
+    // The same search, in its simplest form.
+    let found_by_simple_search = (0..text.len()).any(|at| {
         let rest = text.as_bytes().get(at..).unwrap_or_default();
         rest.starts_with(b"wafl_")
             && (60..=80).any(|length| {
@@ -18,8 +18,8 @@ pub fn run(data: &[u8]) {
                 part.is_some_and(|part| Presented::parse(part, &CONFIG.prefix).is_ok())
             })
     });
-    assert_eq!(found, simply, "{text}");
-    // Bytes that are no text are searched too.
+    assert_eq!(found, found_by_simple_search, "{text}");
+    // Bytes that are not UTF-8 are searched too.
     let _ = contains_key(data, &CONFIG.prefix);
 
     if let Some(id) = KeyId::parse(&text) {
@@ -36,7 +36,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(KeyId::parse(presented.id()).map(|id| id.to_string()), Some(parts[..3].join("_")));
     let (body, check) = text.split_at(text.len() - 6);
     assert_eq!(check.as_bytes(), check_of(body));
-    // Only what the house minted is recognised.
+    // Only a key that the keyring minted is recognised.
     let ours = [&LIVE, &OTHER, &MEMBER].iter().any(|minted| minted.api_key.expose() == text);
     assert_eq!(CONFIG.keyring.recognise(&presented).is_some(), ours, "{text}");
 }

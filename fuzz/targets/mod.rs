@@ -1,5 +1,5 @@
-//! What is fuzzed: every parser that reads what somebody else wrote. Each target takes bytes, and is its own oracle: it panics
-//! when the product panics, and when what the product accepted has not the properties that the rest of it relies on.
+//! Fuzz targets: every parser of foreign input. Each target takes bytes and is its own oracle: it panics if the product panics, or if
+//! accepted input lacks a property that other code relies on.
 
 mod access;
 mod control;

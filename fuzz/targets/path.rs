@@ -1,4 +1,4 @@
-//! One canonical form: for any bytes, either refused, or two parsers that we didn't write see the segments that the route saw.
+//! Canonical paths: any bytes are refused, or two independent parsers see the same segments as the router.
 
 use keyward_http::target::Target;
 use url::Url;
@@ -7,17 +7,17 @@ pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(target) = Target::parse(text) else { return };
     let (sent, path) = (target.as_sent(), target.path());
-    assert_eq!(sent, text, "what is forwarded is what was sent");
+    assert_eq!(sent, text, "the target is forwarded unchanged");
 
-    // The first judge: the WHATWG parser, which is what workerd, browsers and Node use. It must find nothing to repair.
-    let url = Url::parse(&format!("http://origin.example{sent}")).expect("an accepted target makes a URL");
+    // First the WHATWG parser of workerd, browsers and Node. It must find nothing to normalise.
+    let url = Url::parse(&format!("http://origin.example{sent}")).expect("an accepted target is a URL");
     assert_eq!(url.host_str(), Some("origin.example"));
     assert_eq!((url.port(), url.username(), url.fragment()), (None, "", None));
     assert_eq!(url.path(), path);
-    // The one rewriting that is let through: `'` in a query, which every reader takes for the same.
+    // The only permitted rewriting: `'` in a query, whose two forms every parser treats the same.
     assert_eq!(url.query(), target.query().map(|query| query.replace('\'', "%27")).as_deref());
 
-    // The second: RFC 3986 by hand, with every habit that servers have on top.
+    // Second RFC 3986 by hand, with the known deviations of servers.
     let (before, query) = sent.split_once('?').map_or((sent, None), |(before, query)| (before, Some(query)));
     assert_eq!((before, query), (path, target.query()));
     let raw: Vec<&str> = path.split('/').skip(1).collect();
@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
         let name = segment.split(';').next().unwrap_or_default();
         assert!(name != "." && name != "..", "a dot segment: {path}");
         assert!(!segment.contains('\\') && !segment.chars().any(char::is_control), "hidden: {path}");
-        // Decoding a second time changes no structure and makes no dot segment.
+        // Decoding a second time changes no structure and creates no dot segment.
         let again = decode_lossy(segment);
         assert!(!again.contains(['/', '\\', '\0']), "doubly encoded: {path}");
         assert!(!matches!(again.split(';').next(), Some("." | "..")), "doubly encoded dots: {path}");

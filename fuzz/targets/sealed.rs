@@ -1,4 +1,4 @@
-//! A record in KV: nothing is believed that was not sealed here, and what is believed has its form.
+//! Records in KV: a record without a valid seal is refused, and an accepted record is well formed.
 
 use base64::Engine as _;
 use hkdf::Hkdf;
@@ -8,12 +8,12 @@ use sha2::Sha256;
 
 use super::fixture::{CONFIG, LIVE, OTHER, SECRET};
 
-/// The first byte chooses: the rest as it would stand in KV, or as a record that someone with the secret sealed.
+/// Input: the first byte selects whether the rest is a value of KV, or a record to be sealed with the secret.
 pub fn run(data: &[u8]) {
     let Some((mode, rest)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(rest) else { return };
     if mode % 2 == 0 {
-        assert!(Sealed::open(text, &LIVE.id, &CONFIG.keyring).is_err(), "not sealed here, and believed: {text}");
+        assert!(Sealed::open(text, &LIVE.id, &CONFIG.keyring).is_err(), "accepted without a valid seal: {text}");
         return;
     }
     let text = text.replace("{id}", LIVE.id.as_str()).replace("{hash}", &LIVE.hash.to_hex());
@@ -21,15 +21,15 @@ pub fn run(data: &[u8]) {
         return;
     }
     let sealed = sealed_by_hand(text.trim());
-    assert!(Sealed::open(&sealed, &OTHER.id, &CONFIG.keyring).is_err(), "another id's record was believed");
+    assert!(Sealed::open(&sealed, &OTHER.id, &CONFIG.keyring).is_err(), "the record of another id was accepted");
     let Ok((opened, _)) = Sealed::open(&sealed, &LIVE.id, &CONFIG.keyring) else { return };
     assert_eq!(opened.record.id, LIVE.id);
-    let again = opened.seal(CONFIG.keyring.current()).expect("a record that was read can be written");
-    let (reopened, _) = Sealed::open(&again, &LIVE.id, &CONFIG.keyring).expect("what we seal we open");
+    let again = opened.seal(CONFIG.keyring.current()).expect("an opened record can be sealed");
+    let (reopened, _) = Sealed::open(&again, &LIVE.id, &CONFIG.keyring).expect("a sealed record can be opened");
     assert_eq!(serde_json::to_string(&reopened).ok(), serde_json::to_string(&opened).ok());
 }
 
-/// docs/internals/storage.md once more, without the product.
+/// Seals a record by docs/internals/storage.md, without code of the product.
 fn sealed_by_hand(sealed: &str) -> String {
     let secret = base64::engine::general_purpose::STANDARD.decode(SECRET).expect("base64");
     let mut key = [0_u8; 32];

@@ -1,36 +1,36 @@
-//! Whether a history was allowed. It knows the contract (CONTRACT §2 and §5, in README.md's words: "How fast a change takes hold")
-//! and no code of the product: plain data in, violations out.
+//! Checks a history against the contract ("How fast a change takes hold" in README.md). Takes plain data, returns violations, and shares no
+//! code with the product.
 //!
-//! **The rule of the window.** A request that is not answered 503 must be answered as *some* state of the authority demands that was
-//! in force within the window from K to the answer, all in true time:
+//! **The window rule.** An answer other than 503 must be the answer that *some* state of the authority demands which was in force between
+//! the start of the window and the answer, in true time:
 //!
-//! - K is the answer less the bound; or less bound and grace if the route is not closed on outage and an asking of this isolate
-//!   failed within the last bound. An isolate that has asked nobody in vain has no grace.
-//! - K is never before the question of the last complete answer that this isolate had from the authority.
-//! - A key whose issue was confirmed before the request came, and that nobody used before, is never answered as if it weren't there.
+//! - The window starts one bound before the answer. It starts bound plus grace before it if the route has a grace and a query of this
+//!   isolate failed within the last bound: an isolate without a failed query has no grace.
+//! - The window never starts before the isolate sent the query whose complete answer it received last.
+//! - A key whose issue was confirmed before the request arrived, and that no earlier request presented, is never answered as unknown.
 //!
-//! So a key that was revoked, narrowed, shortened or replaced is not accepted past the window, and one that is valid throughout is
-//! never refused. Whether a key is past its end is judged by the clock of the isolate at the answer, exactly; one whose end had
-//! come by the authority's own clock when it was changed (an overlap of 0) is over by anybody's.
+//! So a key that was revoked, narrowed, shortened or replaced is not accepted after the window, and a key that is valid throughout is never
+//! refused. Expiry is judged exactly, by the isolate's clock at the answer. A key that its last change ended (a rotation without overlap) is
+//! expired by every clock.
 //!
-//! **Clocks.** Constant offsets give nothing. A backward step that no request observed makes what an isolate knows seem younger by
-//! the step: exactly so much is added to the window of that isolate, until a request observes it (shows the isolate a clock that is
-//! more than 100 ms behind the latest it has seen). Observed, it gives nothing.
+//! **Clocks.** Constant offsets have no effect. A backward step makes an isolate underestimate the age of its data by the step, so the window of
+//! that isolate grows by the step until a request observes it (a clock more than 100 ms behind the latest reading). An observed step has
+//! no effect.
 //!
-//! An old answer that somebody puts back into a data centre's cache as a fresh one is judged by two clocks: it makes what an isolate knows seem
-//! younger by as much as the clocks of the isolates are apart at most.
+//! When an attacker puts an old fresh answer back into a data centre's cache, two clocks judge its age. The window grows by the largest
+//! difference between the clocks of the isolates.
 //!
-//! **A restore** brings other states at once, but what was true in the history that is gone counts until the authority has noticed
-//! and begun a new epoch: until then nobody could know.
+//! **Restores.** A restore changes states at once. The states of the lost history remain allowed until the authority notices the restore
+//! and starts a new epoch, because no isolate can know of it earlier.
 
 mod answers;
 mod isolate;
 mod quiescence;
 mod states;
 
-use crate::history::{History, Time, What};
+use crate::history::{Event, History, Time};
 use isolate::Isolates;
-use states::States;
+use states::StateHistory;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -39,27 +39,27 @@ pub struct Violation {
     pub text: String,
 }
 
-/// Everything that was not allowed, in the order of time.
+/// Returns the violations of a history: those of single answers in order of time, then those of its end.
 #[must_use]
-pub fn judge(history: &History) -> Vec<Violation> {
-    let states = States::of(history);
+pub fn check(history: &History) -> Vec<Violation> {
+    let states = StateHistory::of(history);
     let mut violations = Vec::new();
-    let mut isolates = Isolates::new(history.bound);
+    let mut isolates = Isolates::new(history.bound_ms);
     for record in &history.records {
         let at = record.at;
-        isolates.take(record);
-        match &record.what {
-            What::Answered(answered) => {
-                answers::judge(history, &states, isolates.of(answered.isolate), answered, at, &mut violations);
-                isolates.note_answer(answered, at);
+        isolates.apply(record);
+        match &record.event {
+            Event::Answered(answered) => {
+                answers::check(history, &states, isolates.of(answered.isolate), answered, at, &mut violations);
+                isolates.record_answer(answered, at);
             }
-            What::Logged { isolate, event, clock, .. } if event == "authority_unreachable" => {
-                isolates.note_outage_log(*isolate, *clock, at, &mut violations);
+            Event::Logged { isolate, event, clock, .. } if event == "authority_unreachable" => {
+                isolates.record_outage_log(*isolate, *clock, at, &mut violations);
             }
             _ => {}
         }
     }
-    isolates.judge_alarms(&mut violations);
-    quiescence::judge(history, &states, &mut violations);
+    isolates.check_logs(&mut violations);
+    quiescence::check(history, &states, &mut violations);
     violations
 }

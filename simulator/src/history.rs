@@ -1,65 +1,105 @@
-//! What happened in one history: plain data, with true times in milliseconds since its beginning. Clocks are shown in milliseconds
-//! since 1970.
+//! Record of one simulated history, as plain data. Times are true time, in milliseconds since the history began. A `clock` is a reading of
+//! the clock of an isolate or of the registry, in milliseconds since 1970.
 
 pub type Time = i64;
 
 #[derive(Default)]
 pub struct History {
-    /// `REVOCATION_BOUND_SECONDS`, in milliseconds.
-    pub bound: Time,
-    /// `OUTAGE_GRACE_SECONDS`, in milliseconds.
-    pub grace: Time,
-    /// An isolate's cache has room for every key of the history: what it knew once it still knows.
+    /// `REVOCATION_BOUND_SECONDS` in milliseconds.
+    pub bound_ms: Time,
+    /// `OUTAGE_GRACE_SECONDS` in milliseconds.
+    pub grace_ms: Time,
+    /// The cache of an isolate has room for every key of the history, so nothing is evicted.
     pub caches_every_key: bool,
-    /// In the order in which it happened.
+    /// Events in the order in which they happened.
     pub records: Vec<Record>,
-    pub quiescence: Ending,
+    pub quiescence: Quiescence,
 }
 
 #[derive(Clone, Debug)]
 pub struct Record {
     pub at: Time,
-    pub what: What,
+    pub event: Event,
 }
 
 #[derive(Clone, Debug)]
-pub enum What {
-    /// From now on the authority has this of a key.
-    State { key: usize, revision: u64, state: State },
-    /// Somebody was told that a change of a key was made.
-    Confirmed { key: usize, revision: u64, change: &'static str },
-    /// The authority was set back to what it was at `to`. The states of all keys follow.
-    Restored { to: Time, announced: bool },
-    /// The authority has begun a new history.
-    EpochBegan,
-    /// The registry's object started anew.
+pub enum Event {
+    /// The authority committed this state of a key.
+    StateChanged {
+        key: usize,
+        revision: u64,
+        state: State,
+    },
+    /// A caller of the control plane received the confirmation of a change.
+    ChangeConfirmed {
+        key: usize,
+        revision: u64,
+        change: &'static str,
+    },
+    /// The authority was restored to a backup made at `to`. The resulting states of all keys follow.
+    Restored {
+        to: Time,
+        announced: bool,
+    },
+    /// The authority started a new epoch.
+    EpochStarted,
+    /// The registry's object restarted.
     ObjectRestarted,
-    /// An isolate appears.
-    Born { isolate: usize, location: usize, clock: i64 },
-    /// An isolate and all that it was at is gone.
-    Died { isolate: usize },
-    /// Something that an isolate was at was cut off.
-    Cut { isolate: usize },
-    /// An isolate's clock has stepped.
-    Stepped { isolate: usize, by: Time },
-    /// An isolate has asked the authority for something and has its answer or its failure.
-    Asked { isolate: usize, about: About, first: Time, asked: Time, clock: i64, outcome: QueryResult },
-    /// An isolate was given a text by its data centre's cache. `asked` is when the authority had been asked for it, `replayed`
-    /// whether the cache had been tampered with.
-    Read { isolate: usize, kind: CacheEntryKind, asked: Time, replayed: bool },
+    IsolateStarted {
+        isolate: usize,
+        location: usize,
+        clock: i64,
+    },
+    /// An isolate stopped, with all its tasks.
+    IsolateStopped {
+        isolate: usize,
+    },
+    /// One task of an isolate was cancelled.
+    TaskCancelled {
+        isolate: usize,
+    },
+    ClockStepped {
+        isolate: usize,
+        by: Time,
+    },
+    /// A query of the authority finished: `first` is when the first attempt was sent, `asked` when the last one was.
+    QueryFinished {
+        isolate: usize,
+        subject: QuerySubject,
+        first: Time,
+        asked: Time,
+        clock: i64,
+        outcome: QueryResult,
+    },
+    /// An isolate read an entry of its data centre's cache. `asked` is when the authority was asked for it, `replayed` whether an
+    /// attacker put the entry back.
+    CacheRead {
+        isolate: usize,
+        kind: CacheEntryKind,
+        asked: Time,
+        replayed: bool,
+    },
     /// An isolate wrote to the log.
-    Logged { isolate: usize, event: String, clock: i64, fields: String },
-    /// Something of the world went wrong, or was done to it.
-    Fault { what: String },
-    /// A request has come to an isolate, whose clock shows this.
-    Arrived { isolate: usize, clock: i64 },
-    /// A request was answered.
+    Logged {
+        isolate: usize,
+        event: String,
+        clock: i64,
+        fields: String,
+    },
+    /// A fault or an attack occurred.
+    Fault {
+        description: String,
+    },
+    RequestArrived {
+        isolate: usize,
+        clock: i64,
+    },
     Answered(Answered),
 }
 
-/// What an isolate asks the authority about.
+/// Kind of message that an isolate sends to the authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
+pub enum QuerySubject {
     FeedPage,
     Key,
     ControlRequest,
@@ -67,15 +107,15 @@ pub enum About {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryResult {
-    /// No answer, or none in time.
+    /// No answer before the timeout.
     Failed,
-    /// Every change up to some time after the question.
+    /// Every change up to some time after the query was sent.
     Complete,
-    /// A part of what has changed.
-    Part,
-    /// The first part of a new history: the authority found that it was restored.
+    /// Some of the changes: more pages follow.
+    Partial,
+    /// The first page of a new epoch: the authority noticed that it was restored.
     Restored,
-    /// About a key or an operation.
+    /// The answer to a lookup or to a control request.
     Other,
 }
 
@@ -95,9 +135,9 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights {
     pub revoked: bool,
-    /// The change that made this state ended it (a rotation without an overlap): it is over by anybody's clock.
-    pub over: bool,
-    /// By the clock of whoever asks.
+    /// The change itself ended the key (a rotation without overlap), so the key is expired by every clock.
+    pub ended_by_change: bool,
+    /// End of the key by the clock of the isolate that decides, in milliseconds since 1970.
     pub expires_at: i64,
     /// A bit for each scope.
     pub scopes: u8,
@@ -105,35 +145,36 @@ pub struct Rights {
     pub addresses: u8,
 }
 
+/// Credential that a request presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presents {
+pub enum Credential {
     /// The key as it was issued.
-    Right,
+    Issued,
+    /// The key's id with another secret and a valid tag.
     WrongSecret,
-    /// Something whose tag is not ours.
-    Garbage,
+    /// A key whose tag another keyring made.
+    ForgedTag,
 }
 
 #[derive(Clone, Debug)]
 pub struct Answered {
     pub isolate: usize,
     pub key: usize,
-    pub presents: Presents,
-    /// The bit of the scope that the route needs.
+    pub credential: Credential,
+    /// Bit of the scope that the route needs.
     pub scope: u8,
-    /// The bit of the client's address.
+    /// Bit of the client's address.
     pub address: u8,
-    /// The route says `on_outage = "closed"`.
+    /// The route is configured with `on_outage = "closed"`.
     pub closed: bool,
     pub arrived: Time,
-    /// The isolate's clock when the request came, and when it was decided.
-    pub clock_then: i64,
+    /// The isolate's clock when it decided.
     pub clock: i64,
-    /// Whether it was decided without asking any store.
-    pub at_once: bool,
+    /// The gate decided without reading any store.
+    pub without_read: bool,
     pub verdict: Verdict,
-    /// The seconds in `Keyward-Authority: unreachable; age=NN`.
-    pub age: Option<i64>,
+    /// Seconds in `Keyward-Authority: unreachable; age=NN`.
+    pub age_seconds: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,35 +186,34 @@ pub enum Verdict {
     Address,
     Scope,
     Unavailable,
-    /// An answer that no request of ours may get.
+    /// An answer that no simulated request may get.
     Other,
 }
 
-/// What is there after the faults have stopped and everything had time to settle.
+/// State of authority and KV after the faults stopped and all background work finished.
 #[derive(Default)]
-pub struct Ending {
-    pub keys: Vec<Settled>,
-    pub audit: Vec<Entry>,
-    /// How many copies wait to be written.
+pub struct Quiescence {
+    pub keys: Vec<SettledKey>,
+    pub audit: Vec<AuditEntry>,
+    /// Number of copies that are not yet written to KV.
     pub pending: usize,
 }
 
 /// A key in the authority, and its copy in KV.
 #[derive(Clone, Debug)]
-pub struct Settled {
+pub struct SettledKey {
     pub key: usize,
     pub revision: u64,
-    /// Past its end, by the registry's clock.
-    pub past_end: bool,
-    /// The revision of KV's copy, if it is there, authentic, and of the present epoch.
+    /// Expired by the registry's clock.
+    pub expired: bool,
+    /// Revision of the copy in KV, if it exists, is authentic and belongs to the current epoch.
     pub copy: Option<u64>,
-    /// KV was tampered with, or did not do what it said, since the copy was last written in order.
-    pub spoilt: bool,
+    /// KV misbehaved or was tampered with since the last write of the copy that worked.
+    pub corrupted: bool,
 }
 
-/// An entry of the audit log.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct AuditEntry {
     pub sequence: u64,
     pub subject: Option<usize>,
     pub previous: String,

@@ -1,4 +1,4 @@
-//! Keys that are minted once for all histories: a history says by number which it uses.
+//! Keys, minted once for all histories. A history refers to a key by its index.
 
 use std::sync::OnceLock;
 
@@ -9,8 +9,8 @@ use keyward_key::mint::{mint, mint_for};
 
 use crate::random::Random;
 
-/// How many keys a history may use.
-pub const KEYS: usize = 48;
+/// Number of keys that a history may use.
+pub const KEY_COUNT: usize = 48;
 
 pub const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER_SECRET: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
@@ -19,36 +19,37 @@ pub struct Key {
     pub id: KeyId,
     pub hash: KeyHash,
     pub generation: Generation,
-    /// What its holder presents.
+    /// The key as its holder presents it.
     pub text: String,
-    /// The same id with another secret, well made.
+    /// The same id with another secret and a valid tag.
     pub wrong_secret: String,
-    /// Well formed, but its tag is not ours.
-    pub garbage: String,
+    /// The same id with the tag of another keyring.
+    pub forged_tag: String,
 }
 
-/// The keyring of every history.
+/// Returns the keyring of every history.
 #[must_use]
 pub fn keyring() -> Keyring {
     Keyring::new(&Secret::parse(SECRET).unwrap(), None).unwrap()
 }
 
+/// Returns all keys.
 pub fn all() -> &'static [Key] {
-    static KEYS_MADE: OnceLock<Vec<Key>> = OnceLock::new();
-    KEYS_MADE.get_or_init(|| {
+    static MINTED: OnceLock<Vec<Key>> = OnceLock::new();
+    MINTED.get_or_init(|| {
         let keyring = |text| Keyring::new(&Secret::parse(text).unwrap(), None).unwrap();
-        let (ours, others) = (keyring(SECRET), keyring(OTHER_SECRET));
+        let (ours, foreign) = (keyring(SECRET), keyring(OTHER_SECRET));
         let prefix = Prefix::parse("wafl").unwrap();
         let mut random = Random::new(20_261_124);
-        (0..KEYS)
+        (0..KEY_COUNT)
             .map(|_| {
                 let minted = mint(&ours, &prefix, Class::Data(Environment::Live), &mut random).unwrap();
                 let wrong = mint_for(ours.current(), minted.id.clone(), &mut random).unwrap();
-                let garbage = mint_for(others.current(), minted.id.clone(), &mut random).unwrap();
+                let forged_tag = mint_for(foreign.current(), minted.id.clone(), &mut random).unwrap();
                 Key {
                     text: minted.api_key.expose().to_owned(),
                     wrong_secret: wrong.api_key.expose().to_owned(),
-                    garbage: garbage.api_key.expose().to_owned(),
+                    forged_tag: forged_tag.api_key.expose().to_owned(),
                     id: minted.id,
                     hash: minted.hash,
                     generation: minted.generation,
@@ -58,8 +59,8 @@ pub fn all() -> &'static [Key] {
     })
 }
 
-/// The number of the key of that id.
+/// Returns the index of the key with this id.
 #[must_use]
-pub fn number_of(id: &str) -> Option<usize> {
+pub fn index_of(id: &str) -> Option<usize> {
     all().iter().position(|key| key.id.as_str() == id)
 }

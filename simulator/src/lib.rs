@@ -1,19 +1,21 @@
-//! A world in which every store, clock and wire fails, around the very code that runs in production. docs/internals/simulator.md says what is
-//! simulated, what is not, and how a failure reads.
+//! Deterministic simulator: runs the shipped code over stores, clocks and networks that fail. docs/internals/simulator.md lists what is
+//! simulated, what is not, and how to read a failure.
 //!
-//! | file | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`plan`] | what shall happen in one history, drawn from a seed |
-//! | [`scheduler`] | virtual time: tasks, and what wakes them |
-//! | [`world`] | the plan carried out: isolates, locations, the one registry |
-//! | [`port`] | what `keyward_edge` sees of the world |
-//! | [`object`] | the registry's object, as `src/cloudflare/object.rs` is |
-//! | [`stores`] | KV and the data centres' caches |
+//! | [`plan`] | the events of one history, drawn from a seed |
+//! | [`scheduler`] | virtual time, tasks and timers |
+//! | [`world`] | execution of a plan: isolates, locations, the registry |
+//! | [`port`] | the platform that `keyward_edge` runs on |
+//! | [`object`] | the platform of the registry's object |
+//! | [`stores`] | KV and the caches of the data centres |
 //! | [`sqlite`] | the registry's SQLite |
-//! | [`history`] | what happened, as plain data with true times |
-//! | [`checker`] | whether that was allowed: knows the contract and no code of the product |
+//! | [`traffic`] | requests at the gate, changes on the control plane |
+//! | [`history`] | the recorded events, as plain data in true time |
+//! | [`quiescence`] | the state after the faults stopped |
+//! | [`checker`] | the contract's rules; shares no code with the product |
 //! | [`shrink`] | the smallest plan that still fails |
-//! | [`tally`] | what was simulated how often |
+//! | [`tally`] | counts of everything that was simulated |
 
 pub mod checker;
 pub mod history;
@@ -35,10 +37,10 @@ use checker::Violation;
 use history::History;
 use plan::Plan;
 
-/// Carries out a plan and judges what happened.
+/// Executes a plan and checks its history.
 #[must_use]
 pub fn run(plan: &Plan) -> (History, Vec<Violation>) {
-    let history = world::carry_out(plan);
-    let violations = checker::judge(&history);
+    let history = world::execute(plan);
+    let violations = checker::check(&history);
     (history, violations)
 }

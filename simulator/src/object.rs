@@ -1,4 +1,4 @@
-//! The platform of the registry object, simulated: [`SimulatedHost`] implements the port, [`RegistryObject`] is the code that ships.
+//! Simulated platform of the registry's object: [`SimulatedHost`] implements the port, [`RegistryObject`] is the shipped code.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -10,22 +10,22 @@ use keyward_registry::object::{KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSet
 use keyward_registry::store::{Store, StoreError};
 use keyward_testkit::sqlite_store::Fault as StoreFault;
 
-use crate::history::What;
+use crate::history::Event;
 use crate::plan::Fault;
 use crate::random::Random;
 use crate::scheduler::{Owner, Time};
 use crate::stores::WriteBehaviour;
 use crate::world::World;
 
-/// What outlives an instance of the object: its alarm, and the world's view of it.
+/// State that survives a restart of the object: its alarm, and the simulator's bookkeeping.
 pub struct ObjectState {
     pub instance: u64,
-    /// The instance that runs. `None` before the first call after a restart.
+    /// Running instance. `None` between a restart and the first call after it.
     running: Option<Rc<RegistryObject<SimulatedHost>>>,
-    /// When the alarm is due, with a number that distinguishes it from earlier ones.
+    /// When the alarm is due, with a number that tells it from earlier alarms.
     alarm: Option<(Time, u64)>,
     alarms: u64,
-    /// The alarm's handler runs: if the object ends meanwhile, the platform runs it again.
+    /// The alarm handler is running. If the object restarts meanwhile, the platform calls the handler again.
     in_alarm: bool,
     pub offset: Time,
     /// `AUTHORITY_EPOCH`.
@@ -51,23 +51,23 @@ impl ObjectState {
     }
 }
 
-/// Drops the instance that runs, which keeps its world alive.
-pub fn end(world: &World) {
+/// Drops the running instance, which holds a reference to the world.
+pub fn stop(world: &World) {
     let running = world.object.borrow_mut().running.take();
     drop(running);
 }
 
-/// The runtime moves or restarts the object: its memory and its background work are gone.
+/// Restarts the object: it loses its memory and its background work.
 pub fn restart(world: &Rc<World>) {
     let instance = world.object.borrow().instance;
-    world.scheduler.end(Owner::Object(instance));
-    end(world);
+    world.scheduler.cancel_all(Owner::Object(instance));
+    stop(world);
     let interrupted = {
         let mut object = world.object.borrow_mut();
         object.instance += 1;
         std::mem::take(&mut object.in_alarm)
     };
-    world.record(What::ObjectRestarted);
+    world.record(Event::ObjectRestarted);
     if interrupted {
         set_alarm(world, 2_000);
     }
@@ -85,7 +85,7 @@ fn running(world: &Rc<World>) -> Rc<RegistryObject<SimulatedHost>> {
     Rc::clone(object.running.get_or_insert_with(start))
 }
 
-/// Gives one message to the object, and its answer to `answered`. The store fails somewhere within it if the plan says so.
+/// Sends one message to the object and passes its answer to `answered`. The store may fail while the object handles the message.
 pub fn fetch(
     world: &Rc<World>,
     message: String,
@@ -102,16 +102,16 @@ pub fn fetch(
         _ => StoreFault::AfterWrite(random.within(1, 6) as usize),
     });
     if fault.is_some() {
-        world.note_fault("the registry's store fails");
+        world.record_fault("the registry's store fails");
     }
-    let (object, calling) = (running(world), Rc::clone(world));
+    let (object, world_of_call) = (running(world), Rc::clone(world));
     let instance = world.object.borrow().instance;
     world.scheduler.start(Owner::Object(instance), async move {
-        // Nothing that `fetch` awaits takes time here, so the fault covers this call alone.
-        calling.sqlite.borrow_mut().fail_at(fault);
+        // Nothing that `fetch` awaits takes virtual time, so the fault affects this call only.
+        world_of_call.sqlite.borrow_mut().fail_at(fault);
         let answer = object.fetch(&message).await;
-        calling.sqlite.borrow_mut().fail_at(None);
-        calling.note_states();
+        world_of_call.sqlite.borrow_mut().fail_at(None);
+        world_of_call.record_states();
         answered(answer.map_err(|error| format!("{error:?}")));
     });
 }
@@ -124,11 +124,11 @@ fn set_alarm(world: &Rc<World>, after: i64) {
         object.alarm = Some((at, object.alarms));
         (at, object.alarms)
     };
-    let ringing = Rc::clone(world);
-    world.scheduler.call_at(at, move || ring(&ringing, number));
+    let world_of_call = Rc::clone(world);
+    world.scheduler.call_at(at, move || run_alarm(&world_of_call, number));
 }
 
-fn ring(world: &Rc<World>, number: u64) {
+fn run_alarm(world: &Rc<World>, number: u64) {
     let instance = {
         let mut object = world.object.borrow_mut();
         if object.alarm.map(|(_, set)| set) != Some(number) {
@@ -145,7 +145,7 @@ fn ring(world: &Rc<World>, number: u64) {
     });
 }
 
-/// One instance's view of the world.
+/// Platform of one instance of the object.
 pub struct SimulatedHost {
     world: Rc<World>,
     instance: u64,
@@ -165,7 +165,7 @@ impl ObjectHost for SimulatedHost {
             let mut sqlite = self.world.sqlite.borrow_mut();
             work(&mut *sqlite)
         };
-        self.world.note_states();
+        self.world.record_states();
         result
     }
 
@@ -185,11 +185,11 @@ impl ObjectHost for SimulatedHost {
         let fails = world.has_fault(Fault::KvWritesFail, None) || random.often(fault_rates.kv_write_fails);
         let late = world.has_fault(Fault::KvWritesLate, None) || random.often(fault_rates.kv_write_slow);
         let duration = if late { random.within(500, 20_000) } else { random.within(20, 300) };
-        let odd = !fails && random.often(fault_rates.kv_write_odd);
-        let behaviour = if odd {
+        let misbehaves = !fails && random.often(fault_rates.kv_write_misbehaves);
+        let behaviour = if misbehaves {
             random.pick(&[
                 WriteBehaviour::Lost,
-                WriteBehaviour::Torn,
+                WriteBehaviour::Truncated,
                 WriteBehaviour::Twice(random.clone().within(500, 30_000)),
                 WriteBehaviour::Late(random.clone().within(500, 30_000)),
             ])
@@ -197,14 +197,14 @@ impl ObjectHost for SimulatedHost {
             WriteBehaviour::Plain
         };
         if fails && random.often(500) {
-            world.note_fault("a write to KV fails, and is not done");
+            world.record_fault("a write to KV fails and has no effect");
             world.scheduler.sleep(duration.min(limit)).await;
-            return Err("simulated: KV refused".to_owned());
+            return Err("simulated: KV write failed".to_owned());
         }
         if behaviour != WriteBehaviour::Plain {
-            world.note_fault(&format!("a write to KV is done so: {behaviour:?}"));
+            world.record_fault(&format!("a write to KV misbehaves: {behaviour:?}"));
         }
-        // The write proceeds even if its writer ends meanwhile.
+        // The write continues even if its writer is cancelled meanwhile.
         let confirmed = !fails && duration <= limit;
         let write = |after: Time, text: String, in_order: bool| {
             let (written, name) = (Rc::clone(world), name.to_owned());
@@ -214,8 +214,8 @@ impl ObjectHost for SimulatedHost {
         };
         match behaviour {
             WriteBehaviour::Plain => write(duration, text.to_owned(), confirmed),
-            WriteBehaviour::Lost => world.kv.borrow_mut().spoil(name),
-            WriteBehaviour::Torn => write(duration, text.chars().take(text.len() / 2).collect(), false),
+            WriteBehaviour::Lost => world.kv.borrow_mut().mark_corrupted(name),
+            WriteBehaviour::Truncated => write(duration, text.chars().take(text.len() / 2).collect(), false),
             WriteBehaviour::Twice(later) => {
                 write(duration, text.to_owned(), confirmed);
                 write(duration + later, text.to_owned(), false);
@@ -224,7 +224,7 @@ impl ObjectHost for SimulatedHost {
         }
         world.scheduler.sleep(duration.min(limit)).await;
         if !confirmed {
-            world.note_fault("a write to KV is done, and its writer doesn't hear of it");
+            world.record_fault("a write to KV succeeds and its confirmation is lost");
             return Err("simulated: no answer from KV".to_owned());
         }
         Ok(())

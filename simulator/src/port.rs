@@ -1,4 +1,4 @@
-//! What `keyward_edge` sees of the world, within the time limits that the product names.
+//! Simulated platform of `keyward_edge`, with the product's own timeouts.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,27 +10,27 @@ use keyward_key::time::Millis;
 use keyward_protocol::Response;
 use keyward_protocol::feed::FeedPage;
 
-use crate::history::{About, QueryResult, What};
+use crate::history::{Event, QueryResult, QuerySubject};
 use crate::object;
 use crate::plan::Fault;
 use crate::random::Random;
 use crate::scheduler::Time;
 use crate::world::World;
 
-const KV_MILLIS: Time = KV_TIMEOUT_MS as Time;
-const CACHE_MILLIS: Time = CACHE_TIMEOUT_MS as Time;
-const READ_MILLIS: Time = REGISTRY_READ_TIMEOUT_MS as Time;
-const CHANGE_MILLIS: Time = REGISTRY_CHANGE_TIMEOUT_MS as Time;
+const KV_LIMIT_MS: Time = KV_TIMEOUT_MS as Time;
+const CACHE_LIMIT_MS: Time = CACHE_TIMEOUT_MS as Time;
+const READ_LIMIT_MS: Time = REGISTRY_READ_TIMEOUT_MS as Time;
+const CHANGE_LIMIT_MS: Time = REGISTRY_CHANGE_TIMEOUT_MS as Time;
 
 pub struct Port {
     world: Rc<World>,
-    /// `None` for somebody of the control plane.
+    /// `None` for a caller of the control plane.
     isolate: Option<usize>,
     location: usize,
     random: RefCell<Random>,
-    /// When the authority was last asked in vain: since when, and until when.
+    /// Start and end of the last failed queries of the authority, if nothing has succeeded since.
     failed: Cell<Option<(Time, Time)>>,
-    /// When the authority was asked for what is being kept.
+    /// When the authority was last asked: the time of the data that is cached next.
     asked: Cell<Time>,
 }
 
@@ -49,28 +49,28 @@ impl Port {
         self.world.scheduler.sleep(milliseconds).await;
     }
 
-    /// One message to the object and its answer, or none.
+    /// Sends one message to the object and returns its answer, unless a fault loses either.
     async fn exchange(&self, message: &str, limit: Time) -> Result<String, String> {
-        let (here, fault_rates) = (Some(self.location), self.world.fault_rates());
-        if self.world.has_fault(Fault::Unreachable, here)
+        let (location, fault_rates) = (Some(self.location), self.world.fault_rates());
+        if self.world.has_fault(Fault::Unreachable, location)
             || self.draw(|random| random.often(fault_rates.registry_fails))
         {
             self.sleep(self.draw(|random| random.within(1, 200))).await;
             return Err("simulated: unreachable".to_owned());
         }
         let slow =
-            self.world.has_fault(Fault::Slow, here) || self.draw(|random| random.often(fault_rates.registry_slow));
-        let way = || match self
+            self.world.has_fault(Fault::Slow, location) || self.draw(|random| random.often(fault_rates.registry_slow));
+        let draw_delay = || match self
             .draw(|random| (random.often(if slow { 500 } else { 20 }), random.within(1, 60), random.within(0, 1_800)))
         {
             (false, short, _) => short,
             (true, _, long) => long,
         };
-        let (there, back) = (way(), way());
-        let vanishes = self.world.has_fault(Fault::Hangs, here);
-        let lost =
-            self.world.has_fault(Fault::AnswersLost, here) || self.draw(|random| random.often(fault_rates.answer_lost));
-        if vanishes && self.draw(|random| random.often(500)) {
+        let (there, back) = (draw_delay(), draw_delay());
+        let hangs = self.world.has_fault(Fault::Hangs, location);
+        let lost = self.world.has_fault(Fault::AnswersLost, location)
+            || self.draw(|random| random.often(fault_rates.answer_lost));
+        if hangs && self.draw(|random| random.often(500)) {
             self.sleep(limit).await;
             return Err("simulated: never arrived".to_owned());
         }
@@ -81,7 +81,7 @@ impl Port {
             let instance = world.object.borrow().instance;
             object::fetch(&world, text, &mut random, move |answered| *to.borrow_mut() = Some((answered, instance)));
         });
-        if vanishes || lost || there + back >= limit {
+        if hangs || lost || there + back >= limit {
             self.sleep(limit).await;
             return Err("simulated: no answer in time".to_owned());
         }
@@ -93,7 +93,7 @@ impl Port {
         }
     }
 
-    fn note(&self, message: &str, asked: Time, answered: &Result<String, String>) {
+    fn record_query(&self, message: &str, asked: Time, answered: &Result<String, String>) {
         let now = self.world.scheduler.now();
         let first = match self.failed.get() {
             Some((since, until)) if asked - until <= 200 => since,
@@ -102,20 +102,20 @@ impl Port {
         self.failed.set(answered.is_err().then_some((first, now)));
         self.asked.set(asked);
         let Some(isolate) = self.isolate else { return };
-        let about = match message {
-            _ if message.starts_with("{\"lookup\"") => About::Key,
-            _ if message.starts_with("{\"changes\"") => About::FeedPage,
-            _ => About::ControlRequest,
+        let subject = match message {
+            _ if message.starts_with("{\"lookup\"") => QuerySubject::Key,
+            _ if message.starts_with("{\"changes\"") => QuerySubject::FeedPage,
+            _ => QuerySubject::ControlRequest,
         };
         let outcome = match answered.as_ref().map(|text| keyward_key::version::read::<Response>(text)) {
             Err(_) => QueryResult::Failed,
             Ok(Ok(Response::Changes { restored: true, .. })) => QueryResult::Restored,
             Ok(Ok(Response::Changes { changes: FeedPage::Since { more: false, .. }, .. })) => QueryResult::Complete,
-            Ok(Ok(Response::Changes { .. })) => QueryResult::Part,
+            Ok(Ok(Response::Changes { .. })) => QueryResult::Partial,
             Ok(_) => QueryResult::Other,
         };
         let clock = self.now().0;
-        self.world.record(What::Asked { isolate, about, first, asked, clock, outcome });
+        self.world.record(Event::QueryFinished { isolate, subject, first, asked, clock, outcome });
     }
 }
 
@@ -132,64 +132,69 @@ impl Platform for Port {
         let Some(isolate) = self.isolate else { return };
         let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let (event, clock) = (event.to_owned(), self.now().0);
-        self.world.record(What::Logged { isolate, event, clock, fields: fields.join(" ") });
+        self.world.record(Event::Logged { isolate, event, clock, fields: fields.join(" ") });
     }
 
     async fn kv_get(&self, name: &str) -> Result<Option<String>, String> {
-        let (here, fault_rates) = (Some(self.location), self.world.fault_rates());
-        let fails = self.world.has_fault(Fault::KvReadsFail, here)
+        let (location, fault_rates) = (Some(self.location), self.world.fault_rates());
+        let fails = self.world.has_fault(Fault::KvReadsFail, location)
             || self.draw(|random| random.often(fault_rates.kv_read_fails));
-        let slow = self.world.has_fault(Fault::KvReadsSlow, here)
+        let slow = self.world.has_fault(Fault::KvReadsSlow, location)
             || self.draw(|random| random.often(fault_rates.kv_read_slow));
-        let body_kind = self.draw(|random| if slow { random.within(100, 3_000) } else { random.within(1, 60) });
+        let duration = self.draw(|random| if slow { random.within(100, 3_000) } else { random.within(1, 60) });
         if fails {
-            self.sleep(body_kind.min(KV_MILLIS)).await;
+            self.sleep(duration.min(KV_LIMIT_MS)).await;
             return Err("simulated: KV fails".to_owned());
         }
-        if body_kind >= KV_MILLIS {
-            self.sleep(KV_MILLIS).await;
+        if duration >= KV_LIMIT_MS {
+            self.sleep(KV_LIMIT_MS).await;
             return Err("simulated: KV is slow".to_owned());
         }
-        let before = self.draw(|random| random.within(0, body_kind));
+        let before = self.draw(|random| random.within(0, duration));
         self.sleep(before).await;
         let found = {
             let (mut locations, kv) = (self.world.locations.borrow_mut(), self.world.kv.borrow());
-            let (now, stale) = (self.world.scheduler.now(), self.world.kv_stale);
-            self.draw(|random| locations[self.location].read(&kv, name, now, stale, random))
+            let (now, stale_ms) = (self.world.scheduler.now(), self.world.kv_stale_ms);
+            self.draw(|random| locations[self.location].read(&kv, name, now, stale_ms, random))
         };
-        self.sleep(body_kind - before).await;
+        self.sleep(duration - before).await;
         Ok(found)
     }
 
     async fn cache_get(&self, name: &str) -> Option<String> {
         let fault_rates = self.world.fault_rates();
-        let gone = self.world.has_fault(Fault::CacheGone, Some(self.location));
-        let body_kind = self.draw(|random| {
+        let gone = self.world.has_fault(Fault::CacheUnavailable, Some(self.location));
+        let duration = self.draw(|random| {
             if random.often(fault_rates.cache_fails) { random.within(20, 600) } else { random.within(0, 20) }
         });
-        if body_kind >= CACHE_MILLIS || gone {
-            self.sleep(body_kind.min(CACHE_MILLIS)).await;
+        if duration >= CACHE_LIMIT_MS || gone {
+            self.sleep(duration.min(CACHE_LIMIT_MS)).await;
             return None;
         }
-        let before = self.draw(|random| random.within(0, body_kind));
+        let before = self.draw(|random| random.within(0, duration));
         self.sleep(before).await;
         let found = self.world.locations.borrow()[self.location].get(name, self.world.scheduler.now());
-        self.sleep(body_kind - before).await;
+        self.sleep(duration - before).await;
         let found = found?;
         if let Some(isolate) = self.isolate {
-            self.world.record(What::Read { isolate, kind: found.kind, asked: found.asked, replayed: found.replayed });
+            self.world.record(Event::CacheRead {
+                isolate,
+                kind: found.kind,
+                asked: found.asked,
+                replayed: found.replayed,
+            });
         }
         Some(found.text)
     }
 
     fn cache_put(&self, name: &str, text: &str, seconds: u32) {
         let (asked, location) = (self.asked.get(), self.location);
-        let body_kind =
+        let duration =
             self.draw(|random| if random.often(100) { random.within(20, 500) } else { random.within(0, 20) });
         let (world, name, text) = (Rc::clone(&self.world), name.to_owned(), text.to_owned());
         let mut random = Random::new(self.draw(Random::next));
-        self.world.scheduler.call_at(self.world.scheduler.now() + body_kind, move || {
-            let lost = world.has_fault(Fault::CacheGone, Some(location));
+        self.world.scheduler.call_at(self.world.scheduler.now() + duration, move || {
+            let lost = world.has_fault(Fault::CacheUnavailable, Some(location));
             if !lost && !random.often(world.fault_rates().cache_fails) {
                 let now = world.scheduler.now();
                 world.locations.borrow_mut()[location].put(&name, &text, seconds, asked, now, &mut random);
@@ -199,8 +204,8 @@ impl Platform for Port {
 
     async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, RegistryFailure> {
         let asked = self.world.scheduler.now();
-        let answered = self.exchange(message, if may_change { CHANGE_MILLIS } else { READ_MILLIS }).await;
-        self.note(message, asked, &answered);
+        let answered = self.exchange(message, if may_change { CHANGE_LIMIT_MS } else { READ_LIMIT_MS }).await;
+        self.record_query(message, asked, &answered);
         Ok(answered?)
     }
 

@@ -1,8 +1,8 @@
-//! A seeded source of numbers.
+//! Seeded random numbers.
 
 use keyward_key::entropy::{Entropy, EntropyFailed};
 
-/// SplitMix64: uniform enough to simulate with, and nothing that anybody should mint with.
+/// SplitMix64: uniform enough for a simulation, and not secure.
 #[derive(Clone)]
 pub struct Random(u64);
 
@@ -20,23 +20,23 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From `least` to `most`, both included.
-    pub fn within(&mut self, least: i64, most: i64) -> i64 {
-        if most <= least {
-            return least;
+    /// Returns a number from `min` to `max`, both included.
+    pub fn within(&mut self, min: i64, max: i64) -> i64 {
+        if max <= min {
+            return min;
         }
-        let span = (most - least) as u64 + 1;
-        least + (self.next() % span) as i64
+        let span = (max - min) as u64 + 1;
+        min + (self.next() % span) as i64
     }
 
-    /// Below `end`, which is not 0.
+    /// Returns a number below `end`, which must not be 0.
     pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
-    /// True so many times in a thousand.
-    pub fn often(&mut self, thousandths: i64) -> bool {
-        self.within(0, 999) < thousandths
+    /// Returns `true` with a probability of `per_mille` in 1,000.
+    pub fn often(&mut self, per_mille: i64) -> bool {
+        self.within(0, 999) < per_mille
     }
 
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {

@@ -1,4 +1,4 @@
-//! Virtual time. Everything runs on one thread; what is due first runs first, and of two at once the one that was planned first.
+//! Virtual time on one thread. Jobs run in the order of their due times; jobs due at the same time run in the order of their scheduling.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,21 +7,21 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Whose task it is: it ends with its owner.
+/// Owner of a task. A task is cancelled with its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     Isolate(usize),
     /// An instance of the registry's object.
     Object(u64),
-    /// Somebody outside who waits for an answer.
-    Nobody,
+    /// A client outside, which is never cancelled.
+    External,
 }
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Task {
     owner: Owner,
-    /// Gone while it runs.
+    /// `None` while the task is being polled.
     work: Option<Work>,
 }
 
@@ -36,11 +36,11 @@ pub type Time = i64;
 #[derive(Default)]
 pub struct Scheduler {
     now: Cell<Time>,
-    planned: Cell<u64>,
+    next_job: Cell<u64>,
     jobs: RefCell<BTreeMap<(Time, u64), Job>>,
     tasks: RefCell<BTreeMap<usize, Task>>,
-    started: Cell<usize>,
-    current: Cell<usize>,
+    next_task: Cell<usize>,
+    current_task: Cell<usize>,
 }
 
 impl Scheduler {
@@ -48,51 +48,51 @@ impl Scheduler {
         self.now.get()
     }
 
-    fn plan(&self, at: Time, job: Job) {
-        let number = self.planned.get();
-        self.planned.set(number + 1);
+    fn schedule(&self, at: Time, job: Job) {
+        let number = self.next_job.get();
+        self.next_job.set(number + 1);
         self.jobs.borrow_mut().insert((at.max(self.now()), number), job);
     }
 
     pub fn call_at(&self, at: Time, call: impl FnOnce() + 'static) {
-        self.plan(at, Job::Call(Box::new(call)));
+        self.schedule(at, Job::Call(Box::new(call)));
     }
 
-    /// Starts a task at once.
+    /// Starts a task, due now.
     pub fn start(&self, owner: Owner, work: impl Future<Output = ()> + 'static) {
-        let number = self.started.get();
-        self.started.set(number + 1);
+        let number = self.next_task.get();
+        self.next_task.set(number + 1);
         self.tasks.borrow_mut().insert(number, Task { owner, work: Some(Box::pin(work)) });
-        self.plan(self.now(), Job::Wake(number));
+        self.schedule(self.now(), Job::Wake(number));
     }
 
-    /// Drops all tasks of an owner.
-    pub fn end(&self, owner: Owner) {
-        let ended: Vec<Task> = {
+    /// Cancels all tasks of an owner.
+    pub fn cancel_all(&self, owner: Owner) {
+        let cancelled: Vec<Task> = {
             let mut tasks = self.tasks.borrow_mut();
             let numbers: Vec<usize> =
                 tasks.iter().filter(|(_, task)| task.owner == owner).map(|(number, _)| *number).collect();
             numbers.iter().filter_map(|number| tasks.remove(number)).collect()
         };
-        drop(ended);
+        drop(cancelled);
     }
 
-    /// Drops one task of an owner, the `place`-th that is under way.
-    pub fn end_one(&self, owner: Owner, place: u64) -> bool {
-        let ended = {
+    /// Cancels one task of an owner, chosen by `index`. Returns whether there was one.
+    pub fn cancel_one(&self, owner: Owner, index: u64) -> bool {
+        let cancelled = {
             let mut tasks = self.tasks.borrow_mut();
             let numbers: Vec<usize> =
                 tasks.iter().filter(|(_, task)| task.owner == owner).map(|(number, _)| *number).collect();
             if numbers.is_empty() {
                 return false;
             }
-            tasks.remove(&numbers[(place % numbers.len() as u64) as usize])
+            tasks.remove(&numbers[(index % numbers.len() as u64) as usize])
         };
-        drop(ended);
+        drop(cancelled);
         true
     }
 
-    /// Runs whatever is due until `end`.
+    /// Runs every job that is due by `end`, and sets the time to `end`.
     pub fn run_until(&self, end: Time) {
         loop {
             let job = {
@@ -114,18 +114,18 @@ impl Scheduler {
 
     fn poll(&self, number: usize) {
         let Some(mut work) = self.tasks.borrow_mut().get_mut(&number).and_then(|task| task.work.take()) else { return };
-        self.current.set(number);
+        self.current_task.set(number);
         let polled = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let mut tasks = self.tasks.borrow_mut();
         if polled.is_ready() {
             tasks.remove(&number);
         } else if let Some(task) = tasks.get_mut(&number) {
-            // Not there any more if it ended its own owner: then it ends too.
+            // Missing if the task cancelled its own owner meanwhile. Its work is dropped then.
             task.work = Some(work);
         }
     }
 
-    /// Forgets everything that is planned, so that nothing keeps the world alive.
+    /// Drops all jobs and tasks, and with them their references to the world.
     pub fn clear(&self) {
         let jobs = std::mem::take(&mut *self.jobs.borrow_mut());
         drop(jobs);
@@ -133,28 +133,28 @@ impl Scheduler {
         drop(tasks);
     }
 
-    /// Comes back after so many milliseconds; others run meanwhile even if it is none.
+    /// Waits for `milliseconds`. Other jobs that are due run meanwhile, even if it is 0.
     pub fn sleep(self: &Rc<Self>, milliseconds: Time) -> Sleep {
-        Sleep { scheduler: Rc::clone(self), until: self.now() + milliseconds.max(0), planned: false }
+        Sleep { scheduler: Rc::clone(self), until: self.now() + milliseconds.max(0), scheduled: false }
     }
 }
 
 pub struct Sleep {
     scheduler: Rc<Scheduler>,
     until: Time,
-    planned: bool,
+    scheduled: bool,
 }
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if self.planned && self.scheduler.now() >= self.until {
+        if self.scheduled && self.scheduler.now() >= self.until {
             return Poll::Ready(());
         }
-        if !self.planned {
-            self.planned = true;
-            self.scheduler.plan(self.until, Job::Wake(self.scheduler.current.get()));
+        if !self.scheduled {
+            self.scheduled = true;
+            self.scheduler.schedule(self.until, Job::Wake(self.scheduler.current_task.get()));
         }
         Poll::Pending
     }

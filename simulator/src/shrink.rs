@@ -1,7 +1,8 @@
-//! The smallest plan that still fails in the same way: events are taken away, half of them first, as long as it does.
+//! Shrinks a plan that violates a rule: removes events, half of them at first, while the plan still violates the rule.
 
 use crate::plan::Plan;
 
+/// Returns the smallest plan found that still violates `rule`.
 #[must_use]
 pub fn shrink(plan: &Plan, rule: &str) -> Plan {
     let fails = |plan: &Plan| crate::run(plan).1.iter().any(|violation| violation.rule == rule);

@@ -1,5 +1,5 @@
-//! The registry's SQLite: the testkit's store. A history runs in one transaction that is never committed, so the connection, its tables
-//! and its prepared statements serve the next history.
+//! The registry's SQLite: the testkit's store. Each history runs in one transaction that is rolled back, so the next history reuses the
+//! connection, its tables and its prepared statements.
 
 use std::cell::RefCell;
 
@@ -15,14 +15,14 @@ use keyward_testkit::sqlite_store::SqliteStore;
 
 use crate::keys;
 
-/// 2026-11-23T14:02:03.004Z: where every history begins.
-pub const BEGINNING: i64 = 1_795_442_523_004;
+/// Start of every history: 2026-11-23T14:02:03.004Z, in milliseconds since 1970.
+pub const START_MS: i64 = 1_795_442_523_004;
 
 thread_local! {
     static IDLE: RefCell<Option<SqliteStore>> = const { RefCell::new(None) };
 }
 
-/// The owner whom every history begins with.
+/// Returns the owner that exists at the start of every history.
 #[must_use]
 pub fn owner() -> Caller {
     let key = &keys::all()[0];
@@ -33,10 +33,10 @@ fn owner_id() -> keyward_key::id::KeyId {
     keyward_key::id::KeyId::parse("wafl_admin_Owner0000001").unwrap()
 }
 
-/// Runs something on a store that has an owner and nothing else, and undoes it.
+/// Runs `run` on a store with an owner and no keys, and rolls its changes back.
 pub fn with_fresh<T>(config: &Config, policy: &Policy, run: impl FnOnce(SqliteStore) -> (SqliteStore, T)) -> T {
     let idle = IDLE.with(|idle| idle.borrow_mut().take());
-    let mut sqlite = idle.unwrap_or_else(|| make(config, policy));
+    let mut sqlite = idle.unwrap_or_else(|| create(config, policy));
     batch(&sqlite, "BEGIN");
     sqlite.fail_at(None);
     let (sqlite, result) = run(sqlite);
@@ -45,26 +45,26 @@ pub fn with_fresh<T>(config: &Config, policy: &Policy, run: impl FnOnce(SqliteSt
     result
 }
 
-fn make(config: &Config, policy: &Policy) -> SqliteStore {
+fn create(config: &Config, policy: &Policy) -> SqliteStore {
     let mut sqlite = SqliteStore::new();
     sqlite.measures_costs = false;
-    let began = Millis(BEGINNING - 3_600_000);
-    schema::migrate(&mut sqlite, &Epoch::new(began, "first")).unwrap();
-    outbox::refill(&mut sqlite, config.keyring.current().generation(), began).unwrap();
+    let created_at = Millis(START_MS - 3_600_000);
+    schema::migrate(&mut sqlite, &Epoch::new(created_at, "first")).unwrap();
+    outbox::refill(&mut sqlite, config.keyring.current().generation(), created_at).unwrap();
     let key = &keys::all()[0];
     let credential = NewCredential { id: owner_id(), key_hash: key.hash.clone(), minted_under: key.generation.clone() };
     let command = Command::Bootstrap { name: "Ada".to_owned(), email: "ada@acme.example".to_owned(), credential };
     let request = RequestMeta { request_id: "simulated".to_owned(), client_address: None };
-    apply(&mut sqlite, &command.into_request(Caller::Bootstrap, request, None), policy, began).unwrap();
+    apply(&mut sqlite, &command.into_request(Caller::Bootstrap, request, None), policy, created_at).unwrap();
     sqlite
 }
 
-/// Runs SQL of the simulator's own, which never fails.
+/// Executes SQL of the simulator itself. Planted store faults do not affect it.
 pub fn batch(sqlite: &SqliteStore, sql: &str) {
     sqlite.connection.execute_batch(sql).unwrap();
 }
 
-/// Rows by a query of the simulator's own, which never fails.
+/// Returns the rows of a query of the simulator itself. Planted store faults do not affect it.
 pub fn rows<T>(
     sqlite: &SqliteStore,
     sql: &str,

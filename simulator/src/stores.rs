@@ -1,4 +1,4 @@
-//! KV, as it promises: nothing but that a write is seen some day; and the caches of the data centres.
+//! KV, which promises only that a write becomes visible eventually, and the caches of the data centres.
 
 use std::collections::HashMap;
 
@@ -6,89 +6,89 @@ use crate::history::CacheEntryKind;
 use crate::random::Random;
 use crate::scheduler::Time;
 
-/// What KV holds at its centre, and every text that any name ever had.
+/// KV's central store, and every value that each name ever had.
 #[derive(Default)]
 pub struct Kv {
-    held: HashMap<String, Held>,
-    past: HashMap<String, Vec<String>>,
+    values: HashMap<String, StoredValue>,
+    former: HashMap<String, Vec<String>>,
 }
 
 #[derive(Default)]
-struct Held {
+struct StoredValue {
     text: Option<String>,
-    /// The number of the write that put it there.
+    /// Number of the latest write.
     write: u64,
-    /// It isn't what the last write that was confirmed has put there.
-    spoilt: bool,
+    /// The value differs from that of the last confirmed write.
+    corrupted: bool,
 }
 
-/// How KV deals with a write.
+/// Behaviour of KV for one write. Times are delays in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteBehaviour {
     Plain,
-    /// Confirmed, and never done.
+    /// Confirmed and never applied.
     Lost,
-    /// Half of it.
-    Torn,
-    /// Done once more, later.
+    /// Half of the value is stored.
+    Truncated,
+    /// Applied, and applied again later.
     Twice(Time),
-    /// Confirmed, and done later.
+    /// Confirmed, and applied later.
     Late(Time),
 }
 
 impl Kv {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&String> {
-        self.held.get(name)?.text.as_ref()
+        self.values.get(name)?.text.as_ref()
     }
 
     #[must_use]
-    pub fn is_spoilt(&self, name: &str) -> bool {
-        self.held.get(name).is_some_and(|held| held.spoilt)
+    pub fn is_corrupted(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| value.corrupted)
     }
 
-    pub fn spoil(&mut self, name: &str) {
-        self.held.entry(name.to_owned()).or_default().spoilt = true;
+    pub fn mark_corrupted(&mut self, name: &str) {
+        self.values.entry(name.to_owned()).or_default().corrupted = true;
     }
 
-    /// Write number `write`, done now. `in_order` tells whether it was done when its writer was told so.
+    /// Applies write number `write`. `in_order` tells whether its writer receives the confirmation.
     pub fn write(&mut self, name: &str, text: &str, write: u64, in_order: bool) {
-        self.past.entry(name.to_owned()).or_default().push(text.to_owned());
-        let held = self.held.entry(name.to_owned()).or_default();
-        if in_order && write > held.write {
-            held.spoilt = false;
-        } else if write != held.write {
-            held.spoilt = true;
+        self.former.entry(name.to_owned()).or_default().push(text.to_owned());
+        let value = self.values.entry(name.to_owned()).or_default();
+        if in_order && write > value.write {
+            value.corrupted = false;
+        } else if write != value.write {
+            value.corrupted = true;
         }
-        held.write = held.write.max(write);
-        held.text = Some(text.to_owned());
+        value.write = value.write.max(write);
+        value.text = Some(text.to_owned());
     }
 
-    /// Somebody with write access does it.
+    /// Replaces or deletes a value, as an attacker with write access does.
     pub fn tamper(&mut self, name: &str, text: Option<String>) {
-        let held = self.held.entry(name.to_owned()).or_default();
-        held.text = text;
-        held.spoilt = true;
+        let value = self.values.entry(name.to_owned()).or_default();
+        value.text = text;
+        value.corrupted = true;
     }
 
-    /// A text that a name once had.
-    pub fn past(&self, name: &str, random: &mut Random) -> Option<String> {
-        let past = self.past.get(name)?;
-        past.get(random.below(past.len().max(1))).cloned()
+    /// Returns a random former value of a name.
+    pub fn former(&self, name: &str, random: &mut Random) -> Option<String> {
+        let former = self.former.get(name)?;
+        former.get(random.below(former.len().max(1))).cloned()
     }
 }
 
-/// What a data centre keeps.
+/// Caches of one data centre.
 #[derive(Default)]
 pub struct Location {
-    /// KV's, absences included: the text and until when.
+    /// Cached values of KV, absences included, each with its end.
     kv: HashMap<String, (Option<String>, Time)>,
-    cache: HashMap<String, Cached>,
-    past: Vec<(String, Cached)>,
+    cache: HashMap<String, CacheEntry>,
+    former: Vec<(String, CacheEntry)>,
 }
 
 #[derive(Clone)]
-pub struct Cached {
+pub struct CacheEntry {
     pub text: String,
     until: Time,
     pub asked: Time,
@@ -97,19 +97,19 @@ pub struct Cached {
 }
 
 impl Location {
-    /// Reads KV from here.
-    pub fn read(&mut self, kv: &Kv, name: &str, now: Time, stale: Time, random: &mut Random) -> Option<String> {
+    /// Reads KV through the cache of this location.
+    pub fn read(&mut self, kv: &Kv, name: &str, now: Time, stale_ms: Time, random: &mut Random) -> Option<String> {
         if let Some((text, until)) = self.kv.get(name)
             && now < *until
         {
             return text.clone();
         }
         let text = kv.text(name).cloned();
-        self.kv.insert(name.to_owned(), (text.clone(), now + random.within(0, stale)));
+        self.kv.insert(name.to_owned(), (text.clone(), now + random.within(0, stale_ms)));
         text
     }
 
-    /// A put that has come to its end. Caches count whole seconds: it may be given out for up to one more than it says.
+    /// Stores an entry. Caches count whole seconds, so an entry may live up to a second longer than its TTL.
     pub fn put(&mut self, name: &str, text: &str, seconds: u32, asked: Time, now: Time, random: &mut Random) {
         let until = now
             + if random.often(150) {
@@ -122,22 +122,22 @@ impl Location {
             Some("last") => CacheEntryKind::Last,
             _ => CacheEntryKind::Page,
         };
-        let cached = Cached { text: text.to_owned(), until, asked, kind, replayed: false };
-        self.past.push((name.to_owned(), cached.clone()));
-        self.cache.insert(name.to_owned(), cached);
+        let entry = CacheEntry { text: text.to_owned(), until, asked, kind, replayed: false };
+        self.former.push((name.to_owned(), entry.clone()));
+        self.cache.insert(name.to_owned(), entry);
     }
 
     #[must_use]
-    pub fn get(&self, name: &str, now: Time) -> Option<Cached> {
-        self.cache.get(name).filter(|cached| now <= cached.until).cloned()
+    pub fn get(&self, name: &str, now: Time) -> Option<CacheEntry> {
+        self.cache.get(name).filter(|entry| now <= entry.until).cloned()
     }
 
-    /// Somebody with write access puts an old text back.
+    /// Puts back an old entry, as an attacker with write access does.
     pub fn replay(&mut self, now: Time, random: &mut Random) {
-        if self.past.is_empty() {
+        if self.former.is_empty() {
             return;
         }
-        let (name, cached) = self.past[random.below(self.past.len())].clone();
-        self.cache.insert(name, Cached { until: now + random.within(500, 120_000), replayed: true, ..cached });
+        let (name, entry) = self.former[random.below(self.former.len())].clone();
+        self.cache.insert(name, CacheEntry { until: now + random.within(500, 120_000), replayed: true, ..entry });
     }
 }

@@ -1,8 +1,8 @@
-//! What was simulated how often: so that one sees that the faults do occur.
+//! Counts of what was simulated, to show that the faults occur.
 
 use std::collections::BTreeMap;
 
-use crate::history::{History, Presents, QueryResult, Verdict, What};
+use crate::history::{Credential, Event, History, QueryResult, Verdict};
 
 #[derive(Default, Clone)]
 pub struct Tally(BTreeMap<String, u64>);
@@ -12,13 +12,14 @@ impl Tally {
         *self.0.entry(name.into()).or_default() += 1;
     }
 
-    pub fn take(&mut self, history: &History) {
+    /// Counts the events of one history.
+    pub fn count_history(&mut self, history: &History) {
         self.count("histories");
         for record in &history.records {
-            match &record.what {
-                What::Answered(answered) => {
-                    let verdict = match (answered.presents, answered.verdict) {
-                        (Presents::Garbage, _) => "garbage refused",
+            match &record.event {
+                Event::Answered(answered) => {
+                    let verdict = match (answered.credential, answered.verdict) {
+                        (Credential::ForgedTag, _) => "forged tag refused",
                         (_, Verdict::Accepted) => "accepted",
                         (_, Verdict::Invalid) => "401 invalid_key",
                         (_, Verdict::Revoked) => "401 revoked_key",
@@ -29,44 +30,45 @@ impl Tally {
                         (_, Verdict::Other) => "other",
                     };
                     self.count(format!("answer: {verdict}"));
-                    self.count(if answered.at_once { "answered at once" } else { "answered after asking" });
-                    if answered.age.is_some() {
+                    self.count(if answered.without_read { "answered without a read" } else { "answered after a read" });
+                    if answered.age_seconds.is_some() {
                         self.count("answered in the grace");
                     }
                 }
-                What::Asked { about, outcome: QueryResult::Failed, .. } => {
-                    self.count(format!("asked in vain: {about:?}"))
+                Event::QueryFinished { subject, outcome: QueryResult::Failed, .. } => {
+                    self.count(format!("query failed: {subject:?}"))
                 }
-                What::Asked { about, .. } => self.count(format!("asked: {about:?}")),
-                What::Read { kind, replayed: true, .. } => self.count(format!("cache, replayed: {kind:?}")),
-                What::Read { kind, .. } => self.count(format!("cache: {kind:?}")),
-                What::Confirmed { change, .. } => self.count(format!("change: {change}")),
-                What::Logged { event, .. } => self.count(format!("log: {event}")),
-                What::Restored { announced: true, .. } => self.count("restore, announced"),
-                What::Restored { .. } => self.count("restore, not announced"),
-                What::EpochBegan => self.count("epoch began"),
-                What::ObjectRestarted => self.count("object restarted"),
-                What::Born { .. } => self.count("isolate born"),
-                What::Died { .. } => self.count("isolate died"),
-                What::Cut { .. } => self.count("request cut off"),
-                What::Stepped { by, .. } => {
-                    self.count(if *by < 0 { "clock stepped back" } else { "clock stepped forth" })
+                Event::QueryFinished { subject, .. } => self.count(format!("query answered: {subject:?}")),
+                Event::CacheRead { kind, replayed: true, .. } => self.count(format!("cache read, replayed: {kind:?}")),
+                Event::CacheRead { kind, .. } => self.count(format!("cache read: {kind:?}")),
+                Event::ChangeConfirmed { change, .. } => self.count(format!("change: {change}")),
+                Event::Logged { event, .. } => self.count(format!("log: {event}")),
+                Event::Restored { announced: true, .. } => self.count("restore, announced"),
+                Event::Restored { .. } => self.count("restore, not announced"),
+                Event::EpochStarted => self.count("epoch started"),
+                Event::ObjectRestarted => self.count("object restarted"),
+                Event::IsolateStarted { .. } => self.count("isolate started"),
+                Event::IsolateStopped { .. } => self.count("isolate stopped"),
+                Event::TaskCancelled { .. } => self.count("task cancelled"),
+                Event::ClockStepped { by, .. } => {
+                    self.count(if *by < 0 { "clock stepped back" } else { "clock stepped forward" })
                 }
-                What::Fault { what } => {
-                    let words: Vec<&str> = what.split([' ', '(', '{', ':']).take(4).collect();
-                    let short = if what.starts_with('a') || what.starts_with('t') {
+                Event::Fault { description } => {
+                    let words: Vec<&str> = description.split([' ', '(', '{', ':']).take(4).collect();
+                    let short = if description.starts_with('a') || description.starts_with('t') {
                         words.join(" ")
                     } else {
                         words[0].to_owned()
                     };
-                    self.count(format!("trouble: {short}"));
+                    self.count(format!("fault: {short}"));
                 }
-                What::State { .. } | What::Arrived { .. } => {}
+                Event::StateChanged { .. } | Event::RequestArrived { .. } => {}
             }
         }
     }
 
-    pub fn add(&mut self, other: &Self) {
+    /// Adds the counts of another tally.
+    pub fn merge(&mut self, other: &Self) {
         for (name, count) in &other.0 {
             *self.0.entry(name.clone()).or_default() += count;
         }

@@ -12,9 +12,9 @@ use keyward_key::scope::Scope;
 use keyward_protocol::{NewCredential, Request, RequestMeta, Response};
 use keyward_testkit::registry_world::{Command, KeyChanges, KeyDraft, Lifetime};
 
-use crate::history::{Answered, Presents, Verdict, What};
+use crate::history::{Answered, Credential, Event, Verdict};
 use crate::keys;
-use crate::plan::{Change, Route};
+use crate::plan::{Change, PlannedRequest, Route};
 use crate::port::Port;
 use crate::random::Random;
 use crate::scheduler::Owner;
@@ -24,42 +24,41 @@ use crate::world::{NETWORKS, SCOPES, World};
 /// `Keyward-Request-Id` of every simulated request.
 const REQUEST_ID: &str = "request";
 
-/// A request comes in, and the shipped entry handles it.
-pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route, u8), mut random: Random) {
+/// Sends one request to the shipped entry of the gate, and records the answer.
+pub fn request(world: &Rc<World>, planned: PlannedRequest, mut random: Random) {
+    let PlannedRequest { isolate: number, key, credential, route, address } = planned;
     let Some((isolate, location)) = world.isolate(number) else { return };
-    let (key, presents, route, address) = asked;
     let (path, scope, closed) = match route {
         Route::First => ("/first", 1, false),
         Route::Second => ("/second", 2, false),
         Route::Closed => ("/closed", 1, true),
     };
-    let known = &keys::all()[key];
-    let credential = match presents {
-        Presents::Right => &known.text,
-        Presents::WrongSecret => &known.wrong_secret,
-        Presents::Garbage => &known.garbage,
+    let minted = &keys::all()[key];
+    let bearer = match credential {
+        Credential::Issued => &minted.text,
+        Credential::WrongSecret => &minted.wrong_secret,
+        Credential::ForgedTag => &minted.forged_tag,
     };
     let client = NETWORKS[usize::from(address == 2)].1;
     let clock = world.clock(number);
     let head_text = format!(
-        "{}\nGET\nhttps://gate.example{path}\nauthorization\nBearer {credential}\ncf-connecting-ip\n{client}\n",
+        "{}\nGET\nhttps://gate.example{path}\nauthorization\nBearer {bearer}\ncf-connecting-ip\n{client}\n",
         clock.0
     );
     let mut answered = Answered {
         isolate: number,
         key,
-        presents,
+        credential,
         scope,
         address,
         closed,
         arrived: world.scheduler.now(),
-        clock_then: clock.0,
         clock: clock.0,
-        at_once: true,
+        without_read: true,
         verdict: Verdict::Other,
-        age: None,
+        age_seconds: None,
     };
-    world.record(What::Arrived { isolate: number, clock: clock.0 });
+    world.record(Event::RequestArrived { isolate: number, clock: clock.0 });
     let request = RawRequest { head_text, request_id: REQUEST_ID.to_owned() };
     let port = Port::new(world, Some(number), location, random.clone());
     let Entry { action, refresh_due } = entry::handle(&isolate, Some(&world.config), &port, &request);
@@ -71,7 +70,7 @@ pub fn request(world: &Rc<World>, number: usize, asked: (usize, Presents, Route,
         Action::Reply(reply) => refuse(world, answered, &reply),
         Action::ControlPlane => panic!("no path of a simulated request is Keyward's own"),
         Action::Later(pending) => {
-            answered.at_once = !pending.outlives_client();
+            answered.without_read = !pending.outlives_client();
             let port = Port::new(world, Some(number), location, random);
             let world = Rc::clone(world);
             let scheduler = Rc::clone(&world.scheduler);
@@ -93,15 +92,15 @@ fn refresh(world: &Rc<World>, number: usize, isolate: Rc<Isolate>, location: usi
     world.scheduler.start(Owner::Isolate(number), async move { keyward_edge::refresh(&isolate, &config, &port).await });
 }
 
-fn age_in(text: &str) -> Option<i64> {
+fn parse_age(text: &str) -> Option<i64> {
     text.strip_prefix("unreachable; age=").and_then(|age| age.parse().ok())
 }
 
 fn accept(world: &World, mut answered: Answered, plan: &Plan) {
     answered.verdict = Verdict::Accepted;
     let lines: Vec<&str> = plan.answer.as_deref().unwrap_or_default().split('\n').collect();
-    answered.age = lines.chunks(2).find(|pair| pair[0] == AUTHORITY).and_then(|pair| age_in(pair[1]));
-    world.record(What::Answered(answered));
+    answered.age_seconds = lines.chunks(2).find(|pair| pair[0] == AUTHORITY).and_then(|pair| parse_age(pair[1]));
+    world.record(Event::Answered(answered));
 }
 
 fn refuse(world: &World, mut answered: Answered, reply: &Reply) {
@@ -115,11 +114,12 @@ fn refuse(world: &World, mut answered: Answered, reply: &Reply) {
         "authority_unavailable" => Verdict::Unavailable,
         _ => Verdict::Other,
     };
-    answered.age = reply.headers.iter().find(|(name, _)| *name == AUTHORITY).and_then(|(_, value)| age_in(value));
-    world.record(What::Answered(answered));
+    answered.age_seconds =
+        reply.headers.iter().find(|(name, _)| *name == AUTHORITY).and_then(|(_, value)| parse_age(value));
+    world.record(Event::Answered(answered));
 }
 
-/// Somebody asks for a change, through a location of chance.
+/// Sends a change to the registry through a random location, and records its confirmation.
 pub fn change(world: &Rc<World>, change: &Change, mut random: Random) {
     let (key, name, command) = command(world, change);
     let meta = RequestMeta { request_id: "simulated".to_owned(), client_address: None };
@@ -128,7 +128,7 @@ pub fn change(world: &Rc<World>, change: &Change, mut random: Random) {
     let port = Port::new(world, None, random.below(locations), random);
     let world = Rc::clone(world);
     let scheduler = Rc::clone(&world.scheduler);
-    scheduler.start(Owner::Nobody, async move {
+    scheduler.start(Owner::External, async move {
         let Ok(Response::Done(done)) = keyward_edge::registry::ask(&port, &Request::Control(Box::new(control))).await
         else {
             return;
@@ -142,9 +142,9 @@ pub fn change(world: &Rc<World>, change: &Change, mut random: Random) {
             (usize::MAX, &outcome["key_rotated"]["key"]),
         ];
         for (key, view) in changed.into_iter().filter(|(_, view)| !view.is_null()) {
-            let key = if key == usize::MAX { keys::number_of(view["id"].as_str().unwrap()).unwrap() } else { key };
+            let key = if key == usize::MAX { keys::index_of(view["id"].as_str().unwrap()).unwrap() } else { key };
             let revision = view["revision"].as_u64().unwrap();
-            world.record(What::Confirmed { key, revision, change: name });
+            world.record(Event::ChangeConfirmed { key, revision, change: name });
         }
     });
 }
@@ -162,10 +162,10 @@ fn command(world: &World, change: &Change) -> (usize, &'static str, Command) {
         3 => Vec::new(),
         _ => vec![NETWORKS[usize::from(bits == 2)].0.parse().unwrap()],
     };
-    let after = |life: i64| keyward_key::time::Millis(world.registry_clock().0 + life);
+    let expires_after = |lifetime_ms: i64| keyward_key::time::Millis(world.registry_clock().0 + lifetime_ms);
     let update = |key: usize, changes: KeyChanges| Command::UpdateKey { id: id(key), changes: Box::new(changes) };
     match *change {
-        Change::Issue { key, scopes, addresses, life } => {
+        Change::Issue { key, scopes, addresses, lifetime_ms } => {
             let draft = KeyDraft {
                 name: format!("key {key}"),
                 integration: format!("integration-{key}"),
@@ -174,7 +174,7 @@ fn command(world: &World, change: &Change) -> (usize, &'static str, Command) {
                 owner: "ops@acme.example".to_owned(),
                 scopes: scopes_of(scopes),
                 allowed_cidrs: networks_of(addresses),
-                lifetime: Lifetime::Until(after(life)),
+                lifetime: Lifetime::Until(expires_after(lifetime_ms)),
             };
             (key, "issue", Command::IssueKey { draft: Box::new(draft), credential: credential(key) })
         }
@@ -189,8 +189,10 @@ fn command(world: &World, change: &Change) -> (usize, &'static str, Command) {
             let allowed_cidrs = Some(networks_of(addresses));
             (key, "addresses", update(key, KeyChanges { allowed_cidrs, ..KeyChanges::default() }))
         }
-        Change::End { key, life } => {
-            (key, "end", update(key, KeyChanges { expires_at: Some(after(life)), ..KeyChanges::default() }))
-        }
+        Change::Expiry { key, lifetime_ms } => (
+            key,
+            "expiry",
+            update(key, KeyChanges { expires_at: Some(expires_after(lifetime_ms)), ..KeyChanges::default() }),
+        ),
     }
 }

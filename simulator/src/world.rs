@@ -1,10 +1,10 @@
-//! A plan carried out.
+//! Execution of a plan.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use keyward_config::Config;
-use keyward_edge::Isolate;
+use keyward_edge::{Isolate, LookupSizes};
 use keyward_gate::GateSizes;
 use keyward_key::time::Millis;
 use keyward_registry::context::Policy;
@@ -12,18 +12,18 @@ use keyward_registry::feed::FeedSizes;
 use keyward_testkit::sqlite_store::SqliteStore;
 use serde_json::json;
 
-use crate::history::{History, Record, Rights, State, What};
+use crate::history::{Event, History, Record, Rights, State};
 use crate::object::{self, ObjectState};
-use crate::plan::{Attack, Fault, FaultRates, Plan, Planned};
+use crate::plan::{Attack, Fault, FaultRates, Plan, PlannedAction};
 use crate::random::Random;
 use crate::scheduler::{Owner, Scheduler, Time};
-use crate::sqlite::{self, BEGINNING};
+use crate::sqlite::{self, START_MS};
 use crate::stores::{Kv, Location};
 use crate::{keys, quiescence, traffic};
 
-/// The scopes, by their bits.
+/// Scopes, in the order of their bits.
 pub const SCOPES: [&str; 2] = ["first:read", "second:read"];
-/// The networks that a key may be limited to, and an address in each, by their bits.
+/// Networks to which a key may be limited, each with a client address in it, in the order of their bits.
 pub const NETWORKS: [(&str, &str); 2] = [("192.0.2.0/24", "192.0.2.7"), ("198.51.100.0/24", "198.51.100.9")];
 
 pub struct World {
@@ -34,35 +34,36 @@ pub struct World {
     pub object: RefCell<ObjectState>,
     pub kv: RefCell<Kv>,
     pub locations: RefCell<Vec<Location>>,
-    pub kv_stale: Time,
+    pub kv_stale_ms: Time,
     pub feed_sizes: FeedSizes,
     gate_sizes: GateSizes,
+    lookup_sizes: LookupSizes,
     isolates: RefCell<Vec<Option<LiveIsolate>>>,
     records: RefCell<Vec<Record>>,
     fault_rates: FaultRates,
-    troubles: RefCell<Vec<(Fault, Option<usize>, Time)>>,
-    /// The faults have stopped.
-    calm: Cell<bool>,
+    /// Faults with their location (`None`: every location) and their end.
+    faults: RefCell<Vec<(Fault, Option<usize>, Time)>>,
+    faults_stopped: Cell<bool>,
     revision: Cell<u64>,
     epoch: RefCell<String>,
     states: RefCell<Vec<State>>,
     backup: Cell<Option<(Time, u64)>>,
 }
 
-/// An isolate that is alive.
+/// A running isolate.
 struct LiveIsolate {
     inner: Rc<Isolate>,
     location: usize,
     offset: Time,
 }
 
-/// What happens if the plan is carried out.
+/// Executes a plan and returns its history.
 #[must_use]
-pub fn carry_out(plan: &Plan) -> History {
+pub fn execute(plan: &Plan) -> History {
     let config = config(plan);
     let policy = Policy { max_key_days: 1, max_member_days: 365, known_scopes: config.routes.scopes() };
-    let (with, by) = (Rc::clone(&config), policy.clone());
-    sqlite::with_fresh(&with, &by, move |sqlite| {
+    let (initial_config, initial_policy) = (Rc::clone(&config), policy.clone());
+    sqlite::with_fresh(&initial_config, &initial_policy, move |sqlite| {
         let world = Rc::new(World {
             config,
             policy,
@@ -71,39 +72,40 @@ pub fn carry_out(plan: &Plan) -> History {
             object: RefCell::new(ObjectState::new(plan.seed)),
             kv: RefCell::default(),
             locations: RefCell::new((0..plan.locations).map(|_| Location::default()).collect()),
-            kv_stale: plan.kv_stale,
+            kv_stale_ms: plan.kv_stale_ms,
             feed_sizes: plan.sizes.feed,
             gate_sizes: plan.sizes.gate,
+            lookup_sizes: plan.sizes.lookups,
             isolates: RefCell::default(),
             records: RefCell::default(),
             fault_rates: plan.fault_rates,
-            troubles: RefCell::default(),
-            calm: Cell::new(false),
+            faults: RefCell::default(),
+            faults_stopped: Cell::new(false),
             revision: Cell::new(1),
             epoch: RefCell::default(),
-            states: RefCell::new(vec![State::Absent; keys::KEYS]),
+            states: RefCell::new(vec![State::Absent; keys::KEY_COUNT]),
             backup: Cell::new(None),
         });
         for event in &plan.events {
             let (event, world) = (event.clone(), Rc::clone(&world));
             let scheduler = Rc::clone(&world.scheduler);
-            scheduler.call_at(event.at, move || world.happen(&event.what, event.seed));
+            scheduler.call_at(event.at, move || world.execute_action(&event.action, event.seed));
         }
         world.scheduler.run_until(plan.ends_at + 15_000);
-        world.calm.set(true);
+        world.faults_stopped.set(true);
         let quiescence = quiescence::settle(&world);
         world.scheduler.clear();
-        object::end(&world);
+        object::stop(&world);
         let history = History {
-            bound: 1000 * i64::from(plan.bound_seconds),
-            grace: 1000 * i64::from(plan.grace_seconds),
+            bound_ms: 1000 * i64::from(plan.bound_seconds),
+            grace_ms: 1000 * i64::from(plan.grace_seconds),
             caches_every_key: plan.sizes.caches_every_key(),
             records: world.records.take(),
             quiescence,
         };
         world.isolates.borrow_mut().clear();
         let sqlite = Rc::into_inner(world).map(|world| world.sqlite.into_inner());
-        (sqlite.expect("nothing of a history outlives it"), history)
+        (sqlite.expect("no task holds the world after its history"), history)
     })
 }
 
@@ -125,28 +127,29 @@ fn config(plan: &Plan) -> Rc<Config> {
 }
 
 impl World {
-    pub fn record(&self, what: What) {
-        self.records.borrow_mut().push(Record { at: self.scheduler.now(), what });
+    pub fn record(&self, event: Event) {
+        self.records.borrow_mut().push(Record { at: self.scheduler.now(), event });
     }
 
-    pub fn note_fault(&self, what: &str) {
-        self.record(What::Fault { what: what.to_owned() });
+    pub fn record_fault(&self, description: &str) {
+        self.record(Event::Fault { description: description.to_owned() });
     }
 
+    /// Returns the rates of the plan, or zero rates once the faults have stopped.
     pub fn fault_rates(&self) -> FaultRates {
-        if self.calm.get() { FaultRates::default() } else { self.fault_rates }
+        if self.faults_stopped.get() { FaultRates::default() } else { self.fault_rates }
     }
 
     pub fn has_fault(&self, fault: Fault, location: Option<usize>) -> bool {
         let now = self.scheduler.now();
-        let here = |at: Option<usize>| at.is_none() || location.is_none() || at == location;
-        !self.calm.get()
-            && self.troubles.borrow().iter().any(|(what, at, until)| *what == fault && here(*at) && now < *until)
+        let applies = |at: Option<usize>| at.is_none() || location.is_none() || at == location;
+        !self.faults_stopped.get()
+            && self.faults.borrow().iter().any(|(active, at, until)| *active == fault && applies(*at) && now < *until)
     }
 
     pub fn clock(&self, isolate: usize) -> Millis {
-        let offset = self.isolates.borrow()[isolate].as_ref().map_or(0, |living| living.offset);
-        Millis(BEGINNING + self.scheduler.now() + offset)
+        let offset = self.isolates.borrow()[isolate].as_ref().map_or(0, |live| live.offset);
+        Millis(START_MS + self.scheduler.now() + offset)
     }
 
     pub fn registry_clock(&self) -> Millis {
@@ -154,70 +157,68 @@ impl World {
     }
 
     pub fn registry_clock_of(&self, object: &ObjectState) -> Millis {
-        Millis(BEGINNING + self.scheduler.now() + object.offset)
+        Millis(START_MS + self.scheduler.now() + object.offset)
     }
 
-    /// An isolate and its location, if it is alive.
+    /// Returns an isolate and its location, if it runs.
     pub fn isolate(&self, number: usize) -> Option<(Rc<Isolate>, usize)> {
         let isolates = self.isolates.borrow();
-        let living = isolates.get(number)?.as_ref()?;
-        Some((Rc::clone(&living.inner), living.location))
+        let live = isolates.get(number)?.as_ref()?;
+        Some((Rc::clone(&live.inner), live.location))
     }
 
-    fn happen(self: &Rc<Self>, what: &Planned, seed: u64) {
+    fn execute_action(self: &Rc<Self>, action: &PlannedAction, seed: u64) {
         let mut random = Random::new(seed);
-        match what {
-            Planned::Born { isolate, location, offset, jitter } => {
+        match action {
+            PlannedAction::StartIsolate { isolate, location, offset, jitter } => {
                 let mut isolates = self.isolates.borrow_mut();
                 while isolates.len() <= *isolate {
                     isolates.push(None);
                 }
-                let inner = Rc::new(Isolate::new(self.gate_sizes, *jitter));
+                let inner = Rc::new(Isolate::new(self.gate_sizes, self.lookup_sizes, *jitter));
                 isolates[*isolate] = Some(LiveIsolate { inner, location: *location, offset: *offset });
                 drop(isolates);
                 let clock = self.clock(*isolate).0;
-                self.record(What::Born { isolate: *isolate, location: *location, clock });
+                self.record(Event::IsolateStarted { isolate: *isolate, location: *location, clock });
             }
-            Planned::Dies { isolate } => {
-                self.scheduler.end(Owner::Isolate(*isolate));
-                if let Some(place) = self.isolates.borrow_mut().get_mut(*isolate) {
-                    *place = None;
+            PlannedAction::StopIsolate { isolate } => {
+                self.scheduler.cancel_all(Owner::Isolate(*isolate));
+                if let Some(slot) = self.isolates.borrow_mut().get_mut(*isolate) {
+                    *slot = None;
                 }
-                self.record(What::Died { isolate: *isolate });
+                self.record(Event::IsolateStopped { isolate: *isolate });
             }
-            Planned::Cut { isolate } => {
-                if self.scheduler.end_one(Owner::Isolate(*isolate), random.next()) {
-                    self.record(What::Cut { isolate: *isolate });
+            PlannedAction::CancelTask { isolate } => {
+                if self.scheduler.cancel_one(Owner::Isolate(*isolate), random.next()) {
+                    self.record(Event::TaskCancelled { isolate: *isolate });
                 }
             }
-            Planned::Step { isolate, to } => {
+            PlannedAction::StepClock { isolate, to } => {
                 let by = match self.isolates.borrow_mut().get_mut(*isolate) {
-                    Some(Some(living)) => to - std::mem::replace(&mut living.offset, *to),
+                    Some(Some(live)) => to - std::mem::replace(&mut live.offset, *to),
                     _ => return,
                 };
-                self.record(What::Stepped { isolate: *isolate, by });
+                self.record(Event::ClockStepped { isolate: *isolate, by });
             }
-            Planned::RegistryStep { to } => {
+            PlannedAction::StepRegistryClock { to } => {
                 self.object.borrow_mut().offset = *to;
-                self.note_fault(&format!("the registry's clock steps, to {to} ms off"));
+                self.record_fault(&format!("the registry's clock steps to an offset of {to} ms"));
             }
-            Planned::Request { isolate, key, presents, route, address } => {
-                traffic::request(self, *isolate, (*key, *presents, *route, *address), random);
+            PlannedAction::Request(request) => traffic::request(self, *request, random),
+            PlannedAction::Change { change } => traffic::change(self, change, random),
+            PlannedAction::Fault { fault, location, until } => {
+                self.faults.borrow_mut().push((*fault, *location, *until));
+                let scope = location.map_or("everywhere".to_owned(), |location| format!("at location {location}"));
+                self.record_fault(&format!("{fault:?} {scope} until {until}"));
             }
-            Planned::Change { change, .. } => traffic::change(self, change, random),
-            Planned::Fault { fault, location, until } => {
-                self.troubles.borrow_mut().push((*fault, *location, *until));
-                let place = location.map_or("everywhere".to_owned(), |location| format!("at location {location}"));
-                self.note_fault(&format!("{fault:?} {place} until {until}"));
-            }
-            Planned::Restart => object::restart(self),
-            Planned::Backup => {
+            PlannedAction::RestartObject => object::restart(self),
+            PlannedAction::Backup => {
                 sqlite::batch(&self.sqlite.borrow(), "SAVEPOINT backup");
                 self.backup.set(Some((self.scheduler.now(), self.revision.get())));
-                self.note_fault("a backup is made");
+                self.record_fault("a backup is made");
             }
-            Planned::Restore { announced } => self.restore(*announced, &mut random),
-            Planned::Attack(attack) => self.attack(attack, &mut random),
+            PlannedAction::Restore { announced } => self.restore(*announced, &mut random),
+            PlannedAction::Attack(attack) => self.attack(attack, &mut random),
         }
     }
 
@@ -227,17 +228,17 @@ impl World {
         if announced {
             self.object.borrow_mut().setting = Some(format!("restored-{}", random.next()));
         }
-        self.record(What::Restored { to, announced });
+        self.record(Event::Restored { to, announced });
         object::restart(self);
         self.revision.set(revision);
-        let mut states = vec![State::Absent; keys::KEYS];
+        let mut states = vec![State::Absent; keys::KEY_COUNT];
         for (key, _, state) in self.rows_after(0) {
             states[key] = state;
         }
         for (key, state) in states.iter().enumerate() {
             let before = std::mem::replace(&mut self.states.borrow_mut()[key], state.clone());
             if before != *state {
-                self.record(What::State { key, revision: 0, state: state.clone() });
+                self.record(Event::StateChanged { key, revision: 0, state: state.clone() });
             }
         }
     }
@@ -258,26 +259,26 @@ impl World {
                     if networks == "[]" { 3 } else { bits(&networks, &NETWORKS.map(|(network, _)| network)) };
                 let rights = Rights {
                     revoked: text(2) == "revoked",
-                    over: text(2) == "expired",
+                    ended_by_change: text(2) == "expired",
                     expires_at,
                     scopes: bits(&text(4), &SCOPES),
                     addresses,
                 };
-                let number = keys::number_of(&text(0)).expect("a key of ours");
+                let number = keys::index_of(&text(0)).expect("every key of the registry is a simulated one");
                 (number, row.get::<_, i64>(1).unwrap() as u64, State::Present(rights))
             },
         )
     }
 
-    /// Records what the registry has changed since the last time.
-    pub fn note_states(&self) {
-        // In the order of their names: the epoch, the revision.
+    /// Records the changes that the registry committed since the last call.
+    pub fn record_states(&self) {
+        // Ordered by name: the epoch, then the revision.
         const META: &str = "SELECT value FROM meta WHERE name IN ('epoch', 'revision') ORDER BY name";
         let rows = sqlite::rows(&self.sqlite.borrow(), META, 0, |row| row.get::<_, String>(0).unwrap());
         let [epoch, revision] = rows.as_slice() else { panic!("{rows:?}") };
         let before = self.epoch.replace(epoch.clone());
         if !before.is_empty() && before != *epoch {
-            self.record(What::EpochBegan);
+            self.record(Event::EpochStarted);
         }
         let revision = revision.parse().unwrap();
         let known = self.revision.replace(revision);
@@ -286,7 +287,7 @@ impl World {
         }
         for (key, revision, state) in self.rows_after(known) {
             self.states.borrow_mut()[key] = state.clone();
-            self.record(What::State { key, revision, state });
+            self.record(Event::StateChanged { key, revision, state });
         }
     }
 
@@ -295,7 +296,7 @@ impl World {
         let mut kv = self.kv.borrow_mut();
         match attack {
             Attack::Replay { key } => {
-                if let Some(text) = kv.past(&name(*key), random) {
+                if let Some(text) = kv.former(&name(*key), random) {
                     kv.tamper(&name(*key), Some(text));
                 }
             }
@@ -317,7 +318,7 @@ impl World {
                 }
             }
             Attack::Delete { key } => kv.tamper(&name(*key), None),
-            Attack::Tear { key } => {
+            Attack::Truncate { key } => {
                 if let Some(text) = kv.text(&name(*key)).cloned() {
                     kv.tamper(&name(*key), Some(text.chars().take(random.below(text.len().max(1))).collect()));
                 }
@@ -326,6 +327,6 @@ impl World {
                 self.locations.borrow_mut()[*location].replay(self.scheduler.now(), random);
             }
         }
-        self.note_fault(&format!("{attack:?}"));
+        self.record_fault(&format!("{attack:?}"));
     }
 }

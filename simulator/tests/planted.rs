@@ -1,4 +1,4 @@
-//! The checker finds every planted fault within 5,000 histories, and without a fault the same histories are in order.
+//! The checker finds every planted fault within 5,000 histories, and finds no violation in the same histories without a fault.
 //!
 //! Both tests take minutes, so a plain `cargo test` skips them. `npm test` runs them with
 //! `cargo test --profile simulate -p keyward-simulator --test planted -- --ignored --nocapture`.
@@ -7,8 +7,8 @@ use simulator::plan;
 
 const SEEDS: u64 = 5_000;
 
-/// Not here: "a copy newer than the feed is used", which has a switch in the gate. Such a copy only does harm after a restore that nobody
-/// noticed, and there the checker allows every state of the lost history, so no history shows it. The gate's own tests hold it.
+/// Planted faults that the checker must find. The switch "a copy newer than the feed is used" is missing: such a copy is harmful only after
+/// a restore that no isolate noticed, where the checker allows every state of the lost history. The gate's own tests cover it.
 const FAULTS: [&str; 21] = [
     "no bound",
     "grace a second longer",
@@ -33,7 +33,7 @@ const FAULTS: [&str; 21] = [
     "a copy is used though the feed overflowed",
 ];
 
-/// Returns the first seed whose history is not in order with this fault planted, and the rule that it breaks.
+/// Returns the first seed whose history violates a rule with this fault planted, and the rule.
 fn first_violation(fault: &'static str) -> Option<(u64, &'static str)> {
     keyward_fault::plant(fault);
     let found =
@@ -44,7 +44,7 @@ fn first_violation(fault: &'static str) -> Option<(u64, &'static str)> {
 
 #[test]
 #[ignore = "takes minutes: npm test runs it"]
-fn without_a_fault_every_history_is_in_order() {
+fn without_a_fault_no_history_violates_a_rule() {
     assert_eq!(first_violation(""), None);
 }
 

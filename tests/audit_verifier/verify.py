@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Checks Keyward's audit log as docs/concepts/audit.md tells a stranger to. Uses the standard library and `cryptography` only.
+"""Independent verifier of Keyward's audit log, by docs/concepts/audit.md. Uses the standard library and `cryptography` only.
 
     verify.py --vkeys KEYS --log LOG.ndjson --checkpoint NOTE [--checkpoint NOTE ...]
 
-KEYS holds verifier keys, one on each line, as pinned. Each NOTE is a checkpoint: the newest one, fetched before the log,
-and any that were pinned earlier. Exit status 0 and `ok <entries>`, or 1 and what is wrong.
+KEYS is a file of pinned verifier keys, one on each line. Each NOTE is a checkpoint: the newest one, fetched before the log,
+and any that were pinned earlier. Prints `ok <entries>` and exits with 0, or prints the error and exits with 1.
 """
 
 import argparse
@@ -20,12 +20,12 @@ FIELDS = {"seq", "at", "actor", "action", "subject", "detail", "previous", "hash
 ED25519 = 0x01
 
 
-class Wrong(Exception):
-    """What is wrong with the log, a note or a key."""
+class VerificationError(Exception):
+    """An error in the log, a note or a key."""
 
 
 def canonical(value):
-    """RFC 8785, for what entries hold: null, booleans, strings, integers, lists, objects."""
+    """RFC 8785 for the types in entries: null, booleans, strings, integers, lists, objects."""
     if isinstance(value, dict):
         # The RFC sorts by UTF-16 code units.
         names = sorted(value, key=lambda name: name.encode("utf-16-be"))
@@ -37,25 +37,25 @@ def canonical(value):
 
 def strict_object(pairs):
     if len({name for name, _ in pairs}) != len(pairs):
-        raise Wrong("a field stands twice in an entry")
+        raise VerificationError("an entry has a duplicate field")
     return dict(pairs)
 
 
 def integer(text):
     number = int(text)
     if abs(number) > 2**53 - 1:
-        raise Wrong("a number is not exact")
+        raise VerificationError("a number is not exact")
     return number
 
 
 def refuse_number(text):
-    raise Wrong(f"a number is no integer: {text}")
+    raise VerificationError(f"a number is not an integer: {text}")
 
 
 def read_log(data):
     """Entries of an NDJSON export, in the order given."""
     if data and not data.endswith(b"\n"):
-        raise Wrong("the last line is not whole: the export was cut off")
+        raise VerificationError("the last line is incomplete: the export was cut off")
     entries = []
     for line in data.split(b"\n")[:-1]:
         try:
@@ -67,25 +67,25 @@ def read_log(data):
                 parse_constant=refuse_number,
             )
         except ValueError as error:
-            raise Wrong(f"line {len(entries) + 1} is not JSON: {error}") from None
+            raise VerificationError(f"line {len(entries) + 1} is not JSON: {error}") from None
         if not isinstance(entry, dict) or set(entry) != FIELDS:
-            raise Wrong(f"line {len(entries) + 1} has not the fields of an entry")
+            raise VerificationError(f"line {len(entries) + 1} does not have the fields of an entry")
         entries.append(entry)
     return entries
 
 
 def verify_chain(entries):
-    """Each entry's number, link and hash."""
+    """Checks each entry's number, link and hash."""
     previous = "0" * 64
     for seq, entry in enumerate(entries, start=1):
         body = {name: value for name, value in entry.items() if name != "hash"}
-        right = hashlib.sha256(canonical(body).encode("utf-8")).hexdigest()
+        expected = hashlib.sha256(canonical(body).encode("utf-8")).hexdigest()
         if type(entry["seq"]) is not int or entry["seq"] != seq:
-            raise Wrong(f"entry {seq} is missing or out of order: {entry['seq']} stands there")
-        if entry["hash"] != right:
-            raise Wrong(f"entry {seq} was changed: its hash is not that of its content")
+            raise VerificationError(f"entry {seq} is missing or out of order: found {entry['seq']}")
+        if entry["hash"] != expected:
+            raise VerificationError(f"entry {seq} was changed: its hash is not that of its content")
         if entry["previous"] != previous:
-            raise Wrong(f"entry {seq} does not follow the one before it")
+            raise VerificationError(f"entry {seq} does not follow the one before it")
         previous = entry["hash"]
 
 
@@ -93,7 +93,7 @@ def decode(text):
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        raise Wrong("something is not base64") from None
+        raise VerificationError("a value is not base64") from None
 
 
 def key_id(name, typed_key):
@@ -106,58 +106,58 @@ def read_vkeys(text):
     for line in text.splitlines():
         parts = line.split("+", 2)
         if len(parts) != 3:
-            raise Wrong("a line is no verifier key")
+            raise VerificationError("a line is not a verifier key")
         name, identifier, typed_key = parts[0], parts[1], decode(parts[2])
         if len(typed_key) != 33 or typed_key[0] != ED25519:
-            raise Wrong("a verifier key is not Ed25519")
+            raise VerificationError("a verifier key is not Ed25519")
         if key_id(name, typed_key).hex() != identifier:
-            raise Wrong("a verifier key's id is not its own")
+            raise VerificationError("the id of a verifier key does not match the key")
         keys[(name, bytes.fromhex(identifier))] = Ed25519PublicKey.from_public_bytes(typed_key[1:])
     if not keys:
-        raise Wrong("there is no verifier key")
+        raise VerificationError("there is no verifier key")
     return keys
 
 
 def read_checkpoint(note, keys):
-    """The size and hash of a checkpoint that a pinned key has signed."""
+    """Returns size and hash of a checkpoint that a pinned key has signed."""
     text, found, signatures = note.rpartition("\n\n")
     if not found or not signatures.endswith("\n"):
-        raise Wrong("a note has no signatures")
+        raise VerificationError("a note has no signatures")
     text += "\n"
     signed_by = None
     for line in signatures.splitlines():
         parts = line.split(" ")
         if len(parts) != 3 or parts[0] != "\u2014":
-            raise Wrong("a signature's line has not its form")
+            raise VerificationError("a signature line is malformed")
         signature = decode(parts[2])
         key = keys.get((parts[1], signature[:4]))
         if key is None:
-            continue  # Of a key that is not pinned: it says nothing.
+            continue  # Signatures of keys that are not pinned are ignored.
         try:
             key.verify(signature[4:], text.encode("utf-8"))
         except InvalidSignature:
-            raise Wrong("a checkpoint's signature is wrong") from None
+            raise VerificationError("a checkpoint's signature is invalid") from None
         signed_by = parts[1]
     if signed_by is None:
-        raise Wrong("no pinned key has signed a checkpoint")
+        raise VerificationError("no pinned key has signed a checkpoint")
     lines = text.splitlines()
     if len(lines) < 3 or lines[0] != signed_by:
-        raise Wrong("a checkpoint is not of this log")
+        raise VerificationError("a checkpoint is not of this log")
     if not lines[1].isascii() or not lines[1].isdigit() or str(int(lines[1])) != lines[1]:
-        raise Wrong("a checkpoint's size is no number")
+        raise VerificationError("a checkpoint's size is not a number")
     digest = decode(lines[2])
     if len(digest) != 32:
-        raise Wrong("a checkpoint's hash has not 32 bytes")
+        raise VerificationError("a checkpoint's hash does not have 32 bytes")
     return int(lines[1]), digest.hex()
 
 
 def verify_against(entries, size, digest):
-    """The log still is what it was at the checkpoint, at least as far as it went then."""
+    """Checks that the log still starts with the entries that the checkpoint signed."""
     if size > len(entries):
-        raise Wrong(f"the log has {len(entries)} entries and had {size}: it was cut off")
+        raise VerificationError(f"the log has {len(entries)} entries and had {size}: it was cut off")
     expected = entries[size - 1]["hash"] if size else "0" * 64
     if digest != expected:
-        raise Wrong(f"the log's first {size} entries are not those that the checkpoint signed: it was rewritten")
+        raise VerificationError(f"the log's first {size} entries are not those that the checkpoint signed: it was rewritten")
 
 
 def main():
@@ -175,8 +175,8 @@ def main():
         for path in options.checkpoint:
             with open(path, encoding="utf-8", newline="") as file:
                 verify_against(entries, *read_checkpoint(file.read(), keys))
-    except Wrong as wrong:
-        print(wrong)
+    except VerificationError as error:
+        print(error)
         return 1
     print(f"ok {len(entries)}")
     return 0

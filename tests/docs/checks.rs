@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::markdown::{between, cells, column, links, prose, resolve};
 use crate::repository::{Page, Repository};
 
-/// Endings by which a text in backticks is a file of this repository.
+/// Extensions by which a text in backticks counts as a file of this repository.
 const FILE_ENDINGS: &[&str] =
     &[".rs", ".mjs", ".js", ".md", ".toml", ".json", ".svg", ".py", ".yml", ".yaml", ".ts", ".conf"];
 /// Files that pages name and that builds, runs or operators create.
 const CREATED_FILES: &[&str] = &["build/index.js", "/_keyward/openapi.json", "/_keyward/jwks.json", "index.js"];
-/// Capitals with an underscore in backticks that are no settings of the worker.
+/// Names in capitals that are not settings of the worker.
 const OTHER_VARIABLES: &[&str] = &[
     "CLOUDFLARE_API_TOKEN",
     "KEYWARD_FUZZ_SECONDS",
@@ -40,31 +40,31 @@ pub fn broken_links(page: &Page, repository: &Repository) -> Vec<String> {
                 repository.files.iter().any(|file| file.strip_prefix(&path).is_some_and(|rest| rest.starts_with('/')))
             };
             if !repository.files.contains(&path) && !is_folder() {
-                wrong.push(format!("{}:{number}: the link {target} leads to no file", page.path));
+                wrong.push(format!("{}:{number}: the link {target} points to no file", page.path));
             } else if let Some(anchor) = anchor
                 && !repository.anchors.get(&path).is_some_and(|anchors| anchors.contains(anchor))
             {
-                wrong.push(format!("{}:{number}: the link {target} leads to no heading", page.path));
+                wrong.push(format!("{}:{number}: the link {target} points to no heading", page.path));
             }
         }
     }
     wrong
 }
 
-/// Whether a text in backticks is the name of a file.
+/// Returns whether a text in backticks is the name of a file.
 pub fn is_file_name(text: &str) -> bool {
     let is_path = text.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-./".contains(letter));
     is_path && FILE_ENDINGS.iter().any(|ending| text.len() > ending.len() && text.ends_with(ending))
 }
 
-/// Whether the repository has a file of this path; a page may leave out the folders at its beginning.
+/// Returns whether the repository has a file with this path. A page may omit leading folders.
 pub fn has_file(repository: &Repository, name: &str) -> bool {
     let name = name.trim_start_matches("./");
     let ending = format!("/{name}");
     repository.files.iter().any(|file| file == name || file.ends_with(&ending))
 }
 
-/// Where files of the same name are, as a hint for whoever fixes the page.
+/// Returns the paths of files with the same name, as a hint.
 fn same_name(repository: &Repository, missing: &str) -> String {
     let ending = format!("/{}", missing.rsplit('/').next().unwrap_or_default());
     let found: Vec<&str> = repository.files.iter().filter(|file| file.ends_with(&ending)).map(String::as_str).collect();
@@ -83,7 +83,7 @@ pub fn missing_files(page: &Page, repository: &Repository) -> Vec<String> {
     wrong
 }
 
-/// The name that shares the most words with a missing one, as a hint; empty if none shares a third of them.
+/// Returns the name that shares the most words with a missing one, as a hint. Empty if none shares a third of them.
 fn closest<'a>(missing: &str, names: impl Iterator<Item = &'a str>) -> String {
     let words = |name: &str| -> BTreeSet<String> { name.split(['_', ' ', ',']).map(str::to_lowercase).collect() };
     let sought = words(missing);
@@ -95,7 +95,7 @@ fn closest<'a>(missing: &str, names: impl Iterator<Item = &'a str>) -> String {
     best.map(|name| format!(" (perhaps {name})")).unwrap_or_default()
 }
 
-/// Names of tests in the columns that say which test shows a promise.
+/// Returns missing tests in the columns that list the tests of a promise.
 pub fn missing_tests(page: &Page, repository: &Repository) -> Vec<String> {
     let mut wrong = Vec::new();
     for (number, cell) in column(&page.text, |heading| heading == "test" || heading == "tests") {
@@ -123,7 +123,7 @@ pub fn missing_tests(page: &Page, repository: &Repository) -> Vec<String> {
     wrong
 }
 
-/// Rows of promise tables without a test. A row may say "no test" and why.
+/// Returns rows of promise tables without a test. A row may contain "no test" and the reason.
 pub fn rows_without_a_test(page: &Page) -> Vec<String> {
     let rows = column(&page.text, |heading| heading == "test" || heading == "tests");
     let untested =
@@ -152,7 +152,7 @@ pub fn missing_scripts(page: &Page, repository: &Repository) -> Vec<String> {
     wrong
 }
 
-/// Whether a text in backticks has the form of a setting: capitals and underscores.
+/// Returns whether a text in backticks has the form of a setting: capitals and underscores.
 pub fn is_setting(text: &str) -> bool {
     let is_name = text.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_');
     is_name && text.contains('_') && text.starts_with(|first: char| first.is_ascii_uppercase())
@@ -163,7 +163,7 @@ pub fn unknown_settings(page: &Page, repository: &Repository) -> Vec<String> {
     for (number, line) in prose(&page.text) {
         for text in between(line, '`') {
             let name = text.split([' ', '=']).next().unwrap_or_default();
-            // Constants of the code have the same form, and a page may name them.
+            // A page may name constants of the code, which have the same form.
             let is_known = repository.settings.contains(&format!("\"{name}\""))
                 || OTHER_VARIABLES.contains(&name)
                 || is_constant(&repository.sources, name);
@@ -175,14 +175,14 @@ pub fn unknown_settings(page: &Page, repository: &Repository) -> Vec<String> {
     wrong
 }
 
-/// Whether a source defines this constant, or binds a name of the platform to it.
+/// Returns whether a source defines this constant, or wrangler.toml binds this name.
 pub fn is_constant(sources: &str, name: &str) -> bool {
     [format!("const {name}:"), format!("const {name} ="), format!("binding = \"{name}\"")]
         .iter()
         .any(|text| sources.contains(text))
 }
 
-/// The events in the first column of the page's tables whose first heading is "event".
+/// Returns the events in the first column of tables whose first heading is "event".
 pub fn documented_events(text: &str) -> BTreeMap<String, usize> {
     let mut events = BTreeMap::new();
     let mut in_table = false;
@@ -216,7 +216,7 @@ pub fn wrong_events(page: &Page, repository: &Repository) -> Vec<String> {
     wrong
 }
 
-/// Pages that comments and configurations name.
+/// Returns missing pages that comments and configurations name.
 pub fn missing_pages(path: &str, text: &str, repository: &Repository) -> Vec<String> {
     let mut wrong = Vec::new();
     for (number, line) in text.lines().enumerate() {

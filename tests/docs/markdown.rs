@@ -1,8 +1,8 @@
-//! Reading Markdown: prose, links, anchors and tables.
+//! Parser for the parts of Markdown that the checks need: prose, links, anchors and tables.
 
 use std::collections::BTreeSet;
 
-/// The lines of a page outside code blocks, with their numbers from 1.
+/// Returns the lines of a page outside code blocks, with their numbers from 1.
 pub fn prose(text: &str) -> Vec<(usize, &str)> {
     let mut inside = false;
     let mut lines = Vec::new();
@@ -16,26 +16,26 @@ pub fn prose(text: &str) -> Vec<(usize, &str)> {
     lines
 }
 
-/// The texts between two of these marks.
+/// Returns the texts between pairs of this mark.
 pub fn between(line: &str, mark: char) -> impl Iterator<Item = &str> {
     let parts: Vec<&str> = line.split(mark).collect();
-    // The last part is after the last mark, so it is outside; an odd mark at the end opens nothing.
+    // The part after the last mark is outside. An unpaired mark at the end is ignored.
     let closed = parts.len() - 1 - (parts.len() - 1) % 2;
     (1..closed).step_by(2).map(move |at| parts[at]).collect::<Vec<_>>().into_iter()
 }
 
-/// A line without the texts in backticks.
+/// Returns a line without the texts in backticks.
 pub fn without_code(line: &str) -> String {
     line.split('`').step_by(2).collect::<Vec<_>>().join(" ")
 }
 
-/// The targets of the links of a line.
+/// Returns the targets of the links in a line.
 pub fn links(line: &str) -> Vec<String> {
     let line = without_code(line);
     line.split("](").skip(1).filter_map(|rest| rest.split(')').next()).map(|target| target.trim().to_owned()).collect()
 }
 
-/// The anchor that GitHub gives a heading.
+/// Returns the anchor that GitHub generates for a heading.
 pub fn anchor(heading: &str) -> String {
     let mut anchor = String::new();
     for letter in heading.trim().to_lowercase().chars() {
@@ -48,13 +48,13 @@ pub fn anchor(heading: &str) -> String {
     anchor
 }
 
-/// The anchors of a page.
+/// Returns the anchors of a page.
 pub fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text).into_iter().filter_map(|(_, line)| line.strip_prefix('#'));
     headings.map(|heading| anchor(heading.trim_start_matches('#'))).collect()
 }
 
-/// The path that a link leads to, from the root; `None` if it leaves the repository.
+/// Returns the path of a link's target from the root, or `None` if it is outside the repository.
 pub fn resolve(page: &str, target: &str) -> Option<String> {
     let mut parts: Vec<&str> = page.split('/').collect();
     parts.pop();
@@ -70,13 +70,13 @@ pub fn resolve(page: &str, target: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The cells of a row of a table, without the empty ends.
+/// Returns the cells of a table row, without the empty ends.
 pub fn cells(line: &str) -> Option<Vec<&str>> {
     let row = line.trim().strip_prefix('|')?.strip_suffix('|')?;
     Some(row.split('|').map(str::trim).collect())
 }
 
-/// Lines of the tables whose last column has this heading, with the text of that column.
+/// Returns the lines of tables whose last column has this heading, with the text of that column.
 pub fn column(text: &str, is_heading: impl Fn(&str) -> bool) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut chosen = None;

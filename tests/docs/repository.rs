@@ -1,4 +1,4 @@
-//! Reading the repository: its pages, files, tests, scripts, settings and log events.
+//! Names in the repository: pages, files, tests, scripts, settings and log events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,7 +20,7 @@ pub struct Page {
     pub text: String,
 }
 
-/// What the names of a page are compared with.
+/// Names with which those in a page are compared.
 #[derive(Default)]
 pub struct Repository {
     /// Paths of all files, from the root.
@@ -49,7 +49,7 @@ pub fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The files below a folder, as paths from the root.
+/// Collects the files below a folder, as paths from the root.
 pub fn files_below(folder: PathBuf, files: &mut BTreeSet<String>) {
     let Ok(entries) = fs::read_dir(&folder) else { return };
     for entry in entries {
@@ -66,7 +66,7 @@ pub fn files_below(folder: PathBuf, files: &mut BTreeSet<String>) {
     }
 }
 
-/// Names of the functions after `#[test]`, other attributes between them included.
+/// Returns the names of the functions with `#[test]`, among other attributes.
 pub fn rust_tests(source: &str) -> Vec<String> {
     let mut names = Vec::new();
     for rest in source.split("#[test]").skip(1) {
@@ -76,7 +76,7 @@ pub fn rust_tests(source: &str) -> Vec<String> {
     names
 }
 
-/// Names of the events that a source logs: the first literal argument of a call that writes to the log.
+/// Returns the events that a source logs: the first string literal in each call that writes to the log.
 pub fn logged_events(source: &str) -> Vec<String> {
     let mut names = Vec::new();
     for call in ["event(", "log(", "note(", "fault(", "event: "] {
@@ -93,7 +93,7 @@ pub fn logged_events(source: &str) -> Vec<String> {
     names
 }
 
-/// A source without its unit tests, which stand at its end.
+/// Returns a source without its unit tests, which are at its end.
 pub fn without_tests(source: &str) -> &str {
     source.split("#[cfg(test)]\nmod ").next().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-// Signing in through Cloudflare Access (docs/guides/access.md), with a team of the tests' own.
+// Sign-in through Cloudflare Access (docs/guides/access.md), with a simulated Access team.
 
 import assert from "node:assert/strict";
 import { constants, createHmac, sign } from "node:crypto";
@@ -14,6 +14,7 @@ let team;
 let gate;
 const settings = () => ({
   ORIGIN_LIVE: "http://127.0.0.1:1",
+  CONTROL_HOST: "keys.acme.example",
   ACCESS_TEAM_DOMAIN: team.domain,
   ACCESS_AUDIENCE: AUDIENCE,
 });
@@ -31,7 +32,7 @@ after(async () => {
 });
 
 describe("a valid JWT", () => {
-  test("signs in the member who has that address, whatever its letter case, with their role", async () => {
+  test("signs in the member with this email address, in any letter case, with their role", async () => {
     const { id } = (await gate.call(ME, { key: gate.owner })).json;
     assert.equal((await call(team.token())).json.id, id);
     assert.equal((await call(team.token({ email: "OLIVE@Acme.example" }))).json.id, id);
@@ -41,13 +42,13 @@ describe("a valid JWT", () => {
     assert.equal((await call(token, KEYS, { method: "POST", json: {} })).verdict, "403 forbidden");
   });
 
-  test("an audience may be one text, and among others", async () => {
+  test("an audience may be a string or an element of a list", async () => {
     assert.equal((await call(team.token({ aud: AUDIENCE }))).status, 200);
     assert.equal((await call(team.token({ aud: ["x", AUDIENCE] }))).status, 200);
     assert.equal((await call(team.token({ nbf: undefined }))).status, 200);
   });
 
-  test("changes are the member's own in the log", async () => {
+  test("the audit log names the member as the actor of a change", async () => {
     const manager = await newMember(gate);
     const answer = await call(team.token({ email: manager.email }), KEYS, {
       method: "POST",
@@ -65,7 +66,7 @@ describe("a valid JWT", () => {
     assert.equal(actor, manager.id);
   });
 
-  test("a revoked member or an address that is nobody's is 401", async () => {
+  test("a revoked member or an unknown address is 401", async () => {
     const gone = await newMember(gate);
     await gate.call(`${MEMBERS}/${gone.id}/revoke`, { method: "POST", key: gate.owner });
     for (const email of [
@@ -79,10 +80,10 @@ describe("a valid JWT", () => {
       assert.equal((await call(team.token({ email }))).verdict, "401 invalid_key", String(email));
   });
 
-  test("the certificates were fetched once for all of this", () => assert.equal(team.fetched, 1));
+  test("the certificates were fetched once for all these requests", () => assert.equal(team.fetched, 1));
 });
 
-describe("what is no valid JWT is 401", () => {
+describe("an invalid JWT is 401", () => {
   const now = () => Math.floor(Date.now() / 1000);
   const cases = {
     "another issuer": () => team.token({ iss: "https://evil.cloudflareaccess.com" }),
@@ -90,8 +91,8 @@ describe("what is no valid JWT is 401", () => {
     "another audience": () => team.token({ aud: ["other"] }),
     "no audience": () => team.token({ aud: undefined }),
     "past its end": () => team.token({ exp: now() - 1 }),
-    "no end": () => team.token({ exp: undefined }),
-    "an end that is no number": () => team.token({ exp: "9999999999" }),
+    "no exp": () => team.token({ exp: undefined }),
+    "an exp that is not a number": () => team.token({ exp: "9999999999" }),
     "not yet valid": () => team.token({ nbf: now() + 60 }),
     "no signature": () => team.token({}, { by: () => Buffer.alloc(0) }),
     "alg none": () => team.token({}, { header: { alg: "none" }, by: () => Buffer.alloc(0) }),
@@ -101,7 +102,7 @@ describe("what is no valid JWT is 401", () => {
         {},
         { header: { alg: "HS256" }, by: (bytes) => createHmac("sha256", team.publicPem()).update(bytes).digest() },
       ),
-    "HS256 said to be RS256": () =>
+    "HS256 declared as RS256": () =>
       team.token({}, { by: (bytes) => createHmac("sha256", team.publicPem()).update(bytes).digest() }),
     RS512: () => team.token({}, { header: { alg: "RS512" }, by: (bytes, key) => sign("RSA-SHA512", bytes, key) }),
     PS256: () =>
@@ -112,14 +113,14 @@ describe("what is no valid JWT is 401", () => {
           by: (bytes, key) => sign("RSA-SHA256", bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING }),
         },
       ),
-    "PSS said to be RS256": () =>
+    "PSS declared as RS256": () =>
       team.token(
         {},
         { by: (bytes, key) => sign("RSA-SHA256", bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING }) },
       ),
-    "another key's signature": () => team.token({}, { key: "nobody's" }),
+    "another key's signature": () => team.token({}, { key: "unknown" }),
     "no kid": () => team.token({}, { header: { kid: undefined } }),
-    "a kid that is no text": () => team.token({}, { header: { kid: 1 } }),
+    "a kid that is not a string": () => team.token({}, { header: { kid: 1 } }),
     "a key of its own in the header": () =>
       team.token(
         {},
@@ -148,13 +149,13 @@ describe("what is no valid JWT is 401", () => {
     });
   }
 
-  test("and it costs no fetch", () => assert.equal(team.fetched, 1));
+  test("an invalid JWT causes no fetch of certificates", () => assert.equal(team.fetched, 1));
 
-  test("an empty header counts as not sent", async () => assert.equal((await call("")).verdict, "401 missing_key"));
+  test("an empty header counts as absent", async () => assert.equal((await call("")).verdict, "401 missing_key"));
 });
 
-describe("beside a credential", () => {
-  test("Authorization decides alone, for better and for worse", async () => {
+describe("with another credential", () => {
+  test("Authorization decides alone, whether it is valid or not", async () => {
     const manager = await newMember(gate);
     const token = team.token();
     assert.equal((await call(token, ME, { key: manager.key })).json.id, manager.id);
@@ -163,7 +164,7 @@ describe("beside a credential", () => {
     assert.equal((await call(token, ME, { headers: { authorization: "Basic eDp5" } })).verdict, "401 invalid_key");
   });
 
-  test("the bootstrap is the token's alone", async () => {
+  test("bootstrap accepts its token only", async () => {
     const request = { method: "POST", json: { name: "x", email: "x@y.example" } };
     assert.equal((await call(team.token(), "/_keyward/v1/bootstrap", request)).verdict, "401 missing_key");
     assert.equal(
@@ -172,7 +173,7 @@ describe("beside a credential", () => {
     );
   });
 
-  test("it opens nothing at the gate", async () =>
+  test("a valid JWT grants nothing at the gate", async () =>
     assert.equal((await call(team.token(), "/v1/contacts")).verdict, "401 missing_key"));
 });
 
@@ -191,7 +192,7 @@ describe("pages of other sites", () => {
       assert.equal((await revoke({ ...headers, "content-type": "application/json" }, "{}")).verdict, "403 cross_site");
       assert.equal((await call(token, KEYS, { headers })).verdict, "403 cross_site");
     }
-    // What a form can send, from a browser that says nothing about whence.
+    // A form can send this, from a browser without Sec-Fetch-Site and Origin.
     for (const type of [
       undefined,
       "text/plain",
@@ -203,19 +204,22 @@ describe("pages of other sites", () => {
         "415 unsupported_media_type",
       );
     assert.equal(gate.sql("SELECT count(*) AS count FROM audit")[0].count, before);
-    assert.equal((await revoke({ origin: gate.url, "content-type": "application/json" }, "{}")).status, 200);
+    assert.equal(
+      (await revoke({ origin: "http://keys.acme.example", "content-type": "application/json" }, "{}")).status,
+      200,
+    );
   });
 });
 
 describe("the team's keys", () => {
-  test("an unknown one makes the gate fetch at most once a minute", async () => {
+  test("an unknown key id causes at most one fetch a minute", async () => {
     const { fetched } = team;
     team.addKey("key-2");
     await Promise.all(Array.from({ length: 10 }, (_, index) => call(team.token({}, { kid: `unknown-${index}` }))));
     assert.ok(team.fetched <= fetched + 1, `${team.fetched - fetched} fetches`);
   });
 
-  test("of many first requests one fetches, and all are served", async () => {
+  test("many concurrent first requests cause one fetch, and all are served", async () => {
     const fresh = await startGate({ vars: settings(), state: gate.state });
     try {
       const { fetched } = team;
@@ -232,7 +236,7 @@ describe("the team's keys", () => {
     }
   });
 
-  test("while they can't be had it is 503, never 401 and never 200; afterwards it works", {
+  test("while the keys are unavailable the answer is 503, never 401 or 200, and afterwards sign-in works", {
     timeout: 60_000,
   }, async () => {
     for (const misbehave of [
@@ -267,7 +271,7 @@ describe("the team's keys", () => {
   });
 });
 
-test("without the settings the header means nothing", async () => {
+test("without the settings the header is ignored", async () => {
   const { fetched } = team;
   const plain = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1" } });
   try {
@@ -280,12 +284,13 @@ test("without the settings the header means nothing", async () => {
   }
 });
 
-test("one setting without the other, or a foreign domain, is a bad configuration", async () => {
-  for (const [vars, name] of [
+test("one setting without the others, or a domain outside Cloudflare Access, is a configuration error", async () => {
+  for (const [vars, name] of /** @type {[object, string][]} */ ([
+    [{ ACCESS_TEAM_DOMAIN: team.domain, ACCESS_AUDIENCE: AUDIENCE }, "CONTROL_HOST"],
     [{ ACCESS_TEAM_DOMAIN: team.domain }, "ACCESS_AUDIENCE"],
     [{ ACCESS_AUDIENCE: AUDIENCE }, "ACCESS_TEAM_DOMAIN"],
     [{ ACCESS_TEAM_DOMAIN: "https://evil.example", ACCESS_AUDIENCE: AUDIENCE }, "ACCESS_TEAM_DOMAIN"],
-  ]) {
+  ])) {
     const broken = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1", ...vars } });
     try {
       assert.equal((await broken.call("/_keyward/health")).status, 503);

@@ -1,4 +1,4 @@
-// Keyward-Assertion and the keys it is verified with: by node:crypto from the contract alone, and by a JOSE library with a
+// Keyward-Assertion and its verification keys, checked with node:crypto from the documentation alone and with a JOSE library on a
 // remote JWKS.
 
 import assert from "node:assert/strict";
@@ -17,9 +17,9 @@ const JWKS = "/_keyward/jwks.json";
 const NEW_SECRET = Buffer.alloc(32, 9).toString("base64");
 const vectors = JSON.parse(readFileSync(join(ROOT, "tests", "vectors", "assertion.json"), "utf8"));
 
-const decoded = (part) => JSON.parse(Buffer.from(part, "base64url"));
+const decoded = (part) => JSON.parse(Buffer.from(part, "base64url").toString());
 
-/** The claims of a JWT whose signature is right for that secret. */
+/** Returns the claims of a JWT after checking its signature with the key of a secret. */
 function verified(jwt, secret = SECRETS.KEYWARD_SECRET) {
   const { key, jwk } = keyOf(secret);
   const [head, payload, signature] = jwt.split(".");
@@ -32,7 +32,7 @@ function verified(jwt, secret = SECRETS.KEYWARD_SECRET) {
 }
 
 describe("the vectors", () => {
-  test("are what node:crypto makes of the secret, and verify", () => {
+  test("equal what node:crypto derives from the secret, and verify", () => {
     const { key, jwk } = keyOf(vectors.keyward_secret);
     assert.deepEqual(vectors.jwk, jwk);
     for (const { jwt, claims } of [vectors.kept, vectors.own]) {
@@ -79,7 +79,7 @@ describe("at the origin", () => {
     return found[0];
   }
 
-  test("an accepted request brings one that says who it is, for this origin, for at most a minute", async () => {
+  test("an accepted request carries an assertion of its identity, for this origin, valid for at most a minute", async () => {
     const before = Math.floor(Date.now() / 1000);
     const claims = verified(await assertion("/v1/contacts?q=1", { key: keys.live.apiKey }));
     const { iat, exp, jti, ...rest } = claims;
@@ -97,21 +97,21 @@ describe("at the origin", () => {
     assert.deepEqual(Object.keys(claims), ["iss", "sub", "aud", "iat", "exp", "integration", "env", "scope", "jti"]);
   });
 
-  test("it is the same one while it is kept, the record being learned again meanwhile", async () => {
+  test("a cached assertion is reused, also when the record was looked up again meanwhile", async () => {
     const first = await assertion("/v1/contacts", { key: keys.live.apiKey });
     await gate.take();
     for (let asked = 0; asked < 2; asked += (await gate.take()).registry)
       assert.equal(await assertion("/v1/contacts", { key: keys.live.apiKey }), first);
   });
 
-  test("a test key's is for the test origin, and a key that ends soon has one that ends with it", async () => {
+  test("a test key's assertion is for the test origin, and an assertion expires no later than its key", async () => {
     const ofTest = verified(await assertion("/v1/contacts", { key: keys.test.apiKey }));
     assert.deepEqual([ofTest.aud, ofTest.env, ofTest.sub], [made.url, "test", keys.test.id]);
     const { exp, iat } = verified(await assertion("/v1/contacts", { key: keys.brief.apiKey }));
     assert.ok(exp - iat <= 40 && exp - iat >= 10, `${exp - iat}`);
   });
 
-  test("changed scopes are in the next one as soon as the change holds", async () => {
+  test("changed scopes are in the next assertion as soon as the change takes effect", async () => {
     const key = await gate.newKey({ integration: "changing", scopes: ["contacts:read"] });
     const first = await assertion("/v1/contacts", { key: key.apiKey });
     const change = await gate.call(`/_keyward/v1/keys/${key.id}`, {
@@ -127,13 +127,13 @@ describe("at the origin", () => {
       now = Date.now();
       next = await arrived("/v1/contacts", { key: key.apiKey });
       const [jwt] = values(next, "keyward-assertion");
-      // Header and assertion never disagree.
+      // Header and assertion always agree.
       assert.equal(verified(jwt).scope, values(next, "keyward-scopes")[0]);
     } while (values(next, "keyward-assertion")[0] === first && now <= deadline);
     assert.equal(verified(values(next, "keyward-assertion")[0]).scope, "contacts:read events:read");
   });
 
-  test("a public route brings none, and a client's own arrives nowhere", async () => {
+  test("a public route carries no assertion, and an assertion sent by a client never reaches the origin", async () => {
     const headers = {
       "keyward-assertion": vectors.kept.jwt,
       keyward_assertion: "forged",
@@ -149,7 +149,7 @@ describe("at the origin", () => {
     assert.equal(verified(values(known, "keyward-assertion")[0]).sub, keys.live.id);
   });
 
-  test("a route may ask for one that is bound to each request", async () => {
+  test("a route may require an assertion bound to each request", async () => {
     const seen = new Set();
     for (const [method, path] of [
       ["GET", "/v1/bound/7?q=secret"],
@@ -166,9 +166,9 @@ describe("at the origin", () => {
     assert.equal(seen.size, 3);
   });
 
-  test("a kept one costs no crossing more, and is not signed again; one for each request is", async () => {
+  test("a cached assertion adds no crossing and no signature; an assertion for each request is signed each time", async () => {
     const crossed = async (path) => {
-      // The bound of this gate is a second, so a request may happen to be one that asks.
+      // The bound of this gate is one second, so a request may be the one that refreshes.
       const cost = async () => {
         await gate.take();
         await assertion(path, { key: keys.test.apiKey });
@@ -206,7 +206,7 @@ describe("the published keys", () => {
     await origin?.close();
   });
 
-  /** What a JOSE library makes of the assertion of a request. */
+  /** Verifies the assertion of a request with a JOSE library. */
   async function byLibrary(
     keys = createRemoteJWKSet(new URL(`${gate.url}${JWKS}`), { cooldownDuration: 0 }),
     issuer = `${gate.url}/_keyward`,
@@ -221,7 +221,7 @@ describe("the published keys", () => {
     });
   }
 
-  test("are the current one, named by its thumbprint, for anyone, for five minutes", async () => {
+  test("contain the current key, named by its thumbprint, and are cacheable by anyone for five minutes", async () => {
     const answer = await gate.call(JWKS);
     assert.equal(answer.status, 200);
     assert.deepEqual(answer.json, { keys: [keyOf(SECRETS.KEYWARD_SECRET).jwk] });
@@ -233,7 +233,7 @@ describe("the published keys", () => {
     assert.deepEqual([post.verdict, post.headers.allow], ["405 method_not_allowed", "GET, HEAD"]);
   });
 
-  test("are all that a JOSE library needs", async () => {
+  test("suffice for a JOSE library", async () => {
     const { payload, protectedHeader } = await byLibrary();
     assert.equal(payload.sub, key.id);
     assert.equal(protectedHeader.kid, keyOf(SECRETS.KEYWARD_SECRET).jwk.kid);
@@ -242,9 +242,9 @@ describe("the published keys", () => {
     });
   });
 
-  test("while a secret is changed, the new one first and the old one after it; a library finds the new one by itself", async () => {
+  test("list the new key before the old one during a secret rotation, and a library finds the new one without a restart", async () => {
     const old = await gate.call(JWKS);
-    // As an origin that keeps its keys does: it has seen the old one only. (The gate of this test moves to another port.)
+    // An origin with cached keys has seen the old key only. (The gate of this test moves to another port.)
     const asked = [];
     const follow = (_, options) => asked.push(gate.url) && fetch(`${gate.url}${JWKS}`, options);
     const keys = createRemoteJWKSet(new URL("http://gate.example/jwks.json"), {
@@ -265,7 +265,7 @@ describe("the published keys", () => {
     assert.equal(asked.length, 2);
   });
 
-  test("ISSUER is who says it, whatever Host a client names", async () => {
+  test("the issuer is ISSUER, whatever Host a client sends", async () => {
     const issuer = "https://keys.acme.example/_keyward";
     await gate.restart({ vars: { ...vars(), ISSUER: issuer } });
     assert.equal((await byLibrary(undefined, issuer)).payload.iss, issuer);

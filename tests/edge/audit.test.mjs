@@ -1,4 +1,4 @@
-// The audit log: as pages, as a stream, its signed head, and a stranger's verifier over all of it.
+// The audit log: pages, stream, signed checkpoint, and an independent verifier.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -49,7 +49,7 @@ before(async () => {
 after(() => gate?.stop());
 
 describe("pages", () => {
-  test("every entry comes once, in order, by after or by cursor", async () => {
+  test("every entry is listed once, in order, by after or by cursor", async () => {
     for (const name of ["after", "cursor"]) {
       const seen = [];
       let next = "0";
@@ -69,7 +69,7 @@ describe("pages", () => {
     assert.deepEqual(json, { items: [], next_cursor: null });
   });
 
-  test("an entry names actor, request and client; every kind of change is there", async () => {
+  test("an entry names actor, request and client, and every kind of change has an entry", async () => {
     const { items } = (await audit("?limit=200")).json;
     assert.deepEqual(Object.keys(items[0]), ["seq", "at", "actor", "action", "subject", "detail", "previous", "hash"]);
     assert.equal(items[0].actor, "bootstrap");
@@ -98,7 +98,7 @@ describe("pages", () => {
     );
   });
 
-  test("a bad parameter is 400 and named", async () => {
+  test("an invalid parameter is 400 with the parameter named", async () => {
     for (const [query, field] of [
       ["after=x", "after"],
       ["after=-1", "after"],
@@ -115,7 +115,7 @@ describe("pages", () => {
     }
   });
 
-  test("what is refused makes no entry", async () => {
+  test("a refused request adds no entry", async () => {
     const before = total();
     await gate.issue({ scopes: ["nonsense"] });
     await gate.call(MEMBERS, { method: "POST", key: gate.owner, json: {} });
@@ -125,7 +125,7 @@ describe("pages", () => {
 });
 
 describe("the stream", () => {
-  test("holds what the pages hold, one entry a line, to the end", async () => {
+  test("contains every entry of the pages, one per line", async () => {
     const answer = await audit("", { headers: NDJSON });
     assert.equal(answer.status, 200);
     assert.equal(answer.headers["content-type"], "application/x-ndjson");
@@ -136,7 +136,7 @@ describe("the stream", () => {
     assert.equal((await audit("?after=100000", { headers: NDJSON })).text, "");
   });
 
-  test("refusals are no streams: 401, 403 and 400 as ever", async () => {
+  test("a refusal is 401, 403 or 400 and no stream", async () => {
     const manager = await newMember(gate, { role: "manager" });
     assert.equal((await gate.call(AUDIT, { headers: NDJSON })).verdict, "401 missing_key");
     assert.equal((await audit("", { key: manager.key, headers: NDJSON })).verdict, "403 forbidden");
@@ -153,7 +153,7 @@ describe("a stream of a long log", () => {
   before(async () => {
     long = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: "http://127.0.0.1:1" } });
     await long.bootstrap();
-    // Some 25 MB, more than the buffers between the object and the client hold. Written from outside: as changes they would
+    // About 25 MB, more than the buffers between the object and the client hold. Written into the file directly: as changes they would
     // take minutes.
     let [last] = long.sql("SELECT * FROM audit ORDER BY seq DESC LIMIT 1");
     await long.stop({ keepState: true });
@@ -188,7 +188,7 @@ describe("a stream of a long log", () => {
   });
   after(() => long?.stop());
 
-  test("comes whole and in order, a page at a time", async () => {
+  test("arrives complete and in order, a page at a time", async () => {
     await long.take();
     const { text } = await ask();
     let seq = 0;
@@ -208,10 +208,10 @@ describe("a stream of a long log", () => {
       return registry;
     });
     await long.order({ registry: "work" });
-    assert.ok(asked < ENTRIES / 1000, `asked ${asked} times while nothing was taken`);
+    assert.ok(asked < ENTRIES / 1000, `${asked} pages were read while the client read nothing`);
     assert.match(received, /^HTTP\/1\.1 200 /);
     assert.ok(received.includes('{"seq":1,') && !received.includes(`{"seq":${ENTRIES},`));
-    assert.ok(!received.endsWith("0\r\n\r\n"), "a part must not look like the whole");
+    assert.ok(!received.endsWith("0\r\n\r\n"), "a partial stream must not end like a complete one");
     await long.logged((line) => line.includes("audit_stream_broken"));
   });
 
@@ -227,7 +227,7 @@ describe("a stream of a long log", () => {
   });
 });
 
-/** Takes the head of the stream, lets `meanwhile` happen while nothing is read, then takes the rest. */
+/** Reads the head of the stream, runs `meanwhile` without reading, then reads the rest. */
 function slowly(gate, meanwhile, key = gate.owner) {
   return new Promise((resolve, reject) => {
     let received = "";
@@ -266,7 +266,7 @@ describe("the checkpoint", () => {
     };
   };
 
-  test("is a signed note over size and head, verified by the key that is published", async () => {
+  test("is a signed note over size and head, which the published key verifies", async () => {
     const answer = await audit("/checkpoint");
     assert.equal(answer.status, 200);
     assert.equal(answer.headers["content-type"], "text/plain; charset=utf-8");
@@ -286,7 +286,7 @@ describe("the checkpoint", () => {
     assert.ok(verify(null, Buffer.from(text), key, signed.subarray(4)));
   });
 
-  test("what it says hangs on nothing that a request says", async () => {
+  test("does not depend on anything in the request", async () => {
     const plain = await checkpoint();
     const answer = await gate.raw(
       requestBytes(`GET ${AUDIT}/checkpoint`, {
@@ -299,7 +299,7 @@ describe("the checkpoint", () => {
   });
 });
 
-describe("a stranger's verifier", () => {
+describe("the independent verifier", () => {
   let folder;
   let log;
   let vkeys;
@@ -341,7 +341,7 @@ describe("a stranger's verifier", () => {
     const lines = linesOf(log);
     return `${(change(lines) ?? lines).map((entry) => JSON.stringify(entry)).join("\n")}\n`;
   };
-  /** A chain with right numbers, links and hashes over whatever is in it: what whoever owns the table could write. */
+  /** Builds a chain with correct numbers, links and hashes over any entries, as an attacker who owns the table could. */
   const rechained = (entries) => {
     let previous = "0".repeat(64);
     return entries.map(({ hash: _, ...entry }, index) => {
@@ -351,62 +351,70 @@ describe("a stranger's verifier", () => {
     });
   };
 
-  test("finds the whole log in order, however its lines are spelled", async () => {
+  test("accepts the whole log, however its lines are spelled", async () => {
     const count = linesOf(log).length;
     assert.equal(await run(), `0 ok ${count}`);
     const respelled = linesOf(log).map(({ hash, ...entry }) => `{"hash":"${hash}", ${JSON.stringify(entry).slice(1)}`);
     assert.equal(await run({ data: `${respelled.join("\n")}\n` }), `0 ok ${count}`);
   });
 
-  for (const [what, change, expected] of [
+  for (const [what, change, expected] of /** @type {[string, (log: any) => any, RegExp][]} */ ([
     [
       "a changed reason",
-      (log) => void (log.find(({ detail }) => detail.reason).detail.reason = "Nothing"),
+      (log) => void Object.assign(log.find(({ detail }) => detail.reason).detail, { reason: "Nothing" }),
       /was changed/,
     ],
-    ["a changed actor", (log) => void (log[4].actor = "wafl_admin_000000000000"), /entry 5 was changed/],
-    ["a changed instant", (log) => void (log[4].at = "2020-01-01T00:00:00.000Z"), /entry 5 was changed/],
-    ["a changed hash", (log) => void (log[4].hash = "0".repeat(64)), /entry 5 was changed/],
-    ["a changed link", (log) => void (log[4].previous = log[0].hash), /entry 5 was changed/],
-    ["a field more", (log) => void (log[4].note = "x"), /has not the fields/],
-    ["a field less", (log) => void delete log[4].detail, /has not the fields/],
+    [
+      "a changed actor",
+      (log) => void Object.assign(log[4], { actor: "wafl_admin_000000000000" }),
+      /entry 5 was changed/,
+    ],
+    [
+      "a changed instant",
+      (log) => void Object.assign(log[4], { at: "2020-01-01T00:00:00.000Z" }),
+      /entry 5 was changed/,
+    ],
+    ["a changed hash", (log) => void Object.assign(log[4], { hash: "0".repeat(64) }), /entry 5 was changed/],
+    ["a changed link", (log) => void Object.assign(log[4], { previous: log[0].hash }), /entry 5 was changed/],
+    ["an additional field", (log) => void Object.assign(log[4], { note: "x" }), /does not have the fields/],
+    ["a missing field", (log) => void delete log[4].detail, /does not have the fields/],
     ["a deleted entry", (log) => void log.splice(4, 1), /entry 5 is missing/],
     ["a deleted first entry", (log) => void log.splice(0, 1), /entry 1 is missing/],
     ["an inserted entry", (log) => void log.splice(4, 0, log[7]), /entry 5 is missing or out of order/],
-    ["a doubled entry", (log) => void log.splice(5, 0, log[4]), /entry 6 is missing or out of order/],
+    ["a duplicated entry", (log) => void log.splice(5, 0, log[4]), /entry 6 is missing or out of order/],
     ["two swapped entries", (log) => void log.splice(4, 2, log[5], log[4]), /entry 5 is missing or out of order/],
     [
-      "one that was changed and hashed again",
+      "an entry that was changed and hashed again",
       (log) => void log.splice(4, 1, { ...rechained([{ ...log[4], actor: "x" }])[0], seq: 5 }),
       /entry 5/,
     ],
     [
-      "one rehashed in its place",
+      "an entry changed in place with its hash",
       (log) => {
         const { hash: _, ...body } = { ...log[4], actor: "x" };
         log[4] = { ...body, hash: createHash("sha256").update(canonical(body)).digest("hex") };
       },
       /entry 6 does not follow/,
     ],
-    ["entries cut off behind the newest checkpoint", (log) => void log.splice(-1), /was cut off/],
-    ["entries cut off behind the pinned one", (log) => void log.splice(10), /was cut off/],
+    ["entries cut off after the newest checkpoint", (log) => void log.splice(-1), /was cut off/],
+    ["entries cut off after the pinned checkpoint", (log) => void log.splice(10), /was cut off/],
     ["an empty log", () => [], /.+/],
     [
-      "one rewritten with right hashes",
+      "a rewritten entry with correct hashes",
       (log) => rechained(log.map((entry) => (entry.seq === 5 ? { ...entry, actor: "x" } : entry))),
       /was rewritten/,
     ],
     [
-      "one without an entry and with right hashes",
+      "a log without one entry and with correct hashes",
       (log) => rechained([...log.toSpliced(4, 1), log[0]]),
       /was rewritten/,
     ],
     [
-      "one with swapped entries and right hashes",
+      "a log with swapped entries and correct hashes",
       (log) => rechained(log.toSpliced(4, 2, log[5], log[4])),
       /was rewritten/,
     ],
-  ]) {
+  ])) {
     test(`finds ${what}`, async () => {
       const found = await run({ data: changed(change) });
       assert.match(found, /^1 /);
@@ -414,13 +422,16 @@ describe("a stranger's verifier", () => {
     });
   }
 
-  test("finds an export that was cut off within a line, and a field that stands twice", async () => {
-    assert.match(await run({ data: log.slice(0, -10) }), /^1 the last line is not whole/);
-    assert.match(await run({ data: log.replace('{"seq":1,', '{"seq":1,"seq":1,') }), /^1 a field stands twice/);
-    assert.match(await run({ data: log.replace('{"seq":1,', '{"seq":1.0,') }), /^1 a number is no integer/);
+  test("finds an export that was cut off within a line, and a duplicate field", async () => {
+    assert.match(await run({ data: log.slice(0, -10) }), /^1 the last line is incomplete/);
+    assert.match(
+      await run({ data: log.replace('{"seq":1,', '{"seq":1,"seq":1,') }),
+      /^1 an entry has a duplicate field/,
+    );
+    assert.match(await run({ data: log.replace('{"seq":1,', '{"seq":1.0,') }), /^1 a number is not an integer/);
   });
 
-  test("finds a whole new log under a pinned checkpoint, though its own head were signed", async () => {
+  test("finds a replaced log under a pinned checkpoint, even if the head of the new log is signed", async () => {
     const short = rechained(linesOf(log).slice(0, 3));
     const data = `${short.map((entry) => JSON.stringify(entry)).join("\n")}\n`;
     assert.match(await run({ data, notes: [pinned] }), /^1 .*was cut off/);
@@ -431,11 +442,11 @@ describe("a stranger's verifier", () => {
     );
   });
 
-  test("takes no checkpoint that was changed or that no pinned key signed", async () => {
+  test("refuses a checkpoint that was changed or that no pinned key signed", async () => {
     const [origin, size, ...rest] = newest.split("\n");
     assert.match(
       await run({ notes: [[origin, String(Number(size) - 1), ...rest].join("\n")] }),
-      /^1 a checkpoint's signature is wrong/,
+      /^1 a checkpoint's signature is invalid/,
     );
     assert.match(await run({ notes: [newest.replaceAll("keyward/wafl", "keyward/evil")] }), /^1 no pinned key/);
     assert.match(await run({ notes: [newest.split("\u2014")[0]] }), /^1 a note has no signatures|^1 a signature/);

@@ -1,5 +1,5 @@
-// Callers in bulk cannot wear the authority down: one client with a dead credential, and one good key behind a gateway that shows a
-// credential. A revocation meanwhile holds within the bound.
+// Callers in bulk cannot overload the authority: a client with a revoked credential, and a valid key behind a gateway with a
+// credential. A revocation meanwhile takes effect within the bound.
 
 import assert from "node:assert/strict";
 import { Agent } from "node:http";
@@ -33,7 +33,7 @@ after(async () => {
 
 beforeEach(() => gate.take());
 
-/** Sends requests over so many connections until `end` resolves. Returns the number of answers by status. */
+/** Sends requests over several connections until `end` resolves. Returns the number of answers by status. */
 async function flood(path, headers, end) {
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   const statuses = {};
@@ -71,13 +71,13 @@ async function revokeInUse() {
 
 const total = (statuses) => Object.values(statuses).reduce((sum, count) => sum + count, 0);
 
-test("a dead credential over 200 connections costs one query, and a revocation meanwhile holds within the bound", async (t) => {
+test("a revoked credential over 200 connections costs one query, and a revocation meanwhile takes effect within the bound", async (t) => {
   const dead = await newMember(gate, { role: "auditor" });
   await gate.call(`/_keyward/v1/members/${dead.id}/revoke`, { method: "POST", key: gate.owner, json: {} });
   await gate.take();
   const { ended, statuses } = await flood(ME, { authorization: `Bearer ${dead.key}` }, revokeInUse);
   const { registry, changes, lookup } = await gate.take();
-  // Beside the feed: the issue, its lookup, the revocation, and the one refusal.
+  // Besides the feed: the issue, its lookup, the revocation, and the one refusal.
   t.diagnostic(
     `${total(statuses)} requests, ${JSON.stringify(statuses)}; ${registry - changes} queries, last use ${ended} ms after`,
   );
@@ -86,7 +86,7 @@ test("a dead credential over 200 connections costs one query, and a revocation m
   assert.ok(ended <= BOUND_SECONDS * 1_000, `${ended}`);
 });
 
-test("one good key behind a gateway with a credential costs one confirmation in each bound, and its revocation holds", async (t) => {
+test("a valid key behind a gateway with a credential costs one confirmation in each bound, and its revocation takes effect", async (t) => {
   const gateway = await newMember(gate, { role: "verifier" });
   const used = await gate.newKey();
   await gate.take();

@@ -1,5 +1,5 @@
-// No secret ever comes to lie where it doesn't belong. A key lives a whole life, with everything going wrong that can; then
-// every place is searched, byte by byte. The same search then finds what is planted in each place.
+// No secret is ever stored or logged where it does not belong. A key goes through its whole life cycle with every kind of fault. Then
+// every store and log is searched byte by byte. To show that the search works, it must find a secret planted in each of them.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -16,7 +16,7 @@ const CONTACTS = "/v1/contacts";
 const KEYWARD_SECRET = randomBytes(32).toString("base64");
 const BOOTSTRAP_TOKEN = randomBytes(24).toString("base64url");
 
-/** Every form in which a secret could lie about. */
+/** Returns every encoding in which a secret could leak. */
 const forms = (secret) => [
   Buffer.from(secret),
   Buffer.from(Buffer.from(secret).toString("hex")),
@@ -39,7 +39,7 @@ function needlesFor(credentials) {
   return needles;
 }
 
-/** `needle in place` for each that is found. */
+/** Returns `needle in place` for each secret that is found. */
 function found(needles, places) {
   const hits = [];
   for (const [place, bytes] of Object.entries(places)) {
@@ -64,7 +64,7 @@ async function kvOf(gate) {
   return Buffer.from(JSON.stringify([keys, values]));
 }
 
-/** Everything in which nothing secret may lie. Stops the gate, so that its files are whole. */
+/** Collects everything that must not contain a secret. Stops the gate first, so that its files are complete. */
 async function placesOf({ gate, origin, answers }) {
   const kv = await kvOf(gate);
   const live = filesOf(gate.state);
@@ -106,8 +106,8 @@ async function newWorld() {
   };
   const gate = await startGate({ instrumented: true, vars });
   const answers = [];
-  const call = async (...request) => {
-    const answer = await gate.call(...request);
+  const call = async (path, request) => {
+    const answer = await gate.call(path, request);
     answers.push({
       status: answer.status,
       text: answer.text,
@@ -120,7 +120,7 @@ async function newWorld() {
   return { origin, gate, answers, call, bootstrap };
 }
 
-describe("after a whole life of a key", () => {
+describe("after the whole life cycle of a key", () => {
   let world;
   let places;
   let needles;
@@ -186,7 +186,7 @@ describe("after a whole life of a key", () => {
       await call(path, bearer);
     }
     await call("/public/x", { key, headers: { "x-api-key": owner } });
-    (await openWebSocket(gate.url, `${CONTACTS}/live`, { authorization: `Bearer ${key}` })).close?.();
+    (await openWebSocket(gate.url, `${CONTACTS}/live`, { authorization: `Bearer ${key}` })).drop?.();
     await until("the brief key expires", async () => (await call(CONTACTS, { key: brief })).status === 401);
 
     // At the control plane.
@@ -205,7 +205,7 @@ describe("after a whole life of a key", () => {
       headers: { "content-type": "application/json" },
     });
 
-    // Handed over by others, and by their holders; in the wrong places, too.
+    // Submitted by other services and by their holders, also in the wrong fields.
     const form = (path, body, request = {}) =>
       call(`/_keyward/oauth/${path}`, { method: "POST", form: body, ...request });
     const basic = (text) => ({ headers: { authorization: `Basic ${Buffer.from(text).toString("base64")}` } });
@@ -222,7 +222,7 @@ describe("after a whole life of a key", () => {
       await call("/_keyward/v1/verify", { method: "POST", key: owner, json: question });
       await call("/_keyward/v1/verify", { method: "POST", key, json: question });
     }
-    for (const body of [
+    for (const body of /** @type {any[]} */ ([
       { token: key },
       { token: wrongTag(key) },
       { token: owner },
@@ -232,16 +232,16 @@ describe("after a whole life of a key", () => {
         ["token", key],
       ],
       { client_id: key, client_secret: owner },
-    ]) {
+    ])) {
       for (const request of [{ key: owner }, { key }, basic(`${owner}:${key}`), basic(`${key}:${owner}`), basic(key)])
         await form("introspect", body, request);
       if (body.token !== key) await form("revoke", body, { key });
     }
-    const { api_key: surrendered } = await issue({ name: "S", integration: "s" });
-    Object.assign(needles, needlesFor({ surrendered }));
-    await form("revoke", { token: surrendered }, { key: surrendered });
+    const { api_key: revokedByHolder } = await issue({ name: "S", integration: "s" });
+    Object.assign(needles, needlesFor({ revokedByHolder }));
+    await form("revoke", { token: revokedByHolder }, { key: revokedByHolder });
 
-    // While everything fails.
+    // During faults of every store.
     for (const orders of [
       { kvGet: "fail", kvPut: "fail" },
       { registry: "fail" },
@@ -278,10 +278,9 @@ describe("after a whole life of a key", () => {
     rmSync(world.gate.state, { recursive: true, force: true });
   });
 
-  test("nothing secret lies in logs, KV, SQL, answers or origin traffic", () =>
-    assert.deepEqual(found(needles, places), []));
+  test("no secret is in logs, KV, SQL, answers or origin traffic", () => assert.deepEqual(found(needles, places), []));
 
-  test("there was much to search", () => {
+  test("the search covers every kind of answer and store", () => {
     const statuses = new Set(world.answers.map(({ status }) => status));
     for (const status of [200, 201, 400, 401, 403, 404, 409, 502, 503])
       assert.ok(statuses.has(status), `no answer was ${status}`);
@@ -305,7 +304,7 @@ describe("after a whole life of a key", () => {
   });
 });
 
-test("the search finds what is planted in each place", async () => {
+test("the search finds a secret planted in each place", async () => {
   const world = await newWorld();
   const { gate, origin, call, bootstrap } = world;
   const owner = (await call("/_keyward/v1/bootstrap", bootstrap)).json.api_key;

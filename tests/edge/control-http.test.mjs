@@ -1,4 +1,4 @@
-// The control plane: what holds for all of it. Bodies, other sites' pages, unknown places,
+// Rules common to the whole control plane: bodies, cross-site requests, unknown paths,
 // health, problem pages, and a worker that is misconfigured.
 
 import assert from "node:assert/strict";
@@ -25,7 +25,7 @@ after(async () => {
   await origin?.close();
 });
 
-const post = (body, headers = { "content-type": "application/json" }) =>
+const post = (body, /** @type {Record<string, string>} */ headers = { "content-type": "application/json" }) =>
   gate.call(KEYS, { method: "POST", key: gate.owner, body, headers });
 const noEffect = async (work) => {
   const before = gate.sql("SELECT value FROM meta WHERE name = 'revision'")[0].value;
@@ -44,9 +44,9 @@ describe("bodies", () => {
     scopes: ["contacts:read"],
   });
 
-  test("only application/json is taken", () =>
+  test("only application/json is accepted", () =>
     noEffect(async () => {
-      for (const type of [
+      for (const type of /** @type {(string | undefined)[]} */ ([
         undefined,
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -55,7 +55,7 @@ describe("bodies", () => {
         "multipart/form-data",
         "application/problem+json",
         "application/json, text/plain",
-      ]) {
+      ])) {
         assert.equal(
           (await post(whole, type === undefined ? {} : { "content-type": type })).verdict,
           "415 unsupported_media_type",
@@ -64,12 +64,12 @@ describe("bodies", () => {
       }
     }));
 
-  test("parameters and letter case of the type don't matter", async () => {
+  test("parameters and letter case of the content type are ignored", async () => {
     const type = "Application/JSON; charset=utf-8";
     assert.equal((await post("{}", { "content-type": type })).verdict, "400 invalid_request");
   });
 
-  test("what is no JSON object is 400 and says where", () =>
+  test("a body that is not a JSON object is 400 with the position", () =>
     noEffect(async () => {
       for (const body of [
         "",
@@ -95,7 +95,7 @@ describe("bodies", () => {
       }
     }));
 
-  test("65,536 bytes are read and one more is 413, said beforehand or not", () =>
+  test("65,536 bytes are read and one more is 413, with or without Content-Length", () =>
     noEffect(async () => {
       assert.equal((await post(" ".repeat(65_536))).verdict, "400 invalid_request");
       assert.equal((await post(" ".repeat(65_537))).verdict, "413 body_too_large");
@@ -111,7 +111,7 @@ describe("bodies", () => {
       assert.equal((await gate.raw(chunked)).verdict, "413 body_too_large");
     }));
 
-  test("a stranger learns 401 and nothing about the body", async () => {
+  test("an unauthenticated caller gets 401 and nothing about the body", async () => {
     for (const body of ["", "{", " ".repeat(70_000), '{"colour":1}']) {
       const answer = await gate.call(KEYS, {
         method: "POST",
@@ -123,7 +123,7 @@ describe("bodies", () => {
     }
   });
 
-  test("a field's name comes back only short and plain", async () => {
+  test("a field name is echoed only if it is short and plain", async () => {
     const answer = await post(JSON.stringify({ ["<script>\u0000\n".repeat(100)]: 1 }));
     assert.equal(answer.verdict, "400 invalid_request");
     assert.ok(answer.json.field.length <= 64);
@@ -156,7 +156,7 @@ describe("pages of other sites", () => {
       }
     }));
 
-  test("its own page is served, without any CORS header", async () => {
+  test("a same-origin request is served, without any CORS header", async () => {
     for (const headers of [{ origin: gate.url }, { "sec-fetch-site": "same-origin" }, { "sec-fetch-site": "none" }]) {
       const answer = await gate.call(KEYS, { key: gate.owner, headers });
       assert.equal(answer.status, 200);
@@ -168,8 +168,8 @@ describe("pages of other sites", () => {
   });
 });
 
-describe("places", () => {
-  test("a GET never changes anything, and says so when it seems to try", () =>
+describe("paths", () => {
+  test("a GET never changes anything, and a GET of a write is refused", () =>
     noEffect(async () => {
       const { verdict, json } = await gate.call("/_keyward/v1/me?name=x", { key: gate.owner });
       assert.equal(`${verdict} ${json.field}`, "400 invalid_request query");
@@ -200,7 +200,7 @@ describe("places", () => {
     });
   }
 
-  test("a place that does not exist is 404 for everyone, and nothing there is forwarded", () =>
+  test("an unknown path is 404 for everyone and never forwarded", () =>
     noEffect(async () => {
       for (const path of [
         "/_keyward",
@@ -220,7 +220,7 @@ describe("places", () => {
 });
 
 describe("health and problem pages", () => {
-  test("health says ok and the version, and nothing else", async () => {
+  test("health returns ok and the version, and nothing else", async () => {
     const version = /^version = "(.+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))[1];
     const answer = await gate.call("/_keyward/health");
     assert.equal(answer.status, 200);
@@ -231,7 +231,7 @@ describe("health and problem pages", () => {
     assert.equal((await gate.call("/_keyward/health", { method: "HEAD" })).text, "");
   });
 
-  // From the source, so that a code without a page is found.
+  // Read from the source, so that a code without a page fails.
   const codes = [
     ...readFileSync(join(ROOT, "crates", "http", "src", "problem.rs"), "utf8").matchAll(
       /^ {4}\w+ "([a-z_]+)" (\d{3}) "(.+)"$/gm,
@@ -240,14 +240,14 @@ describe("health and problem pages", () => {
 
   const advice = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "advice.json"), "utf8"));
 
-  test("every code of the product has its page here", () => assert.ok(codes.length >= 30, `found ${codes.length}`));
+  test("the source has every code of the product", () => assert.ok(codes.length >= 30, `found ${codes.length}`));
 
-  // `code` in backquotes is marked as such.
+  // Text in backquotes becomes a `code` element.
   const escaped = (text) =>
     text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;").split("`")[0];
 
   for (const [, code, status, title] of codes) {
-    test(`the page of ${code}`, async () => {
+    test(`${code} has a page`, async () => {
       const answer = await gate.call(`/_keyward/problems/${code}`);
       assert.equal(answer.status, 200);
       assert.equal(answer.headers["content-type"], "text/html; charset=utf-8");
@@ -276,10 +276,10 @@ describe("a misconfigured worker", () => {
   before(async () => (broken = await startGate({ vars })));
   after(() => broken?.stop());
 
-  test("answers 500 on every path but health, which says 503", async () => {
+  test("answers 500 on every path except health, which answers 503", async () => {
     const body = (status) =>
-      `{"type":"/_keyward/problems/misconfigured","title":"This gate is misconfigured","status":${status},"detail":"This gate's configuration is incomplete. Its operator finds every problem in the log.","code":"misconfigured","request_id":"<request id>"}`;
-    for (const [path, request] of [
+      `{"type":"/_keyward/problems/misconfigured","title":"Invalid configuration","status":${status},"detail":"The configuration of this gate is invalid. Its operator finds every problem in the log.","code":"misconfigured","request_id":"<request id>"}`;
+    for (const [path, request] of /** @type {[string, object][]} */ ([
       ["/", {}],
       ["/v1/contacts", { key: "x" }],
       ["/public/x", {}],
@@ -287,7 +287,7 @@ describe("a misconfigured worker", () => {
       ["/_keyward/v1/bootstrap", { method: "POST", json: {} }],
       ["/_keyward/problems/misconfigured", {}],
       ["/_keyward/healthy", {}],
-    ]) {
+    ])) {
       const answer = await broken.call(path, request);
       assert.equal(answer.status, 500, path);
       assert.equal(answer.pinned, body(500), path);
@@ -298,7 +298,7 @@ describe("a misconfigured worker", () => {
     assert.equal(health.headers["cache-control"], "no-store");
   });
 
-  test("the log names every problem, by variable, and shows no secret's value", async () => {
+  test("the log names every problem by its variable, without the value of a secret", async () => {
     for (const name of Object.keys(vars)) {
       const expected = name === "ROUTES" ? "ROUTES[0]" : name;
       await broken.logged((line) => line.includes("misconfigured") && line.includes(`"variable":"${expected}"`));
@@ -307,14 +307,16 @@ describe("a misconfigured worker", () => {
     for (const value of [...Object.values(secrets), "user:word"]) assert.ok(!log.includes(value), value);
   });
 
-  test("what is missing is named too", async () => {
+  test("a missing variable is named too", async () => {
     const bare = await startGate({
       vars: { KEYWARD_SECRET: undefined, BOOTSTRAP_TOKEN: "", ORIGIN_LIVE: undefined, ROUTES: undefined },
     });
     try {
       assert.equal((await bare.call("/_keyward/health")).status, 503);
       for (const name of ["KEYWARD_SECRET", "BOOTSTRAP_TOKEN", "ORIGIN_LIVE", "ROUTES"]) {
-        await bare.logged((line) => line.includes(`"variable":"${name}"`) && /is missing|must be a list/.test(line));
+        await bare.logged(
+          (line) => line.includes(`"variable":"${name}"`) && /is missing|must be a non-empty list/.test(line),
+        );
       }
     } finally {
       await bare.stop();

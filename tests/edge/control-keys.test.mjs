@@ -1,4 +1,4 @@
-// The control plane: the first owner, and issuing keys with all that the server insists on.
+// The control plane: the first owner, and the rules for issuing keys.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -26,7 +26,7 @@ const KEYS = "/_keyward/v1/keys";
 const DAY = 86_400_000;
 const lifetimeOf = ({ created_at: from, expires_at: to }) => Date.parse(to) - Date.parse(from);
 
-/** Ids, times, credentials and request ids replaced, so that the rest can be pinned whole. */
+/** Replaces ids, times, credentials and request ids, so that the rest can be compared whole. */
 const pin = (answer) =>
   answer.text
     .replaceAll(/wafl_(live|test|admin)_[0-9A-Za-z]{12}_[0-9A-Za-z]{46}/g, "<$1 key>")
@@ -34,12 +34,12 @@ const pin = (answer) =>
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, "<time>")
     .replaceAll(answer.headers["keyward-request-id"], "<request id>");
 
-// In this order: each test is a step of the story of one deployment.
+// In this order: each test continues the same deployment.
 describe("the first owner", () => {
   const member = { name: "Olive Owner", email: "olive@acme.example" };
   const bootstrap = (request) => gate.call(BOOTSTRAP, { method: "POST", json: member, ...request });
 
-  test("nobody is made without the token, whatever else is right or wrong", async () => {
+  test("no owner is created without the token, whatever else is right or wrong", async () => {
     for (const [verdict, request] of [
       ["401 missing_key", {}],
       ["401 invalid_key", { key: "wrong" }],
@@ -53,7 +53,7 @@ describe("the first owner", () => {
     }
   });
 
-  test("a wrong body is refused with the field named, and uses nothing up", async () => {
+  test("an invalid body is refused with the field named, and does not use up the token", async () => {
     for (const [field, json] of [
       ["name", { email: "o@a.example" }],
       ["email", { name: "O" }],
@@ -66,12 +66,12 @@ describe("the first owner", () => {
     }
   });
 
-  test("the token opens nothing but this", async () => {
+  test("the token is accepted by bootstrap only", async () => {
     assert.equal((await gate.call("/_keyward/v1/me", { key: SECRETS.BOOTSTRAP_TOKEN })).verdict, "401 invalid_key");
     assert.equal((await gate.call(KEYS, { key: SECRETS.BOOTSTRAP_TOKEN })).verdict, "401 invalid_key");
   });
 
-  test("the first call makes the owner: 201 with the credential, shown this once", async () => {
+  test("the first call creates the owner: 201 with the credential, shown only this once", async () => {
     const answer = await gate.bootstrap(member);
     assert.equal(answer.status, 201);
     assert.equal(answer.headers["content-type"], "application/json");
@@ -100,7 +100,7 @@ describe("the first owner", () => {
   });
 });
 
-test("of ten first owners at the same time, one is made", async () => {
+test("ten concurrent bootstraps create one owner", async () => {
   const fresh = await startGate({ vars: { ORIGIN_LIVE: origin.url } });
   try {
     const answers = await Promise.all(
@@ -130,7 +130,7 @@ describe("signing in", () => {
       assert.equal((await call({ headers: { "x-api-key": gate.owner } })).verdict, "401 missing_key", path);
       for (const [what, request] of [
         ["a data key", { key: data.apiKey }],
-        ["garbage", { key: "garbage" }],
+        ["a malformed key", { key: "garbage" }],
         ["another secret", { key: otherSecret(gate.owner) }],
         ["another scheme", { headers: { authorization: `Basic ${gate.owner}` } }],
         ["no scheme", { headers: { authorization: gate.owner } }],
@@ -145,7 +145,7 @@ describe("signing in", () => {
 });
 
 describe("issuing a key", () => {
-  test("201 with the key and, this once, its text", async () => {
+  test("201 with the key and, only this once, its text", async () => {
     const answer = await gate.issue({
       name: "CRM sync",
       integration: "crm-sync",
@@ -165,13 +165,14 @@ describe("issuing a key", () => {
     assert.equal(lifetimeOf(answer.json.key), 30 * DAY);
   });
 
-  test("a key lives 90 days where nothing is said, and never longer than MAX_KEY_DAYS", async () => {
+  test("a key lives 90 days by default, and never longer than MAX_KEY_DAYS", async () => {
     assert.equal(lifetimeOf((await gate.issue()).json.key), 90 * DAY);
     assert.equal(lifetimeOf((await gate.issue({ expires_in_days: 120 })).json.key), 120 * DAY);
     assert.equal((await gate.issue({ expires_at: ahead(119 * DAY) })).status, 201);
   });
 
-  test("text comes back as it was sent", async () => {
+  test("text is returned as it was sent", async () => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a placeholder must be returned as text
     const name = "Zoë's <b>sync</b> & \"more\" 'x' 連携 👩‍🚀 ${x} {{y}}";
     const { key } = (await gate.issue({ name })).json;
     assert.equal(key.name, name);
@@ -261,7 +262,7 @@ describe("issuing a key", () => {
     assert.match(answer.json.detail, /contacts:raed.*contacts:read, contacts:write, events:read/);
   });
 
-  test("a field that stands twice is refused and named, however it is escaped", async () => {
+  test("a duplicate field is refused with its name, however it is escaped", async () => {
     for (const body of ['{"name":"a","name":"b"}', '{"na\\u006de":"a","name":"b"}']) {
       const answer = await gate.call(KEYS, {
         method: "POST",
@@ -291,13 +292,13 @@ describe("issuing a key", () => {
     await until("the name is free", async () => (await gate.issue({ name: "A clear name" })).status === 201);
   });
 
-  test("of ten at the same time for one integration, one is made", async () => {
+  test("ten concurrent requests for one integration issue one key", async () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => gate.issue({ integration: "contended" })));
     const verdicts = answers.map(({ verdict }) => verdict).sort();
     assert.deepEqual(verdicts, ["201", ...Array(9).fill("409 integration_has_key")]);
   });
 
-  test("what is refused makes no key and no entry in the log", async () => {
+  test("a refused request issues no key and adds no entry to the audit log", async () => {
     const [{ count }] = gate.sql("SELECT count(*) AS count FROM audit");
     await gate.issue({ scopes: ["nonsense"] });
     await gate.issue({ name: "" });

@@ -1,4 +1,4 @@
-// The control plane: lists and their pages, one key, and revoking.
+// The control plane: lists and their pages, a single key, revocation.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -36,7 +36,7 @@ const newestFirst = ["expired", "revoked", "billing", "crmTest", "crm"];
 const ids = (names) => names.map((name) => keys[name].id);
 
 describe("lists", () => {
-  test("a list is newest first, whole, and shows no secret and no hash", async () => {
+  test("a list is complete, newest first, and contains no secret and no hash", async () => {
     const answer = await list();
     assert.equal(answer.status, 200);
     assert.deepEqual(Object.keys(answer.json), ["items", "next_cursor"]);
@@ -90,7 +90,7 @@ describe("lists", () => {
       ));
   }
 
-  test("pages follow each other by cursor, without gap or repeat, a new key in between or not", async () => {
+  test("pages follow each other by cursor without gap or repeat, even if a key is issued in between", async () => {
     const seen = [];
     let query = "?limit=2";
     do {
@@ -128,7 +128,7 @@ describe("lists", () => {
     });
   }
 
-  test("a page has 50 where nothing is said, and at most 200", async () => {
+  test("a page has 50 items by default, and at most 200", async () => {
     for (let batch = 0; batch < 5; batch += 1)
       await Promise.all(
         Array.from({ length: 10 }, () => gate.newKey({ environment: "test", owner: "many@acme.example" })),
@@ -143,14 +143,14 @@ describe("lists", () => {
 });
 
 describe("one key", () => {
-  test("the object itself is the answer, the same as in the list", async () => {
+  test("the answer is the key object itself, the same as in the list", async () => {
     const answer = await gate.call(`${KEYS}/${keys.billing.id}`, { key: gate.owner });
     assert.equal(answer.status, 200);
     const inList = (await list("?integration=billing")).json.items[0];
     assert.deepEqual(answer.json, inList);
   });
 
-  test("an unknown id and a text that is no id are the same 404", async () => {
+  test("an unknown id and a malformed id get the same 404", async () => {
     for (const id of [
       "wafl_live_000000000000",
       "nonsense",
@@ -166,7 +166,7 @@ describe("one key", () => {
     }
   });
 
-  test("a member is no key", async () => {
+  test("a member's id is 404 as a key", async () => {
     const { id } = (await gate.call("/_keyward/v1/me", { key: gate.owner })).json;
     assert.equal((await gate.call(`${KEYS}/${id}`, { key: gate.owner })).verdict, "404 not_found");
     assert.equal((await gate.revoke(id)).verdict, "404 not_found");
@@ -175,7 +175,7 @@ describe("one key", () => {
 });
 
 describe("revoking", () => {
-  test("200 with the key, and by when it holds: the change, plus the bound, plus the grace", async () => {
+  test("200 with the key, effective_by (the bound later) and guaranteed_by (bound and grace later)", async () => {
     const { id } = await gate.newKey();
     const answer = await gate.revoke(id, "Laptop stolen");
     assert.equal(answer.status, 200);
@@ -189,7 +189,7 @@ describe("revoking", () => {
     assert.match(effective, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   });
 
-  test("a second time the same answer, the first reason kept, and one entry in the log", async () => {
+  test("a second revocation gets the same answer, keeps the first reason and adds no entry to the audit log", async () => {
     const { id } = await gate.newKey();
     const first = await gate.revoke(id, "first");
     const second = await gate.revoke(id, "second");
@@ -201,7 +201,7 @@ describe("revoking", () => {
     );
   });
 
-  test("many at the same time are one revocation", async () => {
+  test("concurrent revocations are one revocation", async () => {
     const { id } = await gate.newKey();
     const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => gate.revoke(id, `reason ${index}`)));
     assert.equal(new Set(answers.map(({ text }) => text)).size, 1);
@@ -213,7 +213,7 @@ describe("revoking", () => {
     assert.equal((await gate.call(`${KEYS}/${keys.expired.id}`, { key: gate.owner })).json.status, "revoked");
   });
 
-  test("a reason is required, and is text like any other", async () => {
+  test("a reason is required and validated like any text", async () => {
     const { id } = await gate.newKey();
     for (const [field, json] of [
       ["reason", {}],

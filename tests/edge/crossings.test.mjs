@@ -1,4 +1,4 @@
-// What an answer costs: calls from wasm into JavaScript, reads of KV, calls of the object. Counted from outside of the
+// Cost of an answer: calls from wasm into JavaScript, reads of KV, calls of the object. Counted around the
 // unchanged build, by the imports it was given.
 
 import assert from "node:assert/strict";
@@ -35,16 +35,16 @@ after(async () => {
   await origin?.close();
 });
 
-// Request ids draw their entropy ahead, for about sixty of them at a time.
+// Entropy for request ids is drawn in advance, for about sixty ids at a time.
 const ENTROPY = "getRandomValues";
 
-/** What one request cost: crossings by the name in glue.js, at most three of them where nothing is signed, and stores. */
+/** Returns the cost of one request: crossings by their names in glue.js, and store accesses. Without a signature it checks that there are at most three crossings. */
 async function cost(path, request) {
   await gate.take();
   const { verdict } = await gate.call(path, request);
   const { crossings, kvGet, kvPut, registry } = await gate.take();
   const names = crossings.map((name) => name.replace(/^__wbg_(.+)_[0-9a-f]{16}$/, "$1"));
-  // wasm-bindgen's own, for the promise of a signature, are about a dozen.
+  // wasm-bindgen itself makes about a dozen for the promise of a signature.
   assert.ok(names.length <= (names.includes("sign") ? 24 : 3), names.join(", "));
   return { verdict, crossings: names.filter((name) => name !== ENTROPY), stores: kvGet + kvPut + registry };
 }
@@ -52,19 +52,19 @@ async function cost(path, request) {
 const FORWARDED = ["head", "forward"];
 const REFUSED = ["head", "reply"];
 
-test("the counting itself counts nothing", async () => {
+test("counting adds nothing to the counts", async () => {
   await gate.take();
   assert.deepEqual((await gate.take()).crossings, []);
 });
 
-test("an accepted request with a warm record crosses at most three times and asks no store", async (t) => {
+test("an accepted request with a cached record makes at most three crossings and reads no store", async (t) => {
   for (const request of [
     {},
     { method: "POST", json: { a: 1 } },
     { headers: { cookie: "a=1", "x-forwarded-for": "6.6.6.6", "keyward-key-id": "forged" } },
   ]) {
     let counted = await cost(CONTACTS, { key: key.apiKey, ...request });
-    // Half a minute has gone by: its assertion was signed anew.
+    // Half a minute has passed, so its assertion was signed again.
     if (counted.crossings.includes("sign")) counted = await cost(CONTACTS, { key: key.apiKey, ...request });
     const { verdict, crossings, stores } = counted;
     t.diagnostic(`crossings: ${crossings.join(", ")}`);
@@ -74,17 +74,17 @@ test("an accepted request with a warm record crosses at most three times and ask
   }
 });
 
-test("an assertion of its own costs a request a signature and its waiting, and no store", async () => {
+test("an assertion bound to the request costs one signature and no read of a store", async () => {
   const { verdict, crossings, stores } = await cost(EVENTS, { key: key.apiKey });
   const ours = crossings.filter((name) => ["head", "keepAlive", "holdKey", "sign", "forward"].includes(name));
   assert.deepEqual({ verdict, ours, stores }, { verdict: "200", ours: ["head", "sign", "forward"], stores: 0 });
 });
 
-test("a public request costs no more", async () => {
+test("a public request makes at most three crossings", async () => {
   assert.deepEqual(await cost("/public/logo", {}), { verdict: "200", crossings: FORWARDED, stores: 0 });
 });
 
-test("what a key's holder gets is kept in no cache of the edge; what is public may be", async () => {
+test("an answer to a key is not stored in the edge cache; an answer of a public route may be", async () => {
   await gate.take();
   await gate.call(CONTACTS, { key: key.apiKey });
   await gate.call("/public/logo", { key: key.apiKey });
@@ -94,7 +94,7 @@ test("what a key's holder gets is kept in no cache of the edge; what is public m
   ]);
 });
 
-test("garbage crosses for its head and its reply, and asks no store", async () => {
+test("a malformed key makes crossings for its head and reply only, and reads no store", async () => {
   for (const [verdict, path, request] of [
     ["401 missing_key", CONTACTS, {}],
     ["401 invalid_key", CONTACTS, { key: "garbage" }],
@@ -109,7 +109,7 @@ test("garbage crosses for its head and its reply, and asks no store", async () =
   }
 });
 
-test("a thousand different garbage keys ask no store", async () => {
+test("a thousand distinct malformed keys read no store", async () => {
   await gate.take();
   for (let batch = 0; batch < 20; batch += 1) {
     const answers = Array.from({ length: 50 }, (_, at) =>

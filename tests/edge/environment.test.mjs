@@ -29,20 +29,20 @@ const call = () => gate.call("/v1/contacts", { key: key.apiKey });
 const kids = async () => (await gate.call("/_keyward/jwks.json")).json.keys.map(({ kid }) => kid);
 const kidOf = (secret) => keyOf(secret).jwk.kid;
 
-test("another variable counts from the next request on, and what is known is asked for once", async () => {
+test("a changed variable applies from the next request on, and cached data is read again once", async () => {
   const fresh = await gate.newKey({ scopes: ["contacts:read"], integration: "another" });
   const accepted = () => gate.call("/v1/contacts", { key: fresh.apiKey });
   assert.equal((await accepted()).verdict, "200");
   await gate.take();
   assert.equal((await accepted()).verdict, "200");
-  assert.equal((await gate.take()).kvGet, 0, "the isolate's memory is kept while nothing changes");
+  assert.equal((await gate.take()).kvGet, 0, "the isolate keeps its cache while nothing changes");
   await gate.changeVariables({ REQUIRE_HTTPS: true });
   assert.equal((await accepted()).verdict, "403 insecure_transport");
   await gate.changeVariables({ REQUIRE_HTTPS: false });
   assert.equal((await accepted()).verdict, "200");
 });
 
-test("a secret that is rotated under a running isolate signs, and the old one ends when it is taken away", async () => {
+test("a secret rotated under a running isolate signs, and the old one is refused once it is removed", async () => {
   assert.equal((await call()).verdict, "200");
   assert.deepEqual(await kids(), [kidOf(OLD)]);
 
@@ -50,7 +50,7 @@ test("a secret that is rotated under a running isolate signs, and the old one en
   const answer = await call();
   assert.equal(answer.verdict, "200");
   const assertion = answer.json.headers.find(([name]) => name.toLowerCase() === "keyward-assertion")[1];
-  assert.equal(JSON.parse(Buffer.from(assertion.split(".")[0], "base64url")).kid, kidOf(NEW));
+  assert.equal(JSON.parse(Buffer.from(assertion.split(".")[0], "base64url").toString()).kid, kidOf(NEW));
   assert.deepEqual(await kids(), [kidOf(NEW), kidOf(OLD)]);
 
   await gate.changeVariables({ KEYWARD_SECRET_PREVIOUS: "" });

@@ -1,5 +1,5 @@
-// The origins of examples/, each as its own process behind the real worker: they let in what comes through the gate, and
-// nothing else, whatever reaches them directly. The one in Rust takes a minute to compile, so it is tried by `npm run examples`.
+// The origins of examples/, each as a process behind the real worker. They accept requests that come through the gate and
+// refuse every direct request. The Rust origin takes a minute to compile, so only `npm run examples` tests it.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -62,7 +62,7 @@ for (const [name, { skip = false, prepare, start }] of Object.entries(ORIGINS)) 
       await gate?.stop();
     });
 
-    test("lets in what comes through the gate, and knows who it is", async () => {
+    test("accepts requests that come through the gate, with their identity", async () => {
       for (const path of ["/v1/contacts", "/v1/contacts?page=2", "/v1/contacts/7?a=b", "/v1/contacts/7"]) {
         const answer = await gate.call(path, { key: keys.live.apiKey });
         assert.equal(answer.status, 200, answer.text);
@@ -98,19 +98,19 @@ for (const [name, { skip = false, prepare, start }] of Object.entries(ORIGINS)) 
         },
       });
 
-    test("lets in an assertion as the contract says it, a little early or late too", async () => {
+    test("accepts a valid assertion, also within the allowed clock skew", async () => {
       for (const changes of [{}, { iat: now() + 3, exp: now() + 60 }, { iat: now() - 61, exp: now() - 1 }])
         assert.equal((await direct(jwtOf(claims(changes)))).status, 200, JSON.stringify(changes));
       const bound = { htm: "GET", htu: `${audience}/v1/contacts/7` };
       assert.equal((await direct(jwtOf(claims(bound)), "/v1/contacts/7?q=1")).status, 200);
     });
 
-    test("refuses whoever has none, though they name themselves in the other headers", async () => {
+    test("refuses a request without an assertion, whatever its other identity headers say", async () => {
       for (const jwt of [undefined, "", "x", "a.b.c", `Bearer ${jwtOf(claims())}`])
         assert.equal((await direct(jwt)).status, 401, jwt);
     });
 
-    test("refuses one that is old, for another origin, of another issuer, or for another request", async () => {
+    test("refuses an assertion that is expired, for another origin, of another issuer, or for another request", async () => {
       for (const changes of [
         { iat: now() - 120, exp: now() - 60 },
         { aud: "https://other.example" },
@@ -129,7 +129,7 @@ for (const [name, { skip = false, prepare, start }] of Object.entries(ORIGINS)) 
       assert.equal((await direct(bound, "/v1/contacts/8")).status, 401);
     });
 
-    test("refuses one that the gate did not sign", async () => {
+    test("refuses an assertion that the gate did not sign", async () => {
       const good = jwtOf(claims());
       const [head, , signature] = good.split(".");
       const { jwk } = keyOf();
@@ -156,15 +156,15 @@ for (const [name, { skip = false, prepare, start }] of Object.entries(ORIGINS)) 
       })) {
         assert.equal((await direct(jwt)).status, 401, what);
       }
-      assert.equal((await direct(good)).status, 200, "and the good one is still good");
+      assert.equal((await direct(good)).status, 200, "the valid assertion is still accepted");
     });
 
-    test("asks for the scope itself", async () => {
+    test("checks the scope itself", async () => {
       for (const scope of ["", "events:read", "contacts:read:x", "contacts"])
         assert.equal((await direct(jwtOf(claims({ scope })))).status, 403, scope);
     });
 
-    test("says 503, and neither 200 nor 401, while the keys can't be had", async () => {
+    test("answers 503, and neither 200 nor 401, while the keys are unavailable", async () => {
       const [port, nowhere] = [await freePort(), await freePort()];
       const alone = await start(port, {
         KEYWARD_ISSUER: ISSUER,

@@ -1,4 +1,4 @@
-// The change feed in the real runtime: what an isolate does while its authority is silent, slow or another than before.
+// The change feed in the real runtime, while the authority is unreachable, slow or restored.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -24,7 +24,7 @@ async function newGate(t, vars = {}) {
 const copied = async (gate, id) => until("the copy is in KV", async () => (await gate.kv()).get(`key:${id}`));
 
 describe("the feed", { concurrency: true }, () => {
-  test("is asked beside the requests before the bound: no request waits for a slow authority", async (t) => {
+  test("is refreshed in the background before the bound, so no request waits for a slow authority", async (t) => {
     const gate = await newGate(t);
     const { apiKey } = await gate.newKey();
     assert.equal((await gate.call(CONTACTS, { key: apiKey })).status, 200);
@@ -40,10 +40,10 @@ describe("the feed", { concurrency: true }, () => {
     await pause(DEFAULT_BOUND * 0.4);
     await gate.take();
     assert.equal((await gate.call(CONTACTS, { key: apiKey })).status, 200);
-    assert.equal((await gate.take()).changes, 0, "what was asked beside the request counts");
+    assert.equal((await gate.take()).changes, 0, "the background refresh was applied");
   });
 
-  test("while the authority is silent, every answer within the grace says so with its age, and the log does once", async (t) => {
+  test("while the authority is unreachable, every answer in the grace states its age, and the outage is logged once", async (t) => {
     const gate = await newGate(t, { REVOCATION_BOUND_SECONDS: 1, OUTAGE_GRACE_SECONDS: 60 });
     const { apiKey } = await gate.newKey();
     const fresh = await gate.call(CONTACTS, { key: apiKey });
@@ -62,7 +62,7 @@ describe("the feed", { concurrency: true }, () => {
     assert.equal(
       (await gate.call("/public/logo")).headers["keyward-authority"],
       undefined,
-      "a public route hangs on nobody",
+      "a public route does not depend on the authority",
     );
     assert.equal(gate.logs.filter((line) => line.includes("authority_unreachable")).length, 1);
     await gate.order({ registry: "work" });
@@ -73,26 +73,26 @@ describe("the feed", { concurrency: true }, () => {
     assert.equal(recovered.status, 200);
   });
 
-  test("an isolate born in an outage starts from what its data centre knows, with its true age, and serves from KV", async (t) => {
+  test("an isolate that starts in an outage uses the data centre's cached answer, with its true age, and serves from KV", async (t) => {
     const gate = await newGate(t);
     const [used, unused, revoked] = [await gate.newKey(), await gate.newKey(), await gate.newKey()];
     for (const { id } of [used, unused, revoked]) await copied(gate, id);
     await gate.revoke(revoked.id);
     assert.equal((await gate.call(CONTACTS, { key: used.apiKey })).status, 200);
     await gate.order({ registry: "fail" });
-    // Until then the last answer counts as fresh.
+    // Until then the last answer is fresh.
     await pause(1_500);
     await gate.breakInstance();
     for (const { apiKey } of [used, unused]) {
       const answer = await gate.call(CONTACTS, { key: apiKey });
       assert.equal(answer.verdict, "200");
-      // Judged by another isolate's clock, it counts as ten seconds older.
+      // Another isolate's clock measured it, so ten seconds are added to its age.
       assert.match(answer.headers["keyward-authority"], /^unreachable; age=1[0-5]$/);
     }
     assert.equal((await gate.call(CONTACTS, { key: revoked.apiKey })).verdict, "401 revoked_key");
   });
 
-  test("a copy from before a change opens nothing, put back as often as one likes", async (t) => {
+  test("an outdated copy grants nothing, however often it is put back", async (t) => {
     const gate = await newGate(t);
     const key = await gate.newKey({ scopes: ["contacts:read", "contacts:write"] });
     const before = await copied(gate, key.id);
@@ -114,7 +114,7 @@ describe("the feed", { concurrency: true }, () => {
     }
   });
 
-  test("a restore that brings back a revoked key is noticed and logged, and what was remembered is forgotten", async (t) => {
+  test("a restore that brings back a revoked key is noticed and logged, and the cache is cleared", async (t) => {
     const gate = await newGate(t, { REVOCATION_BOUND_SECONDS: 1 });
     const { id, apiKey } = await gate.newKey();
     const { id: later } = await gate.newKey();
@@ -125,7 +125,7 @@ describe("the feed", { concurrency: true }, () => {
       async () => (await gate.call(CONTACTS, { key: apiKey })).verdict === "401 revoked_key",
     );
     await copied(gate, later);
-    // What a restore to the moment before leaves: the revocation was never made.
+    // The state after a restore to the moment before: the revocation never happened.
     await gate.disturb([
       "DROP TRIGGER audit_is_never_deleted",
       "DELETE FROM audit WHERE seq > 3",
@@ -133,7 +133,7 @@ describe("the feed", { concurrency: true }, () => {
       "UPDATE meta SET value = '3' WHERE name = 'revision'",
     ]);
     await until(
-      "the authority's word counts again",
+      "the authority's answers apply again",
       async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200,
     );
     const line = await gate.logged((logged) => logged.includes("authority_restored"));
@@ -148,7 +148,7 @@ describe("the feed", { concurrency: true }, () => {
     });
   });
 
-  test("a log that is shorter than an isolate knows it was is an alarm", async (t) => {
+  test("an audit log shorter than an isolate knows raises an alarm", async (t) => {
     const gate = await newGate(t, { REVOCATION_BOUND_SECONDS: 300 });
     const { apiKey } = await gate.newKey();
     await gate.newKey();
@@ -162,12 +162,12 @@ describe("the feed", { concurrency: true }, () => {
   });
 });
 
-// By itself: it takes the machine for a while.
-test("fifty thousand revoked keys are told to an isolate that knows nothing, within the time that a question may take", async (t) => {
+// Not concurrent: it loads the machine for a while.
+test("an isolate without data receives fifty thousand revoked keys within the timeout of a query", async (t) => {
   const gate = await newGate(t);
   const { id, apiKey } = await gate.newKey();
   await gate.disturb([
-    // As many rows as that of a key that was changed. Positions below 0 leave the numbers of changes as they are.
+    // One row for each key, as a change makes it. Revisions below 0 leave the revisions of real changes unaffected.
     `INSERT INTO keys (position, id, key_hash, minted_under, name, integration, environment, purpose, owner, scopes, allowed_cidrs, state,
        created_at, created_by, expires_at, latest_end, revoked_at, revoked_by, revoke_reason, revision)
      WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 50000)
@@ -180,5 +180,5 @@ test("fifty thousand revoked keys are told to an isolate that knows nothing, wit
   const began = Date.now();
   assert.equal((await gate.call(CONTACTS, { key: apiKey })).verdict, "200");
   t.diagnostic(`answered after ${Date.now() - began} ms`);
-  assert.equal((await gate.take()).changes, 4, "three pages and what came after them, each asked for once");
+  assert.equal((await gate.take()).changes, 4, "three pages and the changes after them, each queried once");
 });

@@ -1,5 +1,5 @@
-// Forward auth: what a gateway is told that asks before it forwards. The decision is the gate's own, so every request here is
-// also sent to the gate itself, and the two must agree.
+// Forward auth: a gateway asks the gate before it forwards a request. The decision is the same as the gate's, so every request here is
+// also sent to the gate itself, and both answers must agree.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -21,7 +21,7 @@ const IDENTITY = [
   "keyward-assertion",
 ];
 
-/** How each gateway asks about a request. */
+/** The auth request of each gateway. */
 const GATEWAYS = {
   "Traefik, Caddy": (method, uri) => ({
     path: AUTHORIZE,
@@ -66,7 +66,11 @@ after(async () => {
 
 const names = ({ headers }) => IDENTITY.filter((name) => headers[name] !== undefined);
 
-/** Asks about a request; nothing may reach the origin. */
+/**
+ * Sends an auth request; nothing may reach the origin.
+ * @param {{ path: string, method?: string, headers: object }} asking
+ * @param {{ key?: string, headers?: object, body?: any, method?: string }} [request]
+ */
 async function ask({ path, method = "GET", headers }, { key, headers: more = {}, ...rest } = {}) {
   origin.take();
   const answer = await gate.call(path, { method, key, headers: { ...headers, ...more }, ...rest });
@@ -76,12 +80,15 @@ async function ask({ path, method = "GET", headers }, { key, headers: more = {},
   return answer;
 }
 
-/** Asks in nginx's way. */
-const about = (line, request) => ask(GATEWAYS.nginx(...line.split(" ")), request);
+/** Sends an auth request as nginx does. */
+const about = (line, request) => {
+  const [method, uri] = line.split(" ");
+  return ask(GATEWAYS.nginx(method, uri), request);
+};
 
-describe("what the gate accepts", () => {
+describe("an accepted request", () => {
   for (const [gateway, asking] of Object.entries(GATEWAYS)) {
-    test(`${gateway}: is 200 with the identity and an assertion of this one request`, async () => {
+    test(`${gateway}: is 200 with the identity and an assertion bound to this request`, async () => {
       const answer = await ask(asking("POST", "/v1/contacts/7?q=a"), { key: keys.live.apiKey });
       assert.deepEqual([answer.status, answer.text], [200, ""]);
       const { headers } = answer;
@@ -100,7 +107,7 @@ describe("what the gate accepts", () => {
       );
     });
 
-    test(`${gateway}: a public route is 200 and nobody`, async () => {
+    test(`${gateway}: is 200 without an identity on a public route`, async () => {
       const answer = await ask(asking("GET", "/public/logo"), {
         key: keys.live.apiKey,
         headers: { "keyward-key-id": "forged" },
@@ -109,7 +116,7 @@ describe("what the gate accepts", () => {
     });
   }
 
-  test("in X-API-Key as in Authorization, and HEAD as GET, whichever of the two is a HEAD", async () => {
+  test("may carry its key in X-API-Key, and HEAD counts as GET for both requests", async () => {
     for (const asking of [
       GATEWAYS.nginx("HEAD", "/v1/contacts"),
       GATEWAYS.Envoy("HEAD", "/v1/contacts"),
@@ -120,7 +127,7 @@ describe("what the gate accepts", () => {
     }
   });
 
-  test("asked for by any method, and a body is never read", async () => {
+  test("is decided for an auth request of any method, and no body is read", async () => {
     const { headers } = GATEWAYS.nginx("GET", "/v1/contacts");
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
       assert.equal(
@@ -129,7 +136,7 @@ describe("what the gate accepts", () => {
         method,
       );
     }
-    // A body that never comes is not waited for.
+    // The gate does not wait for a body that never arrives.
     const lines = [
       ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
       `X-API-Key: ${keys.live.apiKey}`,
@@ -141,7 +148,7 @@ describe("what the gate accepts", () => {
     );
   });
 
-  test("a retiring key's holder is told until when it goes on", async () => {
+  test("with a retiring key gets the end of that key", async () => {
     const key = await gate.newKey();
     const rotated = await gate.call(`/_keyward/v1/keys/${key.id}/rotate`, {
       method: "POST",
@@ -153,10 +160,10 @@ describe("what the gate accepts", () => {
   });
 });
 
-describe("what the gate refuses", () => {
+describe("a refused request", () => {
   const live = () => ({ key: keys.live.apiKey });
-  /** Requests of every kind; what the gate says of them is asked of the gate. */
-  const REQUESTS = [
+  /** Requests of every kind. The gate's own answer is the expected one. */
+  const REQUESTS = /** @type {[string | (() => string), () => any][]} */ ([
     ["GET /v1/contacts", live],
     ["GET /v1/contacts", () => ({})],
     ["GET /v1/contacts", () => ({ key: "garbage" })],
@@ -188,15 +195,15 @@ describe("what the gate refuses", () => {
     [() => `GET /public/x?k=${keys.live.apiKey.replaceAll("_", "%5F")}`, () => ({})],
     [() => `GET /v1/contacts/${keys.live.apiKey}`, live],
     ["GET /v1/contacts", () => ({ key: keys.near.apiKey })],
-  ];
+  ]);
 
   for (const [gateway, asking] of Object.entries(GATEWAYS)) {
-    test(`${gateway}: is refused for the same reason, as 403 where nginx would make a 500 of it`, async () => {
+    test(`${gateway}: is refused for the same reason, as 403 where nginx would turn the status into 500`, async () => {
       const seen = new Set();
       for (const [line, request] of REQUESTS) {
         const [method, ...rest] = (typeof line === "string" ? line : line()).split(" ");
         const uri = rest.join(" ");
-        // The gate judges its own paths as the control plane; asked about by a gateway they are no route.
+        // The gate serves its own paths as the control plane; for a gateway they are not a route.
         const own = /^\/_keyward\//i.test(uri);
         const direct = own ? null : await gate.call(uri, { method, ...request() });
         const code = own ? "no_route" : direct.status === 200 ? undefined : direct.json.code;
@@ -234,7 +241,7 @@ describe("what the gate refuses", () => {
     });
   }
 
-  test("a form of the asking itself that is refused is told in the same way", async () => {
+  test("a malformed auth request is refused in the same form", async () => {
     const many = Object.fromEntries(Array.from({ length: 110 }, (_, index) => [`x-${index}`, "1"]));
     for (const [code, path, request] of [
       ["headers_too_large", AUTHORIZE, { headers: many }],
@@ -249,12 +256,12 @@ describe("what the gate refuses", () => {
         [`403 ${code}`, code, 403],
       );
     }
-    // Elsewhere on Keyward's own paths nothing is told so.
+    // Other paths of Keyward do not answer in this form.
     assert.equal((await gate.call("/_keyward/v1/authorized//x")).verdict, "400 bad_path");
     assert.equal((await gate.call("/_keyward/v1/authorized")).verdict, "404 no_route");
   });
 
-  test("only here is a gateway told yes: with a wrong prefix, whatever it appends, it gets 403", async () => {
+  test("a gateway with a wrong prefix gets 403, whatever it appends", async () => {
     const own = [
       "/_keyward/health",
       "/_keyward/openapi.json",
@@ -290,7 +297,7 @@ describe("what the gate refuses", () => {
       );
   });
 
-  test("nor does the origin's 200 count as a yes: what only a gateway says is refused on every route", async () => {
+  test("an auth request to any other route is refused, so that the origin's 200 is never taken as permission", async () => {
     origin.take();
     for (const headers of [{ "keyward-verifier": "x" }, { "keyward-client-address": "192.0.2.7" }]) {
       for (const path of ["/public/logo", "/v1/contacts", "/nowhere"]) {
@@ -301,7 +308,7 @@ describe("what the gate refuses", () => {
     assert.deepEqual(origin.take(), []);
   });
 
-  test("an asking by a Host that is none is 403 too", async () => {
+  test("an auth request with an invalid Host is 403 too", async () => {
     for (const host of ["a,a", "u@a"]) {
       const answer = await gate.raw(
         requestBytes(`GET ${AUTHORIZE}`, { headers: ["X-Original-Method: GET", "X-Original-URI: /public/x"], host }),
@@ -310,10 +317,10 @@ describe("what the gate refuses", () => {
     }
   });
 
-  test("a request that is named in no way, by halves or in two ways is 403, whichever of them is allowed", async () => {
+  test("an auth request that names its request not at all, incompletely or ambiguously is 403, whichever request is allowed", async () => {
     const open = { "x-forwarded-method": "GET", "x-forwarded-uri": "/public/x" };
     const closed = { "x-original-method": "GET", "x-original-uri": "/v1/contacts" };
-    for (const [path, headers] of [
+    for (const [path, headers] of /** @type {[string, object][]} */ ([
       [AUTHORIZE, {}],
       [AUTHORIZE, { "x-original-uri": "/public/x" }],
       [AUTHORIZE, { "x-forwarded-uri": "/public/x", "x-original-method": "GET" }],
@@ -323,7 +330,7 @@ describe("what the gate refuses", () => {
       [`${AUTHORIZE}/`, open],
       [`${AUTHORIZE}/public/y`, open],
       [`${AUTHORIZE}/v1/contacts`, open],
-    ]) {
+    ])) {
       const answer = await ask({ path, headers }, { key: keys.live.apiKey });
       assert.equal(answer.verdict, "403 invalid_request", JSON.stringify([path, headers]));
     }
@@ -338,12 +345,12 @@ describe("what the gate refuses", () => {
     }
   });
 
-  test("what was sent twice is refused", async () => {
-    for (const [code, lines] of [
+  test("a duplicate header is refused", async () => {
+    for (const [code, lines] of /** @type {[string, string[]][]} */ ([
       ["bad_path", ["X-Original-Method: GET", "X-Original-URI: /public/x", "X-Original-URI: /public/x"]],
       ["method_not_allowed", ["X-Original-Method: GET", "X-Original-Method: GET", "X-Original-URI: /public/x"]],
       ["bad_path", ["X-Original-Method: GET", "X-Original-URI: /public/x", "X-Original-URI:"]],
-    ]) {
+    ])) {
       const answer = await gate.raw(requestBytes(`GET ${AUTHORIZE}`, { headers: lines }));
       assert.equal(answer.verdict, `403 ${code}`, lines.join(" | "));
     }
@@ -352,19 +359,19 @@ describe("what the gate refuses", () => {
 
 describe("the client's address", () => {
   const GATEWAY = { "cf-connecting-ip": "203.0.113.1" };
-  const said = (headers, key = keys.near.apiKey) =>
+  const askFrom = (headers, key = keys.near.apiKey) =>
     about("GET /v1/contacts", { key, headers: { ...GATEWAY, ...headers } });
   const from = (address, verifier, key) =>
-    said({ "keyward-client-address": address, ...(verifier && { "keyward-verifier": verifier }) }, key);
-  const vouched = (headers, key) => said({ "keyward-verifier": members.verifier.key, ...headers }, key);
+    askFrom({ "keyward-client-address": address, ...(verifier && { "keyward-verifier": verifier }) }, key);
+  const askWithVerifier = (headers, key) => askFrom({ "keyward-verifier": members.verifier.key, ...headers }, key);
 
-  test("counts as a gateway says it only with a verifier's credential", async () => {
+  test("is taken from a gateway only with the credential of a verifier", async () => {
     assert.equal((await from("192.0.2.7")).verdict, "403 address_not_allowed");
     assert.equal((await from("192.0.2.7", members.verifier.key)).verdict, "200");
     assert.equal((await from("198.51.100.7", members.verifier.key)).verdict, "403 address_not_allowed");
   });
 
-  test("is not known without one: a key with networks is refused, even where the gateway's own address is in them, and others pass", async () => {
+  test("is unknown without a credential: a key with networks is refused, even if the gateway's address is in them, and other keys pass", async () => {
     const inside = { "cf-connecting-ip": "192.0.2.1" };
     for (const more of [
       {},
@@ -388,29 +395,33 @@ describe("the client's address", () => {
         );
       }
     }
-    // With a credential too, where no address is said, or the edge alone said one.
+    // Also with a credential, if the gateway sends no address or only the edge did.
     for (const more of [{}, { "x-forwarded-for": "192.0.2.1" }, { "x-real-ip": "192.0.2.7" }]) {
-      assert.equal((await vouched({ ...inside, ...more })).verdict, "403 address_not_allowed", JSON.stringify(more));
-      assert.equal((await vouched({ ...inside, ...more }, keys.live.apiKey)).verdict, "200");
+      assert.equal(
+        (await askWithVerifier({ ...inside, ...more })).verdict,
+        "403 address_not_allowed",
+        JSON.stringify(more),
+      );
+      assert.equal((await askWithVerifier({ ...inside, ...more }, keys.live.apiKey)).verdict, "200");
     }
   });
 
-  test("is Keyward-Client-Address, whatever other headers say", async () => {
+  test("is Keyward-Client-Address, whatever other headers contain", async () => {
     const others = {
       "x-forwarded-for": "6.6.6.6, 7.7.7.7",
       "x-real-ip": "6.6.6.6",
       forwarded: "for=6.6.6.6",
       keyward_client_address: "6.6.6.6",
     };
-    assert.equal((await vouched({ ...others, "keyward-client-address": "192.0.2.7" })).verdict, "200");
+    assert.equal((await askWithVerifier({ ...others, "keyward-client-address": "192.0.2.7" })).verdict, "200");
     const near = Object.fromEntries(Object.keys(others).map((name) => [name, "192.0.2.7"]));
     assert.equal(
-      (await vouched({ ...near, "keyward-client-address": "198.51.100.7" })).verdict,
+      (await askWithVerifier({ ...near, "keyward-client-address": "198.51.100.7" })).verdict,
       "403 address_not_allowed",
     );
   });
 
-  test("that is none, or is sent twice, is refused and not looked for elsewhere", async () => {
+  test("that is malformed or duplicated is refused, and no other header replaces it", async () => {
     for (const none of [
       "nonsense",
       "192.0.2.7, 192.0.2.7",
@@ -419,7 +430,7 @@ describe("the client's address", () => {
       "192.0.2.0/24",
       "unix:",
     ]) {
-      const answer = await vouched({ "keyward-client-address": none, "x-forwarded-for": "192.0.2.7" });
+      const answer = await askWithVerifier({ "keyward-client-address": none, "x-forwarded-for": "192.0.2.7" });
       assert.equal(answer.verdict, "403 invalid_request", none);
       assert.match(answer.json.detail, /Keyward-Client-Address/);
     }
@@ -447,24 +458,24 @@ describe("the client's address", () => {
     );
   });
 
-  test("is without it the one in X-Forwarded-For that is not the edge's own, and of two that are left neither", async () => {
+  test("is otherwise the only address in X-Forwarded-For besides the edge's own, and unknown if two are left", async () => {
     for (const [list, verdict] of [
       ["192.0.2.7", "200"],
       ["192.0.2.7, 203.0.113.1", "200"],
       ["198.51.100.7, 203.0.113.1", "403 address_not_allowed"],
       ["203.0.113.1", "403 address_not_allowed"],
       ["203.0.113.1, 203.0.113.1", "403 address_not_allowed"],
-      // Client and gateway share an address, and the client wrote the first.
+      // Client and gateway share an address, and the client wrote the first entry.
       ["192.0.2.7, 203.0.113.1, 203.0.113.1", "403 invalid_request"],
       ["192.0.2.7, 198.51.100.7", "403 invalid_request"],
       ["6.6.6.6, 192.0.2.7", "403 invalid_request"],
       ["nonsense", "403 invalid_request"],
     ]) {
-      assert.equal((await vouched({ "x-forwarded-for": list })).verdict, verdict, list);
+      assert.equal((await askWithVerifier({ "x-forwarded-for": list })).verdict, verdict, list);
     }
   });
 
-  test("a credential that does not vouch refuses the request, and does not blame the client's key", async () => {
+  test("a credential that is not accepted refuses the request, without an error about the client's key", async () => {
     const bad = [
       ...["manager", "responder", "auditor", "gone", "limited"].map((name) => members[name].key),
       gate.owner,
@@ -486,7 +497,7 @@ describe("the client's address", () => {
     await gate.logged((line) => line.includes('"event":"verifier_refused"'));
   });
 
-  test("a verifier that is limited to an environment vouches there alone", async () => {
+  test("a verifier limited to an environment is accepted for that environment only", async () => {
     const other = await startGate({ vars: { ORIGIN_LIVE: origin.url, ORIGIN_TEST: origin.url } });
     try {
       await other.bootstrap();
@@ -508,7 +519,7 @@ describe("the client's address", () => {
     }
   });
 
-  test("the credential is asked about once in the bound, and not for garbage", async () => {
+  test("the credential is checked once in the bound, and not for garbage", async () => {
     const headers = { "keyward-verifier": (await newMember(gate, { role: "verifier" })).key };
     await about("GET /v1/contacts", { key: keys.live.apiKey });
     await gate.take();
@@ -529,10 +540,10 @@ describe("the client's address", () => {
   });
 });
 
-describe("while the authority is silent", () => {
+describe("while the authority is unreachable", () => {
   after(() => gate.order({ registry: "work" }));
 
-  test("what is not known is 503 with Retry-After, and never 401, 403 or 200", async () => {
+  test("an unknown key is 503 with Retry-After, and never 401, 403 or 200", async () => {
     const unseen = await gate.newKey();
     const unconfirmed = await newMember(gate, { role: "verifier" });
     await gate.order({ registry: "fail" });
@@ -541,17 +552,21 @@ describe("while the authority is silent", () => {
       [asked.verdict, asked.headers["retry-after"], asked.headers["keyward-refusal"]],
       ["503 authority_unavailable", "5", "authority_unavailable"],
     );
-    // A gateway that can't be confirmed is not believed, and not taken for a liar either.
-    const vouched = await about("GET /v1/contacts", {
+    // A gateway whose credential can't be checked is neither accepted nor refused as untrusted.
+    const askWithVerifier = await about("GET /v1/contacts", {
       key: keys.live.apiKey,
       headers: { "keyward-verifier": unconfirmed.key },
     });
-    assert.equal(vouched.verdict, "503 authority_unavailable");
-    assert.equal((await about("GET /v1/contacts", { key: keys.live.apiKey })).verdict, "200", "what is known goes on");
+    assert.equal(askWithVerifier.verdict, "503 authority_unavailable");
+    assert.equal(
+      (await about("GET /v1/contacts", { key: keys.live.apiKey })).verdict,
+      "200",
+      "a cached key is still accepted",
+    );
   });
 });
 
-test("a gate that is misconfigured says 500, as everywhere", async () => {
+test("a misconfigured gate answers 500, as everywhere", async () => {
   const broken = await startGate({ vars: { ORIGIN_LIVE: undefined } });
   try {
     assert.equal(

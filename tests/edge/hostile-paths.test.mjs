@@ -1,5 +1,5 @@
-// Path, host and methods: raw bytes on a socket, with a good key. Whatever is ambiguous is refused, and
-// nothing of it reaches the origin.
+// Path, host and method: raw bytes on a socket, with a valid key. Ambiguous requests are refused, and
+// nothing of them reaches the origin.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -16,7 +16,7 @@ before(async () => {
   gate = await startGate({
     vars: {
       ORIGIN_LIVE: origin.url,
-      // The widest table there is: whatever gets past the form of a request is forwarded.
+      // The widest route table: every request that is well formed is forwarded.
       ROUTES: [
         { match: "GET /v1/admin/*", scope: "admin:all" },
         { match: "POST /v1/write", scope: "contacts:read" },
@@ -34,10 +34,14 @@ after(async () => {
   await origin?.close();
 });
 
+/**
+ * @param {string} line
+ * @param {{ headers?: string[], host?: string | null, body?: string }} [options]
+ */
 const send = (line, { headers = [], ...rest } = {}) =>
   gate.raw(requestBytes(line, { headers: [credential, ...headers], ...rest }));
 
-/** Sends a request with a good key; the answer must be this, and the origin must have seen nothing. */
+/** Sends a request with a valid key. The answer must match, and nothing may reach the origin. */
 async function refused(line, verdict, options) {
   origin.take();
   const answer = await send(line, options);
@@ -111,7 +115,7 @@ test("a fragment ends at the runtime: neither the gate nor the origin sees it", 
 });
 
 describe("other spellings of a path never take a wider route than the plain one", () => {
-  // GET /v1/admin/* needs a scope that the key lacks, GET /* does not.
+  // GET /v1/admin/* needs a scope that the key lacks; GET /* does not.
   test("the plain path is 403", () => refused("GET /v1/admin/x", /^403 insufficient_scope$/));
   for (const target of [
     "/v1/%61dmin/x",
@@ -133,7 +137,7 @@ describe("other spellings of a path never take a wider route than the plain one"
   }
 });
 
-describe("Keyward's own paths are never forwarded, however they are written", () => {
+describe("Keyward's own paths are never forwarded, in any spelling", () => {
   for (const target of [
     "/_keyward",
     "/_keyward/",
@@ -162,7 +166,7 @@ describe("limits are exact", () => {
   });
 
   test("100 headers pass and 101 are 431", async () => {
-    // Host, Connection and the credential are three of them.
+    // Three of them are Host, Connection and the credential.
     assert.equal((await send("GET /v1/x", { headers: lines(97) })).status, 200);
     await refused("GET /v1/x", /^431 headers_too_large$/, { headers: lines(98) });
   });
@@ -171,7 +175,7 @@ describe("limits are exact", () => {
     refused("GET /v1/x", /^431 headers_too_large$/, { headers: [`X-Large: ${"a".repeat(32_768)}`] }));
 });
 
-describe("a Host that is not one plain host is refused, and never chooses the origin", () => {
+describe("a Host other than a single plain host is refused, and never selects the origin", () => {
   const HOSTS = [
     "a/b",
     "a/_keyward/health",
@@ -192,10 +196,10 @@ describe("a Host that is not one plain host is refused, and never chooses the or
     "\xe9",
   ];
   for (const host of HOSTS) test(JSON.stringify(host), () => refused("GET /v1/x", /^(400|421)/, { host }));
-  test("two of them", () => refused("GET /v1/x", /^(400|421)/, { headers: ["Host: b"] }));
-  test("none", () => refused("GET /v1/x", /^(400|421)/, { host: null }));
+  test("two Host headers", () => refused("GET /v1/x", /^(400|421)/, { headers: ["Host: b"] }));
+  test("no Host header", () => refused("GET /v1/x", /^(400|421)/, { host: null }));
 
-  test("any one plain host is served, by the configured origin", async () => {
+  test("any single plain host is served by the configured origin", async () => {
     for (const host of ["gate.example", "GATE.example:8080", "127.0.0.1", "[::1]:80", "localhost", "a_b"]) {
       origin.take();
       assert.equal((await send("GET /v1/x", { host })).status, 200, host);
@@ -203,7 +207,7 @@ describe("a Host that is not one plain host is refused, and never chooses the or
     }
   });
 
-  test("an absolute-form target for another host does not choose the origin", async () => {
+  test("an absolute-form target for another host does not select the origin", async () => {
     origin.take();
     const answer = await send("GET http://evil.example/v1/x");
     assert.ok([200, 400, 421].includes(answer.status), answer.verdict);
@@ -211,7 +215,7 @@ describe("a Host that is not one plain host is refused, and never chooses the or
   });
 });
 
-describe("targets that are no path are 400", () => {
+describe("a target other than a path is 400", () => {
   for (const line of ["OPTIONS *", "GET *", "GET v1/x", "GET ?x", "GET "])
     test(JSON.stringify(line), () => refused(line, /^400/));
 });
@@ -223,7 +227,7 @@ describe("methods", () => {
   });
 
   test("CONNECT opens no tunnel", async () => {
-    // workerd makes an event of its own of it, for which there is no handler, and answers 500; the edge never passes it on.
+    // workerd turns it into an event without a handler and answers 500. Cloudflare's edge never passes it on.
     for (const line of ["CONNECT gate.example:80", "CONNECT /v1/x"]) await refused(line, /^(405|500)/);
   });
 
@@ -234,7 +238,7 @@ describe("methods", () => {
     assert.equal(other.headers.allow, "GET, HEAD");
   });
 
-  test("a method in small letters or of no kind is refused", async () => {
+  test("a method in lower case or an invalid method is refused", async () => {
     for (const method of ["get", "Get", "FOO", "GET\x01", "G@T"]) await refused(`${method} /v1/x`, /^(400|405|501)/);
   });
 
@@ -253,10 +257,10 @@ describe("methods", () => {
   test("HEAD is decided as GET", () => refused("HEAD /v1/admin/x", /^403/));
 });
 
-describe("the whole answer to each", () => {
+describe("the whole answer to each refusal", () => {
   const body = (code, title, status, detail) =>
     `{"type":"/_keyward/problems/${code}","title":"${title}","status":${status},"detail":"${detail}","code":"${code}","request_id":"<request id>"}`;
-  for (const [line, options, expected] of [
+  for (const [line, options, expected] of /** @type {[string, object, string][]} */ ([
     [
       "GET //",
       {},
@@ -264,13 +268,18 @@ describe("the whole answer to each", () => {
         "bad_path",
         "Ambiguous path",
         400,
-        "This path or query could be read in more than one way. Send it in its plain form.",
+        "The path or query can be read in more than one way. Send it in its plain form.",
       ),
     ],
     [
       "GET /v1/x",
       { host: "a/b" },
-      body("wrong_host", "Wrong host", 421, "The Host of this request is not one plain host name."),
+      body(
+        "wrong_host",
+        "Invalid host",
+        421,
+        "The `Host` of this request is not one plain host name. Send one host name.",
+      ),
     ],
     [
       "TRACE /v1/x",
@@ -279,30 +288,40 @@ describe("the whole answer to each", () => {
         "method_not_allowed",
         "Method not allowed",
         405,
-        "This address does not take this method. `Allow` lists those it takes.",
+        "This path does not support this method. Use a method that `Allow` lists.",
       ),
     ],
     [
       `GET /${"a".repeat(8_192)}`,
       {},
-      body("target_too_long", "URL too long", 414, "Path and query may have 8,192 bytes together."),
+      body(
+        "target_too_long",
+        "URL too long",
+        414,
+        "Path and query have more than 8,192 bytes together. Shorten them, or send long input in the body.",
+      ),
     ],
     [
       "GET /v1/x",
       { headers: [`X-L: ${"a".repeat(33_000)}`] },
-      body("headers_too_large", "Headers too large", 431, "A request may have 100 headers and 32,768 bytes of them."),
+      body(
+        "headers_too_large",
+        "Headers too large",
+        431,
+        "The headers are too many or too large. Send at most 100 headers and 32,768 bytes.",
+      ),
     ],
     [
       "GET /v1/x",
       { headers: ["Content-Length: 2"], body: "hi" },
       body(
         "unexpected_body",
-        "Unexpected body",
+        "Body not allowed",
         400,
-        "A GET or HEAD request can't have a body here. Send its content in the query, or use another method.",
+        "A GET or HEAD request must not have a body here. Send its content in the query, or use another method.",
       ),
     ],
-  ]) {
+  ])) {
     test(JSON.parse(expected).code, async () => {
       const { text, headers } = await refused(line, /^4/, options);
       assert.match(headers["keyward-request-id"], /^[0-9A-Za-z]{16}$/);
@@ -311,7 +330,7 @@ describe("the whole answer to each", () => {
   }
 });
 
-test("after all this the gate still serves, and nothing panicked", async () => {
+test("after all these requests the gate serves, and nothing panicked", async () => {
   assert.equal((await send("GET /v1/x")).status, 200);
   assert.deepEqual(
     gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ/.test(line)),

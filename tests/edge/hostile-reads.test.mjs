@@ -1,5 +1,5 @@
-// What is no key of ours costs no read, whoever sends it and however often: the rows of the table, and thousands that are all
-// different. A million of them, natively: tests/gate_garbage.rs.
+// A credential without our tag costs no read, whoever sends it and however often: the rows of the table, and thousands of distinct
+// ones. crates/gate/tests/garbage.rs sends a million natively.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -32,8 +32,8 @@ async function reads() {
   return { kvGet, registry };
 }
 
-// The isolate has asked nothing yet, so that any row which needs the authority would show.
-test("no row of the credentials table costs a read, but for keys that the house made", async (t) => {
+// The isolate has not queried the authority yet, so a row that needs it would show.
+test("no row of the credentials table costs a read, except those with a key that the gate issued", async (t) => {
   const rows = credentials(keys).filter(({ known }) => !known);
   assert.ok(rows.length > 80, `only ${rows.length} rows`);
   for (const row of rows) {
@@ -45,11 +45,11 @@ test("no row of the credentials table costs a read, but for keys that the house 
   }
 });
 
-test(`${DISTINCT} distinct garbage keys cost no read and no memory`, async (t) => {
+test(`${DISTINCT} distinct malformed keys cost no read and no memory`, async (t) => {
   const kinds = [
     (number) => `garbage-${number}`,
     (number) => `wafl_live_${String(number).padStart(12, "0")}_${"x".repeat(46)}`,
-    // Right in everything but the tag.
+    // Correct except for the tag.
     (number) => withCheck(`wafl_live_${String(number).padStart(12, "0")}_${"x".repeat(40)}`),
   ];
   const send = async (from, to) => {
@@ -65,11 +65,11 @@ test(`${DISTINCT} distinct garbage keys cost no read and no memory`, async (t) =
   const { kvGet, registry, wasmBytes } = await gate.take();
   assert.deepEqual({ kvGet, registry }, NOTHING);
   t.diagnostic(`${wasmBytes} bytes of wasm memory`);
-  // One page of wasm memory at most: what passes through at once depends on how the answers fall together.
+  // At most one page of wasm memory: the requests in flight at the same time vary.
   assert.ok(wasmBytes <= before + 65_536, `${before} bytes before`);
 });
 
-test("after all this a good key is as good as ever, and its first use is the first read", async () => {
+test("afterwards a valid key is accepted, and its first use is the first read", async () => {
   assert.equal((await gate.call("/v1/x", { key: keys.key })).verdict, "200");
   assert.ok((await gate.take()).registry > 0);
 });

@@ -1,4 +1,4 @@
-// docs/internals/hostile.md, row by row, as bytes on a socket of plain workerd: what is answered, by whom, and what reaches the origin.
+// docs/internals/hostile.md, row by row, as bytes on a socket of plain workerd: the answer, who sends it, and the request at the origin.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -14,8 +14,10 @@ import { methods } from "./hostile/methods.mjs";
 import { oauth } from "./hostile/oauth.mjs";
 import { paths } from "./hostile/paths.mjs";
 
+/** @type {Record<string, (keys: any) => any[]>} */
 const TABLES = { paths, hosts, credentials, headers, methods, control, oauth };
 const vars = (origin) => ({ ORIGIN_LIVE: origin.url, ROUTES: HOSTILE_ROUTES });
+/** @type {any} */
 const plain = {};
 
 before(async () => {
@@ -36,12 +38,12 @@ for (const [name, table] of Object.entries(TABLES)) {
 }
 
 test("there are more than 200 cases", () => {
-  const counts = Object.entries(TABLES).map(([name, table]) => [name, table(plain.keys).length]);
-  console.log(`hostile cases: ${counts.map(([name, count]) => `${name} ${count}`).join(", ")}`);
-  assert.ok(counts.reduce((sum, [, count]) => sum + count, 0) >= 200);
+  const counts = Object.entries(TABLES).map(([name, table]) => ({ name, count: table(plain.keys).length }));
+  console.log(`hostile cases: ${counts.map(({ name, count }) => `${name} ${count}`).join(", ")}`);
+  assert.ok(counts.reduce((sum, { count }) => sum + count, 0) >= 200);
 });
 
-test("nothing of this changed anything: there are the keys that were made before, as they were", async () => {
+test("no hostile request changed anything: the keys are as they were before", async () => {
   const { items } = (await plain.gate.call("/_keyward/v1/keys", { key: plain.keys.member })).json;
   assert.deepEqual(
     items.map(({ name, status }) => `${name} ${status}`),
@@ -49,7 +51,7 @@ test("nothing of this changed anything: there are the keys that were made before
   );
 });
 
-test("after all this the gate still serves, and nothing panicked", async () => {
+test("after all these requests the gate serves, and nothing panicked", async () => {
   assert.equal((await plain.gate.call("/v1/x", { key: plain.keys.key })).status, 200);
   assert.deepEqual(
     plain.gate.logs.filter((line) => /panic|RuntimeError|Critical|Reinitializ|head_failed|internal_error/.test(line)),
@@ -57,8 +59,8 @@ test("after all this the gate still serves, and nothing panicked", async () => {
   );
 });
 
-describe("the other tests' runtime", () => {
-  test("answers every row as plain workerd does, and lets the same through", async () => {
+describe("the runtime of the other tests", () => {
+  test("answers every row as plain workerd does, and forwards the same requests", async () => {
     const { origin } = plain;
     const gate = await startGate({ vars: vars(origin) });
     try {

@@ -1,4 +1,4 @@
-// Writes with an Idempotency-Key may be retried, also at the same time.
+// Writes with an Idempotency-Key may be retried, also concurrently.
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -34,7 +34,7 @@ const draft = (name) => ({
 const count = (table) => gate.sql(`SELECT count(*) AS count FROM ${table}`)[0].count;
 const counts = () => ["keys", "members", "audit"].map(count);
 
-/** Each write that takes the header, on something of its own. */
+/** Each write that accepts the header, on its own resource. */
 const WRITES = {
   issue: async () => [KEYS, draft(`issue-${Math.random().toString(36).slice(2)}`)],
   "rotate a key": async () => [`${KEYS}/${(await gate.newKey()).id}/rotate`, { overlap_seconds: 60 }],
@@ -43,7 +43,7 @@ const WRITES = {
 };
 
 for (const [what, prepare] of Object.entries(WRITES)) {
-  test(`${what}: a retry gets the same answer, the credential included, and nothing is done twice`, async () => {
+  test(`${what}: a retry gets the same answer with the credential, and the write happens once`, async () => {
     const [path, json] = await prepare();
     const first = await post(path, json, `retry ${what}`.replaceAll(" ", "-"));
     assert.equal(first.status, 201);
@@ -57,7 +57,7 @@ for (const [what, prepare] of Object.entries(WRITES)) {
     assert.deepEqual(counts(), before);
   });
 
-  test(`${what}: concurrent twins get one answer`, async () => {
+  test(`${what}: concurrent retries get one answer`, async () => {
     const [path, json] = await prepare();
     const before = count("audit");
     const answers = await Promise.all(Array.from({ length: 8 }, () => post(path, json, `twins-${what.length}`)));
@@ -69,7 +69,7 @@ for (const [what, prepare] of Object.entries(WRITES)) {
     assert.equal(count("audit"), before + 1);
   });
 
-  test(`${what}: another body is 422 and does nothing`, async () => {
+  test(`${what}: another body is 422 and writes nothing`, async () => {
     const [path, json] = await prepare();
     assert.equal((await post(path, json, `other-${what.length}`)).status, 201);
     const before = counts();
@@ -89,7 +89,7 @@ for (const [what, prepare] of Object.entries(WRITES)) {
     assert.deepEqual(counts(), before);
   });
 
-  test(`${what}: 1 to 64 visible characters, or 400 with the header named`, async () => {
+  test(`${what}: accepts 1 to 64 visible characters, otherwise 400 with the header named`, async () => {
     const [path, json] = await prepare();
     const before = counts();
     for (const value of ["", "a b", "x".repeat(65), "é", ["a", "b"]]) {
@@ -100,14 +100,14 @@ for (const [what, prepare] of Object.entries(WRITES)) {
   });
 }
 
-test("the credential that a retry answers with works", async () => {
+test("the credential in the answer to a retry works", async () => {
   const json = memberDraft();
   await post(MEMBERS, json, "works");
   const { member, api_key: key } = (await post(MEMBERS, json, "works")).json;
   assert.deepEqual((await gate.call("/_keyward/v1/me", { key })).json, member);
 });
 
-test("an answer that was lost on its way is had by the retry", async () => {
+test("a retry gets an answer that was lost in transit", async () => {
   const json = draft("lost");
   await gate.order({ registry: "fail after" });
   assert.equal((await post(KEYS, json, "lost")).verdict, "503 authority_unavailable");
@@ -117,7 +117,7 @@ test("an answer that was lost on its way is had by the retry", async () => {
   assert.equal(gate.sql("SELECT count(*) AS count FROM keys WHERE integration = 'lost'")[0].count, 1);
 });
 
-test("each member and each route has a name space of its own", async () => {
+test("each member and each route has its own namespace", async () => {
   const other = await newMember(gate, { role: "manager" });
   const mine = await post(KEYS, draft("mine"), "shared");
   const theirs = await post(KEYS, draft("theirs"), "shared", other.key);
@@ -128,7 +128,7 @@ test("each member and each route has a name space of its own", async () => {
   assert.equal((await post(MEMBERS, memberDraft(), "shared")).status, 201);
 });
 
-test("nobody gets an answer again who may not ask for it any more", async () => {
+test("a retry is refused if its caller may no longer make the request", async () => {
   const other = await newMember(gate, { role: "manager" });
   const json = draft("demoted");
   assert.equal((await post(KEYS, json, "demoted", other.key)).status, 201);
@@ -138,7 +138,7 @@ test("nobody gets an answer again who may not ask for it any more", async () => 
   assert.equal((await post(KEYS, json, "demoted", other.key)).verdict, "401 invalid_key");
 });
 
-test("what was refused is not remembered", async () => {
+test("a refusal is not stored", async () => {
   const json = draft("refused");
   const { id } = await gate.newKey({ integration: "refused" });
   assert.equal((await post(KEYS, json, "refused")).verdict, "409 integration_has_key");
@@ -156,8 +156,8 @@ test("no secret is stored: neither the credential nor its secret part is in the 
   for (const text of [stored, gate.logs.join()]) assert.ok(!text.includes(key.slice(23, 55)));
 });
 
-// Last: it stops the gate to set the stored instant back.
-test("the window is ten minutes, to the millisecond as far as a clock outside can tell", async () => {
+// Last, because it stops the gate to change the stored time.
+test("the window is ten minutes, exact to the precision of this test's clock", async () => {
   const { id } = await newMember(gate);
   const path = `${MEMBERS}/${id}/rotate`;
   const first = await post(path, {}, "window");

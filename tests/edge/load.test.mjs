@@ -1,5 +1,5 @@
-// Everything at once, from 64 connections: good, bad and hostile requests, keys issued and revoked, KV and the registry failing
-// and recovering. KEYWARD_LOAD_SECONDS says for how long (8; `npm run load` takes 30).
+// All kinds of traffic at once, from 64 connections: valid, invalid and hostile requests, keys issued and revoked, KV and the registry
+// failing and recovering. KEYWARD_LOAD_SECONDS is the duration (8 by default; 30 in `npm run load`).
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -20,9 +20,9 @@ const SECONDS = Number(process.env.KEYWARD_LOAD_SECONDS ?? 8);
 const CONNECTIONS = 64;
 const BOUND = 1;
 const GRACE = 6;
-/** What is remembered may take 14 MB, in a memory that grows by doubling. */
+/** The caches may take 14 MB, in a memory that grows by doubling. */
 const WASM_MB = 32;
-/** V8 collects late: workerd grows to about 250 MB within 25,000 requests of any kind and to 550 within 60,000, and stays there to 85,000. */
+/** V8 collects garbage late: workerd grows to about 250 MB in 25,000 requests of any kind, to 550 MB in 60,000, and no further up to 85,000. */
 const WORKERD_MB = 750;
 
 let origin;
@@ -53,7 +53,7 @@ after(async () => {
 const counts = new Map();
 const wrong = [];
 
-/** Notes an answer, and complains of one that is not among the expected. */
+/** Counts an answer, and reports one that is not expected. */
 function note(kind, verdict, expected) {
   const name = `${kind}: ${verdict}`;
   counts.set(name, (counts.get(name) ?? 0) + 1);
@@ -83,7 +83,7 @@ const KINDS = {
   "no key": async () => note("no key", (await gate.call("/v1/x")).verdict, ["401 missing_key"]),
   garbage: async () =>
     note("garbage", (await get(withCheck(`wafl_live_${letters(12)}_${letters(40)}`))).verdict, ["401 invalid_key"]),
-  // Only these need the authority, so only these may hear that it is away.
+  // Only these need the authority, so only these may be answered 503.
   "never issued": async () =>
     note("never issued", (await get(mintKey({ identifier: letters(12), secret: letters(32) }))).verdict, [
       "401 invalid_key",
@@ -108,13 +108,13 @@ const WEIGHTS = [
   "hostile",
 ];
 
-/** Rows that never reach the origin, which many connections share here. */
+/** Rows that never reach the origin, because the connections share one origin. */
 function hostileRows() {
   const there = { key: keys[0].apiKey, id: keys[0].id };
   return [paths, hosts, headers, methods].flatMap((table) => table(there)).filter((row) => row.arrives === undefined);
 }
 
-test(`${SECONDS} seconds of good, bad and hostile traffic with faults: nothing good is refused, nothing unnamed answered`, async (t) => {
+test(`${SECONDS} seconds of valid, invalid and hostile traffic with faults: no valid request is refused, every answer is a documented one`, async (t) => {
   const rows = hostileRows();
   KINDS.hostile = async () => {
     const row = any(rows);
@@ -137,7 +137,7 @@ test(`${SECONDS} seconds of good, bad and hostile traffic with faults: nothing g
   await gate.order({ kvGet: "work", kvPut: "work", registry: "work" });
   await pause(1_200);
 
-  // Good keys are as good as before; revoked ones stay revoked.
+  // Valid keys are still accepted; revoked keys stay revoked.
   for (const { apiKey } of keys) assert.equal((await get(apiKey)).status, 200);
   for (const { apiKey, revoked } of changes.done)
     assert.equal((await get(apiKey)).verdict, revoked ? "401 revoked_key" : "200");
@@ -152,7 +152,7 @@ test(`${SECONDS} seconds of good, bad and hostile traffic with faults: nothing g
   t.diagnostic(`memory of workerd, MB, each second: ${memory.map(({ workerd }) => workerd).join(" ")}`);
   assert.deepEqual(wrong, []);
 
-  // Every change that was confirmed is in the log once, the chain is whole, and nothing else is there.
+  // The audit log has each confirmed change once and no other entry, and its chain is complete.
   const audit = gate.sql("SELECT * FROM audit ORDER BY seq");
   assert.equal(firstBreak(audit), null);
   const entries = audit.map(({ action, subject }) => `${action} ${subject}`);
@@ -176,7 +176,7 @@ test(`${SECONDS} seconds of good, bad and hostile traffic with faults: nothing g
     assert.ok(wasm <= WASM_MB && workerd <= WORKERD_MB, `${wasm} MB, ${workerd} MB`);
 });
 
-/** Gives the stores other orders all the time. The registry never stays away for longer than the grace. */
+/** Switches the faults of the stores continuously. The registry is never unreachable for longer than the grace. */
 async function misbehave(going) {
   while (going()) {
     await gate.order({
@@ -190,7 +190,7 @@ async function misbehave(going) {
   }
 }
 
-/** Issues a key, uses it, revokes it, and looks that it is off once the bound and the grace have passed. */
+/** Issues a key, uses it, revokes it, and checks that it is refused once the bound and the grace have passed. */
 async function change(going, changes) {
   const later = [];
   while (going()) {
@@ -203,7 +203,7 @@ async function change(going, changes) {
     const made = { id: issued.json.key.id, apiKey: issued.json.api_key, revoked: false };
     note("issue", "201", ["201"]);
     note("just issued", (await get(made.apiKey)).verdict, ["200", "503 authority_unavailable"]);
-    // Again and again until it is confirmed: a second time is the same answer.
+    // Repeated until it is confirmed: revocation is idempotent.
     for (let tries = 0; !made.revoked && tries < 40; tries += 1) {
       const answer = await gate.revoke(made.id);
       note("revoke", answer.verdict, ["200", "503 authority_unavailable"]);
@@ -227,7 +227,7 @@ async function change(going, changes) {
 async function watch(going, memory) {
   while (going()) {
     await pause(1_000);
-    // What the equipment itself counts must not count as the product's memory.
+    // The counts of the instrumented worker must not count as the product's memory.
     const { wasmBytes } = await gate.take();
     memory.push({ wasm: Math.round((wasmBytes / 2 ** 20) * 10) / 10, workerd: workerdMemory() ?? 0 });
   }

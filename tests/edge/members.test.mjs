@@ -1,4 +1,4 @@
-// The control plane: people and their credentials.
+// The control plane: members and their credentials.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -20,8 +20,8 @@ before(async () => {
 });
 after(() => gate?.stop());
 
-describe("making members", () => {
-  test("201 with the member and the credential, which works at once and is nowhere else", async () => {
+describe("creating members", () => {
+  test("201 with the member and the credential, which works at once and is shown nowhere else", async () => {
     const answer = await create({
       name: "Mia",
       email: "mia@acme.example",
@@ -44,14 +44,14 @@ describe("making members", () => {
     assert.ok(!JSON.stringify(entry).includes(key.slice(23, 55)));
   });
 
-  test("a credential lives MAX_MEMBER_DAYS where nothing is said, and never longer", async () => {
+  test("a credential lives MAX_MEMBER_DAYS by default, and never longer", async () => {
     const answer = await create(memberDraft());
     assert.equal(lifeDays(answer.json.member), 100);
     const longer = await create(memberDraft({ expires_in_days: 101 }));
     assert.equal(`${longer.verdict} ${longer.json.field}`, "400 invalid_request expires_in_days");
   });
 
-  test("what is wrong is named", async () => {
+  test("an invalid field is named", async () => {
     for (const [field, changes] of [
       ["name", { name: "" }],
       ["name", { name: "a\u202eb" }],
@@ -68,7 +68,7 @@ describe("making members", () => {
     }
   });
 
-  test("no two members who are not revoked have one address, whatever its letter case", async () => {
+  test("two members that are not revoked never share an email address, in any letter case", async () => {
     const first = await newMember(gate, { email: "same@acme.example" });
     assert.equal((await create(memberDraft({ email: "Same@ACME.example" }))).verdict, "409 email_taken");
     await act(first.id, "revoke");
@@ -77,7 +77,7 @@ describe("making members", () => {
 });
 
 describe("changing members", () => {
-  test("a role holds from the next request on, and the log shows before and after", async () => {
+  test("a role applies from the next request on, and the audit log shows before and after", async () => {
     const member = await newMember(gate, { role: "auditor" });
     assert.equal((await gate.call(KEYS, { method: "POST", key: member.key, json: {} })).verdict, "403 forbidden");
     const answer = await patch(member.id, { role: "manager", environments: ["test"] });
@@ -93,14 +93,14 @@ describe("changing members", () => {
     );
   });
 
-  test("null lifts a limit, and says nothing anywhere else", async () => {
+  test("null removes a limit, and is refused in any other field", async () => {
     const member = await newMember(gate, { environments: ["test"] });
     assert.equal((await patch(member.id, { environments: null })).json.member.environments, null);
     for (const json of [{ role: null }, { name: null }, {}, { id: member.id }])
       assert.equal((await patch(member.id, json)).verdict, "400 invalid_request");
   });
 
-  test("the last owner is neither demoted, limited nor revoked; a second one frees the first", async () => {
+  test("the last owner cannot be demoted, limited or revoked; with a second owner it can", async () => {
     const { id } = (await me(gate.owner)).json;
     for (const answer of [await patch(id, { role: "manager" }), await act(id, "revoke")])
       assert.equal(answer.verdict, "409 last_owner");
@@ -113,7 +113,7 @@ describe("changing members", () => {
 });
 
 describe("ending credentials", () => {
-  test("a revoked member's credential opens nothing from the next request on, for good", async () => {
+  test("a revoked member's credential is refused from the next request on, permanently", async () => {
     const member = await newMember(gate);
     assert.equal((await me(member.key)).status, 200);
     const answer = await act(member.id, "revoke");
@@ -125,7 +125,7 @@ describe("ending credentials", () => {
     assert.equal((await me(member.key)).verdict, "401 invalid_key");
   });
 
-  test("a rotation keeps the id, and the old credential is dead at once", async () => {
+  test("a rotation keeps the id, and the old credential is refused at once", async () => {
     const member = await newMember(gate, { expires_in_days: 9 });
     const answer = await act(member.id, "rotate");
     assert.equal(answer.status, 201);
@@ -135,7 +135,7 @@ describe("ending credentials", () => {
     assert.equal((await me(answer.json.api_key)).json.id, member.id);
   });
 
-  test("a body is not needed there; one that says something, or is no JSON, is refused", async () => {
+  test("no body is needed; a body with fields or without valid JSON is refused", async () => {
     const { id } = await newMember(gate);
     const json = { "content-type": "application/json" };
     for (const [verdict, request] of [
@@ -151,7 +151,7 @@ describe("ending credentials", () => {
     assert.equal((await act(id, "rotate", { body: "", headers: json })).status, 201);
   });
 
-  test("what is no member's id is 404", async () => {
+  test("an id of no member is 404", async () => {
     const { id } = await gate.newKey();
     for (const path of ["wafl_admin_000000000000", "nonsense", id]) {
       assert.equal((await show(path)).verdict, "404 not_found");

@@ -1,4 +1,4 @@
-// What an OAuth client library makes of the gate, and the metadata that it begins with.
+// The gate seen by an OAuth client library, and the metadata that the library starts from.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -9,7 +9,7 @@ import { newMember } from "./harness/members.mjs";
 import { ROUTES } from "./harness/settings.mjs";
 
 const METADATA = "/.well-known/oauth-authorization-server/_keyward";
-/** The library insists on HTTPS but for this; workerd on loopback has none. */
+/** The library requires HTTPS unless this is set; workerd on loopback has none. */
 const INSECURE = { [oauth.allowInsecureRequests]: true };
 
 let origin;
@@ -59,7 +59,7 @@ test("a client library discovers, introspects and revokes", async () => {
   await oauth.processRevocationResponse(
     await oauth.revocationRequest(server, { client_id: "by-library" }, oauth.None(), apiKey, INSECURE),
   );
-  // The library reads our errors as OAuth's.
+  // The library parses our errors as OAuth errors.
   const wrong = oauth.introspectionRequest(server, client, oauth.ClientSecretBasic(apiKey), apiKey, INSECURE);
   await assert.rejects(
     async () => oauth.processIntrospectionResponse(server, client, await wrong),
@@ -72,7 +72,7 @@ test("a client library discovers, introspects and revokes", async () => {
 });
 
 describe("the metadata", () => {
-  test("names what there is, and anyone may keep it for five minutes", async () => {
+  test("lists the endpoints, and is cacheable by anyone for five minutes", async () => {
     const answer = await gate.call(METADATA);
     assert.equal(answer.status, 200);
     assert.equal(answer.headers["content-type"], "application/json");
@@ -91,7 +91,7 @@ describe("the metadata", () => {
     assert.deepEqual([head.status, head.text], [200, ""]);
   });
 
-  test("is never the origin's in any letter case, whatever the routes say; every other address is", async () => {
+  test("is never served by the origin, in any letter case, whatever the routes are; every other path is", async () => {
     const before = origin.arrivals.length;
     const posted = await gate.call(METADATA, { method: "POST", form: { x: "y" } });
     assert.equal(posted.verdict, "405 method_not_allowed");
@@ -110,7 +110,7 @@ describe("the metadata", () => {
     assert.equal(origin.arrivals.length, before + 4);
   });
 
-  test("a route that names it is a wrong setting", async () => {
+  test("a route for this path is a configuration error", async () => {
     const wrong = await startGate({
       vars: { ORIGIN_LIVE: origin.url, ROUTES: [{ match: `GET ${METADATA}`, access: "public" }] },
     });

@@ -1,4 +1,4 @@
-// Introspection (RFC 7662) and revocation (RFC 7009), as a client of any kind meets them.
+// Introspection (RFC 7662) and revocation (RFC 7009) for any client.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -34,19 +34,21 @@ after(async () => {
 const introspect = (token, request = {}) =>
   gate.call(INTROSPECT, { method: "POST", key: verifier.key, form: { token }, ...request });
 let addresses = 0;
-/** Each from an address of its own, but where the limit is the matter. */
-const revoke = (token, { headers = {}, ...request } = {}) =>
-  gate.call(REVOKE, {
+/** Each request comes from its own address, except in the tests of the limit. */
+const revoke = (token, /** @type {any} */ { headers = {}, ...request } = {}) => {
+  addresses += 1;
+  return gate.call(REVOKE, {
     method: "POST",
     form: { token },
     ...request,
-    headers: { "cf-connecting-ip": `198.51.100.${(addresses += 1)}`, ...headers },
+    headers: { "cf-connecting-ip": `198.51.100.${addresses}`, ...headers },
   });
+};
 const basic = (id, secret) => ({
   key: undefined,
   headers: { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}` },
 });
-/** All that can be told apart. */
+/** Everything by which a caller could tell two answers apart. */
 const shown = ({ status, statusText, pinned, headers }) => [
   status,
   statusText,
@@ -58,7 +60,7 @@ const shown = ({ status, statusText, pinned, headers }) => [
 ];
 
 describe("introspection", () => {
-  test("an active key is told whole", async () => {
+  test("an active key is described completely", async () => {
     const answer = await gate.issue({ integration: "told-whole", scopes: ["contacts:read", "events:read"] });
     const { key, api_key: apiKey } = answer.json;
     const told = await introspect(apiKey);
@@ -78,7 +80,7 @@ describe("introspection", () => {
     });
   });
 
-  test("whatever is not active is one and the same answer", async () => {
+  test("every inactive key gets the same answer", async () => {
     const { apiKey } = await gate.newKey();
     const revoked = await gate.newKey();
     await gate.revoke(revoked.id);
@@ -107,20 +109,20 @@ describe("introspection", () => {
     assert.equal((await introspect(apiKey)).json.active, true);
   });
 
-  test("a revocation counts at once, however long the gate's memory still holds", async () => {
+  test("a revocation shows at once, whatever the gate has cached", async () => {
     const { id, apiKey } = await gate.newKey();
     assert.equal((await gate.call("/v1/contacts", { key: apiKey })).status, 200);
     await gate.revoke(id);
     assert.equal((await introspect(apiKey)).text, '{"active":false}');
   });
 
-  test("a member limited to an environment learns of its keys", async () => {
+  test("a member limited to an environment can introspect its keys", async () => {
     const { apiKey } = await gate.newKey({ environment: "test" });
     const told = await introspect(apiKey, { key: limited.key });
     assert.equal(told.json.env, "test");
   });
 
-  test("a caller authenticates by Bearer or by Basic, and by nothing else", async () => {
+  test("a caller authenticates by Bearer or by Basic only", async () => {
     const { apiKey } = await gate.newKey();
     const gone = await newMember(gate, { role: "verifier" });
     await gate.call(`/_keyward/v1/members/${gone.id}/revoke`, { method: "POST", key: gate.owner, json: {} });
@@ -136,7 +138,7 @@ describe("introspection", () => {
     const BEARER = 'Bearer realm="keyward", error="invalid_token"';
     const BASIC = 'Basic realm="keyward"';
     const ANY = 'Basic realm="keyward", Bearer realm="keyward"';
-    for (const [what, request, challenge, costs] of [
+    for (const [what, request, challenge, costs] of /** @type {[string, object, string, number][]} */ ([
       ["nothing", { key: undefined }, ANY, 0],
       ["another scheme", { key: undefined, headers: { authorization: `Digest ${verifier.key}` } }, ANY, 0],
       ["X-API-Key", { key: undefined, headers: { "x-api-key": verifier.key } }, ANY, 0],
@@ -169,7 +171,7 @@ describe("introspection", () => {
         BASIC,
         0,
       ],
-    ]) {
+    ])) {
       await gate.take();
       const answer = await introspect(apiKey, request);
       assert.equal(answer.status, 401, what);
@@ -180,14 +182,14 @@ describe("introspection", () => {
     }
   });
 
-  test("a form that is not in order is invalid_request, and only for those who may ask", async () => {
+  test("an invalid form is invalid_request, and only for an authorised caller", async () => {
     const { apiKey } = await gate.newKey();
-    const raw = (body, headers = { "content-type": "application/x-www-form-urlencoded" }) => ({
+    const raw = (body, /** @type {object} */ headers = { "content-type": "application/x-www-form-urlencoded" }) => ({
       form: undefined,
       body,
       headers,
     });
-    for (const [what, request] of [
+    for (const [what, request] of /** @type {[string, object][]} */ ([
       ["no token", raw("token_type_hint=access_token")],
       ["an empty token", raw("token=")],
       ["no body", raw("")],
@@ -197,7 +199,7 @@ describe("introspection", () => {
       ["JSON", raw(JSON.stringify({ token: apiKey }), { "content-type": "application/json" })],
       ["no type", raw(`token=${apiKey}`, {})],
       ["text", raw(`token=${apiKey}`, { "content-type": "text/plain" })],
-    ]) {
+    ])) {
       const answer = await introspect("", request);
       assert.equal(answer.status, 400, what);
       assert.equal(answer.json.error, "invalid_request", what);
@@ -216,7 +218,7 @@ describe("introspection", () => {
     );
   });
 
-  test("parameters that are not known are ignored, and a hint changes nothing", async () => {
+  test("unknown parameters are ignored, and a hint changes nothing", async () => {
     const { apiKey } = await gate.newKey();
     for (const form of [
       { token: apiKey, token_type_hint: "refresh_token" },
@@ -230,7 +232,7 @@ describe("introspection", () => {
     assert.equal(typed.json.active, true);
   });
 
-  test("other roles may not, pages of other sites may not, and a GET does nothing", async () => {
+  test("other roles and cross-site requests are refused, and a GET does nothing", async () => {
     const { apiKey } = await gate.newKey();
     for (const role of ["manager", "responder", "auditor"]) {
       const member = await newMember(gate, { role });
@@ -244,7 +246,7 @@ describe("introspection", () => {
     assert.equal((await introspect("x".repeat(66_000))).verdict, "413 body_too_large");
   });
 
-  test("while the authority can't be asked the answer is 503 and never inactive", async () => {
+  test("while the authority is unreachable the answer is 503 and never inactive", async () => {
     const { apiKey } = await gate.newKey();
     for (const registry of ["fail", "500", "garbage"]) {
       await gate.order({ registry });
@@ -259,8 +261,8 @@ describe("introspection", () => {
   });
 });
 
-describe("revocation by whoever holds the key", () => {
-  test("shuts the key off within the bound and is in the log as the holder's", async () => {
+describe("revocation by the holder of a key", () => {
+  test("takes effect within the bound and is in the audit log with the holder as its actor", async () => {
     const { id, apiKey } = await gate.newKey();
     assert.equal((await gate.call("/v1/contacts", { key: apiKey })).status, 200);
     const answer = await revoke(apiKey, { headers: { "cf-connecting-ip": "192.0.2.44" } });
@@ -282,7 +284,7 @@ describe("revocation by whoever holds the key", () => {
     assert.equal(detail.request_id, answer.headers["keyward-request-id"]);
   });
 
-  test("unknown, malformed, wrong, revoked before and revoked now are one answer", async () => {
+  test("unknown, malformed, wrong, already revoked and just revoked keys get the same answer", async () => {
     const { id, apiKey } = await gate.newKey();
     const revoked = await gate.newKey();
     await gate.revoke(revoked.id, "leaked");
@@ -315,14 +317,14 @@ describe("revocation by whoever holds the key", () => {
     assert.ok(gate.logs.some((line) => line.includes('"event":"key_revoked_by_holder"') && line.includes(id)));
   });
 
-  test("what is no key of ours costs no call", async () => {
+  test("a token without our tag costs no call of the object", async () => {
     const { apiKey } = await gate.newKey();
     await gate.take();
     for (const token of ["x", wrongTag(apiKey), gate.owner]) await revoke(token);
     assert.equal((await gate.take()).registry, 0);
   });
 
-  test("needs no authentication, and one that is sent changes nothing", async () => {
+  test("needs no authentication, and a credential changes nothing", async () => {
     for (const headers of [
       {},
       { authorization: "Basic !!!" },
@@ -333,7 +335,7 @@ describe("revocation by whoever holds the key", () => {
       assert.equal((await revoke(apiKey, { headers })).status, 200);
       assert.equal((await introspect(apiKey)).json.active, false);
     }
-    // A key in the header is not the token.
+    // A key in the header is not taken as the token.
     const { apiKey } = await gate.newKey();
     assert.equal(
       (await revoke("x", { headers: { authorization: `Bearer ${apiKey}`, "x-api-key": apiKey } })).status,
@@ -342,7 +344,7 @@ describe("revocation by whoever holds the key", () => {
     assert.equal((await introspect(apiKey)).json.active, true);
   });
 
-  test("a form that is not in order is invalid_request and revokes nothing", async () => {
+  test("an invalid form is invalid_request and revokes nothing", async () => {
     const { apiKey } = await gate.newKey();
     for (const request of [
       { form: {} },
@@ -361,7 +363,7 @@ describe("revocation by whoever holds the key", () => {
     assert.equal((await introspect(apiKey)).json.active, true);
   });
 
-  test("one address may ask so often, and another is not the worse for it", async () => {
+  test("an address is rate limited without an effect on other addresses", async () => {
     const { apiKey } = await gate.newKey();
     const from = (address, token) => revoke(token, { headers: { "cf-connecting-ip": address } });
     const statuses = [];
@@ -376,7 +378,7 @@ describe("revocation by whoever holds the key", () => {
     assert.equal((await introspect(apiKey)).json.active, false);
   });
 
-  test("when the outcome is not known the answer is 503, and asking again is safe", async () => {
+  test("an unknown outcome is 503, and a retry is safe", async () => {
     const { id, apiKey } = await gate.newKey();
     await gate.order({ registry: "fail" });
     assert.equal((await revoke(apiKey)).verdict, "503 authority_unavailable");

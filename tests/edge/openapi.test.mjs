@@ -1,6 +1,6 @@
-// The OpenAPI document says what the gate does: it is valid, and every real answer of every route is as it says, in status,
-// type, headers and body. What it says of a status that no request here brings about is listed below, so that nothing is
-// said unseen by mistake.
+// The OpenAPI document is valid, and every real answer of every route matches it in status,
+// content type, headers and body. Statuses that no request here causes are listed below, so that none
+// is untested by mistake.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { MEMBERS, memberDraft, newMember } from "./harness/members.mjs";
 import { ROOT, ROUTES, SECRETS } from "./harness/settings.mjs";
 
 const KEYS = "/_keyward/v1/keys";
-/** That the authority can't be reached is brought about for some operations, not for each. */
+/** An unreachable authority is tested for some operations only. */
 const UNSEEN = /^(?!verifyKey|introspect|revokeToken|issueKey|listKeys|me ).* 503$/;
 
 let gate;
@@ -35,7 +35,7 @@ before(async () => {
 after(() => gate?.stop());
 
 const validators = new Map();
-/** Whether a value is of a schema, whose references lead into the document. */
+/** Validates a value against a schema whose references point into the document. */
 function check(schema, value, where) {
   const name = JSON.stringify(schema);
   if (!validators.has(name)) validators.set(name, ajv.compile({ components: document.components, ...schema }));
@@ -51,7 +51,7 @@ const follow = (value) =>
         .split("/")
         .reduce((at, name) => at[name], document);
 
-/** The operation that a request is for, by the document alone. */
+/** Finds the operation of a request in the document. */
 function operationOf(method, path) {
   const segments = path.split("?")[0].split("/");
   const fits = (template) => {
@@ -66,17 +66,17 @@ function operationOf(method, path) {
   return document.paths[literalFirst[0]]?.[method.toLowerCase()];
 }
 
-/** One request, whose answer must be as the document says. */
+/** Sends one request, whose answer must match the document. */
 async function call(path, request = {}) {
   const method = request.method ?? "GET";
   const operation = operationOf(method, path);
   assert.ok(operation, `${method} ${path} is not described`);
   const answer = await gate.call(path, request);
   const where = `${operation.operationId} ${answer.status}`;
-  const said = follow(operation.responses[answer.status] ?? operation.responses.default);
-  assert.ok(said, `${where} is not described`);
+  const described = follow(operation.responses[answer.status] ?? operation.responses.default);
+  assert.ok(described, `${where} is not described`);
   if (operation.responses[answer.status]) seen.add(where);
-  for (const [name, header] of Object.entries(said.headers ?? {})) {
+  for (const [name, header] of Object.entries(described.headers ?? {})) {
     const { required, schema } = follow(header);
     const value = answer.headers[name.toLowerCase()];
     assert.ok(value !== undefined || !required, `${where}: no ${name}`);
@@ -84,16 +84,16 @@ async function call(path, request = {}) {
   }
   assert.equal(
     answer.headers["cache-control"],
-    said.headers?.["Cache-Control"] ? "public, max-age=300" : "no-store",
+    described.headers?.["Cache-Control"] ? "public, max-age=300" : "no-store",
     where,
   );
   const type = answer.headers["content-type"];
-  if (said.content === undefined) {
+  if (described.content === undefined) {
     assert.equal(answer.text, "", where);
     assert.equal(type, undefined, where);
     return answer;
   }
-  const media = said.content[type] ?? assert.fail(`${where}: ${type} is not described`);
+  const media = described.content[type] ?? assert.fail(`${where}: ${type} is not described`);
   check(media.schema, type.includes("json") && !type.includes("x-ndjson") ? answer.json : answer.text, where);
   if (type === "application/x-ndjson") {
     for (const line of answer.text.trimEnd().split("\n"))
@@ -102,7 +102,7 @@ async function call(path, request = {}) {
   return answer;
 }
 
-/** The same, with a body that must be as the document says, too: what is told to be right is taken. */
+/** The same with a body that must match the document too: the gate accepts every body that the document allows. */
 function right(path, request) {
   const { content } = operationOf(request.method, path).requestBody;
   check(content["application/json"].schema, request.json, path);
@@ -115,7 +115,7 @@ describe("the document", () => {
     assert.ok(valid, JSON.stringify(errors));
   });
 
-  test("is the one in crates/control, with this version, and anyone may keep it for five minutes", async () => {
+  test("is the one in crates/control, with this version, and is cacheable by anyone for five minutes", async () => {
     const answer = await call("/_keyward/openapi.json");
     const written = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), "utf8"));
     const { version } = (await call("/_keyward/health")).json;
@@ -128,8 +128,8 @@ describe("the document", () => {
     );
   });
 
-  test("has schemas that a wrong answer doesn't fit", () => {
-    for (const [name, wrong] of [
+  test("has schemas that reject a wrong answer", () => {
+    for (const [name, wrong] of /** @type {[string, any][]} */ ([
       [
         "Problem",
         { type: "/_keyward/problems/x", title: "", status: 400, detail: "", code: "no_such_code", request_id: "" },
@@ -140,12 +140,12 @@ describe("the document", () => {
       ["Verdict", { valid: false, code: "revoked_key", key: null }],
       ["KeyId", "wafl_admin_000000000000"],
       ["Time", "2026-11-24T20:00:00+01:00"],
-    ])
+    ]))
       assert.throws(() => check({ $ref: `#/components/schemas/${name}` }, wrong, name), name);
   });
 });
 
-describe("every real answer is as the document says", () => {
+describe("every real answer matches the document", () => {
   const json = (method, key, body) => ({ method, key, json: body });
   const draft = (fields = {}) => ({
     name: `n-${Math.random()}`,
@@ -336,7 +336,7 @@ describe("every real answer is as the document says", () => {
     assert.ok(statuses.includes(429), statuses.join(" "));
   });
 
-  test("what gateways ask", async () => {
+  test("forward auth", async () => {
     const { apiKey } = await gate.newKey();
     assert.equal((await call("/_keyward/jwks.json")).json.keys.length, 1);
     const original = (uri) => ({ "x-original-method": "GET", "x-original-uri": uri });
@@ -358,7 +358,7 @@ describe("every real answer is as the document says", () => {
     }
   });
 
-  test("refusals that many have", async () => {
+  test("refusals common to many operations", async () => {
     const path = (template) =>
       template.replace("{id}", template.includes("members") ? "wafl_admin_000000000000" : "wafl_live_000000000000");
     for (const [template, item] of Object.entries(document.paths)) {
@@ -378,7 +378,7 @@ describe("every real answer is as the document says", () => {
         if (operation.responses[401]) assert.equal((await ask({ headers: from })).status, 401);
         if (operation.responses[413]) {
           const large = form ? { form: { token: "x".repeat(66_000) } } : { json: { x: "x".repeat(66_000) } };
-          // The bootstrap's credential is another.
+          // Bootstrap has its own credential.
           const key = template.endsWith("bootstrap") ? SECRETS.BOOTSTRAP_TOKEN : owner;
           assert.equal((await ask({ key, headers: from, ...large })).status, 413, template);
         }
@@ -389,7 +389,7 @@ describe("every real answer is as the document says", () => {
     }
   });
 
-  test("the authority is silent", async () => {
+  test("an unreachable authority", async () => {
     const { apiKey } = await gate.newKey();
     await gate.order({ registry: "fail" });
     for (const [path, request] of [
@@ -407,17 +407,17 @@ describe("every real answer is as the document says", () => {
     await gate.order({ registry: "work" });
   });
 
-  test("and nothing that the document says was left unseen", () => {
-    const said = Object.values(document.paths)
+  test("every status of the document was tested or is listed as an exception", () => {
+    const described = Object.values(document.paths)
       .flatMap((item) => Object.values(item).filter(({ responses }) => responses !== undefined))
       .flatMap(({ operationId, responses }) =>
         Object.keys(responses)
           .filter((status) => status !== "default")
           .map((status) => `${operationId} ${status}`),
       );
-    assert.ok(said.length > 140, String(said.length));
+    assert.ok(described.length > 140, String(described.length));
     assert.deepEqual(
-      said.filter((one) => !seen.has(one) && !UNSEEN.test(one)),
+      described.filter((one) => !seen.has(one) && !UNSEEN.test(one)),
       [],
     );
   });

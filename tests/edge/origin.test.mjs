@@ -1,4 +1,4 @@
-// The way to the origin: what of a request arrives at the origin. The way back is in
+// Requests: which parts of a request arrive at the origin. Responses are in
 // origin-answers.test.mjs.
 
 import assert from "node:assert/strict";
@@ -29,7 +29,7 @@ after(async () => {
   await made?.close();
 });
 
-/** Sends header lines as they stand and gives what arrived, which must be one request. */
+/** Sends header lines unchanged and returns the one request that arrived. */
 async function arrival(headers, line = "GET /v1/contacts") {
   live.take();
   const answer = await gate.raw(requestBytes(line, { headers }));
@@ -50,10 +50,10 @@ const IDENTITY = [
   "keyward-scopes",
 ];
 
-/** The names that arrived, but for identity and host. */
+/** Returns the names of the headers that arrived, except identity and host. */
 const others = (arrived) => names(arrived).filter((name) => !IDENTITY.includes(name) && name !== "host");
 
-test("a request arrives with its method, path, query and body as sent, and with who sent it", async () => {
+test("a request arrives with its method, path, query and body unchanged, and with its identity", async () => {
   const body = '{"name":"Zoë"}';
   const answer = await gate.call("/v1/contacts/42;v=1/%C3%A9?a=1&b=%2F..%2f&c=//&d=", {
     method: "PUT",
@@ -79,14 +79,14 @@ test("two requests never have one request id", async () => {
   assert.notEqual(values(one, "keyward-request-id")[0], values(other, "keyward-request-id")[0]);
 });
 
-test("a query may hold every visible character that a URL can, and arrives byte for byte (but for ', see docs)", async () => {
+test("a query may contain every visible character of a URL, and arrives byte for byte (except ', see docs)", async () => {
   const target = "/v1/contacts?a=!$&()*+,-./:;=?@[]^_`{|}~%20%25&\\";
   assert.equal((await arrival([credential()], `GET ${target}`)).url, target);
-  // The runtime's own URL writer; RFC 3986 calls the two forms of this character equivalent in a query.
+  // The runtime serialises the URL this way. RFC 3986 calls both forms of this character equivalent in a query.
   assert.equal((await arrival([credential()], "GET /v1/contacts?q='")).url, "/v1/contacts?q=%27");
 });
 
-test("the credential does not arrive, in whichever header it came", async () => {
+test("the credential does not arrive, whichever header carried it", async () => {
   assert.deepEqual(others(await arrival([credential()])), []);
   assert.deepEqual(others(await arrival([`X-API-Key: ${keys.live.apiKey}`])), []);
   assert.deepEqual(
@@ -95,7 +95,7 @@ test("the credential does not arrive, in whichever header it came", async () => 
   );
 });
 
-test("beside X-API-Key, an Authorization of another scheme is the origin's and arrives untouched", async () => {
+test("with X-API-Key, an Authorization of another scheme arrives unchanged at the origin", async () => {
   const arrived = await arrival([`X-API-Key: ${keys.live.apiKey}`, 'Authorization: Digest username="ops", realm="x"']);
   assert.deepEqual(values(arrived, "authorization"), ['Digest username="ops", realm="x"']);
 });
@@ -139,7 +139,7 @@ test("an Upgrade to anything but websocket does not arrive", async () => {
   assert.deepEqual(others(await arrival([credential(), "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"])), []);
 });
 
-test("a client's addresses are never passed on as ours: only the edge's own value is", async () => {
+test("a client cannot set the client address: only the edge's own value is passed on", async () => {
   const arrived = await arrival([
     credential(),
     "CF-Connecting-IP: 192.0.2.9",
@@ -152,7 +152,7 @@ test("a client's addresses are never passed on as ours: only the edge's own valu
   assert.deepEqual(values(arrived, "x-forwarded-for"), ["192.0.2.9"]);
 });
 
-test("what Connection lists does not arrive, but it can't take away what is ours", async () => {
+test("headers listed in Connection do not arrive, except Keyward's own", async () => {
   const lines = [credential(), "X-Hop: 1", "x_under: 2", "X-Stay: 3"];
   const listing = (value) =>
     requestBytes("GET /v1/contacts", { headers: [...lines, `Connection: ${value}`] }).replace(
@@ -168,7 +168,7 @@ test("what Connection lists does not arrive, but it can't take away what is ours
   assert.deepEqual(values(arrived, "keyward-scopes"), ["contacts:read contacts:write"]);
 });
 
-test("what Connection lists can't take away what the edge says of the client either", async () => {
+test("Connection cannot remove the edge's headers about the client either", async () => {
   const lines = [
     credential(),
     "CF-Connecting-IP: 192.0.2.9",
@@ -192,7 +192,7 @@ test("what Connection lists can't take away what the edge says of the client eit
   ]);
 });
 
-test("everything else arrives as it was sent, bytes outside ASCII and repeats among it", async () => {
+test("every other header arrives unchanged, including bytes outside ASCII and repeated headers", async () => {
   const arrived = await arrival([
     credential(),
     "X-Bytes: caf\xe9 \xc3\xa9",
@@ -208,7 +208,7 @@ test("everything else arrives as it was sent, bytes outside ASCII and repeats am
   assert.deepEqual(others(arrived), ["cf-ray", "cookie", "idempotency-key", "range", "x-bytes", "x-twice", "x-twice"]);
 });
 
-test("a test key goes to ORIGIN_TEST and a live key to ORIGIN_LIVE, never the other way", async () => {
+test("a test key goes to ORIGIN_TEST and a live key to ORIGIN_LIVE, never the reverse", async () => {
   live.take();
   made.take();
   assert.equal((await gate.call("/v1/contacts", { key: keys.test.apiKey })).status, 200);
@@ -219,7 +219,7 @@ test("a test key goes to ORIGIN_TEST and a live key to ORIGIN_LIVE, never the ot
   assert.equal(made.take().length, 0);
 });
 
-test("a public route is forwarded with no identity, and with no credential of ours", async () => {
+test("a public route is forwarded without an identity and without a Keyward credential", async () => {
   for (const [headers, expected] of [
     [[], []],
     [[credential()], []],
@@ -246,7 +246,7 @@ test("a public route is forwarded with no identity, and with no credential of ou
   }
 });
 
-test("methods that a route with * takes arrive as they are; HEAD is decided as GET", async () => {
+test("methods of a route with * arrive unchanged; HEAD is decided as GET", async () => {
   for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE", "PROPFIND"]) {
     assert.equal((await arrival([credential()], `${method} /v1/any/thing`)).method, method);
   }
@@ -257,7 +257,9 @@ test("methods that a route with * takes arrive as they are; HEAD is decided as G
   assert.equal(live.take()[0].method, "HEAD");
 });
 
-test("bodies stream both ways: the first chunk is back before the last is sent", { timeout: 5_000 }, async () => {
+test("bodies stream in both directions: the first chunk is returned before the last is sent", {
+  timeout: 5_000,
+}, async () => {
   live.on("/v1/contacts/stream", (request, response) => {
     response.writeHead(200, { "content-type": "application/octet-stream" });
     response.flushHeaders();
@@ -277,7 +279,7 @@ test("bodies stream both ways: the first chunk is back before the last is sent",
   assert.equal(rest, "last");
 });
 
-test("a client that leaves in the middle of a body is not retried for, and the gate goes on", {
+test("a client that disconnects in the middle of a body causes no retry, and the gate keeps serving", {
   timeout: 5_000,
 }, async () => {
   live.take();
@@ -294,7 +296,7 @@ test("a client that leaves in the middle of a body is not retried for, and the g
   );
 });
 
-test("a GET with a body is refused, since it would not arrive", async () => {
+test("a GET with a body is refused, because the body would not arrive", async () => {
   live.take();
   const answer = await gate.raw(
     requestBytes("GET /v1/contacts", { headers: [credential(), "Content-Length: 2"], body: "hi" }),
@@ -303,8 +305,8 @@ test("a GET with a body is refused, since it would not arrive", async () => {
   assert.deepEqual(live.take(), []);
 });
 
-test('with ORIGIN_LIVE = "route" a request goes to its own URL', async () => {
-  const onRoute = await startGate({ vars: { ORIGIN_LIVE: "route" } });
+test('with ORIGIN_LIVE = "route" a request goes to its own URL, from the listed hosts only', async () => {
+  const onRoute = await startGate({ vars: { ORIGIN_LIVE: "route", ROUTE_HOSTS: [new URL(live.url).host] } });
   try {
     await onRoute.bootstrap();
     const { apiKey, id } = await onRoute.newKey();
@@ -316,6 +318,16 @@ test('with ORIGIN_LIVE = "route" a request goes to its own URL', async () => {
     const [arrived] = live.take();
     assert.equal(arrived.url, "/v1/contacts?x=1");
     assert.deepEqual(values(arrived, "keyward-key-id"), [id]);
+    // The same address by a name that is not listed: nothing is fetched, with a key and without one.
+    const unlisted = `localhost:${new URL(live.url).port}`;
+    for (const [line, headers] of /** @type {[string, string[]][]} */ ([
+      ["GET /v1/contacts", [`X-API-Key: ${apiKey}`]],
+      ["GET /public/x", []],
+    ])) {
+      const refused = await onRoute.raw(requestBytes(line, { host: unlisted, headers }));
+      assert.equal(refused.verdict, "421 misdirected_request", line);
+    }
+    assert.deepEqual(live.take(), []);
   } finally {
     await onRoute.stop();
   }

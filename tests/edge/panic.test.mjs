@@ -1,5 +1,5 @@
-// On wasm a panic ends the instance. Nothing a client sends can reach one; should it happen all the same, the next request must
-// find a new instance.
+// On wasm a panic ends the instance. Nothing a client sends can cause one. If it happens anyway, the next request must
+// get a new instance.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -20,7 +20,7 @@ after(async () => {
   await origin?.close();
 });
 
-test("after a panic the next request has a new instance, and the one after it the fast way again", async () => {
+test("after a panic the next request gets a new instance, and the one after it the fast path again", async () => {
   const key = await gate.newKey({ scopes: ["contacts:read"] });
   const call = () => gate.call("/v1/contacts", { key: key.apiKey });
   assert.equal((await call()).verdict, "200");
@@ -28,7 +28,7 @@ test("after a panic the next request has a new instance, and the one after it th
   await gate.take();
   assert.equal((await call()).verdict, "200");
   const asked = await gate.take();
-  assert.ok(asked.kvGet >= 1, "what the old instance remembered is gone");
+  assert.ok(asked.kvGet >= 1, "the cache of the old instance is lost");
   assert.equal((await call()).verdict, "200");
   assert.equal((await gate.take()).kvGet, 0);
   assert.equal((await gate.issue()).status, 201);

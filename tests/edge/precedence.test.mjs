@@ -1,4 +1,4 @@
-// Precedence: when several rows apply, the first in the contract's order wins. Each test is a request to which two
+// Precedence: if several refusals apply, the first in the documented order wins. Each test is a request to which two
 // neighbours of that order apply.
 
 import assert from "node:assert/strict";
@@ -41,7 +41,7 @@ after(async () => {
 
 const unknown = mintKey({ identifier: "n".repeat(12), secret: "A".repeat(32) });
 
-const ROWS = [
+const ROWS = /** @type {[string, string, () => Promise<any>][]} */ ([
   ["form before key_in_url", "400 bad_path", () => gate.call(`/v1//contacts?k=${keys.live.apiKey}`)],
   ["key_in_url before no_route", "400 key_in_url", () => gate.call(`/nowhere?k=${keys.live.apiKey}`)],
   ["key_in_url before missing_key", "400 key_in_url", () => gate.call(`${CONTACTS}?k=${keys.live.apiKey}`)],
@@ -114,7 +114,7 @@ const ROWS = [
     "403 insufficient_scope",
     () => gate.call(CONTACTS, { method: "POST", key: keys.test.apiKey, body: "" }),
   ],
-];
+]);
 
 for (const [name, verdict, request] of ROWS) {
   test(name, async () => {
@@ -124,7 +124,7 @@ for (const [name, verdict, request] of ROWS) {
   });
 }
 
-test("browser_exposed before authority_unavailable, and that before invalid_key by id", async (t) => {
+test("browser_exposed comes before authority_unavailable, which comes before invalid_key by id", async (t) => {
   t.after(() => gate.order({ registry: "work" }));
   await gate.order({ registry: "fail" });
   const key = mintKey({ identifier: "o".repeat(12), secret: "A".repeat(32) });
@@ -132,10 +132,10 @@ test("browser_exposed before authority_unavailable, and that before invalid_key 
   assert.equal((await gate.call(CONTACTS, { key })).verdict, "503 authority_unavailable");
 });
 
-test("over plain HTTP, insecure_transport stands between invalid_key by form and browser_exposed", async () => {
+test("over plain HTTP, insecure_transport comes between invalid_key by form and browser_exposed", async () => {
   const strict = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, REQUIRE_HTTPS: "true" } });
   try {
-    for (const [verdict, request] of [
+    for (const [verdict, request] of /** @type {[string, any][]} */ ([
       ["404 no_route", { path: "/nowhere", key: unknown }],
       ["401 missing_key", {}],
       ["400 ambiguous_credentials", { key: "a, b" }],
@@ -145,7 +145,7 @@ test("over plain HTTP, insecure_transport stands between invalid_key by form and
       ["403 insecure_transport", { path: "/_keyward/v1/me", key: "garbage" }],
       ["200", { path: "/public/logo" }],
       ["200", { path: "/_keyward/health" }],
-    ]) {
+    ])) {
       const { path = CONTACTS, ...rest } = request;
       assert.equal((await strict.call(path, rest)).verdict, verdict, JSON.stringify(request));
     }

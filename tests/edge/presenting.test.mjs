@@ -1,5 +1,5 @@
-// Presenting a key, row by row: what is presented, what is answered, and what it costs. What several rows at once give
-// is in precedence.test.mjs.
+// Presenting a key, row by row: the request, the answer and its cost. Requests to which several rows apply
+// are in precedence.test.mjs.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -11,32 +11,32 @@ import { ahead, until } from "./harness/wait.mjs";
 
 const BODIES = {
   missing_key:
-    '{"type":"/_keyward/problems/missing_key","title":"No API key","status":401,"detail":"This address needs an API key. Send it as `Authorization: Bearer <key>` or as `X-API-Key: <key>`.","code":"missing_key","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/missing_key","title":"No API key","status":401,"detail":"This request has no API key. Send one as `Authorization: Bearer <key>` or as `X-API-Key: <key>`.","code":"missing_key","request_id":"<request id>"}',
   ambiguous_credentials:
-    '{"type":"/_keyward/problems/ambiguous_credentials","title":"More than one credential","status":400,"detail":"Send exactly one credential, once: either `Authorization: Bearer <key>` or `X-API-Key: <key>`.","code":"ambiguous_credentials","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/ambiguous_credentials","title":"More than one credential","status":400,"detail":"This request has more than one credential. Send exactly one: either `Authorization: Bearer <key>` or `X-API-Key: <key>`.","code":"ambiguous_credentials","request_id":"<request id>"}',
   key_in_url:
-    '{"type":"/_keyward/problems/key_in_url","title":"API key in the URL","status":400,"detail":"An API key stood in the URL, where logs and histories keep it. Treat it as leaked: have it revoked, and send the new one in a header.","code":"key_in_url","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/key_in_url","title":"API key in the URL","status":400,"detail":"The URL contains an API key, and logs record URLs. Treat the key as leaked: have it revoked, and send the new one in a header.","code":"key_in_url","request_id":"<request id>"}',
   invalid_key:
-    '{"type":"/_keyward/problems/invalid_key","title":"Invalid API key","status":401,"detail":"This is not a valid API key here. Check that it was copied whole and belongs to this API.","code":"invalid_key","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/invalid_key","title":"Invalid API key","status":401,"detail":"This is not a valid key of this API. Check that you copied the whole key, and that this API issued it.","code":"invalid_key","request_id":"<request id>"}',
   expired_key:
-    '{"type":"/_keyward/problems/expired_key","title":"Expired API key","status":401,"detail":"This API key is past its expiry. Ask for a new one.","code":"expired_key","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/expired_key","title":"Expired API key","status":401,"detail":"This API key has expired. Ask its owner for a new one.","code":"expired_key","request_id":"<request id>"}',
   revoked_key:
-    '{"type":"/_keyward/problems/revoked_key","title":"Revoked API key","status":401,"detail":"This API key was revoked and will not work again. Ask for a new one.","code":"revoked_key","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/revoked_key","title":"Revoked API key","status":401,"detail":"This API key was revoked and will not work again. Ask its owner for a new one.","code":"revoked_key","request_id":"<request id>"}',
   insufficient_scope:
-    '{"type":"/_keyward/problems/insufficient_scope","title":"The key may not do this","status":403,"detail":"This API key lacks the scope that this address needs.","code":"insufficient_scope","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/insufficient_scope","title":"Missing scope","status":403,"detail":"This API key lacks the scope that this request needs. Ask its owner to add the scope.","code":"insufficient_scope","request_id":"<request id>"}',
   address_not_allowed:
-    '{"type":"/_keyward/problems/address_not_allowed","title":"Not from this address","status":403,"detail":"This API key may not be used from this client address.","code":"address_not_allowed","request_id":"<request id>"}',
-  address_not_known: `{"type":"/_keyward/problems/address_not_allowed","title":"Not from this address","status":403,"detail":"This API key may be used from certain networks only, and the client's address is not known here.","code":"address_not_allowed","request_id":"<request id>"}`,
+    '{"type":"/_keyward/problems/address_not_allowed","title":"Client address not allowed","status":403,"detail":"This API key may not be used from this client address. Call from a network that the key allows.","code":"address_not_allowed","request_id":"<request id>"}',
+  address_not_known: `{"type":"/_keyward/problems/address_not_allowed","title":"Client address not allowed","status":403,"detail":"This API key may be used from certain networks only, and the client's address is not known here.","code":"address_not_allowed","request_id":"<request id>"}`,
   browser_exposed:
-    '{"type":"/_keyward/problems/browser_exposed","title":"Not from a browser","status":403,"detail":"An API key must not be used from a browser page, where anyone can read it. Call from a server.","code":"browser_exposed","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/browser_exposed","title":"API key in a browser","status":403,"detail":"A browser page sent this request, and any visitor of a page can read its API key. Call this API from a server.","code":"browser_exposed","request_id":"<request id>"}',
   insecure_transport:
-    '{"type":"/_keyward/problems/insecure_transport","title":"Not over plain HTTP","status":403,"detail":"This address is served over HTTPS only. A key that was sent without it may have been read on the way.","code":"insecure_transport","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/insecure_transport","title":"HTTPS required","status":403,"detail":"This API requires HTTPS. Use an `https://` URL, and consider a key that was sent over plain HTTP as possibly intercepted.","code":"insecure_transport","request_id":"<request id>"}',
   no_route:
-    '{"type":"/_keyward/problems/no_route","title":"No such address","status":404,"detail":"No route of this API has this address.","code":"no_route","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/no_route","title":"Unknown path","status":404,"detail":"No route of this API matches this path. Check the path and its letter case.","code":"no_route","request_id":"<request id>"}',
   authority_unavailable:
-    '{"type":"/_keyward/problems/authority_unavailable","title":"Keys can\'t be checked right now","status":503,"detail":"The authority over keys can\'t be reached, so nothing was judged. Retry after the time in `Retry-After`; before you retry a change, look whether it was made.","code":"authority_unavailable","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/authority_unavailable","title":"Key check unavailable","status":503,"detail":"The service that knows the state of API keys is unreachable, so this request was neither accepted nor refused. Retry after the time in `Retry-After`. Before you repeat a change, check whether it was made.","code":"authority_unavailable","request_id":"<request id>"}',
   no_origin:
-    '{"type":"/_keyward/problems/no_origin","title":"No origin for this environment","status":503,"detail":"No origin is set for the environment of this API key.","code":"no_origin","request_id":"<request id>"}',
+    '{"type":"/_keyward/problems/no_origin","title":"No origin for this environment","status":503,"detail":"This API has no origin for the environment of this API key. Ask its operator to set one.","code":"no_origin","request_id":"<request id>"}',
 };
 
 const CHALLENGES = {
@@ -49,7 +49,7 @@ const CHALLENGES = {
 
 const FREE = { kvGet: 0, lookup: 0 };
 const LOOKED_UP = { kvGet: 1, lookup: 1 };
-/** The copy in KV tells that the secret is another. */
+/** One read of KV: the copy shows that the secret differs. */
 const BY_COPY = { kvGet: 1, lookup: 0 };
 
 let origin;
@@ -58,7 +58,7 @@ const keys = {};
 
 before(async () => {
   origin = await startOrigin();
-  // No ORIGIN_TEST: that is a row of the table.
+  // ORIGIN_TEST is missing, because one row of the table needs that.
   gate = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url } });
   await gate.bootstrap();
   keys.live = await gate.newKey();
@@ -78,7 +78,7 @@ after(async () => {
   await origin?.close();
 });
 
-/** Sends a request that must be refused with `code`: the whole answer is compared, and that nothing reached the origin. */
+/** Sends a request that must be refused with `code`. Compares the whole answer, and checks that nothing reached the origin. */
 async function refused(code, path, request, cost) {
   origin.take();
   await gate.take();
@@ -103,7 +103,7 @@ const headers = (all) => ({ headers: all });
 const unknown = (letter, environment = "live") =>
   mintKey({ environment, identifier: letter.repeat(12), secret: "A".repeat(32) });
 
-describe("what is refused without a look-up", () => {
+describe("refusals without a lookup", () => {
   const rows = () => [
     ["nothing", "missing_key", CONTACTS, {}],
     ["an empty Authorization", "missing_key", CONTACTS, headers({ authorization: "" })],
@@ -144,7 +144,7 @@ describe("what is refused without a look-up", () => {
       {},
     ],
     ["a member's credential in the URL", "key_in_url", `/v1/contacts?k=${gate.owner}`, {}],
-    ["a well-formed key that nobody issued in the URL", "key_in_url", `/v1/contacts?k=x${unknown("9")}`, {}],
+    ["a well-formed key in the URL that was never issued", "key_in_url", `/v1/contacts?k=x${unknown("9")}`, {}],
     ["a key in the URL of a public route", "key_in_url", `/public/logo?k=${keys.live.apiKey}`, {}],
     [
       "a key in the URL of the control plane",
@@ -155,12 +155,12 @@ describe("what is refused without a look-up", () => {
     ["another scheme", "invalid_key", CONTACTS, headers({ authorization: "Basic b3BzOnNlY3JldA==" })],
     ["a bare key in Authorization", "invalid_key", CONTACTS, headers({ authorization: keys.live.apiKey })],
     ["Bearer with nothing", "invalid_key", CONTACTS, headers({ authorization: "Bearer" })],
-    ["garbage", "invalid_key", CONTACTS, { key: "garbage" }],
-    ["garbage in X-API-Key", "invalid_key", CONTACTS, headers({ "x-api-key": "garbage" })],
-    ["8 KB of garbage", "invalid_key", CONTACTS, { key: `wafl_live_${"a".repeat(8_192)}` }],
+    ["a malformed key", "invalid_key", CONTACTS, { key: "garbage" }],
+    ["a malformed key in X-API-Key", "invalid_key", CONTACTS, headers({ "x-api-key": "garbage" })],
+    ["a malformed key of 8 KB", "invalid_key", CONTACTS, { key: `wafl_live_${"a".repeat(8_192)}` }],
     ["a key with another after it", "invalid_key", CONTACTS, { key: `${keys.live.apiKey} ${keys.live.apiKey}` }],
     ["a wrong check", "invalid_key", CONTACTS, { key: `${keys.live.apiKey.slice(0, -1)}!` }],
-    ["a right check and a wrong tag", "invalid_key", CONTACTS, { key: wrongTag(keys.live.apiKey) }],
+    ["a valid check and a wrong tag", "invalid_key", CONTACTS, { key: wrongTag(keys.live.apiKey) }],
     [
       "another environment on the same secret",
       "invalid_key",
@@ -191,35 +191,35 @@ describe("what is refused without a look-up", () => {
     ],
     ["OPTIONS without a preflight's headers, and no key", "missing_key", "/v1/events", { method: "OPTIONS" }],
     ["no route, no key", "no_route", "/v1/nothing", {}],
-    ["no route, a good key", "no_route", "/v1/nothing", { key: keys.live.apiKey }],
-    ["no route, a bad key", "no_route", "/", { key: "garbage" }],
+    ["no route, a valid key", "no_route", "/v1/nothing", { key: keys.live.apiKey }],
+    ["no route, an invalid key", "no_route", "/", { key: "garbage" }],
   ];
-  // The rows need the keys, which exist once the tests run; their names are needed before.
+  // The rows need keys that exist only when the tests run, but the names of the tests are needed earlier.
   test("each row costs no read of KV and no call of the object", async (t) => {
     for (const [what, code, path, request] of rows())
       await t.test(`${what}: ${code}`, () => refused(code, path, request, FREE));
   });
 });
 
-describe("what is refused after a look-up", () => {
-  test("an unknown id is asked for once, and then known to be unknown", async () => {
+describe("refusals after a lookup", () => {
+  test("an unknown id is looked up once, then answered from the negative cache", async () => {
     const key = unknown("u");
     await refused("invalid_key", CONTACTS, { key }, LOOKED_UP);
     await refused("invalid_key", CONTACTS, { key }, FREE);
   });
 
-  test("a wrong secret under a good id is refused with the very same body", () =>
+  test("a wrong secret with a valid id is refused with the same body", () =>
     refused("invalid_key", CONTACTS, { key: otherSecret(keys.office.apiKey) }, BY_COPY));
 
-  test("an expired key says so", () => refused("expired_key", CONTACTS, { key: keys.expired.apiKey }));
+  test("an expired key is refused as expired", () => refused("expired_key", CONTACTS, { key: keys.expired.apiKey }));
 
-  test("a revoked key says so, by the authority's word or by KV's final one", () =>
+  test("a revoked key is refused as revoked, by the authority or by the copy in KV", () =>
     refused("revoked_key", CONTACTS, { key: keys.revoked.apiKey }));
 
   test("a missing scope is named", () =>
     refused("insufficient_scope", CONTACTS, { method: "POST", key: keys.live.apiKey, body: "" }));
 
-  test("an address outside allowed_cidrs is refused, and so is none at all", async (t) => {
+  test("an address outside allowed_cidrs is refused, and so is a request without an address", async (t) => {
     const unknown = [undefined, "nonsense", "192.0.2.1, 192.0.2.1"];
     for (const address of ["192.0.3.1", "203.0.113.9", "2001:db9::1", "::1", ...unknown]) {
       const sent = address === undefined ? {} : { "cf-connecting-ip": address };
@@ -231,13 +231,13 @@ describe("what is refused after a look-up", () => {
   test("a test key without ORIGIN_TEST never reaches the live origin", () =>
     refused("no_origin", CONTACTS, { key: keys.test.apiKey }));
 
-  test("a key that can't be looked up is 503, never 401", async (t) => {
+  test("a key that cannot be looked up is 503, never 401", async (t) => {
     const { apiKey } = await gate.newKey();
-    // Whatever comes of it, the tests after this one find an authority that answers.
+    // Restores the authority for the tests after this one, even if this one fails.
     t.after(async () => {
       await gate.order({ registry: "work" });
       await until(
-        "the authority is asked again",
+        "the authority is queried again",
         async () => (await gate.call(CONTACTS, { key: apiKey })).status === 200,
       );
     });
@@ -246,7 +246,7 @@ describe("what is refused after a look-up", () => {
   });
 });
 
-test("over plain HTTP, where HTTPS is required, a good key is refused without a look-up", async () => {
+test("over plain HTTP, if HTTPS is required, a valid key is refused without a lookup", async () => {
   const strict = await startGate({ instrumented: true, vars: { ORIGIN_LIVE: origin.url, REQUIRE_HTTPS: true } });
   try {
     const answer = await strict.call(CONTACTS, { key: keys.live.apiKey });
@@ -260,25 +260,26 @@ test("over plain HTTP, where HTTPS is required, a good key is refused without a 
   }
 });
 
-describe("what is accepted", () => {
-  const rows = () => [
-    ["Bearer", { key: keys.live.apiKey }],
-    ["the scheme in any case", headers({ authorization: `bEaReR ${keys.live.apiKey}` })],
-    ["X-API-Key", headers({ "x-api-key": keys.live.apiKey })],
-    ["X-API-Key beside an empty Authorization", headers({ "x-api-key": keys.live.apiKey, authorization: "" })],
-    [
-      "X-API-Key beside the origin's own Authorization",
-      headers({ "x-api-key": keys.live.apiKey, authorization: "Basic b3Bz" }),
-    ],
-    [
-      "Sec-Fetch-Mode alone, as Node's fetch sends it",
-      { key: keys.live.apiKey, headers: { "sec-fetch-mode": "cors" } },
-    ],
-    ["an address inside allowed_cidrs", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "192.0.2.77" } }],
-    ["the same written as IPv6", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "::ffff:192.0.2.77" } }],
-    ["an IPv6 address inside", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "2001:db8:1::5" } }],
-  ];
-  test("each way of presenting one good key reaches the origin once", async (t) => {
+describe("accepted requests", () => {
+  const rows = () =>
+    /** @type {[string, object][]} */ ([
+      ["Bearer", { key: keys.live.apiKey }],
+      ["the scheme in any case", headers({ authorization: `bEaReR ${keys.live.apiKey}` })],
+      ["X-API-Key", headers({ "x-api-key": keys.live.apiKey })],
+      ["X-API-Key with an empty Authorization", headers({ "x-api-key": keys.live.apiKey, authorization: "" })],
+      [
+        "X-API-Key with the origin's own Authorization",
+        headers({ "x-api-key": keys.live.apiKey, authorization: "Basic b3Bz" }),
+      ],
+      [
+        "Sec-Fetch-Mode alone, as Node's fetch sends it",
+        { key: keys.live.apiKey, headers: { "sec-fetch-mode": "cors" } },
+      ],
+      ["an address inside allowed_cidrs", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "192.0.2.77" } }],
+      ["the same written as IPv6", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "::ffff:192.0.2.77" } }],
+      ["an IPv6 address inside", { key: keys.office.apiKey, headers: { "cf-connecting-ip": "2001:db8:1::5" } }],
+    ]);
+  test("each form of presenting a valid key reaches the origin once", async (t) => {
     for (const [what, request] of rows()) {
       await t.test(what, async () => {
         origin.take();
@@ -299,13 +300,13 @@ describe("the golden vectors, through the real wasm", () => {
   }
 
   for (const { why, text } of VECTORS.invalid) {
-    test(`refused before any look-up: ${why}`, async () => {
+    test(`refused before any lookup: ${why}`, async () => {
       await gate.take();
-      // As UTF-8 bytes, which is what a client that means these characters would send.
+      // As UTF-8 bytes, as a client would send these characters.
       const line = Buffer.from(`Authorization: Bearer ${text}`).toString("latin1");
       const answer = await gate.raw(`GET /v1/contacts HTTP/1.1\r\nHost: h\r\n${line}\r\nConnection: close\r\n\r\n`);
       const { kvGet, lookup } = await gate.take();
-      // A header can't hold these two: one is refused by the runtime, the other ends the header and with it the request.
+      // A header cannot contain these two: the runtime refuses one, and the other ends the header.
       if (text.includes("\0")) assert.equal(answer.status, 400);
       else if (!text.endsWith("\n")) assert.equal(answer.verdict, "401 invalid_key");
       if (!text.endsWith("\n")) assert.deepEqual({ kvGet, lookup }, FREE);

@@ -1,4 +1,4 @@
-// Stop and start again: what was promised is still there. The audit chain is checked with nothing of the product's.
+// Every guarantee survives a restart. The audit chain is checked without code of the product.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -43,12 +43,12 @@ after(async () => {
   await origin?.close();
 });
 
-test("the owner signs in with the same credential, and nobody can bootstrap again", async () => {
+test("the owner signs in with the same credential, and a second bootstrap is refused", async () => {
   assert.equal((await gate.call("/_keyward/v1/me", { key: gate.owner })).status, 200);
   assert.equal((await gate.bootstrap()).verdict, "409 already_bootstrapped");
 });
 
-test("keys work, revoked ones stay revoked, expired ones expired", async () => {
+test("active keys work, and revoked and expired keys stay refused", async () => {
   const address = { "cf-connecting-ip": "192.0.2.1" };
   for (const [key, verdict] of [
     ["used", "200"],
@@ -61,16 +61,16 @@ test("keys work, revoked ones stay revoked, expired ones expired", async () => {
   }
 });
 
-test("the list is the same to the letter", async () => {
+test("the list is identical", async () => {
   const { items } = (await gate.call("/_keyward/v1/keys", { key: gate.owner })).json;
-  // Only the brief one may have expired in between.
+  // Only the short-lived key may have expired meanwhile.
   assert.deepEqual(
     items.map((item) => ({ ...item, status: "" })),
     listed.map((item) => ({ ...item, status: "" })),
   );
 });
 
-test("a copy that KV had not taken before the stop is written after it", async () => {
+test("a copy that KV had not accepted before the stop is written afterwards", async () => {
   const kv = await gate.kv();
   for (const { id } of Object.values(keys)) {
     const copy = await until(`the copy of ${id} is in KV`, () => kv.get(`key:${id}`));
@@ -80,7 +80,7 @@ test("a copy that KV had not taken before the stop is written after it", async (
 });
 
 describe("the audit log", () => {
-  test("is there unchanged, goes on without a gap, and its chain holds", async () => {
+  test("is unchanged, continues without a gap, and its chain is valid", async () => {
     await gate.revoke(keys.unused.id);
     const rows = gate.sql(AUDIT);
     assert.deepEqual(rows.slice(0, audit.length), audit);
@@ -91,7 +91,7 @@ describe("the audit log", () => {
     assert.equal(firstBreak(rows), null);
   });
 
-  test("has one entry for each change, by whom, to what, whence, and with what changed", async () => {
+  test("has one entry for each change, with actor, subject, request and changed fields", async () => {
     const rows = gate.sql(AUDIT);
     const owner = (await gate.call("/_keyward/v1/me", { key: gate.owner })).json.id;
     assert.deepEqual(
@@ -109,7 +109,7 @@ describe("the audit log", () => {
     assert.equal(JSON.parse(revoked.detail).reason, 'Laptop "stolen" / gone');
   });
 
-  test("shows every change of it that a reader could hide: the check itself can fail", () => {
+  test("is checked by a verifier that finds every kind of tampering", () => {
     const rows = gate.sql(AUDIT);
     const changed = (index, change) => rows.map((row, at) => (at === index ? { ...row, ...change } : row));
     assert.equal(firstBreak(changed(1, { at: "2020-01-01T00:00:00.000Z" })), 1);
@@ -129,7 +129,7 @@ describe("a change that fails in the middle leaves nothing behind", () => {
     ["audit", "INSERT"],
     ["meta", "UPDATE"],
   ]) {
-    test(`in the real object, when the ${event} into ${table} fails`, async () => {
+    test(`in the real object, if the ${event} into ${table} fails`, async () => {
       const { id } = await gate.newKey();
       await until("the outbox is empty", () => gate.sql("SELECT count(*) AS count FROM outbox")[0].count === 0);
       await gate.restartAfter(() =>
@@ -151,7 +151,7 @@ describe("a change that fails in the middle leaves nothing behind", () => {
     });
   }
 
-  test("the log's own triggers refuse every change of an entry", async () => {
+  test("the triggers of the audit log refuse every change of an entry", async () => {
     await gate.restartAfter(() => {
       assert.throws(() => gate.tamper("UPDATE audit SET actor = 'someone'"), /append-only/);
       assert.throws(() => gate.tamper("DELETE FROM audit"), /append-only/);
@@ -159,7 +159,7 @@ describe("a change that fails in the middle leaves nothing behind", () => {
   });
 });
 
-test("with another KEYWARD_SECRET no key works; with the old one as KEYWARD_SECRET_PREVIOUS all do", async () => {
+test("with another KEYWARD_SECRET no key works; with the old secret as KEYWARD_SECRET_PREVIOUS all keys work", async () => {
   const previous = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
   const next = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
   const vars = { ORIGIN_LIVE: origin.url, KEYWARD_SECRET: next };

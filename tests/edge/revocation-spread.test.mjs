@@ -1,5 +1,5 @@
-// How long after a revocation's answer the last request is accepted, in eight isolates that ask the same registry, under traffic.
-// KEYWARD_REVOCATIONS says how many keys are revoked (10; `npm run revocations` takes 50 and prints the distribution).
+// Time from a revocation's answer to the last accepted request, in eight isolates with one registry, under traffic.
+// KEYWARD_REVOCATIONS is the number of revoked keys (10 by default; `npm run revocations` revokes 50 and prints the distribution).
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -12,7 +12,7 @@ const KEYS = Number(process.env.KEYWARD_REVOCATIONS ?? 10);
 const EDGES = 7;
 const AT_ONCE = 5;
 const BOUND = 5_000;
-/** Between two requests of one key at one isolate. */
+/** Milliseconds between two requests with one key at one isolate. */
 const EVERY = 40;
 const CONTACTS = "/v1/contacts";
 
@@ -30,7 +30,7 @@ after(async () => {
   await origin?.close();
 });
 
-test(`${KEYS} revocations under traffic in ${EDGES + 1} isolates: each holds within the bound everywhere`, async (t) => {
+test(`${KEYS} revocations under traffic in ${EDGES + 1} isolates: each takes effect within the bound everywhere`, async (t) => {
   const spread = [];
   for (let made = 0; made < KEYS; made += AT_ONCE) {
     spread.push(...(await Promise.all(Array.from({ length: Math.min(AT_ONCE, KEYS - made) }, revokeUnderTraffic))));
@@ -43,7 +43,7 @@ test(`${KEYS} revocations under traffic in ${EDGES + 1} isolates: each holds wit
   t.diagnostic(`all: ${spread.join(" ")}`);
 });
 
-/** Milliseconds from the answer to the last request that was accepted anywhere, by when that was sent. */
+/** Returns the milliseconds from the answer until the last accepted request was sent, in any isolate. */
 async function revokeUnderTraffic() {
   const { id, apiKey } = await gate.newKey();
   const urls = [gate.url, ...gate.edges];

@@ -1,4 +1,4 @@
-// how fast a revocation holds while the authority answers. What holds while it doesn't is in
+// Time until a revocation takes effect while the authority answers. Guarantees during an outage are in
 // outage.test.mjs.
 
 import assert from "node:assert/strict";
@@ -33,7 +33,7 @@ describe("a revocation", { concurrency: true }, () => {
     const answer = await gate.revoke(id);
     const revokedAt = Date.now();
     await traffic.reaches("401 revoked_key");
-    // Nothing may be accepted again when the memory of the refusal has aged.
+    // The key must not be accepted again when the cached refusal is stale.
     await pause(bound + 300);
     await traffic.stop();
 
@@ -45,14 +45,14 @@ describe("a revocation", { concurrency: true }, () => {
     assert.ok(sent < Date.parse(answer.json.effective_by), "accepted after effective_by");
   });
 
-  test("holds within the default bound of 5 seconds", async (t) => {
+  test("takes effect within the default bound of 5 seconds", async (t) => {
     const gate = await gateWith(t, {});
     const { id, apiKey } = await gate.newKey();
     assert.equal((await gate.call(CONTACTS, { key: apiKey })).status, 200);
     const { effective_by: effective, key } = (await gate.revoke(id)).json;
     const revokedAt = Date.now();
     assert.equal(Date.parse(effective) - Date.parse(key.revoked_at), 5_000);
-    // Judged by when a request was sent: how long its answer takes says how busy this machine is.
+    // Measured by the time at which a request was sent: its duration depends on the load of this machine.
     let accepted = 0;
     await until(
       "the key is refused",
@@ -68,14 +68,14 @@ describe("a revocation", { concurrency: true }, () => {
     assert.ok(accepted < Date.parse(effective), `accepted ${accepted - Date.parse(effective)} ms after effective_by`);
   });
 
-  test("of a key that this isolate has not seen yet holds at once", async (t) => {
+  test("of an uncached key takes effect at once", async (t) => {
     const gate = await gateWith(t, {});
     const { id, apiKey } = await gate.newKey();
     await gate.revoke(id);
     assert.equal((await gate.call(CONTACTS, { key: apiKey })).verdict, "401 revoked_key");
   });
 
-  test("a key in use costs one question for all keys in each bound, and no look-up", async (t) => {
+  test("keys in use cost one feed query in each bound, and no lookup", async (t) => {
     const gate = await gateWith(t, { REVOCATION_BOUND_SECONDS: 1 });
     const { apiKey } = await gate.newKey();
     assert.equal((await gate.call(CONTACTS, { key: apiKey })).status, 200);
@@ -89,7 +89,7 @@ describe("a revocation", { concurrency: true }, () => {
   });
 });
 
-test("two hundred concurrent first uses of one key are one look-up", async (t) => {
+test("two hundred concurrent first uses of one key make one lookup", async (t) => {
   const gate = await gateWith(t, {});
   const { apiKey } = await gate.newKey();
   await gate.order({ registry: "slow", kvGet: "slow" });
@@ -98,11 +98,11 @@ test("two hundred concurrent first uses of one key are one look-up", async (t) =
   await gate.order({ registry: "work", kvGet: "work" });
   const { kvGet, lookup, changes } = await gate.take();
   assert.deepEqual([...new Set(answers.map(({ verdict }) => verdict))], ["200"]);
-  // What has changed is asked for once by all of them: a snapshot, and what came after it.
+  // They share one refresh: a snapshot, and the changes after it.
   assert.deepEqual({ kvGet, lookup, changes }, { kvGet: 1, lookup: 0, changes: 2 });
 });
 
-test("a client that leaves while its key is looked up keeps nobody else with that key waiting", async (t) => {
+test("a client that disconnects during a lookup does not delay others with the same key", async (t) => {
   const gate = await gateWith(t, {});
   const { apiKey } = await gate.newKey();
   await gate.order({ registry: "slow" });
@@ -111,7 +111,7 @@ test("a client that leaves while its key is looked up keeps nobody else with tha
   socket.on("error", () => {});
   socket.write(`GET ${CONTACTS} HTTP/1.1\r\nHost: h\r\nX-API-Key: ${apiKey}\r\n\r\n`);
   await until("the authority is being asked", async () => (await gate.take()).registry > 0, { every: 10 });
-  // A FIN alone the runtime doesn't take for leaving.
+  // The runtime does not treat a FIN alone as a disconnect.
   socket.resetAndDestroy();
   const began = Date.now();
   assert.equal((await gate.call(CONTACTS, { key: apiKey })).status, 200);

@@ -1,5 +1,5 @@
-// The table of who may do what: every route of the product, by every role, over HTTP. The routes are read
-// from the source, so that one without a row here fails.
+// The role table: every route of the product, with every role, over HTTP. The routes are read
+// from the source, so that a route without a row here fails.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -12,8 +12,8 @@ import { ROOT } from "./harness/settings.mjs";
 const ROLES = ["owner", "manager", "responder", "auditor", "verifier"];
 const ALL = ROLES;
 
-/** The contract's table: who may, and a body that is in order. */
-const TABLE = {
+/** The documented table: the roles of each route, and a valid body. */
+const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET v1/me": [ALL],
   "POST v1/keys": [["owner", "manager"], { name: 1 }],
   "GET v1/keys": [["owner", "manager", "responder", "auditor"]],
@@ -31,8 +31,8 @@ const TABLE = {
   "GET v1/audit/checkpoint": [["owner", "responder", "auditor"]],
   "GET v1/audit/key": [["owner", "responder", "auditor"]],
   "POST v1/verify": [["owner", "verifier"], { api_key: "x" }],
-};
-/** Nobody's by role: health, pages, documents and public keys are for anyone, the bootstrap for its token, forward auth and a revocation for whoever holds a key. */
+});
+/** Routes without roles: health, pages, documents and public keys are for anyone, bootstrap needs its token, forward auth and revocation need a key. */
 const NO_ROLE = [
   "GET health",
   "GET problems/*",
@@ -43,10 +43,10 @@ const NO_ROLE = [
   "POST v1/bootstrap",
   "POST oauth/revoke",
 ];
-/** By role, but with forms and errors of OAuth: see below and oauth.test.mjs. */
+/** Routes with roles, but with the forms and errors of OAuth: see below and oauth.test.mjs. */
 const FORMS = { "POST oauth/introspect": ["owner", "verifier"] };
 
-// Generated from the rows of the routes (a test of crates/control holds them together).
+// Generated from the rows of the routes; a test of crates/control compares them.
 const { paths } = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), "utf8"));
 const routes = Object.entries(paths)
   .filter(([path]) => path.startsWith("/_keyward/"))
@@ -92,7 +92,7 @@ describe("every route by every role", () => {
         const answer = await ask(route, members[role].key);
         if (may) assert.ok([200, 400, 404].includes(answer.status), answer.verdict);
         else assert.equal(answer.verdict, "403 forbidden");
-        // Whoever may not learns nothing of what is wrong with the body, the query or the id.
+        // A forbidden caller learns nothing about errors in the body, the query or the id.
         if (!may && !route.startsWith("GET"))
           assert.equal((await ask(route, members[role].key, { json: { nonsense: 1 } })).verdict, "403 forbidden");
         if (!may)
@@ -110,7 +110,7 @@ describe("every route by every role", () => {
       });
     }
 
-    test(`${route}: nobody without a credential, with a data key or from another site`, async () => {
+    test(`${route}: refused without a credential, with a data key or from another site`, async () => {
       const { apiKey } = await gate.newKey();
       assert.equal((await ask(route)).verdict, "401 missing_key");
       assert.equal((await ask(route, apiKey)).verdict, "401 invalid_key");
@@ -153,7 +153,7 @@ describe("every route that takes a form, by every role", () => {
 });
 
 describe("a member who is limited to an environment", () => {
-  test("can't tell another environment's key from none, by status, body, headers or log", async () => {
+  test("cannot distinguish a key of another environment from an unknown one, by status, body, headers or audit log", async () => {
     const { id } = await gate.newKey({ environment: "live" });
     const before = gate.sql("SELECT count(*) AS count FROM audit")[0].count;
     for (const role of ["owner", "manager", "responder", "auditor"]) {
@@ -178,7 +178,7 @@ describe("a member who is limited to an environment", () => {
     assert.equal(gate.sql("SELECT count(*) AS count FROM audit")[0].count, before);
   });
 
-  test("issues nothing elsewhere", async () => {
+  test("cannot issue a key in another environment", async () => {
     const { key } = members["manager of test"];
     const json = {
       name: "x",
@@ -195,7 +195,7 @@ describe("a member who is limited to an environment", () => {
     );
   });
 
-  test("gives nobody more than they have", async () => {
+  test("cannot grant more than its own limit", async () => {
     const { key } = members["owner of test"];
     const create = (environments) =>
       gate.call("/_keyward/v1/members", {

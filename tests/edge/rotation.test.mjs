@@ -1,4 +1,4 @@
-// A key's rotation under traffic, and its changes.
+// Rotation of a key under traffic, and changes of a key.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -31,7 +31,7 @@ const use = (key, path = "/v1/contacts") => gate.call(path, { key });
 const life = ({ created_at: from, expires_at: to }) => Date.parse(to) - Date.parse(from);
 
 describe("rotation", () => {
-  test("not one request fails through a rotation, with the old key or the new", async () => {
+  test("no request fails during a rotation, with the old key or the new one", async () => {
     const old = await gate.newKey({ integration: "busy" });
     const answers = [];
     let current = old.apiKey;
@@ -45,9 +45,9 @@ describe("rotation", () => {
     assert.equal(rotated.status, 201);
     current = rotated.json.api_key;
     const before = answers.length;
-    // Past the bound every isolate has heard of it.
+    // After the bound every isolate knows the change.
     await until(
-      "the old key is told",
+      "answers to the old key carry the header",
       async () => (await use(old.apiKey)).headers["keyward-key-expires"] !== undefined,
     );
     await until("more traffic", () => answers.length > before + 100);
@@ -59,7 +59,7 @@ describe("rotation", () => {
     );
   });
 
-  test("the answer shows both keys and the bounds; rights and length of life are the old key's", async () => {
+  test("the answer shows both keys and both times; the new key has the rights and the lifetime of the old one", async () => {
     const old = await gate.newKey({
       integration: "shown",
       scopes: ["contacts:read", "events:read"],
@@ -83,8 +83,8 @@ describe("rotation", () => {
     assert.equal((await lastEntry(gate)).action, "key.rotate");
   });
 
-  test("a retiring key's answers carry Keyward-Key-Expires, refusals too, and nobody else's do", async () => {
-    const old = await gate.newKey({ integration: "told" });
+  test("only answers to a retiring key carry Keyward-Key-Expires, refusals included", async () => {
+    const old = await gate.newKey({ integration: "retiring" });
     assert.equal((await use(old.apiKey)).headers["keyward-key-expires"], undefined);
     const { json } = await rotate(old.id, { overlap_seconds: 60 });
     await until(
@@ -101,12 +101,12 @@ describe("rotation", () => {
     );
     const answer = await use(old.apiKey, "/v1/contacts/spoof");
     assert.equal(answer.headers["keyward-key-expires"], json.retiring.expires_at);
-    assert.equal(answer.headers["keyward_key_expires"], undefined);
+    assert.equal(answer.headers.keyward_key_expires, undefined);
     assert.equal((await use(json.api_key)).headers["keyward-key-expires"], undefined);
     assert.equal((await use(json.api_key, "/v1/contacts/spoof")).headers["keyward-key-expires"], undefined);
   });
 
-  test("a retiring key's 502 and 504 say until when it goes on", async (t) => {
+  test("a 502 or 504 to a retiring key carries its end", async (t) => {
     const raw = await startRawOrigin();
     const slow = await startGate({
       vars: { ORIGIN_LIVE: raw.url, ORIGIN_TIMEOUT_SECONDS: 1, REVOCATION_BOUND_SECONDS: 1 },
@@ -137,7 +137,7 @@ describe("rotation", () => {
     }
   });
 
-  test("bodies of every kind come through beside the header", async () => {
+  test("bodies of every kind pass unchanged with the header", async () => {
     const old = await gate.newKey({ integration: "bodies" });
     await rotate(old.id);
     await until("the header", async () => (await use(old.apiKey)).headers["keyward-key-expires"]);
@@ -146,18 +146,18 @@ describe("rotation", () => {
       response.writeHead(302, { location: "https://elsewhere.example/" }).end(),
     );
     origin.on("/v1/contacts/big", (_, response) => response.writeHead(200).end("x".repeat(300_000)));
-    for (const [path, status, length] of [
+    for (const [path, status, length] of /** @type {[string, number, number][]} */ ([
       ["none", 204, 0],
       ["moved", 302, 0],
       ["big", 200, 300_000],
-    ]) {
+    ])) {
       const answer = await use(old.apiKey, `/v1/contacts/${path}`);
       assert.deepEqual([answer.status, answer.bytes.length], [status, length], path);
       assert.ok(answer.headers["keyward-key-expires"], path);
     }
   });
 
-  test("after the overlap the old key is expired; its own end comes first if it is nearer", async () => {
+  test("the old key expires after the overlap, or at its own end if that is earlier", async () => {
     const old = await gate.newKey({ integration: "brief" });
     await rotate(old.id, { overlap_seconds: 0 });
     await until("the old key's end", async () => (await use(old.apiKey)).verdict === "401 expired_key");
@@ -181,7 +181,7 @@ describe("rotation", () => {
     assert.equal((await rotate(json.key.id)).status, 201);
   });
 
-  test("what is wrong is named, and rotates nothing", async () => {
+  test("an invalid field is named, and nothing is rotated", async () => {
     const { id } = await gate.newKey({ integration: "wrong" });
     for (const [field, json] of [
       ["overlap_seconds", { overlap_seconds: -1 }],
@@ -208,7 +208,7 @@ describe("rotation", () => {
 });
 
 describe("changes", () => {
-  test("what is named changes, the rest stays, and the log shows before and after", async () => {
+  test("only the given fields change, and the audit log shows before and after", async () => {
     const { id, apiKey } = await gate.newKey({ integration: "changed" });
     const before = await show(id);
     assert.equal((await use(apiKey, "/v1/events")).verdict, "403 insufficient_scope");
@@ -235,7 +235,7 @@ describe("changes", () => {
     assert.equal(detail.after.name, undefined);
   });
 
-  test("an end is in the future and at most MAX_KEY_DAYS from now", async () => {
+  test("an end must be in the future and at most MAX_KEY_DAYS away", async () => {
     const { id } = await gate.newKey({ integration: "ends", expires_in_days: 2 });
     const later = ahead(29 * 86_400_000);
     assert.equal((await patch(id, { expires_at: later })).json.key.expires_at, later);
@@ -245,7 +245,7 @@ describe("changes", () => {
     }
   });
 
-  test("what can't change is refused by name, and so is an unknown scope or a name that is taken", async () => {
+  test("an immutable field is refused by name, and so is an unknown scope or a taken name", async () => {
     const { id } = await gate.newKey({ integration: "fixed" });
     await gate.newKey({ integration: "other", name: "The other" });
     for (const field of ["environment", "integration", "status", "expires_in_days", "revision", "id"]) {
@@ -258,7 +258,7 @@ describe("changes", () => {
     assert.equal((await patch("wafl_live_000000000000", { name: "x" })).verdict, "404 not_found");
   });
 
-  test("a revoked or expired key doesn't change", async () => {
+  test("a revoked or expired key cannot be changed", async () => {
     const revoked = await gate.newKey({ integration: "ended" });
     await gate.revoke(revoked.id);
     const expired = await gate.newKey({ integration: "ran-out", expires_at: ahead(300) });

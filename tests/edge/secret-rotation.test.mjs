@@ -1,4 +1,4 @@
-// docs/guides/rotate-the-secret.md, step by step: KEYWARD_SECRET is replaced and nobody notices, until the old one is dropped.
+// docs/guides/rotate-the-secret.md, step by step: KEYWARD_SECRET is replaced without an effect on clients until the old secret is removed.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -49,8 +49,8 @@ after(async () => {
   await origin?.close();
 });
 
-// In this order: each test is a step.
-test("1. a write is made under the old secret; its retry will come under the new one", async () => {
+// In this order: each test is one step.
+test("1. a write is made under the old secret, to be retried under the new one", async () => {
   kept.draft = {
     name: "Retried",
     integration: "retried",
@@ -64,7 +64,7 @@ test("1. a write is made under the old secret; its retry will come under the new
   await drained();
 });
 
-test("2. with the old secret as the previous one, every key and credential goes on", async () => {
+test("2. with the old secret as the previous one, every key and credential still works", async () => {
   await gate.restart({ vars: { ...vars, KEYWARD_SECRET: NEW, KEYWARD_SECRET_PREVIOUS: OLD } });
   assert.equal((await use(live.apiKey)).status, 200);
   assert.equal((await use(revoked.apiKey)).verdict, "401 revoked_key");
@@ -72,7 +72,7 @@ test("2. with the old secret as the previous one, every key and credential goes 
   assert.equal((await me(member.key)).status, 200);
 });
 
-test("3. the object seals every copy anew by itself, once", async () => {
+test("3. the object seals every copy again, once, without a request", async () => {
   await drained();
   const after = await copies();
   for (const [id, { sealed_under: generation, sealed }] of Object.entries(after)) {
@@ -85,13 +85,13 @@ test("3. the object seals every copy anew by itself, once", async () => {
   assert.equal((await gate.take()).kvPut, 0);
 });
 
-test("4. a retry across the switch gets its first answer", async () => {
+test("4. a retry across the switch gets the first answer", async () => {
   const again = await rotateWith(KEYS, "across", kept.draft);
   assert.deepEqual([again.status, again.text], [201, kept.retried.text]);
   assert.equal((await use(again.json.api_key)).status, 200);
 });
 
-test("5. the new verifier key stands first and the old one after it; checkpoints are signed with the new", async () => {
+test("5. the new verifier key is listed before the old one, and checkpoints are signed with the new one", async () => {
   const [current, previous, end] = (await text("key")).split("\n");
   assert.equal(`${previous}\n`, kept.vkey);
   assert.notEqual(current, previous);
@@ -101,7 +101,7 @@ test("5. the new verifier key stands first and the old one after it; checkpoints
   assert.equal(idOf(await text("checkpoint")), current.split("+")[1]);
 });
 
-test("6. keys and members are rotated, and what is new is of the new secret", async () => {
+test("6. keys and members are rotated, and new credentials belong to the new secret", async () => {
   for (const { id } of [live, kept.retried.json.key]) {
     const answer = await gate.call(`${KEYS}/${id}/rotate`, {
       method: "POST",
@@ -121,7 +121,7 @@ test("6. keys and members are rotated, and what is new is of the new secret", as
   await drained();
 });
 
-test("7. the old secret is dropped: what was made under it is unknown, all else works", async () => {
+test("7. the old secret is removed: credentials made under it are unknown, all others work", async () => {
   await gate.restart({ vars: { ...vars, KEYWARD_SECRET: NEW } });
   assert.equal((await use(live.apiKey)).verdict, "401 invalid_key");
   assert.equal((await use(live.successor)).status, 200);
@@ -134,7 +134,7 @@ test("7. the old secret is dropped: what was made under it is unknown, all else 
   );
 });
 
-test("8. back to the old one, with the new as previous, works the same way", async () => {
+test("8. switching back to the old secret, with the new one as the previous one, works the same", async () => {
   await gate.restart({ vars: { ...vars, KEYWARD_SECRET: OLD, KEYWARD_SECRET_PREVIOUS: NEW } });
   assert.equal((await use(live.successor)).status, 200);
   assert.equal((await use(live.apiKey)).status, 200);

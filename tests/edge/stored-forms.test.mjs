@@ -1,5 +1,5 @@
-// docs/internals/storage.md, pinned by literal: what stands in KV and in SQL, and what the worker and its object say to each other. A
-// change of one of these needs a way for what is stored already.
+// docs/internals/storage.md, pinned by literals: the values in KV and SQL, and the messages between the worker and its object. A
+// change of one of these needs a migration of stored data.
 
 import assert from "node:assert/strict";
 import { createHmac, hkdfSync } from "node:crypto";
@@ -58,7 +58,7 @@ describe("KV", () => {
     );
   });
 
-  test("the record, as it stands", () => {
+  test("the record has this form", () => {
     assert.equal(
       pinned(copy),
       `{"sealed_under":"${GENERATION}","mac":"<64 hex>","sealed":{"epoch":"<epoch>","record":${record(key.id, 2, false)}}}`,
@@ -73,7 +73,7 @@ describe("KV", () => {
     assert.equal(JSON.parse(copy).mac, mac);
   });
 
-  test("its key hash is HMAC-SHA-256 of the key's text up to the secret, the secret itself nowhere", async () => {
+  test("its key hash is HMAC-SHA-256 of the key's text up to the secret, and the secret itself is stored nowhere", async () => {
     const { apiKey, id } = await gate.newKey();
     const stored = JSON.parse(await until("the copy is in KV", () => kv.get(`key:${id}`)));
     const hash = createHmac("sha256", derived("keyward/pepper/v1")).update(apiKey.slice(0, -14)).digest("hex");
@@ -82,7 +82,7 @@ describe("KV", () => {
 });
 
 describe("SQL", () => {
-  test("the tables, triggers and indexes there are", () => {
+  test("the schema has these tables, triggers and indexes", () => {
     const names = gate.sql(
       "SELECT type || ' ' || name AS name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY 1",
     );
@@ -113,7 +113,7 @@ describe("SQL", () => {
     );
   });
 
-  test("a key's row", () => {
+  test("the row of a key has this form", () => {
     const [row] = gate.sql("SELECT * FROM keys WHERE id = ?", key.id);
     assert.match(row.key_hash, /^[0-9a-f]{64}$/);
     assert.deepEqual(row, {
@@ -143,7 +143,7 @@ describe("SQL", () => {
     });
   });
 
-  test("a member's row", () => {
+  test("the row of a member has this form", () => {
     const [row] = gate.sql("SELECT * FROM members");
     assert.deepEqual(
       {
@@ -171,7 +171,7 @@ describe("SQL", () => {
     );
   });
 
-  test("what the authority knows of itself", () => {
+  test("the metadata of the authority has this form", () => {
     const rows = gate.sql("SELECT name, value FROM meta ORDER BY name");
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
     assert.deepEqual(
@@ -192,11 +192,11 @@ describe("the object's messages", () => {
   const control = (operation, command) =>
     `{"control":{"caller":"bootstrap","request":{"request_id":"r","client_address":null},"operation":"${operation}","writes":false,"command":${command}}}`;
 
-  /** Where the authority is. */
+  /** The authority's current position. */
   const here = async () =>
     `{"epoch":"<epoch>","revision":${gate.sql("SELECT value FROM meta WHERE name = 'revision'")[0].value},"head":"<16 hex>"}`;
 
-  test("what has changed: a snapshot, and what came after a position", async () => {
+  test("a feed query returns a snapshot, or the changes after a position", async () => {
     const at = await here();
     assert.equal(
       await ask('{"changes":{"snapshot":{"after":null}}}'),
@@ -215,21 +215,17 @@ describe("the object's messages", () => {
     );
   });
 
-  test("a look-up, answered with the record", async () => {
+  test("a lookup returns each key with the text of its record, or null for an unknown key", async () => {
+    const text = JSON.stringify(record(key.id, 2, false));
+    const known = `{"id":"${key.id}","record":${text}}`;
+    const unknown = '{"id":"wafl_live_000000000000","record":null}';
     assert.equal(
-      await ask(`{"lookup":{"id":"${key.id}"}}`),
-      `200 {"record":{"record":${record(key.id, 2, false)},"at":${await here()}}}`,
+      await ask(`{"lookup":{"ids":["${key.id}","wafl_live_000000000000"]}}`),
+      `200 {"records":{"records":[${known},${unknown}],"at":${await here()}}}`,
     );
   });
 
-  test("a look-up of what is not there, answered with certainly none", async () => {
-    assert.equal(
-      await ask('{"lookup":{"id":"wafl_live_000000000000"}}'),
-      `200 {"record":{"record":null,"at":${await here()}}}`,
-    );
-  });
-
-  test("an operation that is refused", async () => {
+  test("a refused operation has this form", async () => {
     assert.equal(
       await ask(control("me", "{}")),
       '200 {"refused":{"unauthenticated":{"reason":"the bootstrap token is no member\'s credential","is_final":false}}}',
@@ -237,15 +233,12 @@ describe("the object's messages", () => {
     assert.equal(await ask(control("bootstrap", "null")), '200 {"refused":"already_bootstrapped"}');
   });
 
-  test("a message with a field of a newer version is answered without it", async () => {
-    assert.equal(
-      await ask(`{"lookup":{"id":"${key.id}","more":1}}`),
-      `200 {"record":{"record":${record(key.id, 2, false)},"at":${await here()}}}`,
-    );
+  test("an unknown field of a newer version is ignored", async () => {
+    assert.equal(await ask('{"lookup":{"ids":[],"more":1}}'), `200 {"records":{"records":[],"at":${await here()}}}`);
   });
 
-  test("what is no message is refused and changes nothing", async () => {
-    for (const message of ["", "{}", '{"lookup":{}}', '{"lookup":{"id":"x"}}', '{"drop":{}}', "x".repeat(100_000)]) {
+  test("an invalid message is refused and changes nothing", async () => {
+    for (const message of ["", "{}", '{"lookup":{}}', '{"lookup":{"ids":["x"]}}', '{"drop":{}}', "x".repeat(100_000)]) {
       assert.match(await ask(message), /^400 /);
     }
   });

@@ -1,4 +1,4 @@
-// Stores: whatever KV says or fails to say, nothing is accepted that the authority would refuse.
+// Stores: whatever KV returns, no request is accepted that the authority would refuse.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -24,7 +24,7 @@ after(async () => {
   await origin?.close();
 });
 
-/** A key never used yet, whose copy is in KV. */
+/** Issues a key that is unused, with its copy in KV. */
 async function copied(fields) {
   const key = await gate.newKey(fields);
   const copy = await until("the copy is in KV", () => kv.get(`key:${key.id}`));
@@ -41,8 +41,14 @@ const read = { path: CONTACTS, method: "GET" };
 const write = { path: CONTACTS, method: "POST", body: "" };
 const use = ({ apiKey }, { path, ...request } = read) => gate.call(path, { key: apiKey, ...request });
 
-describe("a copy that was tampered with counts as absent, and the log says so", () => {
-  for (const [what, why, change, request, verdict] of [
+describe("a tampered copy counts as absent and is logged", () => {
+  for (const [
+    what,
+    why,
+    change,
+    request,
+    verdict,
+  ] of /** @type {[string, string, (copy: string) => string, any, string][]} */ ([
     [
       "a scope added",
       "mac",
@@ -61,7 +67,7 @@ describe("a copy that was tampered with counts as absent, and the log says so", 
       "200",
     ],
     ["another MAC", "mac", (copy) => edited(copy, (_, envelope) => (envelope.mac = "0".repeat(64))), read, "200"],
-    ["a field more", "form", (copy) => edited(copy, (_, envelope) => (envelope.admin = true)), read, "200"],
+    ["an additional field", "form", (copy) => edited(copy, (_, envelope) => (envelope.admin = true)), read, "200"],
     [
       "sealed under a secret unknown here",
       "generation",
@@ -69,14 +75,14 @@ describe("a copy that was tampered with counts as absent, and the log says so", 
       read,
       "200",
     ],
-    ["a space more in the record", "mac", (copy) => copy.replace('"revoked":', '"revoked": '), read, "200"],
-    ["the first half of it", "form", (copy) => copy.slice(0, copy.length / 2), read, "200"],
-    ["garbage", "form", () => "garbage", read, "200"],
-    ["nothing", "form", () => "", read, "200"],
+    ["an additional space in the record", "mac", (copy) => copy.replace('"revoked":', '"revoked": '), read, "200"],
+    ["a truncated copy", "form", (copy) => copy.slice(0, copy.length / 2), read, "200"],
+    ["invalid text", "form", () => "garbage", read, "200"],
+    ["an empty text", "form", () => "", read, "200"],
     ["other JSON", "form", () => "[]", read, "200"],
     ["a large text", "form", () => "x".repeat(200_000), read, "200"],
     ["deep JSON", "form", () => "[".repeat(50_000), read, "200"],
-  ]) {
+  ])) {
     test(what, async () => {
       const key = await copied();
       await kv.put(key.name, change(key.copy));
@@ -97,14 +103,14 @@ describe("a copy that was tampered with counts as absent, and the log says so", 
   });
 });
 
-describe("a copy that is late or gone", () => {
-  test("a deleted copy only costs the call of the authority", async () => {
+describe("a late or missing copy", () => {
+  test("a deleted copy costs one call of the authority", async () => {
     const key = await copied();
     await kv.delete(key.name);
     assert.equal((await use(key)).verdict, "200");
   });
 
-  test("a revoked key is not revived by the copy from before, put back", async () => {
+  test("a revoked key stays refused if its earlier copy is put back", async () => {
     const key = await copied();
     await gate.revoke(key.id);
     await until("the copy says revoked", async () => JSON.parse(await kv.get(key.name)).sealed.record.revoked);
@@ -112,7 +118,7 @@ describe("a copy that is late or gone", () => {
     assert.equal((await use(key)).verdict, "401 revoked_key");
   });
 
-  test("an authentic copy of a key that the authority doesn't have opens nothing", async () => {
+  test("an authentic copy of a key that the authority does not have grants nothing", async () => {
     const elsewhere = await startGate({ vars: { ORIGIN_LIVE: origin.url } });
     try {
       await elsewhere.bootstrap();
@@ -126,11 +132,11 @@ describe("a copy that is late or gone", () => {
     }
   });
 
-  test("an authentic copy that says revoked is final and spares the authority", async () => {
+  test("an authentic copy of a revoked key is final and saves the call of the authority", async () => {
     const key = await copied();
     await gate.revoke(key.id);
     await until("the copy says revoked", async () => JSON.parse(await kv.get(key.name)).sealed.record.revoked);
-    // Past the bound the isolate asks what has changed before it reads the copy: a copy newer than what it knows is confirmed.
+    // After the bound the isolate refreshes before it reads the copy, because a copy newer than the feed needs a lookup.
     await pause(1_050);
     await gate.take();
     assert.equal((await use(key)).verdict, "401 revoked_key");
@@ -138,8 +144,8 @@ describe("a copy that is late or gone", () => {
   });
 });
 
-describe("copies that arrive in another order than they were written", () => {
-  test("whichever of three arrives last, the key may do what the authority said last", async () => {
+describe("copies that arrive out of order", () => {
+  test("whichever of three copies arrives last, the key has the rights of the authority's last change", async () => {
     const key = await copied({ scopes: ["contacts:read", "contacts:write"] });
     const copies = [key.copy];
     for (const scopes of [["contacts:write"], ["contacts:read"]]) {
@@ -156,7 +162,7 @@ describe("copies that arrive in another order than they were written", () => {
         }),
       );
     }
-    // The first would allow both, the second only writing. The last one is the truth: reading, and nothing more.
+    // The first copy allows both scopes, the second only writing. The last one is current: only reading.
     for (const [late, lookups] of [
       [1, 1],
       [0, 1],
@@ -173,10 +179,10 @@ describe("copies that arrive in another order than they were written", () => {
   });
 });
 
-describe("a KV that is slow", () => {
-  test("but in time is waited for, and spares the authority", async () => {
+describe("slow KV", () => {
+  test("that answers before the timeout saves the call of the authority", async () => {
     const key = await copied();
-    // Past the bound the isolate asks what has changed: a copy that is newer than what it knows is confirmed.
+    // After the bound the isolate refreshes, because a copy newer than the feed needs a lookup.
     await pause(1_050);
     await gate.order({ kvGet: "slow" });
     await gate.take();
@@ -187,7 +193,7 @@ describe("a KV that is slow", () => {
     assert.deepEqual({ kvGet, lookup }, { kvGet: 1, lookup: 0 });
   });
 
-  test("and comes too late is not waited for: the authority is asked", async () => {
+  test("that exceeds the timeout causes a lookup at the authority", async () => {
     const key = await copied();
     await gate.order({ kvGet: "hang" });
     await gate.take();
@@ -201,8 +207,8 @@ describe("a KV that is slow", () => {
   });
 });
 
-describe("a KV that fails", () => {
-  test("means the authority is asked, not that there is no key", async () => {
+describe("failing KV", () => {
+  test("causes a lookup at the authority, and is not taken for an unknown key", async () => {
     const key = await copied();
     await gate.order({ kvGet: "fail" });
     await gate.take();
@@ -213,7 +219,7 @@ describe("a KV that fails", () => {
     await gate.logged((line) => line.includes("kv_failed") && line.includes("made to fail"));
   });
 
-  test("when the key is issued, delays nothing: the key works at once, and the copy comes by alarm", async () => {
+  test("during the issue of a key delays nothing: the key works at once, and an alarm writes the copy", async () => {
     await gate.order({ kvPut: "fail" });
     const key = await gate.newKey();
     await gate.logged((line) => line.includes("kv_copy_failed"));
@@ -226,7 +232,7 @@ describe("a KV that fails", () => {
     await until("the outbox is empty", () => gate.sql("SELECT count(*) AS count FROM outbox")[0].count === 0);
   });
 
-  test("when a key is revoked, leaves the old copy: the key is refused all the same, and the copy follows", async () => {
+  test("during a revocation leaves the old copy: the key is refused anyway, and the copy follows", async () => {
     const key = await copied();
     await gate.order({ kvPut: "fail" });
     await gate.revoke(key.id);
@@ -236,7 +242,7 @@ describe("a KV that fails", () => {
     await until("the alarm fills KV", async () => JSON.parse(await kv.get(key.name)).sealed.record.revoked);
   });
 
-  test("and a row that can't be read, hold up copies at the registry's start, and no other key", async () => {
+  test("and an unreadable row delay copies at the start of the registry, and no other key", async () => {
     await gate.order({ kvPut: "fail" });
     const [broken, other] = [await gate.newKey(), await gate.newKey()];
     await gate.disturb([`UPDATE keys SET scopes = 'nonsense' WHERE id = '${broken.id}'`]);

@@ -1,4 +1,4 @@
-// `POST /_keyward/v1/verify`: for other workers and servers, by the gate's own checks.
+// `POST /_keyward/v1/verify`: the gate's own checks for other workers and servers.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -10,7 +10,7 @@ import { newMember } from "./harness/members.mjs";
 import { ahead, until } from "./harness/wait.mjs";
 
 const VERIFY = "/_keyward/v1/verify";
-/** A worker that takes a request itself and asks the gate about its key by a service binding. */
+/** A worker that receives a request itself and verifies its key through a service binding to the gate. */
 const NEIGHBOUR = `export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);
@@ -43,7 +43,7 @@ after(async () => {
 
 const ask = (question, request = {}) =>
   gate.call(VERIFY, { method: "POST", key: verifier.key, json: question, ...request });
-/** `valid`, or the code. */
+/** Returns `valid`, or the code. */
 const verdict = async (question, request) => {
   const { status, json } = await ask(question, request);
   assert.equal(status, 200);
@@ -51,7 +51,7 @@ const verdict = async (question, request) => {
   return json.valid ? "valid" : json.code;
 };
 
-test("a second worker in the same runtime asks by a service binding", async () => {
+test("a second worker in the same runtime verifies a key through a service binding", async () => {
   const { id, apiKey } = await gate.newKey({ allowed_cidrs: ["192.0.2.0/24"] });
   const neighbour = await gate.neighbour("neighbour");
   const through = (path, key) => send(neighbour, path, { headers: { "x-api-key": key, "x-verifier": verifier.key } });
@@ -66,7 +66,7 @@ test("a second worker in the same runtime asks by a service binding", async () =
 });
 
 describe("the verdict", () => {
-  test("shows a good key as every answer does", async () => {
+  test("shows a valid key in the common form", async () => {
     const { json } = await gate.issue();
     const answer = await ask({ api_key: json.api_key });
     const shown = (await gate.call(`/_keyward/v1/keys/${json.key.id}`, { key: gate.owner })).json;
@@ -75,7 +75,7 @@ describe("the verdict", () => {
     assert.ok(!answer.text.includes(json.api_key.slice(-46)) && !answer.text.includes("key_hash"));
   });
 
-  test("names why a key is not good, as the gate does", async () => {
+  test("names the reason for which the gate refuses a key", async () => {
     const { apiKey } = await gate.newKey();
     const revoked = await gate.newKey();
     await gate.revoke(revoked.id);
@@ -97,7 +97,7 @@ describe("the verdict", () => {
       assert.equal(await verdict({ api_key }), expected, api_key.slice(0, 12));
   });
 
-  test("with method and path it is what the gate says of that request", async () => {
+  test("with method and path equals the gate's decision on that request", async () => {
     const { apiKey } = await gate.newKey();
     const none = await gate.newKey({ scopes: ["events:read"] });
     for (const [method, path] of [
@@ -111,14 +111,14 @@ describe("the verdict", () => {
       ["GET", "/v1/%63ontacts"],
       ["GET", "/v1/contacts/../events"],
       ["GET", `/v1/contacts?key=${apiKey}`],
-      ["GET", "/v1/contacts/" + "x".repeat(9_000)],
+      ["GET", `/v1/contacts/${"x".repeat(9_000)}`],
       ["DELETE", "/_keyward/v1/keys"],
       ["GET", "/.well-known/oauth-authorization-server/_keyward"],
     ]) {
       for (const { apiKey: key } of [{ apiKey }, none, { apiKey: wrongTag(apiKey) }]) {
-        const said = await verdict({ api_key: key, method, path });
-        // At the gate itself, where it has such an address at all.
-        if (path.startsWith("/_keyward") || path.startsWith("/.well")) assert.equal(said, "no_route");
+        const actual = await verdict({ api_key: key, method, path });
+        // Compared at the gate itself, if the client address can be set there.
+        if (path.startsWith("/_keyward") || path.startsWith("/.well")) assert.equal(actual, "no_route");
         else {
           const body = method === "POST" || method === "PATCH" ? "x" : undefined;
           const there = await gate.call(path, { method, key, body });
@@ -126,13 +126,13 @@ describe("the verdict", () => {
             method === "HEAD" && there.status !== 200
               ? { 401: "invalid_key", 403: "insufficient_scope" }[there.status]
               : there.verdict.split(" ")[1];
-          assert.equal(said, there.status === 200 ? "valid" : code, `${method} ${path.slice(0, 40)}`);
+          assert.equal(actual, there.status === 200 ? "valid" : code, `${method} ${path.slice(0, 40)}`);
         }
       }
     }
   });
 
-  test("takes nothing for a method or path that could be read as more than one", async () => {
+  test("refuses an ambiguous method or path", async () => {
     const { apiKey } = await gate.newKey();
     for (const [method, path, expected] of [
       ["GET", "v1/contacts", "bad_path"],
@@ -152,7 +152,7 @@ describe("the verdict", () => {
       assert.equal(await verdict({ api_key: apiKey, method, path }), expected, JSON.stringify([method, path]));
   });
 
-  test("a public route needs no scope, but the key is judged", async () => {
+  test("on a public route needs no scope, but the key is checked", async () => {
     const { id, apiKey } = await gate.newKey();
     const asked = { api_key: apiKey, method: "GET", path: "/public/x" };
     assert.equal(await verdict(asked), "valid");
@@ -161,10 +161,10 @@ describe("the verdict", () => {
     assert.equal(await verdict(asked), "revoked_key");
   });
 
-  test("a scope that is asked for is needed, beside the route's own", async () => {
+  test("requires a given scope in addition to the route's own", async () => {
     const { apiKey } = await gate.newKey({ scopes: ["contacts:read"] });
     const route = { method: "GET", path: "/v1/contacts" };
-    for (const [question, expected] of [
+    for (const [question, expected] of /** @type {[object, string][]} */ ([
       [{ scope: "contacts:read" }, "valid"],
       [{ scope: "contacts:write" }, "insufficient_scope"],
       [{ scope: "no.such:scope" }, "insufficient_scope"],
@@ -172,11 +172,11 @@ describe("the verdict", () => {
       [{ ...route, scope: "events:read" }, "insufficient_scope"],
       [{ method: "GET", path: "/v1/events", scope: "contacts:read" }, "insufficient_scope"],
       [{ scope: null, ip: null, method: null, path: null }, "valid"],
-    ])
+    ]))
       assert.equal(await verdict({ api_key: apiKey, ...question }), expected, JSON.stringify(question));
   });
 
-  test("a key that is limited to networks is refused from an address that is not said", async () => {
+  test("refuses a key that is limited to networks if no client address is given", async () => {
     const { apiKey } = await gate.newKey({ allowed_cidrs: ["192.0.2.0/24", "2001:db8::/32"] });
     for (const [ip, expected] of [
       ["192.0.2.7", "valid"],
@@ -185,7 +185,7 @@ describe("the verdict", () => {
       ["192.0.3.7", "address_not_allowed"],
       [undefined, "address_not_allowed"],
     ]) {
-      // What the edge saw of the asker counts for nothing.
+      // The caller's own address at the edge is not used.
       assert.equal(
         await verdict({ api_key: apiKey, ip }, { headers: { "cf-connecting-ip": "192.0.2.7" } }),
         expected,
@@ -194,7 +194,7 @@ describe("the verdict", () => {
     }
   });
 
-  test("a key elsewhere is as one that is absent, to a member limited to environments", async () => {
+  test("shows a key of another environment as unknown to a member limited to environments", async () => {
     const live = await gate.newKey();
     const revoked = await gate.newKey();
     await gate.revoke(revoked.id);
@@ -212,8 +212,8 @@ describe("the verdict", () => {
   });
 });
 
-describe("asking", () => {
-  test("is for owners and verifiers, and is checked with the authority each time", async () => {
+describe("a caller", () => {
+  test("must be an owner or a verifier, which is checked with the authority on each request", async () => {
     const { apiKey } = await gate.newKey();
     const leaving = await newMember(gate, { role: "verifier" });
     assert.equal((await ask({ api_key: apiKey }, { key: gate.owner })).status, 200);
@@ -222,14 +222,14 @@ describe("asking", () => {
     assert.equal((await ask({ api_key: apiKey }, { key: leaving.key })).verdict, "401 invalid_key");
     assert.equal((await ask({ api_key: apiKey }, { key: apiKey })).verdict, "401 invalid_key");
     assert.equal((await ask({ api_key: apiKey }, { key: undefined })).verdict, "401 missing_key");
-    // Garbage is asked about no less than a good key: whether one may ask is never answered from memory.
+    // Also for a malformed key: the permission of a caller is never answered from a cache.
     await gate.take();
     await ask({ api_key: "x" });
     await ask({ api_key: apiKey });
     assert.equal((await gate.take()).registry, 2);
   });
 
-  test("with a wrong body is told so by field", async () => {
+  test("with an invalid body gets the field named", async () => {
     const { apiKey } = await gate.newKey();
     for (const [body, field] of [
       [{}, "api_key"],
@@ -260,7 +260,7 @@ describe("asking", () => {
     );
   });
 
-  test("while the authority is silent is 503 and never a verdict", async () => {
+  test("gets 503 and never a verdict while the authority is unreachable", async () => {
     const { apiKey } = await gate.newKey();
     for (const registry of ["fail", "500", "garbage"]) {
       await gate.order({ registry });

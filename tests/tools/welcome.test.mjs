@@ -3,12 +3,26 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { welcome } from "../../tools/welcome.mjs";
 
-const text = welcome({ address: "http://localhost:8787", devVars: "/home/o'neil/my clone/.dev.vars", demo: null });
+const text = welcome({
+  gate: "http://localhost:8787",
+  control: "http://localhost:8789",
+  devVars: "/home/o'neil/my clone/.dev.vars",
+  demo: "http://127.0.0.1:8788",
+});
 const lines = text.split("\n").filter((line) => line.includes("curl "));
 
 test("the five steps are printed, each on one line that a shell can parse", () => {
   assert.equal(lines.length, 5);
   for (const line of lines) execFileSync("sh", ["-n", "-c", line]);
+});
+
+test("the start says which address is which, and calls each of the two hosts for what it serves", () => {
+  assert.match(text, /^Keyward is running at http:\/\/localhost:8787: the gate/m);
+  assert.match(text, /^The control plane, .* is at http:\/\/localhost:8789$/m);
+  assert.match(text, /^The demo origin behind it, .* is at http:\/\/127\.0\.0\.1:8788$/m);
+  const [bootstrap, issue, use, revoke, again] = lines;
+  for (const line of [bootstrap, issue, revoke]) assert.match(line, / http:\/\/localhost:8789\/_keyward\/v1\//);
+  for (const line of [use, again]) assert.match(line, / http:\/\/localhost:8787\/v1\/contacts /);
 });
 
 test("the credential is taken out of the answer, and the key id out of the key", () => {

@@ -1,5 +1,5 @@
-//! The gate as one writes it with the `worker` crate: bearer auth, SHA-256 of the key, a KV record kept 30 s in memory, expiry,
-//! scope per route, credential removed, identity headers, forward. A peer to measure Keyward beside; it does much less.
+//! A conventional gate with the `worker` crate: bearer auth, SHA-256 of the key, a KV record cached for 30 s in memory, expiry,
+//! scope per route, credential removed, identity headers, forward. For comparison with Keyward; it does much less.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

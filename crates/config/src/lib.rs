@@ -19,6 +19,7 @@
     )
 )]
 
+mod hosts;
 mod route;
 mod settings;
 
@@ -36,6 +37,7 @@ use keyward_key::id::Prefix;
 use keyward_key::keyring::{Keyring, Secret};
 use route::parse_route;
 
+pub use hosts::{Host, HostRole};
 pub use settings::{SETTINGS, Setting, settings_table};
 
 /// Minimum length of `BOOTSTRAP_TOKEN` in characters: 128 bits in base64.
@@ -53,6 +55,8 @@ pub struct Config {
     pub origin_live: Origin,
     /// `ORIGIN_TEST`. With `None`, test keys get 503.
     pub origin_test: Option<Origin>,
+    /// `ROUTE_HOSTS`; see [`Self::forwards_from`].
+    route_hosts: Vec<Host>,
     /// `ROUTES`, in order.
     pub routes: Routes,
     /// `REQUIRE_HTTPS`, default true.
@@ -69,8 +73,12 @@ pub struct Config {
     pub grace_seconds: u32,
     /// `ORIGIN_TIMEOUT_SECONDS`, default 60: timeout for the headers of the origin's response.
     pub origin_timeout_seconds: u32,
+    /// `MAX_CONNECTION_SECONDS`, default 86,400: maximum age of a WebSocket or event stream that began with a key.
+    pub max_connection_seconds: u32,
     /// `AUTHORITY_EPOCH`: any text. A changed value informs the authority that it was restored from a backup.
     pub authority_epoch: Option<String>,
+    /// `CONTROL_HOST`; see [`Self::host_role`].
+    control_host: Option<Host>,
     /// `ACCESS_TEAM_DOMAIN` and `ACCESS_AUDIENCE`. `None` if neither is set; then nobody signs in through Access.
     pub access: Option<AccessSettings>,
     /// `ISSUER`; see [`Self::issuer`].
@@ -127,6 +135,7 @@ impl Config {
         let bootstrap_token = reader.bootstrap_token();
         let prefix = reader.prefix();
         let origin_live = reader.origin_live();
+        let route_hosts = reader.route_hosts();
         let origin_test = reader.origin_test();
         let require_https = reader.flag("REQUIRE_HTTPS", true);
         let refuse_browsers = reader.flag("REFUSE_BROWSERS", true);
@@ -135,7 +144,9 @@ impl Config {
         let bound_seconds = reader.number("REVOCATION_BOUND_SECONDS", 5, 1, 300);
         let grace_seconds = reader.number("OUTAGE_GRACE_SECONDS", 60, 0, 86_400);
         let origin_timeout_seconds = reader.number("ORIGIN_TIMEOUT_SECONDS", 60, 1, 600);
+        let max_connection_seconds = reader.number("MAX_CONNECTION_SECONDS", 86_400, 60, 604_800);
         let authority_epoch = reader.authority_epoch();
+        let control_host = reader.control_host(&route_hosts, [origin_live.as_ref(), origin_test.as_ref()]);
         let access = reader.access();
         let issuer = reader.issuer();
         let routes = reader.routes();
@@ -147,6 +158,7 @@ impl Config {
                     bootstrap_token,
                     origin_live,
                     origin_test,
+                    route_hosts,
                     routes,
                     require_https,
                     refuse_browsers,
@@ -155,7 +167,9 @@ impl Config {
                     bound_seconds,
                     grace_seconds,
                     origin_timeout_seconds,
+                    max_connection_seconds,
                     authority_epoch,
+                    control_host,
                     access,
                     issuer,
                 })
@@ -209,7 +223,7 @@ impl<'a> Reader<'a> {
     fn secret(&mut self, name: &str) -> Option<Secret> {
         let secret = Secret::parse(self.text(name)?);
         if secret.is_none() {
-            self.problem(name, "must be 32 random bytes in base64: make one with `openssl rand -base64 32`");
+            self.problem(name, "must be 32 random bytes in base64: create one with `openssl rand -base64 32`");
         }
         secret
     }
@@ -313,11 +327,11 @@ impl<'a> Reader<'a> {
             (None, None) => return None,
             (Some(_), None) => self.problem(
                 "ACCESS_AUDIENCE",
-                "is missing: ACCESS_TEAM_DOMAIN is set, and one means nothing without the other",
+                "is missing: set it, or remove ACCESS_TEAM_DOMAIN; one has no effect without the other",
             ),
             (None, Some(_)) => self.problem(
                 "ACCESS_TEAM_DOMAIN",
-                "is missing: ACCESS_AUDIENCE is set, and one means nothing without the other",
+                "is missing: set it, or remove ACCESS_AUDIENCE; one has no effect without the other",
             ),
             (Some(_), Some(_)) => {}
         }
@@ -355,7 +369,10 @@ impl<'a> Reader<'a> {
         let rows = match parsed {
             Some(Value::Array(rows)) if !rows.is_empty() => rows,
             _ => {
-                self.problem("ROUTES", "must be a list of routes with `match` and `scope` or `access`, not empty");
+                self.problem(
+                    "ROUTES",
+                    "must be a non-empty list of routes, each with `match` and either `scope` or `access`",
+                );
                 return Routes::default();
             }
         };
@@ -370,7 +387,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether the text is a team's own domain or, for tests, a port of this machine.
+/// Whether the text is the domain of a Cloudflare Access team or, for tests, a port on localhost.
 fn is_team_domain(text: &str) -> bool {
     let team = text.strip_prefix("https://").and_then(|text| text.strip_suffix(".cloudflareaccess.com"));
     let fits = |name: &str| {

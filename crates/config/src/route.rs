@@ -10,7 +10,7 @@ use keyward_key::scope::Scope;
 /// # Errors
 /// The problem with the row, for the list of problems.
 pub(super) fn parse_route(row: &Value) -> Result<Route, String> {
-    let row = row.as_object().ok_or("must be a table with `match` and `scope` or `access`")?;
+    let row = row.as_object().ok_or("must be a table with `match` and either `scope` or `access`")?;
     let known = ["match", "scope", "access", "on_outage", "assertion"];
     if let Some(name) = row.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("has an unknown entry `{name}`; known are {}", known.join(", ")));
@@ -33,7 +33,12 @@ pub(super) fn parse_route(row: &Value) -> Result<Route, String> {
     let own_assertion = match (text("assertion").transpose()?, &access) {
         (None, _) => false,
         (Some("request"), Access::Scope(_)) => true,
-        (Some("request"), Access::Public) => return Err("has `assertion` but is public: nobody is known there".into()),
+        (Some("request"), Access::Public) => {
+            return Err(
+                "has `assertion` but is public: remove `assertion`, because a public route has no caller to assert"
+                    .into(),
+            );
+        }
         (Some(_), _) => return Err("`assertion` can only be \"request\"".to_owned()),
     };
     let pattern = text("match").transpose()?.ok_or("has no `match`")?;

@@ -31,29 +31,33 @@ pub const SETTINGS: &[Setting] = &[
     required(
         "KEYWARD_SECRET",
         true,
-        "32 random bytes in base64, different for each deployment. Every key depends on it.",
+        "32 random bytes in base64, different for each deployment. Every other key of the server is derived from it.",
     ),
     Setting {
         name: "KEYWARD_SECRET_PREVIOUS",
         default: None,
         required: false,
         secret: true,
-        meaning: "The retired secret. Keys that were minted under it work while it is set.",
+        meaning: "The retired secret. API keys that were minted under it work while it is set.",
     },
     required(
         "BOOTSTRAP_TOKEN",
         true,
-        "At least 22 visible ASCII characters. Makes the first owner, once. It must stay set.",
+        "At least 22 visible ASCII characters. Creates the first owner, once. It must stay set.",
     ),
     setting(
         "KEY_PREFIX",
         "wafl",
-        "What every key begins with: 2 to 8 of `a-z`. A change makes every credential unknown, the owner's too.",
+        "Prefix of every key: 2 to 8 of `a-z`. A change invalidates every key and credential, including the owner's.",
     ),
     required(
         "ORIGIN_LIVE",
         false,
-        "Scheme and host of your API, without a path. `\"route\"` if the worker runs on a zone route: then a request goes to its own URL.",
+        "Scheme and host of your API, without a path. `\"route\"` if the worker runs on a zone route; it then forwards each request to the request's own URL.",
+    ),
+    optional(
+        "ROUTE_HOSTS",
+        "With `ORIGIN_LIVE = \"route\"`, required: the list of hosts from which requests are forwarded, such as `[\"api.example.com\"]`. Other hosts get 421 `misdirected_request`.",
     ),
     optional("ORIGIN_TEST", "The same for test keys, without `\"route\"`. Without it a test key gets 503 `no_origin`."),
     setting(
@@ -61,38 +65,50 @@ pub const SETTINGS: &[Setting] = &[
         "true",
         "Refuse keys and the control plane over plain HTTP. Public routes, health and problem pages are not affected.",
     ),
-    setting("REFUSE_BROWSERS", "true", "Refuse keys that a browser page sends."),
+    setting("REFUSE_BROWSERS", "true", "Refuse requests with a key from browser pages."),
     setting("MAX_KEY_DAYS", "365", "Maximum lifetime of a key in days, 1 to 3650."),
     setting("MAX_MEMBER_DAYS", "365", "Maximum lifetime of a member's credential in days, 1 to 3650."),
     setting(
         "REVOCATION_BOUND_SECONDS",
         "5",
-        "Maximum age of the knowledge that an isolate decides by, in seconds, 1 to 300. A revocation holds everywhere after this time.",
+        "Maximum age of the state that an isolate decides by, in seconds, 1 to 300. A revocation takes effect everywhere within this time.",
     ),
     setting(
         "OUTAGE_GRACE_SECONDS",
         "60",
-        "Additional age, in seconds, while the authority is unreachable, 0 to 86400.",
+        "Additional maximum age, in seconds, while the authority is unreachable, 0 to 86400.",
     ),
     setting(
         "ORIGIN_TIMEOUT_SECONDS",
         "60",
-        "Time in seconds until the headers of the origin's answer must be there, a request's body included; then 504. 1 to 600.",
+        "Timeout in seconds for the headers of the origin's response, including the time to send the request's body, 1 to 600. Then 504 `origin_timeout`.",
+    ),
+    setting(
+        "MAX_CONNECTION_SECONDS",
+        "86400",
+        "Maximum age in seconds of a WebSocket or event stream that began with a key, 60 to 604800.",
     ),
     optional(
         "AUTHORITY_EPOCH",
         "Any text of 1 to 64 visible ASCII characters. Change it after the authority was restored from a backup.",
     ),
     optional(
-        "ACCESS_TEAM_DOMAIN",
-        "`https://<team>.cloudflareaccess.com`: members sign in through Cloudflare Access. Needs `ACCESS_AUDIENCE`.",
+        "CONTROL_HOST",
+        "Host of the control plane, such as `keys.example.com`, with a port only if it is not 80 or 443: see [Two hosts](hosts.md). Without it the control plane is on every host.",
     ),
-    optional("ACCESS_AUDIENCE", "The audience tag of the Access application. Needs `ACCESS_TEAM_DOMAIN`."),
+    optional(
+        "ACCESS_TEAM_DOMAIN",
+        "`https://<team>.cloudflareaccess.com`: members sign in through Cloudflare Access. Needs `ACCESS_AUDIENCE` and `CONTROL_HOST`.",
+    ),
+    optional(
+        "ACCESS_AUDIENCE",
+        "The audience tag of the Access application. Needs `ACCESS_TEAM_DOMAIN` and `CONTROL_HOST`.",
+    ),
     optional(
         "ISSUER",
-        "Issuer of the assertions: a URL without a query. Without it: scheme and host of the request, and `/_keyward`.",
+        "Issuer of the assertions: a URL without a query. Default: scheme and host of the request, with `/_keyward`.",
     ),
-    required("ROUTES", false, "Which requests need which scope: see [ROUTES](routes.md)."),
+    required("ROUTES", false, "Routes, each with the scope that it requires: see [ROUTES](routes.md)."),
 ];
 
 /// Returns the table of settings in Markdown.

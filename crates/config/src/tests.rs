@@ -22,7 +22,7 @@ fn problems(changes: &Value) -> Vec<String> {
 }
 
 #[test]
-fn defaults_are_the_contracts() {
+fn defaults_are_the_documented_ones() {
     let config = Config::parse(&vars(&json!({}))).ok().unwrap();
     assert_eq!(config.prefix.as_str(), "wafl");
     assert!(config.require_https && config.refuse_browsers);
@@ -34,10 +34,11 @@ fn defaults_are_the_contracts() {
 }
 
 #[test]
-fn a_var_may_be_a_string_or_its_json_type() {
+fn a_variable_can_be_a_string_or_its_json_type() {
     for changes in [
-        json!({"REQUIRE_HTTPS": false, "MAX_KEY_DAYS": 30, "ORIGIN_LIVE": "route"}),
+        json!({"REQUIRE_HTTPS": false, "MAX_KEY_DAYS": 30, "ORIGIN_LIVE": "route", "ROUTE_HOSTS": ["api.example.com"]}),
         json!({"REQUIRE_HTTPS": "false", "MAX_KEY_DAYS": "30", "ORIGIN_LIVE": "route",
+               "ROUTE_HOSTS": r#"["api.example.com"]"#,
                "ROUTES": r#"[{"match": "* /*", "access": "public", "on_outage": "closed"}]"#}),
     ] {
         let config = Config::parse(&vars(&changes)).ok().unwrap();
@@ -48,13 +49,14 @@ fn a_var_may_be_a_string_or_its_json_type() {
 }
 
 #[test]
-fn every_problem_is_found_at_once_and_shows_no_secret() {
+fn all_problems_are_reported_at_once_without_secrets() {
     let broken = json!({
         "KEYWARD_SECRET": "c2hvcnQ=",
         "KEYWARD_SECRET_PREVIOUS": "nonsense!",
         "BOOTSTRAP_TOKEN": "short",
         "KEY_PREFIX": "WAFL",
         "ORIGIN_LIVE": "https://user:word@api.example.com/path",
+        "ROUTE_HOSTS": ["https://api.example.com"],
         "ORIGIN_TEST": "route",
         "REQUIRE_HTTPS": "yes",
         "REFUSE_BROWSERS": 1,
@@ -62,8 +64,10 @@ fn every_problem_is_found_at_once_and_shows_no_secret() {
         "REVOCATION_BOUND_SECONDS": "five",
         "OUTAGE_GRACE_SECONDS": -1,
         "ORIGIN_TIMEOUT_SECONDS": 601,
+        "MAX_CONNECTION_SECONDS": 59,
         "AUTHORITY_EPOCH": "after the restore",
         "MAX_MEMBER_DAYS": 3651,
+        "CONTROL_HOST": "https://keys.example.com",
         "ACCESS_TEAM_DOMAIN": "https://access.evil.example",
         "ACCESS_AUDIENCE": "two words",
         "ISSUER": "keys.example.com",
@@ -82,7 +86,7 @@ fn every_problem_is_found_at_once_and_shows_no_secret() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn every_missing_variable_is_reported() {
     let Err(missing) = Config::parse(&Map::new()) else { panic!("accepted") };
     let names: Vec<&str> = missing.iter().map(|problem| problem.variable.as_str()).collect();
     assert_eq!(names, ["KEYWARD_SECRET", "BOOTSTRAP_TOKEN", "ORIGIN_LIVE", "ROUTES"]);
@@ -107,9 +111,12 @@ fn an_origin_is_a_scheme_and_a_host() {
 }
 
 #[test]
-fn access_needs_both_settings_and_a_team_of_cloudflares() {
-    let set =
-        |domain: &str, audience: &str| problems(&json!({"ACCESS_TEAM_DOMAIN": domain, "ACCESS_AUDIENCE": audience}));
+fn access_needs_both_settings_and_a_cloudflare_team() {
+    let set = |domain: &str, audience: &str| {
+        problems(
+            &json!({"ACCESS_TEAM_DOMAIN": domain, "ACCESS_AUDIENCE": audience, "CONTROL_HOST": "keys.example.com"}),
+        )
+    };
     let audience = "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2";
     for domain in ["https://acme.cloudflareaccess.com", "https://acme.cloudflareaccess.com/", "http://127.0.0.1:8788"] {
         assert!(set(domain, audience).is_empty(), "{domain}");
@@ -133,7 +140,82 @@ fn access_needs_both_settings_and_a_team_of_cloudflares() {
 }
 
 #[test]
-fn an_issuer_is_a_url_without_a_query_and_else_the_requests_own() {
+fn access_needs_a_host_for_the_control_plane_alone() {
+    let access = json!({"ACCESS_TEAM_DOMAIN": "https://acme.cloudflareaccess.com", "ACCESS_AUDIENCE": "4714c135"});
+    let Err(problems) = Config::parse(&vars(&access)) else { panic!("accepted") };
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert_eq!(problem.variable, "CONTROL_HOST");
+    assert!(problem.detail.contains("like keys.example.com"), "{}", problem.detail);
+}
+
+#[test]
+fn the_api_is_never_on_the_host_of_the_control_plane() {
+    let set = |host: &str, origin: &str, hosts: Value| {
+        problems(&json!({"CONTROL_HOST": host, "ORIGIN_LIVE": origin, "ROUTE_HOSTS": hosts}))
+    };
+    let hosts = || json!(["api.example.com", "keys.example.com:8443"]);
+    assert_eq!(set("admin.example.com", "route", hosts()), [""; 0]);
+    for same in ["api.example.com", "API.example.com", "keys.example.com:8443", "keys.example.com"] {
+        assert_eq!(set(same, "route", hosts()), ["CONTROL_HOST"], "{same}");
+    }
+    assert_eq!(set("keys.example.com", "https://keys.example.com", Value::Null), ["CONTROL_HOST"]);
+    assert_eq!(set("keys.example.com", "https://keys.example.com:8443", Value::Null), ["CONTROL_HOST"]);
+    assert_eq!(set("localhost:8789", "http://127.0.0.1:8789", Value::Null), ["CONTROL_HOST"]);
+    assert_eq!(set("localhost:8789", "http://127.0.0.1:8788", Value::Null), [""; 0]);
+}
+
+#[test]
+fn a_zone_route_needs_the_list_of_its_hosts() {
+    let set = |hosts: Value| problems(&json!({"ORIGIN_LIVE": "route", "ROUTE_HOSTS": hosts}));
+    assert_eq!(set(json!(["api.example.com", "127.0.0.1:8787"])), [""; 0]);
+    for bad in [
+        json!(null),
+        json!([]),
+        json!(""),
+        json!("api.example.com"),
+        json!(["api.example.com", 1]),
+        json!(["api.example.com."]),
+        json!(["*.example.com"]),
+        json!({"0": "api.example.com"}),
+    ] {
+        assert_eq!(set(bad.clone()), ["ROUTE_HOSTS"], "{bad}");
+    }
+}
+
+#[test]
+fn on_a_zone_route_requests_are_forwarded_from_the_listed_hosts_only() {
+    let forwards = |changes: Value, base: &str| {
+        let text = format!("0\nGET\n{base}/v1\n");
+        Config::parse(&vars(&changes)).ok().unwrap().forwards_from(&Head::parse(&text).unwrap())
+    };
+    let listed = || json!({"ORIGIN_LIVE": "route", "ROUTE_HOSTS": ["api.example.com", "127.0.0.1:8787"]});
+    for base in ["https://api.example.com", "https://API.example.com:443", "http://127.0.0.1:8787"] {
+        assert!(forwards(listed(), base), "{base}");
+    }
+    for base in
+        ["https://other.example.com", "https://api.example.com.", "https://api.example.com:8443", "http://127.0.0.1"]
+    {
+        assert!(!forwards(listed(), base), "{base}");
+        assert!(forwards(json!({}), base), "{base}");
+    }
+}
+
+#[test]
+fn a_host_has_one_role() {
+    let role = |changes: &Value, base: &str| {
+        let text = format!("0\nGET\n{base}/v1\n");
+        Config::parse(&vars(changes)).ok().unwrap().host_role(&Head::parse(&text).unwrap())
+    };
+    assert_eq!(role(&json!({}), "https://keys.example.com"), HostRole::GateAndControl);
+    let set = json!({"CONTROL_HOST": "keys.example.com"});
+    assert_eq!(role(&set, "https://Keys.example.com"), HostRole::Control);
+    assert_eq!(role(&set, "https://api.example.com"), HostRole::Gate);
+    assert_eq!(role(&set, "https://keys.example.com."), HostRole::Ambiguous);
+    assert_eq!(role(&set, "https://keys.example.com:8443"), HostRole::Ambiguous);
+}
+
+#[test]
+fn the_issuer_is_a_url_without_a_query_or_derived_from_the_request() {
     for bad in [
         "keys.example.com",
         "ftp://keys.example.com",
@@ -165,7 +247,7 @@ fn an_issuer_is_a_url_without_a_query_and_else_the_requests_own() {
 }
 
 #[test]
-fn a_route_may_ask_for_its_own_assertions_but_a_public_one_has_none() {
+fn a_route_with_a_scope_can_require_its_own_assertions_and_a_public_one_cannot() {
     let route = |rest: Value| {
         let mut row = json!({"match": "GET /a"});
         row.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
@@ -182,9 +264,26 @@ fn a_route_may_ask_for_its_own_assertions_but_a_public_one_has_none() {
 }
 
 #[test]
-fn a_bootstrap_token_is_compared_whole() {
+fn a_bootstrap_token_matches_only_as_a_whole() {
     let config = Config::parse(&vars(&json!({}))).ok().unwrap();
     assert!(config.bootstrap_token.matches("a-bootstrap-token-of-a-test"));
     assert!(!config.bootstrap_token.matches("a-bootstrap-token-of-a-tes"));
     assert!(!config.bootstrap_token.matches(""));
+}
+
+#[test]
+fn the_documented_range_of_each_number_is_the_one_that_is_checked() {
+    let number = |text: &str| text.trim_matches(|letter: char| !letter.is_ascii_digit()).parse::<u32>().ok();
+    let range = |meaning: &str| {
+        let words: Vec<&str> = meaning.split(' ').collect();
+        words.windows(3).filter(|words| words[1] == "to").find_map(|words| number(words[0]).zip(number(words[2])))
+    };
+    let numbers = SETTINGS.iter().filter(|setting| setting.default.is_some_and(|text| text.parse::<u32>().is_ok()));
+    for Setting { name, meaning, .. } in numbers {
+        let (least, most) = range(meaning).unwrap();
+        let set = |value: i64| problems(&json!({ *name: value }));
+        assert!(set(least.into()).is_empty() && set(most.into()).is_empty(), "{name}");
+        assert_eq!(set(i64::from(least) - 1), [*name]);
+        assert_eq!(set(i64::from(most) + 1), [*name]);
+    }
 }

@@ -14,24 +14,33 @@ use keyward_edge::registry::{Unreachable, ask};
 use keyward_http::reply::Reply;
 use keyward_key::version;
 use keyward_protocol::{Caller, Raw, Request, RequestMeta, Response};
+use keyward_registry::audit::AuditFilter;
 use serde_json::value::to_raw_value;
 
-/// Entries on a page of a stream: about half a megabyte.
+/// Maximum number of entries on a page of a stream. Its size in bytes is limited too.
 pub(super) const STREAM_PAGE: u32 = 1_000;
 
 /// A page of the audit log.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Page {
     /// Entries, oldest first.
     pub entries: Vec<Raw>,
     /// Whether more entries follow.
     pub more: bool,
+    /// Number of the entry after which the next page begins. A registry of the version before leaves it out: then it is that of
+    /// the last entry.
+    #[serde(default)]
+    pub next: Option<u64>,
 }
 
 impl Page {
-    /// Returns the number of the last entry.
+    /// Returns the number of the entry after which the next page begins; `None` at the end.
     #[must_use]
-    pub fn last_seq(&self) -> Option<u64> {
+    pub fn next_after(&self) -> Option<u64> {
+        self.next.or_else(|| if self.more { self.last_seq() } else { None })
+    }
+
+    fn last_seq(&self) -> Option<u64> {
         #[derive(Deserialize)]
         struct Numbered {
             seq: u64,
@@ -40,7 +49,11 @@ impl Page {
     }
 
     fn lines(&self) -> String {
-        let mut lines = String::with_capacity(self.entries.len().saturating_mul(512));
+        let mut lines = String::with_capacity(
+            self.entries
+                .iter()
+                .fold(0, |bytes: usize, entry| bytes.saturating_add(entry.get().len()).saturating_add(1)),
+        );
         for entry in &self.entries {
             lines.push_str(entry.get());
             lines.push('\n');
@@ -53,6 +66,7 @@ impl Page {
 pub struct AuditStream {
     caller: Caller,
     request: RequestMeta,
+    filter: AuditFilter,
     state: State,
 }
 
@@ -66,8 +80,8 @@ enum State {
 }
 
 impl AuditStream {
-    pub(super) const fn new(caller: Caller, request: RequestMeta, first: Page) -> Self {
-        Self { caller, request, state: State::Page(first) }
+    pub(super) const fn new(caller: Caller, request: RequestMeta, filter: AuditFilter, first: Page) -> Self {
+        Self { caller, request, filter, state: State::Page(first) }
     }
 
     /// Returns the head of the response.
@@ -93,17 +107,24 @@ impl AuditStream {
             State::Ended => return Ok(None),
         };
         if page.more {
-            self.state = State::After(page.last_seq().ok_or("an entry has no number")?);
+            self.state = State::After(page.next_after().ok_or("an entry has no number")?);
         }
         Ok(Some(page.lines()))
     }
 
     async fn ask(&self, platform: &impl Platform, after: u64) -> Result<Page, String> {
-        let command = to_raw_value(&ReadAudit { after, limit: STREAM_PAGE, lines: true }).ok();
+        let command = to_raw_value(&ReadAudit::new(after, STREAM_PAGE, self.filter.clone())).ok();
         let control = control_request(Operation::ReadAudit, self.caller.clone(), self.request.clone(), command);
         match ask(platform, &Request::Control(Box::new(control))).await {
             Ok(Response::Done(outcome)) => match version::read::<Outcome>(outcome.get()) {
-                Ok(Outcome { audit }) if !audit.entries.is_empty() => Ok(audit),
+                // Each page leads on. Only under a filter may the entries that follow be none.
+                Ok(Outcome { audit })
+                    if audit
+                        .next_after()
+                        .map_or(!audit.entries.is_empty() || !self.filter.is_empty(), |next| next > after) =>
+                {
+                    Ok(audit)
+                }
                 _ => Err("the registry answered no page of the log".to_owned()),
             },
             Ok(Response::Refused(refused)) => Err(format!("{refused:?}")),

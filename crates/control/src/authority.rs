@@ -2,13 +2,14 @@
 
 use super::operation::{Access, ControlOperation, raw};
 use super::operations::Operation;
+use super::precondition;
 use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::{Caller, ControlRequest, Rejection, Request, Response};
 use keyward_registry::authentication::{authenticate, unauthenticated};
 use keyward_registry::context::{Actor, Context, OperationError, Policy, transact};
-use keyward_registry::idempotency;
 use keyward_registry::store::{Store, StoreError};
+use keyward_registry::{idempotency, members, meta};
 
 /// Answers one request to the registry. `random` is 16 characters for the name of a new epoch, should one begin.
 ///
@@ -72,7 +73,10 @@ fn run(
         (Caller::Bootstrap, _) => return Err(unauthenticated("the bootstrap token is no member's credential")),
         (Caller::Holder { .. }, _) => return Err(unauthenticated("a data key is no member's credential")),
     }
-    let actor = authenticate(store, &control.caller, now)?;
+    let mut actor = authenticate(store, &control.caller, now)?;
+    if let (Actor::Member(member), Caller::Credential { key_hash, .. }) = (&mut actor, &control.caller) {
+        members::finish_handover(store, member, key_hash)?;
+    }
     if let Actor::Member(member) = &actor
         && !access.admits(member.role)
     {
@@ -93,13 +97,24 @@ pub(super) fn decide<O: ControlOperation>(
     O::authorise(request.as_ref(), store, by)?;
     let Some(request) = request else { return Ok(Response::Authorised) };
     let Some(attempt) = control.idempotency.as_ref().filter(|_| O::SPEC.idempotent) else {
+        precondition::check(store, control.precondition.as_ref())?;
         return Ok(Response::Done(raw(&request.handle(store, by)?)?));
     };
-    let member = by.member()?;
-    if let Some(replayed) = idempotency::replay(store, member, attempt, by.now)? {
-        return Ok(replayed);
+    if let Some(first) = idempotency::replay(store, by.actor_name(), attempt, by.now)? {
+        // Whoever has the header's value and the credential gets a key's text again: the log must show it.
+        meta::next_revision(store)?;
+        let detail =
+            vec![("operation", control.operation.as_str().into()), ("first_shown_at", first.first_at.rfc3339().into())];
+        let subject = match &first.credential {
+            Some(credential) => credential,
+            None => &by.member()?.id,
+        };
+        by.record(store, "key.shown_again", subject, detail)?;
+        return Ok(first.response);
     }
+    // After the retry, whose first attempt has changed the version.
+    precondition::check(store, control.precondition.as_ref())?;
     let outcome = raw(&request.handle(store, by)?)?;
-    idempotency::remember(store, member, attempt, by.credential()?, &outcome, by.now)?;
+    idempotency::remember(store, by, attempt, &outcome)?;
     Ok(Response::Done(outcome))
 }

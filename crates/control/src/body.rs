@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::text::shown;
 use keyward_http::problem::{Code, Problem};
 
-/// A JSON value that keeps duplicate fields. Every number but an integer from 0 to 2^64-1 is [`Json::OtherNumber`]: no field
-/// takes it.
+/// A JSON value that keeps duplicate fields. A whole number from 0 on is [`Json::Number`] however it is written (`30`, `30.0`,
+/// `3e1`), as in JSON Schema. Every other number is [`Json::OtherNumber`]: no field takes it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Json {
     Null,
@@ -52,8 +52,14 @@ impl<'de> Visitor<'de> for AnyJson {
         Ok(Json::OtherNumber)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::OtherNumber)
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole and not negative; a number past the range becomes the largest, which every field refuses as too large"
+    )]
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        let whole = number >= 0.0 && number.fract() == 0.0;
+        Ok(if whole { Json::Number(number as u64) } else { Json::OtherNumber })
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {
@@ -187,6 +193,33 @@ mod tests {
 
     fn refused(body: &[u8]) -> String {
         Fields::parse(body, &["name", "purpose"]).err().unwrap().body("r")
+    }
+
+    /// JSON Schema, and so the OpenAPI document, calls each of these an integer.
+    #[test]
+    fn a_whole_number_counts_however_it_is_written() {
+        let number = |text: &str| {
+            let body = format!(r#"{{"name":{text}}}"#);
+            Fields::parse(body.as_bytes(), &["name"]).ok().and_then(|mut fields| fields.take("name"))
+        };
+        for (text, expected) in [
+            ("30", 30),
+            ("30.0", 30),
+            ("3e1", 30),
+            ("0.3E+2", 30),
+            ("300e-1", 30),
+            ("0", 0),
+            ("0.0", 0),
+            ("-0", 0),
+            ("18446744073709551615", u64::MAX),
+            ("1e300", u64::MAX),
+        ] {
+            assert_eq!(number(text), Some(Json::Number(expected)), "{text}");
+        }
+        for text in ["1.5", "-1", "-1.0", "1e-1", "30.000001"] {
+            assert_eq!(number(text), Some(Json::OtherNumber), "{text}");
+        }
+        assert_eq!(number("1e999"), None, "no JSON number that a float holds");
     }
 
     #[test]

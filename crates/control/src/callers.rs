@@ -79,9 +79,9 @@ pub(super) struct Confirmation {
 }
 
 impl Confirmation {
-    /// Whether the confirmation may be used at `now`: it is no older than the bound.
+    /// Whether the confirmation may be used at `now`: it is younger than the bound, as the feed must be for the gate.
     pub fn is_fresh(&self, bound_seconds: u32, now: Millis) -> bool {
-        (0..=i64::from(bound_seconds).saturating_mul(1_000)).contains(&now.since(self.asked_at))
+        (0..i64::from(bound_seconds).saturating_mul(1_000)).contains(&now.since(self.asked_at))
     }
 
     /// Whether the gateway vouches for clients with a key of that environment.
@@ -260,7 +260,7 @@ mod tests {
     fn a_confirmation_is_good_for_the_bound_and_for_its_environments() {
         let limited = |role, environments| Confirmation { asked_at: NOW, role, environments };
         let confirmation = limited(Role::Verifier, Some(vec![Environment::Test]));
-        for (at, fresh) in [(0, true), (5_000, true), (5_001, false), (-1, false)] {
+        for (at, fresh) in [(0, true), (4_999, true), (5_000, false), (-1, false)] {
             assert_eq!(confirmation.is_fresh(5, Millis(NOW.0 + at)), fresh, "{at}");
         }
         assert!(confirmation.vouches_for(Environment::Test) && !confirmation.vouches_for(Environment::Live));

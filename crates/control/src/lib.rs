@@ -57,6 +57,7 @@ pub mod open_api;
 pub mod operation;
 pub mod operations;
 pub mod platform;
+mod precondition;
 mod problem_page;
 mod query;
 mod rate_limiter;

@@ -1,13 +1,14 @@
-//! The OpenAPI document (`GET /_keyward/openapi.json`) and the table of roles, made from the rows of the routes.
+//! The OpenAPI document (`GET /_keyward/openapi.json`) and the table of roles, generated from the rows of the routes.
 //!
-//! Tests write both into the repository and compare: `KEYWARD_UPDATE=1 cargo test -p keyward-control generated` updates them.
-//! The document is served by the platform and is no part of the wasm.
+//! A test compares both with the files in the repository; `KEYWARD_UPDATE=1 cargo test -p keyward-control generated` updates them.
+//! The platform serves the document, so the wasm does not contain it.
 
 use serde_json::{Map, Value};
 
-use super::operation::Access;
+use super::operation::{Access, ServedOn};
 use super::operations::Operation;
 use super::route::routes;
+use keyward_http::problem::Code;
 use keyward_protocol::Role;
 
 /// Operation object of this document.
@@ -41,10 +42,10 @@ pub(super) const OPEN_API: &str = r##"{
   }
 }"##;
 
-/// Makes the document from `base`, which has everything but the paths.
+/// Generates the document from `base`, which has everything except the paths and the list of problem codes.
 ///
 /// # Errors
-/// The cause, with the route, if a piece is no JSON object.
+/// The cause, with the route, if a piece is not a JSON object or `base` has no schema of problems.
 pub fn document(base: &str) -> Result<Value, String> {
     let mut paths = Map::new();
     for route in routes() {
@@ -61,7 +62,28 @@ pub fn document(base: &str) -> Result<Value, String> {
     }
     let mut document: Map<String, Value> = serde_json::from_str(base).map_err(|error| error.to_string())?;
     document.insert("paths".to_owned(), Value::Object(paths));
-    Ok(Value::Object(document))
+    let mut document = Value::Object(document);
+    let code = document
+        .pointer_mut("/components/schemas/Problem/properties/code")
+        .and_then(Value::as_object_mut)
+        .ok_or("the schema Problem has no property code")?;
+    code.insert("enum".to_owned(), Code::ALL.iter().map(|code| code.as_str()).collect());
+    Ok(document)
+}
+
+/// Generates the table of endpoints and the hosts that serve them, in Markdown.
+#[must_use]
+pub fn hosts_table() -> String {
+    let mut table = "| endpoint | hosts of the gate | `CONTROL_HOST` |\n|---|---|---|\n".to_owned();
+    for route in routes() {
+        let (method, any) = if route.method == "ANY" { ("", ", any method") } else { (route.method, "") };
+        let below = if route.path.starts_with('/') { "" } else { "/_keyward/" };
+        let path = route.path.replace("*}", "}");
+        let open = if route.served_on == ServedOn::EveryHost { "yes" } else { "404" };
+        let line = format!("{method} {below}{path}");
+        table.push_str(&format!("| `{}`{any} | {open} | yes |\n", line.trim_start()));
+    }
+    table
 }
 
 /// Makes the table of roles in Markdown.

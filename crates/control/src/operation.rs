@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::credential::{self, Subject};
 use super::failure::Failure;
 use super::operations::Operation;
+use super::precondition;
 use keyward_config::Config;
 use keyward_gate::SubmittedKey;
 use keyward_http::head::Head;
@@ -22,7 +23,8 @@ use keyward_key::id::KeyId;
 use keyward_key::keyring::Generation;
 use keyward_key::mint::{ApiKey, Minted};
 use keyward_key::version;
-use keyward_protocol::{Caller, Idempotency, NewCredential, Raw, Role};
+use keyward_protocol::{Caller, Idempotency, NewCredential, Precondition, Raw, Role};
+use keyward_registry::audit::AuditFilter;
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::store::{Store, StoreError};
 use serde_json::value::to_raw_value;
@@ -65,6 +67,15 @@ impl Access {
     }
 }
 
+/// Hosts that serve an endpoint. While `CONTROL_HOST` is not set, every host serves every endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServedOn {
+    /// `CONTROL_HOST` only. On the hosts of the gate the path is 404.
+    ControlHost,
+    /// `CONTROL_HOST` and the hosts of the gate: for endpoints that origins, gateways and holders of keys use.
+    EveryHost,
+}
+
 /// Body that an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
@@ -83,6 +94,8 @@ pub enum BodyKind {
 pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     /// The row.
     const SPEC: Spec;
+    /// Hosts that serve it.
+    const SERVED_ON: ServedOn = ServedOn::ControlHost;
     /// The operation object of the OpenAPI document, as JSON text.
     const OPEN_API: &'static str;
     /// Outcome of [`Self::handle`], which travels back to the edge as JSON.
@@ -175,8 +188,8 @@ impl Input<'_> {
 pub enum Answer {
     /// A response.
     Reply(Reply),
-    /// The audit log from a first page to its end, as lines of JSON.
-    Lines(super::audit_stream::Page),
+    /// The entries that fit a filter, from a first page to the end of the log, as lines of JSON.
+    Lines(super::audit_stream::Page, AuditFilter),
     /// The head of the audit log, to be signed.
     Checkpoint {
         /// Number of entries.
@@ -188,6 +201,17 @@ pub enum Answer {
     CheckpointKeys,
 }
 
+impl Answer {
+    /// With the revision in this view of a key or member as `ETag`.
+    #[must_use]
+    pub fn tagged(mut self, view: &Raw) -> Self {
+        if let Self::Reply(reply) = &mut self {
+            reply.headers.extend(precondition::tag(view).map(|tag| ("etag", tag)));
+        }
+        self
+    }
+}
+
 /// A parsed request: the message for the registry, and what its answer is turned into a response with.
 pub struct Prepared {
     /// The operation's request as JSON.
@@ -196,6 +220,8 @@ pub struct Prepared {
     pub credential: Option<NewCredential>,
     /// Fingerprint of the write, if it has an `Idempotency-Key`.
     pub idempotency: Option<Idempotency>,
+    /// Version that the key or member in the path must have.
+    pub precondition: Option<Precondition>,
     /// The holder of the key in the body, for an operation of [`Access::KeyHolder`].
     pub holder: Option<Caller>,
     minted: Option<Minted>,
@@ -287,6 +313,7 @@ pub(super) fn prepare<O: ControlOperation>(input: &Input<'_>, entropy: &mut dyn 
         command: to_raw_value(&request).map_err(|_| confused())?,
         credential: minted.as_ref().map(credential::without_text),
         idempotency,
+        precondition: if spec.writes { precondition::read(input.head, input.id) } else { None },
         holder,
         minted,
         request: Box::new(request),

@@ -30,6 +30,7 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         Rejection::LastOwner => Code::LastOwner.into(),
         Rejection::EmailTaken => Code::EmailTaken.into(),
         Rejection::IdempotencyMismatch => Code::IdempotencyMismatch.into(),
+        Rejection::PreconditionFailed => Code::PreconditionFailed.into(),
         Rejection::IdTaken => Code::InternalError.into(),
     }
 }

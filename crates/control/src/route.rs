@@ -1,8 +1,10 @@
 //! The router of Keyward's own paths. Every row names its endpoint: operations bring their own rows, the others are listed
 //! here. A path without a row is 404, and never another endpoint.
 
+use super::operation::ServedOn;
 use super::operations::Operation;
 use super::{health, jwks, metadata, open_api, problem_page};
+use keyward_config::HostRole;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::route::METADATA_PATH;
 
@@ -35,30 +37,43 @@ pub struct Route {
     pub path: &'static str,
     /// Endpoint.
     pub endpoint: Endpoint,
+    /// Hosts that serve it.
+    pub served_on: ServedOn,
     /// The path item of the OpenAPI document, as JSON text of its operation object.
     pub open_api: &'static str,
 }
 
 /// The routes that are no operations.
 const FIXED: &[Route] = &[
-    Route { method: "GET", path: "health", endpoint: Endpoint::Health, open_api: health::OPEN_API },
-    Route { method: "GET", path: "problems/{code}", endpoint: Endpoint::ProblemPage, open_api: problem_page::OPEN_API },
-    Route { method: "GET", path: "openapi.json", endpoint: Endpoint::OpenApi, open_api: open_api::OPEN_API },
-    Route { method: "GET", path: METADATA_PATH, endpoint: Endpoint::Metadata, open_api: metadata::OPEN_API },
-    Route { method: "GET", path: "jwks.json", endpoint: Endpoint::Jwks, open_api: jwks::OPEN_API },
+    open("GET", "health", Endpoint::Health, health::OPEN_API),
+    open("GET", "problems/{code}", Endpoint::ProblemPage, problem_page::OPEN_API),
     Route {
-        method: "ANY",
-        path: "v1/authorize",
-        endpoint: Endpoint::Authorize,
-        open_api: super::authorize::OPEN_API_BY_HEADERS,
+        method: "GET",
+        path: "openapi.json",
+        endpoint: Endpoint::OpenApi,
+        served_on: ServedOn::ControlHost,
+        open_api: open_api::OPEN_API,
     },
-    Route {
-        method: "ANY",
-        path: "v1/authorize/{path*}",
-        endpoint: Endpoint::Authorize,
-        open_api: super::authorize::OPEN_API_BY_PATH,
-    },
+    open("GET", METADATA_PATH, Endpoint::Metadata, metadata::OPEN_API),
+    open("GET", "jwks.json", Endpoint::Jwks, jwks::OPEN_API),
+    open("ANY", "v1/authorize", Endpoint::Authorize, super::authorize::OPEN_API_BY_HEADERS),
+    open("ANY", "v1/authorize/{path*}", Endpoint::Authorize, super::authorize::OPEN_API_BY_PATH),
 ];
+
+/// A route that is no operation and that every host serves.
+const fn open(method: &'static str, path: &'static str, endpoint: Endpoint, open_api: &'static str) -> Route {
+    Route { method, path, endpoint, served_on: ServedOn::EveryHost, open_api }
+}
+
+impl Route {
+    fn is_served_on(&self, host: HostRole) -> bool {
+        match host {
+            HostRole::GateAndControl | HostRole::Control => true,
+            HostRole::Gate => self.served_on == ServedOn::EveryHost,
+            HostRole::Ambiguous => false,
+        }
+    }
+}
 
 /// Returns every route: the fixed ones, then the operations in the order of their list.
 pub fn routes() -> impl Iterator<Item = Route> {
@@ -68,6 +83,7 @@ pub fn routes() -> impl Iterator<Item = Route> {
             method: spec.method,
             path: spec.path,
             endpoint: Endpoint::Operation(*operation),
+            served_on: operation.served_on(),
             open_api: operation.open_api(),
         }
     });
@@ -75,15 +91,15 @@ pub fn routes() -> impl Iterator<Item = Route> {
 }
 
 /// Finds the endpoint of a request to one of Keyward's own paths, and the segment at the name in braces of its path, or an
-/// empty text.
+/// empty text. A route that this host does not serve is as absent.
 ///
 /// # Errors
 /// `no_route`, or `method_not_allowed` with the methods there are.
-pub fn find<'a>(method: &str, path: &'a str) -> Result<(Endpoint, &'a str), Problem> {
+pub fn find<'a>(method: &str, path: &'a str, host: HostRole) -> Result<(Endpoint, &'a str), Problem> {
     let below = path.strip_prefix("/_keyward/").unwrap_or(path);
     let method = if method == "HEAD" { "GET" } else { method };
     let mut allowed = Vec::new();
-    for route in routes() {
+    for route in routes().filter(|route| route.is_served_on(host)) {
         let Some(segment) = matches(route.path, below) else { continue };
         if route.method == method || route.method == "ANY" {
             return Ok((route.endpoint, segment));
@@ -136,7 +152,7 @@ mod tests {
             ("HEAD", "/_keyward/v1/audit", (Endpoint::Operation(Operation::ReadAudit), "")),
             ("GET", "/_keyward/v1/audit/key", (Endpoint::Operation(Operation::AuditKey), "")),
         ] {
-            assert_eq!(find(method, path).ok(), Some(expected), "{method} {path}");
+            assert_eq!(find(method, path, HostRole::GateAndControl).ok(), Some(expected), "{method} {path}");
         }
     }
 
@@ -163,6 +179,42 @@ mod tests {
     }
 
     #[test]
+    fn on_the_gates_hosts_only_what_its_callers_need_is_open() {
+        let mut open: Vec<String> = Vec::new();
+        for route in routes() {
+            let path = route.path.replace("{path*}", "a/b").replace("{id}", "x").replace("{code}", "x");
+            let path = if path.starts_with('/') { path } else { format!("/_keyward/{path}") };
+            let method = if route.method == "ANY" { "PUT" } else { route.method };
+            let on = |host| find(method, &path, host).map(|(endpoint, _)| endpoint).map_err(|problem| problem.code);
+            for host in [HostRole::GateAndControl, HostRole::Control] {
+                assert_eq!(on(host), Ok(route.endpoint), "{path} {host:?}");
+            }
+            match on(HostRole::Gate) {
+                Ok(endpoint) => {
+                    assert_eq!(endpoint, route.endpoint, "{path}");
+                    open.push(format!("{method} {path}"));
+                }
+                Err(code) => assert_eq!(code, Code::NoRoute, "{path}: the methods of another host are not told"),
+            }
+            assert_eq!(on(HostRole::Ambiguous), Err(Code::NoRoute), "{path}");
+        }
+        assert_eq!(
+            open,
+            [
+                "GET /_keyward/health",
+                "GET /_keyward/problems/x",
+                "GET /.well-known/oauth-authorization-server/_keyward",
+                "GET /_keyward/jwks.json",
+                "PUT /_keyward/v1/authorize",
+                "PUT /_keyward/v1/authorize/a/b",
+                "POST /_keyward/v1/verify",
+                "POST /_keyward/oauth/introspect",
+                "POST /_keyward/oauth/revoke",
+            ]
+        );
+    }
+
+    #[test]
     fn a_path_without_a_route_is_refused() {
         for (method, path, code) in [
             ("GET", "/_keyward", Code::NoRoute),
@@ -179,9 +231,9 @@ mod tests {
             ("GET", "/_keyward/v1/audit/x", Code::NoRoute),
             ("POST", "/_keyward/v1/audit", Code::MethodNotAllowed),
         ] {
-            assert_eq!(find(method, path).unwrap_err().code, code, "{method} {path}");
+            assert_eq!(find(method, path, HostRole::GateAndControl).unwrap_err().code, code, "{method} {path}");
         }
-        let both = find("PUT", "/_keyward/v1/keys").unwrap_err();
+        let both = find("PUT", "/_keyward/v1/keys", HostRole::GateAndControl).unwrap_err();
         assert_eq!(both.headers(), [("allow", "POST, GET, HEAD".to_owned())]);
     }
 }

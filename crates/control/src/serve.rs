@@ -12,7 +12,7 @@ use super::operations::Operation;
 use super::platform::{AccessFailure, BodyError, ControlPlatform};
 use super::revocation_limiter::RevocationLimiter;
 use super::route::{Endpoint, find};
-use super::sign_in::{SignIn, sign_in};
+use super::sign_in::{NotSignedIn, SignIn, sign_in};
 use super::transport::check_transport;
 use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection};
 use keyward_edge::entry::refuse_gateway;
@@ -21,6 +21,7 @@ use keyward_http::forwarded_request::{ForwardAuthError, is_asking};
 use keyward_http::limits::BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
+use keyward_key::id::KeyId;
 use keyward_key::keyring::DerivedKeys;
 use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, RequestMeta, Response};
 
@@ -58,7 +59,7 @@ impl From<Reply> for ControlReply {
 /// Serves a request to one of Keyward's own paths.
 pub async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> ControlReply {
     let RequestContext { config, platform, head, request_id: id, .. } = context.request;
-    let found = find(head.method(), head.target().path());
+    let found = find(head.method(), head.target().path(), config.host_role(head));
     if !matches!(found, Ok((Endpoint::Authorize, _))) && is_asking(head) {
         return refuse_gateway(platform, ForwardAuthError::WrongPath.into(), id).into();
     }
@@ -99,6 +100,7 @@ pub fn control_request(
         command,
         credential: None,
         idempotency: None,
+        precondition: None,
     }
 }
 
@@ -136,7 +138,6 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     async fn signed_in(&self, operation: Operation) -> Result<Option<SignedIn>, Failure> {
         let spec = operation.spec();
         if spec.access == Access::KeyHolder {
-            self.limit_revocations()?;
             return Ok(None);
         }
         if spec.body == BodyKind::Form {
@@ -169,11 +170,17 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                     return Err(Code::AuthorityUnavailable.into());
                 }
             },
+            Err(NotSignedIn::DataKey(id)) => {
+                self.log_refusal("sign_in_refused", "DataKey", Some(&id));
+                return Err(Code::InvalidKey.into());
+            }
             Err(why) => return Err(refuse(why.code(), &format!("{why:?}")).into()),
         };
         Ok(Some(SignedIn { caller, challenge: None }))
     }
 
+    /// Counts a revocation by a holder. Only a text with our tag counts: no other costs a call of the registry, so it must not
+    /// keep the others behind its address from revoking.
     fn limit_revocations(&self) -> Result<(), Problem> {
         const DETAIL: &str = "Too many revocations came from this address. Retry after the time in `Retry-After`.";
         let Ok(mut limiter) = self.revocation_limiter.try_borrow_mut() else { return Ok(()) };
@@ -204,6 +211,9 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 Err(failure @ Failure::Fault { .. }) => return Err(failure),
                 Err(failure) => return Err(self.refuse_input(operation, signed_in, failure).await),
             };
+            if prepared.holder.is_some() {
+                self.limit_revocations()?;
+            }
             let Some(caller) = prepared.holder.clone().or_else(|| signed_in.map(|signed_in| signed_in.caller.clone()))
             else {
                 // The body names no key of ours, so nobody holds it.
@@ -212,6 +222,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             let control = ControlRequest {
                 credential: prepared.credential.clone(),
                 idempotency: prepared.idempotency.clone(),
+                precondition: prepared.precondition.clone(),
                 ..control_request(operation, caller, self.meta(), Some(prepared.command.clone()))
             };
             // Read before asking: a revision learned while the answer is on its way may be newer than the answer.
@@ -229,7 +240,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 }
                 Response::Refused(Rejection::IdTaken) if attempts > 0 => continue,
                 Response::Refused(refused) => prepared.respond(input, Err(self.refused(&refused, signed_in))),
-                Response::Authorised | Response::Record { .. } | Response::Changes { .. } => Err(confused()),
+                Response::Authorised | Response::Records { .. } | Response::Changes { .. } => Err(confused()),
             };
         }
     }
@@ -259,13 +270,11 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
 
     /// Turns a refusal of the registry into its answer, and logs its reason and the member whose credential it was.
     fn refused(&self, refused: &Rejection, signed_in: Option<&SignedIn>) -> Failure {
-        let member_id = match signed_in.map(|signed_in| &signed_in.caller) {
-            Some(Caller::Credential { id, .. }) => id.as_str(),
-            _ => "",
+        let id = match (refused, signed_in.map(|signed_in| &signed_in.caller)) {
+            (Rejection::Unauthenticated { .. }, Some(Caller::Credential { id, .. })) => Some(id),
+            _ => None,
         };
-        let fields =
-            [("reason", &*format!("{refused:?}")), ("member_id", member_id), ("request_id", self.request.request_id)];
-        self.request.platform.log(Level::Info, "operation_refused", &fields);
+        self.log_refusal("operation_refused", &format!("{refused:?}"), id);
         match (refused, signed_in.and_then(|signed_in| signed_in.challenge)) {
             (Rejection::Unauthenticated { .. }, Some(challenge)) => OAuthError::Client(challenge).into(),
             _ => rejection::problem_of(refused).into(),
@@ -276,10 +285,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     async fn complete(&self, answer: Answer, signed_in: Option<SignedIn>) -> Result<ControlReply, Failure> {
         match (answer, signed_in) {
             (Answer::Reply(reply), _) => Ok(reply.into()),
-            (Answer::Lines(first), Some(SignedIn { caller, .. })) => {
-                Ok(ControlReply::Lines(AuditStream::new(caller, self.meta(), first)))
+            (Answer::Lines(first, filter), Some(SignedIn { caller, .. })) => {
+                Ok(ControlReply::Lines(AuditStream::new(caller, self.meta(), filter, first)))
             }
-            (Answer::Lines(_), None) => Err(confused()),
+            (Answer::Lines(..), None) => Err(confused()),
             (Answer::Checkpoint { size, hash }, _) => self.sign_checkpoint(size, &hash).await,
             (Answer::CheckpointKeys, _) => {
                 self.hold_checkpoint_keys().await;
@@ -331,6 +340,17 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             request_id: self.request.request_id.to_owned(),
             client_address: self.request.head.client_address().map(|address| address.chars().take(64).collect()),
         }
+    }
+
+    /// Logs a refusal. With the id of a credential whose tag is right, it also says who presented it: a keyed digest of the
+    /// client's address, which tells one client from another and not where they are.
+    fn log_refusal(&self, event: &str, reason: &str, id: Option<&KeyId>) {
+        let mut fields = vec![("reason", reason), ("request_id", self.request.request_id)];
+        let digest = self.request.head.client_address().filter(|_| id.is_some());
+        let digest = digest.map(|address| self.request.config.keyring.current().address_digest(address));
+        fields.extend(id.map(|id| ("key_id", id.as_str())));
+        fields.extend(digest.as_deref().map(|digest| ("address_digest", digest)));
+        self.request.platform.log(Level::Info, event, &fields);
     }
 
     fn log(&self, level: Level, event: &str, field: (&str, &str)) {

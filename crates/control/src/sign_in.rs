@@ -6,6 +6,7 @@ use keyward_http::credential::bearer;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 use keyward_key::format::Presented;
+use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, KeyId};
 use keyward_protocol::Caller;
 
@@ -21,21 +22,23 @@ pub enum SignIn<'a> {
 }
 
 /// Why nobody signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotSignedIn {
     /// There was no credential: 401 `missing_key`.
     Missing,
     /// The credential is none of ours: 401 `invalid_key`.
     Invalid,
+    /// The credential is a data key of ours: 401 `invalid_key`. Its id goes to the log.
+    DataKey(KeyId),
 }
 
 impl NotSignedIn {
     /// Returns the code of the answer.
     #[must_use]
-    pub const fn code(self) -> Code {
+    pub const fn code(&self) -> Code {
         match self {
             Self::Missing => Code::MissingKey,
-            Self::Invalid => Code::InvalidKey,
+            Self::Invalid | Self::DataKey(_) => Code::InvalidKey,
         }
     }
 }
@@ -58,21 +61,26 @@ pub fn sign_in<'a>(config: &'a Config, head: &'a Head<'_>, access: Access) -> Re
         return Ok(SignIn::Access(token, settings));
     };
     let token = bearer(value).ok_or(NotSignedIn::Invalid)?;
-    let caller = if by_token {
-        config.bootstrap_token.matches(token).then_some(Caller::Bootstrap)
-    } else {
-        member(config, token)
-    };
-    caller.map(SignIn::Caller).ok_or(NotSignedIn::Invalid)
+    if by_token {
+        let caller = config.bootstrap_token.matches(token).then_some(Caller::Bootstrap);
+        return caller.map(SignIn::Caller).ok_or(NotSignedIn::Invalid);
+    }
+    match recognised(config, token) {
+        Some((id, key_hash)) if id.class() == Class::Member => Ok(SignIn::Caller(Caller::Credential { id, key_hash })),
+        Some((id, _)) => Err(NotSignedIn::DataKey(id)),
+        None => Err(NotSignedIn::Invalid),
+    }
 }
 
 /// Recognises a member's credential by form, check and tag.
 pub(super) fn member(config: &Config, text: &str) -> Option<Caller> {
+    let (id, key_hash) = recognised(config, text)?;
+    (id.class() == Class::Member).then_some(Caller::Credential { id, key_hash })
+}
+
+/// Recognises a credential of ours by form, check and tag.
+fn recognised(config: &Config, text: &str) -> Option<(KeyId, KeyHash)> {
     let presented = Presented::parse(text, &config.prefix).ok()?;
-    if presented.class() != Class::Member {
-        return None;
-    }
     let recognised = config.keyring.recognise(&presented)?;
-    let id = KeyId::parse(presented.id())?;
-    Some(Caller::Credential { id, key_hash: recognised.hash().clone() })
+    Some((KeyId::parse(presented.id())?, recognised.hash().clone()))
 }

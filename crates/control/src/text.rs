@@ -1,15 +1,18 @@
-//! Text fields: accepted as they were sent, or refused.
+//! Text fields: accepted as they were sent, in Unicode's normalization form C, or refused.
+
+use unicode_normalization::UnicodeNormalization;
 
 use super::body::{Json, invalid};
 use keyward_http::limits::{CONTACT_CHARS, INTEGRATION_CHARS};
 use keyward_http::problem::Problem;
 
-/// Parses a text of 1 to `most` characters, without control characters, line separators or direction marks, and without space
-/// at its ends.
+/// Parses a text of 1 to `most` characters, at least one of them visible, without control characters, line separators or
+/// direction marks, and without space at its ends. Returns it in normalization form C: what looks the same compares equal.
 pub(super) fn text(field: &str, value: Json, most: usize) -> Result<String, Problem> {
     let Json::Text(text) = value else {
         return Err(invalid(field, "This must be a string."));
     };
+    let text = composed(&text);
     let length = text.chars().count();
     if length == 0 || length > most {
         return Err(invalid(field, format!("This must have 1 to {most} characters; it has {length}.")));
@@ -20,7 +23,15 @@ pub(super) fn text(field: &str, value: Json, most: usize) -> Result<String, Prob
     if text.trim() != text {
         return Err(invalid(field, "This must not begin or end with a space."));
     }
+    if text.chars().all(invisible) {
+        return Err(invalid(field, "This must have a visible character."));
+    }
     Ok(text)
+}
+
+/// Returns a text in Unicode's normalization form C (UAX #15). It may be longer than the text by a factor of 3 at most.
+pub(super) fn composed(text: &str) -> String {
+    text.nfc().collect()
 }
 
 /// Parses a slug: 1 to 64 of `a-z`, `0-9` and `-`, with a letter or digit at both ends.
@@ -65,6 +76,16 @@ fn misleading(letter: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Whether a character shows nothing by itself: space, joiners, variation selectors, fillers, and what [`misleading`] refuses.
+fn invisible(letter: char) -> bool {
+    letter.is_whitespace()
+        || misleading(letter)
+        || matches!(letter,
+            '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200c}' | '\u{200d}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0100}'..='\u{e01ef}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,8 +96,25 @@ mod tests {
 
     #[test]
     fn a_text_is_kept_as_it_was_sent() {
-        for sent in ["a", "Zoë's <b>sync</b> & \"more\" 'x' 連携 👩‍🚀", "a\u{300}"] {
+        for sent in ["a", "Zoë's <b>sync</b> & \"more\" 'x' 連携 👩‍🚀", "x\u{300}", "ﬁ ½ Å"] {
             assert_eq!(text("name", json(sent), 100).ok().as_deref(), Some(sent));
+        }
+    }
+
+    #[test]
+    fn two_spellings_of_one_text_become_one() {
+        for (sent, kept) in [("Cafe\u{301}", "Café"), ("\u{1112}\u{1161}\u{11ab}", "한"), ("\u{212b}", "Å")] {
+            assert_eq!(text("name", json(sent), 100).ok().as_deref(), Some(kept));
+        }
+        assert!(text("name", json(&"e\u{301}".repeat(100)), 100).is_ok(), "100 characters once they are composed");
+    }
+
+    #[test]
+    fn a_text_without_a_visible_character_is_refused() {
+        for sent in ["\u{200d}", "\u{ad}", "\u{3164}", "\u{2800}\u{fe0f}", "\u{34f}", "\u{115f}\u{1160}", "\u{e0100}"] {
+            assert!(text("name", json(sent), 100).is_err(), "{sent:?}");
+            let beside = format!("a{sent}");
+            assert!(text("name", json(&beside), 100).is_ok(), "{beside:?}");
         }
     }
 

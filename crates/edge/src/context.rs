@@ -19,6 +19,26 @@ pub struct RequestContext<'a, P> {
     pub request_id: &'a str,
 }
 
+/// What a lookup needs, with or without a request.
+pub struct LookupContext<'a, P> {
+    /// The isolate's gate and its lookups in flight.
+    pub isolate: &'a Isolate,
+    /// The configuration.
+    pub config: &'a Config,
+    /// Stores, clock and log.
+    pub platform: &'a P,
+    /// `Keyward-Request-Id` of the request that the lookup is for.
+    pub request_id: &'a str,
+}
+
+impl<'a, P> RequestContext<'a, P> {
+    /// The context of this request's lookups.
+    pub const fn lookups(&self) -> LookupContext<'a, P> {
+        let Self { isolate, config, platform, request_id, .. } = *self;
+        LookupContext { isolate, config, platform, request_id }
+    }
+}
+
 impl<P> Clone for RequestContext<'_, P> {
     fn clone(&self) -> Self {
         *self

@@ -1,9 +1,10 @@
 //! The decision about one request, with its lookups.
 
 use super::changes;
-use super::context::RequestContext;
+use super::context::{LookupContext, RequestContext};
 use super::isolate::{Isolate, LookupKey};
 use super::platform::{Level, Platform};
+use super::poll::Polls;
 use super::record::{self, Unknown};
 use super::signing;
 use keyward_config::Config;
@@ -13,12 +14,6 @@ use keyward_key::time::Millis;
 
 /// Maximum number of lookups for one request: the changes and the record, and each twice more if a change overtook the answer.
 const MAX_LOOKUPS: u8 = 6;
-
-/// A request polls another request's lookup with pauses that double from the first to the longest. All polls together take longer
-/// than any lookup.
-const FIRST_POLL_MS: u32 = 5;
-const MAX_POLL_MS: u32 = 100;
-const MAX_POLLS: u32 = 80;
 
 /// Runs one step of the gate. Returns it, and whether a background [`refresh`] is due.
 pub fn step(context: &RequestContext<'_, impl Platform>, now: Millis) -> (Step, bool) {
@@ -51,7 +46,7 @@ pub async fn decide(context: &RequestContext<'_, impl Platform>) -> Result<Grant
             Step::Refuse(refusal) => return Err(refusal),
             // After a failed lookup the gate was asked once more: another request's lookup may have succeeded meanwhile.
             Step::Need(_) if looked_up.is_err() || left == 0 => break,
-            Step::Need(need) => looked_up = satisfy(context, need).await,
+            Step::Need(need) => looked_up = satisfy(&context.lookups(), need).await,
         }
     }
     looked_up.and_then(|()| Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable)))
@@ -89,10 +84,9 @@ pub async fn refresh(isolate: &Isolate, config: &Config, platform: &impl Platfor
     }
 }
 
-/// Looks up what the gate needs, or waits while another request of this isolate does. A promise belongs to the request that made it,
-/// so the others cannot await it: they poll.
-async fn satisfy(context: &RequestContext<'_, impl Platform>, need: Need) -> Result<(), Refusal> {
-    let RequestContext { isolate, config, platform, request_id, .. } = *context;
+/// Looks up what the gate needs, or waits while another request of this isolate does.
+pub(super) async fn satisfy(context: &LookupContext<'_, impl Platform>, need: Need) -> Result<(), Refusal> {
+    let LookupContext { isolate, config, platform, request_id } = *context;
     let lookup = match &need {
         Need::Changes => LookupKey::Changes,
         Need::Record(id) => LookupKey::Record(id.clone()),
@@ -128,12 +122,6 @@ pub async fn start_or_wait(isolate: &Isolate, platform: &impl Platform, lookup: 
 
 /// Waits until another request has finished a lookup.
 async fn wait_for(isolate: &Isolate, platform: &impl Platform, lookup: &LookupKey) {
-    let mut pause_ms = FIRST_POLL_MS;
-    for _ in 0..MAX_POLLS {
-        if !isolate.is_in_flight(lookup, platform.now()) {
-            return;
-        }
-        platform.pause(pause_ms).await;
-        pause_ms = pause_ms.saturating_mul(2).min(MAX_POLL_MS);
-    }
+    let mut polls = Polls::default();
+    while isolate.is_in_flight(lookup, platform.now()) && polls.pause(platform).await {}
 }

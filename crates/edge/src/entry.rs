@@ -14,8 +14,8 @@ use super::context::RequestContext;
 use super::decide::{decide, finish, step};
 use super::isolate::Isolate;
 use super::platform::{Level, Platform};
-use keyward_config::Config;
-use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url};
+use keyward_config::{Config, HostRole};
+use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url, refuse_on_control_host};
 use keyward_http::forwarded_request::{ForwardAuthError, asks_to_authorize, is_gateways};
 use keyward_http::head::{BadHead, Head};
 use keyward_http::problem::{Code, Problem};
@@ -47,7 +47,8 @@ pub enum Action {
     Reply(Reply),
     /// Send the request to its origin by this plan, which only the gate can have made.
     Forward(Plan),
-    /// Pass the request to the control plane: its path is one of Keyward's own.
+    /// Pass the request to the control plane: its path is one of Keyward's own. `keyward_control` decides whether that path is
+    /// served on this host.
     ControlPlane,
     /// Call [`resume`] in a promise.
     Later(Pending),
@@ -93,8 +94,9 @@ pub fn handle(isolate: &Isolate, config: Option<&Config>, platform: &impl Platfo
         Ok(head) => head,
         Err(why) => return Action::Reply(refuse_raw(config, platform, why.into(), request)).into(),
     };
+    let role = config.host_role(&head);
     if is_own_path(head.target().path()) {
-        let action = match refuse_key_in_url(config, &head) {
+        let action = match refuse_key_in_url(config, &head).and_then(|()| refuse_ambiguous(role)) {
             Ok(()) => Action::ControlPlane,
             Err(refusal) => Action::Reply(refuse_raw(config, platform, refusal, request)),
         };
@@ -103,6 +105,9 @@ pub fn handle(isolate: &Isolate, config: Option<&Config>, platform: &impl Platfo
     // A gateway that asks at another path would take the origin's 200 for a permission, and its own address for its client's.
     if is_gateways(&head) {
         return Action::Reply(refuse_gateway(platform, ForwardAuthError::WrongPath.into(), request_id)).into();
+    }
+    if let Err(refusal) = refuse_control_host(config, role, &head) {
+        return Action::Reply(refuse(platform, &refusal, request_id)).into();
     }
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let (step, refresh_due) = step(&context, head.now());
@@ -158,6 +163,21 @@ pub fn refuse_gateway(platform: &impl Platform, refusal: Refusal, request_id: &s
         platform.log(Level::Warn, "verifier_refused", &[("request_id", request_id)]);
     }
     Reply::problem(&refusal.problem.for_gateway(), request_id)
+}
+
+/// Refuses a request whose host may be `CONTROL_HOST` in another spelling: neither the gate nor the control plane takes it.
+fn refuse_ambiguous(role: HostRole) -> Result<(), Refusal> {
+    if role == HostRole::Ambiguous { Err(Refusal::new(Code::MisdirectedRequest, Reason::Host)) } else { Ok(()) }
+}
+
+/// Refuses a request for the API on `CONTROL_HOST`, and on what may be that host.
+fn refuse_control_host(config: &Config, role: HostRole, head: &Head<'_>) -> Result<(), Refusal> {
+    if matches!(role, HostRole::GateAndControl | HostRole::Gate) {
+        return Ok(());
+    }
+    refuse_key_in_url(config, head)?;
+    refuse_ambiguous(role)?;
+    Err(refuse_on_control_host(config, head))
 }
 
 /// A request at forward auth's path gets forward auth's statuses even if the rest of its head is malformed.

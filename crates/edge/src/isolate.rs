@@ -3,6 +3,7 @@
 use std::cell::{RefCell, RefMut};
 use std::collections::HashMap;
 
+use super::lookup_queue::{LookupQueue, LookupSizes};
 use keyward_gate::{Gate, GateSizes};
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
@@ -27,18 +28,29 @@ pub struct Isolate {
     gate: RefCell<Gate>,
     /// Each lookup with the time of its last progress.
     in_flight: RefCell<HashMap<LookupKey, Millis>>,
+    /// Keys that wait for the authority. Borrowed like the gate.
+    lookups: RefCell<LookupQueue>,
 }
 
 impl Isolate {
     /// Creates an isolate with an empty gate; `jitter` is a random byte.
     #[must_use]
-    pub fn new(sizes: GateSizes, jitter: u8) -> Self {
-        Self { gate: RefCell::new(Gate::new(sizes, jitter)), in_flight: RefCell::default() }
+    pub fn new(gate: GateSizes, lookups: LookupSizes, jitter: u8) -> Self {
+        Self {
+            gate: RefCell::new(Gate::new(gate, jitter)),
+            in_flight: RefCell::default(),
+            lookups: RefCell::new(LookupQueue::new(lookups)),
+        }
     }
 
     /// Borrows the gate for one step. `None` only during another step, which no caller can observe.
     pub fn gate(&self) -> Option<RefMut<'_, Gate>> {
         self.gate.try_borrow_mut().ok()
+    }
+
+    /// Borrows the keys that wait for the authority.
+    pub(super) fn lookups(&self) -> Option<RefMut<'_, LookupQueue>> {
+        self.lookups.try_borrow_mut().ok()
     }
 
     /// Starts a lookup; `false` if one with this key is in flight.
@@ -76,6 +88,6 @@ impl Isolate {
     }
 }
 
-fn is_recent(touched_at: Millis, now: Millis) -> bool {
+pub(super) fn is_recent(touched_at: Millis, now: Millis) -> bool {
     (0..ABANDONED_AFTER_MS).contains(&now.since(touched_at))
 }

@@ -10,8 +10,11 @@
 //! | [`entry`] | from the text of a request's head to a reply or a forward |
 //! | `context` | [`RequestContext`], what every step of one request needs |
 //! | [`decide`](mod@decide) | ask the gate, look up what it needs, ask again |
+//! | [`connections`] | how long WebSockets and event streams that began with a key stay open |
 //! | `changes` | the feed: the data centre's cache, then the authority, then the cache's last answer |
 //! | `record` | a key's record: KV, then the authority |
+//! | `lookup_queue` | the keys that wait for the authority, and the one lookup in flight |
+//! | `poll` | waiting for another request of the isolate |
 //! | [`registry`] | queries to the authority, with one retry for reads |
 //! | [`signing`] | assertions and notes, signed by the platform |
 #![forbid(unsafe_code)]
@@ -34,16 +37,20 @@
 )]
 
 mod changes;
+pub mod connections;
 mod context;
 pub mod decide;
 pub mod entry;
 pub mod isolate;
+mod lookup_queue;
 pub mod platform;
+mod poll;
 mod record;
 pub mod registry;
 pub mod signing;
 
-pub use context::RequestContext;
+pub use context::{LookupContext, RequestContext};
 pub use decide::{decide, finish, is_refresh_due, refresh, start_or_wait, step};
 pub use isolate::{Isolate, LookupKey};
+pub use lookup_queue::LookupSizes;
 pub use platform::{Level, Platform, RegistryFailure};

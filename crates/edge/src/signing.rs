@@ -13,7 +13,7 @@ pub async fn hold(platform: &impl Platform, keys: &[&SigningKey], request_id: &s
     for key in keys {
         if key.public().is_none() {
             match platform.hold_key(key).await {
-                Ok(public) => key.learn_public(public),
+                Ok(public) => key.set_public(public),
                 Err(cause) => platform.log(
                     Level::Error,
                     "signing_key_import_failed",

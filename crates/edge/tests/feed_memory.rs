@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::task::{Context, Waker};
 
-use keyward_edge::{Isolate, Level, Platform, RegistryFailure, refresh};
+use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, refresh};
 use keyward_gate::{Applied, GateSizes};
 use keyward_http::limits::REMEMBERED_CHANGES;
 use keyward_key::id::KeyId;
@@ -79,7 +79,7 @@ fn texts_fit() {
         serde_json::to_string(&answer).unwrap()
     });
     let authority = Authority { answers: answers.collect(), held: Cell::new(0), asked: Cell::new(0) };
-    let isolate = Isolate::new(GateSizes::default(), 0);
+    let isolate = Isolate::new(GateSizes::default(), LookupSizes::default(), 0);
     let since = Since::now();
     {
         let mut asking = std::pin::pin!(refresh(&isolate, &world.config, &authority));

@@ -1,4 +1,4 @@
-//! Switches for planted faults, so that the simulator can show that its checker notices them.
+//! Switches for planted faults. They let the simulator show that its checker finds them.
 //!
 //! `fault!("name")` is the constant `false` unless the feature `simulation` is on. Only the simulator turns it on: in the worker a
 //! switch compiles to nothing.

@@ -106,7 +106,7 @@ struct Payload<'a> {
 
 impl Payload<'_> {
     fn text(&self, key: &AssertionKey) -> Option<String> {
-        Some(key.unsigned(&serde_json::to_vec(self).ok()?))
+        Some(key.signing_input(&serde_json::to_vec(self).ok()?))
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) struct Feed {
     /// When the query behind `position` began; `None` if its age is unknown.
     asked_at: Option<Millis>,
     min_revisions: MinRevisions,
-    /// More keys were changed than are kept: no copy can be checked.
+    /// More keys were changed than are kept, or the authority contradicted a minimum revision: no copy can be checked.
     overflowed: bool,
     loading: Option<Loading>,
     unreachable_since: Option<Millis>,
@@ -124,6 +124,24 @@ impl Feed {
         let interval = REFRESH_MIN_INTERVAL_MS.min(bound / 20);
         let just_started = self.refresh_started_at.is_some_and(|started| (0..interval).contains(&now.since(started)));
         self.age(now).is_none_or(|age| age >= due) && !just_started && !self.in_backoff(config, now)
+    }
+
+    /// When every change was known, by the isolate's clock; `None` if the age of the feed is unknown.
+    pub fn complete_at(&self, now: Millis) -> Option<Millis> {
+        self.age(now).and(self.asked_at)
+    }
+
+    /// Whether a refresh is due for connections that are open: once a bound, or sooner if bound and grace are short. Requests refresh
+    /// earlier, so this is for an isolate without any.
+    pub fn is_connection_refresh_due(&self, config: &Config, now: Millis) -> bool {
+        self.connection_refresh_in_ms(config, now) == 0 && !self.in_backoff(config, now)
+    }
+
+    /// Time in milliseconds until that refresh; 0 if it is due or the age is unknown.
+    pub fn connection_refresh_in_ms(&self, config: &Config, now: Millis) -> i64 {
+        let bound = bound_ms(config);
+        let due = bound.min(bound.saturating_add(grace_ms(config)).saturating_mul(3) / 5);
+        self.age(now).map_or(0, |age| due.saturating_sub(age).max(0))
     }
 
     /// Records that a refresh starts.
@@ -177,7 +195,11 @@ impl Feed {
     /// this one.
     pub fn apply_authority(&mut self, page: &FeedPage, asked_at: Millis, now: Millis) -> Applied {
         self.asked_at = self.asked_at.filter(|known| *known <= now);
-        self.apply_live(page, asked_at)
+        let applied = self.apply_live(page, asked_at);
+        if applied == Applied::Complete && self.min_revisions.latest() > page.position().revision {
+            self.distrust_copies();
+        }
+        applied
     }
 
     /// Applies an answer that another isolate of this data centre received a moment ago. `found_at` is read before the cache is.
@@ -186,6 +208,10 @@ impl Feed {
     /// clocks say that it is older, it is. Near the bound it is not used, whoever wrote it.
     pub fn apply_shared(&mut self, config: &Config, cached: &CachedFeedPage, found_at: Millis) -> Applied {
         if !(0..MAX_QUERY_MS).contains(&cached.took) || found_at.since(cached.asked_at) < -CLOCK_SKEW_MS {
+            return Applied::Nothing;
+        }
+        // Some page of the snapshot is newer than this answer, or belongs to a lost history. The authority tells which.
+        if self.min_revisions.latest() > cached.changes.position().revision {
             return Applied::Nothing;
         }
         let max_age = cached.took.saturating_add(FRESH_MAX_AGE_MS);
@@ -237,6 +263,13 @@ impl Feed {
     /// The last known change of a key; `None` also if the key is as it was issued.
     pub fn last_change(&self, id: &KeyId) -> Option<Change> {
         self.min_revisions.of(id)
+    }
+
+    /// Discards the minimum revisions and trusts no copy from now on. The authority has contradicted one of them: it was restored
+    /// from a backup, and the data centre's cache gave a page of the lost history together with pages of the restored one.
+    pub fn distrust_copies(&mut self) {
+        self.overflowed = true;
+        self.min_revisions.clear();
     }
 
     /// Whether a copy can be checked with [`Self::last_change`].
@@ -316,8 +349,7 @@ impl Feed {
             }
         }
         if self.min_revisions.len() > self.sizes.changes {
-            self.overflowed = true;
-            self.min_revisions.clear();
+            self.distrust_copies();
         }
         true
     }

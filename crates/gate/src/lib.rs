@@ -32,17 +32,18 @@
 
 mod assertion;
 mod check;
+mod connection;
 mod feed;
 mod forward;
 mod identity;
 mod key_cache;
-mod lookup_limiter;
 mod min_revisions;
 mod refusal;
 mod sizes;
 mod updates;
 
 pub use check::{SubmittedKey, check_rights, scope_asked};
+pub use connection::{Checked, Closing, Connection, TOO_OLD};
 pub use feed::{Applied, FRESH_SECONDS};
 pub use forward::{Grant, Plan, Unsigned};
 pub use refusal::{Reason, Refusal};
@@ -69,7 +70,6 @@ use keyward_key::scope::Scope;
 use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
-use lookup_limiter::LookupLimiter;
 
 /// How far the clock may step back before every age counts as unknown. Less is the platform's rounding.
 const CLOCK_STEP_TOLERANCE_MS: i64 = 100;
@@ -123,7 +123,6 @@ pub struct Gate {
     feed: Feed,
     cache: KeyCache,
     assertions: Assertions,
-    lookups: LookupLimiter,
     /// The latest time that the isolate's clock has shown.
     latest: Option<Millis>,
     /// How often the clock stepped back.
@@ -145,7 +144,6 @@ impl Gate {
             feed: Feed::new(sizes, jitter),
             cache: KeyCache::new(sizes),
             assertions: Assertions::new(sizes.assertion_bytes),
-            lookups: LookupLimiter::new(sizes.lookups_per_second),
             latest: None,
             steps: 0,
             outage_logged_at: None,
@@ -163,6 +161,9 @@ impl Gate {
 
     fn decide(&mut self, config: &Config, head: &Head<'_>, now: Millis) -> Result<Step, Refusal> {
         refuse_key_in_url(config, head)?;
+        if !config.forwards_from(head) {
+            return Err(Refusal::new(Code::MisdirectedRequest, Reason::Host));
+        }
         let route = find_route(config, head)?;
         let Access::Scope(scope) = &route.access else {
             let strip = Credential::strip_public(head, &config.prefix);
@@ -263,6 +264,16 @@ pub fn refuse_key_in_url(config: &Config, head: &Head<'_>) -> Result<(), Refusal
     Ok(())
 }
 
+/// Returns the refusal of a request for the API on the host of the control plane, which never serves it: `misdirected_request`
+/// where a route has the path, with any method, and `no_route` otherwise.
+#[must_use]
+pub fn refuse_on_control_host(config: &Config, head: &Head<'_>) -> Refusal {
+    match config.routes.find(head.method(), head.target().path()) {
+        Matched::Route(_) | Matched::OtherMethods(_) => Refusal::new(Code::MisdirectedRequest, Reason::Host),
+        Matched::Nothing => Refusal::new(Code::NoRoute, Reason::NoRoute),
+    }
+}
+
 fn find_route<'c>(config: &'c Config, head: &Head<'_>) -> Result<&'c Route, Refusal> {
     let path = head.target().path();
     if is_own_path(path) {
@@ -310,6 +321,11 @@ fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<
     if !record.key_hash.matches(recognised.hash()) {
         return Err(Refusal::invalid_key(Reason::WrongSecret));
     }
+    check_state(record, now)
+}
+
+/// Checks that a key is neither revoked nor expired, for a new request as for a connection that is open.
+fn check_state(record: &Record, now: Millis) -> Result<(), Refusal> {
     if record.revoked {
         return Err(Refusal::new(Code::RevokedKey, Reason::Revoked));
     }

@@ -8,7 +8,11 @@ use keyward_protocol::feed::{Change, ChangeList, CompactKeyId};
 /// The last known change of each changed key: no older record of that key is used. 31 bytes a key
 /// (`crates/edge/tests/feed_memory.rs`).
 #[derive(Default)]
-pub(super) struct MinRevisions(BTreeMap<CompactKeyId, u64>);
+pub(super) struct MinRevisions {
+    packed: BTreeMap<CompactKeyId, u64>,
+    /// The latest revision of all.
+    latest: u64,
+}
 
 /// Revisions are below 2^53; the top bit says that the key is revoked.
 const REVOKED: u64 = 1 << 63;
@@ -20,13 +24,13 @@ const fn unpacked(packed: u64) -> Change {
 impl MinRevisions {
     /// Returns the last change of a key; `None` if the key is as it was issued.
     pub fn of(&self, id: &KeyId) -> Option<Change> {
-        self.0.get(&CompactKeyId::of(id)?).copied().map(unpacked)
+        self.packed.get(&CompactKeyId::of(id)?).copied().map(unpacked)
     }
 
     /// Returns all changes in their transmitted form.
     pub fn to_list(&self) -> ChangeList {
         let mut list = ChangeList::default();
-        for (id, packed) in &self.0 {
+        for (id, packed) in &self.packed {
             list.push_compact(id, unpacked(*packed));
         }
         list
@@ -34,20 +38,26 @@ impl MinRevisions {
 
     /// Records a change. The later of two changes of one key counts; revoked is final.
     pub fn raise(&mut self, id: CompactKeyId, change: Change) {
-        let packed = self.0.entry(id).or_default();
+        let packed = self.packed.entry(id).or_default();
         let revision = change.revision.max(*packed & !REVOKED);
         let revoked = if change.revoked { REVOKED } else { *packed & REVOKED };
         *packed = revision | revoked;
+        self.latest = self.latest.max(revision);
+    }
+
+    /// Returns the latest revision of all keys, 0 without any.
+    pub const fn latest(&self) -> u64 {
+        self.latest
     }
 
     /// Number of keys.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.packed.len()
     }
 
     /// Removes all changes.
     pub fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 }
 
@@ -71,7 +81,7 @@ mod tests {
             minimums.raise(compact, Change { revision, revoked });
             assert_eq!(minimums.of(&key), Some(Change { revision: expected.0, revoked: expected.1 }));
         }
-        assert_eq!(minimums.len(), 1);
+        assert_eq!((minimums.len(), minimums.latest()), (1, 12));
         assert_eq!(minimums.of(&id("wafl_test_8Fh2kQ0sZp1L")), None);
     }
 }

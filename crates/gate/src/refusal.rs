@@ -12,6 +12,7 @@ use keyward_key::id::KeyId;
 pub enum Reason {
     Head(BadHead),
     KeyInUrl,
+    Host,
     NoRoute,
     Method,
     Preflight,

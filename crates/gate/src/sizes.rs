@@ -1,8 +1,6 @@
 //! Capacities of one gate.
 
-use keyward_http::limits::{
-    ASSERTION_BYTES, LOOKUPS_A_SECOND, REMEMBERED_CHANGES, REMEMBERED_KEYS, REMEMBERED_NETWORKS, TOLD_CHANGES,
-};
+use keyward_http::limits::{ASSERTION_BYTES, REMEMBERED_CHANGES, REMEMBERED_KEYS, REMEMBERED_NETWORKS, TOLD_CHANGES};
 
 /// Capacities of one gate. The default is what ships; the simulator draws small ones, so that a small world reaches them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +15,6 @@ pub struct GateSizes {
     pub shared_changes: usize,
     /// Bytes of all cached assertions together, with the claims that they are found by.
     pub assertion_bytes: usize,
-    /// Lookups of single keys at the authority: this many at once, and this many each second after.
-    pub lookups_per_second: u32,
 }
 
 impl Default for GateSizes {
@@ -29,7 +25,6 @@ impl Default for GateSizes {
             changes: REMEMBERED_CHANGES,
             shared_changes: TOLD_CHANGES,
             assertion_bytes: ASSERTION_BYTES,
-            lookups_per_second: LOOKUPS_A_SECOND,
         }
     }
 }

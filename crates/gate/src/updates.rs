@@ -161,7 +161,12 @@ impl Gate {
         let overtaken = at.revision < position.revision;
         match record {
             Some(record) => {
-                let min_revision = self.feed.last_change(id).map_or(0, |change| change.revision);
+                let mut min_revision = self.feed.last_change(id).map_or(0, |change| change.revision);
+                if record.revision < min_revision && min_revision <= at.revision {
+                    // In one history, an answer at `at` contains every change up to `at`.
+                    self.feed.distrust_copies();
+                    min_revision = 0;
+                }
                 let is_old = min_revision > record.revision || (overtaken && !self.feed.knows_all_changes());
                 if is_old && !fault!("a record whose answer was overtaken by a change is used") {
                     return false;
@@ -180,10 +185,10 @@ impl Gate {
         self.feed.record_failure(now);
     }
 
-    /// Whether one more key may be looked up at the authority at `now`: not during a backoff, and within the lookup rate.
-    pub fn may_look_up(&mut self, config: &Config, now: Millis) -> bool {
+    /// Whether the authority may be queried at `now`: not for a moment after it was unreachable.
+    pub fn may_query(&mut self, config: &Config, now: Millis) -> bool {
         self.note_clock(now);
-        !self.feed.in_backoff(config, now) && self.lookups.take(now)
+        !self.feed.in_backoff(config, now)
     }
 
     /// Returns the feed's age in seconds if an outage is to be logged: once a minute.

@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_head_keeps_what_was_sent() {
+    fn a_plain_head_is_parsed_unchanged() {
         for (url, expected) in [
             ("http://h/a?b", "http://h /a?b"),
             ("https://h.example:8080/", "https://h.example:8080 /"),

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_poses_as_keyward_or_the_edge_passes() {
+    fn headers_that_impersonate_keyward_or_the_edge_are_removed() {
         for name in [
             "keyward",
             "keyward-key-id",
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_headers_are_removed_but_not_what_the_request_needs() {
+    fn headers_listed_by_connection_are_removed_except_required_ones() {
         for listed in ["X-Hop", "X-HOP", "x_hop"] {
             assert_eq!(removed(&format!("connection\nclose, {listed}\nx-hop\n1\nx-stay\n2\n")), "connection,x-hop,");
             // An upgrade keeps only its own header of those listed.
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_the_edges_address_already_is_left_and_nothing_else() {
+    fn headers_with_the_edges_own_client_address_are_kept() {
         let edited = |own: &str| {
             let text = format!("0\nGET\nhttp://h/\ncf-connecting-ip\n192.0.2.1\n{own}");
             let head = Head::parse(&text).unwrap();

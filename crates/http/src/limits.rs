@@ -51,9 +51,13 @@ pub const REMEMBERED_CHANGES: usize = 200_000;
 /// 400 KB, the size of one page from the authority. With more, it publishes no snapshot.
 pub const TOLD_CHANGES: usize = 20_000;
 
-/// Maximum number of lookups by one isolate at the authority: the burst, and the rate per second. KV answers most lookups, and
-/// this limit keeps an outage of KV from becoming an outage of the authority.
-pub const LOOKUPS_A_SECOND: u32 = 50;
+/// Maximum number of keys of one isolate that wait for the authority's answer at the same time. They share lookups of at most 500
+/// keys, of which one is in flight.
+pub const WAITING_KEYS: usize = 10_000;
+
+/// Minimum interval between two lookups by one isolate of only such keys that KV does not have, in milliseconds. Whoever mints
+/// keys with an old secret causes at most ten lookups a second.
+pub const UNKNOWN_LOOKUP_INTERVAL_MS: i64 = 100;
 
 /// Maximum burst of revocations by holders from one address: an integration that revokes all its keys at once.
 pub const REVOCATIONS_AT_ONCE: i64 = 20;

@@ -1,7 +1,8 @@
 //! Every error that a caller can see (RFC 9457), without internal details.
 //!
-//! A [`Code`] is the public description of a refusal: it fixes the title, and the default status and detail. All other findings
-//! go to the log only. The advice on a code's page is in `crates/control/src/advice.json`.
+//! A [`Code`] is the public description of a refusal: its row fixes status, title, default detail, and the advice on its page. All
+//! other findings go to the log only. The worker serves the advice from `crates/control/src/advice.json`, which is generated from
+//! the rows, so the wasm does not contain it.
 
 use std::borrow::Cow;
 
@@ -23,7 +24,7 @@ pub fn unreachable(age: i64) -> String {
 }
 
 macro_rules! codes {
-    ($($name:ident $code:literal $status:literal $title:literal $detail:literal)*) => {
+    ($($name:ident $code:literal $status:literal $title:literal $detail:literal $advice:literal)*) => {
         /// The public codes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code {
@@ -57,87 +58,141 @@ macro_rules! codes {
             pub const fn detail(self) -> &'static str {
                 match self { $(Self::$name => $detail),* }
             }
+
+            /// Returns the advice on the code's page. Only the generator of `advice.json` calls this.
+            #[must_use]
+            pub const fn advice(self) -> &'static str {
+                match self { $(Self::$name => $advice),* }
+            }
         }
     };
 }
 
+// A row: variant, code, status, title, default detail (the problem, then the fix), advice.
 codes! {
     MissingKey "missing_key" 401 "No API key"
-        "This address needs an API key. Send it as `Authorization: Bearer <key>` or as `X-API-Key: <key>`."
+        "This request has no API key. Send one as `Authorization: Bearer <key>` or as `X-API-Key: <key>`."
+        "Send your integration's key in one of these two headers. If your integration has no key, ask the team that runs this API to issue one."
     InvalidKey "invalid_key" 401 "Invalid API key"
-        "This is not a valid API key here. Check that it was copied whole and belongs to this API."
+        "This is not a valid key of this API. Check that you copied the whole key, and that this API issued it."
+        "A key begins with its prefix and environment and contains no spaces. Check for missing or extra characters, and send the key as a Bearer token or in `X-API-Key`. If the text is exact, this API does not know the key: ask for a new one."
     ExpiredKey "expired_key" 401 "Expired API key"
-        "This API key is past its expiry. Ask for a new one."
+        "This API key has expired. Ask its owner for a new one."
+        "Keys have a limited lifetime. Ask the key's owner to issue a new key for this integration, and to rotate the new one before it expires."
     RevokedKey "revoked_key" 401 "Revoked API key"
-        "This API key was revoked and will not work again. Ask for a new one."
+        "This API key was revoked and will not work again. Ask its owner for a new one."
+        "The key may have been revoked because it leaked. Ask its owner for the reason before you ask for a new key."
     AmbiguousCredentials "ambiguous_credentials" 400 "More than one credential"
-        "Send exactly one credential, once: either `Authorization: Bearer <key>` or `X-API-Key: <key>`."
+        "This request has more than one credential. Send exactly one: either `Authorization: Bearer <key>` or `X-API-Key: <key>`."
+        "The request has two credentials, or one header twice. Remove all but one. A proxy or a client library may add a credential of its own."
     KeyInUrl "key_in_url" 400 "API key in the URL"
-        "An API key stood in the URL, where logs and histories keep it. Treat it as leaked: have it revoked, and send the new one in a header."
-    InsufficientScope "insufficient_scope" 403 "The key may not do this"
-        "This API key lacks the scope that this address needs."
-    AddressNotAllowed "address_not_allowed" 403 "Not from this address"
-        "This API key may not be used from this client address."
-    BrowserExposed "browser_exposed" 403 "Not from a browser"
-        "An API key must not be used from a browser page, where anyone can read it. Call from a server."
-    InsecureTransport "insecure_transport" 403 "Not over plain HTTP"
-        "This address is served over HTTPS only. A key that was sent without it may have been read on the way."
-    NoRoute "no_route" 404 "No such address"
-        "No route of this API has this address."
+        "The URL contains an API key, and logs record URLs. Treat the key as leaked: have it revoked, and send the new one in a header."
+        "Logs, browser histories and `Referer` headers record URLs. Have this key revoked and a new one issued, and send the new one in the `Authorization` or `X-API-Key` header."
+    InsufficientScope "insufficient_scope" 403 "Missing scope"
+        "This API key lacks the scope that this request needs. Ask its owner to add the scope."
+        "The `WWW-Authenticate` header names the required scope. Ask the key's owner to add it, or use a key that has it."
+    AddressNotAllowed "address_not_allowed" 403 "Client address not allowed"
+        "This API key may not be used from this client address. Call from a network that the key allows."
+        "The key is limited to certain networks. Call from one of them, or ask the key's owner to allow this network."
+    BrowserExposed "browser_exposed" 403 "API key in a browser"
+        "A browser page sent this request, and any visitor of a page can read its API key. Call this API from a server."
+        "Move the call from the page to your server. If the page is public, treat the key as leaked and have it revoked."
+    InsecureTransport "insecure_transport" 403 "HTTPS required"
+        "This API requires HTTPS. Use an `https://` URL, and consider a key that was sent over plain HTTP as possibly intercepted."
+        "Change the URL to `https://`. If the request crossed a network that you do not trust, have the key rotated."
+    NoRoute "no_route" 404 "Unknown path"
+        "No route of this API matches this path. Check the path and its letter case."
+        "Check the path and its letter case. The operator of this API defines its routes in `ROUTES`."
     RateLimited "rate_limited" 429 "Too many requests"
-        "More requests came than the limit allows. Retry after the time in `Retry-After`."
-    AuthorityUnavailable "authority_unavailable" 503 "Keys can't be checked right now"
-        "The authority over keys can't be reached, so nothing was judged. Retry after the time in `Retry-After`; before you retry a change, look whether it was made."
+        "There were more requests than the limit allows. Retry after the time in `Retry-After`."
+        "Wait for the number of seconds in `Retry-After`, and spread your requests over time."
+    AuthorityUnavailable "authority_unavailable" 503 "Key check unavailable"
+        "The service that knows the state of API keys is unreachable, so this request was neither accepted nor refused. Retry after the time in `Retry-After`. Before you repeat a change, check whether it was made."
+        "Retry after the number of seconds in `Retry-After`. This error says nothing about your key. A change on the control plane may have been made although its response was lost, so list the objects before you repeat it."
     NoOrigin "no_origin" 503 "No origin for this environment"
-        "No origin is set for the environment of this API key."
-    OriginUnreachable "origin_unreachable" 502 "The origin can't be reached"
-        "The API behind this gate did not answer. Retry later."
-    OriginTimeout "origin_timeout" 504 "The origin takes too long"
-        "The API behind this gate did not answer in time. The key was accepted; what the request did there is not known."
-    Misconfigured "misconfigured" 500 "This gate is misconfigured"
-        "This gate's configuration is incomplete. Its operator finds every problem in the log."
+        "This API has no origin for the environment of this API key. Ask its operator to set one."
+        "The operator sets the origin for test keys in `ORIGIN_TEST`. Use a live key only for production data."
+    OriginUnreachable "origin_unreachable" 502 "Origin unreachable"
+        "The server behind this API did not respond. Retry later."
+        "The server is down or refuses connections. Retry with increasing delays."
+    OriginTimeout "origin_timeout" 504 "Origin timeout"
+        "The server behind this API did not respond in time. The request was forwarded, and its outcome is unknown."
+        "The server is slow or stuck. Retry only requests that are safe to repeat, with increasing delays. The operator sets the timeout in `ORIGIN_TIMEOUT_SECONDS`."
+    Misconfigured "misconfigured" 500 "Invalid configuration"
+        "The configuration of this gate is invalid. Its operator finds every problem in the log."
+        "If you operate this gate, read its log: it names each setting that is missing or invalid. Otherwise, inform the operator."
     InternalError "internal_error" 500 "Internal error"
-        "Something failed inside this gate. Its operator finds the cause in the log by the request id."
+        "The gate failed to process this request. Report the request id to its operator."
+        "Retry later. If the error persists, report the request id to the operator, who finds the cause in the log."
     BadPath "bad_path" 400 "Ambiguous path"
-        "This path or query could be read in more than one way. Send it in its plain form."
-    WrongHost "wrong_host" 421 "Wrong host"
-        "The Host of this request is not one plain host name."
+        "The path or query can be read in more than one way. Send it in its plain form."
+        "Remove dot segments, double slashes, backslashes, and unnecessary or invalid percent-escapes. Escape characters outside ASCII as UTF-8."
+    WrongHost "wrong_host" 421 "Invalid host"
+        "The `Host` of this request is not one plain host name. Send one host name."
+        "Send one `Host` header with a host name and, if needed, a port."
+    MisdirectedRequest "misdirected_request" 421 "Misdirected request"
+        "This path is not served on this host. Send the request to the host that serves it."
+        "Call the API on its own host, in the exact spelling. The operator sets the host of the control plane in `CONTROL_HOST` and, with `ORIGIN_LIVE = \"route\"`, the hosts of the API in `ROUTE_HOSTS`."
     MethodNotAllowed "method_not_allowed" 405 "Method not allowed"
-        "This address does not take this method. `Allow` lists those it takes."
+        "This path does not support this method. Use a method that `Allow` lists."
+        "Use one of the methods in the `Allow` header."
     TargetTooLong "target_too_long" 414 "URL too long"
-        "Path and query may have 8,192 bytes together."
+        "Path and query have more than 8,192 bytes together. Shorten them, or send long input in the body."
+        "Move long parameters from the query to the body of the request."
     HeadersTooLarge "headers_too_large" 431 "Headers too large"
-        "A request may have 100 headers and 32,768 bytes of them."
-    UnexpectedBody "unexpected_body" 400 "Unexpected body"
-        "A GET or HEAD request can't have a body here. Send its content in the query, or use another method."
+        "The headers are too many or too large. Send at most 100 headers and 32,768 bytes."
+        "Remove headers that your client does not need. Cookies and tracing headers often accumulate."
+    UnexpectedBody "unexpected_body" 400 "Body not allowed"
+        "A GET or HEAD request must not have a body here. Send its content in the query, or use another method."
+        "RFC 9110 defines no meaning for a body in GET, and the gate does not forward one. Use the query, or a method that takes a body."
+    InvalidBody "invalid_body" 400 "Invalid body"
+        "The body of this request was malformed or broke off. Send the request again."
+        "The framing of the body was wrong, or the connection broke before its end. The API behind the gate received an incomplete request, if any. Send a change again only if it is safe to repeat."
     BodyTooLarge "body_too_large" 413 "Body too large"
-        "A control-plane body may have 65,536 bytes."
-    UnsupportedMediaType "unsupported_media_type" 415 "JSON only"
-        "Send the body as `Content-Type: application/json`."
+        "The body has more than 65,536 bytes, the maximum on the control plane. Send a smaller body."
+        "No valid control-plane request is this large. Check the body that your client sends."
+    UnsupportedMediaType "unsupported_media_type" 415 "JSON required"
+        "The body is not JSON. Send JSON with `Content-Type: application/json`."
+        "Set the `Content-Type` header to `application/json`."
     InvalidRequest "invalid_request" 400 "Invalid request"
-        "The request's body or query is not as it should be."
+        "The body or query of this request is invalid. Correct it and send it again."
+        "`field` names the invalid field, and `detail` states the valid form."
     UnknownScope "unknown_scope" 400 "Unknown scope"
-        "No route of this API uses this scope."
+        "No route of this API uses this scope. Use a scope that a route requires."
+        "`detail` lists the known scopes. To add one, let a route in `ROUTES` require it."
     Forbidden "forbidden" 403 "Not allowed"
-        "Your role does not allow this."
+        "Your role does not allow this operation. Ask an owner to do it."
+        "Ask an owner to do it, or to give you a role that allows it."
     NotFound "not_found" 404 "Not found"
-        "There is no such thing here."
-    AlreadyBootstrapped "already_bootstrapped" 409 "There is an owner already"
-        "The first owner was made before. Ask an owner to add you."
-    IntegrationHasKey "integration_has_key" 409 "The integration has a key"
-        "This integration already has an active key in this environment. Rotate that one."
-    NameTaken "name_taken" 409 "The name is taken"
-        "An active key of this environment has this name. Choose another."
-    NotActive "not_active" 409 "The key is not active"
-        "This key's state does not allow it. Revoked and expired keys stay as they are."
-    EmailTaken "email_taken" 409 "The e-mail address is taken"
-        "Another member has this e-mail address."
-    LastOwner "last_owner" 409 "The last owner stays"
-        "This would leave nobody who can manage members. Make another owner first."
-    IdempotencyMismatch "idempotency_mismatch" 422 "Another request with this Idempotency-Key"
-        "This `Idempotency-Key` came with another body within the last 10 minutes. Nothing was done."
+        "The object does not exist, or you may not see it. Check the id."
+       "Check the id. Objects outside your environments are also reported as not found."
+    AlreadyBootstrapped "already_bootstrapped" 409 "Already bootstrapped"
+        "This deployment already has an owner. Ask an owner to add you as a member."
+        "`BOOTSTRAP_TOKEN` can only create the first owner. Sign in with the owner's credential."
+    IntegrationHasKey "integration_has_key" 409 "Integration has an active key"
+        "This integration already has an active key in this environment. Rotate that key instead."
+        "An integration has at most one active key in each environment. Rotate the key named in `detail`, or revoke it first."
+    NameTaken "name_taken" 409 "Name in use"
+        "An active key of this environment already has this name. Choose another name."
+        "The names of active keys are unique in an environment. Choose a name that distinguishes the two keys."
+    NotActive "not_active" 409 "Key not active"
+        "The state of this key does not allow the operation. Use an active key, or issue a new one."
+        "Revoked and expired keys cannot be changed: issue a new key for the integration. A retiring key already has a successor: rotate the successor instead."
+    EmailTaken "email_taken" 409 "E-mail address in use"
+        "Another member already has this e-mail address. Use another address."
+        "Each e-mail address belongs to at most one member who is not revoked, because members can sign in by it. Use another address, or change or revoke the other member."
+    LastOwner "last_owner" 409 "Last owner"
+        "This change would leave no owner to manage the members. Make another member an owner first."
+        "Make another member an owner without limits before you revoke, demote or limit this one."
+    IdempotencyMismatch "idempotency_mismatch" 422 "Idempotency-Key reused"
+        "This `Idempotency-Key` was used with another body within the last 10 minutes, so nothing was changed. Use a new value for a new request."
+        "Use a new `Idempotency-Key` for each new write. Repeat a value only with exactly the same request."
+    PreconditionFailed "precondition_failed" 412 "Changed since it was read"
+        "This is not the version that `If-Match` names. Nothing was done. Read it again and decide anew."
+        "Someone changed it between your read and your change. Read it again, look at what changed, and send the change with the new `ETag`."
     CrossSite "cross_site" 403 "Cross-site request"
-        "The control plane takes no requests from pages of other sites."
+        "The control plane refuses requests from pages of other sites. Call it from a script or from a page on its own host."
+        "Call the control plane from a script or from a page on its own host."
 }
 
 /// An error to send to a caller.
@@ -295,7 +350,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_5xx_body_is_constant_and_a_4xx_body_says_what_was_given() {
+    fn every_text_of_a_code_ends_with_a_full_stop() {
+        for code in Code::ALL {
+            for text in [code.detail(), code.advice()] {
+                assert!(text.len() > 20 && text.ends_with('.'), "{}: {text}", code.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn a_5xx_body_is_constant_and_a_4xx_body_has_the_given_detail() {
         for code in Code::ALL {
             let shown = Problem::detailed(*code, "a cause").body("r");
             assert_eq!(shown.contains("a cause"), code.status() < 500, "{}", code.as_str());

@@ -1,5 +1,4 @@
-//! The public half of the key that signs assertions, as a JSON Web Key (RFC 8037), and compact JSON Web Signatures made with it
-//! (RFC 7515, section 3.1).
+//! JWTs for origins: the public signing key as a JSON Web Key (RFC 8037) and compact JSON Web Signatures (RFC 7515, section 3.1).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,53 +7,53 @@ use sha2::{Digest, Sha256};
 
 use super::signing::{PublicKey, Signature};
 
-/// What verifies assertions, and what every one of them begins with.
+/// Public half of the key that signs assertions, and the JWT header that they share.
 pub struct AssertionKey {
     jwk: Jwk,
-    /// The protected header and the dot after it, which are the same for every assertion of this key.
+    /// The encoded protected header and the dot after it, the same for every assertion of this key.
     header: String,
 }
 
-/// The public key as `GET /_keyward/jwks.json` shows it (RFC 7517; RFC 8037, section 2).
+/// Public key as `GET /_keyward/jwks.json` shows it (RFC 7517; RFC 8037, section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Jwk {
     kty: &'static str,
     crv: &'static str,
-    /// The public key, 32 bytes in base64url.
+    /// Public key: 32 bytes in base64url.
     x: String,
-    /// The key's thumbprint (RFC 7638): the same key always has the same name, and no two have one.
+    /// Thumbprint of the key (RFC 7638), which depends on the key alone.
     kid: String,
     alg: &'static str,
     r#use: &'static str,
 }
 
 impl AssertionKey {
-    /// From its public half.
+    /// Creates the verification key from the public half of a signing key.
     pub(super) fn new(public: &PublicKey) -> Self {
         let (kty, crv, alg) = ("OKP", "Ed25519", "EdDSA");
-        // What goes in is base64url or a word of ours, so nothing needs escaping.
+        // The values are base64url or constants, so nothing needs escaping.
         let x = URL_SAFE_NO_PAD.encode(public);
-        // These members alone, in this order and without a space (RFC 7638, section 3; RFC 8037, appendix A.3).
+        // Exactly these members, in this order, without white space (RFC 7638, section 3; RFC 8037, appendix A.3).
         let kid = digest(format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}"}}"#).as_bytes());
         let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","kid":"{kid}","typ":"JWT"}}"#));
         Self { jwk: Jwk { kty, crv, x, kid, alg, r#use: "sig" }, header: format!("{header}.") }
     }
 
-    /// The public key.
+    /// Returns the public key.
     #[must_use]
     pub const fn jwk(&self) -> &Jwk {
         &self.jwk
     }
 
-    /// The key's name, as in the header of what it signs.
+    /// Returns the key id, as in the header of each assertion.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.jwk.kid
     }
 
-    /// What is to be signed for these claims (a JSON object): the JWT in its compact form but for the signature.
+    /// Returns the JWS signing input for `claims`, a JSON object: header and payload in base64url, with a dot between them.
     #[must_use]
-    pub fn unsigned(&self, claims: &[u8]) -> String {
+    pub fn signing_input(&self, claims: &[u8]) -> String {
         let mut jwt = String::with_capacity(claims.len().saturating_mul(2).saturating_add(256));
         jwt.push_str(&self.header);
         URL_SAFE_NO_PAD.encode_string(claims, &mut jwt);
@@ -62,15 +61,15 @@ impl AssertionKey {
     }
 }
 
-/// The JWT: [`AssertionKey::unsigned`] with its signature.
+/// Returns the JWT: the output of [`AssertionKey::signing_input`] with its signature.
 #[must_use]
-pub fn signed(mut unsigned: String, signature: &Signature) -> String {
-    unsigned.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut unsigned);
-    unsigned
+pub fn signed(mut signing_input: String, signature: &Signature) -> String {
+    signing_input.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut signing_input);
+    signing_input
 }
 
-/// SHA-256 in base64url: 43 characters.
+/// Returns the SHA-256 digest in base64url, 43 characters.
 #[must_use]
 pub fn digest(text: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(text))
@@ -81,9 +80,9 @@ mod tests {
     use super::super::signing::SigningKey;
     use super::*;
 
-    /// The example of RFC 8037, appendices A.1 to A.4.
+    /// Source: RFC 8037, appendices A.1 to A.4.
     #[test]
-    fn the_example_of_rfc_8037_is_signed_to_the_letter() {
+    fn the_example_of_rfc_8037_gets_its_published_signature() {
         let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
         let key = SigningKey::new("example".to_owned(), seed.try_into().unwrap());
         let public = AssertionKey::new(&key.native_public());
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jwk_says_what_it_is_and_nothing_of_the_private_half() {
+    fn a_jwk_has_public_members_only() {
         let key = SigningKey::new("test".to_owned(), [7; 32]);
         let public = AssertionKey::new(&key.native_public());
         let shown: serde_json::Value = serde_json::to_value(public.jwk()).unwrap();

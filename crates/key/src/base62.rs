@@ -1,4 +1,4 @@
-//! Base62 as the key format uses it: digits `0-9A-Za-z`, most significant first, fixed width.
+//! Base62 of the key format: digits `0-9A-Za-z`, most significant first, fixed width.
 
 /// The digits, in the order of their values.
 pub const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -9,7 +9,7 @@ pub fn is_base62(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// `number` in `N` digits, padded with `0`; digits beyond `N` are dropped (the number modulo 62^N).
+/// Writes `number` modulo 62^N in `N` digits, padded with `0`.
 #[must_use]
 pub fn encode<const N: usize>(mut number: u64) -> [u8; N] {
     let mut digits = [b'0'; N];

@@ -1,18 +1,18 @@
-//! The same credential twice, without storing it: what a retried write (`Idempotency-Key`) answers with is derived again.
+//! Deterministic entropy. A retried write (`Idempotency-Key`) derives the same credential again, so nobody has to store it.
 //!
-//! The bytes are HMAC-SHA-256 under `keyward/reissue/v1` over `keyward/reissue-stream/v1` ‖ fingerprint ‖ nonce ‖ counter.
-//! Every part has a fixed length, so no two messages are the same. Without `KEYWARD_SECRET` they can't be told from the
-//! system's entropy, and the registry, which keeps fingerprint and nonce, has it not.
+//! Each block is HMAC-SHA-256 under `keyward/reissue/v1` over `keyward/reissue-stream/v1` ‖ fingerprint ‖ nonce ‖ counter.
+//! Every part has a fixed length, so no two messages are equal. The registry stores fingerprint and nonce but not
+//! `KEYWARD_SECRET`, without which the blocks are indistinguishable from random bytes.
 
 use super::entropy::{Entropy, EntropyFailed};
 use super::keyring::DerivedKeys;
 
 const DOMAIN: &[u8] = b"keyward/reissue-stream/v1";
 
-/// Bytes of a nonce.
+/// Length of a nonce in bytes.
 pub const NONCE_BYTES: usize = 16;
 
-/// A stream that is a function of the secret, the write's fingerprint and one attempt's nonce.
+/// Stream of bytes that depends on the secret, the fingerprint of a write and the nonce of one attempt.
 pub struct DeterministicEntropy<'a> {
     derived: &'a DerivedKeys,
     fingerprint: [u8; 32],
@@ -21,7 +21,7 @@ pub struct DeterministicEntropy<'a> {
 }
 
 impl<'a> DeterministicEntropy<'a> {
-    /// The stream of one write and one nonce, from its beginning.
+    /// Creates the stream of one write and one nonce, at its start.
     #[must_use]
     pub const fn new(derived: &'a DerivedKeys, fingerprint: [u8; 32], nonce: [u8; NONCE_BYTES]) -> Self {
         Self { derived, fingerprint, nonce, counter: 0 }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_write_and_nonce_give_the_same_key_and_anything_else_another() {
+    fn a_key_repeats_only_for_the_same_secret_write_and_nonce() {
         let (first, second) = (derived(1), derived(2));
         let known = key(&first, 1, 1);
         assert_eq!(known, key(&first, 1, 1));

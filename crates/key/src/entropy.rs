@@ -1,28 +1,28 @@
-//! Where randomness comes from: a parameter, so that a test can show the literal key.
+//! The port to a random source. It is a parameter, so that tests can expect literal keys.
 
 use super::base62::ALPHABET;
 
-/// The system's entropy failed. Nothing may be minted then.
+/// The random source failed. Nothing may be minted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntropyFailed;
 
 /// A source of uniformly random bytes.
 pub trait Entropy {
-    /// Fills `buffer`, or fails without a partial result worth using.
+    /// Fills `buffer` with random bytes.
     ///
     /// # Errors
-    /// [`EntropyFailed`] when the system has none to give.
+    /// [`EntropyFailed`] if the source fails. The content of `buffer` must then not be used.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), EntropyFailed>;
 }
 
-/// `length` base62 digits, each uniform: a byte of 248 or more is thrown away, since 256 is no multiple of 62.
+/// Returns `length` uniformly distributed base62 digits. Bytes from 248 are discarded, because 256 is not a multiple of 62.
 ///
 /// # Errors
-/// [`EntropyFailed`] when the source fails.
+/// [`EntropyFailed`] if the source fails.
 pub fn base62(entropy: &mut impl Entropy, length: usize) -> Result<String, EntropyFailed> {
     let mut text = String::with_capacity(length);
     let mut buffer = [0_u8; 64];
-    // Each round gives about 62 digits; a source that still has too few after so many is broken.
+    // A round yields about 62 digits. A source that yields too few in this many rounds is broken.
     for _ in 0..length.max(8) {
         if text.len() >= length {
             return Ok(text);
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_would_favour_some_digits_are_thrown_away() {
+    fn bytes_that_would_bias_the_digits_are_discarded() {
         let mut source = Bytes(vec![0; 64]);
         source.0.extend([255, 248, 247, 62, 61, 0].iter().rev());
         source.0.drain(0..6);
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_fails_mints_nothing() {
+    fn a_failing_source_yields_no_digits() {
         assert_eq!(base62(&mut Bytes(Vec::new()), 4), Err(EntropyFailed));
         assert_eq!(base62(&mut Bytes(vec![255; 10_000]), 4), Err(EntropyFailed));
     }

@@ -1,31 +1,31 @@
-//! The text form of a key, and what anyone can check of it offline: see docs/concepts/keys.md.
+//! The text form of a key, and the checks on it that need no secret. See docs/concepts/keys.md.
 
 use super::base62::{encode, is_base62};
 use super::id::{Class, IDENTIFIER_LENGTH, Prefix};
 
-/// Base62 characters of the secret, about 190 bits.
+/// Length of the secret in base62 characters, about 190 bits.
 pub const SECRET_LENGTH: usize = 32;
-/// Base62 characters of the keyed tag.
+/// Length of the keyed tag in base62 characters.
 pub const TAG_LENGTH: usize = 8;
-/// Base62 characters of the check.
+/// Length of the check in base62 characters.
 pub const CHECK_LENGTH: usize = 6;
-/// What a key has besides its prefix and the word of its class: three underscores and the random parts.
-const BESIDES_WORDS: usize = 3 + IDENTIFIER_LENGTH + SECRET_LENGTH + TAG_LENGTH + CHECK_LENGTH;
+/// Length of a key without its prefix and class: three underscores and the parts of fixed length.
+const FIXED_LENGTH: usize = 3 + IDENTIFIER_LENGTH + SECRET_LENGTH + TAG_LENGTH + CHECK_LENGTH;
 
-/// Why a text is no well-formed key. For logs and tests; every one is the same 401 to the caller.
+/// The first defect of a text that is not a well-formed key. For logs and tests; the caller gets the same 401 for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// It doesn't begin with our prefix and an underscore.
+    /// It does not begin with the prefix and an underscore.
     Prefix,
-    /// The word after the prefix is not `live`, `test` or `admin`.
+    /// The part after the prefix is not `live`, `test` or `admin`.
     Class,
-    /// Wrong length, or a character outside base62 where one is due.
+    /// A part has the wrong length or a character outside base62.
     Form,
-    /// The last six characters are not the CRC-32 of what stands before them.
+    /// The last six characters are not the CRC-32 of the text before them.
     Check,
 }
 
-/// A well-formed key as it was presented: form and check are right, the tag is yet to be recognised.
+/// A well-formed key as presented: form and check are right, the tag is not verified yet.
 /// It borrows the secret's text, so it has no `Debug`, `Display` or `Serialize`.
 pub struct Presented<'a> {
     class: Class,
@@ -35,10 +35,10 @@ pub struct Presented<'a> {
 }
 
 impl<'a> Presented<'a> {
-    /// Parses a whole credential. Costs no allocation and reads nothing.
+    /// Parses a whole credential, without allocating.
     ///
     /// # Errors
-    /// [`Malformed`], by what was found wrong first.
+    /// [`Malformed`] with the first defect.
     pub fn parse(text: &'a str, prefix: &Prefix) -> Result<Self, Malformed> {
         let after_prefix =
             text.strip_prefix(prefix.as_str()).and_then(|rest| rest.strip_prefix('_')).ok_or(Malformed::Prefix)?;
@@ -61,25 +61,25 @@ impl<'a> Presented<'a> {
         Ok(Self { class, id, message, tag })
     }
 
-    /// What the key says it opens.
+    /// Returns the class that the key names.
     #[must_use]
     pub const fn class(&self) -> Class {
         self.class
     }
 
-    /// The key id: prefix, class and identifier.
+    /// Returns the key id: prefix, class and identifier.
     #[must_use]
     pub const fn id(&self) -> &'a str {
         self.id
     }
 
-    /// What is hashed: everything up to and including the secret.
+    /// Returns the input of the key hash: the text up to and including the secret.
     #[must_use]
     pub(super) const fn message(&self) -> &'a str {
         self.message
     }
 
-    /// The eight characters that only a holder of the server's secret can make.
+    /// Returns the tag, which only a holder of the server's secret can compute.
     #[must_use]
     pub(super) const fn tag(&self) -> &'a str {
         self.tag
@@ -90,18 +90,18 @@ fn split_end(text: &str, length: usize) -> Result<(&str, &str), Malformed> {
     text.len().checked_sub(length).and_then(|at| text.split_at_checked(at)).ok_or(Malformed::Form)
 }
 
-/// By one byte at a time, with a table of 1 KB. Faster ways have tables of 16 KB, which don't compress, and a key is short.
+/// CRC-32, one byte at a time with a table of 1 KB. Faster variants need incompressible tables of 16 KB, and a key is short.
 static CRC_32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
-/// The check of a text: CRC-32 (IEEE, as in zip) in six base62 digits.
+/// Computes the check of a text: its CRC-32 (IEEE, as in zip) in six base62 digits.
 #[must_use]
 pub fn check_of(body: &str) -> [u8; CHECK_LENGTH] {
     encode::<CHECK_LENGTH>(u64::from(CRC_32.checksum(body.as_bytes())))
 }
 
-/// Whether a well-formed key stands anywhere in `text`: by prefix, form and check, so that a mere look-alike passes.
-/// What stands around it doesn't matter, more letters included: a key's length is known from its class.
-/// Linear in `text`: each place where a key could begin is looked at for no more bytes than a key has.
+/// Whether `text` contains a well-formed key. Prefix, form and check must be right, so look-alikes do not count.
+/// The characters around the key do not matter, not even letters, because its class determines its length.
+/// Takes time linear in `text`: at each candidate position it reads at most the length of a key.
 #[must_use]
 pub fn contains_key(text: &[u8], prefix: &Prefix) -> bool {
     let needle = prefix.as_str().as_bytes();
@@ -111,7 +111,7 @@ pub fn contains_key(text: &[u8], prefix: &Prefix) -> bool {
         .any(|(at, _)| {
             let rest = text.get(at..).unwrap_or_default();
             ["live", "test", "admin"].iter().any(|class| {
-                let length = needle.len().saturating_add(class.len()).saturating_add(BESIDES_WORDS);
+                let length = needle.len().saturating_add(class.len()).saturating_add(FIXED_LENGTH);
                 rest.get(..length)
                     .and_then(|candidate| std::str::from_utf8(candidate).ok())
                     .is_some_and(|candidate| Presented::parse(candidate, prefix).is_ok())

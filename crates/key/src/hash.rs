@@ -1,11 +1,11 @@
-//! The only thing that is stored of a key's secret.
+//! The key hash, the only form in which a key's secret is stored.
 
 use std::fmt;
 
 use ctutils::CtEq;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// HMAC-SHA-256 of a key's text up to and including the secret, under the pepper. Compared in constant time only.
+/// HMAC-SHA-256 of a key's text up to and including the secret, keyed with the pepper. Compared in constant time only.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub struct KeyHash([u8; 32]);
@@ -17,32 +17,32 @@ impl KeyHash {
         Self(bytes)
     }
 
-    /// Whether both are the same, in a time that doesn't depend on where they differ.
+    /// Whether both hashes are equal. Takes constant time.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 
-    /// The bytes, for the tag's MAC.
+    /// Returns the bytes, as input of the tag's MAC.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// 64 lower-case hex digits: the stored form.
+    /// Returns the stored form: 64 lower-case hex digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
         hex::encode(self.0)
     }
 
-    /// Reads [`Self::to_hex`]; `None` for any other length or alphabet.
+    /// Parses the output of [`Self::to_hex`]. `None` for any other length or alphabet.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
         digest_from_hex(text).map(Self)
     }
 }
 
-/// 32 bytes from 64 lower-case hex digits. Upper case is refused, so that a stored digest has one spelling only.
+/// Decodes 64 lower-case hex digits. Refuses upper case, so that a stored digest has only one spelling.
 pub(super) fn digest_from_hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0_u8; 32];
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {

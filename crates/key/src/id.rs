@@ -1,4 +1,4 @@
-//! A key's public name.
+//! Key ids and their parts.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::base62::is_base62;
 
-/// Random base62 characters in an id.
+/// Number of random base62 characters in an id.
 pub const IDENTIFIER_LENGTH: usize = 12;
 
-/// Where a data key may go.
+/// Environment of a data key, which selects the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
-    /// Real data: `ORIGIN_LIVE`.
+    /// Production data: `ORIGIN_LIVE`.
     Live,
-    /// Made-up data: `ORIGIN_TEST`.
+    /// Test data: `ORIGIN_TEST`.
     Test,
 }
 
@@ -23,7 +23,7 @@ impl Environment {
     /// Every environment.
     pub const ALL: [Self; 2] = [Self::Live, Self::Test];
 
-    /// The word in keys, answers and headers.
+    /// Returns the name in keys, responses and headers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl Environment {
         }
     }
 
-    /// Reads [`Self::as_str`].
+    /// Parses the output of [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -43,7 +43,7 @@ impl Environment {
     }
 }
 
-/// What a credential opens: the gate, in one environment, or the control plane.
+/// Class of a credential: a data key opens the gate in one environment, a member's credential opens the control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// A data key of an integration.
@@ -53,7 +53,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// The word between prefix and identifier.
+    /// Returns the text between prefix and identifier.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl Class {
         }
     }
 
-    /// Reads [`Self::as_str`].
+    /// Parses the output of [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -72,32 +72,32 @@ impl Class {
     }
 }
 
-/// `KEY_PREFIX`: 2 to 8 of `a-z`, by which secret scanners find our keys.
+/// `KEY_PREFIX`: 2 to 8 of `a-z`. Secret scanners recognise keys by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix(String);
 
 impl Prefix {
-    /// `None` unless the text is 2 to 8 of `a-z`.
+    /// Parses a prefix. `None` unless the text is 2 to 8 of `a-z`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (2..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase());
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The text, without the underscore.
+    /// Returns the prefix without the underscore.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// `wafl_live_8Fh2kQ0sZp1L`: prefix, class and identifier. Public; names a key or a member in lists, logs and stores.
+/// Id of a key or a member, such as `wafl_live_8Fh2kQ0sZp1L`: prefix, class and identifier. Public: it appears in lists and logs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// Reads an id of any prefix. `None` unless prefix, class and identifier have their form.
+    /// Parses an id with any prefix. `None` if a part is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('_');
@@ -110,20 +110,19 @@ impl KeyId {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The id that `prefix`, `class` and a fresh identifier make; `None` where the identifier has not its form.
+    /// Joins `prefix`, `class` and a new identifier. `None` if the identifier is malformed.
     #[must_use]
     pub fn assemble(prefix: &Prefix, class: Class, identifier: &str) -> Option<Self> {
         Self::parse(&format!("{}_{}_{identifier}", prefix.as_str(), class.as_str()))
     }
 
-    /// The whole id.
+    /// Returns the whole id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What the id says it opens. An id always has a class; `Member`, which opens nothing at the gate, is the answer
-    /// that could do no harm if it ever had not.
+    /// Returns the class in the id. Every id has one; the fallback is `Member` because that class opens nothing at the gate.
     #[must_use]
     pub fn class(&self) -> Class {
         self.0.split('_').nth(1).and_then(Class::parse).unwrap_or(Class::Member)
@@ -161,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_has_prefix_class_and_twelve_characters() {
+    fn an_id_is_a_prefix_a_class_and_twelve_characters() {
         let id = KeyId::parse("wafl_live_8Fh2kQ0sZp1L").unwrap();
         assert_eq!(id.class(), Class::Data(Environment::Live));
         assert_eq!(KeyId::parse("wafl_admin_8Fh2kQ0sZp1L").unwrap().class(), Class::Member);

@@ -1,6 +1,6 @@
-//! The keys of the house: everything that is derived from `KEYWARD_SECRET`.
+//! The server's keys, all derived from `KEYWARD_SECRET`.
 //!
-//! One HKDF-SHA-256 (RFC 5869, no salt), one info string for each use, so that no two uses share a key.
+//! Each use has its own key: HKDF-SHA-256 (RFC 5869, no salt) with one info string per use.
 
 use std::sync::OnceLock;
 
@@ -18,21 +18,21 @@ use super::format::{Presented, TAG_LENGTH};
 use super::hash::KeyHash;
 use super::signing::SigningKey;
 
-/// 62^8: the tag is a number below it.
+/// 62^8, the number of possible tags.
 const TAG_MODULUS: u64 = 218_340_105_584_896;
 
-/// `KEYWARD_SECRET`: 32 random bytes. No way leads out of this type but derivation.
+/// `KEYWARD_SECRET`: 32 random bytes. This type only derives keys and never returns the bytes.
 pub struct Secret([u8; 32]);
 
 impl Secret {
-    /// Reads 32 bytes in standard base64. `None` for any other length or alphabet.
+    /// Parses 32 bytes in standard base64. `None` for any other length or alphabet.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text.trim_ascii()).ok()?;
         bytes.try_into().ok().map(Self)
     }
 
-    /// One key of the house. `None` is for more than 8,160 bytes, which 32 are not.
+    /// Derives the key for one use. `None` never happens: HKDF fails only for more than 8,160 bytes of output.
     fn derive(&self, info: &str) -> Option<[u8; 32]> {
         let mut key = [0_u8; 32];
         Hkdf::<Sha256>::new(None, &self.0).expand(info.as_bytes(), &mut key).ok()?;
@@ -40,20 +40,20 @@ impl Secret {
     }
 }
 
-/// A public name for one `KEYWARD_SECRET`: 8 hex digits. It tells under which secret a thing was made, and nothing else.
+/// Public name of one `KEYWARD_SECRET`: 8 hex digits. Identifies the secret and reveals nothing else about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Generation(String);
 
 impl Generation {
-    /// Takes a stored name back.
+    /// Parses a stored name. `None` unless it is 8 lower-case hex digits.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
         let fits = text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The 8 hex digits.
+    /// Returns the 8 hex digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -68,7 +68,7 @@ impl TryFrom<String> for Generation {
     }
 }
 
-/// An HMAC-SHA-256 key whose two opening blocks are already computed: a MAC costs two compressions less.
+/// HMAC-SHA-256 key with both pads already hashed, which saves two compressions per MAC.
 #[derive(Clone)]
 pub(super) struct MacKey(Hmac<Sha256>);
 
@@ -84,7 +84,7 @@ impl MacKey {
         }))
     }
 
-    /// The MAC over the parts, one after the other. The caller sees to it that no two messages join to the same bytes.
+    /// Computes the MAC over the concatenated parts. The caller ensures that different messages never concatenate to the same bytes.
     pub(super) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.0.clone();
         for part in parts {
@@ -94,20 +94,21 @@ impl MacKey {
     }
 }
 
-/// What one `KEYWARD_SECRET` gives.
+/// The keys derived from one `KEYWARD_SECRET`.
 pub struct DerivedKeys {
     generation: Generation,
     pepper: MacKey,
     record_mac: MacKey,
     reissue: MacKey,
+    address: MacKey,
     checkpoint: SigningKey,
     assertion: SigningKey,
-    /// Known once the platform has told its public half.
+    /// Computed once the platform has supplied the public half.
     assertion_key: OnceLock<AssertionKey>,
 }
 
 impl DerivedKeys {
-    /// Derives every key at once. `None` if a derivation fails, which 32 bytes never do: no key is ever a stand-in.
+    /// Derives every key. `None` if a derivation fails, which never happens; a placeholder key would be unsafe.
     #[must_use]
     pub fn new(secret: &Secret) -> Option<Self> {
         let name = secret.derive("keyward/generation/v1")?;
@@ -121,24 +122,25 @@ impl DerivedKeys {
             pepper: MacKey::new(&secret.derive("keyward/pepper/v1")?),
             record_mac: MacKey::new(&secret.derive("keyward/record-mac/v1")?),
             reissue: MacKey::new(&secret.derive("keyward/reissue/v1")?),
+            address: MacKey::new(&secret.derive("keyward/address/v1")?),
             checkpoint,
             assertion,
             assertion_key: OnceLock::new(),
         })
     }
 
-    /// The public name of the secret behind it.
+    /// Returns the public name of the secret.
     #[must_use]
     pub const fn generation(&self) -> &Generation {
         &self.generation
     }
 
-    /// The key hash of a key's text up to and including the secret.
+    /// Computes the hash of a key's text up to and including the secret.
     pub(super) fn hash(&self, message: &str) -> KeyHash {
         KeyHash::new(self.pepper.mac(&[message.as_bytes()]))
     }
 
-    /// The tag of a key hash: the first 8 bytes of a MAC, big-endian, modulo 62^8.
+    /// Computes the tag of a key hash: the first 8 bytes of a MAC, big-endian, modulo 62^8.
     pub(super) fn tag(&self, hash: &KeyHash) -> [u8; TAG_LENGTH] {
         let mac = self.pepper.mac(&[b"keyward/tag/v1", hash.as_bytes()]);
         let head = mac.first_chunk::<8>().copied().unwrap_or_default();
@@ -149,24 +151,32 @@ impl DerivedKeys {
         &self.record_mac
     }
 
-    /// Key that the credentials of retried writes are derived with: see [`super::deterministic_entropy`].
+    /// Returns the key that [`super::deterministic_entropy`] derives credentials with.
     pub(super) const fn reissue(&self) -> &MacKey {
         &self.reissue
     }
 
-    /// The key that signs the audit log's checkpoints.
+    /// Digest of a client's address for the log, 16 hex digits: the same for one address, and no help to find the address without
+    /// the secret.
+    #[must_use]
+    pub fn address_digest(&self, address: &str) -> String {
+        let mac = self.address.mac(&[address.as_bytes()]);
+        hex::encode(mac.first_chunk::<8>().copied().unwrap_or_default())
+    }
+
+    /// Returns the key that signs checkpoints of the audit log.
     #[must_use]
     pub const fn checkpoint(&self) -> &SigningKey {
         &self.checkpoint
     }
 
-    /// The key that signs assertions for origins.
+    /// Returns the key that signs assertions for origins.
     #[must_use]
     pub const fn assertion(&self) -> &SigningKey {
         &self.assertion
     }
 
-    /// The public half of [`Self::assertion`], once it is known.
+    /// Returns the public half of [`Self::assertion`], once the platform has supplied it.
     #[must_use]
     pub fn assertion_key(&self) -> Option<&AssertionKey> {
         let public = self.assertion.public()?;
@@ -174,26 +184,26 @@ impl DerivedKeys {
     }
 }
 
-/// The current house and, while a secret is being rotated, the previous one.
+/// The derived keys of the current secret and, while a secret is being rotated, of the previous one.
 pub struct Keyring {
     current: DerivedKeys,
     previous: Option<DerivedKeys>,
 }
 
-/// A presented key that we minted: its hash, and under which secret. Only [`Keyring::recognise`] makes one.
+/// Hash and secret of a presented key whose tag is right. Only [`Keyring::recognise`] creates one.
 pub struct Recognised {
     hash: KeyHash,
     generation: Generation,
 }
 
 impl Recognised {
-    /// The key hash, to be compared with the stored one.
+    /// Returns the key hash, to compare with the stored one.
     #[must_use]
     pub const fn hash(&self) -> &KeyHash {
         &self.hash
     }
 
-    /// The secret it was minted under.
+    /// Returns the name of the secret that the key was minted under.
     #[must_use]
     pub const fn generation(&self) -> &Generation {
         &self.generation
@@ -201,8 +211,8 @@ impl Recognised {
 }
 
 impl Keyring {
-    /// From `KEYWARD_SECRET` and, optionally, `KEYWARD_SECRET_PREVIOUS`.
-    /// `None` as for [`DerivedKeys::new`]. While a rotation begins both may be the same: then there is one.
+    /// Derives the keys of `KEYWARD_SECRET` and, if given, of `KEYWARD_SECRET_PREVIOUS`. Both may be equal at the start of a
+    /// rotation; the keyring then has only the current one. `None` as for [`DerivedKeys::new`].
     #[must_use]
     pub fn new(current: &Secret, previous: Option<&Secret>) -> Option<Self> {
         let current = DerivedKeys::new(current)?;
@@ -214,24 +224,25 @@ impl Keyring {
         Some(Self { current, previous })
     }
 
-    /// The house that mints and seals.
+    /// Returns the keys that mint and seal.
     #[must_use]
     pub const fn current(&self) -> &DerivedKeys {
         &self.current
     }
 
-    /// The current house and, while a secret is being rotated, the previous one.
+    /// Iterates over the current keys and, while a secret is being rotated, the previous ones.
     pub fn generations(&self) -> impl Iterator<Item = &DerivedKeys> {
         [Some(&self.current), self.previous.as_ref()].into_iter().flatten()
     }
 
-    /// The house of that name, current or previous.
+    /// Returns the keys of the named secret, current or previous.
     #[must_use]
     pub fn of_generation(&self, generation: &Generation) -> Option<&DerivedKeys> {
         self.generations().find(|derived| derived.generation == *generation)
     }
 
-    /// Whether we minted this key, by its tag, under the current secret or the previous one. `None` costs no look-up.
+    /// Recognises a key by its tag, under the current secret or the previous one. `None` if neither minted it, which is decided
+    /// without a lookup.
     #[must_use]
     pub fn recognise(&self, presented: &Presented<'_>) -> Option<Recognised> {
         self.generations().find_map(|derived| {

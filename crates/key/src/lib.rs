@@ -1,16 +1,20 @@
-//! What a key is. No I/O, no clock, no random source of its own.
+//! The key: format, id, hash, keyring and stored record. No I/O, no clock, no random source of its own.
 //!
 //! ```text
 //! wafl_live_8Fh2kQ0sZp1L_<46 base62 characters>
 //! └── key id: public ──┘ └ secret 32 · tag 8 · check 6 ┘
 //! ```
 //!
-//! [`format::Presented`] is the text form, parsed. [`keyring::Keyring`] derives every key from
-//! `KEYWARD_SECRET` and recognises what it minted. [`mint::ApiKey`] is a new key's text, shown once.
-//! [`deterministic_entropy::DeterministicEntropy`] makes the same key text again for a retried write. [`signing::SigningKey`] signs the audit
-//! log's head, as a [`note`], and what origins are told ([`assertion::AssertionKey`]).
-//! [`record::Record`] is what the gate needs to know of a key; [`sealed`] is its form in KV. [`epoch::Epoch`] names one history of the authority;
-//! [`version`] lets two versions of the worker read each other's forms.
+//! | type or module | purpose |
+//! |---|---|
+//! | [`format::Presented`] | a presented key, parsed |
+//! | [`keyring::Keyring`] | derives the server's keys from `KEYWARD_SECRET` and recognises minted keys |
+//! | [`mint::ApiKey`] | text of a new key, shown once |
+//! | [`deterministic_entropy::DeterministicEntropy`] | derives the same key text again for a retried write |
+//! | [`signing::SigningKey`] | signs checkpoints of the audit log ([`note`]) and assertions ([`assertion::AssertionKey`]) |
+//! | [`record::Record`] | the data of a key that the gate decides by; [`sealed`] is its form in KV |
+//! | [`epoch::Epoch`] | name of one history of the authority |
+//! | [`version`] | lets two versions of the worker read each other's forms |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -42,7 +46,6 @@ pub mod keyring;
 pub mod mint;
 pub mod note;
 pub mod record;
-
 pub mod scope;
 pub mod sealed;
 pub mod signing;

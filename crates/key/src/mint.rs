@@ -1,4 +1,4 @@
-//! Making a key.
+//! Minting of keys and member credentials.
 
 use super::entropy::{Entropy, EntropyFailed, base62};
 use super::format::{SECRET_LENGTH, check_of};
@@ -6,34 +6,34 @@ use super::hash::KeyHash;
 use super::id::{Class, IDENTIFIER_LENGTH, KeyId, Prefix};
 use super::keyring::{DerivedKeys, Generation, Keyring};
 
-/// A whole key in plain text. It has no `Debug`, `Display`, `Clone` or `Serialize`; [`Self::expose`] is the one way out,
-/// and the answer that shows a new key to its owner is the one place that takes it.
+/// A whole key in plain text. It has no `Debug`, `Display`, `Clone` or `Serialize`. Only [`Self::expose`] returns the text, and
+/// only the response that shows a new key calls it.
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// The text. For the answer that shows it once.
+    /// Returns the text, for the response that shows it once.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// A new key: the text for its owner, and what the registry keeps.
+/// A new key: its text, and the fields that the registry stores.
 pub struct Minted {
-    /// To be shown once.
+    /// Text of the key, to show once.
     pub api_key: ApiKey,
-    /// The key's public name.
+    /// Key id.
     pub id: KeyId,
-    /// What is stored of the secret.
+    /// Hash to store.
     pub hash: KeyHash,
-    /// The secret it was minted under.
+    /// Name of the secret that it was minted under.
     pub generation: Generation,
 }
 
 /// Mints a key under the current secret.
 ///
 /// # Errors
-/// [`EntropyFailed`] when the system has no randomness to give.
+/// [`EntropyFailed`] if the random source fails.
 pub fn mint(
     keyring: &Keyring,
     prefix: &Prefix,
@@ -43,7 +43,7 @@ pub fn mint(
     mint_in(keyring.current(), prefix, class, entropy)
 }
 
-/// Mints a key under a certain secret.
+/// Mints a key under the given secret.
 ///
 /// # Errors
 /// As [`mint`].
@@ -58,7 +58,7 @@ pub fn mint_in(
     mint_for(derived, id, entropy)
 }
 
-/// Mints a new secret for an id that exists: a member keeps theirs when their credential is rotated.
+/// Mints a new secret for an existing id. A member keeps their id when their credential is rotated.
 ///
 /// # Errors
 /// As [`mint`].

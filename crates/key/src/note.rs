@@ -1,4 +1,4 @@
-//! Signed notes (C2SP, signed-note v1.0.0) with Ed25519: a short text, and who vouches for it, in plain lines.
+//! Signed notes (C2SP, signed-note v1.0.0) with Ed25519: a short text and its signature, both in lines of text.
 //!
 //! ```text
 //! <text, one or more lines>
@@ -6,7 +6,7 @@
 //! — <name> <base64 of key id ‖ signature>
 //! ```
 //!
-//! The key id is the first four bytes of SHA-256(name ‖ LF ‖ 0x01 ‖ public key): it tells which key to verify with.
+//! The key id is the first four bytes of SHA-256(name ‖ LF ‖ 0x01 ‖ public key). It selects the key to verify with.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,17 +14,17 @@ use sha2::{Digest, Sha256};
 
 use super::signing::{PublicKey, Signature};
 
-/// The signature type of Ed25519 in key ids and verifier keys.
+/// Signature type of Ed25519 in key ids and verifier keys.
 const ED25519: u8 = 0x01;
 
-/// The verifier key (`vkey`) for notes of that name: `<name>+<key id in hex>+<base64 of 0x01 ‖ public key>`.
-/// `name` has no space and no `+`.
+/// Returns the verifier key (`vkey`) for notes of that name: `<name>+<key id in hex>+<base64 of 0x01 ‖ public key>`.
+/// `name` must have no space and no `+`.
 #[must_use]
 pub fn vkey(name: &str, public: &PublicKey) -> String {
     format!("{name}+{}+{}", hex::encode(key_id(name, public)), STANDARD.encode(typed(public)))
 }
 
-/// The whole note: `text` (whole lines, the last one ended; what the signature is over), an empty line, the signature's line.
+/// Returns the whole note: `text`, an empty line and the signature line. `text` is what was signed; it ends with a line feed.
 #[must_use]
 pub fn note(name: &str, text: &str, public: &PublicKey, signature: &Signature) -> String {
     let mut signed = key_id(name, public).to_vec();
@@ -50,7 +50,7 @@ mod tests {
     use ed25519_dalek::{Signature, Verifier as _};
 
     #[test]
-    fn a_note_is_verified_by_its_vkey_alone() {
+    fn a_note_verifies_with_its_vkey_alone() {
         let key = SigningKey::new("test".to_owned(), [7; 32]);
         let (public, text) = (key.native_public(), "keyward/wafl\n3\nAAAA\n");
         let vkey = vkey("keyward/wafl", &public);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn another_name_is_another_key_id() {
+    fn the_key_id_depends_on_the_name() {
         assert_ne!(key_id("keyward/wafl", &[7; 32]), key_id("keyward/other", &[7; 32]));
     }
 }

@@ -1,4 +1,4 @@
-//! What the gate must know of a key. The registry makes it, KV holds a sealed copy, the gate decides by it.
+//! The record of a key. The registry writes it, KV holds a sealed copy, and the gate decides by it.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -13,24 +13,24 @@ use crate::time::Millis;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct Record {
-    /// The key's public name.
+    /// Key id.
     pub id: KeyId,
-    /// HMAC of its text up to the secret, hex.
+    /// Hash of the key's text.
     pub key_hash: KeyHash,
-    /// The secret that hash was made under.
+    /// Name of the secret that the key was minted under.
     pub minted_under: Generation,
-    /// The integration it was issued to.
+    /// Slug of the integration that the key was issued to.
     pub integration: String,
-    /// What it may do.
+    /// Scopes of the key.
     pub scopes: Vec<Scope>,
-    /// From where; empty means from anywhere.
+    /// Networks that the key may be used from; empty means any.
     pub allowed_cidrs: Vec<IpNet>,
-    /// From this instant on it is expired. Milliseconds since 1970.
+    /// Expiry in milliseconds since 1970. The key is expired from this instant on.
     pub expires_at: Millis,
-    /// It has a successor, and goes on only until `expires_at`: its answers say so. Final once true.
+    /// Whether the key has a successor and works only until `expires_at`; responses to its holder say so. Final once true.
     pub retiring: bool,
-    /// Final once true.
+    /// Whether the key is revoked. Final once true.
     pub revoked: bool,
-    /// The authority's number for the change that made this state; a lower one is an older state.
+    /// Number of the change that led to this state. A lower number is an older state.
     pub revision: u64,
 }

@@ -1,20 +1,20 @@
-//! What a key may do, by name.
+//! Scopes: named permissions of a key.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest scope.
+/// Maximum length of a scope, in bytes.
 pub const SCOPE_LENGTH: usize = 64;
 
-/// One permission, like `contacts:read`: 1 to 64 of `a-z`, `0-9`, `:`, `.`, `_`, `-`, beginning with a letter
-/// (a subset of RFC 6749's scope-token, so that a list of them joins with spaces).
+/// A permission such as `contacts:read`: 1 to 64 of `a-z`, `0-9`, `:`, `.`, `_`, `-`, beginning with a letter.
+/// This is a subset of scope-token (RFC 6749, section 3.3), so scopes can be joined with spaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Scope(String);
 
 impl Scope {
-    /// `None` where the text has not the form.
+    /// Parses a scope. `None` if the text is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (1..=SCOPE_LENGTH).contains(&text.len())
@@ -23,7 +23,7 @@ impl Scope {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

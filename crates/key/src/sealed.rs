@@ -1,13 +1,14 @@
-//! A record as KV holds it: authenticated, so that nobody with write access to the namespace can mint, widen or revive a key.
+//! Sealed records, the form of records in KV. A MAC authenticates them, so write access to the namespace is not enough to mint,
+//! widen or revive a key.
 //!
 //! ```json
 //! {"sealed_under":"1f2e3d4c","mac":"<64 hex digits>","sealed":{"epoch":"…","record":{…}}}
 //! ```
 //!
-//! The MAC (HMAC-SHA-256 under `keyward/record-mac/v1` of the secret named by `sealed_under`) is over
-//! `keyward/record/v2`, the name it is stored under and the bytes of `sealed` as they stand, parted by line feeds:
-//! a record copied to another name fails as surely as a changed one. The epoch names the history of the authority that its
-//! revision counts in: a copy from before a restore says nothing about what is true after it.
+//! The MAC is HMAC-SHA-256 under `keyward/record-mac/v1` of the secret that `sealed_under` names. Its input is
+//! `keyward/record/v2`, the name in KV and the bytes of `sealed`, separated by line feeds. So a record copied to another name
+//! fails like a changed one. The epoch names the history that the record's revision counts in: a copy from before a restore of
+//! the authority is not comparable with later ones.
 
 use ctutils::CtEq;
 use serde::{Deserialize, Serialize};
@@ -22,10 +23,10 @@ use crate::version::{self, ReadError};
 
 const DOMAIN: &[u8] = b"keyward/record/v2\n";
 
-/// No stored record is longer; what is longer is not read.
+/// Maximum length of a sealed text in bytes. Longer texts are not parsed.
 pub const SEALED_LENGTH: usize = 65_536;
 
-/// Nothing around the MAC is authenticated. So nothing may be added here: new fields, `min_reader` too, go into the sealed text.
+/// The MAC does not cover the envelope, so no field may be added to it. New fields, including `min_reader`, go into the sealed text.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Envelope<'a> {
@@ -35,40 +36,40 @@ struct Envelope<'a> {
     sealed: &'a RawValue,
 }
 
-/// A record and the history it belongs to.
+/// A record and the epoch that it belongs to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct Sealed {
-    /// The history of the authority that the record's revision counts in.
+    /// Epoch that the record's revision counts in.
     pub epoch: Epoch,
     /// The record.
     pub record: Record,
 }
 
-/// By which secret something was sealed.
+/// The secret that a text was sealed under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SealedUnder {
-    /// The current one.
+    /// The current secret.
     Current,
-    /// The one before, which may have been retired because somebody else knows it.
+    /// The previous secret, which may have been retired because it leaked.
     Previous,
 }
 
-/// Why a stored text is not believed. It then counts as absent, and is logged.
+/// Why a sealed text is rejected. The caller treats it as absent, and logs every reason except [`Self::Newer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// Not the JSON of something sealed: torn, garbage or too long.
+    /// Malformed JSON, missing fields, or too long.
     Form,
-    /// Sealed under a secret that we don't have (any more).
+    /// Sealed under a secret that is neither current nor previous.
     Generation,
-    /// The MAC doesn't fit: forged, changed, or another id's record.
+    /// The MAC does not match: the text was forged or changed, or copied from another id.
     Mac,
-    /// Genuine, but written by a later version for newer readers. Nothing is wrong with it, so nothing is logged.
+    /// Genuine, but written by a later version for newer readers. Not a fault.
     Newer,
 }
 
 impl Broken {
-    /// The word for the log.
+    /// Returns the name for the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,24 +81,24 @@ impl Broken {
     }
 }
 
-/// The name a record is stored under in KV.
+/// Returns the name of a record in KV.
 #[must_use]
 pub fn storage_name(id: &KeyId) -> String {
     format!("key:{id}")
 }
 
 impl Sealed {
-    /// Seals under the current secret. `None` only if the record can't be written as JSON, which it always can.
+    /// Seals the record under `derived`. `None` only if it cannot be written as JSON, which never happens.
     #[must_use]
     pub fn seal(&self, derived: &DerivedKeys) -> Option<String> {
         let name = storage_name(&self.record.id);
         seal_text(&[DOMAIN, name.as_bytes(), b"\n"], serde_json::to_string(self).ok()?, derived)
     }
 
-    /// Opens what was stored under `id`'s name, and says by which secret it was sealed.
+    /// Opens a text that was stored under the name of `id`, and returns the secret that it was sealed under.
     ///
     /// # Errors
-    /// [`Broken`]: it must then be treated as absent.
+    /// [`Broken`]: the caller must treat the record as absent.
     pub fn open(text: &str, id: &KeyId, keyring: &Keyring) -> Result<(Self, SealedUnder), Broken> {
         if text.len() > SEALED_LENGTH {
             return Err(Broken::Form);
@@ -109,7 +110,8 @@ impl Sealed {
     }
 }
 
-/// The envelope around a JSON text: its MAC is over `context`, which no two kinds of text share, and the text.
+/// Wraps a JSON text in an envelope. The MAC is over `context`, which differs for each kind of text, and the text.
+/// `None` if `json` is not JSON.
 pub fn seal_text(context: &[&[u8]], json: String, derived: &DerivedKeys) -> Option<String> {
     let mac = mac_of(derived, context, &json);
     let sealed = RawValue::from_string(json).ok()?;
@@ -121,7 +123,10 @@ pub fn seal_text(context: &[&[u8]], json: String, derived: &DerivedKeys) -> Opti
     .ok()
 }
 
-/// Opens an envelope and reads its text, which was only looked at if the MAC is right.
+/// Opens an envelope and passes its text to `read`, but only if the MAC is right.
+///
+/// # Errors
+/// [`Broken`]: the caller must treat the text as absent.
 pub fn open_text<T>(
     context: &[&[u8]],
     text: &str,

@@ -1,31 +1,31 @@
-//! Instants as the whole of Keyward counts them.
+//! Instants, in milliseconds.
 #![forbid(unsafe_code)]
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds since 1970-01-01T00:00:00Z. The clock is always a parameter: nothing below `cloudflare/` reads one.
+/// Milliseconds since 1970-01-01T00:00:00Z. Product logic never reads a clock: the time is always a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub i64);
 
-/// The last instant that RFC 3339 can write, 9999-12-31T23:59:59.999Z.
+/// Latest instant that RFC 3339 can express: 9999-12-31T23:59:59.999Z.
 const LATEST: i64 = 253_402_300_799_999;
 
 impl Millis {
-    /// This instant `seconds` later; stays at the end of the range instead of overflowing.
+    /// Returns the instant `seconds` later. Saturates instead of overflowing.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
-    /// How many milliseconds after `earlier` this is; negative when it is before.
+    /// Returns the milliseconds from `earlier` to this instant; negative if this one is earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The form that every answer and the audit log show: RFC 3339, UTC, milliseconds, `Z`.
+    /// Formats the instant as responses and the audit log show it: RFC 3339, UTC, milliseconds, `Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
         DateTime::<Utc>::from_timestamp_millis(self.0.clamp(0, LATEST))
@@ -33,16 +33,33 @@ impl Millis {
             .to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
-    /// Reads RFC 3339 in UTC, written with `Z` (fractions beyond a millisecond are dropped).
-    /// `None` for anything else, other offsets and years past 9999 included.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if !text.ends_with('Z') || text.as_bytes().get(10) != Some(&b'T') {
-            return None;
+    /// Parses RFC 3339 with any offset; `T` and `Z` may be lower case (section 5.6). Drops digits beyond a millisecond.
+    ///
+    /// # Errors
+    /// [`BadTime`].
+    pub fn parse(text: &str) -> Result<Self, BadTime> {
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+            return Err(BadTime::Malformed);
         }
-        let instant = DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis();
-        (0..=LATEST).contains(&instant).then_some(Self(instant))
+        let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| BadTime::Malformed)?;
+        // The library keeps a leap second as the second before with more than a second of nanoseconds.
+        if parsed.timestamp_subsec_nanos() >= 1_000_000_000 {
+            return Err(BadTime::LeapSecond);
+        }
+        let instant = parsed.timestamp_millis();
+        if (0..=LATEST).contains(&instant) { Ok(Self(instant)) } else { Err(BadTime::OutOfRange) }
     }
+}
+
+/// Why a text is no instant of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadTime {
+    /// It is not RFC 3339.
+    Malformed,
+    /// It names second 60. Milliseconds since 1970 have no leap seconds, so it would become another instant.
+    LeapSecond,
+    /// It is before 1970 or after 9999 in UTC.
+    OutOfRange,
 }
 
 #[cfg(test)]
@@ -50,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instant_is_written_as_it_was_read() {
+    fn an_instant_is_parsed_and_written_unchanged() {
         let instant = Millis::parse("2026-11-23T14:02:03.004Z").unwrap();
         assert_eq!(instant, Millis(1_795_442_523_004));
         assert_eq!(instant.rfc3339(), "2026-11-23T14:02:03.004Z");
@@ -58,20 +75,41 @@ mod tests {
     }
 
     #[test]
-    fn only_utc_with_a_z_is_read() {
-        for text in [
-            "",
-            "Infinity",
-            "2026-11-23",
-            "2026-11-23T14:02:03",
-            "2026-11-23T14:02:03+00:00",
-            "2026-11-23 14:02:03Z",
-            "2026-13-23T14:02:03Z",
-            "2026-02-30T14:02:03Z",
-            "12026-11-23T14:02:03Z",
-            "1969-12-31T23:59:59Z",
+    fn an_instant_with_any_offset_is_shown_in_utc() {
+        for (text, expected) in [
+            ("2026-11-23T14:02:03+00:00", "2026-11-23T14:02:03.000Z"),
+            ("2026-11-23T14:02:03-00:00", "2026-11-23T14:02:03.000Z"),
+            ("2026-11-23T15:02:03+01:00", "2026-11-23T14:02:03.000Z"),
+            ("2026-11-23T00:32:03.123456789-05:30", "2026-11-23T06:02:03.123Z"),
+            ("2026-11-23t14:02:03z", "2026-11-23T14:02:03.000Z"),
+            ("1970-01-01T01:00:00+01:00", "1970-01-01T00:00:00.000Z"),
         ] {
-            assert_eq!(Millis::parse(text), None, "{text}");
+            assert_eq!(Millis::parse(text).unwrap().rfc3339(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_instant_is_refused_by_its_kind() {
+        for (text, kind) in [
+            ("", BadTime::Malformed),
+            ("Infinity", BadTime::Malformed),
+            ("2026-11-23", BadTime::Malformed),
+            ("2026-11-23T14:02:03", BadTime::Malformed),
+            ("2026-11-23T14:02Z", BadTime::Malformed),
+            ("2026-11-23 14:02:03Z", BadTime::Malformed),
+            ("2026-11-23T14:02:03+0100", BadTime::Malformed),
+            ("2026-11-23T14:02:03+24:00", BadTime::Malformed),
+            ("2026-13-23T14:02:03Z", BadTime::Malformed),
+            ("2026-02-30T14:02:03Z", BadTime::Malformed),
+            ("2026-11-23T14:02:61Z", BadTime::Malformed),
+            ("12026-11-23T14:02:03Z", BadTime::Malformed),
+            ("2026-12-31T23:59:60Z", BadTime::LeapSecond),
+            ("2027-01-01T00:59:60.5+01:00", BadTime::LeapSecond),
+            ("1969-12-31T23:59:59Z", BadTime::OutOfRange),
+            ("1970-01-01T00:00:00+01:00", BadTime::OutOfRange),
+            ("9999-12-31T23:59:59-01:00", BadTime::OutOfRange),
+        ] {
+            assert_eq!(Millis::parse(text), Err(kind), "{text}");
         }
     }
 

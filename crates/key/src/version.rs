@@ -1,15 +1,15 @@
 //! Compatibility of stored and transmitted forms between versions of the worker that run side by side.
 //!
-//! A reader ignores fields that it does not know, so adding a field needs nothing else. A field that an older reader must
-//! not ignore comes with `"min_reader": N` in the same object: every reader below `N` then refuses the whole text as
-//! [`ReadError::Newer`]. Without that field a text is for every reader.
+//! A reader ignores unknown fields, so a version may simply add one. If an older reader must not ignore a new field, the writer
+//! adds `"min_reader": N` to the same object. Every reader below `N` then refuses the whole text as [`ReadError::Newer`].
+//! A text without `min_reader` is for every reader.
 //!
 //! ```
 //! use keyward_key::version::{ReadError, read};
 //!
 //! assert_eq!(read::<u32>("7").ok(), Some(7));
-//! let newer = read::<std::collections::BTreeMap<String, u32>>(r#"{"min_reader":2}"#);
-//! assert!(matches!(newer, Err(ReadError::Newer(2))));
+//! let newer = read::<std::collections::BTreeMap<String, u32>>(r#"{"min_reader":9}"#);
+//! assert!(matches!(newer, Err(ReadError::Newer(9))));
 //! ```
 
 use std::fmt;
@@ -17,26 +17,32 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Number of the forms that this version reads. Raise it with the code that reads a form of the next number.
-pub const READER: u64 = 1;
+/// Number of this reader, to compare with `min_reader`. Raise it together with the code that reads a new form.
+pub const READER: u64 = 2;
 
-/// The quoted name of the field. Our own writers never escape it.
+/// Value of an optional `min_reader` field of a message: present exactly when the message `has` something that readers below 2
+/// would ignore.
+#[must_use]
+pub const fn second_reader(has: bool) -> Option<u64> {
+    if has { Some(2) } else { None }
+}
+
+/// Quoted name of the field. Keyward's own writers never escape it.
 const FIELD: &str = "\"min_reader\"";
 
-/// Why a text of our own was not read.
+/// Why a text in a form of Keyward's own was not read.
 #[derive(Debug)]
 pub enum ReadError {
-    /// It was written for a newer reader, whose number is given. Says nothing about its content: neither "not found" nor
-    /// "broken".
+    /// Written for a newer reader, whose number is given. The caller must report neither "not found" nor "broken".
     Newer(u64),
-    /// It is not JSON of the expected form.
+    /// Not JSON of the expected form.
     Malformed(serde_json::Error),
 }
 
 impl fmt::Display for ReadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Newer(number) => write!(formatter, "written for a newer reader: {number}, and this one is {READER}"),
+            Self::Newer(number) => write!(formatter, "written for reader {number} or later; this is reader {READER}"),
             Self::Malformed(error) => error.fmt(formatter),
         }
     }
@@ -44,7 +50,7 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// Reads the JSON of a stored form or of an internal message.
+/// Parses the JSON of a stored form or of an internal message.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -56,7 +62,8 @@ pub fn read<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, ReadError> {
     serde_json::from_str(text).map_err(ReadError::Malformed)
 }
 
-/// Greatest `min_reader` at any depth. The text is parsed for it only if the name occurs, which it never does today.
+/// Returns the greatest `min_reader` at any depth; 1 if there is none. Parses the text only if it contains the name, which no
+/// writer emits yet.
 fn min_reader(text: &str) -> u64 {
     if !text.contains(FIELD) {
         return 1;
@@ -94,28 +101,28 @@ mod tests {
     }
 
     #[test]
-    fn a_text_for_a_newer_reader_is_refused_as_such_at_any_depth() {
+    fn min_reader_is_enforced_at_any_depth() {
         for text in [
-            r#"{"min_reader":2,"number":1}"#,
-            r#"{"number":1,"later":{"min_reader":2}}"#,
-            r#"{"number":1,"later":[0,{"min_reader":2}]}"#,
+            r#"{"min_reader":9,"number":1}"#,
+            r#"{"number":1,"later":{"min_reader":9}}"#,
+            r#"{"number":1,"later":[0,{"min_reader":9}]}"#,
             // A newer form need not have our fields.
-            r#"{"min_reader":2}"#,
+            r#"{"min_reader":9}"#,
         ] {
-            assert!(matches!(read::<Form>(text), Err(ReadError::Newer(2))), "{text}");
+            assert!(matches!(read::<Form>(text), Err(ReadError::Newer(9))), "{text}");
         }
         assert!(matches!(read::<Form>(r#"{"number":1,"min_reader":"two"}"#), Err(ReadError::Newer(u64::MAX))));
     }
 
     #[test]
-    fn a_malformed_text_is_not_taken_for_a_newer_one() {
-        for text in ["", "{", r#"{"number":1} x"#, r#"{"number":1,"number":1}"#, "{}", r#"{"min_reader":2"#] {
+    fn a_malformed_text_is_reported_as_malformed() {
+        for text in ["", "{", r#"{"number":1} x"#, r#"{"number":1,"number":1}"#, "{}", r#"{"min_reader":9"#] {
             assert!(matches!(read::<Form>(text), Err(ReadError::Malformed(_))), "{text}");
         }
     }
 
     #[test]
-    fn a_value_that_names_the_field_is_no_demand_on_the_reader() {
+    fn a_value_min_reader_sets_no_requirement() {
         assert_eq!(read::<Form>(r#"{"number":1,"name":"min_reader"}"#).unwrap().number, 1);
     }
 }

@@ -1,34 +1,34 @@
-//! The audit log's entries and their chain of hashes. docs/internals/storage.md says how a stranger checks it.
+//! Entries of the audit log and their hash chain. docs/internals/storage.md describes how an outsider verifies it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
-/// `previous` of the first entry.
-pub const BEFORE_THE_FIRST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// Hash of an empty log, and so `previous` of the first entry.
+pub const EMPTY_LOG_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// From 1, without gaps.
+    /// Sequence number: starts at 1, no gaps.
     pub seq: u64,
-    /// RFC 3339, UTC, milliseconds.
+    /// Time of the change: RFC 3339, UTC, milliseconds.
     pub at: String,
     /// Member id, `bootstrap`, or `holder`.
     pub actor: String,
-    /// What was done.
+    /// Name of the action, such as `key.issue`.
     pub action: String,
-    /// The key or member it was done to.
+    /// Id of the key or member that was changed.
     pub subject: String,
-    /// Whence it was asked (`request_id`, `client_address`), and what changed.
+    /// The request (`request_id`, `client_address`) and the changed fields.
     pub detail: Map<String, Json>,
-    /// `hash` of the entry before, 64 zeros for the first.
+    /// `hash` of the previous entry; 64 zeros in the first.
     pub previous: String,
-    /// SHA-256, lower-case hex, of the RFC 8785 form of this object without `hash`.
+    /// SHA-256 of the RFC 8785 form of this object without `hash`, in lower-case hex.
     pub hash: String,
 }
 
-/// What `hash` is computed over. Its fields stand in the order of their names, as RFC 8785 wants them; see [`canonical`].
+/// Input of `hash`. The fields are in alphabetical order, as RFC 8785 requires; see [`canonical`].
 #[derive(Serialize)]
 struct Hashed<'a> {
     action: &'a str,
@@ -40,17 +40,20 @@ struct Hashed<'a> {
     subject: &'a str,
 }
 
-/// The RFC 8785 form of what entries hold. Their numbers are whole and below 2^53, their field names ASCII: then `serde_json`'s own
-/// form is the canonical one, since its maps are sorted and it escapes what RFC 8785 escapes and nothing else. A library for the
-/// general case brings tables for floats, 32 KB of the wasm gzipped; the tests have one as their judge.
+/// Returns the RFC 8785 form of an entry's content. `None` if it cannot be written as JSON.
+///
+/// Numbers in entries are integers below 2^53 and field names are ASCII. `serde_json`'s output is then canonical: its maps are
+/// sorted, and it escapes exactly the characters that RFC 8785 escapes. A general library would add tables for floats, 32 KB of
+/// gzipped wasm, so only the tests compare with one.
 pub fn canonical(value: &impl Serialize) -> Option<String> {
     serde_json::to_string(value).ok()
 }
 
 impl Entry {
-    /// What `hash` must be. `None` for what has no canonical form, which no entry of ours lacks.
+    /// Computes the hash that this entry must have. `None` if the entry has no canonical form; every entry that the registry
+    /// writes has one.
     #[must_use]
-    pub fn right_hash(&self) -> Option<String> {
+    pub fn expected_hash(&self) -> Option<String> {
         let canonical = canonical(&Hashed {
             action: &self.action,
             actor: &self.actor,
@@ -64,41 +67,41 @@ impl Entry {
     }
 }
 
-/// The last entry known of a log: what the next one must continue.
+/// Last known entry of a log. The next entry must continue it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Its number; 0 of an empty log.
+    /// Sequence number; 0 for an empty log.
     pub seq: u64,
-    /// Its hash; 64 zeros of an empty log.
+    /// Hash; 64 zeros for an empty log.
     pub hash: String,
 }
 
 impl Head {
-    /// The head of an empty log.
+    /// Returns the head of an empty log.
     #[must_use]
     pub fn empty() -> Self {
-        Self { seq: 0, hash: BEFORE_THE_FIRST.to_owned() }
+        Self { seq: 0, hash: EMPTY_LOG_HASH.to_owned() }
     }
 }
 
-/// The entry at which a log stops being a chain: changed, missing before it, or out of order.
+/// A log is not one chain: an entry was changed, removed or moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainBroken {
-    /// The number that entry should have.
+    /// Sequence number expected at the break.
     pub seq: u64,
 }
 
-/// Checks that `entries` continue the log from `head` (from [`Head::empty`] for a whole log), and gives the new head.
-/// It can't see that entries are missing at the end: compare the head with one known from elsewhere.
+/// Checks that `entries` continue the log after `head` ([`Head::empty`] for a whole log) and returns the new head.
+/// Entries removed from the end go unnoticed: compare the head with a signed checkpoint.
 ///
 /// # Errors
-/// [`ChainBroken`] at the first entry that doesn't continue the chain.
+/// [`ChainBroken`] at the first entry that does not continue the chain.
 pub fn verify(head: &Head, entries: &[Entry]) -> Result<Head, ChainBroken> {
     let mut head = head.clone();
     for entry in entries {
         let seq = head.seq.saturating_add(1);
         let right =
-            entry.seq == seq && entry.previous == head.hash && entry.right_hash().as_deref() == Some(&entry.hash);
+            entry.seq == seq && entry.previous == head.hash && entry.expected_hash().as_deref() == Some(&entry.hash);
         if !right {
             return Err(ChainBroken { seq });
         }

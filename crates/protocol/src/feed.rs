@@ -1,8 +1,8 @@
-//! What the authority has changed, as it tells the gate, and how that is kept in a data centre's cache.
+//! The change feed: messages between isolates and the authority, and the form of its pages in a data centre's cache.
 //!
-//! The authority numbers its changes. An edge that knows everything up to a [`Position`] asks what came after it; one that knows
-//! nothing asks for a snapshot first: every key that is no longer as it was issued. Both are deltas only: ids, each with the
-//! number of its last change and whether it is revoked.
+//! The authority numbers its changes. An isolate that knows every change up to a [`Position`] asks for the later ones. An
+//! isolate that knows none asks for a snapshot first, which lists every key that was changed after its issue. A page holds no
+//! records, only key ids, each with the number of its last change and whether the key is revoked.
 
 use keyward_key::epoch::Epoch;
 use serde::{Deserialize, Serialize};
@@ -13,65 +13,65 @@ use keyward_key::sealed::{Broken, SealedUnder, open_text, seal_text};
 use keyward_key::time::Millis;
 use keyward_key::version;
 
-/// A place in a history: all changes up to one.
+/// Position in the history of changes: stands for every change up to and including one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct Position {
-    /// Of which history.
+    /// The history that `revision` counts in.
     pub epoch: Epoch,
-    /// The number of the last change.
+    /// Number of the last change.
     pub revision: u64,
-    /// The first 16 hex digits of that change's hash in the audit log: two histories that reach the same number differ here.
+    /// First 16 hex digits of that change's hash in the audit log. Two histories that reach the same number differ here.
     pub head: String,
 }
 
-/// What an edge asks.
+/// An isolate's request for a page of the feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedQuery {
-    /// Every key that is no longer as it was issued and could still be taken for valid: a page of them.
+    /// A page of the snapshot: every key that was changed after its issue and of which an older copy may still be unexpired.
     Snapshot {
-        /// `next` of the page before; `None` for the first.
+        /// `next` of the previous page; `None` for the first page.
         after: Option<Cursor>,
     },
-    /// What has changed since.
+    /// The changes after a position.
     Since(Position),
 }
 
-/// Where a snapshot's next page begins. Opaque to the edge.
+/// Start of a snapshot's next page. Opaque to isolates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor(pub String);
 
-/// What the authority answers.
+/// The authority's answer to a [`FeedQuery`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedPage {
     /// A page of a snapshot.
     Snapshot {
-        /// The cursor it was asked with.
+        /// The cursor in the query.
         after: Option<Cursor>,
-        /// The authority's position when the page was read: later changes may be missing from it.
+        /// The authority's position when it read the page, which may lack later changes.
         at: Position,
-        /// The keys.
+        /// Keys, each with its last change.
         entries: ChangeList,
-        /// Where the next page begins; `None` at the end.
+        /// Start of the next page; `None` on the last page.
         next: Option<Cursor>,
     },
-    /// Every change after one number and up to a position.
+    /// Every change after `after`, up to and including `to`.
     Since {
-        /// The number.
+        /// Number of the last change that the isolate knew.
         after: u64,
-        /// The position.
+        /// Position of the last change in this page.
         to: Position,
-        /// The keys that were changed.
+        /// The changed keys, each with its last change.
         entries: ChangeList,
-        /// Whether the authority has made more changes than these.
+        /// Whether more changes follow this page.
         more: bool,
     },
 }
 
 impl FeedPage {
-    /// The position that it tells of.
+    /// Returns the position that this page reports.
     #[must_use]
     pub const fn position(&self) -> &Position {
         match self {
@@ -84,96 +84,96 @@ impl FeedPage {
 /// A key's last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Its number.
+    /// Number of the change.
     pub revision: u64,
     /// Whether the key is revoked.
     pub revoked: bool,
 }
 
-/// Keys and their last changes, written one after the other: a letter for the environment, the identifier, the number, `!` where
-/// the key is revoked, a comma. `l8Fh2kQ0sZp1L17!,` is key `wafl_live_8Fh2kQ0sZp1L`, revoked by change 17. A sixth of what JSON
-/// objects take, which counts for a snapshot of 50,000.
+/// List of keys with their last changes, in a compact text form. Each entry is a letter for the environment, the identifier,
+/// the number of the change, `!` if the key is revoked, and a comma. `l8Fh2kQ0sZp1L17!,` means that change 17 revoked key
+/// `wafl_live_8Fh2kQ0sZp1L`. JSON objects would take six times the bytes, too much for a snapshot of 50,000 keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeList(String);
 
 impl ChangeList {
-    /// Adds a key.
+    /// Appends a key. Ignores a member's id.
     pub fn push(&mut self, id: &KeyId, change: Change) {
-        if let Some(short) = CompactKeyId::of(id) {
-            self.push_compact(&short, change);
+        if let Some(compact) = CompactKeyId::of(id) {
+            self.push_compact(&compact, change);
         }
     }
 
-    /// Adds a key by its compact id.
-    pub fn push_compact(&mut self, short: &CompactKeyId, change: Change) {
-        self.0.extend(short.0.iter().map(|byte| char::from(*byte)));
+    /// Appends a key by its compact id.
+    pub fn push_compact(&mut self, compact: &CompactKeyId, change: Change) {
+        self.0.extend(compact.0.iter().map(|byte| char::from(*byte)));
         self.0.push_str(&change.revision.to_string());
         self.0.push_str(if change.revoked { "!," } else { "," });
     }
 
-    /// Each key with its change. `None` for one that has not its form: then nothing of the page is to be believed.
+    /// Iterates over the keys with their changes. Yields `None` for a malformed entry; the caller must then discard the page.
     pub fn iter(&self) -> impl Iterator<Item = Option<(CompactKeyId, Change)>> {
         self.0.split_terminator(',').map(|entry| {
-            let (short, rest) = entry.as_bytes().split_first_chunk::<SHORT_LENGTH>()?;
+            let (compact, rest) = entry.as_bytes().split_first_chunk::<COMPACT_LENGTH>()?;
             let (digits, revoked) = rest.strip_suffix(b"!").map_or((rest, false), |digits| (digits, true));
             let revision = std::str::from_utf8(digits).ok()?.parse().ok()?;
-            Some((CompactKeyId(*short), Change { revision, revoked }))
+            Some((CompactKeyId(*compact), Change { revision, revoked }))
         })
     }
 }
 
-const SHORT_LENGTH: usize = IDENTIFIER_LENGTH + 1;
+const COMPACT_LENGTH: usize = IDENTIFIER_LENGTH + 1;
 
-/// A key id without its prefix, which all keys of a deployment share: a letter for the environment, and the identifier.
+/// A key id without the prefix, which all keys of a deployment share: a letter for the environment, then the identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CompactKeyId([u8; SHORT_LENGTH]);
+pub struct CompactKeyId([u8; COMPACT_LENGTH]);
 
 impl CompactKeyId {
-    /// `None` for a member's id: no feed tells of members.
+    /// Shortens a key id. `None` for a member's id, since the feed carries keys only.
     pub fn of(id: &KeyId) -> Option<Self> {
         let letter = match id.class() {
             Class::Data(Environment::Live) => b'l',
             Class::Data(Environment::Test) => b't',
             Class::Member => return None,
         };
-        let mut short = [letter; SHORT_LENGTH];
-        let (_, identifier) = short.split_first_mut()?;
+        let mut compact = [letter; COMPACT_LENGTH];
+        let (_, identifier) = compact.split_first_mut()?;
         identifier.copy_from_slice(id.as_str().as_bytes().last_chunk::<IDENTIFIER_LENGTH>()?);
-        Some(Self(short))
+        Some(Self(compact))
     }
 }
 
-/// An answer of the authority as a data centre's cache keeps it.
+/// A page of the feed as a data centre's cache stores it.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "next-version", serde(tag = "trial"))]
 pub struct CachedFeedPage {
-    /// When the authority was asked, by the clock of the isolate that asked.
+    /// Time of the query to the authority, by the clock of the isolate that sent it.
     pub asked_at: Millis,
-    /// How long it was, on that clock, until the answer was given to the cache. Milliseconds.
+    /// Time from the query to the write into the cache, by the same clock, in milliseconds.
     pub took: i64,
-    /// The answer.
+    /// The page.
     pub changes: FeedPage,
 }
 
-/// What the MAC of a kept answer is over, before its bytes.
+/// Domain separator of the MAC: it precedes the page's bytes.
 const DOMAIN: &[u8] = b"keyward/feed/v1\n";
 
 impl CachedFeedPage {
-    /// The text to be kept, sealed as a record is: a cache is a store, and stores are not believed. `None` only if it can't be
-    /// written as JSON, which it always can.
+    /// Returns the text to store, sealed like a record because a cache is not trusted either. `None` only if the page cannot be
+    /// written as JSON, which never happens.
     #[must_use]
     pub fn seal(&self, keyring: &Keyring) -> Option<String> {
         seal_text(&[DOMAIN], serde_json::to_string(self).ok()?, keyring.current())
     }
 
-    /// Opens what was kept.
+    /// Opens a cached page.
     ///
     /// # Errors
-    /// [`Broken`]: it must then be treated as absent.
+    /// [`Broken`]: the caller must treat the page as absent.
     pub fn open(text: &str, keyring: &Keyring) -> Result<Self, Broken> {
         match open_text(&[DOMAIN], text, keyring, |text| version::read(text))? {
-            (kept, SealedUnder::Current) => Ok(kept),
-            // A retired secret vouches for nothing; what is kept is kept for seconds.
+            (page, SealedUnder::Current) => Ok(page),
+            // A retired secret may be known to others. Pages live for seconds, so none needs to survive a rotation.
             (_, SealedUnder::Previous) => Err(Broken::Generation),
         }
     }
@@ -201,16 +201,17 @@ mod tests {
             let opened = CachedFeedPage::open(&sealed(r#""later":[1],"#), &keyring)
                 .unwrap_or_else(|why| panic!("{level}: {}", why.as_str()));
             assert_eq!(opened.changes, changes, "{level}");
-            let newer = CachedFeedPage::open(&sealed(r#""min_reader":2,"#), &keyring).err();
+            let newer = CachedFeedPage::open(&sealed(r#""min_reader":9,"#), &keyring).err();
             assert_eq!(newer, Some(Broken::Newer), "{level}");
         }
     }
+
     fn id(text: &str) -> KeyId {
         KeyId::parse(text).unwrap()
     }
 
     #[test]
-    fn entries_are_read_as_they_were_written() {
+    fn a_change_list_reads_back_its_entries_and_reports_malformed_ones() {
         let mut entries = ChangeList::default();
         entries.push(&id("wafl_live_8Fh2kQ0sZp1L"), Change { revision: 17, revoked: true });
         entries.push(&id("wafl_test_000000000000"), Change { revision: 9_007_199_254_740_991, revoked: false });
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_epochs_the_one_that_began_later_counts() {
+    fn epochs_are_ordered_by_the_time_they_began() {
         assert!(Epoch::new(Millis(1_000), "zz").began() < Epoch::new(Millis(20_000), "aa").began());
         assert_eq!(Epoch::from_stored("nonsense".to_owned()).began(), Millis(0));
     }

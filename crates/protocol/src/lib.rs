@@ -26,6 +26,8 @@ pub mod response;
 pub mod role;
 
 pub use level::Level;
-pub use request::{Caller, ControlRequest, Idempotency, NewCredential, Request, RequestMeta};
-pub use response::{KeyAttributes, KeyView, MemberView, Raw, Rejection, Response, Status};
+pub use request::{
+    Caller, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request, RequestMeta,
+};
+pub use response::{KeyAttributes, KeyView, LookedUp, MemberView, Raw, Rejection, Response, Status};
 pub use role::Role;

@@ -1,4 +1,4 @@
-//! Answers of the registry, in the same internal form as [`crate::Request`], and the public views of keys and members.
+//! Responses of the registry, internal messages like [`crate::Request`], and the public views of keys and members.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -9,18 +9,19 @@ use keyward_key::id::{Environment, KeyId};
 use keyward_key::keyring::Generation;
 use keyward_key::record::Record;
 use keyward_key::scope::Scope;
+use keyward_key::version::{self, ReadError};
 
 /// The state of a key or member at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Works.
+    /// Valid.
     Active,
-    /// Works until its overlap ends; a successor exists.
+    /// Valid until its overlap ends. A successor exists.
     Retiring,
     /// Past its expiry.
     Expired,
-    /// Revoked, for good.
+    /// Revoked. Final.
     Revoked,
 }
 
@@ -46,18 +47,67 @@ impl Status {
     }
 }
 
-/// JSON text that is passed on unread. Views of keys and members travel this way, so that an isolate also shows the fields
-/// that only a newer registry knows.
+/// JSON text that is forwarded unparsed. Isolates forward views of keys and members, so they also show fields that only a newer
+/// registry knows.
 pub type Raw = Box<RawValue>;
+
+/// A key that was looked up.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LookedUp {
+    /// The key's id.
+    pub id: KeyId,
+    /// JSON text of its record. `None`: the authority has no such key. It is a text so that one record for a newer reader
+    /// does not make the others of the same answer unreadable.
+    record: Option<String>,
+}
+
+impl LookedUp {
+    /// Writes the answer about one key. `None` only if the record cannot be written as JSON, which it always can.
+    #[must_use]
+    pub fn new(id: KeyId, record: Option<&Record>) -> Option<Self> {
+        let record = match record {
+            Some(record) => Some(serde_json::to_string(record).ok()?),
+            None => None,
+        };
+        Some(Self { id, record })
+    }
+
+    /// Says that the authority has the key but cannot read its row, which does not concern the other keys of the answer.
+    #[must_use]
+    pub const fn unreadable(id: KeyId) -> Self {
+        Self { id, record: Some(String::new()) }
+    }
+
+    /// Reads the record; `None` if the authority has no such key.
+    ///
+    /// # Errors
+    /// [`ReadError`]: it is for a newer reader, malformed, or of another key. Nothing is known of the key then.
+    pub fn record(&self) -> Result<Option<Record>, ReadError> {
+        let Some(text) = &self.record else { return Ok(None) };
+        let record: Record = version::read(text)?;
+        if record.id == self.id {
+            Ok(Some(record))
+        } else {
+            Err(ReadError::Malformed(serde::de::Error::custom("the record is of another key")))
+        }
+    }
+
+    /// Bytes of the record's text.
+    #[must_use]
+    pub fn record_bytes(&self) -> usize {
+        self.record.as_ref().map_or(0, String::len)
+    }
+}
 
 /// The registry's answer to a [`crate::Request`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
     /// Answer to [`crate::Request::Lookup`].
-    Record {
-        /// The record; `None` says that there certainly is none.
-        record: Option<Box<Record>>,
+    Records {
+        /// Keys with their records, in the order of the query. Keys are left out if the answer would become too large; at least
+        /// one is answered.
+        records: Vec<LookedUp>,
         /// Position of the authority at that moment.
         at: Position,
     },
@@ -65,16 +115,16 @@ pub enum Response {
     Changes {
         /// A page of the feed.
         changes: FeedPage,
-        /// Whether the isolate knew changes that are gone: the authority was restored, and a new epoch has begun.
+        /// Whether the isolate knew changes that no longer exist: the authority was restored from a backup and began a new epoch.
         restored: bool,
     },
-    /// The caller may do the operation; nothing else was asked.
+    /// The caller may do the operation. Answer to a request without a command.
     Authorised,
     /// The operation was done. Its outcome has the operation's own form.
     Done(Raw),
     /// The operation was done before, under the same `Idempotency-Key`.
     Replayed {
-        /// Outcome of the first attempt, as it was written then.
+        /// Outcome of the first attempt, as it was stored then.
         outcome: Raw,
         /// Nonce of the first attempt, in hex.
         nonce: String,
@@ -89,7 +139,7 @@ pub enum Response {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rejection {
-    /// Unknown member, wrong secret, expired or revoked: the same 401 for all.
+    /// The member is unknown, expired or revoked, or the secret is wrong: the same 401 for each.
     Unauthenticated {
         /// For the log only.
         reason: String,
@@ -98,9 +148,9 @@ pub enum Rejection {
         #[serde(default)]
         is_final: bool,
     },
-    /// The role must not do this, or not in that environment: 403.
+    /// The caller's role does not allow the operation, or not in that environment: 403.
     Forbidden,
-    /// Absent, or out of the caller's sight: 404 for both.
+    /// The object does not exist, or is in an environment that the caller may not see: 404 for both.
     NotFound,
     /// An owner exists already: 409.
     AlreadyBootstrapped,
@@ -111,91 +161,93 @@ pub enum Rejection {
     },
     /// An active key of that environment has that name: 409.
     NameTaken {
-        /// The key that has it.
+        /// The key with that name.
         id: KeyId,
     },
-    /// A field is wrong in a way that only the registry can tell: 400.
+    /// A field is invalid for a reason that only the registry knows: 400.
     Invalid {
         /// The field's name.
         field: String,
         /// The problem, then the fix.
         detail: String,
     },
-    /// A scope that no route uses: 400 `unknown_scope`.
+    /// No route uses the scope: 400 `unknown_scope`.
     UnknownScope {
         /// The field, like `scopes[0]`.
         field: String,
         /// The unknown scope, and the known ones.
         detail: String,
     },
-    /// The minted id exists already: the edge mints another and asks again.
+    /// The minted id exists already. The isolate mints another and retries.
     IdTaken,
     /// The key is revoked, expired or (for a rotation) retiring: 409.
     NotActive {
         /// Its state.
         status: Status,
     },
-    /// It would leave no owner: 409.
+    /// The change would leave no active owner: 409.
     LastOwner,
     /// Another member who is not revoked has this e-mail address: 409.
     EmailTaken,
     /// The same `Idempotency-Key` came with another body: 422.
     IdempotencyMismatch,
+    /// The key or member has another version than `If-Match` names: 412.
+    PreconditionFailed,
 }
 
-/// The attributes of a key that a member chooses. Every form of a key contains this struct; the registry has one list of
-/// their columns (`registry::attributes`). The order of the fields is that of every answer.
+/// The attributes of a key that a member chooses. Every form of a key contains this struct, and the registry has one list of
+/// their columns (`registry::attributes`). Responses show the fields in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyAttributes {
     /// Name, unique among the active keys of an environment.
     pub name: String,
-    /// Slug of the integration. It has one active key in an environment.
+    /// Slug of the integration, which has at most one active key in each environment.
     pub integration: String,
-    /// Environment whose origins the key opens.
+    /// Environment whose origin the key may reach.
     pub environment: Environment,
     /// What the key is for.
     pub purpose: String,
-    /// Who answers for the key.
+    /// Person or team responsible for the key.
     pub owner: String,
     /// Scopes, at least one.
     pub scopes: Vec<Scope>,
-    /// Networks that the key may come from; empty means any.
+    /// Networks that the key may be used from; empty means any.
     pub allowed_cidrs: Vec<IpNet>,
 }
 
-/// A key as every answer shows it. The order of the fields is that of the answers.
+/// A key as every response shows it, with its fields in this order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KeyView {
     /// Key id.
     pub id: KeyId,
-    /// What a member chose.
+    /// The attributes that a member chose.
     #[serde(flatten)]
     pub attributes: KeyAttributes,
-    /// State at the time of the answer.
+    /// State at the time of the response.
     pub status: Status,
-    /// RFC 3339.
+    /// Time of issue, RFC 3339.
     pub created_at: String,
     /// Member id.
     pub created_by: String,
-    /// RFC 3339.
+    /// Time of expiry, RFC 3339.
     pub expires_at: String,
-    /// The key it succeeded.
+    /// The key that this one replaces.
     pub rotated_from: Option<KeyId>,
-    /// The key that succeeded it.
+    /// The key that replaces this one.
     pub successor: Option<KeyId>,
-    /// RFC 3339.
+    /// Time of revocation, RFC 3339.
     pub revoked_at: Option<String>,
     /// Member id, or `holder`.
     pub revoked_by: Option<String>,
     /// The reason given.
     pub revoke_reason: Option<String>,
-    /// RFC 3339; not recorded yet.
+    /// Time of the last use, RFC 3339; not recorded yet.
     pub last_used_at: Option<String>,
-    /// The authority's number for its last change.
+    /// Number of the key's last change.
     pub revision: u64,
 }
 
-/// A member as every answer shows it.
+/// A member as every response shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MemberView {
     /// Member id.
@@ -206,18 +258,18 @@ pub struct MemberView {
     pub email: String,
     /// Role.
     pub role: String,
-    /// The environments they are limited to; `None` is no limit.
+    /// Environments that the member is limited to; `None` means no limit.
     pub environments: Option<Vec<Environment>>,
-    /// State at the time of the answer.
+    /// State at the time of the response.
     pub status: Status,
-    /// RFC 3339.
+    /// Time of creation, RFC 3339.
     pub created_at: String,
     /// Member id, or `bootstrap`.
     pub created_by: String,
-    /// RFC 3339.
+    /// Time of expiry, RFC 3339.
     pub expires_at: String,
-    /// RFC 3339.
+    /// Time of revocation, RFC 3339.
     pub revoked_at: Option<String>,
-    /// The authority's number for their last change.
+    /// Number of the member's last change.
     pub revision: u64,
 }

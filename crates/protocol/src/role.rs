@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Does everything, and manages the members.
+    /// May do everything, and is the only role that manages members.
     Owner,
     /// Issues and changes keys.
     Manager,
@@ -14,7 +14,7 @@ pub enum Role {
     Responder,
     /// Reads.
     Auditor,
-    /// A machine that asks whether a key is good.
+    /// A machine that asks whether a key is valid.
     Verifier,
 }
 
@@ -40,8 +40,8 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
     }
 
-    /// Whether a gateway that presents such a member's credential (`Keyward-Verifier`) is trusted about its clients. An owner's is
-    /// not: a credential in a gateway's configuration must not be able to do everything.
+    /// Whether the gate trusts the client data of a gateway that presents this role's credential (`Keyward-Verifier`).
+    /// An owner's is not: a credential in a gateway's configuration must not be able to do everything.
     #[must_use]
     pub const fn vouches(self) -> bool {
         matches!(self, Self::Verifier)

@@ -1,14 +1,24 @@
 //! The audit log: one entry for each change, each with the hash of the entry before. docs/internals/storage.md says how to verify it.
 
-use serde::Serialize;
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use keyward_protocol::audit::{BEFORE_THE_FIRST, Entry, Head, canonical};
+use keyward_protocol::audit::{EMPTY_LOG_HASH, Entry, Head, canonical};
 
+use super::page::PAGE_BYTES;
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 use keyward_protocol::RequestMeta;
+
+/// Selects the columns that [`entry_from_row`] reads.
+macro_rules! select_entries {
+    ($rest:literal) => {
+        concat!("SELECT seq, at, actor, action, subject, detail, previous, hash FROM audit ", $rest)
+    };
+}
 
 fn entry_from_row(row: &Row) -> Result<Entry, StoreError> {
     Ok(Entry {
@@ -26,23 +36,125 @@ fn entry_from_row(row: &Row) -> Result<Entry, StoreError> {
 /// Returns the hash of an entry: 64 zeros for number 0, `None` beyond the head.
 pub(super) fn hash_of(store: &mut dyn Store, seq: u64) -> Result<Option<String>, StoreError> {
     if seq == 0 {
-        return Ok(Some(BEFORE_THE_FIRST.to_owned()));
+        return Ok(Some(EMPTY_LOG_HASH.to_owned()));
     }
     let rows = store.query("SELECT hash FROM audit WHERE seq = ?", &[Value::count(seq)?])?;
     rows.first().map(|row| row.text("hash").map(str::to_owned)).transpose()
 }
 
-/// Returns the entries after `seq`, oldest first, at most `limit`.
+/// Returns the entries after `seq`, oldest first, at most `limit`, whatever their size. For tests: [`page`] is bounded in bytes.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails or an entry is malformed.
 pub fn audit_after(store: &mut dyn Store, seq: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
     store
         .query(
-            "SELECT seq, at, actor, action, subject, detail, previous, hash
-             FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+            select_entries!("WHERE seq > ? ORDER BY seq LIMIT ?"),
             &[Value::count(seq)?, Value::Integer(i64::from(limit))],
         )?
+        .iter()
+        .map(entry_from_row)
+        .collect()
+}
+
+/// Filter of the log; `None` is no restriction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditFilter {
+    /// Key or member that was changed.
+    pub subject: Option<String>,
+    /// Member id, `bootstrap` or `holder`.
+    pub actor: Option<String>,
+    /// Name of the change.
+    pub action: Option<String>,
+}
+
+impl AuditFilter {
+    /// Whether it admits every entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A page of the log.
+#[derive(Debug)]
+pub struct AuditPage {
+    /// Entries, oldest first.
+    pub entries: Vec<Entry>,
+    /// Number of the entry after which the next page begins; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// Maximum number of entries that one page looks at under several filters. The page may then be short or empty, although more
+/// follow.
+pub const SCANNED_ENTRIES: u32 = 2_000;
+
+/// Bytes of an entry's JSON beside its detail, at most.
+const ENTRY_BYTES: u64 = 512;
+
+macro_rules! scan {
+    ($index:literal, $of_index:literal) => {
+        concat!(
+            "SELECT seq, octet_length(detail) AS bytes,
+                 (? IS NULL OR subject = ?) AND (? IS NULL OR actor = ?) AND (? IS NULL OR action = ?) AS fits
+             FROM audit ",
+            $index,
+            " WHERE ",
+            $of_index,
+            "seq > ? ORDER BY seq LIMIT ?"
+        )
+    };
+}
+
+/// Returns the page of the entries that fit the filter after `seq`: at most `limit`, and about [`super::page::PAGE_BYTES`].
+///
+/// Each filter has an index, so a page under one filter reads about as many rows as it shows. Under several it walks the index of
+/// the first of subject, actor and action, over at most [`SCANNED_ENTRIES`].
+///
+/// # Errors
+/// [`StoreError`] when the store fails or an entry is malformed.
+pub fn page(store: &mut dyn Store, filter: &AuditFilter, seq: u64, limit: u32) -> Result<AuditPage, StoreError> {
+    let AuditFilter { subject, actor, action } = filter;
+    let filters = [subject, actor, action];
+    let sql = match filters.map(Option::is_some) {
+        [true, _, _] => scan!("INDEXED BY audit_by_subject", "subject = ? AND "),
+        [false, true, _] => scan!("INDEXED BY audit_by_actor", "actor = ? AND "),
+        [false, false, true] => scan!("INDEXED BY audit_by_action", "action = ? AND "),
+        [false, false, false] => scan!("", ""),
+    };
+    let several = filters.into_iter().flatten().count() > 1;
+    let scanned = if several { SCANNED_ENTRIES } else { limit.saturating_add(1) };
+    let mut parameters: Vec<Value> =
+        filters.iter().flat_map(|value| [Value::from(value.as_deref()), Value::from(value.as_deref())]).collect();
+    parameters.extend(filters.into_iter().flatten().next().map(|value| Value::from(value.as_str())));
+    parameters.extend([Value::count(seq)?, Value::Integer(i64::from(scanned))]);
+    let rows = store.query(sql, &parameters)?;
+
+    let (mut chosen, mut bytes, mut last, mut next) = (Vec::new(), 0_u64, seq, None);
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    for row in &rows {
+        let number = row.count("seq")?;
+        if row.count("fits")? != 0 {
+            bytes = bytes.saturating_add(row.count("bytes")?).saturating_add(ENTRY_BYTES);
+            if chosen.len() == most || (!chosen.is_empty() && bytes > PAGE_BYTES) {
+                next = Some(last);
+                break;
+            }
+            chosen.push(number);
+        }
+        last = number;
+    }
+    if next.is_none() && several && u32::try_from(rows.len()).is_ok_and(|count| count == scanned) {
+        next = Some(last);
+    }
+    Ok(AuditPage { entries: entries(store, &chosen)?, next })
+}
+
+/// Returns the entries of these numbers.
+fn entries(store: &mut dyn Store, numbers: &[u64]) -> Result<Vec<Entry>, StoreError> {
+    let chosen = serde_json::to_string(numbers).map_err(|_| StoreError::new("numbers have no JSON form"))?;
+    store
+        .query(select_entries!("WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"), &[chosen.into()])?
         .iter()
         .map(entry_from_row)
         .collect()
@@ -83,17 +195,50 @@ pub fn shown(view: &impl Serialize) -> Result<Json, StoreError> {
     text.and_then(|text| serde_json::from_str(&text)).map_err(|_| StoreError::new("a view has no JSON form"))
 }
 
-/// Returns the fields that differ between two views as `before` and `after`; `None` if none does.
+/// Returns what differs between two views; `None` if nothing does. A list that was a list before is told by `added` and `removed`,
+/// or by `reordered`, since it may be long; any other field by `before` and `after`.
 ///
 /// # Errors
 /// [`StoreError`] when a view is no JSON object, which every view of ours is.
 pub fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<AuditDetail>, StoreError> {
-    let (Json::Object(old), Json::Object(new)) = (shown(before)?, shown(after)?) else {
+    let (Json::Object(mut old), Json::Object(mut new)) = (shown(before)?, shown(after)?) else {
         return Err(StoreError::new("a view is no object"));
     };
+    let (mut added, mut removed, mut reordered) = (Map::new(), Map::new(), Vec::new());
+    for (name, value) in &mut old {
+        let Some(Json::Array(present)) = new.get_mut(name) else { continue };
+        let Json::Array(past) = value else { continue };
+        let (past, present) = (std::mem::take(past), std::mem::take(present));
+        let (gone, come) = (lacking(&past, &present), lacking(&present, &past));
+        if gone.is_empty() && come.is_empty() && past != present {
+            reordered.push(Json::from(name.as_str()));
+        }
+        for (list, fields) in [(gone, &mut removed), (come, &mut added)] {
+            if !list.is_empty() {
+                fields.insert(name.clone(), Json::Array(list));
+            }
+        }
+    }
     let (old, new) = (changed_fields(&old, &new), changed_fields(&new, &old));
-    let changed = !(old.is_empty() && new.is_empty());
-    Ok(changed.then(|| vec![("before", Json::Object(old)), ("after", Json::Object(new))]))
+    let mut detail: AuditDetail = Vec::new();
+    if !(old.is_empty() && new.is_empty()) {
+        detail.extend([("before", Json::Object(old)), ("after", Json::Object(new))]);
+    }
+    for (name, fields) in [("added", added), ("removed", removed)] {
+        if !fields.is_empty() {
+            detail.push((name, Json::Object(fields)));
+        }
+    }
+    if !reordered.is_empty() {
+        detail.push(("reordered", Json::Array(reordered)));
+    }
+    Ok((!detail.is_empty()).then_some(detail))
+}
+
+/// Returns the items of `one` that `other` lacks, in time that grows with their number and not with its square.
+fn lacking(one: &[Json], other: &[Json]) -> Vec<Json> {
+    let known: BTreeSet<String> = other.iter().map(Json::to_string).collect();
+    one.iter().filter(|item| !known.contains(&item.to_string())).cloned().collect()
 }
 
 /// Returns the fields of `one` that `other` lacks or has with another value.
@@ -123,7 +268,7 @@ pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), St
         hash: String::new(),
     };
     let unwritable = || StoreError::new("an audit entry has no canonical form");
-    entry.hash = entry.right_hash().ok_or_else(unwritable)?;
+    entry.hash = entry.expected_hash().ok_or_else(unwritable)?;
     let detail = canonical(&entry.detail).ok_or_else(unwritable)?;
     store.execute(
         "INSERT INTO audit (seq, at, actor, action, subject, detail, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -17,8 +17,8 @@ pub fn authenticate(store: &mut dyn Store, caller: &Caller, now: Millis) -> Resu
     match caller {
         Caller::Bootstrap => Ok(Actor::Bootstrap),
         Caller::Holder { id, key_hash } => holder(store, id, key_hash),
-        Caller::Credential { id, key_hash } => member(store, id, key_hash, now).map(Actor::Member),
-        Caller::Access { email } => member_by_email(store, email, now).map(Actor::Member),
+        Caller::Credential { id, key_hash } => member(store, id, key_hash, now).map(Box::new).map(Actor::Member),
+        Caller::Access { email } => member_by_email(store, email, now).map(Box::new).map(Actor::Member),
     }
 }
 
@@ -36,7 +36,7 @@ fn refused_for_good(reason: &str) -> OperationError {
 /// Authenticates a member by credential.
 fn member(store: &mut dyn Store, id: &KeyId, presented: &KeyHash, now: Millis) -> Result<Member, OperationError> {
     let member = members::find(store, id)?.ok_or_else(|| unauthenticated("unknown member"))?;
-    if !member.key_hash.matches(presented) {
+    if !member.accepts(presented, now) {
         return Err(refused_for_good("wrong secret"));
     }
     match member.status(now) {

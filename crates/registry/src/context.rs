@@ -29,7 +29,7 @@ pub fn days_after(now: Millis, days: u32) -> Millis {
 #[derive(Debug)]
 pub enum Actor {
     /// A member.
-    Member(Member),
+    Member(Box<Member>),
     /// The holder of the bootstrap token.
     Bootstrap,
     /// The holder of this key.

@@ -1,7 +1,7 @@
-//! What has changed, for the edges: a snapshot, and what came after a position.
+//! The change feed for isolates: snapshots, and the changes after a position.
 //!
-//! The rows of `keys` are the record of changes: none is ever deleted, and each has the number of its last change. So what changed
-//! after a number can be told however long ago it was.
+//! The feed reads the table `keys`: rows are never deleted, and each has the number of its last change. So the changes after any
+//! number, however old, can be listed.
 
 use super::audit;
 use super::keys;
@@ -14,15 +14,15 @@ use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{Change, ChangeList, Cursor, FeedPage, FeedQuery, Position};
 
-/// Sizes of the answers to edges. The default is what ships; the simulator draws small ones, so that a small world reaches them.
+/// Sizes of the feed's pages. Production uses the default. The simulator draws small sizes, so that small histories reach them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedSizes {
-    /// Keys on a page of a snapshot. The default gives pages of about 400 KB.
+    /// Keys on a page of a snapshot. The default makes pages of about 400 KB.
     pub snapshot_page: u32,
     /// Keys on a page of changes. At least 2: a rotation changes two keys at once.
     pub changes_page: u32,
-    /// Changed keys that every answer contains, even if the edge knows them: one answer in a data centre's cache then serves
-    /// isolates whose positions differ a little.
+    /// Recently changed keys that every page contains, even if the isolate knows them. One cached page can then serve isolates
+    /// whose positions differ a little.
     pub window: u32,
 }
 
@@ -32,29 +32,31 @@ impl Default for FeedSizes {
     }
 }
 
-/// How long after its end a key is told of yet: an edge's clock may be behind ours, and an old copy would open something there.
-const SLACK_MILLIS: i64 = 3_600_000;
+/// Time after its expiry for which a snapshot still lists a key. An isolate whose clock is behind would accept an old copy.
+const EXPIRY_SLACK_MS: i64 = 3_600_000;
 
-/// Digits of a hash that a position keeps.
+/// Number of hash digits in a position.
 const HEAD_DIGITS: usize = 16;
 
-/// Where the authority is.
+/// Returns the authority's current position.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails.
+/// [`StoreError`] if the store fails.
 pub fn position(store: &mut dyn Store) -> Result<Position, StoreError> {
     let revision = meta::revision(store)?;
     position_at(store, revision)?.ok_or_else(|| StoreError::new("the last change has no audit entry"))
 }
 
-/// Answers an edge. One of an earlier epoch gets a snapshot of this one. One whose position is not in this history has seen changes that are gone: the authority was restored from a backup.
-/// A new epoch begins then, every copy in KV is queued anew, and the answer is the first page of its snapshot. Gives too whether
-/// that was so.
+/// Answers an isolate's query. Also returns whether this began a new epoch.
+///
+/// An isolate of an earlier epoch gets a snapshot of the current one. A position that is not in this history means that the
+/// isolate knows changes which no longer exist, because the authority was restored from a backup. The authority then begins a new
+/// epoch, queues every copy in KV again, and answers with the first page of a snapshot.
 ///
 /// `random` is 16 characters for the name of a new epoch.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails.
+/// [`StoreError`] if the store fails.
 pub fn answer(
     store: &mut dyn Store,
     query: &FeedQuery,
@@ -64,10 +66,10 @@ pub fn answer(
     answer_sized(store, query, FeedSizes::default(), random, now)
 }
 
-/// [`answer`] with other sizes than the default.
+/// Like [`answer`], with other sizes than the default.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails.
+/// [`StoreError`] if the store fails.
 pub fn answer_sized(
     store: &mut dyn Store,
     query: &FeedQuery,
@@ -83,7 +85,7 @@ pub fn answer_sized(
             }
             let epoch = meta::epoch(store)?;
             if known.epoch.began() < epoch.began() {
-                // It has not heard yet that its history is over.
+                // The isolate does not know the current epoch yet.
                 return Ok((snapshot(store, None, sizes, now)?, false));
             }
             let after_both = Millis(known.epoch.began().max(epoch.began()).0.saturating_add(1));
@@ -93,11 +95,11 @@ pub fn answer_sized(
     }
 }
 
-/// Begins a new epoch if the setting `AUTHORITY_EPOCH` is another than before: whoever restored a backup says so by it. Gives whether it
-/// did. To be called at each start of the object.
+/// Begins a new epoch if the setting `AUTHORITY_EPOCH` has changed, which announces a restore from a backup. Returns whether it
+/// did. The object calls this at each start.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails.
+/// [`StoreError`] if the store fails.
 pub fn follow_setting(
     store: &mut dyn Store,
     setting: Option<&str>,
@@ -119,7 +121,7 @@ pub fn follow_setting(
     Ok(true)
 }
 
-/// Begins a new epoch, and queues every copy in KV to be sealed under it.
+/// Begins a new epoch and queues every copy in KV, to be sealed for it.
 fn begin_epoch(store: &mut dyn Store, epoch: &Epoch, now: Millis) -> Result<(), StoreError> {
     store.transaction(&mut |store| {
         meta::write_epoch(store, epoch)?;
@@ -127,15 +129,15 @@ fn begin_epoch(store: &mut dyn Store, epoch: &Epoch, now: Millis) -> Result<(), 
     })
 }
 
-/// The position after change `revision`, if there was such a change.
+/// Returns the position after change `revision`. `None` if there is no such change.
 fn position_at(store: &mut dyn Store, revision: u64) -> Result<Option<Position>, StoreError> {
     let Some(hash) = audit::hash_of(store, revision)? else { return Ok(None) };
     let head = hash.get(..HEAD_DIGITS).ok_or_else(|| StoreError::corrupt("hash", "64 hex digits"))?.to_owned();
     Ok(Some(Position { epoch: meta::epoch(store)?, revision, head }))
 }
 
-/// A page of the keys that are no longer as they were issued, and of which some record, however old, is not past its end. One that
-/// was never changed has but one record, so nothing need be told of it.
+/// Returns a page of the keys that were changed after their issue and of which a record, however old, is still unexpired. A key
+/// that was never changed has only one record, so the snapshot need not list it.
 fn snapshot(
     store: &mut dyn Store,
     after: Option<&Cursor>,
@@ -143,7 +145,7 @@ fn snapshot(
     now: Millis,
 ) -> Result<FeedPage, StoreError> {
     let at = position(store)?;
-    let start = (now.0.saturating_sub(SLACK_MILLIS), 0);
+    let start = (now.0.saturating_sub(EXPIRY_SLACK_MS), 0);
     let (end, place) = after.and_then(read_cursor).unwrap_or(start);
     let rows = store.query(
         "SELECT position, id, state, latest_end, revision FROM keys INDEXED BY keys_changed
@@ -168,7 +170,7 @@ fn read_cursor(cursor: &Cursor) -> Option<(i64, i64)> {
     Some((end.parse().ok()?, place.parse().ok()?))
 }
 
-/// What changed after `known`, and a little before it.
+/// Returns the changes after `known`, and the most recent ones before it.
 fn since(store: &mut dyn Store, known: u64, sizes: FeedSizes) -> Result<FeedPage, StoreError> {
     let window = store.query(
         "SELECT revision FROM keys INDEXED BY keys_by_revision ORDER BY revision DESC LIMIT 1 OFFSET ?",
@@ -187,11 +189,11 @@ fn since(store: &mut dyn Store, known: u64, sizes: FeedSizes) -> Result<FeedPage
     if !full {
         return Ok(FeedPage::Since { after, to: position(store)?, entries: entries(&rows)?, more: false });
     }
-    // A rotation is one change of two keys: a page that ends between them tells of neither.
+    // A rotation is one change of two keys. A page that would end between them leaves both to the next page.
     let last = rows.last().map_or(Ok(0), |row| row.count("revision"))?;
     rows.retain(|row| row.count("revision") != Ok(last));
-    let told = rows.last().map_or(Ok(0), |row| row.count("revision"))?;
-    let to = position_at(store, told)?.ok_or_else(|| StoreError::new("a change has no audit entry"))?;
+    let last_complete = rows.last().map_or(Ok(0), |row| row.count("revision"))?;
+    let to = position_at(store, last_complete)?.ok_or_else(|| StoreError::new("a change has no audit entry"))?;
     Ok(FeedPage::Since { after, to, entries: entries(&rows)?, more: true })
 }
 

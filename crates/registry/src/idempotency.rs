@@ -5,12 +5,12 @@
 
 use serde_json::value::RawValue;
 
-use super::context::OperationError;
-use super::members::Member;
+use super::context::{Context, OperationError};
 use super::store::{Store, StoreError, Value};
+use keyward_key::id::KeyId;
 use keyward_key::keyring::Generation;
 use keyward_key::time::Millis;
-use keyward_protocol::{Idempotency, NewCredential, Raw, Rejection, Response};
+use keyward_protocol::{Idempotency, Raw, Rejection, Response};
 
 /// Window for retries after the first attempt, in milliseconds. At this age the same header is a new write.
 pub const WINDOW_MILLIS: i64 = 600_000;
@@ -18,32 +18,46 @@ pub const WINDOW_MILLIS: i64 = 600_000;
 /// Maximum of rows that one change removes. A change adds at most one row, so the table shrinks.
 const PRUNED_AT_ONCE: i64 = 100;
 
-/// Returns the answer to the first attempt, if there was one in the window.
+/// An answer that is given again.
+#[derive(Debug)]
+pub struct Replay {
+    /// The answer.
+    pub response: Response,
+    /// Key or member whose credential it shows; `None` in the answer to an attempt at the version before.
+    pub credential: Option<KeyId>,
+    /// Instant of the first attempt.
+    pub first_at: Millis,
+}
+
+/// Returns the answer to the first attempt, if there was one in the window. `writer` is the actor's name.
 ///
 /// # Errors
 /// [`Rejection::IdempotencyMismatch`] when that attempt had another body, or a failure of the store.
 pub fn replay(
     store: &mut dyn Store,
-    member: &Member,
+    writer: &str,
     attempt: &Idempotency,
     now: Millis,
-) -> Result<Option<Response>, OperationError> {
+) -> Result<Option<Replay>, OperationError> {
     let rows = store.query(
-        "SELECT body, nonce, minted_under, answer, at FROM idempotency WHERE member = ? AND fingerprint = ?",
-        &[member.id.as_str().into(), attempt.fingerprint.as_str().into()],
+        "SELECT body, nonce, minted_under, answer, at, credential FROM idempotency WHERE member = ? AND fingerprint = ?",
+        &[writer.into(), attempt.fingerprint.as_str().into()],
     )?;
     let Some(first) = rows.first() else { return Ok(None) };
-    if now.since(first.millis("at")?) >= WINDOW_MILLIS {
+    let first_at = first.millis("at")?;
+    let credential = first.optional_parsed("credential", KeyId::parse)?;
+    if now.since(first_at) >= WINDOW_MILLIS {
         return Ok(None);
     }
     if first.text("body")? != attempt.body {
         return Err(Rejection::IdempotencyMismatch.into());
     }
-    Ok(Some(Response::Replayed {
+    let response = Response::Replayed {
         outcome: first.parsed("answer", |text| RawValue::from_string(text.to_owned()).ok())?,
         nonce: first.text("nonce")?.to_owned(),
         minted_under: first.parsed("minted_under", Generation::from_stored)?,
-    }))
+    };
+    Ok(Some(Replay { response, credential, first_at }))
 }
 
 /// Keeps the outcome of a first attempt, in the transaction under way.
@@ -52,25 +66,26 @@ pub fn replay(
 /// [`StoreError`] when the store fails.
 pub fn remember(
     store: &mut dyn Store,
-    member: &Member,
+    by: &Context<'_>,
     attempt: &Idempotency,
-    credential: &NewCredential,
     outcome: &Raw,
-    now: Millis,
 ) -> Result<(), StoreError> {
+    let credential = by.credential()?;
     store.execute(
-        "INSERT INTO idempotency (member, fingerprint, body, nonce, minted_under, answer, at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO idempotency (member, fingerprint, body, nonce, minted_under, answer, at, credential)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (member, fingerprint) DO UPDATE SET body = excluded.body, nonce = excluded.nonce,
-             minted_under = excluded.minted_under, answer = excluded.answer, at = excluded.at",
+             minted_under = excluded.minted_under, answer = excluded.answer, at = excluded.at,
+             credential = excluded.credential",
         &[
-            member.id.as_str().into(),
+            by.actor_name().into(),
             attempt.fingerprint.as_str().into(),
             attempt.body.as_str().into(),
             attempt.nonce.as_str().into(),
             credential.minted_under.as_str().into(),
             outcome.get().into(),
-            now.into(),
+            by.now.into(),
+            credential.id.as_str().into(),
         ],
     )
 }

@@ -44,6 +44,7 @@ pub mod feed;
 pub mod idempotency;
 pub mod keys;
 pub mod list;
+mod lookup;
 pub mod member_list;
 pub mod members;
 pub mod meta;
@@ -70,10 +71,7 @@ pub fn answer(
     control: impl FnOnce(&mut dyn Store, ControlRequest) -> Result<Response, StoreError>,
 ) -> Result<Response, StoreError> {
     match request {
-        Request::Lookup { id } => {
-            let record = keys::lookup(store, &id)?.map(Box::new);
-            Ok(Response::Record { record, at: feed::position(store)? })
-        }
+        Request::Lookup { ids } => lookup::answer(store, &ids),
         Request::Changes(query) => {
             let (changes, restored) = feed::answer(store, &query, random, now)?;
             Ok(Response::Changes { changes, restored })

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::context::OperationError;
 use super::keys::{select_keys, view};
 use super::members::Member;
-use super::page::{LARGEST_PAGE, check_limit, start, write_cursor};
+use super::page::{LARGEST_PAGE, check_limit, fitting, start, write_cursor};
 use super::store::{Store, StoreError, Value};
 use keyward_key::id::Environment;
 use keyward_key::time::Millis;
@@ -52,17 +52,37 @@ pub fn list(
 
     let page = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut positions = newest_positions(store, member, filter, before, limit.saturating_add(1))?;
-    let more = positions.len() > page;
-    positions.truncate(page);
+    let more = fit(store, &mut positions, page)?;
     let next_cursor = positions.last().filter(|_| more).map(|last| write_cursor(*last));
 
-    let chosen = serde_json::to_string(&positions).map_err(|_| StoreError::new("positions have no JSON form"))?;
     let rows = store.query(
         select_keys!("WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position DESC"),
-        &[chosen.into()],
+        &[json_list(&positions)?],
     )?;
     let items = rows.iter().map(|row| view(row, now)).collect::<Result<_, _>>()?;
     Ok((items, next_cursor))
+}
+
+/// Bytes of a key's JSON beside its lists, at most: texts of the greatest lengths in escapes.
+const KEY_BYTES: u64 = 8_192;
+
+/// Cuts the positions to a page: at most `page`, and about [`super::page::PAGE_BYTES`]. Returns whether more follow.
+fn fit(store: &mut dyn Store, positions: &mut Vec<i64>, page: usize) -> Result<bool, StoreError> {
+    let found = positions.len();
+    positions.truncate(page);
+    let rows = store.query(
+        "SELECT octet_length(scopes) + octet_length(allowed_cidrs) AS bytes FROM keys
+         WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position DESC",
+        &[json_list(positions)?],
+    )?;
+    let sizes = rows.iter().map(|row| Ok(row.count("bytes")?.saturating_add(KEY_BYTES)));
+    positions.truncate(fitting(sizes.collect::<Result<Vec<_>, StoreError>>()?));
+    Ok(positions.len() < found)
+}
+
+fn json_list(positions: &[i64]) -> Result<Value, StoreError> {
+    let text = serde_json::to_string(positions).map_err(|_| StoreError::new("positions have no JSON form"))?;
+    Ok(text.into())
 }
 
 /// Marks the keys that have expired by `now`, each once. No answer changes: every answer compares the end itself.

@@ -1,6 +1,7 @@
 //! Members, the people and machines that use the control plane: the stored row and its view.
 
-use super::context::{OperationError, days_after};
+use super::audit::shown;
+use super::context::{Actor, Context, OperationError, days_after};
 use super::meta;
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::hash::KeyHash;
@@ -13,8 +14,8 @@ use keyward_protocol::{MemberView, NewCredential, Rejection, Status};
 macro_rules! select_members {
     ($rest:literal) => {
         concat!(
-            "SELECT position, id, role, environments, name, email, key_hash, created_at, created_by, expires_at, \
-             life_days, revoked_at, revision FROM members ",
+            "SELECT position, id, role, environments, name, email, key_hash, previous_hash, previous_until, \
+             email_by_limited, created_at, created_by, expires_at, life_days, revoked_at, revision FROM members ",
             $rest
         )
     };
@@ -41,13 +42,34 @@ pub struct Member {
     /// Order of creation.
     pub(super) position: i64,
     pub(super) key_hash: KeyHash,
+    /// The credential before, while the one that replaced it is unused.
+    pub(super) previous: Option<Previous>,
+    /// Whether a member with a limit registered the e-mail address.
+    pub email_by_limited: bool,
     created_at: Millis,
     created_by: String,
     revoked_at: Option<Millis>,
-    revision: u64,
+    /// The authority's number for their last change.
+    pub revision: u64,
 }
 
+/// A credential that its owner has replaced. It works until the new one is first used, so that a lost answer locks nobody out.
+#[derive(Debug, Clone)]
+pub(super) struct Previous {
+    hash: KeyHash,
+    until: Millis,
+}
+
+/// Maximum time that a replaced credential works, in seconds. For as long a retry gets the new one again.
+const HANDOVER_SECONDS: i64 = 600;
+
 impl Member {
+    /// Whether the hash is that of their credential, or of the one before while that works.
+    pub(super) fn accepts(&self, presented: &KeyHash, now: Millis) -> bool {
+        self.key_hash.matches(presented)
+            || self.previous.as_ref().is_some_and(|previous| now < previous.until && previous.hash.matches(presented))
+    }
+
     /// Whether they may see and act in `environment`.
     #[must_use]
     pub fn sees(&self, environment: Environment) -> bool {
@@ -103,12 +125,20 @@ impl Member {
             life_days: u32::try_from(row.count("life_days")?)
                 .map_err(|_| StoreError::corrupt("life_days", "a number of days"))?,
             key_hash: row.parsed("key_hash", KeyHash::from_stored)?,
+            previous: previous(row)?,
+            email_by_limited: row.count("email_by_limited")? != 0,
             created_at: row.millis("created_at")?,
             created_by: row.text("created_by")?.to_owned(),
             revoked_at: row.optional_millis("revoked_at")?,
             revision: row.count("revision")?,
         })
     }
+}
+
+fn previous(row: &Row) -> Result<Option<Previous>, StoreError> {
+    let hash = row.optional_parsed("previous_hash", KeyHash::from_stored)?;
+    let until = row.optional_millis("previous_until")?;
+    Ok(hash.zip(until).map(|(hash, until)| Previous { hash, until }))
 }
 
 /// A member to insert.
@@ -125,25 +155,21 @@ pub struct NewMember<'a> {
     pub environments: Option<&'a [Environment]>,
     /// Lifetime of the credential, in days.
     pub life_days: u32,
-    /// Member id, or `bootstrap`.
-    pub created_by: &'a str,
-    /// Instant of creation.
-    pub now: Millis,
 }
 
 /// Inserts the row of a new member, and returns it.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails, or the id is no member's.
-pub fn insert(store: &mut dyn Store, member: &NewMember<'_>) -> Result<Member, StoreError> {
+pub fn insert(store: &mut dyn Store, by: &Context<'_>, member: &NewMember<'_>) -> Result<Member, StoreError> {
     if member.credential.id.class() != Class::Member {
         return Err(StoreError::new("a member needs an id of the class admin"));
     }
     let revision = Value::count(meta::next_revision(store)?)?;
     store.execute(
         "INSERT INTO members (position, id, key_hash, minted_under, name, email, role, environments, created_at,
-             created_by, expires_at, life_days, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             created_by, expires_at, life_days, email_by_limited, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         &[
             revision.clone(),
             member.credential.id.as_str().into(),
@@ -153,10 +179,11 @@ pub fn insert(store: &mut dyn Store, member: &NewMember<'_>) -> Result<Member, S
             member.email.into(),
             member.role.as_str().into(),
             stored_limit(member.environments)?,
-            member.now.into(),
-            member.created_by.into(),
-            days_after(member.now, member.life_days).into(),
+            by.now.into(),
+            by.actor_name().into(),
+            days_after(by.now, member.life_days).into(),
             Value::Integer(i64::from(member.life_days)),
+            Value::Integer(i64::from(is_limited(by))),
             revision,
         ],
     )?;
@@ -215,12 +242,118 @@ pub fn get_written(store: &mut dyn Store, id: &KeyId) -> Result<Member, StoreErr
     find(store, id)?.ok_or_else(|| StoreError::new("a member just seen is not there"))
 }
 
-/// Whether there has ever been a member: rows are never deleted.
+/// Whether somebody can do everything everywhere, now.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
-pub fn exists(store: &mut dyn Store) -> Result<bool, StoreError> {
-    Ok(!store.query("SELECT position FROM members LIMIT 1", &[])?.is_empty())
+pub fn has_full_owner(store: &mut dyn Store, now: Millis) -> Result<bool, StoreError> {
+    let rows = store.query(
+        "SELECT position FROM members
+         WHERE role = 'owner' AND environments IS NULL AND revoked_at IS NULL AND expires_at > ? LIMIT 1",
+        &[now.into()],
+    )?;
+    Ok(!rows.is_empty())
+}
+
+/// Whether the actor is a member with a limit.
+fn is_limited(by: &Context<'_>) -> bool {
+    matches!(by.actor, Actor::Member(member) if member.environments.is_some())
+}
+
+/// Ends the time of the credential before, if the member presented the one that replaced it.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn finish_handover(store: &mut dyn Store, member: &mut Member, presented: &KeyHash) -> Result<(), StoreError> {
+    if member.previous.is_none() || !member.key_hash.matches(presented) {
+        return Ok(());
+    }
+    member.previous = None;
+    store.execute(
+        "UPDATE members SET previous_hash = NULL, previous_until = NULL WHERE id = ?",
+        &[member.id.as_str().into()],
+    )
+}
+
+/// Replaces a member's credential. Whoever replaces their own keeps the old one until they first use the new one, at most ten
+/// minutes; that instant is returned. Anyone else's old credential is refused at once.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn replace_credential(
+    store: &mut dyn Store,
+    by: &Context<'_>,
+    member: &Member,
+    life_days: u32,
+) -> Result<Option<Millis>, StoreError> {
+    let credential = by.credential()?;
+    let own = matches!(by.actor, Actor::Member(actor) if actor.id == member.id);
+    // While the credential of an earlier rotation is unused, the one before that is what the member has.
+    let old = member.previous.as_ref().map_or(&member.key_hash, |previous| &previous.hash);
+    let until = own.then(|| by.now.plus_seconds(HANDOVER_SECONDS).min(member.expires_at));
+    let revision = meta::next_revision(store)?;
+    store.execute(
+        "UPDATE members SET key_hash = ?, minted_under = ?, previous_hash = ?, previous_until = ?, expires_at = ?,
+             life_days = ?, revision = ? WHERE id = ?",
+        &[
+            credential.key_hash.to_hex().into(),
+            credential.minted_under.as_str().into(),
+            own.then(|| old.to_hex()).into(),
+            until.into(),
+            days_after(by.now, life_days).into(),
+            Value::Integer(i64::from(life_days)),
+            Value::count(revision)?,
+            member.id.as_str().into(),
+        ],
+    )?;
+    Ok(until)
+}
+
+/// Revokes a member who is not revoked, with its audit entry, and returns them.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn revoke(
+    store: &mut dyn Store,
+    by: &Context<'_>,
+    id: &KeyId,
+    reason: Option<&'static str>,
+) -> Result<Member, StoreError> {
+    let revision = meta::next_revision(store)?;
+    store.execute(
+        "UPDATE members SET revoked_at = ?, revision = ? WHERE id = ?",
+        &[by.now.into(), Value::count(revision)?, id.as_str().into()],
+    )?;
+    let member = get_written(store, id)?;
+    let mut detail = vec![("member", shown(&member.view(by.now))?)];
+    detail.extend(reason.map(|reason| ("reason", reason.into())));
+    by.record(store, "member.revoke", id, detail)?;
+    Ok(member)
+}
+
+/// Frees an e-mail address for a member, `of` whom it may be already. An owner without a limit takes an address over that a
+/// member with a limit registered, and a new first owner one of a member whose credential has expired: the other is revoked.
+///
+/// # Errors
+/// [`Rejection::EmailTaken`], or a failure of the store.
+pub fn free_email(
+    store: &mut dyn Store,
+    by: &Context<'_>,
+    email: &str,
+    of: Option<&KeyId>,
+) -> Result<(), OperationError> {
+    for other in with_email(store, email)?.iter().filter(|other| Some(&other.id) != of) {
+        let takes_over = match by.actor {
+            Actor::Member(actor) => !is_limited(by) && other.email_by_limited && other.id != actor.id,
+            Actor::Bootstrap => other.status(by.now) != Status::Active,
+            Actor::Holder(_) => false,
+        };
+        if !takes_over {
+            return Err(Rejection::EmailTaken.into());
+        }
+        revoke(store, by, &other.id, Some("Their e-mail address was taken over"))?;
+    }
+    Ok(())
 }
 
 /// Refuses a change that would take the last active owner without a limit.

@@ -1,15 +1,15 @@
-//! What the authority knows of itself: its epoch and its counter.
+//! The table `meta`: the authority's epoch, its revision counter and other single values.
 
 use super::store::{Store, StoreError, Value};
 use keyward_key::epoch::Epoch;
 
-/// The text kept under `name`, if any.
+/// Reads the value of `name`.
 pub(super) fn read(store: &mut dyn Store, name: &str) -> Result<Option<String>, StoreError> {
     let rows = store.query("SELECT value FROM meta WHERE name = ?", &[name.into()])?;
     rows.first().map(|row| row.text("value").map(str::to_owned)).transpose()
 }
 
-/// Keeps `value` under `name`. Always as text: see [`Store`] on integers.
+/// Sets the value of `name`. Always text, because a store may return integers as floats; see [`Store`].
 pub(super) fn write(store: &mut dyn Store, name: &str, value: String) -> Result<(), StoreError> {
     store.execute(
         "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -17,33 +17,33 @@ pub(super) fn write(store: &mut dyn Store, name: &str, value: String) -> Result<
     )
 }
 
-/// The name of this history of revisions.
+/// Reads the current epoch.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails or was never migrated.
+/// [`StoreError`] if the store fails or was never migrated.
 pub fn epoch(store: &mut dyn Store) -> Result<Epoch, StoreError> {
     read(store, "epoch")?.map(Epoch::from_stored).ok_or_else(|| StoreError::new("no epoch in meta"))
 }
 
-/// Names a new history.
+/// Sets the current epoch.
 pub(super) fn write_epoch(store: &mut dyn Store, epoch: &Epoch) -> Result<(), StoreError> {
     write(store, "epoch", epoch.as_str().to_owned())
 }
 
-/// The number of the last change, 0 before the first.
+/// Reads the number of the last change; 0 before the first.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails or was never migrated.
+/// [`StoreError`] if the store fails or was never migrated.
 pub fn revision(store: &mut dyn Store) -> Result<u64, StoreError> {
     read(store, "revision")?.and_then(|text| text.parse().ok()).ok_or_else(|| StoreError::new("no revision in meta"))
 }
 
-/// Takes the next number, for a change in the transaction under way.
+/// Increments the revision counter for a change, within the caller's transaction, and returns the new number.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails or the numbers are used up.
+/// [`StoreError`] if the store fails or the counter overflows.
 pub fn next_revision(store: &mut dyn Store) -> Result<u64, StoreError> {
-    let next = revision(store)?.checked_add(1).ok_or_else(|| StoreError::new("the revisions are used up"))?;
+    let next = revision(store)?.checked_add(1).ok_or_else(|| StoreError::new("the revision counter overflowed"))?;
     write(store, "revision", next.to_string())?;
     Ok(next)
 }

@@ -1,5 +1,5 @@
-//! Which copies in KV are behind. A row names a key whose record is to be written; the record itself is read when it is
-//! sent, so that what is sent is always the newest.
+//! The outbox: keys whose copy in KV is out of date. A row holds the key's id only. The object reads the record when it writes
+//! the copy, so it always writes the newest state.
 
 use super::keys::{record, select_keys};
 use super::meta;
@@ -11,10 +11,10 @@ use keyward_key::keyring::Generation;
 use keyward_key::record::Record;
 use keyward_key::time::Millis;
 
-/// Queues the copy of `id` for KV, in the transaction under way. A later change of a key replaces the earlier.
+/// Queues the copy of `id` for KV, within the caller's transaction. A later change of the key replaces the row.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails.
+/// [`StoreError`] if the store fails.
 pub fn enqueue(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
     store.execute(
         "INSERT INTO outbox (id, revision, attempts) VALUES (?, ?, 0)
@@ -23,10 +23,10 @@ pub fn enqueue(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), S
     )
 }
 
-/// What is to be written to KV, the oldest change first, at most `limit`, each with the revision to give to [`done`].
+/// Returns at most `limit` records to write to KV, the oldest change first, each with the revision to pass to [`done`].
 ///
 /// # Errors
-/// [`StoreError`] when the store fails or a row has not its form.
+/// [`StoreError`] if the store fails or a row is malformed.
 pub fn pending(store: &mut dyn Store, limit: u32) -> Result<Vec<(Record, u64)>, StoreError> {
     store
         .query(
@@ -40,7 +40,7 @@ pub fn pending(store: &mut dyn Store, limit: u32) -> Result<Vec<(Record, u64)>, 
         .map(|row| {
             let record = record(row)?;
             let revision = record.revision;
-            // A limit of 1 only looks.
+            // With a limit of 1 the caller only checks whether the outbox is empty.
             if fault!("a copy counts as written before KV has it") && limit > 1 {
                 store.execute("DELETE FROM outbox WHERE id = ?", &[record.id.as_str().into()])?;
             }
@@ -49,12 +49,12 @@ pub fn pending(store: &mut dyn Store, limit: u32) -> Result<Vec<(Record, u64)>, 
         .collect()
 }
 
-/// Queues every key that is not past its end, if KV's copies were last sealed under another secret than the one named
-/// `generation`: a copy sealed under a secret that is gone counts as absent. Gives whether it did. To be called at each start
-/// of the object; while the secret stays it only reads.
+/// Queues every unexpired key if the copies in KV were last sealed under another secret than `generation`, because a copy sealed
+/// under a removed secret counts as absent. Returns whether it did. The object calls this at each start; while the secret stays
+/// the same this only reads.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails: nothing is queued then, and the next start does it.
+/// [`StoreError`] if the store fails. Nothing is queued then, and the next start tries again.
 pub fn refill(store: &mut dyn Store, generation: &Generation, now: Millis) -> Result<bool, StoreError> {
     const SEALED_UNDER: &str = "sealed_under";
     if meta::read(store, SEALED_UNDER)?.as_deref() == Some(generation.as_str()) {
@@ -67,7 +67,7 @@ pub fn refill(store: &mut dyn Store, generation: &Generation, now: Millis) -> Re
     Ok(true)
 }
 
-/// Queues every key that is not past its end, in the transaction under way.
+/// Queues every unexpired key, within the caller's transaction.
 pub(super) fn queue_all(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
     store.execute(
         "INSERT INTO outbox (id, revision, attempts) SELECT id, revision, 0 FROM keys WHERE expires_at > ?
@@ -76,10 +76,11 @@ pub(super) fn queue_all(store: &mut dyn Store, now: Millis) -> Result<(), StoreE
     )
 }
 
-/// KV has the record of `id` at `revision`, sealed under `epoch`. If the key has changed since, or a new epoch has begun, its row stays.
+/// Removes the row of `id` after KV has stored the record of `revision`, sealed for `epoch`. Keeps the row if the key has changed
+/// since or a new epoch has begun.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails.
+/// [`StoreError`] if the store fails.
 pub fn done(store: &mut dyn Store, id: &KeyId, revision: u64, epoch: &Epoch) -> Result<(), StoreError> {
     if meta::epoch(store)? != *epoch {
         return Ok(());
@@ -90,10 +91,10 @@ pub fn done(store: &mut dyn Store, id: &KeyId, revision: u64, epoch: &Epoch) -> 
     store.execute("DELETE FROM outbox WHERE id = ? AND revision = ?", &[id.as_str().into(), Value::count(revision)?])
 }
 
-/// KV did not take the record of `id` at `revision`: counts the attempt.
+/// Counts a failed write of the record of `id` at `revision`.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails.
+/// [`StoreError`] if the store fails.
 pub fn failed(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
     store.execute(
         "UPDATE outbox SET attempts = attempts + 1 WHERE id = ? AND revision = ?",

@@ -12,7 +12,21 @@ pub const LARGEST_PAGE: u32 = 200;
 /// Maximum size of a page of the audit log. A stream takes pages of this size.
 pub const LARGEST_AUDIT_PAGE: u32 = 1000;
 
-/// Refuses a page size of 0 or above `most`.
+/// Maximum size of a page in bytes of JSON, about: a page holds at least one item, and then as many as fit. An isolate has 128 MB
+/// for all its requests.
+pub const PAGE_BYTES: u64 = 1_000_000;
+
+/// Returns how many of the items, by their sizes in bytes, make a page: at least one if there is any.
+pub(super) fn fitting(sizes: impl IntoIterator<Item = u64>) -> usize {
+    let mut bytes = 0_u64;
+    let fits = |(position, size): &(usize, u64)| {
+        bytes = bytes.saturating_add(*size);
+        *position == 0 || bytes <= PAGE_BYTES
+    };
+    sizes.into_iter().enumerate().take_while(fits).count()
+}
+
+/// Refuses a page size that is 0 or above `most`.
 ///
 /// # Errors
 /// [`Rejection::Invalid`] with the field `limit`.
@@ -23,13 +37,13 @@ pub fn check_limit(limit: u32, most: u32) -> Result<(), Rejection> {
     Err(Rejection::Invalid { field: "limit".to_owned(), detail: format!("A page holds 1 to {most}.") })
 }
 
-/// Returns the position before which a page begins; without a cursor it is above all.
+/// Returns the exclusive upper bound of the positions on a page. Without a cursor it is above every position.
 pub(super) fn start(cursor: Option<&str>) -> Result<i64, Rejection> {
     match cursor {
         None => Ok(LARGEST_INTEGER),
         Some(text) => read_cursor(text).ok_or_else(|| Rejection::Invalid {
             field: "cursor".to_owned(),
-            detail: "Unknown cursor. Send the `next_cursor` of the page before.".to_owned(),
+            detail: "Unknown cursor. Send the `next_cursor` of the previous page.".to_owned(),
         }),
     }
 }
@@ -39,10 +53,29 @@ pub(super) fn write_cursor(position: i64) -> String {
     URL_SAFE_NO_PAD.encode(position.to_string())
 }
 
-/// Parses the output of [`write_cursor`], and no other spelling.
+/// Parses the output of [`write_cursor`]. Accepts no other spelling of the same position.
 fn read_cursor(text: &str) -> Option<i64> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let position = str::from_utf8(&bytes).ok()?.parse().ok()?;
-    let ours = (1..=LARGEST_INTEGER).contains(&position) && write_cursor(position) == text;
-    ours.then_some(position)
+    let canonical = (1..=LARGEST_INTEGER).contains(&position) && write_cursor(position) == text;
+    canonical.then_some(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_at_least_one_item_and_otherwise_what_fits() {
+        for (sizes, expected) in [
+            (vec![], 0),
+            (vec![PAGE_BYTES + 1], 1),
+            (vec![u64::MAX, u64::MAX], 1),
+            (vec![PAGE_BYTES, 1], 1),
+            (vec![PAGE_BYTES - 1, 1, 1], 2),
+            (vec![0, PAGE_BYTES + 1, 0], 1),
+        ] {
+            assert_eq!(fitting(sizes.clone()), expected, "{sizes:?}");
+        }
+    }
 }

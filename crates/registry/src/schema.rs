@@ -1,11 +1,11 @@
-//! The tables. docs/internals/storage.md says what every column means.
+//! The schema and its migrations. docs/internals/storage.md documents every column.
 
 use super::meta;
 use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
 
-/// What leads from each version of the schema to the next. A step that has shipped is never edited: add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED];
+/// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
+const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -24,7 +24,7 @@ const FIRST: &[&str] = &[
         revoked_at INTEGER,
         revision INTEGER NOT NULL
     ) STRICT",
-    // One member who is not revoked has an e-mail address, in any ASCII case.
+    // An e-mail address belongs to at most one member who is not revoked, in any ASCII case.
     "CREATE INDEX members_by_email ON members (email COLLATE NOCASE) WHERE revoked_at IS NULL",
     "CREATE TABLE keys (
         position INTEGER PRIMARY KEY,
@@ -50,13 +50,13 @@ const FIRST: &[&str] = &[
         last_used_at INTEGER,
         revision INTEGER NOT NULL
     ) STRICT",
-    // One active key per integration, one active key of a name: both ask for the end, so that a long past of expired
-    // keys costs nothing.
+    // For the checks that integrations and names have at most one active key. Both filter by expiry, so many expired keys
+    // cost nothing.
     "CREATE INDEX keys_active_by_integration ON keys (environment, integration, expires_at) WHERE state = 'active'",
     "CREATE INDEX keys_active_by_name ON keys (environment, name, expires_at) WHERE state = 'active'",
-    // Which keys have run out unnoticed.
+    // Finds keys that have expired and are not marked as such.
     "CREATE INDEX keys_by_end ON keys (expires_at) WHERE state IN ('active', 'retiring')",
-    // Lists. `position`, the table's own key, stands at the end of every index, so each gives its rows in order.
+    // For lists. SQLite appends `position`, the primary key, to every index, so each yields its rows in order.
     "CREATE INDEX keys_listed ON keys (environment, state)",
     "CREATE INDEX keys_listed_by_integration ON keys (environment, state, integration)",
     "CREATE INDEX keys_listed_by_owner ON keys (environment, state, owner)",
@@ -94,33 +94,56 @@ const FIRST: &[&str] = &[
     "CREATE INDEX idempotency_by_age ON idempotency (at)",
 ];
 
-/// What the edges are told of changes.
+/// Columns and indexes of the change feed.
 const FEED: &[&str] = &[
-    // The latest end that any record of this key has had: no older copy of it opens anything after that. Of keys that were changed
-    // before this column was there it isn't known.
+    // Latest expiry of any record of the key, after which no older copy of it is valid. Unknown, and so the maximum, for keys
+    // that were changed before this column existed.
     "ALTER TABLE keys ADD COLUMN latest_end INTEGER NOT NULL DEFAULT 9007199254740991",
     "UPDATE keys SET latest_end = expires_at WHERE revision = position",
     "CREATE INDEX keys_by_revision ON keys (revision)",
     "CREATE INDEX keys_changed ON keys (latest_end) WHERE revision > position",
 ];
 
-/// Brings the store to the present schema, in one transaction. To be called at each start of the object, before
-/// anything else; a store that is up to date is only read.
+/// Filters of the audit log, and the entry of an answer that was shown again.
+const AUDIT_FILTERS: &[&str] = &[
+    // `seq`, the table's own key, stands at the end of each.
+    "CREATE INDEX audit_by_subject ON audit (subject)",
+    "CREATE INDEX audit_by_actor ON audit (actor)",
+    "CREATE INDEX audit_by_action ON audit (action)",
+    // NULL in rows of the minutes before.
+    "ALTER TABLE idempotency ADD COLUMN credential TEXT",
+];
+
+/// The credential that a member has replaced, and who registered an e-mail address.
+const HANDOVER: &[&str] = &[
+    "ALTER TABLE members ADD COLUMN previous_hash TEXT",
+    "ALTER TABLE members ADD COLUMN previous_until INTEGER",
+    "ALTER TABLE members ADD COLUMN email_by_limited INTEGER NOT NULL DEFAULT 0",
+    "UPDATE members SET email_by_limited = 1 WHERE created_by IN (SELECT id FROM members WHERE environments IS NOT NULL)",
+];
+
+/// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the
+/// store is up to date.
 ///
-/// `epoch` names this authority's history. It is kept at the first creation and ignored ever after.
+/// `epoch` is the first epoch of a new store. It is ignored if the store exists.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails, or was written by a newer version of this code.
+/// [`StoreError`] if the store fails or has a newer schema.
 pub fn migrate(store: &mut dyn Store, epoch: &Epoch) -> Result<(), StoreError> {
     store.transaction(&mut |store| {
-        // SQLite's own PRAGMA user_version is not for Durable Objects, hence a table.
+        // Durable Objects do not allow PRAGMA user_version, so the version is in a table.
         store.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT", &[])?;
         let version = match meta::read(store, "schema")? {
             None => 0,
-            Some(text) => text.parse::<usize>().map_err(|_| StoreError::new("the schema's version is not a number"))?,
+            Some(text) => {
+                text.parse::<usize>().map_err(|_| StoreError::new("the version of the schema is not a number"))?
+            }
         };
         let Some(due) = STEPS.get(version..) else {
-            return Err(StoreError::new(format!("the store has schema {version}, this code knows {}", STEPS.len())));
+            return Err(StoreError::new(format!(
+                "the store has schema {version}; this version supports up to {}",
+                STEPS.len()
+            )));
         };
         if version == 0 {
             meta::write_epoch(store, epoch)?;

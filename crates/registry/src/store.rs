@@ -1,65 +1,65 @@
-//! The port to SQLite. In workerd it is the object's own storage, in native tests it is rusqlite: the same SQL runs in both.
+//! The port to SQLite: the object's storage in workerd, rusqlite in native tests. The same SQL runs in both.
 
 use std::fmt;
 use std::sync::Arc;
 
 use keyward_key::time::Millis;
 
-/// The largest integer that a store keeps exactly: workerd binds and returns numbers as 64-bit floats (2^53 - 1).
+/// Largest integer that a store keeps exactly, 2^53 - 1, because workerd binds and returns numbers as 64-bit floats.
 pub const LARGEST_INTEGER: i64 = 9_007_199_254_740_991;
 
-/// A store that speaks SQLite's SQL, with parameters written `?` and bound by position.
+/// A store for SQLite's SQL, with parameters written `?` and bound by position.
 ///
-/// What a statement may rely on, since both stores must offer it:
-/// - A [`Value::Integer`] may be bound as a float. A column declared `INTEGER` turns it back; one declared `TEXT` or
-///   `ANY` would keep `17.0`. So integers go into `INTEGER` columns, comparisons and `LIMIT` only.
-/// - No more than 100 parameters and no more than 5 terms in a compound `SELECT` (workerd's limits).
-/// - No `BEGIN`, `COMMIT` or `SAVEPOINT`: a transaction is [`Store::transaction`] only.
+/// Restrictions on statements, so that they run in both stores:
+/// - A [`Value::Integer`] may be bound as a float. A column declared `INTEGER` converts it back; one declared `TEXT` or
+///   `ANY` would store `17.0`. So use integers in `INTEGER` columns, comparisons and `LIMIT` only.
+/// - At most 100 parameters, and at most 5 terms in a compound `SELECT` (limits of workerd).
+/// - No `BEGIN`, `COMMIT` or `SAVEPOINT`. Use [`Store::transaction`].
 pub trait Store {
-    /// Runs one statement that gives no rows.
+    /// Runs one statement that returns no rows.
     ///
     /// # Errors
-    /// [`StoreError`] when the statement failed; whether it wrote is then unknown until the transaction is rolled back.
+    /// [`StoreError`] if the statement failed. It may have written before it failed, so roll the transaction back.
     fn execute(&mut self, sql: &str, parameters: &[Value]) -> Result<(), StoreError>;
 
-    /// Runs one statement and takes all its rows.
+    /// Runs one statement and returns all its rows.
     ///
     /// # Errors
-    /// [`StoreError`] when the statement failed, or a column holds what [`Value`] can't.
+    /// [`StoreError`] if the statement failed, or a column holds a type that [`Value`] lacks.
     fn query(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, StoreError>;
 
-    /// Runs `work`, exactly once, in a transaction: commits when it returns `Ok`, rolls everything back when it returns
-    /// `Err`, which is then the result. Transactions are not nested.
+    /// Runs `work` exactly once in a transaction. Commits if `work` returns `Ok`; rolls back and returns the error otherwise.
+    /// Transactions do not nest.
     ///
-    /// The shape fits both stores. rusqlite: `BEGIN IMMEDIATE`, `work(self)`, `COMMIT` or `ROLLBACK`. A Durable Object:
-    /// `storage.transactionSync(callback)`, where the callback is a closure that borrows `work`, keeps its error in a
-    /// variable outside and throws to roll back.
+    /// rusqlite: `BEGIN IMMEDIATE`, `work(self)`, then `COMMIT` or `ROLLBACK`. Durable Object:
+    /// `storage.transactionSync(callback)`, where the callback borrows `work`, keeps its error in an outer variable, and throws
+    /// to roll back.
     ///
     /// # Errors
-    /// What `work` returned, or [`StoreError`] of the store itself. Nothing was written then, with one exception that no
-    /// store can exclude: the commit may have succeeded although its confirmation was lost.
+    /// The error of `work` or of the store. Nothing was written, with one exception: the commit may have succeeded although its
+    /// confirmation was lost.
     fn transaction(&mut self, work: &mut Work<'_>) -> Result<(), StoreError>;
 }
 
-/// What runs in a [`Store::transaction`].
+/// Body of a [`Store::transaction`].
 pub type Work<'a> = dyn FnMut(&mut dyn Store) -> Result<(), StoreError> + 'a;
 
-/// What a parameter or a column may hold. No booleans (a Durable Object would store the text `true`) and no blobs.
+/// Value of a parameter or a column. No booleans, which a Durable Object would store as the text `true`, and no blobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// SQL's `NULL`.
     Null,
-    /// Within ±(2^53 - 1).
+    /// Integer within ±(2^53 - 1).
     Integer(i64),
     /// Text.
     Text(String),
 }
 
 impl Value {
-    /// A count or a revision as a parameter.
+    /// Converts a count or a revision to a parameter.
     ///
     /// # Errors
-    /// [`StoreError`] beyond [`LARGEST_INTEGER`].
+    /// [`StoreError`] above [`LARGEST_INTEGER`].
     pub fn count(number: u64) -> Result<Self, StoreError> {
         i64::try_from(number)
             .ok()
@@ -101,16 +101,16 @@ pub struct Row {
 }
 
 impl Row {
-    /// A row of a result with these column names, which all its rows share.
+    /// Creates a row. All rows of a result share `columns`.
     #[must_use]
     pub const fn new(columns: Arc<[String]>, values: Vec<Value>) -> Self {
         Self { columns, values }
     }
 
-    /// The value of the column of that name.
+    /// Returns the value of a column.
     ///
     /// # Errors
-    /// [`StoreError`] when there is no such column.
+    /// [`StoreError`] if there is no such column.
     pub fn value(&self, column: &str) -> Result<&Value, StoreError> {
         self.columns
             .iter()
@@ -119,26 +119,26 @@ impl Row {
             .ok_or_else(|| StoreError::new(format!("no column {column} in the result")))
     }
 
-    /// The value at that position, from 0.
+    /// Returns the value at a position, counted from 0.
     ///
     /// # Errors
-    /// [`StoreError`] when the row is shorter.
+    /// [`StoreError`] if the row is shorter.
     pub fn at(&self, position: usize) -> Result<&Value, StoreError> {
         self.values.get(position).ok_or_else(|| StoreError::new(format!("no column {position} in the result")))
     }
 
-    /// The text of a column.
+    /// Returns the text of a column.
     ///
     /// # Errors
-    /// [`StoreError`] when there is no such column or it holds anything but text.
+    /// [`StoreError`] if there is no such column or it does not hold text.
     pub fn text(&self, column: &str) -> Result<&str, StoreError> {
         self.optional_text(column)?.ok_or_else(|| StoreError::corrupt(column, "text"))
     }
 
-    /// The text of a column, `None` for `NULL`.
+    /// Returns the text of a column; `None` for `NULL`.
     ///
     /// # Errors
-    /// [`StoreError`] when there is no such column or it holds a number.
+    /// [`StoreError`] if there is no such column or it holds a number.
     pub fn optional_text(&self, column: &str) -> Result<Option<&str>, StoreError> {
         match self.value(column)? {
             Value::Null => Ok(None),
@@ -147,10 +147,10 @@ impl Row {
         }
     }
 
-    /// The integer in a column, `None` for `NULL`.
+    /// Returns the integer in a column; `None` for `NULL`.
     ///
     /// # Errors
-    /// [`StoreError`] when there is no such column or it holds text.
+    /// [`StoreError`] if there is no such column or it holds text.
     pub fn optional_integer(&self, column: &str) -> Result<Option<i64>, StoreError> {
         match self.value(column)? {
             Value::Null => Ok(None),
@@ -159,73 +159,73 @@ impl Row {
         }
     }
 
-    /// The integer in a column.
+    /// Returns the integer in a column.
     ///
     /// # Errors
-    /// [`StoreError`] when there is no such column or it holds anything else.
+    /// [`StoreError`] if there is no such column or it does not hold an integer.
     pub fn integer(&self, column: &str) -> Result<i64, StoreError> {
         self.optional_integer(column)?.ok_or_else(|| StoreError::corrupt(column, "an integer"))
     }
 
-    /// The count or revision in a column.
+    /// Returns the count or revision in a column.
     ///
     /// # Errors
-    /// [`StoreError`] when there is no such column or it holds anything but an integer from 0.
+    /// [`StoreError`] if there is no such column or it does not hold an integer from 0.
     pub fn count(&self, column: &str) -> Result<u64, StoreError> {
         u64::try_from(self.integer(column)?).map_err(|_| StoreError::corrupt(column, "an integer from 0"))
     }
 
-    /// The instant in a column of milliseconds.
+    /// Returns the instant in a column of milliseconds.
     ///
     /// # Errors
-    /// [`StoreError`] when there is no such column or it holds anything but an integer.
+    /// [`StoreError`] if there is no such column or it does not hold an integer.
     pub fn millis(&self, column: &str) -> Result<Millis, StoreError> {
         self.integer(column).map(Millis)
     }
 
-    /// As [`Self::millis`], `None` for `NULL`.
+    /// Like [`Self::millis`]; `None` for `NULL`.
     ///
     /// # Errors
-    /// [`StoreError`] when there is no such column or it holds text.
+    /// [`StoreError`] if there is no such column or it holds text.
     pub fn optional_millis(&self, column: &str) -> Result<Option<Millis>, StoreError> {
         Ok(self.optional_integer(column)?.map(Millis))
     }
 
-    /// What a column's text means, by `read`.
+    /// Parses the text of a column with `read`.
     ///
     /// # Errors
-    /// [`StoreError`] when there is no such column, it holds no text, or `read` gives `None`.
+    /// [`StoreError`] if there is no such column, it does not hold text, or `read` returns `None`.
     pub fn parsed<T>(&self, column: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
-        read(self.text(column)?).ok_or_else(|| StoreError::corrupt(column, "in its form"))
+        read(self.text(column)?).ok_or_else(|| StoreError::corrupt(column, "well formed"))
     }
 
-    /// As [`Self::parsed`], `None` for `NULL`.
+    /// Like [`Self::parsed`]; `None` for `NULL`.
     ///
     /// # Errors
-    /// [`StoreError`] when there is no such column, it holds a number, or `read` gives `None`.
+    /// [`StoreError`] if there is no such column, it holds a number, or `read` returns `None`.
     pub fn optional_parsed<T>(
         &self,
         column: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, StoreError> {
         self.optional_text(column)?
-            .map(|text| read(text).ok_or_else(|| StoreError::corrupt(column, "in its form")))
+            .map(|text| read(text).ok_or_else(|| StoreError::corrupt(column, "well formed")))
             .transpose()
     }
 }
 
-/// The store failed, or holds what it should not. It means "not known", never "not found". Its text is for the log only.
+/// The store failed or holds malformed data. It means "unknown", never "not found". The text is for the log only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError(String);
 
 impl StoreError {
-    /// With a cause for the log. It must not carry a stored value.
+    /// Creates an error with a cause for the log. The cause must not contain a stored value.
     #[must_use]
     pub fn new(cause: impl Into<String>) -> Self {
         Self(cause.into())
     }
 
-    /// A column does not hold what it should.
+    /// Creates the error for a column that does not hold the expected value.
     pub(super) fn corrupt(column: &str, expected: &str) -> Self {
         Self(format!("column {column} is not {expected}"))
     }
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_column_that_is_absent_or_of_another_kind_is_an_error_and_no_panic() {
+    fn an_absent_column_or_one_of_another_type_is_an_error() {
         let columns: Arc<[String]> = ["a", "b", "c"].map(str::to_owned).into();
         let row = Row::new(columns.clone(), vec![Value::Integer(-1), "x".into(), Value::Null]);
         assert_eq!(row.integer("a"), Ok(-1));
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_a_float_would_round_is_not_stored() {
+    fn an_integer_that_a_float_would_round_is_refused() {
         assert_eq!(Value::count(9_007_199_254_740_991), Ok(Value::Integer(LARGEST_INTEGER)));
         assert!(Value::count(9_007_199_254_740_992).is_err());
         assert!(Value::count(u64::MAX).is_err());

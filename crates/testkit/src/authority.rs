@@ -1,17 +1,19 @@
-//! What the authority of a [`World`] answers to the edge's messages.
+//! Answers of a [`World`]'s authority to messages of the edge.
 
-use keyward_protocol::{Request, Response};
+use keyward_key::id::KeyId;
+use keyward_protocol::{LookedUp, Request, Response};
 
 use crate::gate_world::World;
 
-/// The answer to one message, both as JSON text. Nothing is changed here.
+/// Returns the answer to one message, both as JSON text. Control requests are not supported.
 pub fn reply(world: &World, message: &str) -> Result<String, String> {
     let answer: Response = match serde_json::from_str(message).unwrap() {
-        Request::Changes(ask) => Response::Changes { changes: world.changes(&ask), restored: false },
-        Request::Lookup { id } => {
-            Response::Record { record: world.authority.get(&id).cloned().map(Box::new), at: world.position() }
+        Request::Changes(query) => Response::Changes { changes: world.changes(&query), restored: false },
+        Request::Lookup { ids } => {
+            let look_up = |id: KeyId| LookedUp::new(id.clone(), world.authority.get(&id)).unwrap();
+            Response::Records { records: ids.into_iter().map(look_up).collect(), at: world.position() }
         }
-        Request::Control(_) => return Err("not here".to_owned()),
+        Request::Control(_) => return Err("control requests are not supported".to_owned()),
     };
     Ok(serde_json::to_string(&answer).unwrap())
 }

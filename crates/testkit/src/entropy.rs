@@ -1,8 +1,8 @@
-//! A seeded source of bytes, so that a failing test shows the same keys again.
+//! Seeded random bytes, so that a failing test mints the same keys again.
 
 use keyward_key::entropy::{Entropy, EntropyFailed};
 
-/// SplitMix64: uniform enough to test with, and nothing that anybody should mint with.
+/// SplitMix64: uniform enough for tests, and not secure.
 pub struct Seeded(u64);
 
 impl Seeded {

@@ -1,10 +1,10 @@
-//! A gate with its configuration, clock and authority, and no platform beneath.
+//! Gate with its configuration, clock and authority, without a platform.
 
 use std::collections::HashMap;
 
 use keyward_config::Config;
 use keyward_gate::{Applied, Gate, Need, Plan, Reason, Refusal, Step};
-use keyward_http::head::{BadHead, Head};
+use keyward_http::head::Head;
 use keyward_http::problem::Code;
 use keyward_key::epoch::Epoch;
 use keyward_key::id::{Class, Environment, KeyId};
@@ -22,7 +22,7 @@ use crate::entropy::Seeded;
 pub const NOW: Millis = Millis(1_795_442_523_004);
 pub const DAY: i64 = 86_400;
 
-/// The configuration of the tests with some variables changed; `null` unsets one.
+/// Returns the configuration of the tests with some variables changed. `null` unsets a variable.
 pub fn config(changes: &Value) -> Config {
     let mut vars = json!({
         "KEYWARD_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
@@ -44,7 +44,7 @@ pub fn config(changes: &Value) -> Config {
     Config::parse(vars).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-/// A minted key, its text and the record that the authority has of it.
+/// A minted key: its text and its record in the authority.
 #[derive(Clone)]
 pub struct Key {
     pub text: String,
@@ -74,7 +74,7 @@ impl Key {
     }
 }
 
-/// A request as a client means it; [`Self::text`] is what the glue makes of it.
+/// A client's request. [`Self::text`] serialises it as the glue does.
 #[derive(Clone)]
 pub struct ClientRequest {
     pub line: String,
@@ -83,7 +83,7 @@ pub struct ClientRequest {
 }
 
 impl ClientRequest {
-    /// `GET /path?query`, over HTTPS.
+    /// Creates a request from `METHOD /path?query`, over HTTPS.
     pub fn new(line: &str) -> Self {
         Self { line: line.to_owned(), base: "https://gate.example".to_owned(), headers: Vec::new() }
     }
@@ -107,7 +107,7 @@ impl ClientRequest {
     }
 }
 
-/// What the gate said.
+/// Decision of the gate for one request.
 pub enum GateAnswer {
     Forward(Plan),
     Refuse(Refusal),
@@ -115,7 +115,7 @@ pub enum GateAnswer {
 }
 
 impl GateAnswer {
-    /// `200`, `need changes`, `need record`, or status and code, as `401 invalid_key`.
+    /// Returns `200`, `need changes`, `need record`, or status and code, such as `401 invalid_key`.
     pub fn verdict(&self) -> String {
         match self {
             Self::Forward(_) => "200".to_owned(),
@@ -139,7 +139,7 @@ impl GateAnswer {
         }
     }
 
-    /// Whether the answer may be kept in no shared cache.
+    /// Returns whether the response must not be stored in a shared cache.
     pub fn is_private(&self) -> bool {
         matches!(self, Self::Forward(plan) if plan.private)
     }
@@ -149,17 +149,18 @@ impl GateAnswer {
     }
 }
 
-/// One isolate, and an authority that it can ask.
+/// One isolate and its authority.
 pub struct World {
     pub config: Config,
     pub gate: Gate,
     pub now: Millis,
     pub authority: HashMap<KeyId, Record>,
-    /// The number of the authority's last change.
+    /// Revision of the authority's last change.
     pub revision: u64,
     pub epoch: Epoch,
-    pub silent: bool,
-    /// How often the authority or KV would have been asked for a record.
+    /// The authority does not answer.
+    pub unreachable: bool,
+    /// Number of reads of the authority or of KV for a record.
     pub reads: u32,
 }
 
@@ -168,17 +169,17 @@ impl World {
         let config = config(changes);
         let epoch = Epoch::new(NOW, "first");
         let gate = Gate::default();
-        Self { config, gate, now: NOW, authority: HashMap::new(), revision: 10, epoch, silent: false, reads: 0 }
+        Self { config, gate, now: NOW, authority: HashMap::new(), revision: 10, epoch, unreachable: false, reads: 0 }
     }
 
-    /// One that has just heard from its authority.
+    /// Creates a world whose gate has just received all changes.
     pub fn started(changes: &Value) -> Self {
         let mut world = Self::new(changes);
-        world.tell(NOW);
+        world.refresh(NOW);
         world
     }
 
-    /// A live key that the authority knows, as `change` leaves it.
+    /// Issues a live key whose record `change` adjusts.
     pub fn issue(&mut self, seed: u64, change: impl FnOnce(&mut Record)) -> Key {
         let mut key = Key::live(&self.config, seed);
         change(&mut key.record);
@@ -186,29 +187,29 @@ impl World {
         key
     }
 
-    /// Asks the gate once.
+    /// Runs the gate once, without a refresh or a lookup.
     pub fn ask(&mut self, request: &ClientRequest) -> GateAnswer {
         let text = request.text();
         let head = match Head::parse(&text) {
             Ok(head) => head,
-            Err(why) => return GateAnswer::Refuse(Refusal::from(why)),
+            Err(bad_head) => return GateAnswer::Refuse(Refusal::from(bad_head)),
         };
         match crate::signing::admit(&mut self.gate, &self.config, &head, self.now, "req-1") {
-            Step::Sign(_) => panic!("not signed"),
+            Step::Sign(_) => panic!("`signing::admit` signs every grant"),
             Step::Forward(grant) => GateAnswer::Forward(grant.plan(&head, "req-1")),
             Step::Refuse(refusal) => GateAnswer::Refuse(refusal),
             Step::Need(need) => GateAnswer::Need(need),
         }
     }
 
-    /// Asks the gate, and the authority for it, as the edge does.
+    /// Runs the gate with the refreshes and lookups that it needs, as the edge does.
     pub fn send(&mut self, request: &ClientRequest) -> GateAnswer {
         for _ in 0..3 {
             match self.ask(request) {
-                GateAnswer::Need(Need::Changes) => self.tell(self.now),
+                GateAnswer::Need(Need::Changes) => self.refresh(self.now),
                 GateAnswer::Need(Need::Record(id)) => {
                     self.reads += 1;
-                    if self.silent {
+                    if self.unreachable {
                         let refusal = Refusal::new(Code::AuthorityUnavailable, Reason::RecordUnknown);
                         return GateAnswer::Refuse(refusal);
                     }
@@ -217,10 +218,10 @@ impl World {
                 decided => return decided,
             }
         }
-        panic!("the gate was told, and needs to know again");
+        panic!("the gate needs more data after a refresh and a lookup");
     }
 
-    /// A change of a key, as the authority makes it.
+    /// Changes a key in the authority.
     pub fn change(&mut self, id: &KeyId, change: impl FnOnce(&mut Record)) {
         self.revision += 1;
         let record = self.authority.get_mut(id).unwrap();
@@ -233,9 +234,9 @@ impl World {
         Position { epoch: self.epoch.clone(), revision, head: format!("{revision:016x}") }
     }
 
-    /// What the authority answers now.
-    pub fn changes(&self, ask: &FeedQuery) -> FeedPage {
-        let (after, first) = match ask {
+    /// Returns the authority's current answer to a feed query.
+    pub fn changes(&self, query: &FeedQuery) -> FeedPage {
+        let (after, first) = match query {
             FeedQuery::Snapshot { .. } => (0, 10),
             FeedQuery::Since(known) if known.epoch != self.epoch => {
                 return self.changes(&FeedQuery::Snapshot { after: None });
@@ -246,7 +247,7 @@ impl World {
         for record in self.authority.values().filter(|record| record.revision > first) {
             entries.push(&record.id, Change { revision: record.revision, revoked: record.revoked });
         }
-        match ask {
+        match query {
             FeedQuery::Snapshot { after } => {
                 FeedPage::Snapshot { after: after.clone(), at: self.position(), entries, next: None }
             }
@@ -254,9 +255,9 @@ impl World {
         }
     }
 
-    /// The authority tells what has changed, or is silent.
-    pub fn tell(&mut self, asked_at: Millis) {
-        if self.silent {
+    /// Refreshes the gate from the authority, or records a failure.
+    pub fn refresh(&mut self, asked_at: Millis) {
+        if self.unreachable {
             self.gate.record_failure(self.now);
             return;
         }
@@ -267,18 +268,18 @@ impl World {
                 return;
             }
         }
-        panic!("told everything, and it is not complete");
+        panic!("the gate is not complete after every page");
     }
 
-    /// What KV holds of a record.
+    /// Returns the copy of a record that KV holds.
     pub fn copy(&self, record: &Record) -> String {
         let sealed = Sealed { epoch: self.epoch.clone(), record: record.clone() };
         sealed.seal(self.config.keyring.current()).unwrap()
     }
 
-    /// The authority's answer to a question asked at `asked_at`.
+    /// Applies the authority's answer to a lookup that was sent at `asked_at`, or records a failure.
     pub fn answer(&mut self, id: &KeyId, asked_at: Millis) {
-        if self.silent {
+        if self.unreachable {
             self.gate.record_failure(self.now);
         } else {
             let position = self.position();
@@ -286,7 +287,7 @@ impl World {
         }
     }
 
-    /// Sets the clock so many milliseconds after [`NOW`].
+    /// Sets the clock to `milliseconds` after [`NOW`].
     pub fn at(&mut self, milliseconds: i64) -> &mut Self {
         self.now = Millis(NOW.0 + milliseconds);
         self
@@ -295,9 +296,4 @@ impl World {
     pub fn verdict(&mut self, request: &ClientRequest) -> String {
         self.send(request).verdict()
     }
-}
-
-/// Whether a head has its form.
-pub fn form(request: &ClientRequest) -> Result<(), BadHead> {
-    Head::parse(&request.text()).map(|_| ())
 }

@@ -1,7 +1,7 @@
-//! SQLite store, test worlds and native signing: for tests, fuzzers and the simulator.
+//! SQLite store, test worlds and native signing for tests, fuzzers and the simulator.
 #![deny(unsafe_code)]
 
-#[expect(unsafe_code, reason = "an allocator is unsafe by its trait")]
+#[expect(unsafe_code, reason = "the trait of an allocator is unsafe")]
 pub mod allocator;
 pub mod authority;
 pub mod entropy;

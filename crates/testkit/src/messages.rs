@@ -15,6 +15,7 @@ use keyward_protocol::{
     Caller, ControlRequest, Idempotency, KeyAttributes, KeyView, MemberView, NewCredential, Rejection, RequestMeta,
     Response as RawResponse,
 };
+use keyward_registry::audit::AuditFilter;
 use keyward_registry::list::KeyFilter;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -29,7 +30,7 @@ pub enum Command {
         credential: NewCredential,
     },
     Me,
-    /// Asks only whether the caller may do the operation.
+    /// Checks only whether the caller may do the operation.
     Authorise {
         operation: Operation,
     },
@@ -84,13 +85,18 @@ pub enum Command {
         after: u64,
         limit: u32,
     },
+    FilterAudit {
+        after: u64,
+        limit: u32,
+        filter: AuditFilter,
+    },
     AuditHead,
     Introspect(KeyId),
     Verify(KeyId),
     RevokeByHolder,
 }
 
-/// A key to issue: its attributes and its lifetime in one.
+/// A key to issue: its attributes and its lifetime.
 #[derive(Debug, Clone)]
 pub struct KeyDraft {
     pub name: String,
@@ -120,7 +126,7 @@ fn raw_json(operation: Operation, json: &serde_json::Value) -> (Operation, Optio
 }
 
 impl Command {
-    /// Makes the message.
+    /// Creates the message.
     pub fn into_request(
         self,
         caller: Caller,
@@ -168,7 +174,10 @@ impl Command {
                 raw(Operation::RotateMember, &rotate_member::RotateMember { id })
             }
             Self::ReadAudit { after, limit } => {
-                raw(Operation::ReadAudit, &read_audit::ReadAudit { after, limit, lines: false })
+                raw(Operation::ReadAudit, &read_audit::ReadAudit::new(after, limit, AuditFilter::default()))
+            }
+            Self::FilterAudit { after, limit, filter } => {
+                raw(Operation::ReadAudit, &read_audit::ReadAudit::new(after, limit, filter))
             }
             Self::AuditHead => raw(Operation::AuditCheckpoint, &audit_checkpoint::AuditCheckpoint {}),
             Self::Introspect(id) => raw_json(Operation::Introspect, &json!({ "id": id })),
@@ -233,6 +242,7 @@ pub enum Outcome {
     Audit {
         entries: Vec<Entry>,
         more: bool,
+        next: Option<u64>,
     },
     AuditHead {
         size: u64,
@@ -251,7 +261,7 @@ pub enum Outcome {
     },
 }
 
-/// A key that was presented elsewhere.
+/// A key that a client presented to another service.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Inspected {
     pub record: Record,
@@ -269,7 +279,7 @@ impl From<RawResponse> for Response {
                 Self::Done(Outcome::Replayed { outcome, nonce, minted_under: minted_under.as_str().to_owned() })
             }
             RawResponse::Refused(refused) => Self::Refused(refused),
-            other @ (RawResponse::Record { .. } | RawResponse::Changes { .. }) => panic!("{other:?}"),
+            other @ (RawResponse::Records { .. } | RawResponse::Changes { .. }) => panic!("{other:?}"),
         }
     }
 }

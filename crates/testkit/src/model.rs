@@ -1,4 +1,4 @@
-//! The registry as simply as it can be said: lists in memory, and each operation's outcome in the order of its refusals.
+//! Reference model of the registry: lists in memory, and each operation's checks in the order of its refusals.
 
 use keyward_key::id::Environment;
 use keyward_protocol::role::Role;
@@ -6,7 +6,7 @@ use keyward_protocol::role::Role;
 pub const DAY: i64 = 86_400_000;
 pub const MAX_DAYS: i64 = 365;
 
-/// An operation, on keys and members by their numbers; `RevokeByHolder` by whoever presents the key with that secret.
+/// An operation on keys and members, given by their numbers. The caller of `RevokeByHolder` presents the key with that secret.
 #[derive(Clone, Debug)]
 pub enum Op {
     Issue { new: u32, environment: Environment, integration: u8, name: u8, days: i64 },
@@ -23,10 +23,10 @@ pub enum Op {
     ReadAudit,
 }
 
-/// `None` is no limit.
+/// Environments to which a member is limited. `None` means no limit.
 pub type Limit = Option<Vec<Environment>>;
 
-/// One attempt under an `Idempotency-Key`: which header, which body.
+/// One attempt under an `Idempotency-Key`: the numbers of the header and of the body.
 pub type Attempt = (u8, u8);
 
 #[derive(Clone, Debug)]
@@ -69,9 +69,12 @@ pub struct Member {
     pub expires_at: i64,
     pub days: i64,
     pub revoked: bool,
+    /// The secret before, and until when it works, while the one that replaced it is unused.
+    pub previous: Option<(u32, i64)>,
+    pub email_by_limited: bool,
 }
 
-pub struct Remembered {
+pub struct RecordedAttempt {
     member: u32,
     attempt: Attempt,
     kind: u8,
@@ -84,9 +87,11 @@ pub struct Model {
     pub now: i64,
     pub keys: Vec<Key>,
     pub members: Vec<Member>,
-    /// Changes so far: the revision and the length of the log.
+    /// Changes so far, and answers shown again: the revision and the length of the log.
     pub changes: u64,
-    pub remembered: Vec<Remembered>,
+    /// Number of the last one that changed a key or member.
+    pub last_change: u64,
+    pub recorded_attempts: Vec<RecordedAttempt>,
 }
 
 impl Key {
@@ -103,6 +108,10 @@ impl Key {
 impl Member {
     pub fn active(&self, now: i64) -> bool {
         !self.revoked && now < self.expires_at
+    }
+
+    fn accepts(&self, secret: u32, now: i64) -> bool {
+        self.secret == secret || self.previous.is_some_and(|(old, until)| old == secret && now < until)
     }
 
     fn sees(&self, environment: Environment) -> bool {
@@ -125,7 +134,7 @@ fn roles(op: &Op) -> &'static [Role] {
     }
 }
 
-/// What a retry must be a retry of, and the new secret's number.
+/// Returns the kind of a minting operation, which a retry must share, and the number of the new secret.
 fn minting(op: &Op) -> Option<(u8, u32)> {
     match op {
         Op::Issue { new, .. } => Some((0, *new)),
@@ -142,12 +151,16 @@ impl Model {
         self.members.iter().filter(full).count()
     }
 
-    /// What must come of it; the model is then as it must be after it.
+    /// Applies a step and returns its expected outcome.
     pub fn take(&mut self, step: &Step) -> ModelOutcome {
-        match self.run(step) {
-            Ok(outcome) => outcome,
-            Err(refused) => ModelOutcome::Refused(refused),
-        }
+        let (members, changes, last_change) = (self.members.clone(), self.changes, self.last_change);
+        self.run(step).unwrap_or_else(|refused| {
+            // A refused write leaves nothing. A refused read may have ended a handover.
+            if !matches!(step.op, Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit) {
+                (self.members, self.changes, self.last_change) = (members, changes, last_change);
+            }
+            ModelOutcome::Refused(refused)
+        })
     }
 
     fn run(&mut self, step: &Step) -> Result<ModelOutcome, &'static str> {
@@ -155,16 +168,22 @@ impl Model {
         if let Op::RevokeByHolder { key, secret } = step.op {
             let held = |one: &&mut Key| one.number == key && key == secret;
             let held = self.keys.iter_mut().find(held).ok_or("unauthenticated")?;
-            self.changes += u64::from(!std::mem::replace(&mut held.revoked, true));
+            let changed = !std::mem::replace(&mut held.revoked, true);
+            self.count(changed);
             return Ok(ModelOutcome::Done);
         }
         let named = self.members.iter().find(|member| member.number == step.member).ok_or("unauthenticated")?;
-        // Access knows an address, which may have passed on to another.
-        let has_it = |member: &&Member| !member.revoked && member.email == named.email;
-        let caller = if step.access { self.members.iter().find(has_it) } else { Some(named) };
-        let caller = caller.ok_or("unauthenticated")?.clone();
-        if !caller.active(now) || !(step.access || caller.secret == step.secret) {
+        // Cloudflare Access identifies an email address, which may belong to another member by now.
+        let has_address = |member: &&Member| !member.revoked && member.email == named.email;
+        let caller = if step.access { self.members.iter().find(has_address) } else { Some(named) };
+        let mut caller = caller.ok_or("unauthenticated")?.clone();
+        if !caller.active(now) || !(step.access || caller.accepts(step.secret, now)) {
             return Err("unauthenticated");
+        }
+        if !step.access && caller.secret == step.secret {
+            caller.previous = None;
+            let at = self.member(caller.number);
+            self.members[at].previous = None;
         }
         if !roles(&step.op).contains(&caller.role) {
             return Err("forbidden");
@@ -172,26 +191,34 @@ impl Model {
         self.check_limit(&caller, &step.op)?;
         let minting = minting(&step.op);
         if let (Some(attempt), Some((kind, _))) = (step.attempt, minting) {
-            let same = |first: &&Remembered| {
+            let same = |first: &&RecordedAttempt| {
                 first.member == caller.number
                     && first.kind == kind
                     && first.attempt.0 == attempt.0
                     && now - first.at < 600_000
             };
-            if let Some(first) = self.remembered.iter().rev().find(same) {
+            if let Some(first) = self.recorded_attempts.iter().rev().find(same) {
                 return if first.attempt == attempt {
+                    self.changes += 1;
                     Ok(ModelOutcome::Replayed(first.secret))
                 } else {
                     Err("mismatch")
                 };
             }
         }
-        let changed = self.change(&step.op)?;
-        self.changes += u64::from(changed);
+        let changed = self.change(&step.op, &caller)?;
+        self.count(changed);
         if let (Some(attempt), Some((kind, secret))) = (step.attempt, minting) {
-            self.remembered.push(Remembered { member: caller.number, attempt, kind, secret, at: now });
+            self.recorded_attempts.push(RecordedAttempt { member: caller.number, attempt, kind, secret, at: now });
         }
         Ok(ModelOutcome::Done)
+    }
+
+    fn count(&mut self, changed: bool) {
+        if changed {
+            self.changes += 1;
+            self.last_change = self.changes;
+        }
     }
 
     fn check_limit(&self, caller: &Member, op: &Op) -> Result<(), &'static str> {
@@ -213,8 +240,8 @@ impl Model {
         }
     }
 
-    /// Whether anything changed.
-    fn change(&mut self, op: &Op) -> Result<bool, &'static str> {
+    /// Applies an operation and returns whether it changed anything.
+    fn change(&mut self, op: &Op, caller: &Member) -> Result<bool, &'static str> {
         let now = self.now;
         match op.clone() {
             Op::Issue { new, environment, integration, name, days } => {
@@ -288,9 +315,7 @@ impl Model {
                 Ok(!std::mem::replace(&mut self.keys[at].revoked, true))
             }
             Op::CreateMember { new, role, limit, email, days } => {
-                if self.members.iter().any(|one| !one.revoked && one.email == email) {
-                    return Err("email_taken");
-                }
+                self.free_email(caller, email, None)?;
                 let expires_at = now + days * DAY;
                 self.members.push(Member {
                     number: new,
@@ -301,6 +326,8 @@ impl Model {
                     expires_at,
                     days,
                     revoked: false,
+                    previous: None,
+                    email_by_limited: caller.limit.is_some(),
                 });
                 Ok(true)
             }
@@ -311,9 +338,7 @@ impl Model {
                     return Err("not_active");
                 }
                 let email = email.unwrap_or(old.email);
-                if self.members.iter().any(|one| one.number != member && !one.revoked && one.email == email) {
-                    return Err("email_taken");
-                }
+                self.free_email(caller, email, Some(member))?;
                 let (role, limit) = (role.unwrap_or(old.role), limit.unwrap_or(old.limit.clone()));
                 self.check_last_owner(&old, role == Role::Owner && limit.is_none())?;
                 let expires_at = days.map_or(old.expires_at, |days| now + days * DAY);
@@ -321,7 +346,8 @@ impl Model {
                     return Ok(false);
                 }
                 let days = days.unwrap_or(old.days);
-                self.members[at] = Member { role, limit, email, days, expires_at, ..old };
+                let email_by_limited = caller.limit.is_some() && (old.email_by_limited || old.email != email);
+                self.members[at] = Member { role, limit, email, days, expires_at, email_by_limited, ..old };
                 Ok(true)
             }
             Op::RotateMember { member, secret } => {
@@ -330,6 +356,9 @@ impl Model {
                 if member.revoked {
                     return Err("not_active");
                 }
+                let old = member.previous.map_or(member.secret, |(old, _)| old);
+                let own = caller.number == member.number;
+                member.previous = own.then(|| (old, member.expires_at.min(now + 600_000)));
                 member.secret = secret;
                 member.expires_at = now + member.days * DAY;
                 Ok(true)
@@ -347,9 +376,20 @@ impl Model {
         }
     }
 
-    fn check_last_owner(&self, member: &Member, stays: bool) -> Result<(), &'static str> {
-        let is_one = member.role == Role::Owner && member.limit.is_none() && member.active(self.now);
-        if is_one && !stays && self.full_owners() == 1 { Err("last_owner") } else { Ok(()) }
+    fn free_email(&mut self, caller: &Member, email: u8, of: Option<u32>) -> Result<(), &'static str> {
+        let has_it = |one: &&mut Member| Some(one.number) != of && !one.revoked && one.email == email;
+        let Some(other) = self.members.iter_mut().find(has_it) else { return Ok(()) };
+        if caller.limit.is_some() || !other.email_by_limited || other.number == caller.number {
+            return Err("email_taken");
+        }
+        other.revoked = true;
+        self.count(true);
+        Ok(())
+    }
+
+    fn check_last_owner(&self, member: &Member, remains_owner: bool) -> Result<(), &'static str> {
+        let is_full_owner = member.role == Role::Owner && member.limit.is_none() && member.active(self.now);
+        if is_full_owner && !remains_owner && self.full_owners() == 1 { Err("last_owner") } else { Ok(()) }
     }
 
     fn key(&self, number: u32) -> usize {

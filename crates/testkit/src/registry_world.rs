@@ -1,4 +1,4 @@
-//! A registry in memory with fixed ids, times and members.
+//! Registry in memory with fixed ids, times and members.
 
 use keyward_key::epoch::Epoch;
 use keyward_key::hash::KeyHash;
@@ -22,6 +22,7 @@ pub use keyward_control::operations::create_member::CreateMember as MemberDraft;
 pub use keyward_control::operations::issue_key::Lifetime;
 pub use keyward_control::operations::update_key::KeyChanges;
 pub use keyward_control::operations::update_member::{Limit, MemberChanges};
+pub use keyward_registry::audit::AuditFilter;
 pub use keyward_registry::list::KeyFilter;
 
 /// 2026-11-23T14:02:03.004Z
@@ -32,12 +33,12 @@ pub struct World {
     pub store: SqliteStore,
     pub policy: Policy,
     pub now: Millis,
-    /// `Idempotency-Key` of every request that names none.
+    /// `Idempotency-Key` of every request that has none of its own.
     pub idempotency: Option<Idempotency>,
 }
 
 impl World {
-    /// Migrated, with no member.
+    /// Creates a migrated registry without members.
     pub fn empty() -> Self {
         let mut store = SqliteStore::new();
         migrate(&mut store, &epoch(1)).unwrap();
@@ -53,7 +54,7 @@ impl World {
         }
     }
 
-    /// With the first owner, whose caller is [`owner`].
+    /// Creates a registry with the first owner, whose caller is [`owner`].
     pub fn with_owner() -> Self {
         let mut world = Self::empty();
         let answer = world.ask(Caller::Bootstrap, bootstrap()).unwrap();
@@ -61,8 +62,8 @@ impl World {
         world
     }
 
-    /// A further member for a day, whose secret is [`hash`] of 7: `wafl_admin_000000owner0`, and with a limit the length
-    /// of its text for the last zero.
+    /// Adds a member for one day, whose secret is [`hash`] of 7. Its id ends with its role and the length of the text of its limit:
+    /// `wafl_admin_000000owner0` without a limit.
     pub fn add_member(&mut self, role: Role, environments: Option<&str>) -> Caller {
         let number = environments.map_or(0, str::len);
         let id = member_id(&format!("{}{number}", role.as_str()));
@@ -105,7 +106,7 @@ impl World {
     pub fn refused(&mut self, caller: Caller, command: Command) -> Rejection {
         let before = self.store.dump();
         let answer = self.ask(caller, command).unwrap();
-        assert_eq!(self.store.dump(), before, "a refusal wrote");
+        assert_eq!(self.store.dump(), before, "a refused request wrote to the store");
         match answer {
             Response::Refused(refused) => refused,
             other => panic!("{other:?}"),
@@ -147,7 +148,7 @@ impl World {
         }
     }
 
-    /// Does an operation on a member as the owner, and returns the member.
+    /// Executes an operation on a member as the owner, and returns the member.
     pub fn member(&mut self, command: Command) -> MemberView {
         match self.done(owner(), command) {
             Outcome::Member(view) | Outcome::MemberCreated(view) | Outcome::MemberRotated(view) => view,
@@ -183,12 +184,12 @@ pub fn hash(byte: u8) -> KeyHash {
     KeyHash::new([byte; 32])
 }
 
-/// Whoever holds key `number` of live, whose secret is [`hash`] of 9.
+/// Returns the holder of live key `number`, whose secret is [`hash`] of 9.
 pub fn holder(number: u32) -> Caller {
     Caller::Holder { id: key_id(Environment::Live, number), key_hash: hash(9) }
 }
 
-/// `wafl_live_000000000001` and so on.
+/// Returns an id such as `wafl_live_000000000001`.
 pub fn key_id(environment: Environment, number: u32) -> KeyId {
     KeyId::parse(&format!("wafl_{}_{number:012}", environment.as_str())).unwrap()
 }
@@ -250,7 +251,7 @@ pub fn list(filter: KeyFilter, limit: u32, cursor: Option<String>) -> Command {
     Command::ListKeys { filter, limit, cursor }
 }
 
-/// Key `number` of live gets the successor `next`.
+/// Rotates live key `number` to `next`.
 pub fn rotate(number: u32, next: u32, overlap_seconds: u32) -> Command {
     Command::RotateKey {
         id: key_id(Environment::Live, number),
@@ -259,12 +260,12 @@ pub fn rotate(number: u32, next: u32, overlap_seconds: u32) -> Command {
     }
 }
 
-/// Changes key `number` of live.
+/// Changes live key `number`.
 pub fn update(number: u32, changes: KeyChanges) -> Command {
     Command::UpdateKey { id: key_id(Environment::Live, number), changes: Box::new(changes) }
 }
 
-/// `wafl_admin_00000manager` and so on.
+/// Returns an id such as `wafl_admin_00000manager`.
 pub fn member_id(name: &str) -> KeyId {
     KeyId::parse(&format!("wafl_admin_{name:0>12}")).unwrap()
 }
@@ -279,12 +280,12 @@ pub fn member(role: Role) -> MemberDraft {
     }
 }
 
-/// Makes a member of that name, whose secret is [`hash`] of 9.
+/// Creates a member with this name, whose secret is [`hash`] of 9.
 pub fn create(name: &str, draft: MemberDraft) -> Command {
     Command::CreateMember { draft: Box::new(draft), credential: credential(member_id(name)) }
 }
 
-/// A member of that name whom [`create`] has made.
+/// Returns a member that [`create`] created.
 pub fn caller(name: &str) -> Caller {
     Caller::Credential { id: member_id(name), key_hash: hash(9) }
 }
@@ -297,13 +298,12 @@ pub fn revoke_member(id: KeyId) -> Command {
     Command::RevokeMember { id }
 }
 
-/// Gives the member the secret that is [`hash`] of `byte`.
+/// Rotates a member's secret to [`hash`] of `byte`.
 pub fn rotate_member(id: KeyId, byte: u8) -> Command {
     Command::RotateMember { credential: NewCredential { key_hash: hash(byte), ..credential(id.clone()) }, id }
 }
 
-/// Returns a command that works in a world with the owner, key 1 of live (`crm`) and the member `other`. An operation that is
-/// not listed here is only asked for permission.
+/// Returns a command that succeeds in a [`furnished`] world. For an operation that is not listed here, the command only checks permission.
 pub fn command_for(operation: Operation) -> Command {
     let id = || key_id(Environment::Live, 1);
     let other = || member_id("other");
@@ -335,7 +335,7 @@ pub fn command_for(operation: Operation) -> Command {
     }
 }
 
-/// A world in which every [`command_for`] works.
+/// Creates a world with the owner, live key 1 (`crm`) and the member `other`, in which every [`command_for`] succeeds.
 pub fn furnished() -> World {
     let mut world = World::with_owner();
     world.issue(1, live("crm"));
@@ -343,7 +343,7 @@ pub fn furnished() -> World {
     world
 }
 
-/// The first attempt of a write under the header `key`.
+/// Returns the `Idempotency-Key` header `key` of a write.
 pub fn attempt(key: &str) -> Idempotency {
     Idempotency {
         fingerprint: format!("fingerprint of {key}"),

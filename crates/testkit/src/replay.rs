@@ -10,14 +10,14 @@ use serde_json::{Map, Value as Json, json};
 use crate::model::Model;
 use crate::sqlite_store::SqliteStore;
 
-type Things = BTreeMap<String, Map<String, Json>>;
+type Tables = BTreeMap<String, Map<String, Json>>;
 
 pub fn check(store: &mut SqliteStore, model: &Model) {
     let log = audit_after(store, 0, 1000).unwrap();
     let head = verify(&Head::empty(), &log).expect("the chain is broken");
     assert_eq!(head.seq, model.changes);
     let replayed = replay(&log);
-    let held = tables(store);
+    let held = read_tables(store);
     assert_eq!(replayed, held, "the log and the tables differ");
     assert_eq!(held.len(), model.keys.len() + model.members.len());
     for key in &model.keys {
@@ -51,8 +51,8 @@ fn fields(view: &Json, names: &[&str]) -> Map<String, Json> {
     fields
 }
 
-fn replay(log: &[Entry]) -> Things {
-    let mut things = Things::new();
+fn replay(log: &[Entry]) -> Tables {
+    let mut tables = Tables::new();
     for entry in log {
         let detail = &entry.detail;
         let subject = entry.subject.clone();
@@ -61,44 +61,67 @@ fn replay(log: &[Entry]) -> Things {
                 let (name, names) =
                     if subject.contains("_admin_") { ("member", &MEMBER[..]) } else { ("key", &KEY[..]) };
                 assert_eq!(detail[name]["id"], subject);
-                assert!(things.insert(subject, fields(&detail[name], names)).is_none(), "made twice");
+                assert!(tables.insert(subject, fields(&detail[name], names)).is_none(), "created twice");
             }
             "key.rotate" => {
                 let successor = detail["key"]["id"].as_str().unwrap().to_owned();
-                assert!(things.insert(successor, fields(&detail["key"], &KEY)).is_none(), "made twice");
-                let before = things.insert(subject, fields(&detail["retiring"], &KEY)).unwrap();
+                assert!(tables.insert(successor, fields(&detail["key"], &KEY)).is_none(), "created twice");
+                let mut retiring = fields(&detail["retiring"], &KEY);
+                // Both keys have the same lists, so the entry has them once.
+                retiring.insert("scopes".to_owned(), detail["key"]["scopes"].clone());
+                let before = tables.insert(subject, retiring).unwrap();
                 assert!(before["successor"].is_null() && before["revoked"] == false);
             }
             "key.revoke" => {
-                let key = things.get_mut(&subject).unwrap();
+                let key = tables.get_mut(&subject).unwrap();
                 let by = key.insert("revoked_by".to_owned(), entry.actor.as_str().into());
                 assert_eq!(by, Some(Json::Null), "revoked twice");
                 let before = key.insert("revoked".to_owned(), true.into());
                 assert_eq!(before, Some(false.into()), "revoked twice");
             }
             "member.rotate" | "member.revoke" => {
-                let before = things.insert(subject, fields(&detail["member"], &MEMBER)).unwrap();
+                let before = tables.insert(subject, fields(&detail["member"], &MEMBER)).unwrap();
                 assert_eq!(before["revoked"], false, "changed after it was revoked");
             }
             "key.update" | "member.update" => {
-                let thing = things.get_mut(&subject).unwrap();
-                assert_eq!(thing["revoked"], false, "changed after it was revoked");
-                for (name, after) in detail["after"].as_object().unwrap() {
-                    let before = thing.insert(name.clone(), after.clone());
-                    // Purpose and owner of a key don't change in these histories.
+                let row = tables.get_mut(&subject).unwrap();
+                assert_eq!(row["revoked"], false, "changed after it was revoked");
+                for (name, after) in detail.get("after").and_then(Json::as_object).into_iter().flatten() {
+                    let before = row.insert(name.clone(), after.clone());
+                    // The histories never change the purpose or the owner of a key.
                     assert_eq!(before.as_ref(), detail["before"].get(name), "{name}");
                     assert_ne!(before.as_ref(), Some(after), "{name}");
                 }
+                change_lists(row, detail);
             }
+            "key.shown_again" => assert!(tables.contains_key(&subject), "shown before it was created"),
             other => panic!("{other}"),
         }
     }
-    things
+    tables
 }
 
-fn tables(store: &SqliteStore) -> Things {
+/// Removes the removed items from the lists of a key or member, and appends the added ones.
+fn change_lists(row: &mut Map<String, Json>, detail: &Map<String, Json>) {
+    let lists = |name: &str| detail.get(name).and_then(Json::as_object).cloned().unwrap_or_default();
+    for (name, removed) in lists("removed") {
+        let list = row[&name].as_array_mut().unwrap();
+        for item in removed.as_array().unwrap() {
+            let at = list.iter().position(|known| known == item).expect("removed an item that was not there");
+            list.remove(at);
+        }
+    }
+    for (name, added) in lists("added") {
+        let list = row[&name].as_array_mut().unwrap();
+        list.extend(added.as_array().unwrap().iter().cloned());
+        // Environments have a fixed order. Scopes keep the order of the request, which these histories sort.
+        list.sort_by_key(|item| item.as_str().unwrap().to_owned());
+    }
+}
+
+fn read_tables(store: &SqliteStore) -> Tables {
     let mut dump = store.dump();
-    let mut things = Things::new();
+    let mut tables = Tables::new();
     for (table, names) in [("keys", &KEY[..]), ("members", &MEMBER[..])] {
         for row in dump[table].as_array_mut().unwrap() {
             for list in ["scopes", "environments"] {
@@ -107,8 +130,8 @@ fn tables(store: &SqliteStore) -> Things {
                 }
             }
             row["expires_at"] = Millis(row["expires_at"].as_i64().unwrap()).rfc3339().into();
-            things.insert(row["id"].as_str().unwrap().to_owned(), fields(row, names));
+            tables.insert(row["id"].as_str().unwrap().to_owned(), fields(row, names));
         }
     }
-    things
+    tables
 }

@@ -1,4 +1,4 @@
-//! Signing outside the worker, where there is no WebCrypto.
+//! Native signing, for code that runs without WebCrypto.
 
 use ed25519_dalek::Signer;
 use keyward_config::Config;
@@ -20,13 +20,13 @@ pub fn public_of(key: &SigningKey) -> PublicKey {
     native(key).verifying_key().to_bytes()
 }
 
-/// Signs a text.
+/// Signs `text`.
 #[must_use]
 pub fn sign(key: &SigningKey, text: &[u8]) -> Signature {
     native(key).sign(text).to_bytes()
 }
 
-/// [`Gate::admit`], with the assertion signed where one is due.
+/// Calls [`Gate::admit`] and signs the assertion if the gate asks for one.
 pub fn admit(gate: &mut Gate, config: &Config, head: &Head<'_>, now: Millis, request_id: &str) -> Step {
     match gate.admit(config, head, now) {
         Step::Sign(unsigned) => {
@@ -39,7 +39,7 @@ pub fn admit(gate: &mut Gate, config: &Config, head: &Head<'_>, now: Millis, req
 /// Signs the assertion of one request.
 ///
 /// # Errors
-/// The refusal of a gate whose signing key has no public half, which cannot happen here.
+/// Refuses with `internal_error` if the signing key has no public half.
 pub fn sign_assertion(
     gate: &mut Gate,
     config: &Config,
@@ -50,7 +50,7 @@ pub fn sign_assertion(
     let derived = config.keyring.current();
     let key = derived.assertion();
     if key.public().is_none() {
-        key.learn_public(public_of(key));
+        key.set_public(public_of(key));
     }
     let text = derived.assertion_key().and_then(|public| unsigned.text(public, head, request_id));
     let text = text.ok_or_else(|| Refusal::new(Code::InternalError, Reason::Unsigned))?;

@@ -1,4 +1,4 @@
-//! [`Store`] over rusqlite, as strict as a Durable Object is, and able to fail at any chosen moment.
+//! [`Store`] on rusqlite, with the restrictions of a Durable Object's SQLite and with planted faults.
 
 use std::sync::Arc;
 
@@ -7,30 +7,30 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement, StatementStatus};
 use serde_json::{Map, Value as Json, json};
 
-/// When the store shall fail. Statements and writes are counted from 1, from [`SqliteStore::fail_at`] on.
+/// Where the store fails. Reads and writes count from 1, starting at [`SqliteStore::fail_at`].
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// The n-th query gives nothing.
+    /// The n-th query fails.
     Read(usize),
-    /// The n-th write is not done.
+    /// The n-th write fails without an effect.
     BeforeWrite(usize),
-    /// The n-th write is done, but reported as failed.
+    /// The n-th write succeeds and is reported as failed.
     AfterWrite(usize),
-    /// The work is done, the commit fails.
+    /// The commit fails without an effect.
     BeforeCommit,
-    /// The commit is done, but reported as failed.
+    /// The commit succeeds and is reported as failed.
     AfterCommit,
 }
 
-/// What a query cost.
+/// Cost of a query.
 #[derive(Clone, Debug)]
 pub struct Cost {
     pub sql: String,
-    /// Steps of SQLite's virtual machine: a dozen or so for each row read.
+    /// Steps of SQLite's virtual machine: about a dozen for each row.
     pub steps: i32,
-    /// Rows that a full scan went through.
+    /// Rows visited by full scans.
     pub scanned: i32,
-    /// Sorts.
+    /// Number of sorts.
     pub sorts: i32,
 }
 
@@ -66,14 +66,14 @@ impl SqliteStore {
         }
     }
 
-    /// From now on fails once, at `fault`, or not at all.
+    /// Plants one fault, or none, and resets the counters.
     pub fn fail_at(&mut self, fault: Option<Fault>) {
         self.fault = fault;
         self.reads = 0;
         self.writes = 0;
     }
 
-    /// Every table with all its rows in the order of their keys.
+    /// Returns every table with its rows, ordered by key.
     pub fn dump(&self) -> Json {
         let mut names =
             self.connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").unwrap();
@@ -92,9 +92,9 @@ impl SqliteStore {
     }
 
     fn prepare(&self, sql: &str, parameters: &[Value]) -> Result<CachedStatement<'_>, StoreError> {
-        // What workerd refuses, or silently does otherwise.
-        let word = sql.split_whitespace().next().unwrap().to_uppercase();
-        assert!(!["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "PRAGMA"].contains(&word.as_str()), "{sql}");
+        // workerd refuses these statements and limits, or handles them differently without an error.
+        let keyword = sql.split_whitespace().next().unwrap().to_uppercase();
+        assert!(!["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "PRAGMA"].contains(&keyword.as_str()), "{sql}");
         assert!(parameters.len() <= 100, "{sql}");
         assert!(sql.matches("SELECT").count() <= 5, "{sql}");
         let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
@@ -131,7 +131,7 @@ impl Store for SqliteStore {
         }
         let cost = Cost {
             sql: sql.to_owned(),
-            // And reset: the statement is kept for the next time.
+            // Also resets the counters, because the cached statement is reused.
             steps: statement.reset_status(StatementStatus::VmStep),
             scanned: statement.reset_status(StatementStatus::FullscanStep),
             sorts: statement.reset_status(StatementStatus::Sort),
@@ -164,7 +164,7 @@ impl Store for SqliteStore {
     }
 }
 
-/// As workerd binds: every number is a float.
+/// Binds a value as workerd does: every number is a float.
 #[expect(clippy::cast_precision_loss, reason = "checked to be within 2^53")]
 fn bound(value: &Value) -> ToSqlOutput<'_> {
     match value {

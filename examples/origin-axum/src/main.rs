@@ -1,10 +1,10 @@
-//! An origin that trusts `Keyward-Assertion` alone, and checks it with the gate's public keys.
+//! An origin that trusts only `Keyward-Assertion`, which it verifies with the gate's public keys.
 //!
 //! ```sh
 //! KEYWARD_ISSUER=https://api.example.com/_keyward AUDIENCE=https://origin.example.com PORT=8080 cargo run --release
 //! ```
 //!
-//! `KEYWARD_JWKS` is the address of the keys, if they are not at the issuer's own address.
+//! Set `KEYWARD_JWKS` to the URL of the keys if they are not below the issuer's URL.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,15 +19,15 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-/// Lifetime of the published keys, as in their `Cache-Control`, and minimum interval between fetches for an unknown key id, so that
-/// forged assertions can't make this origin fetch without end.
+/// TTL of the published keys, as in their `Cache-Control`. Also the minimum interval between fetches for an unknown key id, so that
+/// forged assertions cannot cause endless fetches.
 const FRESH: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// The gate that this origin trusts.
 struct Gate {
     issuer: String,
-    /// Address of its public keys. A setting, never taken from an assertion: whoever could choose it could sign.
+    /// URL of its public keys. A setting, never taken from an assertion: a client that could choose it could sign assertions.
     jwks: String,
     /// This origin's own scheme and host, as in `ORIGIN_LIVE`.
     audience: String,
@@ -67,7 +67,7 @@ impl Gate {
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
-        // The clocks of two machines differ.
+        // Tolerates clock skew between the machines.
         validation.leeway = 5;
         let caller = decode::<Caller>(token, &key, &validation).map_err(|_| UNAUTHENTICATED)?.claims;
         // On a route with `assertion = "request"`, and behind forward auth, the assertion is bound to this one request.

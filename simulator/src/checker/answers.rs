@@ -1,19 +1,19 @@
-//! Whether an answer was allowed.
+//! Rules for one answer of the gate.
 
 use super::Violation;
 use super::isolate::Isolate;
-use super::states::States;
-use crate::history::{Answered, History, Presents, State, Time, Verdict};
+use super::states::StateHistory;
+use crate::history::{Answered, Credential, History, State, Time, Verdict};
 
-/// The longest that an asking can reach back: two tries with their pause, and the looks of those who wait for it.
-const ASKING: Time = 11_000;
+/// Longest time from the start of a query to its last use: two attempts with the pause between them, and the polls of its waiters.
+const MAX_QUERY_MS: Time = 11_000;
 
-/// Look-ups that one isolate may make within two seconds in any case.
-const LOOK_UPS: usize = 40;
+/// Lookups that one isolate may make within two seconds at least.
+const LOOKUPS_IN_2_SECONDS: usize = 40;
 
-pub fn judge(
+pub fn check(
     history: &History,
-    states: &States,
+    states: &StateHistory,
     isolate: &Isolate,
     answered: &Answered,
     at: Time,
@@ -22,46 +22,46 @@ pub fn judge(
     let mut violate =
         |rule, text: String| violations.push(Violation { rule, at, text: format!("{text}: {answered:?}") });
     if answered.verdict == Verdict::Other {
-        violate("no request of ours gets another answer", "unexpected".to_owned());
+        violate("every request gets a documented answer", "unexpected answer".to_owned());
         return;
     }
-    if answered.presents == Presents::Garbage {
-        if answered.verdict != Verdict::Invalid || !answered.at_once {
-            violate("what has not our tag is refused, and costs no read", "garbage".to_owned());
+    if answered.credential == Credential::ForgedTag {
+        if answered.verdict != Verdict::Invalid || !answered.without_read {
+            violate("a forged tag is refused without a read", "forged tag".to_owned());
         }
         return;
     }
-    let (bound, grace) = (history.bound, if answered.closed { 0 } else { history.grace });
-    let slack = isolate.slack(at - bound - grace - ASKING - 5_000);
+    let (bound, grace) = (history.bound_ms, if answered.closed { 0 } else { history.grace_ms });
+    let slack = isolate.clock_slack(at - bound - grace - MAX_QUERY_MS - 5_000);
     if answered.verdict == Verdict::Unavailable {
-        judge_unavailable(history, states, isolate, answered, at, &mut violate);
+        check_unavailable(history, states, isolate, answered, at, &mut violate);
         return;
     }
 
-    let in_vain = isolate.failed_since(at - bound - slack);
-    let reach = if in_vain { bound + grace } else { bound };
-    let heard = isolate.complete.map_or(Time::MIN, |complete| complete.asked);
-    let from = (at - reach - slack).max(heard);
+    let query_failed = isolate.failed_since(at - bound - slack);
+    let window = if query_failed { bound + grace } else { bound };
+    let last_complete = isolate.last_complete.map_or(Time::MIN, |complete| complete.asked);
+    let from = (at - window - slack).max(last_complete);
     let possible = states.within(answered.key, from, at, answered.arrived);
     if !possible.iter().any(|state| demanded(state, answered) == answered.verdict) {
         let rule = match answered.verdict {
-            Verdict::Accepted if at - from > bound => "nothing is accepted after guaranteed_by",
-            Verdict::Accepted => "nothing is accepted after effective_by while the authority answers",
-            _ => "nothing is refused for what has not been so since bound and grace",
+            Verdict::Accepted if at - from > bound => "no request is accepted after guaranteed_by",
+            Verdict::Accepted => "no request is accepted after effective_by while the authority answers",
+            _ => "no request is refused for a state that ended more than bound and grace ago",
         };
         violate(rule, format!("since {from} the authority had {possible:?}"));
     }
-    judge_age(states, isolate, answered, at, slack, (bound, grace), &mut violate);
+    check_age(states, isolate, answered, at, slack, (bound, grace), &mut violate);
 }
 
-/// What a state of the authority demands.
+/// Returns the verdict that a state of the authority demands.
 fn demanded(state: &State, answered: &Answered) -> Verdict {
     let State::Present(rights) = state else { return Verdict::Invalid };
-    if answered.presents == Presents::WrongSecret {
+    if answered.credential == Credential::WrongSecret {
         Verdict::Invalid
     } else if rights.revoked {
         Verdict::Revoked
-    } else if rights.over || answered.clock >= rights.expires_at {
+    } else if rights.ended_by_change || answered.clock >= rights.expires_at {
         Verdict::Expired
     } else if rights.addresses & answered.address == 0 {
         Verdict::Address
@@ -72,9 +72,9 @@ fn demanded(state: &State, answered: &Answered) -> Verdict {
     }
 }
 
-/// Whether `Keyward-Authority` says what is.
-fn judge_age(
-    states: &States,
+/// Checks `Keyward-Authority`: it is sent during the grace only, and its age is true.
+fn check_age(
+    states: &StateHistory,
     isolate: &Isolate,
     answered: &Answered,
     at: Time,
@@ -82,68 +82,69 @@ fn judge_age(
     (bound, grace): (Time, Time),
     violate: &mut impl FnMut(&'static str, String),
 ) {
-    let Some(heard) = isolate.heard else {
-        violate("an isolate that has not heard from the authority decides nothing", "decided".to_owned());
+    let Some(newest_data) = isolate.newest_data else {
+        violate("an isolate without data from the authority decides nothing", "decided".to_owned());
         return;
     };
-    let truly = at - heard;
-    match answered.age {
-        None if truly - slack >= bound => {
-            violate("an answer during the grace says so", format!("what it knows is {truly} ms old"));
+    let true_age = at - newest_data;
+    match answered.age_seconds {
+        None if true_age - slack >= bound => {
+            violate("an answer during the grace states its age", format!("its data is {true_age} ms old"));
         }
-        Some(age) if age * 1000 + 999 < truly - slack => {
-            violate("the age is a true one", format!("what it knows is {truly} ms old"));
+        Some(age) if age * 1000 + 999 < true_age - slack => {
+            violate("the stated age is true", format!("its data is {true_age} ms old"));
         }
         Some(age) if age * 1000 < bound || age * 1000 >= bound + grace => {
-            violate("the grace is after the bound and ends", format!("the age is {age} s"));
+            violate("the grace starts after the bound and ends", format!("the stated age is {age} s"));
         }
         Some(age) => {
-            // Nothing that it was told later than this made it know less.
-            let own = isolate.complete.filter(|own| {
+            // The isolate's own complete answer limits the age, unless a later event made it discard that answer.
+            let own = isolate.last_complete.filter(|own| {
                 !isolate.stepped_within(own.first, at)
-                    && !isolate.forgot_since(own.at)
-                    && !states.upheaval_within(own.at, at)
+                    && !isolate.discarded_since(own.at)
+                    && !states.discontinuity_within(own.at, at)
             });
             if let Some(own) = own.filter(|own| age * 1000 > at - own.first) {
-                violate("the age is a true one", format!("it has itself asked at {}", own.first));
+                violate("the stated age is true", format!("the isolate itself asked at {}", own.first));
             }
         }
         None => {}
     }
 }
 
-/// Whether 503 was the right answer.
-fn judge_unavailable(
+/// Checks that a 503 was unavoidable.
+fn check_unavailable(
     history: &History,
-    states: &States,
+    states: &StateHistory,
     isolate: &Isolate,
     answered: &Answered,
     at: Time,
     violate: &mut impl FnMut(&'static str, String),
 ) {
-    let (bound, grace) = (history.bound, if answered.closed { 0 } else { history.grace });
-    // A route that is not closed may have provided what the key was judged by.
-    let longest = bound + history.grace;
-    if let (Some(own), Some(judged)) = (isolate.complete, isolate.judged.get(&answered.key)) {
-        // What it judged by then may have been as old as bound and grace, and by another's clock.
-        let knows_key =
-            !states.changed_since(answered.key, judged - 2 * longest - ASKING, at) && !isolate.forgot_since(*judged);
-        let quiet = !isolate.stepped_within(own.first, at) && !states.upheaval_within(own.first - ASKING, at);
-        if at - own.first < bound + grace && history.caches_every_key && knows_key && quiet {
+    let (bound, grace) = (history.bound_ms, if answered.closed { 0 } else { history.grace_ms });
+    // The cached record of the key may come from a request on a route that has the grace.
+    let max_window = bound + history.grace_ms;
+    if let (Some(own), Some(decided)) = (isolate.last_complete, isolate.last_decided.get(&answered.key)) {
+        // When the isolate decided it, the record may have been bound plus grace old, by the clock of another isolate.
+        let knows_key = !states.changed_since(answered.key, decided - 2 * max_window - MAX_QUERY_MS, at)
+            && !isolate.discarded_since(*decided);
+        let undisturbed =
+            !isolate.stepped_within(own.first, at) && !states.discontinuity_within(own.first - MAX_QUERY_MS, at);
+        if at - own.first < bound + grace && history.caches_every_key && knows_key && undisturbed {
             violate(
                 "no 503 within the grace for a key that the isolate knows",
-                format!("it has asked at {} and judged the key at {judged}", own.first),
+                format!("it asked at {} and decided on the key at {decided}", own.first),
             );
         }
     }
-    let since = answered.arrived - bound - ASKING;
-    // Under a short bound an answer that takes a good part of it is old before it can be used.
-    let served = !isolate.failed_since(since)
+    let since = answered.arrived - bound - MAX_QUERY_MS;
+    // With a short bound, an answer that takes a large part of it is too old to use.
+    let authority_answered = !isolate.failed_since(since)
         && !isolate.waited_since(since, bound / 3)
         && !isolate.stepped_within(since, at)
-        && !states.upheaval_within(since, at)
-        && isolate.looked_up_since(at - 2_000) < LOOK_UPS;
-    if served {
-        violate("no 503 while the authority answers", "nothing it has asked for has failed".to_owned());
+        && !states.discontinuity_within(since, at)
+        && isolate.lookups_since(at - 2_000) < LOOKUPS_IN_2_SECONDS;
+    if authority_answered {
+        violate("no 503 while the authority answers", "none of its queries failed".to_owned());
     }
 }

@@ -1,8 +1,9 @@
-// A Cloudflare Access team of the tests: its own RSA keys, and the address where its certificates are.
+// Simulated Cloudflare Access team: its RSA keys, and a server for its certificates.
 
 import { generateKeyPairSync, sign } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { portOf } from "./ports.mjs";
 
 export const AUDIENCE = "4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2";
 
@@ -17,9 +18,9 @@ export async function startTeam() {
 class Team {
   #server = createServer((request, response) => this.#answer(request, response));
   #keys = new Map();
-  /** How often the certificates were asked for. */
+  /** Number of requests for the certificates. */
   fetched = 0;
-  /** Answers instead of the certificates, if set: `(response) => void`. */
+  /** Replaces the answer with the certificates, if set: `(response) => void`. */
   misbehave = null;
 
   async listen() {
@@ -29,7 +30,7 @@ class Team {
   }
 
   get domain() {
-    return `http://127.0.0.1:${this.#server.address().port}`;
+    return `http://127.0.0.1:${portOf(this.#server)}`;
   }
 
   addKey(kid, modulusLength = 2048) {
@@ -55,7 +56,11 @@ class Team {
     };
   }
 
-  /** A JWT, signed as Access would, or with `sign` replaced: `(bytes, privateKey) => signature`. */
+  /**
+   * Returns a JWT signed as Access does, or by `by`.
+   * @param {object} [changes]
+   * @param {{ header?: object, kid?: string, key?: string, by?: (bytes: Buffer, privateKey: any) => Buffer }} [options]
+   */
   token(changes = {}, { header = {}, kid = "key-1", key = kid, by } = {}) {
     const signed = `${part({ alg: "RS256", kid, typ: "JWT", ...header })}.${part(this.claims(changes))}`;
     const { privateKey } = this.#keys.get(key) ?? generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -63,7 +68,7 @@ class Team {
     return `${signed}.${signature.toString("base64url")}`;
   }
 
-  /** The public key in PEM, which a confused verifier would take for a shared secret. */
+  /** Public key in PEM, for tests of algorithm confusion: a broken verifier would use it as a shared secret. */
   publicPem(kid = "key-1") {
     return this.#keys.get(kid).publicKey.export({ type: "spki", format: "pem" });
   }

@@ -1,22 +1,22 @@
-// Checks the audit log as docs/internals/storage.md tells a stranger to: RFC 8785 and SHA-256, nothing of the product.
+// Independent check of the audit log by docs/internals/storage.md: RFC 8785 and SHA-256, without code of the product.
 
 import { createHash } from "node:crypto";
 
-/** RFC 8785 for what entries hold: null, booleans, strings, integers, lists, objects. */
+/** RFC 8785 for the types in entries: null, booleans, strings, integers, lists, objects. */
 export function canonical(value) {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (value === null || typeof value !== "object") {
-    if (typeof value === "number" && !Number.isSafeInteger(value)) throw new Error(`not an integer: ${value}`);
+    if (typeof value === "number" && !Number.isSafeInteger(value)) throw new Error(`Not an integer: ${value}`);
     return JSON.stringify(value);
   }
-  // sort() compares UTF-16 code units, as the RFC asks.
+  // sort() compares UTF-16 code units, as the RFC requires.
   const fields = Object.keys(value)
     .sort()
     .map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`);
   return `{${fields.join(",")}}`;
 }
 
-/** Rows of the table `audit`, oldest first. Gives the place of the first that breaks the chain, or null. */
+/** Checks rows of the table `audit`, oldest first. Returns the index of the first row that breaks the chain, or null. */
 export function firstBreak(rows) {
   let previous = "0".repeat(64);
   for (const [index, row] of rows.entries()) {

@@ -1,25 +1,26 @@
-// The worker around the worker: counts what the product asks of its stores and makes them misbehave on command. Test
-// equipment, loaded beside the unchanged build. It takes its orders under /__test/, before the product sees the request.
+// Wrapper around the unchanged build: counts the accesses to its stores and makes them fail on command. Its own
+// requests, under /__test/, never reach the product.
 
-// Before the build, which calls WebAssembly.Instance while it loads. A bare import is not sorted.
+// Imported before the build, which calls WebAssembly.Instance while it loads. A bare import is not sorted.
 import "./wasm-crossings.mjs";
+// @ts-expect-error: the build, which is beside this file only in the worker.
 import Product, { Registry as ProductRegistry } from "./index.js";
 import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 
-// Entry and object run in one isolate here, so one set of orders reaches both.
+// Entry and object run in one isolate here, so they share these orders.
 const orders = { kvGet: "work", kvPut: "work", registry: "work" };
-// `lookup` and `changes` are parts of `registry`.
+// `lookup` and `changes` are also counted in `registry`.
 const counts = { kvGet: 0, kvPut: 0, registry: 0, lookup: 0, changes: 0 };
 
 const MISBEHAVIOURS = {
   fail: async () => {
-    throw new Error("made to fail by the test");
+    throw new Error("fault planted by the test");
   },
   "fail once": async () => {
     orders.registry = "work";
-    throw new Error("made to fail by the test, once");
+    throw new Error("fault planted by the test, once");
   },
-  // As the runtime marks the errors of an object. The runtime retries neither.
+  // The marks of the runtime on an object. The runtime retries neither.
   overloaded: async () => {
     throw Object.assign(new Error("Durable Object is overloaded. Requests queued for too long."), { overloaded: true });
   },
@@ -29,27 +30,27 @@ const MISBEHAVIOURS = {
       retryable: true,
     });
   },
-  // A promise that nothing could settle would be cut short by the runtime.
+  // The runtime would cancel a promise that nothing can settle.
   hang: () => new Promise((resolve) => setTimeout(resolve, 60_000)),
   slow: async (work) => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     return work();
   },
-  // Did it, but the caller never learns.
+  // The call succeeds, and its answer is lost.
   "fail after": async (work) => {
     await work();
-    throw new Error("made to fail by the test, afterwards");
+    throw new Error("fault planted by the test, after the call");
   },
-  500: async () => new Response("made to fail by the test", { status: 500 }),
+  500: async () => new Response("fault planted by the test", { status: 500 }),
   garbage: async () => new Response('{"neither": "this", "nor": "that"}'),
 };
 
-function obey(name, work) {
+function runWithFault(name, work) {
   counts[name] += 1;
   return orders[name] === "work" ? work() : MISBEHAVIOURS[orders[name]](work);
 }
 
-/** `target` with some methods replaced; everything else is its own, called on itself. */
+/** Returns a proxy of `target` with some methods replaced. Other methods are called on `target` itself. */
 function facade(target, methods) {
   return new Proxy(target, {
     get(object, name) {
@@ -62,15 +63,15 @@ function facade(target, methods) {
 
 const watchedKv = (kv) =>
   facade(kv, {
-    get: (...values) => obey("kvGet", () => kv.get(...values)),
-    getWithMetadata: (...values) => obey("kvGet", () => kv.getWithMetadata(...values)),
-    put: (...values) => obey("kvPut", () => kv.put(...values)),
+    get: (...values) => runWithFault("kvGet", () => kv.get(...values)),
+    getWithMetadata: (...values) => runWithFault("kvGet", () => kv.getWithMetadata(...values)),
+    put: (...values) => runWithFault("kvPut", () => kv.put(...values)),
   });
 
 function watchedFetch(stub, values) {
   const [, what] = /^\{"(lookup|changes)"/.exec(values[1]?.body ?? "") ?? [];
   if (what !== undefined) counts[what] += 1;
-  return obey("registry", () => stub.fetch(...values));
+  return runWithFault("registry", () => stub.fetch(...values));
 }
 
 const watchedStub = (stub) => facade(stub, { fetch: (...values) => watchedFetch(stub, values) });
@@ -81,7 +82,7 @@ const watchedRegistry = (namespace) =>
     getByName: (...values) => watchedStub(namespace.getByName(...values)),
   });
 
-// One face for each `env`, as the runtime has it: another one means that variables were changed.
+// One wrapped `env` for each `env` of the runtime, because the product takes another object for changed variables.
 let faces = new WeakMap();
 const changed = {};
 
@@ -99,11 +100,11 @@ let sql;
 export class Registry extends ProductRegistry {
   constructor(ctx, env) {
     super(ctx, watched(env));
-    // Not in `this`: after a panic worker-build puts another instance in this one's place.
+    // Not in `this`: after a panic worker-build replaces this instance.
     sql = ctx.storage.sql;
   }
 
-  /** A disturbance comes by a way of its own; everything else is the product's. */
+  /** Handles /__test/disturb; every other request goes to the product. */
   fetch(request) {
     if (!request.url.endsWith("/__test/disturb")) return super.fetch(request);
     return request.json().then((statements) => {
@@ -125,7 +126,7 @@ export default {
 
 async function control(action, request) {
   if (action === "say") console.log(await request.text());
-  // What worker-build's own error handler notes when the wasm has trapped.
+  // worker-build's error handler sets this when the wasm traps.
   if (action === "break") globalThis.__worker_init_state.criticalError = true;
   if (action === "change") {
     Object.assign(changed, await request.json());

@@ -1,7 +1,8 @@
-// An origin that records exactly what arrives and answers with it as JSON. `on(path, handler)` gives a path another behaviour.
+// Origin that records each request exactly and echoes it as JSON. `on(path, handler)` replaces the behaviour of a path.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { portOf } from "./ports.mjs";
 import { acceptWebSocket } from "./websocket.mjs";
 
 export async function startOrigin() {
@@ -11,47 +12,47 @@ export async function startOrigin() {
 }
 
 class Origin {
-  // The gate lets 32 KB of headers pass; Node's own limit is 16.
+  // The gate accepts 32 KB of headers; Node's default limit is 16 KB.
   #server = createServer({ maxHeaderSize: 131_072 }, (request, response) => this.#answer(request, response));
   #handlers = new Map();
   #waiting = [];
   #sockets = new Set();
   #port = 0;
-  /** Whatever arrived: `{method, url, headers: [[name, value], …], body}`, the body once it has ended. */
+  /** Requests that arrived: `{method, url, headers: [[name, value], …], body}`. `body` is set once it has ended. */
   arrivals = [];
 
   constructor() {
     this.#server.on("upgrade", (request, socket) => {
-      this.#record(request);
-      // An upgraded connection is no longer the server's to close.
+      const arrival = this.#record(request);
+      // The server does not close upgraded connections.
       this.#sockets.add(socket);
-      acceptWebSocket(request, socket);
+      arrival.webSocket = acceptWebSocket(request, socket);
     });
-    // What the gate sends is recorded, however large its head; a broken connection is the test's own doing.
+    // Requests with a large head are recorded too. A broken connection is intended by the test.
     this.#server.on("clientError", (_, socket) => socket.destroy());
   }
 
   async listen() {
     this.#server.listen(this.#port, "127.0.0.1");
     await once(this.#server, "listening");
-    this.#port = this.#server.address().port;
+    this.#port = portOf(this.#server);
   }
 
   get url() {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Gives `path` (without its query) another handler than the echo. */
+  /** Sets the handler of `path` (without its query) instead of the echo. */
   on(path, handler) {
     this.#handlers.set(path, handler);
   }
 
-  /** What arrived since the last call. */
+  /** Returns and resets the requests that arrived. */
   take() {
     return this.arrivals.splice(0);
   }
 
-  /** Resolves with the next arrival, at the moment its head is there. */
+  /** Resolves with the next request as soon as its head has arrived. */
   next() {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
@@ -63,6 +64,7 @@ class Origin {
     await once(this.#server, "close");
   }
 
+  /** @param {import("node:http").IncomingMessage} request */
   #record({ method, url, rawHeaders }) {
     const headers = [];
     for (let at = 0; at < rawHeaders.length; at += 2) headers.push([rawHeaders[at].toLowerCase(), rawHeaders[at + 1]]);
@@ -80,7 +82,7 @@ class Origin {
     try {
       for await (const part of request) parts.push(part);
     } catch {
-      return; // The client left in the middle; there is nobody to answer.
+      return; // The client disconnected in the middle of its body.
     }
     arrival.body = Buffer.concat(parts).toString("utf8");
     response.writeHead(200, { "content-type": "application/json" });
@@ -88,7 +90,7 @@ class Origin {
   }
 }
 
-/** The values of a header in an arrival, in order. */
+/** Returns the values of a header of a recorded request, in order. */
 export function values(arrival, name) {
   return arrival.headers.filter(([header]) => header === name).map(([, value]) => value);
 }

@@ -1,4 +1,4 @@
-// Starts the real build in workerd, with a real KV namespace and a real SQLite object, and speaks to it as its users do.
+// Starts the real build in workerd, with a real KV namespace and a real SQLite object, and sends requests over HTTP.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,10 +14,10 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const NAME = "keyward";
 
 /**
- * Starts a gate. `vars` win over the tests' own; `instrumented` puts counting-entry.mjs around it; `state` is a folder that
- * outlives the gate (otherwise it has one of its own, removed at `stop`). `edges` so many further workers of the same build
- * ask the same registry and KV: isolates of their own, whose addresses are `edges`. `neighbours` are workers of another kind
- * in the same runtime, by name: `{source, env}`, in whose `env` `GATE` is a service binding to this one.
+ * Starts a gate. `vars` override the tests' defaults. `instrumented` wraps it in counting-entry.mjs. `state` is a folder that outlives the
+ * gate; without it the gate has a temporary one, removed at `stop`. `edges` is the number of further workers of the same build with the
+ * same registry and KV; each is an isolate, and their addresses are in `edges`. `neighbours` are other workers in the same runtime, by
+ * name: `{source, env}`. `GATE` in their `env` is a service binding to this gate.
  */
 export async function startGate(options = {}) {
   const gate = new Gate(options);
@@ -58,7 +58,7 @@ class Gate {
         env: { ...varBindings({ ...VARS, ...SECRETS, ...vars }), ...STORES },
         ...(name === NAME && { exports: { Registry: { type: "durable-object", storage: "sqlite" } } }),
       },
-      // Without these a helper of Miniflare's stands between the client, the worker and the origin.
+      // Without these settings Miniflare puts a proxy between the client, the worker and the origin.
       dev: { stripCfConnectingIp: false, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
     });
     this.#miniflare = new Miniflare({
@@ -80,12 +80,12 @@ class Gate {
     );
   }
 
-  /** The address of a neighbour. */
+  /** Returns the address of a neighbour. */
   async neighbour(name) {
     return (await this.#miniflare.unsafeGetDirectURL(name)).origin;
   }
 
-  /** Stops and, unless it was given one, removes the state. */
+  /** Stops the gate, and removes its state unless `state` was given. */
   async stop({ keepState = !this.#ownState } = {}) {
     this.#agent.destroy();
     await this.#miniflare?.dispose();
@@ -93,12 +93,12 @@ class Gate {
     if (!keepState) rmSync(this.#state, { recursive: true, force: true });
   }
 
-  /** Stops and starts again on the same state, with other options where given. */
+  /** Restarts the gate on the same state, with `changes` of its options. */
   async restart(changes = {}) {
     await this.restartAfter(() => (this.#options = { ...this.#options, ...changes }));
   }
 
-  /** Stops, does `work`, and starts again on the same state. */
+  /** Stops the gate, runs `work`, and starts it on the same state. */
   async restartAfter(work) {
     await this.stop({ keepState: true });
     work();
@@ -106,14 +106,21 @@ class Gate {
     await this.start();
   }
 
-  /** One request to another address, such as one of `edges`. */
+  /** Sends a request to another address, such as one of `edges`. */
   at(url, path, { key }) {
     return send(url, path, { agent: this.#agent, headers: { authorization: `Bearer ${key}` } });
   }
 
-  /** One request. `key` goes into `Authorization: Bearer`; `json` or `form` is the body, with its content type. */
+  /**
+   * Sends a request. `key` is sent as `Authorization: Bearer`; `json` or `form` is the body, with its content type. A path of
+   * Keyward's own goes to `CONTROL_HOST`, if that is set, unless `headers` has another `host`.
+   * @param {string} path
+   * @param {{ key?: string, json?: any, form?: any, headers?: Record<string, any>, body?: any, method?: string }} [request]
+   */
   call(path, { key, json, form, headers = {}, body, ...rest } = {}) {
     const all = { ...headers };
+    const controlHost = this.#options.vars?.CONTROL_HOST;
+    if (controlHost && path.startsWith("/_keyward/")) all.host ??= controlHost;
     if (key !== undefined) all.authorization = `Bearer ${key}`;
     if (json !== undefined) all["content-type"] ??= "application/json";
     if (form !== undefined) all["content-type"] ??= "application/x-www-form-urlencoded";
@@ -126,7 +133,7 @@ class Gate {
     return raw(this.port, bytes, options);
   }
 
-  /** Makes the first owner; `owner` is their credential from then on. */
+  /** Creates the first owner and stores the credential in `owner`. */
   async bootstrap(member = { name: "Olive Owner", email: "olive@acme.example" }) {
     const answer = await this.call("/_keyward/v1/bootstrap", {
       method: "POST",
@@ -146,15 +153,15 @@ class Gate {
     }
   }
 
-  /** Issues a key as the owner, with sensible values where none are given. */
+  /** Issues a key as the owner, with default values for missing fields. */
   issue(fields = {}) {
     return this.callPatiently("/_keyward/v1/keys", { method: "POST", key: this.owner, json: draft(fields) });
   }
 
-  /** Issues a key and gives `{id, apiKey}`; refusals are errors of the test. */
+  /** Issues a key and returns `{id, apiKey}`. Throws if it is refused. */
   async newKey(fields) {
     const answer = await this.issue(fields);
-    if (answer.status !== 201) throw new Error(`not issued: ${answer.status} ${answer.text}`);
+    if (answer.status !== 201) throw new Error(`Key not issued: ${answer.status} ${answer.text}`);
     return { id: answer.json.key.id, apiKey: answer.json.api_key };
   }
 
@@ -163,34 +170,34 @@ class Gate {
     return this.callPatiently(`/_keyward/v1/keys/${id}/revoke`, request);
   }
 
-  /** Gives the stores orders, like `{kvGet: "fail"}`. Instrumented gates only. */
+  /** Sets the behaviour of the stores, such as `{kvGet: "fail"}`. Instrumented gates only. */
   async order(orders) {
     await this.call("/__test/order", { method: "POST", body: JSON.stringify(orders) });
   }
 
-  /** Runs statements in the registry's own SQLite while it runs. Instrumented gates only. */
+  /** Executes statements in the SQLite of the running registry. Instrumented gates only. */
   async disturb(statements) {
     const answer = await this.call("/__test/disturb", { method: "POST", body: JSON.stringify(statements) });
     if (answer.status !== 200) throw new Error(answer.text);
   }
 
-  /** Marks the wasm instance as one that has panicked. Instrumented gates only. */
+  /** Marks the wasm instance as panicked. Instrumented gates only. */
   async breakInstance() {
     await this.call("/__test/break", { method: "POST", body: "" });
   }
 
-  /** Changes variables and secrets under the running isolate, as a deployment of nothing else can. Instrumented gates only. */
+  /** Changes variables and secrets of the running isolate, as a deployment without new code may. Instrumented gates only. */
   async changeVariables(variables) {
     await this.call("/__test/change", { method: "POST", body: JSON.stringify(variables) });
   }
 
-  /** Writes a line into the worker's log. Instrumented gates only. */
+  /** Writes a line to the worker's log. Instrumented gates only. */
   async say(line) {
     await this.call("/__test/say", { method: "POST", body: line });
     await this.logged((logged) => logged.includes(line));
   }
 
-  /** What was counted since the last call: `{kvGet, kvPut, registry, lookup, changes, crossings, departures}`. Instrumented gates only. */
+  /** Returns and resets the counts: `{kvGet, kvPut, registry, lookup, changes, crossings, departures}`. Instrumented gates only. */
   async take() {
     return (await this.call("/__test/take", { method: "POST", body: "" })).json;
   }
@@ -199,19 +206,19 @@ class Gate {
     return this.#miniflare.getKVNamespace("KEY_INDEX", NAME);
   }
 
-  /** The namespace of the registry's object, to speak to it without the worker. */
+  /** Returns the namespace of the registry's object, to call it without the worker. */
   namespace() {
     return this.#miniflare.getDurableObjectNamespace("REGISTRY", NAME);
   }
 
-  /** Runs one statement on the registry's own SQLite file, from outside. Only to be used while the gate is stopped. */
+  /** Executes one statement on the SQLite file of the stopped registry. */
   tamper(statement) {
     const database = new DatabaseSync(this.#registryFile());
     database.exec(statement);
     database.close();
   }
 
-  /** Reads the registry's own SQLite file, from outside. */
+  /** Queries the SQLite file of the registry. */
   sql(statement, ...parameters) {
     const database = new DatabaseSync(this.#registryFile(), { readOnly: true });
     try {
@@ -227,17 +234,21 @@ class Gate {
   #registryFile() {
     const folder = join(this.#state, "do", `${NAME}-Registry`);
     const files = readdirSync(folder).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
-    if (files.length !== 1) throw new Error(`there must be one registry object, not ${files.length}`);
+    if (files.length !== 1) throw new Error(`Expected one registry object, found ${files.length}`);
     return join(folder, files[0]);
   }
 
-  /** Resolves with the first line of the log, past or to come, that `fits`. */
+  /** Resolves with the first line of the log, past or future, for which `fits` is true. */
   logged(fits, { within = 8_000 } = {}) {
     const past = this.logs.find(fits);
     if (past !== undefined) return Promise.resolve(past);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`not logged within ${within} ms: ${fits}`)), within);
-      this.#waiting.push({ fits, resolve: (line) => (clearTimeout(timer), resolve(line)) });
+      const timer = setTimeout(() => reject(new Error(`No matching log line within ${within} ms: ${fits}`)), within);
+      const resolveInTime = (line) => {
+        clearTimeout(timer);
+        resolve(line);
+      };
+      this.#waiting.push({ fits, resolve: resolveInTime });
     });
   }
 

@@ -1,18 +1,18 @@
-// How a row of the tables in tests/edge/hostile/ is sent and judged. A row is:
+// Sends and checks the rows of the tables in tests/edge/hostile/. A row has these fields:
 //
-//   what       the case, in words
+//   what       name of the case
 //   line       `METHOD target`; or `raw`, the whole request as bytes
-//   headers, host, body   as in requestBytes; a good key is added unless `credential` is null
-//   field, allow, text   what the answer's `field`, `Allow` and whole body must be
-//   verdict    `400 bad_path`: status, and code where a body has one
-//   by         "workerd" where the runtime answers before the worker: pinned, so that an upgrade which changes it is noticed
-//   arrives    nothing reaches the origin unless this says with what: {url, method, has: {name: value}, lacks: [name], not: text}
+//   headers, host, body   as in requestBytes; a valid key is added unless `credential` is null
+//   field, allow, text   expected `field`, `Allow` and whole body of the answer
+//   verdict    `400 bad_path`: expected status, and code if the body has one
+//   by         "workerd" if the runtime answers before the worker; pinned, so that an upgrade with another behaviour fails
+//   arrives    expected request at the origin: {url, method, has: {name: value}, lacks: [name], not: text}; without it none may arrive
 
 import assert from "node:assert/strict";
 import { values } from "./echo-origin.mjs";
 import { requestBytes } from "./raw.mjs";
 
-/** The widest table of routes: what the form of a request lets through is forwarded. */
+/** The widest route table: every well-formed request is forwarded. */
 export const HOSTILE_ROUTES = [
   { match: "GET /public/*", access: "public" },
   { match: "* /v1/any/*", scope: "contacts:read" },
@@ -21,7 +21,7 @@ export const HOSTILE_ROUTES = [
   { match: "GET /*", scope: "contacts:read" },
 ];
 
-/** The keys that the rows use. */
+/** Issues the keys that the rows use. */
 export async function hostileKeys(gate) {
   await gate.bootstrap();
   const good = await gate.newKey({ integration: "hostile" });
@@ -39,7 +39,7 @@ export async function hostileKeys(gate) {
   };
 }
 
-/** Sends a row and gives what happened. */
+/** Sends a row and returns the outcome. */
 export async function perform(row, { gate, origin, keys }) {
   const { line = "GET /v1/x", headers = [], credential = `X-API-Key: ${keys.key}`, host, body } = row;
   const bytes =
@@ -49,10 +49,10 @@ export async function perform(row, { gate, origin, keys }) {
   return { answer, arrivals: origin.take() };
 }
 
-/** Compares what happened with what the row says. */
+/** Compares an outcome with the row's expectations. */
 export function judge(row, { answer, arrivals }) {
   assert.equal(answer.verdict, row.verdict, answer.text.slice(0, 300));
-  // Who answered shows in the id that every answer of ours has.
+  // Every answer of the gate has a request id; one of workerd has none.
   const ours = answer.headers["keyward-request-id"] !== undefined;
   assert.equal(
     ours,
@@ -81,10 +81,10 @@ export function judge(row, { answer, arrivals }) {
   if (not !== undefined) assert.ok(!JSON.stringify(arrived).includes(not), `${not} arrived`);
 }
 
-/** What is another for each gate. */
+/** Values that differ between gates. */
 const OWN = new Set(["keyward-request-id", "keyward-key-id", "keyward-assertion"]);
 
-/** What two runtimes must agree on. */
+/** Parts of an outcome that must be equal in two runtimes. */
 export const outcome = ({ answer, arrivals }) => ({
   verdict: answer.verdict,
   arrivals: arrivals.map(({ method, url, headers, body }) => ({

@@ -1,4 +1,4 @@
-// The key's format once more, independently of the product: makes keys that nobody issued.
+// Independent implementation of the key format: creates keys that were never issued.
 
 import { createHmac, hkdfSync } from "node:crypto";
 import { crc32 } from "node:zlib";
@@ -12,7 +12,7 @@ function base62(number, length) {
   return text;
 }
 
-/** A whole key with the right tag and check for these parts. */
+/** Returns a whole key with the correct tag and check for these parts. */
 export function mintKey({
   keywardSecret = SECRETS.KEYWARD_SECRET,
   prefix = "wafl",
@@ -27,22 +27,22 @@ export function mintKey({
   return withCheck(message + base62(tag % 62n ** 8n, 8));
 }
 
-/** The text with its check: what has everything right but the tag can be made with this. */
+/** Appends the check to a text, for keys that are correct except for the tag. */
 export function withCheck(text) {
   return text + base62(crc32(text), 6);
 }
 
-/** A key of the same id with another secret, tag and check right: only a holder of KEYWARD_SECRET can make it. */
+/** Returns a key with the same id, another secret, and correct tag and check. Only a holder of KEYWARD_SECRET can create it. */
 export function otherSecret(apiKey) {
   const [prefix, environment, identifier] = apiKey.split("_");
   return mintKey({ prefix, environment, identifier, secret: "7".repeat(32) });
 }
 
-/** A key with one character of its secret changed and the check mended: the tag is wrong. */
+/** Returns a key with one character of its secret changed and a correct check: the tag is wrong. */
 export function wrongTag(apiKey) {
   const at = apiKey.length - 30;
   return withCheck(apiKey.slice(0, at) + (apiKey[at] === "x" ? "y" : "x") + apiKey.slice(at + 1, -6));
 }
 
-/** The secret part of a key, tag and check not included. */
+/** Returns the secret part of a key, without tag and check. */
 export const secretOf = (apiKey) => apiKey.split("_")[3].slice(0, 32);

@@ -1,8 +1,8 @@
-// How much memory the workerd processes below this one hold. Linux tells it in /proc; elsewhere nobody does.
+// Memory of the workerd processes below this one, from /proc on Linux.
 
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Megabytes, or null where it can't be told. */
+/** Returns megabytes, or null on other systems. */
 export function workerdMemory(root = process.pid) {
   try {
     const processes = readdirSync("/proc")
@@ -10,7 +10,7 @@ export function workerdMemory(root = process.pid) {
       .map(describe)
       .filter(Boolean);
     const below = new Set([root]);
-    // A child has a larger id than its parent, but for a wrap-around; three passes find what one would miss.
+    // A child has a larger id than its parent, except after a wrap-around; three passes find those children too.
     for (let pass = 0; pass < 3; pass += 1)
       for (const { pid, parent } of processes) if (below.has(parent)) below.add(pid);
     const found = processes.filter(({ pid, name }) => below.has(pid) && name === "workerd");
@@ -31,6 +31,6 @@ function describe(pid) {
       kilobytes: Number(field("VmRSS") ?? 0),
     };
   } catch {
-    return null; // It ended meanwhile.
+    return null; // The process ended meanwhile.
   }
 }

@@ -1,5 +1,5 @@
-// The real build in plain workerd, with a configuration of our own and nothing else: bytes on the socket reach the worker as
-// they were sent. KV is a small service here, speaking workerd's KV interface; the object's SQLite is on disk.
+// Starts the real build in plain workerd, without Miniflare, so that bytes on the socket reach the worker as
+// they were sent. KV is a small server that implements workerd's KV interface; the object's SQLite is on disk.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,13 +9,14 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newAgent, send } from "./client.mjs";
+import { portOf } from "./ports.mjs";
 import { raw } from "./raw.mjs";
 import { BUILD_DIR, COMPATIBILITY_DATE, SECRETS, VARS } from "./settings.mjs";
 
-/** The program itself, not npm's launcher of it. */
+/** Path of the workerd binary, without npm's launcher. */
 const WORKERD = createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd").default;
 
-/** Starts a gate on plain workerd; `vars` win over the tests' own. */
+/** Starts a gate on plain workerd. `vars` override the tests' defaults. */
 export async function startPlainGate({ vars = {} } = {}) {
   const kv = await startKv();
   const folder = mkdtempSync(join(tmpdir(), "keyward-plain-"));
@@ -49,10 +50,10 @@ class PlainGate {
   }
 
   async listening() {
-    let said = "";
+    let output = "";
     for await (const part of this.#process.stdio[3]) {
-      said += part;
-      const port = /"event":"listen".*?"port":(\d+)/.exec(said)?.[1];
+      output += part;
+      const port = /"event":"listen".*?"port":(\d+)/.exec(output)?.[1];
       if (port === undefined) continue;
       this.port = Number(port);
       this.url = `http://127.0.0.1:${port}`;
@@ -68,7 +69,7 @@ class PlainGate {
   async stop() {
     this.#agent.destroy();
     const ended = once(this.#process, "exit");
-    // At SIGTERM it would wait for every connection that a test has left open.
+    // After SIGTERM it would wait for every connection that a test has left open.
     this.#process.kill("SIGKILL");
     await ended;
     await this.#kv.close();
@@ -79,6 +80,10 @@ class PlainGate {
     return raw(this.port, bytes, options);
   }
 
+  /**
+   * @param {string} path
+   * @param {{ key?: string, json?: any, headers?: Record<string, any>, body?: any, method?: string }} [request]
+   */
   call(path, { key, json, headers = {}, ...rest } = {}) {
     const all = {
       ...headers,
@@ -100,7 +105,7 @@ class PlainGate {
     ).json.api_key;
   }
 
-  /** Issues a key as the owner and gives `{id, apiKey}`. */
+  /** Issues a key as the owner and returns `{id, apiKey}`. */
   async newKey(fields) {
     const rest = {
       name: fields.integration,
@@ -114,7 +119,7 @@ class PlainGate {
       key: this.owner,
       json: { ...rest, ...fields },
     });
-    if (answer.status !== 201) throw new Error(`not issued: ${answer.status} ${answer.text}`);
+    if (answer.status !== 201) throw new Error(`Key not issued: ${answer.status} ${answer.text}`);
     return { id: answer.json.key.id, apiKey: answer.json.api_key };
   }
 
@@ -123,7 +128,7 @@ class PlainGate {
   }
 }
 
-/** workerd's KV interface, as far as the product uses it: GET and PUT of a name. */
+/** Starts a server for the part of workerd's KV interface that the product uses: GET and PUT of a name. */
 async function startKv() {
   const values = new Map();
   const server = createServer(async (request, response) => {
@@ -141,7 +146,7 @@ async function startKv() {
     server.close();
     await once(server, "close");
   };
-  return { port: server.address().port, values, close };
+  return { port: portOf(server), values, close };
 }
 
 function configuration(vars, kvPort, state) {

@@ -1,4 +1,4 @@
-// Programs of the machine that a test can use where they are: found, started with a configuration of examples/, stopped.
+// Finds installed programs, starts them with a configuration of examples/, and stops them.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -6,9 +6,10 @@ import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { portOf } from "./ports.mjs";
 import { until } from "./wait.mjs";
 
-/** The path of a program, or `undefined`. Debian keeps servers where not every user looks. */
+/** Returns the path of a program, or `undefined`. Debian installs servers outside the PATH of most users. */
 export function findProgram(name) {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
   return folders
@@ -23,7 +24,7 @@ export function findProgram(name) {
     });
 }
 
-/** Says loudly that something was not tried. With KEYWARD_TRY_ALL set it is a failure instead. */
+/** Prints a notice that something was not tested. With KEYWARD_TRY_ALL set it throws instead. */
 export function skipLoudly(what, how) {
   const message = `NOT TRIED: ${what}. ${how}`;
   if (process.env.KEYWARD_TRY_ALL) throw new Error(message);
@@ -31,17 +32,17 @@ export function skipLoudly(what, how) {
   return message;
 }
 
-/** A port of this machine that was free a moment ago. */
+/** Returns a port of this machine that was free just now. */
 export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
-  const { port } = server.address();
+  const port = portOf(server);
   server.close();
   await once(server, "close");
   return port;
 }
 
-/** Starts a program in a folder of its own and waits until it listens. `prepare` gets the folder and gives the arguments. */
+/** Starts a program in a temporary folder and waits until it listens. `prepare` gets the folder and returns the arguments. */
 export async function startProgram(path, port, prepare, { env = {}, within = 10_000 } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-program-"));
   const child = spawn(path, prepare(folder), {
@@ -49,8 +50,8 @@ export async function startProgram(path, port, prepare, { env = {}, within = 10_
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, HOME: folder, ...env },
   });
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => (said += part));
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => (output += part));
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) {
       const ended = once(child, "exit");
@@ -63,16 +64,16 @@ export async function startProgram(path, port, prepare, { env = {}, within = 10_
     await until(
       `${path} listens`,
       () => {
-        if (child.exitCode !== null) throw new Error(`${path} ended:\n${said}`);
+        if (child.exitCode !== null) throw new Error(`${path} ended:\n${output}`);
         return listens(port);
       },
       { within },
     );
   } catch (error) {
     await stop();
-    throw new Error(`${error.message}\n${said}`);
+    throw new Error(`${error.message}\n${output}`);
   }
-  return { url: `http://127.0.0.1:${port}`, stop, log: () => said };
+  return { url: `http://127.0.0.1:${port}`, stop, log: () => output };
 }
 
 const listens = (port) =>

@@ -1,13 +1,15 @@
-// An origin made of bytes: it reads a request's head and then behaves as it is told, however badly.
+// Raw TCP origin: reads the head of a request and then misbehaves as a test specifies.
 
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { portOf } from "./ports.mjs";
 import { acceptWebSocket } from "./websocket.mjs";
 
 export async function startRawOrigin() {
   const arrivals = [];
   const waiting = [];
   const open = new Set();
+  /** @type {"websocket" | ((socket: import("node:net").Socket, arrival: { head: string, url: string }) => unknown)} */
   let behaviour = (socket) => socket.end();
 
   const server = createServer((socket) => {
@@ -35,10 +37,10 @@ export async function startRawOrigin() {
   await once(server, "listening");
 
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
-    /** What it does with a connection once a request's head is there. */
+    url: `http://127.0.0.1:${portOf(server)}`,
+    /** Called with the connection once the head of a request has arrived. */
     behave: (next) => (behaviour = next),
-    /** The heads that arrived since the last call. */
+    /** Returns and resets the heads that arrived. */
     take: () => arrivals.splice(0),
     next: () => new Promise((resolve) => waiting.push(resolve)),
     async close() {

@@ -1,14 +1,18 @@
-// A raw TCP client: the bytes as given, and the answer cut into status, headers and body.
+// Raw TCP client: sends bytes unchanged and splits the answer into status, headers and body.
 
 import { connect } from "node:net";
 
-/** Writes `bytes` (a string counts as latin1) and reads until the answer is whole or the connection ends. */
+/**
+ * Writes `bytes` (a string is latin1) and reads until the answer is complete or the connection ends.
+ * @param {number} port
+ * @param {string | Buffer} bytes
+ */
 export function raw(port, bytes, { deadline = 5_000 } = {}) {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(bytes, "latin1"));
     let received = Buffer.alloc(0);
     const timer = setTimeout(
-      () => finish(new Error(`no whole answer in ${deadline} ms: ${received.toString("latin1").slice(0, 200)}`)),
+      () => finish(new Error(`No complete answer in ${deadline} ms: ${received.toString("latin1").slice(0, 200)}`)),
       deadline,
     );
     const finish = (error) => {
@@ -26,7 +30,11 @@ export function raw(port, bytes, { deadline = 5_000 } = {}) {
   });
 }
 
-/** A request of one line and headers, `Host` and `Connection: close` added unless `host` is null. */
+/**
+ * Returns the bytes of a request, with `Host` and `Connection: close` unless `host` is null.
+ * @param {string} line
+ * @param {{ host?: string | null, headers?: string[], body?: string }} [options]
+ */
 export function requestBytes(line, { host = "gate.example", headers = [], body = "" } = {}) {
   const lines = [`${line} HTTP/1.1`, ...(host === null ? [] : [`Host: ${host}`]), ...headers, "Connection: close"];
   return `${lines.join("\r\n")}\r\n\r\n${body}`;
@@ -40,10 +48,10 @@ function isWhole(bytes) {
   return answer.headers["transfer-encoding"] === "chunked" && answer.bytes.toString("latin1").endsWith("0\r\n\r\n");
 }
 
-/** Status 0 where nothing whole came. */
+/** Parses an answer. Status 0 means that no complete answer arrived. */
 function parse(bytes) {
   const end = bytes.indexOf("\r\n\r\n");
-  if (end < 0) return { status: 0, headers: {}, bytes: Buffer.alloc(0), text: "", verdict: "nothing" };
+  if (end < 0) return { status: 0, headers: {}, lines: [], bytes: Buffer.alloc(0), text: "", verdict: "nothing" };
   const [first, ...lines] = bytes.subarray(0, end).toString("latin1").split("\r\n");
   const headers = {};
   for (const line of lines) {
@@ -56,7 +64,7 @@ function parse(bytes) {
   const text = headers["transfer-encoding"] === "chunked" ? dechunked(body) : body.toString("utf8");
   const status = Number(first.split(" ")[1]);
   const code = /"code":"([a-z_]+)"/.exec(text)?.[1];
-  return { status, headers, bytes: body, text, code, verdict: code ? `${status} ${code}` : `${status}` };
+  return { status, headers, lines, bytes: body, text, code, verdict: code ? `${status} ${code}` : `${status}` };
 }
 
 function dechunked(bytes) {

@@ -1,5 +1,5 @@
-// The configuration that the tests run the gate with. The secret is the golden vectors' first one, so that their keys have the
-// right tag here.
+// Configuration of the gate in tests. The secret is the first one of the golden vectors, so that their keys have a
+// valid tag here.
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,9 +1,9 @@
-// Steady use of one key, while something happens to it.
+// Steady requests with one key, while a test changes something.
 
 import { setTimeout as pause } from "node:timers/promises";
 import { until } from "./wait.mjs";
 
-/** Uses a key without rest on several connections until `stop()`. `seen` grows by `{sent, got, verdict}`, times in ms. */
+/** Sends requests with a key on several connections until `stop()`. `seen` collects `{sent, got, verdict}`, times in ms. */
 export function startTraffic(gate, apiKey, { connections = 4, path = "/v1/contacts" } = {}) {
   const seen = [];
   let going = true;
@@ -21,7 +21,7 @@ export function startTraffic(gate, apiKey, { connections = 4, path = "/v1/contac
     count,
     first: (verdict) => seen.find((one) => one.verdict === verdict),
     last: (verdict) => seen.findLast((one) => one.verdict === verdict),
-    /** Resolves once `verdict` was the answer more than `times` times. */
+    /** Resolves once `verdict` was received more than `times` times. */
     reaches: (verdict, times = 20) => until(`${verdict} ${times} times`, () => count(verdict) > times),
     verdicts: () => [...new Set(seen.map(({ verdict }) => verdict))].sort(),
     async stop() {

@@ -1,17 +1,17 @@
-// Waiting for what comes by itself: an expiry, an alarm, a recovery. Everything else is awaited by its event.
+// Polling for effects of time: an expiry, an alarm, a recovery. Everything else is awaited by its event.
 
 import { setTimeout as pause } from "node:timers/promises";
 
-/** Asks again and again until `ask` gives something truthy, and gives that. Fails, with `what`, after `within` ms. */
+/** Polls `ask` until it returns a truthy value, and returns that. Throws with `what` after `within` ms. */
 export async function until(what, ask, { within = 8_000, every = 40 } = {}) {
   const deadline = performance.now() + within;
   for (;;) {
     const found = await ask();
     if (found) return found;
-    if (performance.now() > deadline) throw new Error(`not within ${within} ms: ${what}`);
+    if (performance.now() > deadline) throw new Error(`Not within ${within} ms: ${what}`);
     await pause(every);
   }
 }
 
-/** An RFC 3339 time so many milliseconds ahead. */
+/** Returns an RFC 3339 time in the given number of milliseconds. */
 export const ahead = (milliseconds) => new Date(Date.now() + milliseconds).toISOString();

@@ -1,5 +1,5 @@
-// Part of the instrumented worker, loaded before the build: counts every call that the wasm makes into JavaScript, by the
-// name of the import, and keeps with what settings requests leave for the origin.
+// Part of the instrumented worker, loaded before the build. Counts every call from the wasm into JavaScript by the
+// name of the import, and records the settings of requests to the origin.
 
 export const crossings = [];
 export const departures = [];
@@ -28,7 +28,7 @@ const wrapped = (imports) =>
 
 const instances = [];
 
-/** How much memory the product's own code has taken so far. */
+/** Returns the size of the product's wasm memory in bytes. */
 export const wasmBytes = () => instances.reduce((sum, { exports }) => sum + exports.memory.buffer.byteLength, 0);
 
 WebAssembly.Instance = new Proxy(WebAssembly.Instance, {

@@ -1,4 +1,4 @@
-// docs/internals/hostile.md, "Control plane", as bytes: what is refused there, and with which field named. None of it changes anything.
+// docs/internals/hostile.md, "Control plane", as bytes: refused requests, with the field that the answer names. None of them changes anything.
 
 const KEYS = "/_keyward/v1/keys";
 const GOOD = {
@@ -12,7 +12,7 @@ const GOOD = {
 
 export function control({ key, member, id }) {
   const rows = [];
-  const add = (verdict, what, line, { headers = [], body = "", bearer = member, ...more } = {}) => {
+  const add = (verdict, what, line, /** @type {any} */ { headers = [], body = "", bearer = member, ...more } = {}) => {
     const credential = bearer === null ? [] : [`Authorization: Bearer ${bearer}`];
     const length =
       body === "" && !line.startsWith("POST") ? [] : [`Content-Length: ${Buffer.byteLength(body, "latin1")}`];
@@ -38,12 +38,12 @@ export function control({ key, member, id }) {
   add("401 missing_key", "no credential", `GET ${KEYS}`, { bearer: null });
   for (const [what, bearer] of [
     ["a data key", key],
-    ["garbage", "x"],
+    ["a malformed key", "x"],
     ["half a credential", member.slice(0, 40)],
     ["the bootstrap token", "bootstrap-token-of-the-edge-tests"],
   ]) {
     add("401 invalid_key", what, `GET ${KEYS}`, { bearer });
-    add("401 invalid_key", `${what}, and a body that is wrong: nothing is said of it`, `POST ${KEYS}`, {
+    add("401 invalid_key", `${what}, with an invalid body: the answer does not mention it`, `POST ${KEYS}`, {
       bearer,
       headers: JSON_TYPE,
       body: '{"colour":1',
@@ -169,9 +169,9 @@ export function control({ key, member, id }) {
   add("405 method_not_allowed", "a method override", `GET ${KEYS}/${id}/revoke`, {
     headers: ["X-HTTP-Method-Override: POST"],
   });
-  add("404 no_route", "a place there is not", "GET /_keyward/v1/secrets");
+  add("404 no_route", "an unknown path", "GET /_keyward/v1/secrets");
   return rows;
 }
 
-/** Text as the bytes of its UTF-8, one character each: what raw() writes. Bodies that hold such bytes already are left alone. */
+/** Returns the UTF-8 bytes of a text as one character each, as raw() writes them. Bodies with such bytes are returned unchanged. */
 const latin1 = (text) => (/\xff|\xef\xbb\xbf/.test(text) ? text : Buffer.from(text, "utf8").toString("latin1"));

@@ -1,5 +1,5 @@
-// docs/internals/hostile.md, "Credentials": nothing of this is a key, none of it reaches the origin, and none costs a read, which
-// hostile-reads.test.mjs counts: but for the rows with `known`, which only the house, or a holder of a key of its, can have made.
+// docs/internals/hostile.md, "Credentials": invalid credentials. None reaches the origin, and none costs a read, as
+// hostile-reads.test.mjs checks, except for the rows with `known`, which only the gate or a holder of one of its keys can create.
 
 import { mintKey, otherSecret, withCheck, wrongTag } from "../harness/keys.mjs";
 
@@ -21,7 +21,7 @@ export function credentials({ key, other, member, revoked, test }) {
     "8 KB after a good key": key + "a".repeat(8_192),
     "half of a key": key.slice(0, 40),
     "a key without its last letter": key.slice(0, -1),
-    "a key with one letter more": `${key}0`,
+    "a key with an additional letter": `${key}0`,
     "a key in quotes": `"${key}"`,
     "a key in angle brackets": `<${key}>`,
     "a key, percent-encoded": key.replaceAll("_", "%5F"),
@@ -34,10 +34,10 @@ export function credentials({ key, other, member, revoked, test }) {
     "bytes outside ASCII": `${key.slice(0, 30)}\xff${key.slice(31)}`,
     "a zero-width space at its end": `${key}\xe2\x80\x8b`,
     "a no-break space before it": `\xc2\xa0${key}`,
-    "a check past 32 bits": `${key.slice(0, -6)}zzzzzz`,
+    "a check of more than 32 bits": `${key.slice(0, -6)}zzzzzz`,
     "a check of zeros": `${key.slice(0, -6)}000000`,
     "one letter of the secret changed": `${key.slice(0, 30)}${key[30] === "x" ? "y" : "x"}${key.slice(31)}`,
-    "the same with the check mended: the tag is wrong": wrongTag(key),
+    "the same with a corrected check: the tag is wrong": wrongTag(key),
     "another environment's prefix on the same secret": withCheck(`wafl_test_${key.slice(10, -6)}`),
     "another id on the same secret": withCheck(`wafl_live_000000000000_${secret.slice(0, -6)}`),
     "another product's prefix": withCheck(`acme_live_${key.slice(10, -6)}`),
@@ -57,12 +57,12 @@ export function credentials({ key, other, member, revoked, test }) {
     invalid(what, bearer(value));
   add(
     "401 invalid_key",
-    "well made, but nobody was issued it",
+    "well formed, but never issued",
     bearer(mintKey({ identifier: "8Fh2kQ0sZp1L", secret: "7".repeat(32) })),
     { known: true },
   );
   add("401 invalid_key", "the right id with another secret", bearer(otherSecret(key)), { known: true });
-  // workerd passes every control but NUL, CR and LF.
+  // workerd passes every control character except NUL, CR and LF.
   for (const control of ["\x01", "\x08", "\x0b", "\x0c", "\x1b", "\x1f", "\x7f", "\x85"]) {
     invalid(`a control inside: ${JSON.stringify(control)}`, bearer(`${key.slice(0, 30)}${control}${key.slice(30)}`));
     invalid(`a control at its end, in X-API-Key: ${JSON.stringify(control)}`, [`X-API-Key: ${key}${control}`]);
@@ -91,7 +91,7 @@ export function credentials({ key, other, member, revoked, test }) {
   for (const [what, headers] of Object.entries({
     "both headers": [...bearer(key), `X-API-Key: ${key}`],
     "both, of two keys": [...bearer(other), `X-API-Key: ${key}`],
-    "a broken key of ours beside a good one": ["Authorization: Bearer wafl_x", `X-API-Key: ${key}`],
+    "a broken key with a valid one": ["Authorization: Bearer wafl_x", `X-API-Key: ${key}`],
     "Authorization twice": [...bearer(key), ...bearer(key)],
     "X-API-Key twice": [`X-API-Key: ${key}`, `X-API-Key: ${other}`],
     "a list in one header": bearer(`${key}, ${other}`),
@@ -107,13 +107,13 @@ export function credentials({ key, other, member, revoked, test }) {
     "a revoked key in the URL": `/v1/x?k=${revoked}`,
     "a key on a public route": `/public/x?k=${key}`,
     "a key below /_keyward/": `/_keyward/v1/keys/${key}`,
-    "a key behind other letters": `/v1/x?k=abc${key}def`,
-    "a key where no route is": `/nowhere?k=${key}`,
+    "a key after other letters": `/v1/x?k=abc${key}def`,
+    "a key on a path without a route": `/nowhere?k=${key}`,
   }))
     add("400 key_in_url", what, bearer(key), { line: `GET ${target}` });
   add("401 revoked_key", "a revoked key", bearer(revoked), { known: true });
   add("503 no_origin", "a test key where there is no ORIGIN_TEST: never the live one", bearer(test), { known: true });
-  add("403 browser_exposed", "a good key with Origin", [...bearer(key), "Origin: https://acme.example"]);
+  add("403 browser_exposed", "a valid key with Origin", [...bearer(key), "Origin: https://acme.example"]);
   add("403 browser_exposed", "a good key with Sec-Fetch-Site", [...bearer(key), "Sec-Fetch-Site: none"]);
   add("403 browser_exposed", "a preflight, at once", ["Origin: https://a", "Access-Control-Request-Method: GET"], {
     line: "OPTIONS /v1/any/x",

@@ -1,4 +1,4 @@
-// docs/internals/hostile.md, "Headers": what a client could pose or route with is gone when the request arrives; how much of it is too much.
+// docs/internals/hostile.md, "Headers": headers that could forge an identity or change the route do not arrive; limits of size.
 
 const REMOVED = [
   ..."Keyward Keyward-Key-Id Keyward-Integration Keyward-Environment Keyward-Scopes Keyward-Assertion Keyward-Anything".split(
@@ -38,7 +38,7 @@ export function headers({ id }) {
       arrives: { url: "/v1/x", method: "GET", not: "forged" },
     });
   }
-  // Nor is it routed on: what another server would take for the path or the method opens nothing here, and closes nothing.
+  // Headers that other servers take for the path or the method have no effect on routing.
   for (const name of [
     "X-Original-URL",
     "X-Original-URI",
@@ -49,20 +49,20 @@ export function headers({ id }) {
   ]) {
     rows.push(
       {
-        what: `${name} does not lead away from a guarded path`,
+        what: `${name} does not replace a guarded path`,
         line: "GET /v1/admin/x",
         headers: [`${name}: /v1/x`],
         verdict: "403 insufficient_scope",
       },
       {
-        what: `${name} does not lead to a guarded path`,
+        what: `${name} does not select a guarded path`,
         line,
         headers: [`${name}: /v1/admin/x`],
         verdict: "200",
         arrives: { url: "/v1/x", not: "admin" },
       },
       {
-        what: `${name} does not lead to Keyward's own`,
+        what: `${name} does not select Keyward's own path`,
         line,
         headers: [`${name}: /_keyward/health`],
         verdict: "200",
@@ -79,14 +79,14 @@ export function headers({ id }) {
   ]) {
     rows.push(
       {
-        what: `${name} does not make a POST of a GET`,
+        what: `${name} does not turn a GET into a POST`,
         line: "GET /v1/write",
         headers: [`${name}: POST`],
         verdict: "200",
         arrives: { method: "GET", not: "POST" },
       },
       {
-        what: `${name} does not make a GET of a POST`,
+        what: `${name} does not turn a POST into a GET`,
         line: "POST /v1/x",
         headers: [`${name}: GET`, "Content-Length: 0"],
         verdict: "405 method_not_allowed",
@@ -97,12 +97,12 @@ export function headers({ id }) {
   const kept = { "keyward-key-id": id, "keyward-scopes": "contacts:read", "keyward-integration": "hostile" };
   const more = (what, list, arrives) => rows.push({ what, line, headers: list, verdict: "200", arrives });
   more(
-    "Connection can't take away what is ours",
+    "Connection cannot remove Keyward's headers",
     ["Connection: Keyward-Key-Id, Keyward-Scopes, X-API-Key, Authorization"],
     { has: kept, lacks: ["x-api-key"] },
   );
   more(
-    "Connection takes away what it lists, in any spelling",
+    "headers listed in Connection are removed, in any spelling",
     ["Connection: X-Hop, x_under, X.Dot", "X-Hop: 1", "X_Under: 1", "x.dot: 1", "X-Stay: 1"],
     { has: { "x-stay": "1" }, lacks: ["x-hop", "x_under", "x.dot"] },
   );
@@ -110,7 +110,7 @@ export function headers({ id }) {
   more("an upgrade to h2c", ["Upgrade: h2c", "HTTP2-Settings: AAMAAABk"], { lacks: ["upgrade", "http2-settings"] });
   more("several upgrades", ["Upgrade: h2c, websocket, foo"], { lacks: ["upgrade"] });
   more(
-    "a forged address beside the edge's own",
+    "a forged address in addition to the edge's own",
     [
       "CF-Connecting-IP: 192.0.2.9",
       "X-Forwarded-For: 6.6.6.6, 192.0.2.9",

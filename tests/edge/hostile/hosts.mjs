@@ -1,4 +1,4 @@
-// docs/internals/hostile.md, "Path and host", the Host header: it is one plain host, and it never chooses the origin.
+// docs/internals/hostile.md, "Path and host", the Host header: it must be one plain host, and never selects the origin.
 
 const REFUSED = [
   "a/b",
@@ -26,6 +26,7 @@ const REFUSED = [
 ];
 
 export function hosts({ key }) {
+  /** @type {any[]} */
   const rows = REFUSED.map((host) => ({ what: `Host: ${host}`, host, verdict: "421 wrong_host" }));
   for (const host of [
     "gate.example",
@@ -54,7 +55,7 @@ export function hosts({ key }) {
     { what: "an empty Host", host: "", verdict: "400", by: "workerd" },
     { what: "a Host of spaces", host: "   ", verdict: "400", by: "workerd" },
     {
-      what: "X-Forwarded-Host beside it changes nothing",
+      what: "X-Forwarded-Host changes nothing",
       headers: ["X-Forwarded-Host: evil.example"],
       verdict: "200",
       arrives: { lacks: ["x-forwarded-host"], not: "evil" },
@@ -73,7 +74,7 @@ export function hosts({ key }) {
     },
     { what: "absolute-form with a dot segment", line: "GET http://evil.example/v1/../x", verdict: "400 bad_path" },
     {
-      what: "absolute-form of Keyward's own place",
+      what: "absolute-form of Keyward's own path",
       line: "GET http://evil.example/_keyward/nothing",
       verdict: "404 no_route",
     },

@@ -5,7 +5,7 @@ const ALL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 export function methods({ key }) {
   const credential = `X-API-Key: ${key}`;
   const head = (line, more) => [`${line} HTTP/1.1`, "Host: gate.example", credential, ...more, "", ""].join("\r\n");
-  const rows = [
+  const rows = /** @type {any[]} */ ([
     { what: "TRACE", line: "TRACE /v1/any/x", verdict: "405 method_not_allowed", allow: ALL },
     { what: "TRACE of Keyward's own", line: "TRACE /_keyward/health", verdict: "405 method_not_allowed", allow: ALL },
     {
@@ -15,13 +15,13 @@ export function methods({ key }) {
       allow: "POST, GET, HEAD",
     },
     {
-      what: "a method no route names, where only GET is",
+      what: "a method no route names, on a path that only has GET",
       line: "POST /v1/x",
       verdict: "405 method_not_allowed",
       allow: "GET, HEAD",
     },
     {
-      what: "the same with a good body",
+      what: "the same with a valid body",
       line: "PUT /v1/x",
       headers: ["Content-Length: 2"],
       body: "{}",
@@ -29,7 +29,7 @@ export function methods({ key }) {
       allow: "GET, HEAD",
     },
     {
-      what: "a method of Keyward's own place",
+      what: "a wrong method of Keyward's own path",
       line: "DELETE /_keyward/v1/keys",
       verdict: "405 method_not_allowed",
       allow: "POST, GET, HEAD",
@@ -60,13 +60,13 @@ export function methods({ key }) {
     },
     { what: "HEAD with a body", line: "HEAD /v1/x", headers: ["Content-Length: 2"], body: "hi", verdict: "400" },
     {
-      what: "CONNECT with an authority: an event for which there is no handler",
+      what: "CONNECT with an authority: an event without a handler",
       line: "CONNECT gate.example:80",
       verdict: "500",
       by: "workerd",
     },
     { what: "CONNECT with a path", line: "CONNECT /v1/any/x", verdict: "500", by: "workerd" },
-  ];
+  ]);
   for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE", "PROPFIND"]) {
     rows.push({
       what: `${method} on a route for every method`,
@@ -93,7 +93,7 @@ export function methods({ key }) {
       by: "workerd",
     },
     {
-      what: "a length and chunks: workerd goes by the chunks (RFC 9112, section 6.3), and what follows is no part of it",
+      what: "a length and chunks: workerd uses the chunks (RFC 9112, section 6.3), and ignores the bytes after them",
       raw: `${head("POST /v1/any/x", ["Content-Length: 4", "Transfer-Encoding: chunked"])}0\r\n\r\nSMUGGLED`,
       verdict: "200",
       arrives: chunked,
@@ -118,7 +118,7 @@ export function methods({ key }) {
       by: "workerd",
     },
     {
-      what: "a length past 64 bits",
+      what: "a length of more than 64 bits",
       raw: head("POST /v1/any/x", ["Content-Length: 99999999999999999999"]),
       verdict: "400",
       by: "workerd",
@@ -143,7 +143,7 @@ export function methods({ key }) {
       verdict: "401 missing_key",
     },
     {
-      what: "an upgrade to websocket with a key where its scope does not reach",
+      what: "an upgrade to websocket with a key without the scope",
       line: "GET /v1/admin/x",
       headers: ["Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="],
       verdict: "403 insufficient_scope",
@@ -172,7 +172,7 @@ export function methods({ key }) {
       arrives: { method: "POST" },
     },
     {
-      what: "a public route by another method than its own",
+      what: "a public route with a method that it does not have",
       line: "POST /public/x",
       verdict: "405 method_not_allowed",
       allow: "GET, HEAD",

@@ -1,5 +1,5 @@
-// docs/internals/hostile.md, "Control plane", where bodies are forms or hold a key: what is refused at the OAuth addresses and at verify. None
-// of it revokes anything, and none of it tells more than it must.
+// docs/internals/hostile.md, "Control plane", where bodies are forms or contain a key: refused requests at the OAuth endpoints and at verify. None
+// of them revokes anything or discloses anything about a key.
 
 const INTROSPECT = "/_keyward/oauth/introspect";
 const REVOKE = "/_keyward/oauth/revoke";
@@ -13,10 +13,11 @@ export function oauth({ key, other, member }) {
     what,
     path,
     body,
-    { type = FORM, authorization = `Bearer ${member}`, headers = [], ...more } = {},
+    /** @type {any} */ { type = FORM, authorization = `Bearer ${member}`, headers = [], ...more } = {},
   ) => {
-    // Each from an address of its own: the limit is not the matter here.
-    const from = `CF-Connecting-IP: 203.0.113.${(addresses += 1)}`;
+    // Each from its own address, so that the rate limit does not apply.
+    addresses += 1;
+    const from = `CF-Connecting-IP: 203.0.113.${addresses}`;
     const sent = [
       ...(authorization === null ? [] : [`Authorization: ${authorization}`]),
       ...(type === null ? [] : [type]),
@@ -46,7 +47,7 @@ export function oauth({ key, other, member }) {
     "8 KB of Basic": `Basic ${"A".repeat(8_000)}`,
   })) {
     add("401", what, INTROSPECT, `token=${key}`, { authorization });
-    add("401", `${what}, and a form that is wrong: nothing is said of it`, INTROSPECT, "x", { authorization });
+    add("401", `${what}, with an invalid form: the answer does not mention it`, INTROSPECT, "x", { authorization });
   }
   for (const path of [INTROSPECT, REVOKE]) {
     for (const [what, body] of Object.entries({
@@ -94,7 +95,7 @@ export function oauth({ key, other, member }) {
       });
     }
     rows.push({
-      what: "another letter case of the address",
+      what: "another letter case of the path",
       line: `POST ${path.toUpperCase()}`,
       verdict: "404 no_route",
       credential: null,
@@ -149,7 +150,7 @@ export function oauth({ key, other, member }) {
     });
   }
   rows.push({
-    what: "the metadata, changed",
+    what: "a write of the metadata",
     line: "POST /.well-known/oauth-authorization-server/_keyward",
     verdict: "405 method_not_allowed",
     allow: "GET, HEAD",

@@ -1,7 +1,7 @@
-// docs/internals/hostile.md, "Path and host", the target. Every row carries a good key and meets the widest routes there are, so that only the
-// form of the request can stop it.
+// docs/internals/hostile.md, "Path and host", the target. Every row carries a valid key and the routes are the widest possible, so that only the
+// form of the request is a reason to refuse it.
 
-/** Targets that must be 400 `bad_path`, by class; `workerd` where the runtime refuses them before the worker. */
+/** Targets that must be 400 `bad_path`, by class. `workerd` marks those that the runtime refuses before the worker. */
 const REFUSED = {
   "dot segments": [
     "/..",
@@ -116,7 +116,7 @@ const REFUSED_BY_WORKERD = [
   "/v1/\rx",
 ];
 
-/** Targets that are plain, and arrive byte for byte. */
+/** Valid targets, which arrive byte for byte. */
 const FORWARDED = [
   "/",
   "/v1/x",
@@ -146,7 +146,7 @@ export function paths() {
   }
   for (const target of REFUSED_BY_WORKERD)
     rows.push({ what: `no target: ${JSON.stringify(target)}`, line: `GET ${target}`, verdict: "400", by: "workerd" });
-  // Read as absolute-form of a strange scheme, whose authority is dropped: what is left is the root, for the routes as for the origin.
+  // The runtime reads them as absolute-form with an unknown scheme and drops the authority. The root remains, for the routes and the origin.
   for (const target of ["x:80", "http:"])
     rows.push({
       what: `an absolute-form without a path: ${target}`,
@@ -169,7 +169,11 @@ export function paths() {
     });
   }
   for (const target of ["/V1/admin/x", "/v1/ADMIN/x", "/v1/Admin/"]) {
-    rows.push({ what: `a guarded path in other letters: ${target}`, line: `GET ${target}`, verdict: "404 no_route" });
+    rows.push({
+      what: `a guarded path in another letter case: ${target}`,
+      line: `GET ${target}`,
+      verdict: "404 no_route",
+    });
   }
   rows.push({ what: "the guarded path itself", line: "GET /v1/admin/x", verdict: "403 insufficient_scope" });
   for (const target of [
@@ -181,7 +185,7 @@ export function paths() {
     "/_keyward/v1/keys/",
   ]) {
     rows.push({
-      what: `Keyward's own place is never forwarded: ${target}`,
+      what: `Keyward's own path is never forwarded: ${target}`,
       line: `GET ${target}`,
       verdict: "404 no_route",
     });
@@ -194,14 +198,18 @@ export function paths() {
     "/_keyward;x/../health",
     "/_keyward/%68ealth",
   ]) {
-    rows.push({ what: `nor under another spelling: ${target}`, line: `GET ${target}`, verdict: "400 bad_path" });
+    rows.push({
+      what: `Keyward's own path in another spelling: ${target}`,
+      line: `GET ${target}`,
+      verdict: "400 bad_path",
+    });
   }
   rows.push(
     { what: "8,193 bytes of path", line: `GET /${"a".repeat(8_192)}`, verdict: "414 target_too_long" },
     { what: "8,193 bytes with a query", line: `GET /v1?${"a".repeat(8_189)}`, verdict: "414 target_too_long" },
     { what: "60 KB of target", line: `GET /${"a".repeat(60_000)}`, verdict: "414 target_too_long" },
     {
-      what: "too long and ambiguous: the length is seen first",
+      what: "too long and ambiguous: the length is checked first",
       line: `GET /../${"a".repeat(9_000)}`,
       verdict: "414 target_too_long",
     },

@@ -1,4 +1,4 @@
-//! `POST /_keyward/v1/bootstrap`: creates the first owner, once.
+//! `POST /_keyward/v1/bootstrap`: creates the first owner, or another when no owner without a limit is active any more.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ impl ControlOperation for Bootstrap {
         takes_query: false,
         access: Access::BootstrapToken,
         writes: true,
-        idempotent: false,
+        idempotent: true,
     };
     const OPEN_API: &'static str = OPEN_API;
     type Outcome = Outcome;
@@ -58,11 +58,14 @@ impl ControlOperation for Bootstrap {
         Some(Subject::New(Class::Member))
     }
 
-    fn authorise(_: Option<&Self>, store: &mut dyn Store, _: &Context<'_>) -> Result<(), OperationError> {
-        if members::exists(store)? { Err(Rejection::AlreadyBootstrapped.into()) } else { Ok(()) }
+    fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
+        // A retry comes before this check: it gets the first answer although there is an owner now.
+        if request.is_some() { Ok(()) } else { check_no_owner(store, by) }
     }
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
+        check_no_owner(store, by)?;
+        members::free_email(store, by, &self.email, None)?;
         let owner = NewMember {
             credential: by.credential()?,
             name: &self.name,
@@ -70,10 +73,8 @@ impl ControlOperation for Bootstrap {
             role: Role::Owner,
             environments: None,
             life_days: by.policy.max_member_days,
-            created_by: by.actor_name(),
-            now: by.now,
         };
-        let owner = members::insert(store, &owner)?;
+        let owner = members::insert(store, by, &owner)?;
         let view = owner.view(by.now);
         by.record(store, "bootstrap", &owner.id, vec![("member", shown(&view)?)])?;
         Ok(Outcome { member_created: raw(&view)? })
@@ -89,10 +90,16 @@ impl ControlOperation for Bootstrap {
     }
 }
 
+fn check_no_owner(store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
+    if members::has_full_owner(store, by.now)? { Err(Rejection::AlreadyBootstrapped.into()) } else { Ok(()) }
+}
+
 const OPEN_API: &str = r##"{
   "operationId": "bootstrap",
   "tags": ["Members"],
-  "summary": "Makes the first owner, once",
+  "summary": "Makes the first owner",
+  "description": "Works while no owner without a limit is active. The member of an expired credential with the same e-mail address is revoked.",
+  "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
   "security": [{"bootstrapToken": []}],
   "requestBody": {
     "required": true,
@@ -128,7 +135,7 @@ const OPEN_API: &str = r##"{
     "401": {"$ref": "#/components/responses/Unauthorized"},
     "403": {"$ref": "#/components/responses/Forbidden"},
     "409": {
-      "description": "`already_bootstrapped`",
+      "description": "`already_bootstrapped`, `email_taken`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {
@@ -137,7 +144,8 @@ const OPEN_API: &str = r##"{
             "properties": {
               "code": {
                 "enum": [
-                  "already_bootstrapped"
+                  "already_bootstrapped",
+                  "email_taken"
                 ]
               }
             }
@@ -147,6 +155,7 @@ const OPEN_API: &str = r##"{
     },
     "413": {"$ref": "#/components/responses/TooLarge"},
     "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
+    "422": {"$ref": "#/components/responses/Mismatch"},
     "503": {"$ref": "#/components/responses/Unavailable"},
     "default": {"$ref": "#/components/responses/General"}
   }

@@ -72,9 +72,7 @@ impl ControlOperation for CreateMember {
         // The order of these checks decides which refusal the caller gets.
         check_environments(self.environments.as_deref())?;
         let life_days = check_days(self.expires_in_days, by.policy)?;
-        if !members::with_email(store, &self.email)?.is_empty() {
-            return Err(Rejection::EmailTaken.into());
-        }
+        members::free_email(store, by, &self.email, None)?;
         let credential = by.credential()?;
         if members::find(store, &credential.id)?.is_some() {
             return Err(Rejection::IdTaken.into());
@@ -86,10 +84,8 @@ impl ControlOperation for CreateMember {
             role: self.role,
             environments: self.environments.as_deref(),
             life_days,
-            created_by: by.actor_name(),
-            now: by.now,
         };
-        let view = members::insert(store, &member)?.view(by.now);
+        let view = members::insert(store, by, &member)?.view(by.now);
         by.record(store, "member.create", &credential.id, vec![("member", shown(&view)?)])?;
         Ok(Outcome { member_created: raw(&view)? })
     }

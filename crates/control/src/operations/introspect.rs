@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::inspect::{Inspected, inspect};
 use crate::oauth;
-use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, ServedOn, Spec};
 use keyward_gate::SubmittedKey;
 use keyward_key::id::{Class, Environment, KeyId};
 use keyward_key::mint::Minted;
@@ -43,6 +43,7 @@ impl ControlOperation for Introspect {
         writes: false,
         idempotent: false,
     };
+    const SERVED_ON: ServedOn = ServedOn::EveryHost;
     const OPEN_API: &'static str = OPEN_API;
     type Outcome = Outcome;
 

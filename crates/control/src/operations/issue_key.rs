@@ -16,7 +16,7 @@ use keyward_http::problem::Problem;
 use keyward_key::id::{Class, Environment};
 use keyward_key::mint::Minted;
 use keyward_key::scope::Scope;
-use keyward_key::time::Millis;
+use keyward_key::time::{BadTime, Millis};
 use keyward_protocol::{KeyAttributes, Raw, Rejection, Role};
 use keyward_registry::audit::shown;
 use keyward_registry::context::{Context, OperationError, Policy, days_after};
@@ -203,15 +203,22 @@ fn lifetime(fields: &mut Fields) -> Result<Lifetime, Problem> {
             u32::try_from(days).map(Lifetime::Days).map_err(|_| invalid("expires_in_days", "This is too far ahead. Send a smaller number of days."))
         }
         (Some(_), None) => Err(invalid("expires_in_days", "This must be a whole number of days, 1 or more.")),
-        (None, Some(Json::Text(text))) => instant(&text).map(Lifetime::Until),
-        (None, Some(_)) => Err(invalid("expires_at", "This must be an RFC 3339 time in UTC, as a string.")),
+        (None, Some(Json::Text(text))) => instant("expires_at", &text).map(Lifetime::Until),
+        (None, Some(_)) => Err(invalid("expires_at", "This must be an RFC 3339 time, as a string.")),
         (Some(_), Some(_)) => Err(invalid("expires_at", "Send either expires_in_days or expires_at.")),
     }
 }
 
-pub(super) fn instant(text: &str) -> Result<Millis, Problem> {
-    Millis::parse(text)
-        .ok_or_else(|| invalid("expires_at", "This must be an RFC 3339 time in UTC, like 2027-01-31T00:00:00Z."))
+/// Parses a time of RFC 3339 with any offset.
+pub(super) fn instant(field: &str, text: &str) -> Result<Millis, Problem> {
+    Millis::parse(text).map_err(|why| {
+        let detail = match why {
+            BadTime::Malformed => "This must be an RFC 3339 time with an offset, like 2027-01-31T00:00:00Z.",
+            BadTime::LeapSecond => "A leap second is not accepted. Send the second before or after it.",
+            BadTime::OutOfRange => "This must be a time from 1970 to 9999 in UTC.",
+        };
+        invalid(field, detail)
+    })
 }
 
 /// Refuses a scope that no route uses: it would open nothing, and most likely has a typing error.
@@ -354,6 +361,8 @@ mod tests {
             json!({}),
             json!({"expires_in_days": 30, "allowed_cidrs": ["192.0.2.0/24", "2001:db8::/32"]}),
             json!({"expires_at": "2027-01-31T00:00:00Z", "expires_in_days": null}),
+            json!({"expires_at": "2027-01-31T01:00:00+01:00"}),
+            json!({"expires_in_days": 30.0}),
         ] {
             assert_eq!(field_of(&changes), None, "{changes}");
         }
@@ -382,6 +391,7 @@ mod tests {
             (json!({"expires_in_days": -1}), "expires_in_days"),
             (json!({"expires_in_days": "30"}), "expires_in_days"),
             (json!({"expires_at": "tomorrow"}), "expires_at"),
+            (json!({"expires_at": "2026-12-31T23:59:60Z"}), "expires_at"),
             (json!({"expires_at": "Infinity"}), "expires_at"),
             (json!({"expires_at": "2027-01-31T00:00:00Z", "expires_in_days": 3}), "expires_at"),
             (json!({"colour": "red"}), "colour"),

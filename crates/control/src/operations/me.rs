@@ -51,7 +51,8 @@ impl ControlOperation for Me {
         outcome: Result<Outcome, Failure>,
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        Ok(input.ok(&outcome?.me))
+        let me = outcome?.me;
+        Ok(input.ok(&me).tagged(&me))
     }
 }
 
@@ -64,7 +65,10 @@ const OPEN_API: &str = r##"{
   "responses": {
     "200": {
       "description": "The caller",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "ETag": {"$ref": "#/components/headers/ETag"}
+      },
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Member"}}}
     },
     "400": {

@@ -9,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::authority::decide;
 use super::failure::Failure;
-use super::operation::{ControlOperation, Input, Prepared, Spec, prepare};
+use super::operation::{ControlOperation, Input, Prepared, ServedOn, Spec, prepare};
 use keyward_key::entropy::Entropy;
 use keyward_key::version;
 use keyward_protocol::{ControlRequest, Response};
@@ -44,6 +44,12 @@ macro_rules! operations {
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($module)),* }
+            }
+
+            /// Returns the hosts that serve it.
+            #[must_use]
+            pub const fn served_on(self) -> ServedOn {
+                match self { $(Self::$name => $module::$name::SERVED_ON),* }
             }
 
             /// Returns the operation object of the OpenAPI document, as JSON text.

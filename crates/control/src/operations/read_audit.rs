@@ -12,8 +12,9 @@ use crate::sight::check_unlimited;
 use keyward_http::head::Head;
 use keyward_http::problem::Problem;
 use keyward_key::mint::Minted;
+use keyward_key::version::second_reader;
 use keyward_protocol::{Raw, Rejection, Role};
-use keyward_registry::audit::audit_after;
+use keyward_registry::audit::{self, AuditFilter, AuditPage};
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::page::{LARGEST_AUDIT_PAGE, check_limit};
 use keyward_registry::store::{LARGEST_INTEGER, Store, Value};
@@ -25,9 +26,27 @@ pub struct ReadAudit {
     pub after: u64,
     /// Size of the page: 1 to 200, 1,000 for a stream.
     pub limit: u32,
+    /// Filter.
+    #[serde(default, skip_serializing_if = "AuditFilter::is_empty")]
+    pub filter: AuditFilter,
+    /// Whether only the head of the answer is asked for (`HEAD`), which needs no page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub head_only: bool,
+    /// A reader that knows no filter must not ignore one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_reader: Option<u64>,
     /// Whether the answer is a stream.
     #[serde(skip)]
     pub lines: bool,
+}
+
+impl ReadAudit {
+    /// The page after an entry, of the entries that fit the filter.
+    #[must_use]
+    pub fn new(after: u64, limit: u32, filter: AuditFilter) -> Self {
+        let min_reader = second_reader(!filter.is_empty());
+        Self { after, limit, filter, min_reader, head_only: false, lines: false }
+    }
 }
 
 /// A page of the log.
@@ -51,7 +70,8 @@ impl ControlOperation for ReadAudit {
     type Outcome = Outcome;
 
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
-        Ok(parse(input.query(), wants_lines(input.head))?)
+        let head_only = input.head.method() == "HEAD";
+        Ok(Self { head_only, ..parse(input.query(), wants_lines(input.head))? })
     }
 
     fn authorise(_: Option<&Self>, _: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
@@ -64,12 +84,12 @@ impl ControlOperation for ReadAudit {
             let detail = format!("Entries have numbers up to {LARGEST_INTEGER}.");
             return Err(Rejection::Invalid { field: "after".to_owned(), detail }.into());
         }
-        let mut entries = audit_after(store, self.after, self.limit.saturating_add(1))?;
-        let page = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let more = entries.len() > page;
-        entries.truncate(page);
+        if self.head_only {
+            return Ok(Outcome { audit: audit_stream::Page::default() });
+        }
+        let AuditPage { entries, next } = audit::page(store, &self.filter, self.after, self.limit)?;
         let entries: Vec<Raw> = entries.iter().map(raw).collect::<Result<_, _>>()?;
-        Ok(Outcome { audit: audit_stream::Page { entries, more } })
+        Ok(Outcome { audit: audit_stream::Page { entries, more: next.is_some(), next } })
     }
 
     fn respond(
@@ -80,10 +100,10 @@ impl ControlOperation for ReadAudit {
     ) -> Result<Answer, Failure> {
         let page = outcome?.audit;
         if self.lines {
-            return Ok(Answer::Lines(page));
+            return Ok(Answer::Lines(page, self.filter));
         }
-        // The cursor of the log is the number of the last entry, as `after` takes it.
-        let next_cursor = page.last_seq().filter(|_| page.more).map(|seq| seq.to_string());
+        // The cursor of the log is the number of an entry, as `after` takes it.
+        let next_cursor = page.next_after().map(|seq| seq.to_string());
         Ok(input.ok(&ListPage { items: page.entries, next_cursor }))
     }
 }
@@ -100,19 +120,31 @@ fn wants_lines(head: &Head<'_>) -> bool {
 
 /// Parses `after`, or `cursor`, which means the same here, and the `limit` of a page.
 fn parse(query: &str, lines: bool) -> Result<ReadAudit, Problem> {
-    let mut query = Query::parse(query, &["after", "cursor", "limit"])?;
+    let mut query = Query::parse(query, &["after", "cursor", "limit", "subject", "actor", "action"])?;
     let after = match (query.take("after"), query.take("cursor")) {
         (Some(_), Some(_)) => return Err(invalid("cursor", "Send either after or cursor: they mean the same.")),
         (Some(text), None) => seq("after", &text)?,
         (None, Some(text)) => seq("cursor", &text)?,
         (None, None) => 0,
     };
+    let [subject, actor, action] = ["subject", "actor", "action"].map(|name| filter(&mut query, name));
+    let filter = AuditFilter { subject: subject?, actor: actor?, action: action? };
     if !lines {
-        return Ok(ReadAudit { after, limit: query.limit()?, lines });
+        return Ok(ReadAudit::new(after, query.limit()?, filter));
     }
     match query.take("limit") {
         Some(_) => Err(invalid("limit", "A stream runs to the end of the log: it takes no limit.")),
-        None => Ok(ReadAudit { after, limit: STREAM_PAGE, lines }),
+        None => Ok(ReadAudit { lines, ..ReadAudit::new(after, STREAM_PAGE, filter) }),
+    }
+}
+
+/// Parses a filter. Ids, `bootstrap`, `holder` and actions are short and visible.
+fn filter(query: &mut Query, name: &str) -> Result<Option<String>, Problem> {
+    match query.take(name) {
+        Some(text) if !(1..=64).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err(invalid(name, "This must be 1 to 64 visible ASCII characters, as the entries show it."))
+        }
+        text => Ok(text),
     }
 }
 
@@ -136,6 +168,24 @@ const OPEN_API: &str = r##"{
       "in": "query",
       "description": "Entries after this number",
       "schema": {"type": "integer", "minimum": 0}
+    },
+    {
+      "name": "subject",
+      "in": "query",
+      "description": "Entries about this key or member. With two filters or three a page may be short or empty although `next_cursor` is given",
+      "schema": {"type": "string", "minLength": 1, "maxLength": 64}
+    },
+    {
+      "name": "actor",
+      "in": "query",
+      "description": "Entries of this member, of `bootstrap` or of `holder`",
+      "schema": {"type": "string", "minLength": 1, "maxLength": 64}
+    },
+    {
+      "name": "action",
+      "in": "query",
+      "description": "Entries of this action, such as `key.revoke`",
+      "schema": {"type": "string", "minLength": 1, "maxLength": 64}
     },
     {"$ref": "#/components/parameters/Limit"},
     {"$ref": "#/components/parameters/Cursor"}
@@ -199,6 +249,10 @@ mod tests {
             "after=1&cursor=1",
             "limit=0",
             "seq=1",
+            "subject=",
+            "actor=a+b",
+            "action=%C3%A9",
+            "subject=a&subject=b",
             "after=1&after=1",
         ] {
             assert!(parse(query, false).is_err(), "{query}");
@@ -209,6 +263,16 @@ mod tests {
     fn a_stream_takes_no_limit() {
         assert!(matches!(parse("after=3", true), Ok(ReadAudit { after: 3, limit: STREAM_PAGE, .. })));
         assert!(parse("limit=3", true).is_err());
+    }
+
+    #[test]
+    fn a_filter_is_parsed_and_an_older_reader_refuses_it() {
+        let Ok(read) = parse("subject=wafl_live_1&actor=holder&action=key.revoke", false) else { panic!("refused") };
+        let text = |text: &str| Some(text.to_owned());
+        let expected =
+            AuditFilter { subject: text("wafl_live_1"), actor: text("holder"), action: text("key.revoke") };
+        assert_eq!((read.filter, read.min_reader), (expected, Some(2)));
+        assert_eq!(parse("", true).ok().unwrap().min_reader, None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::revoke_key::{Revoked, revoke};
 use crate::failure::Failure;
 use crate::oauth;
-use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, ServedOn, Spec};
 use keyward_gate::SubmittedKey;
 use keyward_http::reply::Reply;
 use keyward_key::mint::Minted;
@@ -45,11 +45,13 @@ impl ControlOperation for RevokeByHolder {
         writes: true,
         idempotent: false,
     };
+    const SERVED_ON: ServedOn = ServedOn::EveryHost;
     const OPEN_API: &'static str = OPEN_API;
     type Outcome = Outcome;
 
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
-        Ok(Self { key: SubmittedKey::recognise(input.config, &oauth::token(input.head, input.body)?).ok() })
+        let token = oauth::token(input.head, input.body)?;
+        Ok(Self { key: SubmittedKey::recognise(input.config, bare(&token)).ok() })
     }
 
     fn submitted_key(&self) -> Option<&SubmittedKey> {
@@ -80,11 +82,27 @@ impl ControlOperation for RevokeByHolder {
     }
 }
 
+/// Returns the key in a text as files and headers hold it: without white space, quotes and `Bearer ` around it. No key begins
+/// or ends with any of these, so nothing becomes another key.
+fn bare(text: &str) -> &str {
+    let around = |letter: char| {
+        letter.is_whitespace()
+            || letter.is_control()
+            || matches!(letter, '"' | '\'' | '`' | '\u{feff}' | '\u{200b}' | '\u{2018}'..='\u{201f}')
+    };
+    let text = text.trim_matches(around);
+    let key = match text.split_at_checked(6) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") && rest.starts_with(around) => rest,
+        _ => text,
+    };
+    key.trim_start_matches(around)
+}
+
 const OPEN_API: &str = r##"{
   "operationId": "revokeToken",
   "tags": ["OAuth"],
   "summary": "Shuts off the key that one holds (RFC 7009)",
-  "description": "The key is the proof: no authentication is needed, and any that is sent is not looked at. Unknown, malformed, revoked before and revoked now are one answer.",
+  "description": "The key is the proof: no authentication is needed, and any that is sent is not looked at. White space, quotes and `Bearer ` around the key are ignored. Unknown, malformed, revoked before and revoked now are one answer.",
   "security": [],
   "requestBody": {
     "required": true,
@@ -152,7 +170,7 @@ const OPEN_API: &str = r##"{
     },
     "413": {"$ref": "#/components/responses/TooLarge"},
     "429": {
-      "description": "Too many from this address: `rate_limited`",
+      "description": "Too many keys of ours came from this address: `rate_limited`. Other texts do not count",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "Retry-After": {"$ref": "#/components/headers/RetryAfter"}
@@ -176,3 +194,31 @@ const OPEN_API: &str = r##"{
     "default": {"$ref": "#/components/responses/General"}
   }
 }"##;
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn what_files_and_headers_put_around_a_key_is_ignored() {
+        for text in [
+            "wafl_k",
+            " wafl_k",
+            "wafl_k\n",
+            "wafl_k\r\n",
+            "\u{feff}wafl_k",
+            "\"wafl_k\"",
+            "'wafl_k'",
+            "“wafl_k”",
+            "Bearer wafl_k",
+            "bEARER\t wafl_k\r\n",
+            "\"Bearer wafl_k\"\n",
+            "Bearer \"wafl_k\"",
+        ] {
+            assert_eq!(bare(text), "wafl_k", "{text:?}");
+        }
+        for text in ["", "Bearer", "Bearerwafl_k", "Basic wafl_k", "wafl _k", "Bearer Bearer wafl_k", "éééwafl_k"] {
+            assert_ne!(bare(text), "wafl_k", "{text:?}");
+        }
+    }
+}

@@ -67,7 +67,7 @@ impl ControlOperation for RevokeKey {
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
         let Revoked { key, changed_at } = outcome?.key_revoked;
-        Ok(input.ok(&Changed::key(&key).since(input.config, changed_at)))
+        Ok(input.ok(&Changed::key(&key).since(input.config, changed_at)).tagged(&key))
     }
 }
 
@@ -116,7 +116,7 @@ const OPEN_API: &str = r##"{
   "summary": "Shuts a key off, for good",
   "description": "Owner, manager, responder. A second time gives the same answer and keeps the first reason.",
   "security": [{"member": []}, {"access": []}],
-  "parameters": [{"$ref": "#/components/parameters/KeyId"}],
+  "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
     "required": true,
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RevokeKey"}}}
@@ -124,7 +124,10 @@ const OPEN_API: &str = r##"{
   "responses": {
     "200": {
       "description": "The key, and by when the revocation holds",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "ETag": {"$ref": "#/components/headers/ETag"}
+      },
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
     },
     "400": {
@@ -151,6 +154,7 @@ const OPEN_API: &str = r##"{
     "401": {"$ref": "#/components/responses/Unauthorized"},
     "403": {"$ref": "#/components/responses/Forbidden"},
     "404": {"$ref": "#/components/responses/NotFound"},
+    "412": {"$ref": "#/components/responses/PreconditionFailed"},
     "413": {"$ref": "#/components/responses/TooLarge"},
     "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
     "503": {"$ref": "#/components/responses/Unavailable"},

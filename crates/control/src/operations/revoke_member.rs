@@ -10,10 +10,9 @@ use crate::sight::check_member_in_sight;
 use keyward_key::id::KeyId;
 use keyward_key::mint::Minted;
 use keyward_protocol::{Raw, Rejection, Role, Status};
-use keyward_registry::audit::shown;
 use keyward_registry::context::{Context, OperationError};
-use keyward_registry::store::{Store, Value};
-use keyward_registry::{members, meta};
+use keyward_registry::members;
+use keyward_registry::store::Store;
 
 /// The request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,14 +58,8 @@ impl ControlOperation for RevokeMember {
             return Ok(Outcome { member: raw(&member.view(by.now))? });
         }
         members::check_not_last_owner(store, &member, by.now)?;
-        let revision = meta::next_revision(store)?;
-        store.execute(
-            "UPDATE members SET revoked_at = ?, revision = ? WHERE id = ?",
-            &[by.now.into(), Value::count(revision)?, self.id.as_str().into()],
-        )?;
-        let view = members::get_written(store, &self.id)?.view(by.now);
-        by.record(store, "member.revoke", &self.id, vec![("member", shown(&view)?)])?;
-        Ok(Outcome { member: raw(&view)? })
+        let revoked = members::revoke(store, by, &self.id, None)?;
+        Ok(Outcome { member: raw(&revoked.view(by.now))? })
     }
 
     fn respond(
@@ -75,7 +68,8 @@ impl ControlOperation for RevokeMember {
         outcome: Result<Outcome, Failure>,
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        Ok(input.ok(&Changed::member(&outcome?.member)))
+        let member = outcome?.member;
+        Ok(input.ok(&Changed::member(&member)).tagged(&member))
     }
 }
 
@@ -85,7 +79,7 @@ const OPEN_API: &str = r##"{
   "summary": "Revokes a member, for good",
   "description": "Owner.",
   "security": [{"member": []}, {"access": []}],
-  "parameters": [{"$ref": "#/components/parameters/MemberId"}],
+  "parameters": [{"$ref": "#/components/parameters/MemberId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
     "required": false,
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Nothing"}}}
@@ -93,7 +87,10 @@ const OPEN_API: &str = r##"{
   "responses": {
     "200": {
       "description": "The member",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "ETag": {"$ref": "#/components/headers/ETag"}
+      },
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberChanged"}}}
     },
     "400": {
@@ -138,6 +135,7 @@ const OPEN_API: &str = r##"{
         }
       }
     },
+    "412": {"$ref": "#/components/responses/PreconditionFailed"},
     "413": {"$ref": "#/components/responses/TooLarge"},
     "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
     "503": {"$ref": "#/components/responses/Unavailable"},

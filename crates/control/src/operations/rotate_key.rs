@@ -95,7 +95,12 @@ impl ControlOperation for RotateKey {
         keys::insert(store, &successor)?;
         let key = keys::view(&keys::get_written(store, &credential.id)?, by.now)?;
         let retiring = keys::view(&keys::get_written(store, &self.id)?, by.now)?;
-        by.record(store, "key.rotate", &self.id, vec![("key", shown(&key)?), ("retiring", shown(&retiring)?)])?;
+        // Both have the same rights: the log holds their lists once.
+        let mut without_lists = shown(&retiring)?;
+        if let Some(fields) = without_lists.as_object_mut() {
+            fields.retain(|_, value| !value.is_array());
+        }
+        by.record(store, "key.rotate", &self.id, vec![("key", shown(&key)?), ("retiring", without_lists)])?;
         outbox::enqueue(store, &self.id, revision)?;
         outbox::enqueue(store, &credential.id, revision)?;
         Ok(Outcome { key_rotated: Rotated { key: raw(&key)?, retiring: raw(&retiring)?, changed_at: by.now } })
@@ -173,7 +178,7 @@ const OPEN_API: &str = r##"{
   "summary": "Makes a key's successor",
   "description": "Owner, manager. The old key keeps working for `overlap_seconds`, but not past its own end.",
   "security": [{"member": []}, {"access": []}],
-  "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IdempotencyKey"}],
+  "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}, {"$ref": "#/components/parameters/IdempotencyKey"}],
   "requestBody": {
     "required": true,
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RotateKey"}}}
@@ -226,6 +231,7 @@ const OPEN_API: &str = r##"{
         }
       }
     },
+    "412": {"$ref": "#/components/responses/PreconditionFailed"},
     "413": {"$ref": "#/components/responses/TooLarge"},
     "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
     "422": {"$ref": "#/components/responses/Mismatch"},

@@ -1,5 +1,5 @@
-//! `POST /_keyward/v1/members/{id}/rotate`: replaces a member's credential under the same id. The old one is refused from the
-//! next request on.
+//! `POST /_keyward/v1/members/{id}/rotate`: replaces a member's credential under the same id. Another member's old credential is
+//! refused from the next request on. One's own works until the new one is first used, at most ten minutes.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +14,9 @@ use keyward_key::id::{Class, KeyId};
 use keyward_key::mint::Minted;
 use keyward_protocol::{Raw, Rejection, Role, Status};
 use keyward_registry::audit::shown;
-use keyward_registry::context::{Context, OperationError, days_after};
-use keyward_registry::store::{Store, StoreError, Value};
-use keyward_registry::{members, meta};
+use keyward_registry::context::{Context, OperationError};
+use keyward_registry::members;
+use keyward_registry::store::{Store, StoreError};
 
 /// The request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,20 +73,11 @@ impl ControlOperation for RotateMember {
             return Err(StoreError::new("a member's new credential does not name that member").into());
         }
         let days = member.life_days.min(by.policy.max_member_days);
-        let revision = meta::next_revision(store)?;
-        store.execute(
-            "UPDATE members SET key_hash = ?, minted_under = ?, expires_at = ?, life_days = ?, revision = ? WHERE id = ?",
-            &[
-                credential.key_hash.to_hex().into(),
-                credential.minted_under.as_str().into(),
-                days_after(by.now, days).into(),
-                Value::Integer(i64::from(days)),
-                Value::count(revision)?,
-                self.id.as_str().into(),
-            ],
-        )?;
+        let old_until = members::replace_credential(store, by, &member, days)?;
         let view = members::get_written(store, &self.id)?.view(by.now);
-        by.record(store, "member.rotate", &self.id, vec![("member", shown(&view)?)])?;
+        let mut detail = vec![("member", shown(&view)?)];
+        detail.extend(old_until.map(|until| ("old_credential_until", until.rfc3339().into())));
+        by.record(store, "member.rotate", &self.id, detail)?;
         Ok(Outcome { member_rotated: raw(&view)? })
     }
 
@@ -103,10 +94,10 @@ impl ControlOperation for RotateMember {
 const OPEN_API: &str = r##"{
   "operationId": "rotateMember",
   "tags": ["Members"],
-  "summary": "Replaces a member's credential; the old one is dead at once",
-  "description": "Owner.",
+  "summary": "Replaces a member's credential",
+  "description": "Owner. Another member's old credential is refused at once. One's own works until the new one is first used, at most ten minutes.",
   "security": [{"member": []}, {"access": []}],
-  "parameters": [{"$ref": "#/components/parameters/MemberId"}, {"$ref": "#/components/parameters/IdempotencyKey"}],
+  "parameters": [{"$ref": "#/components/parameters/MemberId"}, {"$ref": "#/components/parameters/IfMatch"}, {"$ref": "#/components/parameters/IdempotencyKey"}],
   "requestBody": {
     "required": false,
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Nothing"}}}
@@ -159,6 +150,7 @@ const OPEN_API: &str = r##"{
         }
       }
     },
+    "412": {"$ref": "#/components/responses/PreconditionFailed"},
     "413": {"$ref": "#/components/responses/TooLarge"},
     "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
     "422": {"$ref": "#/components/responses/Mismatch"},

@@ -58,7 +58,8 @@ impl ControlOperation for ShowKey {
         outcome: Result<Outcome, Failure>,
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        Ok(input.ok(&outcome?.key))
+        let key = outcome?.key;
+        Ok(input.ok(&key).tagged(&key))
     }
 }
 
@@ -72,7 +73,10 @@ const OPEN_API: &str = r##"{
   "responses": {
     "200": {
       "description": "The key",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "ETag": {"$ref": "#/components/headers/ETag"}
+      },
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Key"}}}
     },
     "400": {

@@ -58,7 +58,8 @@ impl ControlOperation for ShowMember {
         outcome: Result<Outcome, Failure>,
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        Ok(input.ok(&outcome?.member))
+        let member = outcome?.member;
+        Ok(input.ok(&member).tagged(&member))
     }
 }
 
@@ -72,7 +73,10 @@ const OPEN_API: &str = r##"{
   "responses": {
     "200": {
       "description": "The member",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "ETag": {"$ref": "#/components/headers/ETag"}
+      },
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Member"}}}
     },
     "400": {

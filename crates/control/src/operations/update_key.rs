@@ -90,7 +90,7 @@ impl ControlOperation for UpdateKey {
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
         let Updated { key, changed_at } = outcome?.key_updated;
-        Ok(input.ok(&Changed::key(&key).since(input.config, changed_at)))
+        Ok(input.ok(&Changed::key(&key).since(input.config, changed_at)).tagged(&key))
     }
 }
 
@@ -183,8 +183,8 @@ fn parse(body: &[u8]) -> Result<KeyChanges, Problem> {
 
 fn end(value: Json) -> Result<Millis, Problem> {
     match value {
-        Json::Text(text) => instant(&text),
-        _ => Err(invalid("expires_at", "This must be an RFC 3339 time in UTC, as a string.")),
+        Json::Text(text) => instant("expires_at", &text),
+        _ => Err(invalid("expires_at", "This must be an RFC 3339 time, as a string.")),
     }
 }
 
@@ -226,7 +226,7 @@ const OPEN_API: &str = r##"{
   "summary": "Changes what is given of a key",
   "description": "Owner, manager. A retiring key is only narrowed.",
   "security": [{"member": []}, {"access": []}],
-  "parameters": [{"$ref": "#/components/parameters/KeyId"}],
+  "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
     "required": true,
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/UpdateKey"}}}
@@ -234,7 +234,10 @@ const OPEN_API: &str = r##"{
   "responses": {
     "200": {
       "description": "The key, and by when the change holds",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "ETag": {"$ref": "#/components/headers/ETag"}
+      },
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
     },
     "400": {
@@ -281,6 +284,7 @@ const OPEN_API: &str = r##"{
         }
       }
     },
+    "412": {"$ref": "#/components/responses/PreconditionFailed"},
     "413": {"$ref": "#/components/responses/TooLarge"},
     "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
     "503": {"$ref": "#/components/responses/Unavailable"},

@@ -77,9 +77,7 @@ impl ControlOperation for UpdateMember {
             Status::Active | Status::Retiring | Status::Expired => {}
         }
         let after = self.changes.apply(&before, by.policy, by.now)?;
-        if members::with_email(store, &after.email)?.iter().any(|other| other.id != self.id) {
-            return Err(Rejection::EmailTaken.into());
-        }
+        members::free_email(store, by, &after.email, Some(&self.id))?;
         if after.role != Role::Owner || after.environments.is_some() {
             members::check_not_last_owner(store, &before, by.now)?;
         }
@@ -88,13 +86,17 @@ impl ControlOperation for UpdateMember {
         let Some(difference) = difference(&before.view(by.now), &after.view(by.now))? else {
             return Ok(Outcome { member: raw(&before.view(by.now))? });
         };
+        // Whoever has no limit and changes a member stands by the address.
+        let limited = by.member()?.environments.is_some();
+        let email_by_limited = limited && (before.email_by_limited || before.email != after.email);
         let revision = meta::next_revision(store)?;
         store.execute(
-            "UPDATE members SET name = ?, email = ?, role = ?, environments = ?, expires_at = ?, life_days = ?, revision = ?
-             WHERE id = ?",
+            "UPDATE members SET name = ?, email = ?, email_by_limited = ?, role = ?, environments = ?, expires_at = ?,
+                 life_days = ?, revision = ? WHERE id = ?",
             &[
                 after.name.as_str().into(),
                 after.email.as_str().into(),
+                Value::Integer(i64::from(email_by_limited)),
                 after.role.as_str().into(),
                 stored_limit(after.environments.as_deref())?,
                 after.expires_at.into(),
@@ -113,7 +115,8 @@ impl ControlOperation for UpdateMember {
         outcome: Result<Outcome, Failure>,
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        Ok(input.ok(&Changed::member(&outcome?.member)))
+        let member = outcome?.member;
+        Ok(input.ok(&Changed::member(&member)).tagged(&member))
     }
 }
 
@@ -192,7 +195,7 @@ const OPEN_API: &str = r##"{
   "summary": "Changes what is given of a member",
   "description": "Owner.",
   "security": [{"member": []}, {"access": []}],
-  "parameters": [{"$ref": "#/components/parameters/MemberId"}],
+  "parameters": [{"$ref": "#/components/parameters/MemberId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
     "required": true,
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/UpdateMember"}}}
@@ -200,7 +203,10 @@ const OPEN_API: &str = r##"{
   "responses": {
     "200": {
       "description": "The member",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+      "headers": {
+        "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
+        "ETag": {"$ref": "#/components/headers/ETag"}
+      },
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberChanged"}}}
     },
     "400": {
@@ -247,6 +253,7 @@ const OPEN_API: &str = r##"{
         }
       }
     },
+    "412": {"$ref": "#/components/responses/PreconditionFailed"},
     "413": {"$ref": "#/components/responses/TooLarge"},
     "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
     "503": {"$ref": "#/components/responses/Unavailable"},

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use crate::body::{Fields, Json, invalid};
 use crate::failure::Failure;
 use crate::inspect::{Inspected, inspect};
-use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, ServedOn, Spec};
 use keyward_gate::{Refusal, SubmittedKey, check_rights, scope_asked};
 use keyward_http::head::{BadHead, Head};
 use keyward_http::problem::{Code, Problem};
@@ -46,6 +46,7 @@ impl ControlOperation for Verify {
         writes: false,
         idempotent: false,
     };
+    const SERVED_ON: ServedOn = ServedOn::EveryHost;
     const OPEN_API: &'static str = OPEN_API;
     type Outcome = Outcome;
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use keyward_http::limits::*;
 use keyward_http::problem::Code;
+use keyward_protocol::MAX_LOOKUP_KEYS;
 
 fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path))
@@ -46,9 +47,14 @@ fn rows() -> Vec<(&'static str, String)> {
         ("REMEMBERED_CHANGES", format!("| changed keys that one isolate knows | {},", number(REMEMBERED_CHANGES))),
         ("TOLD_CHANGES", format!("| changed keys in the snapshot for new isolates | {},", number(TOLD_CHANGES))),
         (
-            "LOOKUPS_A_SECOND",
-            format!("| lookups of one isolate at the authority | {} a second,", page(LOOKUPS_A_SECOND)),
+            "WAITING_KEYS",
+            format!(
+                "| keys of one isolate that wait for a lookup | {}, which share lookups of {}",
+                number(WAITING_KEYS),
+                number(MAX_LOOKUP_KEYS)
+            ),
         ),
+        ("UNKNOWN_LOOKUP_INTERVAL_MS", format!("| every {UNKNOWN_LOOKUP_INTERVAL_MS} ms at most |")),
         ("REVOCATIONS_AT_ONCE", format!("| revocations by holders from one address | {REVOCATIONS_AT_ONCE} at once, ")),
         ("REVOCATION_MILLIS", format!("then one every {} s, in each isolate", REVOCATION_MILLIS / 1000)),
         ("REVOKERS_REMEMBERED", format!("which tracks {} addresses |", number(REVOKERS_REMEMBERED))),

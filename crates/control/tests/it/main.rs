@@ -1,8 +1,10 @@
 //! The integration tests of `keyward-control`: one program.
 
 mod callers;
+mod conditions;
 mod forward_auth;
 mod generated;
+mod hosts;
 mod limits;
 mod plane;
 mod requests;

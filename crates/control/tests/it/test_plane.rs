@@ -10,7 +10,7 @@ use keyward_control::{
     AccessFailure, BodyError, Callers, ControlContext, ControlPlatform, ControlReply, RevocationLimiter, answer, serve,
 };
 use keyward_edge::platform::REGISTRY_READ_TIMEOUT_MS;
-use keyward_edge::{Isolate, Level, Platform, RegistryFailure, RequestContext};
+use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext};
 use keyward_gate::GateSizes;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -203,7 +203,7 @@ impl Plane {
         };
         Self {
             config,
-            isolate: Isolate::new(GateSizes::default(), 0),
+            isolate: Isolate::new(GateSizes::default(), LookupSizes::default(), 0),
             platform,
             limiter: RefCell::default(),
             callers: RefCell::default(),

@@ -65,7 +65,7 @@ impl Platform for Failing {
     }
 }
 
-const ANSWER: &str = r#"{"record":{"record":null,"at":{"epoch":"1-first","revision":1,"head":"0000000000000001"}}}"#;
+const ANSWER: &str = r#"{"records":{"records":[],"at":{"epoch":"1-first","revision":1,"head":"0000000000000001"}}}"#;
 
 /// Asks an authority that fails so many times. Gives whether there was an answer, how often it was asked, and the pause.
 fn ask(call: &Request, times: u32, jitter: u8) -> (bool, usize, u32) {
@@ -77,7 +77,7 @@ fn ask_failing(call: &Request, times: u32, jitter: u8, is_overload: bool) -> (bo
     let answered = {
         let mut asking = pin!(registry::ask(&platform, call));
         match asking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(answered) => matches!(answered, Ok(Response::Record { .. })),
+            Poll::Ready(answered) => matches!(answered, Ok(Response::Records { .. })),
             Poll::Pending => panic!("nothing here waits"),
         }
     };
@@ -101,7 +101,11 @@ fn control(operation: &str, writes: bool) -> Request {
 
 fn reads() -> [Request; 3] {
     let key = KeyId::parse("wafl_live_0123456789ab").unwrap();
-    [Request::Lookup { id: key }, Request::Changes(FeedQuery::Snapshot { after: None }), control("list_keys", false)]
+    [
+        Request::Lookup { ids: vec![key] },
+        Request::Changes(FeedQuery::Snapshot { after: None }),
+        control("list_keys", false),
+    ]
 }
 
 fn changes() -> [Request; 1] {

@@ -1,7 +1,7 @@
 //! Every branch of the request entry, as the worker and the simulator call it.
 
-use keyward_edge::Isolate;
 use keyward_edge::entry::{self, Action, Decided, RawRequest};
+use keyward_edge::{Isolate, LookupSizes};
 use keyward_gate::{GateSizes, Plan, Reason, Refusal};
 use keyward_http::problem::Code;
 use keyward_http::reply::Reply;
@@ -21,7 +21,7 @@ struct Entrance {
 impl Entrance {
     fn new() -> Self {
         let (platform, key) = TestPlatform::new();
-        Self { platform, isolate: Isolate::new(GateSizes::default(), 0), key }
+        Self { platform, isolate: Isolate::new(GateSizes::default(), LookupSizes::default(), 0), key }
     }
 
     /// An isolate that has served one request of the key.

@@ -1,6 +1,6 @@
 //! Requests whose assertion cannot be signed, and how often a signing key is imported.
 
-use keyward_edge::{Isolate, decide, step};
+use keyward_edge::{Isolate, LookupSizes, decide, step};
 use keyward_gate::{GateSizes, Reason, Refusal, Step};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -27,7 +27,7 @@ fn is_forwarded_at_once(platform: &TestPlatform, isolate: &Isolate, key: &Key) -
 #[test]
 fn a_signing_key_is_imported_once_and_an_assertion_is_signed_once_in_thirty_seconds() {
     let (platform, key) = TestPlatform::new();
-    let isolate = Isolate::new(GateSizes::default(), 0);
+    let isolate = Isolate::new(GateSizes::default(), LookupSizes::default(), 0);
     send(&platform, &isolate, &key).unwrap();
     assert!(is_forwarded_at_once(&platform, &isolate, &key));
     send(&platform, &isolate, &key).unwrap();
@@ -41,7 +41,7 @@ fn a_signing_key_is_imported_once_and_an_assertion_is_signed_once_in_thirty_seco
 fn a_request_that_cannot_be_signed_is_not_forwarded_and_the_next_one_tries_again() {
     for (imports_keys, signs, event) in [(false, true, "signing_key_import_failed"), (true, false, "signing_failed")] {
         let (platform, key) = TestPlatform::new();
-        let isolate = Isolate::new(GateSizes::default(), 0);
+        let isolate = Isolate::new(GateSizes::default(), LookupSizes::default(), 0);
         platform.imports_keys.set(imports_keys);
         platform.signs.set(signs);
         for _ in 0..2 {

@@ -10,7 +10,7 @@ use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 use keyward_testkit::gate_world::{Key, NOW, World};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub struct TestPlatform {
     pub world: World,
@@ -77,7 +77,12 @@ impl Platform for TestPlatform {
 impl TestPlatform {
     /// A platform whose authority knows one live key.
     pub fn new() -> (Self, Key) {
-        let mut world = World::new(&json!({}));
+        Self::with(&json!({}))
+    }
+
+    /// The same, with some variables of its configuration changed.
+    pub fn with(changes: &Value) -> (Self, Key) {
+        let mut world = World::new(changes);
         let key = world.issue(1, |_| {});
         let platform = Self {
             world,

@@ -1,4 +1,4 @@
-//! What an answer says beside its own words: until when a retiring key goes on, and that the authority is silent.
+//! Headers that the gate adds to responses: the expiry of a retiring key, and an outage of the authority.
 
 use keyward_gate::Step;
 use keyward_http::head::Head;
@@ -14,12 +14,12 @@ fn post(key: &Key) -> ClientRequest {
     ClientRequest::new("POST /v1/contacts").key(key)
 }
 
-/// What a forwarded request's answer gets, and the same where a gateway forwards it; empty where nothing.
-fn beside(world: &mut World, request: &ClientRequest) -> Vec<(String, String)> {
+/// Returns the headers that the gate adds to the response of a forwarded request. Checks that a gateway gets the same ones.
+fn added_headers(world: &mut World, request: &ClientRequest) -> Vec<(String, String)> {
     let GateAnswer::Forward(plan) = world.send(request) else { panic!("not forwarded") };
     let block = plan.answer.unwrap_or_default();
     let lines: Vec<&str> = block.lines().collect();
-    let said: Vec<_> = lines.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect();
+    let added: Vec<_> = lines.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect();
     let text = request.text();
     let head = Head::parse(&text).unwrap();
     let Step::Forward(grant) =
@@ -29,12 +29,12 @@ fn beside(world: &mut World, request: &ClientRequest) -> Vec<(String, String)> {
     };
     let reply = grant.tell_gateway(Some("a.b.c".to_owned()), "req-1");
     for name in ["keyward-key-expires", "keyward-authority"] {
-        let of_the_gate: Vec<_> = said.iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect();
+        let of_the_gate: Vec<_> = added.iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect();
         let of_the_gateway: Vec<_> =
             reply.headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| value).collect();
         assert_eq!(of_the_gate, of_the_gateway, "{name}");
     }
-    said
+    added
 }
 
 fn pair(name: &str, value: &str) -> (String, String) {
@@ -42,29 +42,29 @@ fn pair(name: &str, value: &str) -> (String, String) {
 }
 
 #[test]
-fn every_answer_to_the_holder_of_a_retiring_key_says_until_when_it_goes_on() {
+fn every_response_to_the_holder_of_a_retiring_key_states_its_expiry() {
     let mut world = World::started(&json!({}));
     let key = world.issue(1, |record| {
         record.retiring = true;
         record.expires_at = NOW.plus_seconds(DAY);
     });
     let expires = NOW.plus_seconds(DAY).rfc3339();
-    assert_eq!(beside(&mut world, &get(&key)), [pair("keyward-key-expires", &expires)]);
+    assert_eq!(added_headers(&mut world, &get(&key)), [pair("keyward-key-expires", &expires)]);
     let refused = world.send(&post(&key));
     assert_eq!(refused.verdict(), "403 insufficient_scope");
     assert_eq!(refused.header("keyward-key-expires"), Some(expires.as_str()));
-    // An outage is said beside it, and the end first.
-    world.silent = true;
+    // During an outage both headers are added, the expiry first.
+    world.unreachable = true;
     world.at(12_345);
     let both = [pair("keyward-key-expires", &expires), pair("keyward-authority", "unreachable; age=12")];
-    assert_eq!(beside(&mut world, &get(&key)), both);
+    assert_eq!(added_headers(&mut world, &get(&key)), both);
     let refused = world.send(&post(&key));
     assert_eq!(refused.header("keyward-key-expires"), Some(expires.as_str()));
     assert_eq!(refused.header("keyward-authority"), Some("unreachable; age=12"));
 }
 
 #[test]
-fn nobody_else_learns_that_a_key_retires_and_a_key_that_stays_has_no_end_in_its_answers() {
+fn only_the_holder_of_a_retiring_key_is_told_its_expiry() {
     let mut world = World::started(&json!({}));
     let (stays, retires) = (world.issue(1, |_| {}), world.issue(2, |record| record.retiring = true));
     let revoked = world.issue(3, |record| {
@@ -74,8 +74,8 @@ fn nobody_else_learns_that_a_key_retires_and_a_key_that_stays_has_no_end_in_its_
     let other_secret = world.issue(4, |record| record.retiring = true);
     let another = stays.record.key_hash.clone();
     world.change(&other_secret.record.id, |record| record.key_hash = another);
-    assert_eq!(beside(&mut world, &get(&stays)), []);
-    assert_eq!(beside(&mut world, &get(&retires)).len(), 1);
+    assert_eq!(added_headers(&mut world, &get(&stays)), []);
+    assert_eq!(added_headers(&mut world, &get(&retires)).len(), 1);
     for (request, expected) in [
         (post(&stays), "403 insufficient_scope"),
         (get(&revoked), "401 revoked_key"),
@@ -87,7 +87,7 @@ fn nobody_else_learns_that_a_key_retires_and_a_key_that_stays_has_no_end_in_its_
 }
 
 #[test]
-fn a_grant_knows_whether_it_is_a_keys_and_of_which_environment() {
+fn a_grant_has_the_environment_of_its_key_and_the_outage_state() {
     let mut world = World::started(&json!({}));
     let key = world.issue(1, |_| {});
     world.send(&get(&key));
@@ -104,8 +104,8 @@ fn a_grant_knows_whether_it_is_a_keys_and_of_which_environment() {
         assert_eq!((grant.is_keyed(), grant.environment(), grant.is_in_outage()), (keyed, environment, false));
         assert_eq!(grant.plan(&head, "req-1").private, keyed);
     }
-    // And whether it was given by what is older than the bound.
-    world.silent = true;
+    // A grant also knows whether the feed was older than the bound.
+    world.unreachable = true;
     world.at(12_345).send(&get(&key));
     for (request, in_outage) in [(get(&key), true), (ClientRequest::new("GET /public/x"), false)] {
         let text = request.text();

@@ -1,4 +1,4 @@
-//! `Keyward-Assertion`: what it says, how long it is kept, and that nothing rides on an old one.
+//! `Keyward-Assertion`: claims, lifetime and caching.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ use keyward_key::time::Millis;
 use keyward_testkit::gate_world::{ClientRequest, DAY, Key, NOW, World};
 use serde_json::{Value, json};
 
-/// Made by another implementation (`tests/edge/assertion.test.mjs` makes them again, and verifies them).
+/// Vectors made by another implementation. `tests/edge/assertion.test.mjs` recomputes and verifies them.
 fn vectors() -> Value {
     serde_json::from_str(include_str!("../../../../tests/vectors/assertion.json")).unwrap()
 }
@@ -26,7 +26,7 @@ fn get(key: &Key) -> ClientRequest {
     ClientRequest::new("GET /v1/contacts").with("x-api-key", &key.text)
 }
 
-/// The value of a header that the plan sets, once.
+/// Returns the value of a header that the plan sets, and checks that it is set only once.
 fn set(edits: &str, name: &str) -> Option<String> {
     let lines: Vec<&str> = edits.split('\n').skip(2).collect();
     let mut found = lines.chunks(2).filter(|pair| pair[0] == name).map(|pair| pair[1].to_owned());
@@ -49,7 +49,7 @@ const PER_REQUEST: &str = r#"[{"match": "GET /public/*", "access": "public"},
     {"match": "GET /v1/contacts", "scope": "contacts:read"}]"#;
 
 #[test]
-fn an_assertion_is_to_the_letter_what_another_implementation_makes() {
+fn an_assertion_equals_that_of_another_implementation() {
     let (mut world, key) = world_with_key(&json!({}));
     assert_eq!(assertion(&mut world, &get(&key)), vectors()["kept"]["jwt"]);
     let (mut world, key) =
@@ -59,15 +59,15 @@ fn an_assertion_is_to_the_letter_what_another_implementation_makes() {
 }
 
 #[test]
-fn an_assertion_is_signed_once_and_kept_for_half_a_minute_however_often_the_record_is_learned_again() {
+fn an_assertion_is_reused_for_30_seconds_even_if_the_record_is_read_again() {
     let (mut world, key) = world_with_key(&json!({}));
     let first = assertion(&mut world, &get(&key));
     for at in [1, 4_999, 5_000, 10_000, 29_999] {
-        // A change that is none of what an assertion says.
+        // A change that affects no claim.
         world.change(&key.record.id, |_| {});
         assert_eq!(assertion(world.at(at), &get(&key)), first, "{at}");
     }
-    assert!(world.reads >= 3, "the record was learned again meanwhile");
+    assert!(world.reads >= 3, "the record was read again");
     let next = assertion(world.at(30_000), &get(&key));
     assert_ne!(next, first);
     assert_ne!(claims(&next)["jti"], claims(&first)["jti"]);
@@ -75,10 +75,10 @@ fn an_assertion_is_signed_once_and_kept_for_half_a_minute_however_often_the_reco
 }
 
 #[test]
-fn what_changes_in_a_record_never_rides_on_an_old_assertion() {
+fn a_changed_record_gets_a_new_assertion() {
     let (mut world, key) = world_with_key(&json!({}));
     let mut seen = vec![assertion(&mut world, &get(&key))];
-    // Within the half minute, and each time learned anew at the bound.
+    // All within 30 seconds. The record is read again at each bound.
     for (at, what) in [(5_000, "scopes"), (10_000, "integration"), (15_000, "end"), (20_000, "nothing")] {
         world.change(&key.record.id, |record| match what {
             "scopes" => record.scopes.push(Scope::parse("events:read").unwrap()),
@@ -98,7 +98,7 @@ fn what_changes_in_a_record_never_rides_on_an_old_assertion() {
 }
 
 #[test]
-fn a_revoked_key_gets_no_assertion_although_one_is_kept() {
+fn a_revoked_key_gets_no_cached_assertion() {
     let (mut world, key) = world_with_key(&json!({}));
     assertion(&mut world, &get(&key));
     world.change(&key.record.id, |record| record.revoked = true);
@@ -106,7 +106,7 @@ fn a_revoked_key_gets_no_assertion_although_one_is_kept() {
 }
 
 #[test]
-fn an_assertion_lives_sixty_seconds_at_most_and_never_past_the_keys_own_end() {
+fn an_assertion_expires_within_60_seconds_and_not_after_its_key() {
     for (ends_after, lives) in
         [(DAY * 1000, 60), (60_000, 60), (59_999, 60), (59_995, 59), (30_000, 30), (1_000, 1), (500, 0)]
     {
@@ -121,7 +121,7 @@ fn an_assertion_lives_sixty_seconds_at_most_and_never_past_the_keys_own_end() {
 }
 
 #[test]
-fn the_audience_is_the_origin_that_the_request_goes_to() {
+fn the_audience_is_the_origin_of_the_request() {
     let (mut world, key) = world_with_key(&json!({}));
     assert_eq!(claims(&assertion(&mut world, &get(&key)))["aud"], "https://live.example");
     let test = Key::new(&world.config, Class::Data(Environment::Test), 2);
@@ -131,8 +131,9 @@ fn the_audience_is_the_origin_that_the_request_goes_to() {
 }
 
 #[test]
-fn on_a_zone_route_each_host_has_its_own_assertion_and_both_are_kept() {
-    let (mut world, key) = world_with_key(&json!({"ORIGIN_LIVE": "route"}));
+fn on_a_zone_route_each_host_has_its_own_cached_assertion() {
+    let hosts = json!(["one.example", "two.example:8443"]);
+    let (mut world, key) = world_with_key(&json!({"ORIGIN_LIVE": "route", "ROUTE_HOSTS": hosts}));
     let at = |base: &str| ClientRequest { base: base.to_owned(), ..get(&key) };
     let one = assertion(&mut world, &at("https://one.example"));
     let two = assertion(&mut world, &at("https://two.example:8443"));
@@ -144,18 +145,18 @@ fn on_a_zone_route_each_host_has_its_own_assertion_and_both_are_kept() {
     world.at(1_000);
     assert_eq!(assertion(&mut world, &at("https://one.example")), one);
     assert_eq!(assertion(&mut world, &at("https://two.example:8443")), two);
-    assert_eq!(assertion(&mut world, &at("https://ONE.example:443")), one, "the same host in another spelling");
+    assert_eq!(assertion(&mut world, &at("https://ONE.example:443")), one, "another spelling of the same host");
 }
 
 #[test]
-fn the_issuer_is_the_setting_whatever_host_a_client_names() {
+fn the_issuer_is_the_setting_and_not_the_clients_host() {
     let (mut world, key) = world_with_key(&json!({"ISSUER": "https://keys.acme.example/_keyward"}));
     let elsewhere = ClientRequest { base: "https://evil.example".to_owned(), ..get(&key) };
     assert_eq!(claims(&assertion(&mut world, &elsewhere))["iss"], "https://keys.acme.example/_keyward");
 }
 
 #[test]
-fn a_public_route_gets_no_assertion_and_a_clients_own_is_removed_everywhere() {
+fn a_public_route_gets_no_assertion_and_a_clients_is_always_removed() {
     let (mut world, key) = world_with_key(&json!({}));
     for request in [ClientRequest::new("GET /public/x").key(&key), get(&key)] {
         let forged = request.with("keyward-assertion", "forged").with("keyward_assertion", "forged");
@@ -169,7 +170,7 @@ fn a_public_route_gets_no_assertion_and_a_clients_own_is_removed_everywhere() {
 }
 
 #[test]
-fn after_the_clock_stepped_back_nothing_is_dated_in_the_future() {
+fn an_assertion_is_not_dated_in_the_future_after_the_clock_stepped_back() {
     let (mut world, key) = world_with_key(&json!({}));
     let ahead = assertion(world.at(20_000), &get(&key));
     let back = assertion(world.at(10_000), &get(&key));
@@ -178,7 +179,7 @@ fn after_the_clock_stepped_back_nothing_is_dated_in_the_future() {
 }
 
 #[test]
-fn a_route_may_ask_for_an_assertion_of_each_request_that_is_bound_to_it() {
+fn a_route_can_require_an_assertion_bound_to_each_request() {
     let (mut world, key) = world_with_key(&json!({"ROUTES": PER_REQUEST}));
     let mut seen = Vec::new();
     for (line, method, url) in [
@@ -193,12 +194,12 @@ fn a_route_may_ask_for_an_assertion_of_each_request_that_is_bound_to_it() {
         assert!(!seen.contains(&jwt));
         seen.push(jwt);
     }
-    let kept = claims(&assertion(&mut world, &get(&key)));
-    assert_eq!((kept.get("htm"), kept.get("htu")), (None, None));
+    let cached = claims(&assertion(&mut world, &get(&key)));
+    assert_eq!((cached.get("htm"), cached.get("htu")), (None, None));
 }
 
 #[test]
-fn a_gateway_gets_the_identity_and_an_assertion_of_the_request_alone() {
+fn a_gateway_gets_the_identity_and_an_assertion_of_one_request() {
     let (mut world, key) = world_with_key(&json!({}));
     world.send(&get(&key));
     let answer = |world: &mut World, request: &ClientRequest| {
@@ -232,7 +233,7 @@ fn a_gateway_gets_the_identity_and_an_assertion_of_the_request_alone() {
     let text = get(&key).text();
     let head = Head::parse(&text).unwrap();
     let Step::Forward(grant) = world.gate.admit(&world.config, &head, world.now) else { panic!("not accepted") };
-    assert_eq!(grant.tell_gateway(None, "req-2").status, 500, "no yes without an assertion");
+    assert_eq!(grant.tell_gateway(None, "req-2").status, 500, "no approval without an assertion");
 
     let (environment, reply) = answer(&mut world, &ClientRequest::new("GET /public/x").key(&key));
     assert_eq!(environment, None);
@@ -241,7 +242,7 @@ fn a_gateway_gets_the_identity_and_an_assertion_of_the_request_alone() {
 }
 
 #[test]
-fn what_was_signed_for_a_request_alone_is_the_gateways_too_and_what_is_kept_is_not() {
+fn a_gateway_gets_a_request_bound_assertion_but_no_cached_one() {
     let (mut world, key) = world_with_key(&json!({"ROUTES": PER_REQUEST}));
     for (line, own) in [("GET /v1/contacts/7", true), ("GET /v1/contacts", false), ("GET /public/x", false)] {
         let request = ClientRequest::new(line).with("x-api-key", &key.text);

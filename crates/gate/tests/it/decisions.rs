@@ -1,4 +1,4 @@
-//! Every row of "Presenting a key", and the order in which they win.
+//! Every refusal of the gate, as docs/concepts/keys.md lists them.
 
 use keyward_gate::Reason;
 use keyward_key::id::{Class, Environment};
@@ -15,7 +15,7 @@ fn world() -> World {
     World::new(&json!({}))
 }
 
-/// The same key with one character of its secret changed, check made right again: its tag is wrong.
+/// The same key with one character of its secret changed and the check recomputed, so only the tag is wrong.
 fn forged(key: &Key) -> String {
     let mut body = key.text[..key.text.len() - 6].to_owned();
     let at = body.len() - 20;
@@ -26,7 +26,7 @@ fn forged(key: &Key) -> String {
 }
 
 #[test]
-fn a_right_key_is_forwarded_from_either_header() {
+fn a_valid_key_is_accepted_in_either_header() {
     let mut world = world();
     let key = world.issue(1, |_| {});
     for request in [
@@ -36,7 +36,7 @@ fn a_right_key_is_forwarded_from_either_header() {
         get().with("x-api-key", &key.text).with("authorization", ""),
         get().with("x-api-key", &key.text).with("authorization", "Digest a=\"b\", c=\"d\""),
         ClientRequest::new("HEAD /v1/contacts/7?x=y").with("x-api-key", &key.text),
-        // Node's own fetch is no browser.
+        // Node's fetch is not a browser.
         get().with("x-api-key", &key.text).with("sec-fetch-mode", "cors"),
     ] {
         assert_eq!(world.verdict(&request), "200", "{:?}", request.headers);
@@ -45,7 +45,7 @@ fn a_right_key_is_forwarded_from_either_header() {
 }
 
 #[test]
-fn nothing_presented_is_missing_key_without_an_error_word() {
+fn a_request_without_a_credential_is_missing_key_without_an_error_code() {
     let mut world = world();
     for request in [get(), get().with("authorization", ""), get().with("x-api-key", " \t").with("authorization", " ")] {
         let outcome = world.send(&request);
@@ -56,7 +56,7 @@ fn nothing_presented_is_missing_key_without_an_error_word() {
 }
 
 #[test]
-fn two_credentials_or_one_header_twice_are_ambiguous() {
+fn two_credentials_or_a_repeated_header_are_ambiguous() {
     let mut world = world();
     let key = world.issue(1, |_| {});
     let (bearer, twice) = (format!("Bearer {}", key.text), format!("Bearer {0}, Bearer {0}", key.text));
@@ -78,7 +78,7 @@ fn two_credentials_or_one_header_twice_are_ambiguous() {
 }
 
 #[test]
-fn a_well_formed_key_anywhere_in_the_url_is_refused_and_a_look_alike_is_not() {
+fn a_well_formed_key_anywhere_in_the_url_is_refused() {
     let mut world = world();
     let key = world.issue(1, |_| {});
     let escaped: String = key.text.bytes().map(|byte| format!("%{byte:02x}")).collect();
@@ -102,7 +102,7 @@ fn a_well_formed_key_anywhere_in_the_url_is_refused_and_a_look_alike_is_not() {
 }
 
 #[test]
-fn what_is_no_key_of_ours_costs_no_read() {
+fn a_malformed_or_forged_key_costs_no_read() {
     let mut world = world();
     let key = world.issue(1, |_| {});
     let elsewhere =
@@ -128,13 +128,13 @@ fn what_is_no_key_of_ours_costs_no_read() {
         let outcome = world.send(&get().with("authorization", &value));
         assert_eq!(outcome.verdict(), "401 invalid_key", "{value}");
         assert_eq!(outcome.header("www-authenticate"), Some(INVALID_TOKEN));
-        assert_eq!(outcome.refusal().key_id, None, "a stranger's text may not reach the log");
+        assert_eq!(outcome.refusal().key_id, None, "unverified text must not reach the log");
     }
     assert_eq!((world.reads, world.gate.cached_keys()), (0, 0));
 }
 
 #[test]
-fn an_unknown_id_and_a_wrong_secret_can_not_be_told_apart() {
+fn an_unknown_id_and_a_wrong_secret_get_the_same_answer() {
     let mut world = world();
     let unknown = Key::live(&world.config, 1);
     let other = Key::live(&world.config, 2).record.key_hash;
@@ -160,7 +160,7 @@ fn a_key_expires_to_the_millisecond() {
 }
 
 #[test]
-fn a_revoked_key_is_told_so() {
+fn a_revoked_key_is_refused_as_revoked() {
     let mut world = world();
     let key = world.issue(1, |record| record.revoked = true);
     let outcome = world.send(&get().key(&key));
@@ -170,7 +170,7 @@ fn a_revoked_key_is_told_so() {
 }
 
 #[test]
-fn a_missing_scope_is_named() {
+fn a_missing_scope_is_named_in_the_challenge() {
     let mut world = world();
     let key = world.issue(1, |_| {});
     let outcome = world.send(&ClientRequest::new("POST /v1/contacts").key(&key));
@@ -180,7 +180,7 @@ fn a_missing_scope_is_named() {
 }
 
 #[test]
-fn a_key_is_used_from_its_networks_only() {
+fn a_key_is_accepted_from_its_networks_only() {
     let mut world = world();
     let key = world.issue(1, |record| {
         record.allowed_cidrs = ["192.0.2.0/24", "2001:db8::/32"].map(|network| network.parse().unwrap()).to_vec();
@@ -203,7 +203,7 @@ fn a_key_is_used_from_its_networks_only() {
 }
 
 #[test]
-fn a_browser_page_is_refused_while_browsers_are_refused() {
+fn a_browser_page_is_refused_if_the_setting_says_so() {
     let browser = |request: ClientRequest| request.with("origin", "https://page.example");
     let preflight = |line: &str| browser(ClientRequest::new(line)).with("access-control-request-method", "GET");
     let mut refusing = world();
@@ -216,7 +216,7 @@ fn a_browser_page_is_refused_while_browsers_are_refused() {
     assert!(outcome.refusal().problem.headers().is_empty());
     assert_eq!(refusing.verdict(&preflight("OPTIONS /nowhere")), "404 no_route");
     assert_eq!(refusing.verdict(&preflight("OPTIONS /v1/contacts/../x")), "400 bad_path");
-    // Without a preflight's headers, OPTIONS is a method like any other.
+    // OPTIONS without the headers of a preflight is an ordinary request.
     assert_eq!(refusing.verdict(&ClientRequest::new("OPTIONS /v1/contacts")), "405 method_not_allowed");
     assert_eq!(refusing.verdict(&browser(ClientRequest::new("GET /public/x"))), "200");
 
@@ -227,18 +227,18 @@ fn a_browser_page_is_refused_while_browsers_are_refused() {
 }
 
 #[test]
-fn plain_http_is_refused_while_https_is_required() {
+fn plain_http_is_refused_if_https_is_required() {
     for (required, expected) in [(true, "403 insecure_transport"), (false, "200")] {
         let mut world = World::new(&json!({"REQUIRE_HTTPS": required}));
         let key = world.issue(1, |_| {});
         let request = ClientRequest { base: "http://gate.example".to_owned(), ..get().key(&key) };
-        // A client's word about the transport is not the transport.
+        // A client's header cannot claim a secure transport.
         assert_eq!(world.verdict(&request.with("x-forwarded-proto", "https")), expected);
     }
 }
 
 #[test]
-fn no_route_is_404_whatever_the_credential_and_another_method_is_405() {
+fn an_unknown_path_is_404_whatever_the_credential_and_another_method_is_405() {
     let mut world = world();
     let key = world.issue(1, |_| {});
     for request in [
@@ -258,10 +258,10 @@ fn no_route_is_404_whatever_the_credential_and_another_method_is_405() {
 }
 
 #[test]
-fn while_the_authority_is_silent_a_key_is_neither_accepted_nor_refused() {
+fn a_key_is_neither_accepted_nor_refused_while_the_authority_is_unreachable() {
     let mut world = world();
     let key = world.issue(1, |_| {});
-    world.silent = true;
+    world.unreachable = true;
     let outcome = world.send(&get().key(&key));
     assert_eq!(outcome.verdict(), "503 authority_unavailable");
     assert!(outcome.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
@@ -284,7 +284,7 @@ fn a_test_key_never_reaches_the_live_origin() {
 }
 
 #[test]
-fn every_refusal_has_a_whole_problem_body() {
+fn every_refusal_has_a_complete_problem_body() {
     let mut world = world();
     let body: Value = serde_json::from_str(&world.send(&get()).refusal().problem.body("req-9")).unwrap();
     assert_eq!(body["type"], "/_keyward/problems/missing_key");

@@ -1,11 +1,11 @@
-//! What of a request reaches its origin: the plan that the glue carries out.
+//! The forwarding plan: the parts of a request that reach the origin.
 
 use keyward_key::id::{Class, Environment};
 use keyward_key::scope::Scope;
 use keyward_testkit::gate_world::{ClientRequest, Key, World};
 use serde_json::{Value, json};
 
-/// The plan's parts: URL, removed names, header lines that are set.
+/// Returns the parts of the plan: URL, names of removed headers, headers to set.
 fn plan(world: &mut World, request: &ClientRequest) -> (String, Vec<String>, Vec<(String, String)>) {
     let outcome = world.send(request);
     let lines: Vec<&str> = outcome.edits().split('\n').collect();
@@ -28,7 +28,7 @@ fn get(key: &Key) -> ClientRequest {
 }
 
 #[test]
-fn the_whole_plan_of_an_accepted_request() {
+fn the_plan_of_an_accepted_request_is_this_literal_text() {
     let mut world = World::new(&json!({}));
     let key = world.issue(1, |record| record.scopes.push(Scope::parse("events:read").unwrap()));
     let request = ClientRequest::new("GET /v1/contacts/7?q=%2F..&x=a'b")
@@ -36,7 +36,7 @@ fn the_whole_plan_of_an_accepted_request() {
         .with("x-api-key", &key.text)
         .with("cf-connecting-ip", "192.0.2.7");
     let outcome = world.send(&request);
-    // What it says is pinned in tests/gate_assertion.rs.
+    // assertion.rs tests its content.
     let (_, assertion) = outcome.edits().split_once("\nkeyward-assertion\n").unwrap();
     let assertion = assertion.split('\n').next().unwrap();
     assert_eq!(assertion.split('.').count(), 3);
@@ -52,7 +52,7 @@ fn the_whole_plan_of_an_accepted_request() {
 }
 
 #[test]
-fn the_url_is_the_origins_with_the_bytes_as_sent() {
+fn the_url_is_the_origin_plus_the_target_bytes_as_sent() {
     let (mut world, key) = world_with_key(&json!({"ORIGIN_LIVE": "http://127.0.0.1:8788/"}));
     for target in [
         "/v1/contacts",
@@ -69,21 +69,27 @@ fn the_url_is_the_origins_with_the_bytes_as_sent() {
 }
 
 #[test]
-fn a_host_never_chooses_the_origin_but_on_a_zone_route() {
+fn the_host_selects_the_origin_on_a_zone_route_only() {
     let request = |key: &Key| ClientRequest {
         base: "https://elsewhere.example:8443".to_owned(),
         ..get(key).with("host", "elsewhere.example:8443").with("x-forwarded-host", "evil.example")
     };
     let (mut world, key) = world_with_key(&json!({}));
     assert_eq!(plan(&mut world, &request(&key)).0, "https://live.example/v1/contacts");
-    let (mut world, key) = world_with_key(&json!({"ORIGIN_LIVE": "route"}));
+    let on_route = |hosts| json!({"ORIGIN_LIVE": "route", "ROUTE_HOSTS": hosts});
+    let (mut world, key) = world_with_key(&on_route(json!(["elsewhere.example:8443"])));
     let (url, removed, _) = plan(&mut world, &request(&key));
     assert_eq!(url, "https://elsewhere.example:8443/v1/contacts");
     assert_eq!(removed, ["x-api-key", "x-forwarded-host"]);
+    let (mut world, key) = world_with_key(&on_route(json!(["gate.example", "elsewhere.example"])));
+    assert_eq!(plan(&mut world, &get(&key)).0, "https://gate.example/v1/contacts");
+    assert_eq!(world.verdict(&request(&key)), "421 misdirected_request");
+    let public = ClientRequest { base: "http://127.0.0.1:9290".to_owned(), ..ClientRequest::new("GET /public/x") };
+    assert_eq!(world.verdict(&public), "421 misdirected_request");
 }
 
 #[test]
-fn a_test_key_goes_to_the_test_origin_as_itself() {
+fn a_test_key_goes_to_the_test_origin_with_its_own_identity() {
     let mut world = World::new(&json!({}));
     let key = Key::new(&world.config, Class::Data(Environment::Test), 1);
     world.authority.insert(key.record.id.clone(), key.record.clone());
@@ -94,7 +100,7 @@ fn a_test_key_goes_to_the_test_origin_as_itself() {
 }
 
 #[test]
-fn the_credential_is_removed_and_the_origins_own_authorization_is_not() {
+fn the_credential_is_removed_and_the_origins_authorization_kept() {
     let (mut world, key) = world_with_key(&json!({}));
     let bearer = format!("Bearer {}", key.text);
     let plain = || ClientRequest::new("GET /v1/contacts");
@@ -113,7 +119,7 @@ fn the_credential_is_removed_and_the_origins_own_authorization_is_not() {
 }
 
 #[test]
-fn no_spelling_of_a_header_poses_as_keyward() {
+fn every_spelling_of_a_keyward_header_is_removed() {
     let (mut world, key) = world_with_key(&json!({}));
     for name in [
         "keyward-key-id",
@@ -140,7 +146,7 @@ fn no_spelling_of_a_header_poses_as_keyward() {
 }
 
 #[test]
-fn what_connection_lists_is_removed_in_its_own_spelling_too() {
+fn headers_listed_by_connection_are_removed_in_any_spelling() {
     let (mut world, key) = world_with_key(&json!({}));
     let request = get(&key)
         .with("connection", "close, X-One,x_two ,\tX.Three, Keyward-Key-Id")
@@ -154,7 +160,7 @@ fn what_connection_lists_is_removed_in_its_own_spelling_too() {
 }
 
 #[test]
-fn a_public_route_is_forwarded_without_identity_and_without_a_credential_of_ours() {
+fn a_public_route_is_forwarded_without_identity_and_credential() {
     let (mut world, key) = world_with_key(&json!({}));
     let public = || ClientRequest::new("GET /public/x");
     let bearer = format!("Bearer {}", key.text);
@@ -178,7 +184,7 @@ fn a_public_route_is_forwarded_without_identity_and_without_a_credential_of_ours
         assert_eq!(set, [("keyward-request-id".to_owned(), "req-1".to_owned())]);
     }
     assert_eq!(world.reads, 0);
-    assert!(world.send(&get(&key)).is_private(), "what a key opens is for its holder only");
+    assert!(world.send(&get(&key)).is_private(), "responses to keyed requests are private");
 }
 
 #[test]

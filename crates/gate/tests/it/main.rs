@@ -8,5 +8,6 @@ mod feed;
 mod feed_edges;
 mod forward;
 mod memory;
+mod mixed_histories;
 mod own_paths;
 mod precedence;

@@ -1,4 +1,4 @@
-//! Keyward's own place is never forwarded: no route and no request gets there, however the path is spelt.
+//! Keyward's own paths are never forwarded: no route may match them, in any spelling of the path.
 
 use keyward_config::Config;
 use keyward_http::route::{Access, Route};
@@ -6,7 +6,7 @@ use keyward_testkit::gate_world::{ClientRequest, World};
 use proptest::prelude::*;
 use serde_json::json;
 
-/// The widest route there is, without a key: only the path itself can stop a request.
+/// A world with the widest public route, so that only the path can cause a refusal.
 fn open() -> World {
     World::started(
         &json!({"ROUTES": [{"match": "* /*", "access": "public"}, {"match": "* /v1/x", "scope": "contacts:read"}]}),
@@ -22,7 +22,7 @@ const OWN: &[&str] = &[
     "/.well-known/oauth-authorization-server/_keyward",
 ];
 
-/// Each letter as it is, in the other case, or as an escape in either case.
+/// Respells a path: each letter unchanged, in the other case, or as an escape in either case.
 fn spelt(path: &str, choices: &[u8]) -> String {
     let letters = path.bytes().zip(choices.iter().cycle());
     letters
@@ -39,7 +39,7 @@ fn spelt(path: &str, choices: &[u8]) -> String {
 }
 
 #[test]
-fn the_route_is_as_wide_as_it_says_so_only_the_path_can_stop_a_request() {
+fn the_test_route_matches_every_other_path() {
     let mut world = open();
     for path in ["/", "/x", "/_keywards", "/_keywar", "/x/_keyward", "/.well-known/oauth-authorization-server"] {
         assert_eq!(world.verdict(&ClientRequest::new(&format!("GET {path}"))), "200", "{path}");
@@ -47,7 +47,7 @@ fn the_route_is_as_wide_as_it_says_so_only_the_path_can_stop_a_request() {
 }
 
 #[test]
-fn no_method_reaches_it() {
+fn no_method_on_an_own_path_is_forwarded() {
     let mut world = open();
     for path in OWN {
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
@@ -60,15 +60,15 @@ fn no_method_reaches_it() {
     }
 }
 
-/// Each of [`OWN`] alone, and with whatever is below it.
+/// Patterns that match each path of [`OWN`] and the paths below it.
 fn own_patterns() -> Vec<String> {
     OWN.iter().flat_map(|path| ["", "*", "/*"].map(|end| format!("{path}{end}"))).collect()
 }
 
 #[test]
-fn no_route_may_name_it_in_any_letter_case() {
+fn no_route_may_match_an_own_path_in_any_letter_case() {
     for pattern in own_patterns() {
-        // The metadata's address is one path: what is below it is not ours.
+        // The metadata document is one path. Keyward does not own the paths below it.
         let is_ours = !(pattern.starts_with("/.well-known/") && pattern.ends_with("/*"));
         for spelling in [pattern.clone(), pattern.to_ascii_uppercase(), pattern.replace("key", "Key")] {
             for method in ["GET", "POST", "*"] {
@@ -80,20 +80,20 @@ fn no_route_may_name_it_in_any_letter_case() {
 }
 
 #[test]
-fn a_configuration_that_routes_it_is_refused_whole_and_says_which_row() {
+fn a_configuration_that_routes_an_own_path_is_refused_with_the_row() {
     let vars = json!({
         "KEYWARD_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         "BOOTSTRAP_TOKEN": "a-bootstrap-token-of-a-test",
         "ORIGIN_LIVE": "https://live.example",
         "ROUTES": [{"match": "GET /*", "access": "public"}, {"match": "* /_keyward/*", "access": "public"}],
     });
-    let Err(problems) = Config::parse(vars.as_object().unwrap()) else { panic!("it was taken") };
+    let Err(problems) = Config::parse(vars.as_object().unwrap()) else { panic!("accepted") };
     assert_eq!(problems.iter().map(|problem| problem.variable.as_str()).collect::<Vec<_>>(), ["ROUTES[1]"]);
 }
 
 proptest! {
     #[test]
-    fn in_no_letter_case_and_under_no_escape_is_it_forwarded(
+    fn an_own_path_is_not_forwarded_in_any_letter_case_or_escape(
         path in prop::sample::select(OWN),
         choices in prop::collection::vec(any::<u8>(), 1..64),
         query in prop::sample::select(&["", "?", "?a=/v1/x", "?/../v1/x"][..]),
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn in_letters_alone_it_is_seen_for_what_it_is(
+    fn an_own_path_is_recognised_in_any_letter_case(
         path in prop::sample::select(OWN),
         upper in prop::collection::vec(any::<bool>(), 1..64),
     ) {

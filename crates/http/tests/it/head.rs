@@ -1,8 +1,8 @@
-//! What of a head decisions are made by: each from its own header, and from nothing else.
+//! Heads: the accessors of headers, preflights, browsers and hosts.
 
 use keyward_http::head::{BadHead, Head};
 
-/// A head with these header lines, `name: value`.
+/// Returns a head with these headers, each written `name: value`.
 fn with(method: &str, headers: &[&str]) -> String {
     let mut text = format!("5\n{method}\nhttps://h/\n");
     for header in headers {
@@ -13,7 +13,7 @@ fn with(method: &str, headers: &[&str]) -> String {
 }
 
 #[test]
-fn each_header_that_decides_is_read_under_its_own_name_and_empty_is_absent() {
+fn each_header_is_read_under_its_own_name_and_empty_counts_as_absent() {
     type Read = for<'a> fn(&Head<'a>) -> Option<&'a str>;
     let all: [(&str, Read); 7] = [
         ("authorization", |head| head.authorization()),
@@ -41,15 +41,15 @@ fn each_header_that_decides_is_read_under_its_own_name_and_empty_is_absent() {
 }
 
 #[test]
-fn a_preflight_is_options_with_an_origin_and_the_method_that_is_asked_about() {
-    let (origin, asks) = ("origin:https://a", "access-control-request-method:PUT");
+fn a_preflight_is_options_with_an_origin_and_a_requested_method() {
+    let (origin, requested) = ("origin:https://a", "access-control-request-method:PUT");
     for (method, headers, expected) in [
-        ("OPTIONS", &[origin, asks][..], Some("PUT")),
-        ("OPTIONS", &[asks], None),
+        ("OPTIONS", &[origin, requested][..], Some("PUT")),
+        ("OPTIONS", &[requested], None),
         ("OPTIONS", &[origin], None),
         ("OPTIONS", &[], None),
-        ("GET", &[origin, asks], None),
-        ("PUT", &[origin, asks], None),
+        ("GET", &[origin, requested], None),
+        ("PUT", &[origin, requested], None),
     ] {
         let text = with(method, headers);
         assert_eq!(Head::parse(&text).unwrap().preflight_for(), expected, "{method} {headers:?}");
@@ -57,7 +57,7 @@ fn a_preflight_is_options_with_an_origin_and_the_method_that_is_asked_about() {
 }
 
 #[test]
-fn a_browser_is_told_by_either_of_its_headers() {
+fn a_browser_is_recognised_by_either_header() {
     for (headers, expected) in [
         (&["origin:null"][..], true),
         (&["sec-fetch-site:none"], true),
@@ -71,7 +71,7 @@ fn a_browser_is_told_by_either_of_its_headers() {
 }
 
 #[test]
-fn an_address_in_brackets_has_nothing_in_it_that_no_address_has() {
+fn a_bracketed_host_contains_address_characters_only() {
     for (host, is_one) in [
         ("[::1]", true),
         ("[::ffff:192.0.2.1]", true),

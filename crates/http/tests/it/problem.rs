@@ -1,4 +1,4 @@
-//! What an error says to whom: status, challenge, and what a gateway hears instead.
+//! Problems and replies: status, headers and body, and their form for gateways.
 
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 fn header(problem: &Problem, name: &str) -> Option<String> {
     let found: Vec<_> = problem.headers().iter().filter(|(known, _)| *known == name).collect();
-    assert!(found.len() < 2, "{name} twice");
+    assert!(found.len() < 2, "duplicate {name}");
     found.first().map(|(_, value)| value.clone())
 }
 
 #[test]
-fn a_bad_configuration_is_503_at_the_health_address_and_500_everywhere_else() {
+fn a_bad_configuration_is_503_on_the_health_path_and_500_elsewhere() {
     for (problem, status) in [(Problem::unhealthy(), 503), (Problem::from(Code::Misconfigured), 500)] {
         assert_eq!((problem.code, problem.status()), (Code::Misconfigured, status));
         let reply = Reply::problem(&problem, "r");
@@ -21,7 +21,7 @@ fn a_bad_configuration_is_503_at_the_health_address_and_500_everywhere_else() {
 }
 
 #[test]
-fn every_401_has_a_challenge_and_only_what_was_presented_is_called_an_invalid_token() {
+fn every_401_has_a_challenge_with_invalid_token_if_a_credential_was_sent() {
     for code in Code::ALL {
         let expected = match (code, code.status()) {
             (Code::MissingKey, _) => Some(r#"Bearer realm="keyward""#),
@@ -36,7 +36,7 @@ fn every_401_has_a_challenge_and_only_what_was_presented_is_called_an_invalid_to
 }
 
 #[test]
-fn who_is_to_come_again_is_told_when() {
+fn a_retryable_error_has_retry_after() {
     for code in Code::ALL {
         let expected = (*code == Code::AuthorityUnavailable).then(|| "5".to_owned());
         assert_eq!(header(&Problem::from(*code), "retry-after"), expected, "{}", code.as_str());
@@ -47,34 +47,34 @@ fn who_is_to_come_again_is_told_when() {
 }
 
 #[test]
-fn a_gateway_hears_403_of_what_a_client_did_wrong_and_in_a_header_which_wrong_it_was() {
+fn a_gateway_gets_a_clients_refusal_as_403_with_its_code_in_a_header() {
     for code in Code::ALL {
-        let told = Problem::from(*code).for_gateway();
+        let answer = Problem::from(*code).for_gateway();
         let expected = match code.status() {
             400 | 404 | 405 | 414 | 421 | 431 => 403,
             status => status,
         };
-        assert_eq!(told.status(), expected, "{}", code.as_str());
-        assert_eq!(header(&told, "keyward-refusal").as_deref(), Some(code.as_str()));
-        assert!(told.body("r").contains(&format!(r#""status":{expected}"#)), "{}", code.as_str());
+        assert_eq!(answer.status(), expected, "{}", code.as_str());
+        assert_eq!(header(&answer, "keyward-refusal").as_deref(), Some(code.as_str()));
+        assert!(answer.body("r").contains(&format!(r#""status":{expected}"#)), "{}", code.as_str());
     }
 }
 
 #[test]
-fn every_answer_of_ours_says_whether_it_may_be_kept_and_is_what_it_says_it_is() {
+fn every_reply_states_its_cache_control_and_content_type() {
     let value = |reply: &Reply, name: &str| {
         let found = reply.headers.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     };
-    let kept = "public, max-age=300";
+    let cacheable = "public, max-age=300";
     for (reply, content_type, cache, body) in [
         (Reply::json(201, &1, "r"), "application/json", "no-store", "1"),
         (Reply::text("a".to_owned(), "r"), "text/plain; charset=utf-8", "no-store", "a"),
         (Reply::lines("r"), "application/x-ndjson", "no-store", ""),
         (Reply::empty("r"), "", "no-store", ""),
-        (Reply::page("a".to_owned(), "r"), "text/html; charset=utf-8", kept, "a"),
-        (Reply::published("application/jwk-set+json", &1, "r"), "application/jwk-set+json", kept, "1"),
-        (Reply::document_head("r"), "application/json", kept, ""),
+        (Reply::page("a".to_owned(), "r"), "text/html; charset=utf-8", cacheable, "a"),
+        (Reply::published("application/jwk-set+json", &1, "r"), "application/jwk-set+json", cacheable, "1"),
+        (Reply::document_head("r"), "application/json", cacheable, ""),
     ] {
         assert_eq!(value(&reply, "content-type"), content_type);
         assert_eq!(value(&reply, "cache-control"), cache);
@@ -90,7 +90,7 @@ fn every_answer_of_ours_says_whether_it_may_be_kept_and_is_what_it_says_it_is() 
 }
 
 #[test]
-fn a_wrong_field_is_named_and_what_would_be_right_is_said() {
+fn an_invalid_field_is_named_with_the_fix() {
     let problem = Problem::field(Code::InvalidRequest, "scopes[1]", "must be a text");
     let body: Value = serde_json::from_str(&problem.body("r")).unwrap();
     assert_eq!((&body["field"], &body["detail"]), (&"scopes[1]".into(), &"must be a text".into()));

@@ -1,5 +1,5 @@
-//! What is matched is what the origin sees. For any bytes: either they are refused, or two judges that know nothing of this
-//! crate read the same segments in what is forwarded as the route saw.
+//! The origin reads the path that the route matched. Any text is either refused, or two independent reference parsers read the
+//! same segments in the forwarded URL as the route did.
 
 use keyward_http::head::{BadHead, Head};
 use keyward_http::route::{Access, Matched, Route, Routes};
@@ -15,23 +15,23 @@ fn decoded<'a>(segments: impl Iterator<Item = &'a str>) -> Vec<Vec<u8>> {
     segments.map(|segment| percent_decode_str(segment).collect()).collect()
 }
 
-/// The parser writes `'` in a query as `%27`, which every reader of a query takes for the same.
+/// The WHATWG parser writes `'` in a query as `%27`, which is equivalent.
 fn one_quote(query: &str) -> String {
     query.replace('\'', "%27")
 }
 
-/// The first judge: the WHATWG URL parser, which is what fetch and most servers' libraries do.
+/// First reference: the WHATWG URL parser, which fetch and most server libraries follow.
 fn whatwg(base: &str, target: &str) -> Reading {
-    let url = url::Url::parse(&format!("{base}{target}")).expect("what is forwarded is a URL");
+    let url = url::Url::parse(&format!("{base}{target}")).expect("a forwarded target is a URL");
     assert_eq!(url.origin().ascii_serialization(), base, "{target:?} leaves its host");
     assert_eq!((url.fragment(), url.username()), (None, ""));
-    // The parser finds nothing to repair: the bytes stay as they are.
+    // The parser must leave the bytes unchanged.
     let path_length = target.find('?').unwrap_or(target.len());
     assert_eq!(url.path(), &target[..path_length]);
     (decoded(url.path_segments().unwrap()), url.query().map(one_quote))
 }
 
-/// The second judge: RFC 3986, appendix B for the parts and section 5.2.4 for dot segments, by hand.
+/// Second reference: RFC 3986 by hand, appendix B for the parts and section 5.2.4 for dot segments.
 fn rfc3986(base: &str, target: &str) -> Reading {
     let reference = format!("{base}{target}");
     let (reference, fragment) = reference.split_once('#').map_or((reference.as_str(), None), |(a, b)| (a, Some(b)));
@@ -70,23 +70,23 @@ fn agree(text: &str) -> bool {
     for segment in &saw.0 {
         let name = segment.split(|byte| *byte == b';').next().unwrap();
         assert!(name != b"." && name != b"..", "{text:?} has a dot segment");
-        assert!(!segment.iter().any(|byte| b"/\\\0\r\n".contains(byte)), "{text:?} hides structure");
+        assert!(!segment.iter().any(|byte| b"/\\\0\r\n".contains(byte)), "{text:?} hides a separator");
         let again: Vec<u8> = percent_encoding::percent_decode(segment).collect();
-        assert_eq!(&again, segment, "{text:?} says something else when it is decoded twice");
+        assert_eq!(&again, segment, "{text:?} changes when decoded twice");
     }
     true
 }
 
-/// Pieces that hostile paths are made of, and any bytes.
+/// Draws a piece of a hostile path, or any byte.
 fn piece() -> impl Strategy<Value = String> {
-    let words = prop::sample::select(vec![
+    let pieces = prop::sample::select(vec![
         "/", "/", "/", "a", "v1", "admin", ".", "..", "%2e", "%2E", "%2f", "%5c", "\\", ";", "%3b", "%3B", "%", "%2",
         "%25", "?", "#", "%23", "%3f", "//", "@", "%40", ":", "%00", "%0a", "\t", " ", "%20", "\n", "%c0%af", "%C3%A9",
         "é", "\u{ff0f}", "\u{2025}", "%ff", "%u002e", "'", "\"", "<", "|", "^", "`", "{", "}", "[", "]", "~", "%7e",
         "&", "=", "+", "*", "!", "$",
     ]);
     prop_oneof![
-        6 => words.prop_map(str::to_owned),
+        6 => pieces.prop_map(str::to_owned),
         1 => "\\PC",
         1 => any::<u8>().prop_map(|byte| format!("%{byte:02x}")),
         1 => any::<u8>().prop_map(|byte| char::from(byte).to_string()),
@@ -101,12 +101,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn two_judges_see_the_segments_that_the_route_saw(text in target()) {
+    fn two_reference_parsers_read_the_segments_that_the_route_matched(text in target()) {
         agree(&text);
     }
 
     #[test]
-    fn any_bytes_at_all_are_refused_or_agreed_on(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+    fn any_bytes_are_refused_or_read_alike_by_both_parsers(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
         if let Ok(text) = std::str::from_utf8(&bytes) {
             agree(text);
             agree(&format!("/{text}"));
@@ -115,8 +115,8 @@ proptest! {
     }
 
     #[test]
-    fn a_head_of_any_host_and_target_keeps_to_its_host(host in "[a-z@:/?#\\\\\\[\\]%.;, *]{0,8}", text in target()) {
-        // No request line holds a line feed: it parts the lines of the glue's string.
+    fn a_parsed_head_never_leaves_its_host(host in "[a-z@:/?#\\\\\\[\\]%.;, *]{0,8}", text in target()) {
+        // A request line has no line feed, which separates the lines of the glue's text.
         let text = text.replace('\n', "");
         let head = format!("5\nGET\nhttps://{host}{text}\nhost\n{host}\n");
         if let Ok(head) = Head::parse(&head) {
@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn however_an_origin_reads_a_path_no_earlier_route_would_ask_for_another_scope(
+    fn no_lenient_reading_of_a_path_matches_an_earlier_route_of_another_scope(
         pieces in prop::collection::vec(prop::sample::select(vec![
             "/", "v1", "admin", "ADMIN", "export", ";", ";x=1", "%3b", "%40", "@", "me", "%3A", ":", "V1", "x", "/", "users", "%20",
         ]), 1..9),
@@ -147,7 +147,7 @@ proptest! {
     }
 }
 
-/// The narrow before the wide.
+/// A table with narrow routes before wide ones.
 const ROUTES: [(&str, &str); 7] = [
     ("GET /v1/admin/export", "export"),
     ("GET /v1/@me", "self"),
@@ -158,7 +158,7 @@ const ROUTES: [(&str, &str); 7] = [
     ("GET /*", "rest"),
 ];
 
-/// A route's place in the table.
+/// Returns the index of a route in the table.
 fn rank(route: &Route) -> Option<usize> {
     let Access::Scope(scope) = &route.access else { return None };
     ROUTES.iter().position(|(_, name)| *name == scope.as_str())
@@ -169,23 +169,23 @@ fn routes() -> Routes {
     Routes::new(ROUTES.into_iter().map(|(row, name)| Route::parse(row, scope(name), false).unwrap()).collect())
 }
 
-/// What servers make of a path before they look for its handler: every combination of four habits.
+/// Returns the paths that a lenient server may read: every combination of four normalizations.
 fn origin_readings(path: &str) -> Vec<String> {
-    let habits: [fn(&str) -> String; 4] = [
+    let rules: [fn(&str) -> String; 4] = [
         |path| percent_decode_str(path).decode_utf8().unwrap().into_owned(),
         |path| path.split('/').map(|segment| segment.split(';').next().unwrap()).collect::<Vec<_>>().join("/"),
         |path| path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path).to_owned(),
         str::to_ascii_lowercase,
     ];
     let of = |chosen: u32| {
-        let habits = habits.iter().enumerate().filter(|(at, _)| chosen & (1 << at) != 0);
-        habits.fold(path.to_owned(), |read, (_, habit)| habit(&read))
+        let rules = rules.iter().enumerate().filter(|(at, _)| chosen & (1 << at) != 0);
+        rules.fold(path.to_owned(), |read, (_, rule)| rule(&read))
     };
     (0..16).map(of).collect()
 }
 
 #[test]
-fn the_judges_agree_on_what_is_let_through() {
+fn both_parsers_agree_on_accepted_targets() {
     for text in
         ["/", "/v1/contacts?a=%2F..&b='x'", "/v1/%C3%A9", "/a;b=c/d", "/v1/100%25", "/..a/...", "/a/?", "/%40:@%20"]
     {
@@ -210,6 +210,6 @@ fn every_spelling_of_a_dot_segment_is_refused() {
 }
 
 #[test]
-fn a_bad_target_is_the_callers_fault_and_no_fault_of_the_glue() {
+fn a_bad_target_is_the_clients_fault_and_not_malformed_glue() {
     assert!(matches!(Head::parse("5\nGET\nhttps://h/%2e%2e\n").err(), Some(BadHead::Target(_))));
 }

@@ -1,5 +1,4 @@
-//! What holds of every key, not only of the golden ones: nothing near a key passes for it, and a key is found
-//! wherever it stands.
+//! Properties of all keys, beyond the golden vectors: no text similar to a key is accepted, and a key is found anywhere in a text.
 
 use std::collections::HashSet;
 
@@ -37,8 +36,8 @@ fn replaced(key: &str, at: usize, with: char) -> String {
     format!("{}{with}{}", &key[..at], &key[at + 1..])
 }
 
-/// The key with a new check, as anyone can compute it: only the tag is left to refuse it.
-fn checked_again(key: &str) -> String {
+/// Recomputes the check, as anyone can, so that only the tag can refuse the key.
+fn with_right_check(key: &str) -> String {
     let body = &key[..key.len() - 6];
     body.chars().chain(check_of(body).map(char::from)).collect()
 }
@@ -65,7 +64,7 @@ fn a_key_with_any_one_character_changed_is_refused() {
 }
 
 #[test]
-fn a_change_whose_check_was_computed_again_is_refused_by_its_tag() {
+fn a_changed_key_with_a_recomputed_check_fails_its_tag() {
     let keyring = keyring(CURRENT, Some(PREVIOUS));
     for (seed, class) in (11..).zip(CLASSES) {
         let key = minted(&keyring, class, seed).api_key;
@@ -73,8 +72,8 @@ fn a_change_whose_check_was_computed_again_is_refused_by_its_tag() {
         let start = key.rfind('_').expect("an underscore before the secret") - 12;
         for at in (start..key.len() - 6).filter(|at| &key[*at..=*at] != "_") {
             for other in ALPHABET.iter().copied().map(char::from).filter(|other| !key[at..].starts_with(*other)) {
-                let changed = checked_again(&replaced(key, at, other));
-                assert!(Presented::parse(&changed, &wafl()).is_ok(), "the test makes well-formed keys: {changed}");
+                let changed = with_right_check(&replaced(key, at, other));
+                assert!(Presented::parse(&changed, &wafl()).is_ok(), "well formed: {changed}");
                 assert!(!is_recognised(&changed, &keyring), "{changed}");
             }
         }
@@ -82,17 +81,17 @@ fn a_change_whose_check_was_computed_again_is_refused_by_its_tag() {
 }
 
 #[test]
-fn a_key_moved_to_another_environment_is_refused_whatever_its_check() {
+fn a_key_moved_to_another_environment_is_refused_even_with_a_right_check() {
     let keyring = keyring(CURRENT, Some(PREVIOUS));
     for (from, to) in CLASSES.iter().flat_map(|from| CLASSES.iter().map(move |to| (*from, *to))) {
         let key = minted(&keyring, from, 21).api_key;
         let moved = key.expose().replacen(from.as_str(), to.as_str(), 1);
-        assert_eq!(is_recognised(&checked_again(&moved), &keyring), from == to, "{from:?} as {to:?}");
+        assert_eq!(is_recognised(&with_right_check(&moved), &keyring), from == to, "{from:?} as {to:?}");
     }
 }
 
 #[test]
-fn a_key_with_a_character_more_or_less_or_two_swapped_is_refused() {
+fn a_key_with_an_added_removed_or_swapped_character_is_refused() {
     let keyring = keyring(CURRENT, Some(PREVIOUS));
     for (seed, class) in (31..).zip(CLASSES) {
         let key = minted(&keyring, class, seed).api_key;
@@ -119,7 +118,7 @@ fn a_key_with_a_character_more_or_less_or_two_swapped_is_refused() {
 }
 
 #[test]
-fn every_minted_key_parses_is_recognised_and_has_an_id_of_its_own() {
+fn every_minted_key_parses_is_recognised_and_has_a_unique_id() {
     let keyring = keyring(CURRENT, None);
     let mut source = Seeded::new(41);
     let (mut ids, mut secrets) = (HashSet::new(), HashSet::new());
@@ -133,13 +132,13 @@ fn every_minted_key_parses_is_recognised_and_has_an_id_of_its_own() {
         assert_eq!(recognised.generation(), &minted.generation);
         assert!(ids.insert(minted.id.as_str().to_owned()), "{}", minted.id);
         let (_, secret) = minted.api_key.expose().rsplit_once('_').expect("three underscores");
-        assert!(secrets.insert(secret[..32].to_owned()), "a secret made twice");
+        assert!(secrets.insert(secret[..32].to_owned()), "duplicate secret");
         assert!(contains_key(minted.api_key.expose().as_bytes(), &prefix));
     }
 }
 
 #[test]
-fn a_key_of_the_previous_secret_is_recognised_by_its_generation_until_that_secret_is_removed() {
+fn a_key_of_the_previous_secret_is_recognised_until_that_secret_is_removed() {
     let before = keyring(PREVIOUS, None);
     let during = keyring(CURRENT, Some(PREVIOUS));
     let after = keyring(CURRENT, None);
@@ -161,7 +160,7 @@ fn a_key_of_the_previous_secret_is_recognised_by_its_generation_until_that_secre
 }
 
 #[test]
-fn a_secret_with_the_hash_of_another_key_never_matches_it() {
+fn a_hash_matches_no_other_key() {
     let ring = keyring(CURRENT, Some(PREVIOUS));
     let keys: Vec<Minted> = (60..90).map(|seed| minted(&ring, CLASSES[0], seed)).collect();
     for (left, right) in keys.iter().flat_map(|left| keys.iter().map(move |right| (left, right))) {
@@ -170,7 +169,7 @@ fn a_secret_with_the_hash_of_another_key_never_matches_it() {
 }
 
 #[test]
-fn every_base62_digit_is_as_likely_as_any_other() {
+fn base62_digits_are_uniformly_distributed() {
     const PER_DIGIT: u32 = 2_000;
     let mut source = Seeded::new(71);
     let text = base62(&mut source, 62 * PER_DIGIT as usize).expect("a seeded source never fails");
@@ -186,7 +185,7 @@ fn every_base62_digit_is_as_likely_as_any_other() {
 }
 
 #[test]
-fn a_megabyte_of_nothing_but_prefixes_is_searched_in_linear_time() {
+fn a_megabyte_of_prefixes_is_searched_in_linear_time() {
     for (prefix, piece) in [
         ("aa", "a"),
         ("wafl", "wafl"),
@@ -197,7 +196,7 @@ fn a_megabyte_of_nothing_but_prefixes_is_searched_in_linear_time() {
     ] {
         let prefix = Prefix::parse(prefix).expect("a prefix");
         let text = piece.repeat(1_048_576 / piece.len());
-        // A search that looked at every rest would take minutes for each of these.
+        // A quadratic search would take minutes for each of these.
         assert!(!contains_key(text.as_bytes(), &prefix), "{piece}");
     }
 }
@@ -217,7 +216,7 @@ proptest! {
         prop_assert!(contains_key(text.as_bytes(), &wafl()), "{}", text);
         let mut bytes = vec![0xff, 0xc3];
         bytes.extend(text.bytes().chain([0xe2, 0x80]));
-        prop_assert!(contains_key(&bytes, &wafl()), "among bytes that are no UTF-8: {}", text);
+        prop_assert!(contains_key(&bytes, &wafl()), "between bytes that are not UTF-8: {}", text);
     }
 
     #[test]
@@ -255,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn a_parsed_key_is_its_own_id_and_nothing_but_ascii(text in "(wafl|acme)_(live|test|admin)_[0-9A-Za-z]{52}") {
+    fn a_parsed_key_is_ascii_and_begins_with_its_id(text in "(wafl|acme)_(live|test|admin)_[0-9A-Za-z]{52}") {
         let text = format!("{}_{}", &text[..text.len() - 40], &text[text.len() - 40..]);
         let key = text.chars().chain(check_of(&text).map(char::from)).collect::<String>();
         match Presented::parse(&key, &wafl()) {

@@ -1,5 +1,5 @@
-//! A record as KV holds it. Whoever can write to the namespace can put any bytes there: nothing but what we sealed,
-//! under its own name, may come out again.
+//! Sealed records. Somebody with write access to the namespace can store any bytes. Only a text that Keyward sealed may open, and
+//! only under its own name.
 
 use std::sync::LazyLock;
 
@@ -18,8 +18,8 @@ use proptest::prelude::*;
 const CURRENT: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PREVIOUS: &str = "rkSKyGxOjk3sZFcpcI70GHOuecbf+E7/czYJiUh/COU=";
 
-/// Its name and MAC were computed outside this crate (HKDF and HMAC in Python), from the form that `key::sealed`
-/// documents: a change here is a change of the stored form, and of every record that KV holds.
+/// The stored form of [`record`]. `sealed_under` and `mac` were computed outside this crate (HKDF and HMAC in Python), from the
+/// documentation of `key::sealed`. Changing this text means changing the stored form, and with it every record in KV.
 const STORED: &str = concat!(
     r#"{"sealed_under":"a3a7b10a","mac":"9949388098d445428fc474805fb23300362464472fe06501b3e47a5ae626d472","#,
     r#""sealed":{"epoch":"1795442523004-Zq3xk0PdW7aLmN2v","record":{"id":"wafl_live_8Fh2kQ0sZp1L","#,
@@ -84,7 +84,7 @@ fn the_stored_form_is_this_literal_json() {
 
 #[test]
 fn a_sealed_record_opens_to_what_was_sealed() {
-    let opened = open(STORED, &id(), &keyring(CURRENT, None)).expect("our own");
+    let opened = open(STORED, &id(), &keyring(CURRENT, None)).expect("sealed by this keyring");
     assert_eq!(json(&opened), json(&record()));
     assert!(opened.key_hash.matches(&record().key_hash));
 }
@@ -95,7 +95,7 @@ fn a_record_with_any_one_bit_or_byte_changed_is_broken() {
         for with in 0..=u8::MAX {
             let mut bytes = STORED.as_bytes().to_vec();
             let original = std::mem::replace(&mut bytes[at], with);
-            // KV's text is UTF-8 before it gets here; what is none never reaches `open`.
+            // KV returns UTF-8 text, so other bytes never reach `open`.
             if let (true, Ok(text)) = (with != original, std::str::from_utf8(&bytes)) {
                 assert!(broken(text).is_some(), "byte {at} {:?} as {:?}", char::from(original), char::from(with));
             }
@@ -104,20 +104,20 @@ fn a_record_with_any_one_bit_or_byte_changed_is_broken() {
 }
 
 #[test]
-fn each_reason_why_a_copy_is_not_used_has_its_own_word() {
-    let words = [Broken::Form, Broken::Generation, Broken::Mac, Broken::Newer].map(Broken::as_str);
-    assert_eq!(words, ["form", "generation", "mac", "newer"]);
+fn each_reason_to_reject_a_copy_has_its_own_log_name() {
+    let names = [Broken::Form, Broken::Generation, Broken::Mac, Broken::Newer].map(Broken::as_str);
+    assert_eq!(names, ["form", "generation", "mac", "newer"]);
 }
 
 #[test]
-fn a_text_of_the_greatest_length_is_read_and_one_byte_more_is_not() {
+fn a_text_above_the_maximum_length_is_not_read() {
     let padded = |length: usize| format!("{STORED}{}", " ".repeat(length - STORED.len()));
     assert_eq!(broken(&padded(SEALED_LENGTH)), None);
     assert_eq!(broken(&padded(SEALED_LENGTH + 1)), Some(Broken::Form));
 }
 
 #[test]
-fn a_record_cut_anywhere_or_with_more_after_it_is_broken() {
+fn a_truncated_or_extended_record_is_broken() {
     for at in 0..STORED.len() {
         assert_eq!(broken(&STORED[..at]), Some(Broken::Form), "cut at {at}");
         assert_eq!(broken(&STORED[at..]).is_some(), at > 0, "from {at}");
@@ -128,7 +128,7 @@ fn a_record_cut_anywhere_or_with_more_after_it_is_broken() {
 }
 
 #[test]
-fn another_ids_record_is_broken_under_this_name() {
+fn a_record_copied_to_another_id_is_broken() {
     let ring = keyring(CURRENT, None);
     for other in
         ["wafl_live_8Fh2kQ0sZp1M", "wafl_test_8Fh2kQ0sZp1L", "wafl_admin_8Fh2kQ0sZp1L", "acme_live_8Fh2kQ0sZp1L"]
@@ -146,7 +146,7 @@ fn a_record_sealed_under_another_secret_is_broken() {
     let other = keyring(PREVIOUS, None);
     let theirs = sealed(&record(), &other);
     assert_eq!(open(&theirs, &id(), &keyring(CURRENT, None)).err(), Some(Broken::Generation));
-    // The right secret's name on another secret's MAC, and the other way round.
+    // The name of one secret with the MAC of the other.
     let renamed = theirs.replacen(other.current().generation().as_str(), "a3a7b10a", 1);
     assert_eq!(broken(&renamed), Some(Broken::Mac));
     let renamed = STORED.replacen("a3a7b10a", other.current().generation().as_str(), 1);
@@ -159,7 +159,8 @@ fn a_record_sealed_under_the_previous_secret_opens_until_that_secret_is_removed(
     let opened = open(&before, &id(), &keyring(CURRENT, Some(PREVIOUS))).expect("the previous secret is still there");
     assert_eq!(json(&opened), json(&record()));
     assert_eq!(open(&before, &id(), &keyring(CURRENT, None)).err(), Some(Broken::Generation));
-    let under = |text: &str| Sealed::open(text, &id(), &keyring(CURRENT, Some(PREVIOUS))).expect("ours").1;
+    let under =
+        |text: &str| Sealed::open(text, &id(), &keyring(CURRENT, Some(PREVIOUS))).expect("sealed by this keyring").1;
     assert_eq!((under(&before), under(STORED)), (SealedUnder::Previous, SealedUnder::Current));
     let resealed = sealed(&opened, &keyring(CURRENT, Some(PREVIOUS)));
     assert_eq!(resealed, STORED, "only the current secret seals");
@@ -167,11 +168,11 @@ fn a_record_sealed_under_the_previous_secret_opens_until_that_secret_is_removed(
 
 #[test]
 fn a_record_with_missing_or_repeated_fields_or_a_changed_text_is_broken() {
-    let (envelope, inner) = STORED.split_once(r#""sealed":"#).expect("what is sealed");
+    let (envelope, inner) = STORED.split_once(r#""sealed":"#).expect("a sealed part");
     for text in [
         STORED.replacen(r#""sealed":{"#, r#""sealed":{"extra":1,"#, 1),
         STORED.replacen(r#""record":{"#, r#""record":{"extra":1,"#, 1),
-        STORED.replacen(r#""record":{"#, r#""record":{"min_reader":2,"#, 1),
+        STORED.replacen(r#""record":{"#, r#""record":{"min_reader":9,"#, 1),
         STORED.replacen('{', r#"{"sealed_under":"a3a7b10a","#, 1),
         STORED.replacen(r#""sealed":"#, r#""sealed":{},"sealed":"#, 1),
         STORED.replacen(r#""record":"#, r#""record":{},"record":"#, 1),
@@ -190,7 +191,7 @@ fn a_record_with_missing_or_repeated_fields_or_a_changed_text_is_broken() {
 }
 
 #[test]
-fn a_record_has_all_its_fields_well_formed_even_where_the_mac_is_right() {
+fn a_record_with_a_malformed_field_is_refused_whatever_its_mac() {
     let plain = json(&record());
     assert!(serde_json::from_str::<Record>(&plain).is_ok());
     for (from, to) in [
@@ -211,7 +212,7 @@ fn a_record_has_all_its_fields_well_formed_even_where_the_mac_is_right() {
     }
 }
 
-/// Seals a changed text under the current secret, as a later version would.
+/// Seals a changed text under the current secret, as a later version of the worker would.
 fn sealed_by_a_later_version(from: &str, to: &str) -> String {
     let ring = keyring(CURRENT, None);
     let epoch = Epoch::from_stored("1795442523004-Zq3xk0PdW7aLmN2v".to_owned());
@@ -236,17 +237,17 @@ fn an_added_field_is_ignored_at_each_level() {
 }
 
 #[test]
-fn a_genuine_record_for_newer_readers_is_newer_and_not_broken() {
+fn a_genuine_record_for_newer_readers_is_reported_as_newer() {
     for text in [
-        sealed_by_a_later_version("{", r#"{"min_reader":2,"#),
-        sealed_by_a_later_version(r#""record":{"#, r#""record":{"min_reader":2,"#),
-        // Its other fields need not be ours.
-        sealed_by_a_later_version(r#""revision":17"#, r#""min_reader":2,"revision":"17""#),
+        sealed_by_a_later_version("{", r#"{"min_reader":9,"#),
+        sealed_by_a_later_version(r#""record":{"#, r#""record":{"min_reader":9,"#),
+        // A newer form need not have the present fields.
+        sealed_by_a_later_version(r#""revision":17"#, r#""min_reader":9,"revision":"17""#),
     ] {
         assert_eq!(broken(&text), Some(Broken::Newer), "{text}");
     }
-    // Outside the sealed text nothing is authenticated: whoever writes to KV cannot make a copy look newer.
-    for added in [r#"{"min_reader":2,"#, r#"{"later":1,"#] {
+    // The envelope is not authenticated, so `min_reader` there must not make a copy look newer.
+    for added in [r#"{"min_reader":9,"#, r#"{"later":1,"#] {
         assert_eq!(broken(&STORED.replacen('{', added, 1)), Some(Broken::Form), "{added}");
     }
 }
@@ -266,7 +267,7 @@ fn a_mac_of_another_length_or_spelling_is_broken() {
 }
 
 #[test]
-fn garbage_and_huge_values_are_broken_and_never_a_panic() {
+fn garbage_and_huge_values_are_broken_without_a_panic() {
     let deep = SEALED_LENGTH - 100;
     for text in [
         String::new(),
@@ -284,7 +285,7 @@ fn garbage_and_huge_values_are_broken_and_never_a_panic() {
         ),
         STORED.replacen("a3a7b10a", &"a".repeat(deep - 1_000), 1),
         "a".repeat(25 * 1_048_576),
-        // Whole and genuine, but longer than anything that we store.
+        // Genuine, but above the maximum length.
         format!("{STORED}{}", " ".repeat(SEALED_LENGTH)),
     ] {
         assert!(broken(&text).is_some(), "{} bytes: {:.40}", text.len(), text);
@@ -306,7 +307,7 @@ fn a_stored_hash_or_generation_has_one_spelling() {
 }
 
 #[test]
-fn nothing_secret_is_in_what_a_log_could_print_of_a_record() {
+fn debug_output_of_a_record_shows_no_hash() {
     let shown = format!("{:?}", record());
     assert!(!shown.contains("0544dc90") && !shown.contains("5, 68, 220"), "{shown}");
     assert_eq!(format!("{:?} {:?}", record().id, record().key_hash), "KeyId(wafl_live_8Fh2kQ0sZp1L) KeyHash(…)");
@@ -344,20 +345,20 @@ proptest! {
             ..record()
         };
         let ring = keyring(CURRENT, None);
-        let opened = open(&sealed(&record, &ring), &id(), &ring).expect("our own");
+        let opened = open(&sealed(&record, &ring), &id(), &ring).expect("sealed by this keyring");
         prop_assert_eq!(json(&opened), json(&record));
         prop_assert!(opened.key_hash.matches(&record.key_hash));
     }
 
     #[test]
-    fn no_text_opens_that_we_did_not_seal(
+    fn a_text_that_was_not_sealed_never_opens(
         text in any::<String>(),
         at in 0..STORED.len(),
         piece in "[\\PC\\s]{1,12}",
     ) {
         prop_assert!(broken(&text).is_some());
         let spliced = format!("{}{piece}{}", &STORED[..at], &STORED[at..]);
-        // White space and escapes around the record change nothing; everything else must be refused.
+        // White space and escapes in the envelope change nothing. Every other change must be refused.
         if let Ok(opened) = open(&spliced, &id(), &keyring(CURRENT, None)) {
             prop_assert_eq!(json(&opened), json(&record()), "{}", spliced);
         }

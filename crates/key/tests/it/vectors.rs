@@ -1,7 +1,7 @@
-//! The golden vectors of the key: what any other implementation of the key must agree with.
+//! Golden vectors of the key format, which every implementation must reproduce.
 //!
-//! The pepper never leaves `key::derived`, so it is proved through what is made with it: the hash and the tag are
-//! computed here a second time from the vector's own `pepper_hex`, and must be what the keyring says.
+//! The pepper never leaves the keyring, so it is tested indirectly: these tests compute hash and tag from the vector's
+//! `pepper_hex` and compare them with the keyring's.
 
 use hmac::{Hmac, KeyInit, Mac};
 use keyward_key::base62;
@@ -68,12 +68,12 @@ impl Valid {
 fn vectors() -> Vectors {
     let vectors: Vectors = serde_json::from_str(include_str!("../../../../tests/vectors/key_format.json"))
         .expect("the vectors are JSON of this form");
-    assert_eq!(vectors.valid.len(), 8, "a vector file that shrank proves less");
-    assert_eq!(vectors.invalid.len(), 20, "a vector file that shrank proves less");
+    assert_eq!(vectors.valid.len(), 8, "number of vectors");
+    assert_eq!(vectors.invalid.len(), 20, "number of vectors");
     vectors
 }
 
-/// What stands between a credential and a look-up: form and check, then the tag.
+/// All checks before a lookup: form, check, tag.
 fn is_recognised(text: &str, prefix: &Prefix, keyring: &Keyring) -> bool {
     Presented::parse(text, prefix).is_ok_and(|presented| keyring.recognise(&presented).is_some())
 }
@@ -146,7 +146,7 @@ fn no_vector_is_recognised_under_another_vectors_secret() {
 }
 
 #[test]
-fn every_invalid_vector_is_refused_before_any_look_up() {
+fn every_invalid_vector_is_refused_before_any_lookup() {
     let vectors = vectors();
     let first = &vectors.valid[0];
     let (prefix, keyring) = (first.prefix(), first.keyring());
@@ -156,7 +156,7 @@ fn every_invalid_vector_is_refused_before_any_look_up() {
 }
 
 #[test]
-fn an_invalid_vector_is_refused_for_what_is_wrong_with_it() {
+fn each_invalid_vector_is_refused_for_its_own_defect() {
     let vectors = vectors();
     let prefix = vectors.valid[0].prefix();
     for Invalid { why, text } in &vectors.invalid {
@@ -169,11 +169,11 @@ fn an_invalid_vector_is_refused_for_what_is_wrong_with_it() {
             "prefix only" | "one character short" | "one character long" | "inner space" => Some(Malformed::Form),
             "trailing newline" | "full-width digit" | "NUL inside" => Some(Malformed::Form),
             "last character changed" | "secret changed, check not" | "check past 32 bits" => Some(Malformed::Check),
-            // Well formed: only the server's secret tells that we did not mint it.
+            // Well formed. Only the tag shows that Keyward did not mint it.
             "secret changed, check right, tag wrong"
             | "environment changed, check right, tag wrong"
             | "made under another secret" => None,
-            other => panic!("a new vector, say what is wrong with it: {other}"),
+            other => panic!("new vector without an expected defect: {other}"),
         };
         assert_eq!(Presented::parse(text, &prefix).err(), wrong, "{why}: {text}");
     }
@@ -188,15 +188,15 @@ fn a_vector_in_a_url_is_found_exactly_when_it_is_well_formed() {
     }
     let prefix = vectors.valid[0].prefix();
     for Invalid { why, text } in &vectors.invalid {
-        // Followed by one character or a line feed too many, a well-formed key still stands there.
-        let holds_one = Presented::parse(text, &prefix).is_ok()
+        // These two contain a well-formed key followed by one more character.
+        let contains_one = Presented::parse(text, &prefix).is_ok()
             || ["one character long", "trailing newline"].contains(&why.as_str());
-        assert_eq!(contains_key(text.as_bytes(), &prefix), holds_one, "{why}: {text}");
+        assert_eq!(contains_key(text.as_bytes(), &prefix), contains_one, "{why}: {text}");
     }
 }
 
 #[test]
-fn an_id_a_character_longer_or_shorter_is_none() {
+fn an_id_of_another_length_is_refused() {
     for vector in vectors().valid {
         let id = vector.key_id;
         for other in [format!("{id}0"), format!("{id}_"), id[..id.len() - 1].to_owned(), format!("{id}_{id}")] {
@@ -206,7 +206,7 @@ fn an_id_a_character_longer_or_shorter_is_none() {
 }
 
 #[test]
-fn the_parts_have_the_lengths_of_the_contract() {
+fn the_parts_have_the_documented_lengths() {
     assert_eq!((SECRET_LENGTH, TAG_LENGTH, CHECK_LENGTH), (32, 8, 6));
     for vector in vectors().valid {
         assert_eq!(vector.key.len(), vector.key_id.len() + 1 + 46, "{}", vector.key);

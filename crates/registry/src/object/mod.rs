@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use crate::feed::{self, FeedSizes};
 use crate::store::{Store, StoreError};
-use crate::{keys, outbox, schema};
+use crate::{lookup, outbox, schema};
 use keyward_key::epoch::Epoch;
 use keyward_key::keyring::Keyring;
 use keyward_key::time::Millis;
@@ -167,10 +167,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         let settings = self.settings.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
         let (random, now) = (self.random_name()?, self.host.now());
         let answered = self.with_store(|store| match request {
-            Request::Lookup { id } => {
-                let record = keys::lookup(store, &id)?.map(Box::new);
-                Ok(Response::Record { record, at: feed::position(store)? })
-            }
+            Request::Lookup { ids } => lookup::answer(store, &ids),
             Request::Changes(query) => {
                 let (changes, restored) = feed::answer_sized(store, &query, settings.feed, &random, now)?;
                 Ok(Response::Changes { changes, restored })

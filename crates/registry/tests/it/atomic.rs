@@ -1,4 +1,4 @@
-//! A change happens whole or not at all, whatever fails and whenever.
+//! Atomicity: a change is committed whole or not at all, whichever statement fails.
 
 use keyward_key::id::Environment;
 use keyward_protocol::audit::{Head, verify};
@@ -9,10 +9,10 @@ use keyward_testkit::registry_world::*;
 use keyward_testkit::sqlite_store::{Fault, SqliteStore};
 use serde_json::Value as Json;
 
-type Asked = (Caller, Command);
+type CallerAndCommand = (Caller, Command);
 
-/// A name, the world before, the change, and how many statements write for it.
-type Case = (&'static str, fn() -> World, fn() -> Asked, usize);
+/// Name of the change, the world before it, the request, and its number of writing statements.
+type Case = (&'static str, fn() -> World, fn() -> CallerAndCommand, usize);
 
 fn changes() -> [Case; 11] {
     [
@@ -22,16 +22,16 @@ fn changes() -> [Case; 11] {
         ("revoke_by_holder", with_a_key, || (holder(1), Command::RevokeByHolder), 4),
         ("update", furnished, || (owner(), command_for(Operation::UpdateKey)), 4),
         ("rotate", furnished, || (owner(), command_for(Operation::RotateKey)), 6),
-        ("make a member", furnished, || (owner(), command_for(Operation::CreateMember)), 3),
+        ("create a member", furnished, || (owner(), command_for(Operation::CreateMember)), 3),
         ("change a member", furnished, || (owner(), command_for(Operation::UpdateMember)), 3),
         ("revoke a member", furnished, || (owner(), command_for(Operation::RevokeMember)), 3),
         ("rotate a member", furnished, || (owner(), command_for(Operation::RotateMember)), 3),
-        // With what it takes to remember it, and to forget another.
+        // Includes storing this attempt and deleting an expired one.
         ("issue again", with_an_old_attempt, || (owner(), issue(2, live("shop"))), 6),
     ]
 }
 
-/// A write of long ago is still remembered, and the next is to be, too.
+/// A world that still stores an expired attempt, before a request with an `Idempotency-Key`.
 fn with_an_old_attempt() -> World {
     let mut world = World::with_owner();
     world.attempt(owner(), issue(1, live("crm")), Some(attempt("old"))).unwrap();
@@ -47,41 +47,41 @@ fn with_a_key() -> World {
 }
 
 #[test]
-fn a_failure_before_or_after_any_single_write_leaves_nothing_behind() {
-    for (name, world, asked, writes) in changes() {
-        let complete = complete(world, asked);
+fn a_failed_write_rolls_the_whole_change_back() {
+    for (name, world, request, writes) in changes() {
+        let complete = complete(world, request);
         let faults =
             (1..=writes).flat_map(|at| [Fault::BeforeWrite(at), Fault::AfterWrite(at)]).chain([Fault::BeforeCommit]);
         for fault in faults {
             let mut world = world();
             let before = world.store.dump();
-            let (caller, command) = asked();
+            let (caller, command) = request();
             world.store.fail_at(Some(fault));
-            assert!(world.ask(caller, command).is_err(), "{name} {fault:?}: the failure was hidden");
-            assert_eq!(world.store.dump(), before, "{name} {fault:?}: something was left behind");
+            assert!(world.ask(caller, command).is_err(), "{name} {fault:?}: no error");
+            assert_eq!(world.store.dump(), before, "{name} {fault:?}: not rolled back");
 
-            // The same asked again succeeds, as if nothing had been.
+            // A retry without the fault has the full effect.
             world.store.fail_at(None);
-            let (caller, command) = asked();
+            let (caller, command) = request();
             assert!(matches!(world.ask(caller, command).unwrap(), Response::Done(_)));
             assert_eq!(world.store.dump(), complete, "{name} {fault:?}");
         }
     }
 }
 
-fn complete(world: fn() -> World, asked: fn() -> Asked) -> Json {
+fn complete(world: fn() -> World, request: fn() -> CallerAndCommand) -> Json {
     let mut world = world();
-    let (caller, command) = asked();
+    let (caller, command) = request();
     assert!(matches!(world.ask(caller, command).unwrap(), Response::Done(_)));
     world.store.dump()
 }
 
-/// So that the test above can't miss a write that is added later.
+/// Keeps the numbers in [`changes`] exact, so that the test above covers writes that are added later.
 #[test]
-fn every_write_of_a_change_is_among_those_that_are_made_to_fail() {
-    for (name, world, asked, writes) in changes() {
+fn the_number_of_writes_of_each_change_is_exact() {
+    for (name, world, request, writes) in changes() {
         let mut world = world();
-        let (caller, command) = asked();
+        let (caller, command) = request();
         world.store.fail_at(None);
         world.ask(caller, command).unwrap();
         assert_eq!(world.store.writes, writes, "{name}");
@@ -89,16 +89,16 @@ fn every_write_of_a_change_is_among_those_that_are_made_to_fail() {
 }
 
 #[test]
-fn a_failing_read_changes_nothing_and_is_never_an_answer() {
-    for (name, world, asked, _) in changes() {
+fn a_failed_read_fails_the_operation_and_changes_nothing() {
+    for (name, world, request, _) in changes() {
         let mut counting = world();
-        let (caller, command) = asked();
+        let (caller, command) = request();
         counting.store.fail_at(None);
         counting.ask(caller, command).unwrap();
         for at in 1..=counting.store.reads {
             let mut world = world();
             let before = world.store.dump();
-            let (caller, command) = asked();
+            let (caller, command) = request();
             world.store.fail_at(Some(Fault::Read(at)));
             assert!(world.ask(caller, command).is_err(), "{name}: read {at}");
             assert_eq!(world.store.dump(), before, "{name}: read {at}");
@@ -107,11 +107,11 @@ fn a_failing_read_changes_nothing_and_is_never_an_answer() {
 }
 
 #[test]
-fn a_change_whose_confirmation_was_lost_is_there_whole() {
-    for (name, world, asked, _) in changes() {
-        let complete = complete(world, asked);
+fn a_change_whose_commit_was_not_confirmed_is_complete() {
+    for (name, world, request, _) in changes() {
+        let complete = complete(world, request);
         let mut world = world();
-        let (caller, command) = asked();
+        let (caller, command) = request();
         world.store.fail_at(Some(Fault::AfterCommit));
         assert!(world.ask(caller, command).is_err(), "{name}");
         assert_eq!(world.store.dump(), complete, "{name}");
@@ -121,7 +121,7 @@ fn a_change_whose_confirmation_was_lost_is_there_whole() {
 }
 
 #[test]
-fn a_list_that_fails_changes_nothing_that_anyone_can_see() {
+fn a_failed_list_changes_nothing_visible() {
     let fresh = || {
         let mut world = World::with_owner();
         world.issue(1, live("crm"));
@@ -144,7 +144,7 @@ fn a_list_that_fails_changes_nothing_that_anyone_can_see() {
 }
 
 #[test]
-fn a_start_that_fails_midway_is_made_good_by_the_next() {
+fn a_failed_start_is_completed_by_the_next() {
     let mut counting = SqliteStore::new();
     migrate(&mut counting, &epoch(1)).unwrap();
     let complete = counting.dump();

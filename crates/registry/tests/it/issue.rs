@@ -1,4 +1,4 @@
-//! Issuing a key: what is given, what is refused, and in which order.
+//! Issuing keys: the new key, the refusals and their order.
 
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::time::Millis;
@@ -19,7 +19,7 @@ fn field(refused: Rejection) -> String {
 }
 
 #[test]
-fn a_key_is_answered_as_the_contract_shows_it() {
+fn an_issued_key_has_the_documented_view() {
     let mut world = World::with_owner();
     let key = world.issue(1, live("crm"));
     assert_eq!(
@@ -53,7 +53,7 @@ fn a_key_is_answered_as_the_contract_shows_it() {
 }
 
 #[test]
-fn the_gate_finds_the_record_of_a_key_active_expired_or_revoked_and_of_no_other() {
+fn a_lookup_finds_active_expired_and_revoked_keys_only() {
     let mut world = World::with_owner();
     let key = world.issue(
         1,
@@ -89,7 +89,7 @@ fn the_gate_finds_the_record_of_a_key_active_expired_or_revoked_and_of_no_other(
 }
 
 #[test]
-fn a_key_lives_as_long_as_was_asked_within_the_limit() {
+fn a_key_gets_the_requested_lifetime_within_the_limit() {
     let end = |days: i64| NOW.plus_seconds(days * DAY);
     for (max, lifetime, expected) in [
         (365, Lifetime::Default, end(90)),
@@ -117,14 +117,14 @@ fn a_key_lives_as_long_as_was_asked_within_the_limit() {
         let refused = world.refused(owner(), issue(1, lasting(lifetime)));
         assert!(
             matches!(&refused, Rejection::Invalid { detail, .. } if detail.contains("365")),
-            "the limit is not stated: {refused:?}"
+            "no limit in the message: {refused:?}"
         );
         assert_eq!(field(refused), expected, "{lifetime:?}");
     }
 }
 
 #[test]
-fn a_scope_that_no_route_uses_is_refused_by_its_place_and_the_known_ones_are_named() {
+fn an_unknown_scope_is_refused_with_its_index_and_the_known_scopes() {
     let mut world = World::with_owner();
     let draft = KeyDraft { scopes: vec![scope("contacts:read"), scope("contact:write")], ..live("crm") };
     assert_eq!(
@@ -137,7 +137,7 @@ fn a_scope_that_no_route_uses_is_refused_by_its_place_and_the_known_ones_are_nam
 }
 
 #[test]
-fn an_integration_has_one_active_key_in_an_environment() {
+fn an_integration_has_at_most_one_active_key_in_an_environment() {
     let mut world = World::with_owner();
     let first = world.issue(1, live("crm")).id;
     let renamed = |number: &str| KeyDraft { name: format!("another {number}"), ..live("crm") };
@@ -152,7 +152,7 @@ fn an_integration_has_one_active_key_in_an_environment() {
     world.later(1);
     let third = world.issue(7, renamed("7")).id;
 
-    // A retiring key isn't active, its successor is.
+    // A retiring key is not active, so only its successor counts.
     let fourth = world.rotate(7, 8, 60).0.id;
     assert_eq!(world.refused(owner(), issue(9, renamed("9"))), Rejection::IntegrationHasKey { id: fourth.clone() });
     world.revoke(&fourth, "leaked");
@@ -161,7 +161,7 @@ fn an_integration_has_one_active_key_in_an_environment() {
 }
 
 #[test]
-fn a_name_is_one_active_keys_in_an_environment() {
+fn a_name_is_unique_among_the_active_keys_of_an_environment() {
     let mut world = World::with_owner();
     let first = world.issue(1, live("crm")).id;
     let same_name = |integration: &str| KeyDraft { name: "crm sync".to_owned(), ..live(integration) };
@@ -176,7 +176,7 @@ fn a_name_is_one_active_keys_in_an_environment() {
 }
 
 #[test]
-fn an_id_is_never_given_twice() {
+fn an_id_is_never_issued_twice() {
     let mut world = World::with_owner();
     let first = world.issue(1, live("crm")).id;
     world.revoke(&first, "leaked");
@@ -184,7 +184,7 @@ fn an_id_is_never_given_twice() {
 }
 
 #[test]
-fn an_id_that_names_another_environment_is_no_key() {
+fn an_id_of_another_environment_is_refused() {
     let mut world = World::with_owner();
     let before = world.store.dump();
     for id in ["wafl_test_000000000001", "wafl_admin_000000000001"] {
@@ -195,9 +195,9 @@ fn an_id_that_names_another_environment_is_no_key() {
     assert_eq!(world.store.dump(), before);
 }
 
-/// Everything is wrong at first; then one thing after the other is put right.
+/// Starts with every defect and fixes one after the other.
 #[test]
-fn of_several_refusals_the_first_in_the_contracts_order_is_given() {
+fn of_several_refusals_the_first_in_the_documented_order_wins() {
     let mut world = World::with_owner();
     let by_integration = world.issue(1, live("crm")).id;
     let by_name = world.issue(2, live("shop")).id;
@@ -223,7 +223,7 @@ fn of_several_refusals_the_first_in_the_contracts_order_is_given() {
 }
 
 #[test]
-fn a_failing_store_is_neither_a_refusal_nor_not_found() {
+fn a_failing_store_is_an_error_and_not_a_refusal() {
     let mut world = World::with_owner();
     let id = world.issue(1, live("crm")).id;
     world.store.connection.execute("UPDATE keys SET scopes = 'torn'", []).unwrap();

@@ -1,4 +1,4 @@
-//! Members limited to environments: what is elsewhere is as if it were absent, and nobody grants what they lack.
+//! Members limited to environments: objects elsewhere do not exist for them, and they cannot grant wider limits.
 
 use keyward_key::id::{Environment, KeyId};
 use keyward_protocol::role::Role;
@@ -11,12 +11,12 @@ fn limit(environments: &[Environment]) -> Option<Vec<Environment>> {
     Some(environments.to_vec())
 }
 
-/// A draft whose e-mail address goes by the name.
+/// A draft with an e-mail address made from the name.
 fn drafted(name: &str, role: Role, environments: Option<Vec<Environment>>) -> MemberDraft {
     MemberDraft { email: format!("{name}@acme.example"), environments, ..member(role) }
 }
 
-/// Keys 1 and 2 of live and test, and a member for each limit that there can be: `free`, `live`, `test`, `both`.
+/// A world with key 1 in live and key 2 in test, and a member for each possible limit: `free`, `live`, `test`, `both`.
 fn world_of_limits() -> World {
     let mut world = World::with_owner();
     world.issue(1, live("crm"));
@@ -32,7 +32,7 @@ fn world_of_limits() -> World {
     world
 }
 
-/// Every command that names a key, of that id.
+/// Every command that names a key, with this id.
 fn naming(id: &KeyId) -> [Command; 6] {
     let changes = |changes| Command::UpdateKey { id: id.clone(), changes: Box::new(changes) };
     let successor = KeyId::parse(&id.as_str().replace("_00", "_99")).unwrap();
@@ -42,15 +42,14 @@ fn naming(id: &KeyId) -> [Command; 6] {
         changes(KeyChanges { name: Some("crm sync".to_owned()), ..KeyChanges::default() }),
         changes(KeyChanges { scopes: Some(vec![scope("nothing")]), ..KeyChanges::default() }),
         Command::RotateKey { id: id.clone(), overlap_seconds: 0, credential: credential(successor.clone()) },
-        // Wrong in itself, too.
+        // Also invalid in itself.
         Command::RotateKey { id: id.clone(), overlap_seconds: u32::MAX, credential: credential(successor) },
     ]
 }
 
-/// Everything that a limited member can learn is compared between two worlds: one in which the other environment has keys
-/// in every state, and one in which it has none.
+/// Compares every response to a limited member in two worlds: the other environment has keys in every state, or no keys.
 #[test]
-fn a_limited_member_can_not_tell_another_environments_key_from_none() {
+fn a_limited_member_cannot_tell_a_key_elsewhere_from_none() {
     for role in Role::ALL {
         let mut with = World::with_owner();
         let mut without = World::with_owner();
@@ -66,10 +65,10 @@ fn a_limited_member_can_not_tell_another_environments_key_from_none() {
             for (one, other) in
                 naming(&key_id(Environment::Live, number)).into_iter().zip(naming(&key_id(Environment::Live, number)))
             {
-                let said = format!("{role:?} {one:?}");
+                let case = format!("{role:?} {one:?}");
                 let (seen, absent) = (with.refused(member.clone(), one), without.refused(member.clone(), other));
-                assert_eq!(seen, absent, "{said}");
-                assert!(matches!(seen, Rejection::NotFound | Rejection::Forbidden), "{said}: {seen:?}");
+                assert_eq!(seen, absent, "{case}");
+                assert!(matches!(seen, Rejection::NotFound | Rejection::Forbidden), "{case}: {seen:?}");
             }
         }
         for environment in [None, Some(Environment::Live), Some(Environment::Test)] {
@@ -81,14 +80,14 @@ fn a_limited_member_can_not_tell_another_environments_key_from_none() {
                 assert_eq!(listed(&mut with), listed(&mut without));
             }
         }
-        // Names and integrations elsewhere are in nobody's way.
+        // Names and integrations elsewhere do not conflict.
         for command in [|| issue(8, test("i-1")), || issue(9, live("i-1"))] {
-            let said = |world: &mut World| {
+            let response = |world: &mut World| {
                 let answer = format!("{:?}", world.ask(member.clone(), command()).unwrap());
-                // The counter is everybody's.
+                // The revision counts changes in every environment.
                 answer.split("revision").next().unwrap().to_owned()
             };
-            assert_eq!(said(&mut with), said(&mut without), "{role:?}");
+            assert_eq!(response(&mut with), response(&mut without), "{role:?}");
         }
         for world in [&mut with, &mut without] {
             for operation in [Operation::ReadAudit, Operation::AuditCheckpoint, Operation::AuditKey] {
@@ -147,7 +146,7 @@ fn changes() -> MemberChanges {
 }
 
 #[test]
-fn nobody_gives_a_wider_limit_than_their_own_or_lifts_their_own() {
+fn nobody_grants_a_wider_limit_than_their_own() {
     let mut world = world_of_limits();
     world.member(create("me", drafted("me", Role::Owner, limit(&[Environment::Test]))));
     let both = || vec![Environment::Live, Environment::Test];
@@ -167,7 +166,7 @@ fn nobody_gives_a_wider_limit_than_their_own_or_lifts_their_own() {
 }
 
 #[test]
-fn a_limit_that_was_narrowed_holds_for_a_retry_too() {
+fn a_narrowed_limit_also_applies_to_a_retry() {
     let mut world = World::with_owner();
     let member = world.add_member(Role::Manager, None);
     world.attempt(member.clone(), issue(1, live("crm")), Some(attempt("a"))).unwrap();
@@ -181,7 +180,7 @@ fn a_limit_that_was_narrowed_holds_for_a_retry_too() {
 }
 
 #[test]
-fn whoever_access_signs_in_has_the_same_limit() {
+fn a_member_signed_in_by_access_has_the_same_limit() {
     let mut world = World::with_owner();
     let id = world.issue(1, live("crm")).id;
     world.member(create("me", drafted("me", Role::Manager, limit(&[Environment::Test]))));

@@ -1,4 +1,4 @@
-//! Lists of keys: what is on them, in which order, and across pages.
+//! Lists of keys: filters, order, pages and cost.
 
 use keyward_key::id::Environment;
 use keyward_protocol::{KeyView, Rejection, Status};
@@ -11,7 +11,7 @@ fn page(world: &mut World, filter: KeyFilter, limit: u32, cursor: Option<String>
     }
 }
 
-/// The numbers in the ids of one large page.
+/// Returns the numbers in the ids on one large page.
 fn numbers(world: &mut World, filter: KeyFilter) -> Vec<u32> {
     let (items, next_cursor) = page(world, filter, 200, None);
     assert_eq!(next_cursor, None);
@@ -26,7 +26,7 @@ fn of_status(status: Status) -> KeyFilter {
     KeyFilter { status: Some(status), ..KeyFilter::default() }
 }
 
-/// Keys 1 to 6: live and test, two owners; 1 has expired, 2 is revoked, 3 is retiring.
+/// A world with keys 1 to 6 in live and test, of two owners. Key 1 has expired, 2 is revoked, 3 is retiring.
 fn mixed() -> World {
     let mut world = World::with_owner();
     let short = KeyDraft { lifetime: Lifetime::Days(1), ..live("one") };
@@ -34,7 +34,7 @@ fn mixed() -> World {
     let second = world.issue(2, live("two")).id;
     world.revoke(&second, "leaked");
     world.issue(3, test("three"));
-    // As a rotation leaves it, but without the successor.
+    // The state after a rotation, without a successor.
     world.store.connection.execute("UPDATE keys SET state = 'retiring' WHERE integration = 'three'", []).unwrap();
     world.issue(4, test("one"));
     world.issue(5, KeyDraft { owner: "dev@acme.example".to_owned(), ..live("five") });
@@ -44,7 +44,7 @@ fn mixed() -> World {
 }
 
 #[test]
-fn the_newest_is_first_and_every_filter_holds() {
+fn a_list_is_newest_first_and_applies_every_filter() {
     let mut world = mixed();
     let environment = |environment| KeyFilter { environment: Some(environment), ..KeyFilter::default() };
     let integration =
@@ -71,16 +71,16 @@ fn the_newest_is_first_and_every_filter_holds() {
             vec![6],
         ),
     ] {
-        let said = format!("{filter:?}");
-        assert_eq!(numbers(&mut world, filter), expected, "{said}");
+        let case = format!("{filter:?}");
+        assert_eq!(numbers(&mut world, filter), expected, "{case}");
     }
 }
 
 #[test]
-fn a_list_by_status_agrees_with_each_keys_own_answer_at_every_instant() {
+fn a_list_by_status_agrees_with_each_keys_view_at_every_instant() {
     let mut world = mixed();
     world.issue(7, KeyDraft { lifetime: Lifetime::Days(5), ..live("seven") });
-    // The clock also goes backwards, as a moved object's may.
+    // The clock also steps back, as it may when an object moves.
     for seconds in [0, 1, 5 * DAY - 2, 1, 1, 83 * DAY, -90 * DAY, 200 * DAY] {
         world.later(seconds);
         let (all, _) = page(&mut world, KeyFilter::default(), 200, None);
@@ -102,7 +102,7 @@ fn a_list_by_status_agrees_with_each_keys_own_answer_at_every_instant() {
 }
 
 #[test]
-fn pages_join_to_the_whole_list_while_keys_are_being_issued() {
+fn pages_join_to_the_whole_list_while_keys_are_issued() {
     let mut world = World::with_owner();
     for number in 1..=23 {
         let name = format!("i-{number}");
@@ -117,7 +117,7 @@ fn pages_join_to_the_whole_list_while_keys_are_being_issued() {
                 let (items, next) = page(&mut world, KeyFilter { status, ..KeyFilter::default() }, limit, cursor);
                 assert!(items.len() <= usize::try_from(limit).unwrap());
                 seen.extend(items.iter().map(number));
-                assert!(seen.len() <= whole.len(), "a row twice: {seen:?}");
+                assert!(seen.len() <= whole.len(), "duplicate row: {seen:?}");
                 let next_number = 1 + u32::try_from(world.store.dump()["keys"].as_array().unwrap().len()).unwrap();
                 world.issue(next_number, live(&format!("i-{next_number}")));
                 let Some(next) = next else { break };
@@ -142,9 +142,9 @@ fn the_last_page_has_no_cursor_even_when_it_is_full() {
 }
 
 #[test]
-fn a_cursor_or_limit_that_was_not_given_out_is_refused() {
+fn an_unknown_cursor_or_invalid_limit_is_refused() {
     let mut world = mixed();
-    // "0", "-1", "01", "+1", "9007199254740992", "1 ", not base64url, padded, not UTF-8, and stray last bits.
+    // "0", "-1", "01", "+1", "9007199254740992", "1 ", then invalid base64url, padding, invalid UTF-8 and non-zero trailing bits.
     for text in ["", "MA", "LTE", "MDE", "KzE", "OTAwNzE5OTI1NDc0MDk5Mg", "MSA", "!", "MQ==", "_w", "MR", "1", "é"] {
         let refused = world.refused(owner(), list(KeyFilter::default(), 50, Some(text.to_owned())));
         assert!(matches!(&refused, Rejection::Invalid { field, .. } if field == "cursor"), "{text}: {refused:?}");
@@ -159,9 +159,9 @@ fn same(filter: &KeyFilter) -> KeyFilter {
     serde_json::from_value(serde_json::to_value(filter).unwrap()).unwrap()
 }
 
-/// 100,000 keys, as unfavourable as can be: what a filter asks for is scarce and at the old end.
+/// Worst case of 100,000 keys: those that match a filter are few and the oldest.
 #[test]
-fn a_page_out_of_a_hundred_thousand_reads_a_few_hundred_rows() {
+fn a_page_of_a_hundred_thousand_keys_reads_a_few_hundred_rows() {
     let mut world = World::with_owner();
     world
         .store
@@ -193,12 +193,12 @@ fn a_page_out_of_a_hundred_thousand_reads_a_few_hundred_rows() {
                         owner: filter_owner.map(str::to_owned),
                         status,
                     };
-                    let said = format!("{filter:?}");
+                    let case = format!("{filter:?}");
                     world.store.costs.clear();
                     page(&mut world, same(&filter), 50, None);
-                    assert_cheap(&mut world, &said);
+                    assert_cheap(&mut world, &case);
                     page(&mut world, filter, 50, Some("NTAwMDA".to_owned()));
-                    assert_cheap(&mut world, &said);
+                    assert_cheap(&mut world, &case);
                 }
             }
         }
@@ -207,16 +207,37 @@ fn a_page_out_of_a_hundred_thousand_reads_a_few_hundred_rows() {
     assert_cheap(&mut world, "issue");
     world.later(91 * DAY);
     page(&mut world, of_status(Status::Expired), 50, None);
-    assert_cheap(&mut world, "noticing one expired key");
+    assert_cheap(&mut world, "list that marks one key as expired");
 }
 
-/// What was read since the last time: some 5 to 30 steps of SQLite's machine for each row, no scan of a table and no
-/// sort. A walk through 100,000 keys takes 300,000 steps or more.
-fn assert_cheap(world: &mut World, said: &str) {
+/// Checks the SQLite virtual machine steps since the last call. A row costs 5 to 30 steps; a scan of 100,000 keys costs 300,000
+/// or more.
+fn assert_cheap(world: &mut World, case: &str) {
     for cost in &world.store.costs {
-        assert_eq!((cost.scanned, cost.sorts), (0, 0), "{said}: {}", cost.sql);
+        assert_eq!((cost.scanned, cost.sorts), (0, 0), "{case}: {}", cost.sql);
     }
     let steps: i32 = world.store.costs.iter().map(|cost| cost.steps).sum();
-    assert!(steps < 4_000, "{said}: {steps} steps");
+    assert!(steps < 4_000, "{case}: {steps} steps");
     world.store.costs.clear();
+}
+
+#[test]
+fn a_page_of_keys_is_limited_in_bytes() {
+    let mut world = World::with_owner();
+    for number in 1..=40 {
+        let network = |at: u32| format!("2001:db8:{number:x}:{at:x}::/64").parse().unwrap();
+        let allowed_cidrs = (1..=1_000).map(network).collect();
+        world.issue(number, KeyDraft { allowed_cidrs, ..live(&format!("i-{number}")) });
+    }
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let (items, next) = page(&mut world, KeyFilter::default(), 200, cursor);
+        assert!(!items.is_empty() && serde_json::to_string(&items).unwrap().len() < 1_000_000, "{}", items.len());
+        seen.extend(items.iter().map(number));
+        cursor = next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (1..=40).rev().collect::<Vec<_>>());
 }

@@ -9,6 +9,7 @@ mod idempotency;
 mod issue;
 mod limits;
 mod list;
+mod lookup;
 mod members;
 mod messages;
 mod object;

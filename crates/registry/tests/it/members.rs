@@ -1,4 +1,4 @@
-//! Members: made, changed, rotated, revoked, listed, and the last owner.
+//! Members: creation, changes, rotation, revocation, lists, and the last owner.
 
 use keyward_key::id::{Environment, KeyId};
 use keyward_protocol::role::Role;
@@ -45,7 +45,7 @@ fn page(world: &mut World, limit: u32, cursor: Option<String>) -> (Vec<MemberVie
 }
 
 #[test]
-fn a_member_is_made_as_drafted_and_can_sign_in() {
+fn a_new_member_has_the_drafted_fields_and_can_sign_in() {
     let mut world = World::with_owner();
     let draft = MemberDraft {
         name: "Grace".to_owned(),
@@ -73,7 +73,7 @@ fn a_member_is_made_as_drafted_and_can_sign_in() {
 }
 
 #[test]
-fn a_draft_that_can_not_be_is_refused_by_its_field() {
+fn an_invalid_draft_is_refused_with_its_field() {
     let mut world = World::with_owner();
     for days in [0, 366, u32::MAX] {
         let draft = MemberDraft { expires_in_days: Some(days), ..member(Role::Owner) };
@@ -87,7 +87,7 @@ fn a_draft_that_can_not_be_is_refused_by_its_field() {
 }
 
 #[test]
-fn an_email_address_in_any_case_is_one_members_until_they_are_revoked() {
+fn an_email_address_is_unique_in_any_case_until_its_member_is_revoked() {
     let mut world = World::with_owner();
     world.member(create("one", emailed(Role::Auditor, "One@acme.example")));
     let twin = || create("two", emailed(Role::Auditor, "oNE@ACME.example"));
@@ -98,13 +98,13 @@ fn an_email_address_in_any_case_is_one_members_until_they_are_revoked() {
         world.refused(owner(), update_member(member_id("three"), change("ONE@acme.example"))),
         Rejection::EmailTaken
     );
-    // Their own in another case is a change like any other.
+    // A member may change the case of their own address.
     world.member(update_member(member_id("one"), change("one@acme.example")));
     assert_eq!(
         world.last_entry().3,
         json!({"before": {"email": "One@acme.example"}, "after": {"email": "one@acme.example"}})
     );
-    // One whose credential has run out is a member still.
+    // A member with an expired credential still has their address.
     world.later(364 * DAY);
     world.member(rotate_member(owner_id(), 9));
     world.later(DAY);
@@ -114,7 +114,7 @@ fn an_email_address_in_any_case_is_one_members_until_they_are_revoked() {
 }
 
 #[test]
-fn a_change_is_told_before_and_after_and_holds_from_the_next_request_on() {
+fn a_member_change_is_logged_and_applies_to_the_next_request() {
     let mut world = furnished();
     world.later(60);
     let view = world.member(update_member(
@@ -155,7 +155,7 @@ fn a_change_is_told_before_and_after_and_holds_from_the_next_request_on() {
 }
 
 #[test]
-fn a_revoked_member_does_not_change_and_an_expired_credential_gets_no_longer_life() {
+fn a_revoked_member_cannot_be_changed_and_an_expired_credential_not_prolonged() {
     let mut world = furnished();
     let named = || MemberChanges { name: Some("Grace".to_owned()), ..changes() };
     let longer = || MemberChanges { expires_in_days: Some(30), ..changes() };
@@ -177,7 +177,7 @@ fn a_revoked_member_does_not_change_and_an_expired_credential_gets_no_longer_lif
 }
 
 #[test]
-fn a_revoked_members_credential_is_refused_at_once_and_the_first_revocation_stays() {
+fn a_revoked_members_credential_is_refused_at_once_and_the_first_revocation_is_final() {
     let mut world = furnished();
     world.done(caller("other"), Command::Me);
     world.later(60);
@@ -200,7 +200,7 @@ fn a_revoked_members_credential_is_refused_at_once_and_the_first_revocation_stay
 }
 
 #[test]
-fn a_rotated_members_old_credential_is_refused_at_once_and_the_new_one_lives_as_long() {
+fn a_rotated_members_old_credential_is_refused_at_once_and_the_new_one_has_the_same_lifetime() {
     let mut world = World::with_owner();
     world.member(create("other", MemberDraft { expires_in_days: Some(30), ..member(Role::Auditor) }));
     world.later(20 * DAY);
@@ -214,7 +214,7 @@ fn a_rotated_members_old_credential_is_refused_at_once_and_the_new_one_lives_as_
     let renewed = Caller::Credential { id: member_id("other"), key_hash: hash(8) };
     assert!(unauthenticated(&world.refused(caller("other"), Command::Me)));
     world.done(renewed.clone(), Command::Me);
-    // One that has run out is renewed too, for as long as was last said, within the limit.
+    // Rotation also renews an expired credential, for its last requested lifetime, within the limit.
     world.member(update_member(member_id("other"), MemberChanges { expires_in_days: Some(10), ..changes() }));
     world.later(10 * DAY);
     assert!(unauthenticated(&world.refused(renewed, Command::Me)));
@@ -232,7 +232,7 @@ fn a_rotated_members_old_credential_is_refused_at_once_and_the_new_one_lives_as_
 }
 
 #[test]
-fn the_last_active_owner_without_a_limit_stays() {
+fn the_last_active_owner_without_a_limit_cannot_be_removed() {
     let mut world = World::with_owner();
     let limited_owner = MemberDraft { environments: Some(vec![Environment::Live]), ..member(Role::Owner) };
     world.member(create("limited", limited_owner));
@@ -241,16 +241,16 @@ fn the_last_active_owner_without_a_limit_stays() {
     world.member(create("gone", emailed(Role::Owner, "gone@acme.example")));
     world.member(revoke_member(member_id("gone")));
     world.later(DAY);
-    // Of four owners one is limited, one has expired and one is revoked.
+    // Of four owners, one is limited, one has expired and one is revoked.
     let everyway =
         || [update_member(owner_id(), demoted()), update_member(owner_id(), limited()), revoke_member(owner_id())];
     for command in everyway() {
         assert_eq!(world.refused(owner(), command), Rejection::LastOwner);
     }
-    // What leaves them an owner may be done.
+    // Changes that keep them an unlimited owner are allowed.
     world.member(update_member(owner_id(), MemberChanges { expires_in_days: Some(5), ..changes() }));
     world.member(rotate_member(owner_id(), 9));
-    // An owner who can't sign in may go.
+    // An owner who cannot sign in may be removed.
     world.member(update_member(member_id("short"), demoted()));
     world.member(revoke_member(member_id("short")));
 
@@ -264,7 +264,7 @@ fn the_last_active_owner_without_a_limit_stays() {
 }
 
 #[test]
-fn access_signs_in_the_one_active_member_with_that_address() {
+fn access_signs_in_the_only_active_member_with_that_address() {
     let mut world = furnished();
     assert!(
         matches!(world.done(access("OTHER@acme.example"), Command::Me), Outcome::Me(me) if me.id == member_id("other"))
@@ -273,7 +273,7 @@ fn access_signs_in_the_one_active_member_with_that_address() {
         assert!(unauthenticated(&world.refused(access(email), Command::Me)), "{email}");
     }
     assert_eq!(world.refused(access("other@acme.example"), issue(2, live("shop"))), Rejection::Forbidden);
-    // No operation makes two of one address; if there are two all the same, neither is meant.
+    // No operation creates two members with one address. If two exist nevertheless, neither is signed in.
     world.store.connection.execute("UPDATE members SET email = 'x@acme.example'", []).unwrap();
     assert!(unauthenticated(&world.refused(access("x@acme.example"), Command::Me)));
     world.store.connection.execute("UPDATE members SET revoked_at = 1 WHERE name = 'Ada'", []).unwrap();
@@ -283,7 +283,7 @@ fn access_signs_in_the_one_active_member_with_that_address() {
 }
 
 #[test]
-fn pages_of_members_join_to_the_whole_list_while_members_are_being_made() {
+fn pages_of_members_join_to_the_whole_list_while_members_are_created() {
     let mut world = World::with_owner();
     let mut number = 0;
     let mut another = |world: &mut World| {
@@ -314,4 +314,115 @@ fn pages_of_members_join_to_the_whole_list_while_members_are_being_made() {
     }
     let wrong = Command::ListMembers { limit: 1, cursor: Some("MA".to_owned()) };
     assert_eq!(field(world.refused(owner(), wrong)), "cursor");
+}
+
+fn with_secret(byte: u8) -> Caller {
+    Caller::Credential { id: owner_id(), key_hash: hash(byte) }
+}
+
+#[test]
+fn ones_own_old_credential_works_until_the_new_one_is_first_used() {
+    let mut world = World::with_owner();
+    world.done(owner(), rotate_member(owner_id(), 8));
+    let detail = world.last_entry().3;
+    assert_eq!(detail["old_credential_until"], world.now.plus_seconds(600).rfc3339());
+    for _ in 0..2 {
+        world.done(owner(), Command::Me);
+    }
+    assert!(unauthenticated(&world.refused(with_secret(7), Command::Me)));
+    world.done(with_secret(8), Command::Me);
+    assert!(unauthenticated(&world.refused(owner(), Command::Me)));
+    world.done(with_secret(8), Command::Me);
+}
+
+#[test]
+fn ones_own_old_credential_ends_after_ten_minutes_and_never_after_its_own_end() {
+    for (age, works) in [(0, true), (599_999, true), (600_000, false)] {
+        let mut world = World::with_owner();
+        world.done(owner(), rotate_member(owner_id(), 8));
+        world.now = keyward_key::time::Millis(NOW.0 + age);
+        match world.ask(owner(), Command::Me).unwrap() {
+            Response::Done(_) => assert!(works, "{age}"),
+            Response::Refused(refused) => assert!(!works && unauthenticated(&refused), "{age}"),
+        }
+    }
+    let mut world = World::with_owner();
+    world.later(365 * DAY - 60);
+    world.done(owner(), rotate_member(owner_id(), 8));
+    world.later(60);
+    assert!(unauthenticated(&world.refused(owner(), Command::Me)));
+    world.done(with_secret(8), Command::Me);
+}
+
+#[test]
+fn a_lost_answer_to_rotating_ones_own_credential_is_given_again() {
+    let mut world = World::with_owner();
+    let rotate =
+        |world: &mut World, byte| world.attempt(owner(), rotate_member(owner_id(), byte), Some(attempt("a"))).unwrap();
+    assert!(matches!(rotate(&mut world, 8), Response::Done(Outcome::MemberRotated(_))));
+    assert!(matches!(rotate(&mut world, 7), Response::Done(Outcome::Replayed { .. })));
+    world.done(with_secret(8), Command::Me);
+
+    // Without the header the member rotates once more with what they have.
+    let mut world = World::with_owner();
+    world.done(owner(), rotate_member(owner_id(), 8));
+    world.done(owner(), rotate_member(owner_id(), 7));
+    assert!(unauthenticated(&world.refused(with_secret(8), Command::Me)));
+    world.done(owner(), Command::Me);
+    world.done(with_secret(7), Command::Me);
+    assert!(unauthenticated(&world.refused(owner(), Command::Me)));
+    // The new credential rotates: then it is the one that hands over.
+    world.done(with_secret(7), rotate_member(owner_id(), 6));
+    world.done(with_secret(7), Command::Me);
+    world.done(with_secret(6), Command::Me);
+    assert!(unauthenticated(&world.refused(with_secret(7), Command::Me)));
+}
+
+#[test]
+fn a_credential_that_another_owner_replaces_is_refused_at_once() {
+    let mut world = World::with_owner();
+    world.member(create("second", member(Role::Owner)));
+    world.done(owner(), rotate_member(owner_id(), 8));
+    world.done(caller("second"), rotate_member(owner_id(), 7));
+    for byte in [9, 8] {
+        assert!(unauthenticated(&world.refused(with_secret(byte), Command::Me)));
+    }
+    world.done(with_secret(7), rotate_member(owner_id(), 6));
+    world.done(caller("second"), revoke_member(owner_id()));
+    for byte in [7, 6] {
+        assert!(unauthenticated(&world.refused(with_secret(byte), Command::Me)));
+    }
+}
+
+#[test]
+fn an_owner_without_a_limit_takes_an_address_over_that_a_limited_owner_registered() {
+    let mut world = World::with_owner();
+    let limited = || Some(vec![Environment::Test]);
+    world.member(create("limited", MemberDraft { environments: limited(), ..member(Role::Owner) }));
+    let squatter = MemberDraft { environments: limited(), ..emailed(Role::Auditor, "ceo@acme.example") };
+    world.done(caller("limited"), create("squatter", squatter.clone()));
+    assert_eq!(world.refused(caller("limited"), create("twin", squatter)), Rejection::EmailTaken);
+    let size = keyward_registry::audit::head(&mut world.store).unwrap().seq;
+    world.member(create("ceo", emailed(Role::Owner, "CEO@acme.example")));
+    let entries = keyward_registry::audit::audit_after(&mut world.store, size, 10).unwrap();
+    let told: Vec<_> = entries.iter().map(|entry| (entry.action.as_str(), entry.subject.as_str())).collect();
+    assert_eq!(told, [("member.revoke", member_id("squatter").as_str()), ("member.create", member_id("ceo").as_str())]);
+    assert_eq!(entries[0].detail["reason"], "Their e-mail address was taken over");
+    assert!(unauthenticated(&world.refused(caller("squatter"), Command::Me)));
+
+    // By a change of a member too, and also when only the address was a limited owner's.
+    let moved = |email: &str| MemberChanges { email: Some(email.to_owned()), ..changes() };
+    let second = MemberDraft { environments: limited(), ..emailed(Role::Auditor, "old@acme.example") };
+    world.member(create("second", second));
+    world.done(caller("limited"), update_member(member_id("second"), moved("cfo@acme.example")));
+    world.member(update_member(member_id("ceo"), moved("cfo@acme.example")));
+    assert!(unauthenticated(&world.refused(caller("second"), Command::Me)));
+
+    // Whom an owner without a limit has registered or changed since, keeps their address; and nobody revokes themselves.
+    let third = MemberDraft { environments: limited(), ..emailed(Role::Auditor, "third@acme.example") };
+    world.done(caller("limited"), create("third", third));
+    world.member(update_member(member_id("third"), MemberChanges { name: Some("Mia".to_owned()), ..changes() }));
+    for email in ["third@acme.example", "cfo@acme.example", "a@acme.example"] {
+        assert_eq!(world.refused(owner(), create("new", emailed(Role::Auditor, email))), Rejection::EmailTaken);
+    }
 }

@@ -1,4 +1,4 @@
-//! The life of the registry object, over real SQLite and a platform whose KV fails, hangs and is raced by changes.
+//! The registry object over real SQLite, and over a platform whose KV fails, hangs, or takes writes while keys change.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ const OTHER_SECRET: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What outlives an instance of the object, and what the platform does next.
+/// State that outlives an instance of the object, and the scripted behaviour of the platform.
 #[derive(Clone)]
 struct Platform(Rc<Shared>);
 
@@ -70,7 +70,7 @@ impl Platform {
         meta::epoch(&mut self.0.world.borrow_mut().store).unwrap().as_str().to_owned()
     }
 
-    /// Polls the background work once. Work that waits stays.
+    /// Polls each background task once and keeps those that are pending.
     fn run_spawned(&self) {
         let work: Vec<Work> = self.0.spawned.borrow_mut().drain(..).collect();
         for mut work in work {
@@ -88,7 +88,7 @@ fn poll<T>(work: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
 fn ready<T>(work: impl Future<Output = T>) -> T {
     match poll(std::pin::pin!(work)) {
         Poll::Ready(result) => result,
-        Poll::Pending => panic!("it waits"),
+        Poll::Pending => panic!("pending"),
     }
 }
 
@@ -155,7 +155,7 @@ fn issue_message(number: u32) -> String {
     serde_json::to_string(&Request::Control(Box::new(control))).unwrap()
 }
 
-/// An object that has issued one key whose copy is not yet written.
+/// An object that has issued one key and has not written its copy yet.
 fn with_one_pending() -> (Platform, Rc<RegistryObject<Platform>>) {
     let platform = Platform::new(World::with_owner());
     let object = platform.start(SECRET, None);
@@ -164,7 +164,7 @@ fn with_one_pending() -> (Platform, Rc<RegistryObject<Platform>>) {
 }
 
 #[test]
-fn a_change_sets_the_alarm_and_its_copy_outlives_the_key_by_a_day() {
+fn a_change_sets_the_alarm_and_kv_keeps_the_copy_a_day_past_expiry() {
     let (platform, _object) = with_one_pending();
     assert_eq!(platform.0.alarm.get(), Some(1_000));
     platform.run_spawned();

@@ -1,4 +1,4 @@
-//! The outbox and the start of the store.
+//! The outbox, and migration of the store.
 
 use keyward_key::keyring::Generation;
 use keyward_registry::meta::{self, revision};
@@ -7,7 +7,7 @@ use keyward_registry::schema::migrate;
 use keyward_testkit::registry_world::*;
 use serde_json::json;
 
-/// Id, revision and whether it is revoked, of what is to be sent.
+/// Returns id, revision and whether the key is revoked, for each queued copy.
 fn due(world: &mut World, limit: u32) -> Vec<(String, u64, bool)> {
     pending(&mut world.store, limit)
         .unwrap()
@@ -20,7 +20,7 @@ fn due(world: &mut World, limit: u32) -> Vec<(String, u64, bool)> {
 }
 
 #[test]
-fn every_change_of_a_key_is_to_be_sent_oldest_first_and_a_member_never() {
+fn every_change_of_a_key_is_queued_oldest_first_and_a_member_never() {
     let mut world = World::with_owner();
     assert_eq!(due(&mut world, 10), []);
     world.issue(2, live("crm"));
@@ -33,7 +33,7 @@ fn every_change_of_a_key_is_to_be_sent_oldest_first_and_a_member_never() {
 }
 
 #[test]
-fn a_later_change_replaces_the_row_and_the_newest_state_is_sent() {
+fn a_later_change_replaces_the_queued_row() {
     let mut world = World::with_owner();
     let first = world.issue(1, live("crm")).id;
     world.issue(2, live("shop"));
@@ -55,9 +55,9 @@ fn a_later_change_replaces_the_row_and_the_newest_state_is_sent() {
     );
 }
 
-/// The revocation came while the older record was being written to KV.
+/// The revocation happens while the older record is being written to KV.
 #[test]
-fn sending_an_older_state_does_not_clear_a_newer_one() {
+fn a_write_of_an_older_state_does_not_dequeue_a_newer_one() {
     let mut world = World::with_owner();
     let id = world.issue(1, live("crm")).id;
     world.revoke(&id, "leaked");
@@ -70,7 +70,7 @@ fn sending_an_older_state_does_not_clear_a_newer_one() {
 }
 
 #[test]
-fn what_is_due_is_found_without_walking_through_the_keys() {
+fn queued_copies_are_found_without_a_table_scan() {
     let mut world = World::with_owner();
     for number in 1..=50 {
         let id = world.issue(number, live(&format!("i-{number}"))).id;
@@ -95,8 +95,8 @@ fn a_second_start_keeps_everything_and_the_first_epoch() {
 }
 
 #[test]
-fn a_store_written_by_newer_code_is_left_alone() {
-    for version in ["3", "many", "-1", ""] {
+fn a_store_of_a_newer_schema_is_refused() {
+    for version in ["99", "many", "-1", ""] {
         let mut world = World::with_owner();
         world.store.connection.execute("UPDATE meta SET value = ?1 WHERE name = 'schema'", [version]).unwrap();
         let before = world.store.dump();
@@ -106,7 +106,7 @@ fn a_store_written_by_newer_code_is_left_alone() {
 }
 
 #[test]
-fn another_secret_queues_every_key_that_has_not_ended_and_the_same_one_none() {
+fn another_secret_queues_every_unexpired_key_and_the_same_one_none() {
     let generation = |text| Generation::from_stored(text).unwrap();
     let mut world = World::with_owner();
     for number in [1, 2, 3] {

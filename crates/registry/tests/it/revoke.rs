@@ -1,4 +1,4 @@
-//! Revoking a key: final, and the same answer ever after.
+//! Revoking a key: final, and repeatable with the same answer.
 
 use keyward_key::id::Environment;
 use keyward_key::time::Millis;
@@ -13,7 +13,7 @@ fn revoked(world: &mut World, number: u32, reason: &str) -> (KeyView, Millis) {
 }
 
 #[test]
-fn a_second_revocation_answers_as_the_first_and_writes_nothing() {
+fn a_second_revocation_repeats_the_first_answer_and_writes_nothing() {
     let mut world = World::with_owner();
     world.issue(1, live("crm"));
     world.later(60);
@@ -36,7 +36,7 @@ fn a_second_revocation_answers_as_the_first_and_writes_nothing() {
 }
 
 #[test]
-fn an_expired_key_may_still_be_revoked_and_then_is_revoked() {
+fn an_expired_key_can_still_be_revoked() {
     let mut world = World::with_owner();
     world.issue(1, live("crm"));
     world.later(90 * DAY);
@@ -48,7 +48,7 @@ fn an_expired_key_may_still_be_revoked_and_then_is_revoked() {
 }
 
 #[test]
-fn a_key_that_does_not_exist_is_not_revoked() {
+fn revoking_an_unknown_key_is_not_found() {
     let mut world = World::with_owner();
     assert_eq!(world.refused(owner(), revoke(&key_id(Environment::Live, 1), "leaked")), Rejection::NotFound);
     assert_eq!(world.refused(owner(), revoke(&owner_id(), "leaked")), Rejection::NotFound);

@@ -1,4 +1,4 @@
-//! The table of roles: every operation that there is, tried by every role, against docs/reference/roles.md.
+//! The table of roles: tries every operation as every role and compares with docs/reference/roles.md.
 
 use keyward_protocol::Rejection;
 use keyward_protocol::role::Role;
@@ -6,7 +6,7 @@ use keyward_testkit::registry_world::*;
 
 const PAGE: &str = include_str!("../../../../docs/reference/roles.md");
 
-/// The page's row of that operation.
+/// Returns the page's row of that operation.
 fn row(operation: Operation) -> Vec<(Role, bool)> {
     let begin = format!("| `{}` |", operation.route());
     let mut rows = PAGE.lines().filter_map(|line| line.strip_prefix(&begin));
@@ -23,30 +23,30 @@ fn row(operation: Operation) -> Vec<(Role, bool)> {
         .collect();
     assert_eq!(roles, Role::ALL);
     assert_eq!(cells.len(), roles.len(), "{operation:?}");
-    let said = cells.into_iter().map(|cell| match cell {
+    let allowed = cells.into_iter().map(|cell| match cell {
         "yes" => true,
         "–" => false,
         other => panic!("{operation:?}: {other}"),
     });
-    roles.into_iter().zip(said).collect()
+    roles.into_iter().zip(allowed).collect()
 }
 
 #[test]
-fn every_role_may_do_what_the_page_says_and_nothing_else() {
+fn every_role_may_do_exactly_the_documented_operations() {
     for operation in Operation::ALL.iter().copied() {
         for (role, may) in row(operation) {
             for command in [command_for(operation), Command::Authorise { operation }] {
                 let mut world = furnished();
                 let member = world.add_member(role, None);
                 let before = world.store.dump();
-                let said = format!("{role:?} {command:?}");
+                let case = format!("{role:?} {command:?}");
                 match world.ask(member, command).unwrap() {
-                    Response::Done(_) => assert!(may, "{said} was done"),
+                    Response::Done(_) => assert!(may, "{case} was done"),
                     Response::Refused(Rejection::Forbidden) => {
-                        assert!(!may, "{said} was refused");
-                        assert_eq!(world.store.dump(), before, "{said}");
+                        assert!(!may, "{case} was refused");
+                        assert_eq!(world.store.dump(), before, "{case}");
                     }
-                    other => panic!("{said}: {other:?}"),
+                    other => panic!("{case}: {other:?}"),
                 }
             }
         }
@@ -54,21 +54,21 @@ fn every_role_may_do_what_the_page_says_and_nothing_else() {
 }
 
 #[test]
-fn the_page_has_no_row_that_is_no_operation() {
+fn the_roles_page_has_no_row_without_an_operation() {
     let rows = PAGE.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(rows, Operation::ALL.len());
 }
 
-/// What an operation is asked as, and what the registry takes it for.
+/// Compares the operation that a command is sent as with the one that the registry runs.
 #[test]
-fn every_command_stands_for_its_own_operation() {
+fn every_command_belongs_to_its_own_operation() {
     for operation in Operation::ALL.iter().copied() {
         assert_eq!(command_for(operation).operation(), operation);
     }
 }
 
 #[test]
-fn a_role_counts_as_it_is_now_and_not_as_it_was_at_sign_in() {
+fn a_changed_role_applies_to_the_next_request() {
     let mut world = furnished();
     let member = world.add_member(Role::Manager, None);
     assert!(matches!(world.ask(member.clone(), issue(2, live("shop"))).unwrap(), Response::Done(_)));

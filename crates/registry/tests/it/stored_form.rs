@@ -1,4 +1,4 @@
-//! The stored form, by literal JSON. If this test fails, stores in use can't be read as before: add a step to
+//! The stored form as literal JSON. If this test fails, the change breaks stores in use: add a migration step to
 //! `registry/schema.rs` and describe it in docs/internals/storage.md.
 
 use keyward_key::id::Environment;
@@ -8,7 +8,7 @@ use keyward_testkit::registry_world::*;
 use serde_json::Value as Json;
 
 #[test]
-fn the_tables_after_a_bootstrap_two_keys_a_revocation_a_rotation_and_a_member() {
+fn the_stored_form_is_this_literal_json_of_every_table() {
     let mut world = World::with_owner();
     world.later(1);
     let first = world

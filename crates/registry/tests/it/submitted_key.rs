@@ -1,4 +1,4 @@
-//! Keys that are handed over: shut off by whoever holds them, and asked about by verifiers.
+//! Submitted keys: revocation by the holder, and inspection by verifiers.
 
 use keyward_key::id::Environment;
 use keyward_protocol::role::Role;
@@ -13,7 +13,7 @@ fn with_a_key() -> World {
     world
 }
 
-fn surrendered(world: &mut World) -> KeyView {
+fn revoked_by_holder(world: &mut World) -> KeyView {
     match world.done(holder(1), Command::RevokeByHolder) {
         Outcome::KeyRevoked { key, .. } => *key,
         other => panic!("{other:?}"),
@@ -25,10 +25,10 @@ fn unauthenticated(refused: &Rejection) -> bool {
 }
 
 #[test]
-fn whoever_holds_a_key_revokes_it_and_the_log_says_holder() {
+fn a_holder_revokes_their_key_and_the_log_names_the_actor_holder() {
     let mut world = with_a_key();
     world.later(60);
-    let key = surrendered(&mut world);
+    let key = revoked_by_holder(&mut world);
     assert_eq!((key.status, key.revision), (Status::Revoked, 3));
     assert_eq!(key.revoked_by.as_deref(), Some("holder"));
     assert_eq!(key.revoke_reason.as_deref(), Some("Revoked by whoever holds it"));
@@ -41,16 +41,16 @@ fn whoever_holds_a_key_revokes_it_and_the_log_says_holder() {
 }
 
 #[test]
-fn a_key_that_is_revoked_stays_as_it_is_whoever_asks_again() {
+fn a_revoked_key_is_not_changed_by_its_holder() {
     let mut world = with_a_key();
     world.revoke(&key_id(Environment::Live, 1), "leaked");
     let before = world.store.dump();
     world.later(60);
-    assert_eq!(surrendered(&mut world).revoke_reason.as_deref(), Some("leaked"));
+    assert_eq!(revoked_by_holder(&mut world).revoke_reason.as_deref(), Some("leaked"));
     assert_eq!(world.store.dump(), before);
 
     let mut world = with_a_key();
-    surrendered(&mut world);
+    revoked_by_holder(&mut world);
     let before = world.store.dump();
     let key = world.revoke(&key_id(Environment::Live, 1), "leaked");
     assert_eq!(key.revoked_by.as_deref(), Some("holder"));
@@ -58,20 +58,20 @@ fn a_key_that_is_revoked_stays_as_it_is_whoever_asks_again() {
 }
 
 #[test]
-fn an_expired_or_retiring_key_may_be_surrendered() {
+fn a_holder_can_revoke_an_expired_or_retiring_key() {
     let mut world = with_a_key();
     world.later(90 * DAY);
-    assert_eq!(surrendered(&mut world).status, Status::Revoked);
+    assert_eq!(revoked_by_holder(&mut world).status, Status::Revoked);
     let mut world = with_a_key();
     world.rotate(1, 2, 3600);
-    assert_eq!(surrendered(&mut world).status, Status::Revoked);
+    assert_eq!(revoked_by_holder(&mut world).status, Status::Revoked);
     assert!(
         matches!(world.done(owner(), show(&key_id(Environment::Live, 2))), Outcome::Key(key) if key.status == Status::Active)
     );
 }
 
 #[test]
-fn nobody_surrenders_what_they_do_not_hold() {
+fn a_holder_without_the_right_secret_cannot_revoke() {
     let mut world = with_a_key();
     world.issue(2, live("shop"));
     let other_secret = Caller::Holder { id: key_id(Environment::Live, 1), key_hash: hash(8) };
@@ -85,7 +85,7 @@ fn nobody_surrenders_what_they_do_not_hold() {
 }
 
 #[test]
-fn a_holder_may_do_nothing_else() {
+fn a_holder_may_do_nothing_but_revoke() {
     for operation in Operation::ALL.iter().copied() {
         let mut world = furnished();
         assert!(unauthenticated(&world.refused(holder(1), Command::Authorise { operation })), "{operation:?}");
@@ -108,7 +108,7 @@ fn questions(number: u32) -> [Command; 2] {
 }
 
 #[test]
-fn a_verifier_gets_record_and_view_of_one_instant_and_writes_nothing() {
+fn a_verifier_gets_record_and_view_of_the_same_instant_and_writes_nothing() {
     let mut world = with_a_key();
     world.later(90 * DAY - 1);
     let verifier = world.add_member(Role::Verifier, None);
@@ -129,7 +129,7 @@ fn a_verifier_gets_record_and_view_of_one_instant_and_writes_nothing() {
 }
 
 #[test]
-fn an_absent_key_and_one_in_another_environment_are_one_answer() {
+fn an_absent_key_and_one_in_another_environment_get_the_same_answer() {
     let mut world = with_a_key();
     world.issue(2, test("crm"));
     for role in [Role::Verifier, Role::Owner] {

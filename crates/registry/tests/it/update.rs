@@ -1,4 +1,4 @@
-//! Changing a key: what changes, what is told of it, and what is refused.
+//! Changing keys: the new values, the audit entry, and the refusals.
 
 use ipnet::IpNet;
 use keyward_key::id::Environment;
@@ -48,7 +48,7 @@ fn field(refused: Rejection) -> String {
 }
 
 #[test]
-fn every_field_that_is_given_changes_and_the_log_shows_it_before_and_after() {
+fn every_given_field_changes_and_is_logged_before_and_after() {
     let mut world = with_a_key();
     let end = world.now.plus_seconds(365 * DAY);
     let key = world.update(
@@ -72,10 +72,11 @@ fn every_field_that_is_given_changes_and_the_log_shows_it_before_and_after() {
         detail,
         json!({
             "before": {"name": "crm sync", "purpose": "Nightly contact sync", "owner": "ops@acme.example",
-                       "scopes": ["contacts:read"], "allowed_cidrs": [], "expires_at": "2027-02-21T14:02:03.004Z"},
+                       "expires_at": "2027-02-21T14:02:03.004Z"},
             "after": {"name": "New name", "purpose": "New purpose", "owner": "dev@acme.example",
-                      "scopes": ["contacts:write"], "allowed_cidrs": ["192.0.2.0/24"],
                       "expires_at": "2027-11-23T14:03:03.004Z"},
+            "added": {"scopes": ["contacts:write"], "allowed_cidrs": ["192.0.2.0/24"]},
+            "removed": {"scopes": ["contacts:read"]},
         })
     );
     let record = lookup(&mut world.store, &key.id).unwrap().unwrap();
@@ -92,7 +93,7 @@ fn only_the_field_that_changed_is_in_the_log() {
 }
 
 #[test]
-fn a_change_that_changes_nothing_is_answered_and_writes_nothing() {
+fn an_update_without_effect_succeeds_and_writes_nothing() {
     let mut world = with_a_key();
     let before = world.store.dump();
     for same in
@@ -105,7 +106,7 @@ fn a_change_that_changes_nothing_is_answered_and_writes_nothing() {
 }
 
 #[test]
-fn a_revoked_or_expired_or_absent_key_does_not_change() {
+fn a_revoked_expired_or_absent_key_cannot_be_changed() {
     let mut world = with_a_key();
     assert_eq!(world.refused(owner(), update(2, named("x"))), Rejection::NotFound);
     world.later(90 * DAY);
@@ -117,7 +118,7 @@ fn a_revoked_or_expired_or_absent_key_does_not_change() {
 }
 
 #[test]
-fn an_end_is_in_the_future_and_at_most_the_limit_from_now() {
+fn an_expiry_must_be_in_the_future_and_within_the_limit() {
     let mut world = with_a_key();
     let latest = world.now.plus_seconds(365 * DAY);
     for wrong in [Millis(i64::MIN), NOW, world.now, Millis(latest.0 + 1), Millis(i64::MAX)] {
@@ -131,13 +132,13 @@ fn an_end_is_in_the_future_and_at_most_the_limit_from_now() {
 }
 
 #[test]
-fn a_scope_that_no_route_uses_is_not_given() {
+fn an_update_refuses_a_scope_that_no_route_uses() {
     let mut world = with_a_key();
     assert_eq!(field(world.refused(owner(), update(1, scoped(&["contacts:read", "nothing"])))), "scopes[1]");
 }
 
 #[test]
-fn a_name_that_another_active_key_of_the_environment_has_is_not_given() {
+fn an_update_refuses_the_name_of_another_active_key() {
     let mut world = with_a_key();
     let other = world.issue(2, live("shop")).id;
     world.issue(3, KeyDraft { name: "elsewhere".to_owned(), ..test("shop") });
@@ -148,7 +149,7 @@ fn a_name_that_another_active_key_of_the_environment_has_is_not_given() {
 }
 
 #[test]
-fn a_retiring_key_is_narrowed_and_never_widened_or_prolonged() {
+fn a_retiring_key_can_be_narrowed_but_not_widened_or_prolonged() {
     let mut world = World::with_owner();
     let draft = KeyDraft {
         scopes: vec![scope("contacts:read"), scope("contacts:write")],
@@ -169,7 +170,7 @@ fn a_retiring_key_is_narrowed_and_never_widened_or_prolonged() {
     ] {
         assert_eq!(field(world.refused(owner(), update(1, wider))), at);
     }
-    // The name of the active successor too: a retiring key takes none from anybody.
+    // A retiring key may have the name of its active successor, since names are unique among active keys only.
     world.update(1, named("crm sync"));
     world.update(1, named("crm sync, old"));
     world.update(1, scoped(&["contacts:read"]));

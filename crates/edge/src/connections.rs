@@ -1,0 +1,184 @@
+//! Long-lived answers: WebSockets and event streams that began with a key.
+//!
+//! ```text
+//! open(head) ─► Open    the answer goes to the client; check again in `check_in_ms`
+//!            └► Err     the key is no longer admitted: answer with this reply
+//! check(text) ─► Open   it stays open
+//!             └► Close  close it, with this reason
+//! ```
+//!
+//! A connection's only state is the text in [`Open`]. The platform keeps it beside the connection and hands it back at the next check, so
+//! nothing is left of a client that leaves. A check refreshes the feed if it is due, since an isolate that has only connections gets no
+//! request that would: once a bound for all connections of the isolate together.
+
+use std::mem;
+
+use super::context::{LookupContext, RequestContext};
+use super::decide::satisfy;
+use super::entry::refuse;
+use super::isolate::LookupKey;
+use super::platform::{Level, Platform};
+use keyward_gate::{Checked, Connection, Need, Reason, Refusal};
+use keyward_http::problem::Code;
+use keyward_http::reply::Reply;
+use keyward_key::time::Millis;
+
+/// Maximum number of lookups of one check: the changes, the record, and the record once more if a change overtook the answer.
+const MAX_LOOKUPS: u8 = 3;
+
+/// Pause before a check that waits for another connection's or request's lookup.
+const WAITING_CHECK_MS: i64 = 250;
+
+/// Pause before the next check after the authority did not answer: about its backoff.
+const RETRY_CHECK_MS: i64 = 1_000;
+
+/// Verdict about a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The connection may stay open.
+    Open(Open),
+    /// The connection must be closed, with this reason in the close frame.
+    Close(&'static str),
+}
+
+/// How long a connection may stay open.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Time until the next check, in milliseconds.
+    pub check_in_ms: i64,
+    /// Time until the connection must be closed, in milliseconds, unless a later check says otherwise. At least 1.
+    pub close_in_ms: i64,
+    /// The reason then.
+    pub reason: &'static str,
+    /// Text for the next check.
+    pub connection: String,
+}
+
+impl Verdict {
+    /// Returns the verdict as the glue reads it (`src/connections.js`).
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Open(Open { check_in_ms, close_in_ms, reason, connection }) => {
+                format!("open\n{check_in_ms}\n{close_in_ms}\n{reason}\n{connection}")
+            }
+            Self::Close(reason) => format!("close\n{reason}"),
+        }
+    }
+}
+
+/// Decides whether a long-lived answer may begin: the key was admitted before the origin answered, which may be minutes ago. Waits for
+/// what must be looked up.
+///
+/// # Errors
+/// The reply that the client gets in place of the answer.
+pub async fn open(context: &RequestContext<'_, impl Platform>) -> Result<Open, Reply> {
+    let RequestContext { config, platform, head, request_id, .. } = *context;
+    let refused = |refusal: &Refusal| refuse(platform, refusal, request_id);
+    let Some(mut connection) = Connection::of(config, head, platform.now()) else {
+        return Err(refused(&Refusal::new(Code::InternalError, Reason::GateBusy)));
+    };
+    let settled = settle(&context.lookups(), &mut connection, Waiting::ForOthers).await;
+    match settled.map(|pause| verdict(&context.lookups(), &connection, pause)) {
+        Ok(Verdict::Open(open)) => Ok(open),
+        Ok(Verdict::Close(_)) => {
+            let why = Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable);
+            Err(refused(&why.about(connection.key_id().clone())))
+        }
+        Err(refusal) => Err(refused(&refusal)),
+    }
+}
+
+/// Checks a connection. `text` is from its last verdict.
+pub async fn check(context: &LookupContext<'_, impl Platform>, text: &str) -> Verdict {
+    let Ok(mut connection) = serde_json::from_str::<Connection>(text) else {
+        return Verdict::Close(Code::InternalError.as_str());
+    };
+    match settle(context, &mut connection, Waiting::ForNobody).await {
+        Ok(pause) => verdict(context, &connection, pause),
+        Err(refusal) => Verdict::Close(refusal.problem.code.as_str()),
+    }
+}
+
+/// A connection that the gate closed, for the log.
+pub struct Closed<'a> {
+    /// `websocket` or `stream`.
+    pub kind: &'a str,
+    /// Reason of the verdict.
+    pub reason: &'a str,
+    /// Text of its last verdict.
+    pub connection: &'a str,
+    /// `Keyward-Request-Id` of the request that opened it.
+    pub request_id: &'a str,
+}
+
+/// Logs that a connection was closed by the gate.
+pub fn log_closed(platform: &impl Platform, closed: &Closed<'_>) {
+    let Closed { kind, reason, connection: text, request_id } = *closed;
+    let connection = serde_json::from_str::<Connection>(text).ok();
+    let key_id = connection.as_ref().map_or("", |connection| connection.key_id().as_str());
+    let is_alarm = [Code::AuthorityUnavailable, Code::InternalError].iter().any(|code| code.as_str() == reason);
+    let level = if is_alarm { Level::Warn } else { Level::Info };
+    let fields = [("kind", kind), ("reason", reason), ("key_id", key_id), ("request_id", request_id)];
+    platform.log(level, "connection_closed", &fields);
+}
+
+/// Whether a check waits for lookups that another connection or request has in flight.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    ForOthers,
+    ForNobody,
+}
+
+/// Looks up what the check of a connection needs. Returns the pause until the next check where the lookup is still open.
+async fn settle(
+    context: &LookupContext<'_, impl Platform>,
+    connection: &mut Connection,
+    waiting: Waiting,
+) -> Result<Option<i64>, Refusal> {
+    let LookupContext { isolate, config, platform, .. } = *context;
+    let mut is_refreshed = false;
+    for _ in 0..=MAX_LOOKUPS {
+        let now = platform.now();
+        let Some(checked) = isolate.gate().map(|mut gate| gate.check_connection(config, connection, now)) else {
+            break;
+        };
+        let need = match checked {
+            Checked::Confirmed => return Ok(None),
+            Checked::Refused(refusal) => return Err(refusal),
+            Checked::Need(need) => need,
+        };
+        // A refresh that changed nothing, as in an outage, is left to the next check.
+        if need == Need::Changes && mem::replace(&mut is_refreshed, true) {
+            break;
+        }
+        if waiting == Waiting::ForNobody && isolate.is_in_flight(&lookup_key(&need), now) {
+            return Ok(Some(WAITING_CHECK_MS));
+        }
+        if satisfy(context, need).await.is_err() {
+            break;
+        }
+    }
+    Ok(Some(RETRY_CHECK_MS))
+}
+
+fn lookup_key(need: &Need) -> LookupKey {
+    match need {
+        Need::Changes => LookupKey::Changes,
+        Need::Record(id) => LookupKey::Record(id.clone()),
+    }
+}
+
+/// Returns the verdict by what is known now.
+fn verdict(context: &LookupContext<'_, impl Platform>, connection: &Connection, pause: Option<i64>) -> Verdict {
+    let LookupContext { isolate, config, platform, .. } = *context;
+    let now: Millis = platform.now();
+    let closing = connection.closing(config);
+    let close_in_ms = closing.at.since(now);
+    let (true, Ok(text)) = (close_in_ms > 0, serde_json::to_string(connection)) else {
+        return Verdict::Close(closing.reason);
+    };
+    let refresh_in_ms = isolate.gate().map_or(0, |gate| gate.connection_refresh_in_ms(config, now));
+    let check_in_ms = pause.unwrap_or_else(|| refresh_in_ms.max(WAITING_CHECK_MS)).min(close_in_ms);
+    Verdict::Open(Open { check_in_ms, close_in_ms, reason: closing.reason, connection: text })
+}

@@ -1,0 +1,167 @@
+//! Long-lived answers: a WebSocket or an event stream stays open only while its key would still be admitted.
+//!
+//! Each check dates what it finds: the key was good when the feed was last known to be complete. From that time on the connection may
+//! stay open for the bound plus the grace, whatever fails. A change of the key after that time takes effect later than that
+//! (`guaranteed_by`), so no connection outlives it.
+
+use keyward_config::Config;
+use keyward_http::credential::Credential;
+use keyward_http::head::Head;
+use keyward_http::problem::Code;
+use keyward_http::route::Access;
+use keyward_key::id::{Class, KeyId};
+use keyward_key::scope::Scope;
+use keyward_key::time::Millis;
+use keyward_protocol::feed::CompactKeyId;
+use serde::{Deserialize, Serialize};
+
+use super::key_cache::Entry;
+use super::{CLOCK_STEP_TOLERANCE_MS, Gate, Need, Reason, Refusal, check_rights, check_state, find_route, origin_for};
+
+/// A connection closes this much before its last confirmation is too old: timers are late, and the close takes its way to both ends.
+const CLOSING_MARGIN_MS: i64 = 250;
+
+/// A long-lived answer, with what it was granted by. It holds no credential. Between two checks it exists only as JSON text beside the
+/// connection itself, so that a client that leaves leaves nothing behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    key_id: KeyId,
+    /// The scope of its route.
+    scope: Scope,
+    /// The client's address, for keys that are limited to networks.
+    address: Option<String>,
+    /// Whether its route has no grace.
+    closed_on_outage: bool,
+    opened_at: Millis,
+    /// The latest time at which the key is known to have been good. `None` before the first check.
+    confirmed_at: Option<Millis>,
+    /// When the key expires, by the record of the last check.
+    expires_at: Option<Millis>,
+    /// The isolate's clock at the last check.
+    checked_at: Millis,
+}
+
+/// When a connection closes unless a later check confirms it, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The time, by the isolate's clock.
+    pub at: Millis,
+    /// The reason: the close frame and the log have it.
+    pub reason: &'static str,
+}
+
+/// Reason for closing a connection that is older than `MAX_CONNECTION_SECONDS`.
+pub const TOO_OLD: &str = "connection_too_old";
+
+/// Result of [`Gate::check_connection`].
+#[derive(Debug)]
+pub enum Checked {
+    /// The key is admitted by what the isolate knows, as of [`Connection::closing`].
+    Confirmed,
+    /// The isolate should look this up and check again. Until then [`Connection::closing`] counts.
+    Need(Need),
+    /// The key is no longer admitted.
+    Refused(Refusal),
+}
+
+impl Connection {
+    /// Creates the connection of a request that was admitted a moment ago. `None` if its route needs no key, or the head has none.
+    #[must_use]
+    pub fn of(config: &Config, head: &Head<'_>, now: Millis) -> Option<Self> {
+        let route = find_route(config, head).ok()?;
+        let Access::Scope(scope) = &route.access else { return None };
+        let (Credential::Candidate(text), _) = Credential::find(head, &config.prefix) else { return None };
+        let (presented, _) = super::recognise_text(config, text).ok()?;
+        Some(Self {
+            key_id: KeyId::parse(presented.id())?,
+            scope: scope.clone(),
+            address: head.client_address().map(str::to_owned),
+            closed_on_outage: route.closed_on_outage,
+            opened_at: now,
+            confirmed_at: None,
+            expires_at: None,
+            checked_at: now,
+        })
+    }
+
+    /// The id of the key.
+    #[must_use]
+    pub const fn key_id(&self) -> &KeyId {
+        &self.key_id
+    }
+
+    /// Returns when the connection closes unless a later check confirms it: at the key's expiry, at the maximum age, or when its last
+    /// confirmation is older than the bound and the grace, whichever is first.
+    #[must_use]
+    pub fn closing(&self, config: &Config) -> Closing {
+        let grace_seconds = if self.closed_on_outage { 0 } else { config.grace_seconds };
+        let usable_ms = i64::from(config.bound_seconds).saturating_add(grace_seconds.into()).saturating_mul(1_000);
+        let usable_ms = usable_ms.saturating_sub(CLOSING_MARGIN_MS.min(usable_ms / 20));
+        let unconfirmed = Closing {
+            at: self.confirmed_at.map_or(self.opened_at, |at| Millis(at.0.saturating_add(usable_ms))),
+            reason: Code::AuthorityUnavailable.as_str(),
+        };
+        let old = Closing { at: self.opened_at.plus_seconds(config.max_connection_seconds.into()), reason: TOO_OLD };
+        let expired = self.expires_at.map(|at| Closing { at, reason: Code::ExpiredKey.as_str() });
+        [Some(old), expired].into_iter().flatten().fold(
+            unconfirmed,
+            |first, other| {
+                if other.at < first.at { other } else { first }
+            },
+        )
+    }
+
+    /// Moves the times of the connection with a clock that stepped back since the last check: it ends no later for that.
+    fn follow_clock(&mut self, now: Millis) {
+        let step = now.since(self.checked_at);
+        if step < -CLOCK_STEP_TOLERANCE_MS {
+            let moved = |at: Millis| Millis(at.0.saturating_add(step));
+            self.opened_at = moved(self.opened_at);
+            self.confirmed_at = self.confirmed_at.map(moved);
+        }
+        self.checked_at = now;
+    }
+}
+
+impl Gate {
+    /// Checks at `now` whether a connection may stay open: its key is neither revoked nor expired, and still has the route's scope and
+    /// the client's network. What is known is dated in the connection, also where a lookup is needed.
+    pub fn check_connection(&mut self, config: &Config, connection: &mut Connection, now: Millis) -> Checked {
+        self.note_clock(now);
+        connection.follow_clock(now);
+        let found = self.confirm(config, connection, now);
+        match found {
+            Err(refusal) => Checked::Refused(refusal.about(connection.key_id.clone())),
+            Ok(_) if self.feed.is_connection_refresh_due(config, now) => Checked::Need(Need::Changes),
+            Ok(true) => Checked::Confirmed,
+            Ok(false) => Checked::Need(Need::Record(connection.key_id.clone())),
+        }
+    }
+
+    /// Returns whether the key's record is known; then the connection is confirmed as of the feed's age.
+    fn confirm(&mut self, config: &Config, connection: &mut Connection, now: Millis) -> Result<bool, Refusal> {
+        let unknown = || Refusal::invalid_key(Reason::UnknownId);
+        let Class::Data(environment) = connection.key_id.class() else { return Err(unknown()) };
+        let compact = CompactKeyId::of(&connection.key_id).ok_or_else(unknown)?;
+        match self.cache.get(compact, self.feed.revision(), now) {
+            None => Ok(false),
+            Some(Entry::Negative { .. }) => Err(unknown()),
+            Some(Entry::Found(key)) => {
+                check_state(&key.record, now)?;
+                check_rights(&key.record, [&connection.scope], connection.address.as_deref())?;
+                origin_for(config, environment).ok_or_else(|| Refusal::new(Code::NoOrigin, Reason::NoOrigin))?;
+                connection.expires_at = Some(key.record.expires_at);
+                // While the age is unknown, the last confirmation counts.
+                connection.confirmed_at = self.feed.complete_at(now).or(connection.confirmed_at);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Time in milliseconds until the feed is due for a refresh by an isolate that only has connections open; 0 if it is due or its age
+    /// is unknown.
+    #[must_use]
+    pub fn connection_refresh_in_ms(&self, config: &Config, now: Millis) -> i64 {
+        self.feed.connection_refresh_in_ms(config, now)
+    }
+}

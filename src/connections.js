@@ -1,0 +1,158 @@
+// Long-lived answers that began with a key: WebSockets and event streams. They stay open only while crates/edge/src/connections.rs says
+// so; this file holds their two ends, asks at the times that it names, and closes them.
+//
+// An answer of Rust is a text: `open LF <ms until the next check> LF <ms until it closes> LF <reason then> LF <connection>`, or
+// `close LF <reason>`. Nothing but these texts and timers outlives a check, so a client that leaves leaves nothing behind.
+
+import { edited } from "./answer.js";
+import { requestText } from "./glue.js";
+
+/** Decides about a connection, when it opens and at each check. */
+let judge;
+/** Is told of each connection that was closed here. */
+let closed;
+
+/** Sets both. Rust calls this once for each isolate. */
+export function onConnections(decide, log) {
+  judge = decide;
+  closed = log;
+}
+
+/** Policy violation (RFC 6455, section 7.4.1): the close code to both ends. */
+const NO_LONGER_ADMITTED = 1008;
+
+/** Time for a client to take the end of a stream; after it the stream breaks. */
+const END_WITHIN_MILLISECONDS = 1_000;
+
+/**
+ * Returns a long-lived answer to the client, held open for as long as the key is admitted; or Rust's answer, if it no longer is.
+ * `exchange` is `{request, context, environment, requestId}`.
+ */
+export async function hold(exchange, response, edits) {
+  const { environment, context, requestId, request } = exchange;
+  const verdict = await judge(environment, context, requestId, requestText(request), true);
+  if (typeof verdict !== "string") {
+    discard(response);
+    return verdict;
+  }
+  if (response.webSocket) return heldSocket(exchange, verdict, response, edits);
+  return heldStream(exchange, verdict, response, edits);
+}
+
+function discard({ webSocket, body }) {
+  if (webSocket) {
+    webSocket.accept();
+    closeSocket(webSocket, NO_LONGER_ADMITTED, "");
+  } else {
+    body.cancel().catch(() => {});
+  }
+}
+
+/** Follows the verdicts about a connection, and calls `close` with the reason once it must close. Returns what ends the watch. */
+function watch(exchange, kind, verdict, close) {
+  const { environment, context, requestId } = exchange;
+  let isOver = false;
+  let checkTimer;
+  let closeTimer;
+  let connection = "";
+  const stop = () => {
+    isOver = true;
+    clearTimeout(checkTimer);
+    clearTimeout(closeTimer);
+  };
+  const end = (reason) => {
+    if (isOver) return;
+    stop();
+    close(reason);
+    closed(requestId, kind, reason, connection);
+  };
+  const follow = (text) => {
+    if (isOver) return;
+    const [state, ...rest] = text.split("\n");
+    if (state !== "open") return end(rest[0]);
+    const [checkIn, closeIn, reason] = rest;
+    connection = rest[3];
+    // Independent of the next check: nothing that goes wrong there keeps a connection open.
+    clearTimeout(closeTimer);
+    closeTimer = setTimeout(end, Number(closeIn), reason);
+    checkTimer = setTimeout(check, Number(checkIn));
+  };
+  const check = async () => {
+    try {
+      follow(await judge(environment, context, requestId, connection, false));
+    } catch {
+      // The wasm instance is gone.
+      end("internal_error");
+    }
+  };
+  follow(verdict);
+  return stop;
+}
+
+function heldSocket(exchange, verdict, response, edits) {
+  const origin = response.webSocket;
+  const { 0: client, 1: server } = new WebSocketPair();
+  const answer = edited(response, edits, exchange.requestId, { webSocket: client });
+  const ends = { isOpen: true };
+  for (const end of [server, origin]) end.binaryType = "arraybuffer";
+  const stop = watch(exchange, "websocket", verdict, (reason) => {
+    ends.isOpen = false;
+    closeSocket(server, NO_LONGER_ADMITTED, reason);
+    closeSocket(origin, NO_LONGER_ADMITTED, reason);
+  });
+  relay(server, origin, ends, stop);
+  relay(origin, server, ends, stop);
+  // Half open: each end learns the other's close code.
+  server.accept({ allowHalfOpen: true });
+  origin.accept({ allowHalfOpen: true });
+  return answer;
+}
+
+/** Passes messages and the close of one end on to the other. */
+function relay(from, to, ends, stop) {
+  from.addEventListener("message", ({ data }) => {
+    if (ends.isOpen) to.send(data);
+  });
+  const over = (code, reason) => {
+    stop();
+    ends.isOpen = false;
+    closeSocket(to, code, reason);
+    closeSocket(from, code, reason);
+  };
+  from.addEventListener("close", ({ code, reason }) => over(code, reason));
+  from.addEventListener("error", () => over(WENT_AWAY, ""));
+}
+
+/** Codes that state the lack of a close frame, and are never sent in one. */
+const NO_STATUS = 1005;
+const WENT_AWAY = 1006;
+
+function closeSocket(socket, code, reason) {
+  try {
+    if (code === NO_STATUS) socket.close();
+    else if (code === WENT_AWAY) socket.close(1011, "The other end is gone.");
+    else socket.close(code, reason);
+  } catch {
+    // It is closed already.
+  }
+}
+
+function heldStream(exchange, verdict, response, edits) {
+  const { readable, writable } = new IdentityTransformStream();
+  const answer = edited(response, edits, exchange.requestId, { body: readable });
+  const end = new AbortController();
+  const stop = watch(exchange, "stream", verdict, () => end.abort());
+  response.body.pipeTo(writable, { signal: end.signal, preventAbort: true }).then(stop, (error) => {
+    stop();
+    // A stream that the origin broke off does not look whole.
+    const ended = end.signal.aborted ? endStream(writable) : writable.abort(error);
+    return ended.catch(() => {});
+  });
+  return answer;
+}
+
+/** Ends a stream as a whole one ends. A client that reads nothing does not keep it open. */
+function endStream(writable) {
+  const timer = setTimeout(() => writable.abort(new Error("not read")).catch(() => {}), END_WITHIN_MILLISECONDS);
+  return writable.close().finally(() => clearTimeout(timer));
+}

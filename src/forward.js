@@ -1,0 +1,150 @@
+// A request's way to its origin. Rust planned the edits (crates/gate/src/forward.rs); this file carries them out.
+
+import { edited, editsOf } from "./answer.js";
+import { hold } from "./connections.js";
+
+/** Makes the answer to a failed exchange from its code: `origin_unreachable`, `origin_timeout`, `invalid_body`. */
+let failed;
+/** Time limit for the origin's response headers. */
+let timeoutMilliseconds;
+
+/** Sets both. Rust calls this once for each isolate, so that no request has to carry them. */
+export function onFailed(answer, milliseconds) {
+  failed = answer;
+  timeoutMilliseconds = milliseconds;
+}
+
+// The edge caches by URL alone, so it could serve one key holder's answer to another: nothing may be cached. Only answers to GET and
+// HEAD are ever cached, and the object costs 2 % of a request, since it is copied and written as JSON.
+const NEVER_CACHED = { cacheTtl: -1 };
+
+/**
+ * A read that fails sooner than this is sent once more. A kept connection that the origin closed meanwhile fails within one round trip;
+ * an origin that fails later has begun to work on the request.
+ */
+const RETRY_WITHIN_MILLISECONDS = 1_000;
+
+/**
+ * Sends a request to its origin with the planned edits: URL, names to remove, headers to set. All other headers are copied, which is
+ * cheaper than rebuilding them and keeps bytes outside ASCII. Bodies stream. `environment` is the number of the `env` for a request with a
+ * key, 0 on a public route. The answer gets the headers in `stamp`, `name LF value LF` for each; mostly it is undefined.
+ */
+export function forward(request, context, edits, environment, stamp) {
+  const lines = edits.split("\n");
+  const headers = new Headers(request.headers);
+  for (const name of lines[1].split(",")) if (name) headers.delete(name);
+  const end = lines.length - 1;
+  for (let at = 2; at < end; at += 2) headers.set(lines[at], lines[at + 1]);
+  const requestId = lines[end - 1];
+  const { method } = request;
+  const isRead = method === "GET" || method === "HEAD";
+  /** @type {RequestInit & { cf?: object }} */
+  const init = { method, headers, redirect: "manual" };
+  const isKeyed = environment !== 0;
+  let upload;
+  if (!isRead) upload = uploadOf(request, init);
+  else if (isKeyed) init.cf = NEVER_CACHED;
+  const finish = (response) => {
+    const edits = editsOf(response, stamp, isKeyed && isRead);
+    if (isKeyed && isLongLived(response, edits)) {
+      const held = hold({ request, context, environment, requestId }, response, edits);
+      return held.catch((error) => failed(requestId, "internal_error", String(error)));
+    }
+    return edited(response, edits, requestId);
+  };
+  const retry = isRead ? retryOf(request, lines[0], init) : undefined;
+  return inTime({ response: fetch(lines[0], init), requestId, upload, retry, finish });
+}
+
+/** Whether an answer may last for hours, and must not outlive the key that it began with. */
+const isLongLived = (response, edits) =>
+  edits?.isEventStream ? response.body !== null : response.status === 101 && response.webSocket !== null;
+
+/**
+ * Returns what sends a bodiless GET or HEAD once more after a failure without an answer (RFC 9110, section 9.2.2), or undefined if that
+ * is no longer allowed. The runtime does not say why an exchange failed. No other request is ever sent twice.
+ */
+function retryOf(request, url, init) {
+  const began = Date.now();
+  return () => {
+    const isSoon = Date.now() - began < RETRY_WITHIN_MILLISECONDS;
+    return isSoon && !request.headers.has("upgrade") ? fetch(url, init) : undefined;
+  };
+}
+
+/**
+ * Returns the origin's response as `finish` returns it, or 400, 502 or 504. The time limit is for the headers only, of a retry too: a
+ * body or a WebSocket may last for hours. An AbortSignal would cost more than the timer and could cut a body. Once the 504 is sent,
+ * the runtime ends the request's context and with it the fetch (tests/edge/origin-failures.test.mjs).
+ */
+function inTime({ response, requestId, upload, retry, finish }) {
+  return new Promise((resolve) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      resolve(failed(requestId, "origin_timeout", `no headers within ${timeoutMilliseconds} ms`));
+    }, timeoutMilliseconds);
+    const arrived = (response) => {
+      // Nobody will read the body, and a context that is still alive would keep it open.
+      if (late) return response.body?.cancel().catch(() => {});
+      clearTimeout(timer);
+      resolve(finish(response));
+    };
+    const lost = (error) => {
+      if (late) return;
+      clearTimeout(timer);
+      resolve(failed(requestId, upload?.isBroken ? "invalid_body" : "origin_unreachable", String(error)));
+    };
+    // Two callbacks of one `then`: a separate `catch` would make one more promise for every request.
+    response.then(arrived, (error) => {
+      const again = late ? undefined : retry?.();
+      if (again === undefined) lost(error);
+      else again.then(arrived, lost);
+    });
+  });
+}
+
+/**
+ * A body of unknown length or of at least this length passes through a stream of ours, which tells a body that breaks off from an origin
+ * that does. That costs about 40 µs: too much for the short bodies of most requests.
+ */
+const OBSERVED_BYTES = 65_536;
+
+// The runtime ends an aborted body as if it were whole, so the stream stays open until the whole exchange is aborted.
+const LEFT_OPEN = { preventAbort: true, preventCancel: true };
+
+/** Adds the request's body to the exchange. Returns the state of an observed one. */
+function uploadOf(request, init) {
+  const { body } = request;
+  const length = body === null ? "0" : request.headers.get("content-length");
+  if (length !== null && Number(length) < OBSERVED_BYTES) {
+    init.body = body;
+    return undefined;
+  }
+  const upload = { isBroken: false };
+  const exchange = new AbortController();
+  const { readable, writable } =
+    length === null ? new IdentityTransformStream() : new FixedLengthStream(BigInt(length));
+  init.body = readable;
+  init.signal = exchange.signal;
+  body.pipeTo(writable, LEFT_OPEN).catch(async (error) => {
+    upload.isBroken = await hasFailed(body);
+    // Only now can the exchange end, and the origin sees a connection that breaks.
+    if (upload.isBroken) exchange.abort(error);
+  });
+  return upload;
+}
+
+/** Whether a stream that was piped has failed itself, and not its destination. */
+async function hasFailed(stream) {
+  let isFailed = false;
+  try {
+    stream.getReader().closed.catch(() => {
+      isFailed = true;
+    });
+  } catch {
+    // Still locked: it was not the stream that ended the pipe.
+  }
+  await new Promise((resolve) => setTimeout(resolve));
+  return isFailed;
+}
