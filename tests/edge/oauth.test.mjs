@@ -159,7 +159,8 @@ describe("introspection", () => {
       ],
       ["another secret", { key: otherSecret(verifier.key) }, BEARER, 1],
       ["a revoked member", { key: gone.key }, BEARER, 1],
-      ["a revoked member by Basic", basic(gone.id, gone.key), BASIC, 1],
+      // This isolate knows by then.
+      ["a revoked member by Basic", basic(gone.id, gone.key), BASIC, 0],
       ["another's id", basic(limited.id, verifier.key), BASIC, 0],
       ["no id", basic("", verifier.key), BASIC, 0],
       ["a data key by Basic", basic(verifier.id, apiKey), BASIC, 0],

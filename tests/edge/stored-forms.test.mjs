@@ -228,7 +228,7 @@ describe("the object's messages", () => {
   test("a refused operation has this form", async () => {
     assert.equal(
       await ask(control("me", "{}")),
-      '200 {"refused":{"unauthenticated":{"reason":"the bootstrap token is no member\'s credential"}}}',
+      '200 {"refused":{"unauthenticated":{"reason":"the bootstrap token is no member\'s credential","is_final":false}}}',
     );
     assert.equal(await ask(control("bootstrap", "null")), '200 {"refused":"already_bootstrapped"}');
   });

@@ -73,6 +73,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         let now = platform.now();
         let taken = self.callers.try_borrow_mut().map_or(Ok(()), |mut callers| callers.take_query(now));
         taken.map_err(NoAnswer::Busy)?;
+        let is_holder = matches!(control.caller, Caller::Holder { .. });
         let answered = ask(platform, &Request::Control(Box::new(control))).await;
         let response = answered.map_err(|Unreachable(cause)| NoAnswer::Unreachable(cause))?;
         if let Ok(mut callers) = self.callers.try_borrow_mut() {
@@ -80,6 +81,11 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 Response::Refused(Rejection::Unauthenticated { reason, is_final }) => {
                     let refused = Refused { reason: reason.clone(), is_final: *is_final };
                     callers.refused(name, refused, platform.now());
+                }
+                // The key is revoked for good, and its holder may do nothing else.
+                Response::Done(_) if is_holder => {
+                    let reason = "the holder has revoked this key".to_owned();
+                    callers.refused(name, Refused { reason, is_final: true }, platform.now());
                 }
                 _ => callers.accepted(name),
             }

@@ -49,6 +49,25 @@ fn ten_thousand_requests_with_one_dead_credential_cost_one_query() {
 }
 
 #[test]
+fn ten_thousand_revocations_of_one_key_by_its_holder_cost_one_query() {
+    let (plane, owner) = Plane::with_owner();
+    let (key, text) = plane.issue(&owner, "crm");
+    let before = plane.asked();
+    let mut limited = 0;
+    for number in 0..10_000_u32 {
+        let request = post("oauth/revoke")
+            .with("content-type", "application/x-www-form-urlencoded")
+            .with("cf-connecting-ip", &std::net::Ipv4Addr::from(number).to_string());
+        let reply = plane.send(&request, format!("token={text}").as_bytes());
+        assert!(reply.status == 200 || is_limited(&reply), "{reply:?}");
+        limited += usize::from(reply.status == 429);
+    }
+    assert_eq!((plane.asked() - before, limited), (1, 9_980));
+    let shown = plane.get(&format!("v1/keys/{}", key["id"].as_str().unwrap()), &owner);
+    assert_eq!(shown.json["status"], "revoked");
+}
+
+#[test]
 fn a_replaced_and_an_expired_credential_cost_one_query_each() {
     let (plane, owner) = Plane::with_owner();
     let [replaced, expired] = [(); 2].map(|()| plane.member(&owner, "auditor", &Value::Null));
