@@ -2,6 +2,7 @@
 
 import { edited, editsOf } from "./answer.js";
 import { hold } from "./connections.js";
+import { setAll } from "./glue.js";
 
 /** Makes the answer to a failed exchange from its code: `origin_unreachable`, `origin_timeout`, `invalid_body`. */
 let failed;
@@ -48,14 +49,19 @@ export function forward(request, context, edits, environment, stamp) {
     const edits = editsOf(response, stamp, isKeyed && isRead);
     if (isKeyed && isLongLived(response, edits)) {
       const held = hold({ request, context, environment, requestId }, response, edits);
-      return held.catch((error) => failed(requestId, "internal_error", String(error)));
+      return held.catch((error) => fail("internal_error", error));
     }
     return edited(response, edits, requestId);
   };
   const began = isRead ? Date.now() : 0;
   const retry = () => (isRead && isRetried(request, began) ? fetch(lines[0], init) : undefined);
-  const lost = (error) => failed(requestId, upload?.isBroken ? "invalid_body" : "origin_unreachable", String(error));
-  return inTime(fetch(lines[0], init), requestId, finish, retry, lost);
+  // Keyward's own answer to a failed exchange is stamped as the origin's would be.
+  const fail = (code, cause) => {
+    const answer = failed(requestId, upload?.isBroken ? "invalid_body" : code, String(cause));
+    if (stamp !== undefined) setAll(answer.headers, stamp);
+    return answer;
+  };
+  return inTime(fetch(lines[0], init), finish, retry, fail);
 }
 
 /** Whether an answer may last for hours, and must not outlive the key that it began with. */
@@ -69,16 +75,16 @@ const isLongLived = (response, edits) =>
 const isRetried = (request, began) => Date.now() - began < RETRY_WITHIN_MILLISECONDS && !request.headers.has("upgrade");
 
 /**
- * Returns the origin's response as `finish` returns it, what `lost` makes of a failure, or 504. The time limit is for the headers only,
- * of a retry too: a body or a WebSocket may last for hours. An AbortSignal would cost more than the timer and could cut a body. Once
+ * Returns the origin's response as `finish` returns it, or what `fail` makes of a failure. The time limit is for the headers only, of a
+ * retry too: a body or a WebSocket may last for hours. An AbortSignal would cost more than the timer and could cut a body. Once
  * the 504 is sent, the runtime ends the request's context and with it the fetch (tests/edge/origin-failures.test.mjs).
  */
-function inTime(answer, requestId, finish, retry, lost) {
+function inTime(answer, finish, retry, fail) {
   return new Promise((resolve) => {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      resolve(failed(requestId, "origin_timeout", `no headers within ${timeoutMilliseconds} ms`));
+      resolve(fail("origin_timeout", `no headers within ${timeoutMilliseconds} ms`));
     }, timeoutMilliseconds);
     const arrived = (response) => {
       // Nobody will read the body, and a context that is still alive would keep it open.
@@ -89,7 +95,7 @@ function inTime(answer, requestId, finish, retry, lost) {
     const ended = (error) => {
       if (late) return;
       clearTimeout(timer);
-      resolve(lost(error));
+      resolve(fail("origin_unreachable", error));
     };
     // Two callbacks of one `then`: a separate `catch` would make one more promise for every request.
     answer.then(arrived, (error) => {
