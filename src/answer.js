@@ -37,10 +37,8 @@ export function editsOf(response, stamp, mayBeShared) {
     else if (name === "expires") expires = true;
     else if (name === "vary") vary = value;
     else if (name.startsWith("keyward") ? OUR_NAMES.test(name) : name.startsWith("proxy-") && HOP_BY_HOP.has(name)) {
-      {
       removed ??= [];
       removed.push(name);
-    }
     }
   });
   if (listed !== undefined && !KEPT_ALIVE.test(listed)) {

@@ -232,13 +232,13 @@ describe("every real answer matches the document", () => {
     assert.equal((await call(`${one}/rotate`, asked({}))).status, 409);
     assert.equal((await call(`${one}/rotate`, asked({ overlap_seconds: -1 }))).status, 400);
     const stale = { headers: { "if-match": '"1"' } };
-    for (const [path, request] of [
+    for (const [path, request] of /** @type {[string, any][]} */ ([
       [one, json("PATCH", owner, { purpose: "x" })],
       [`${one}/rotate`, asked({})],
       [`${one}/finish-rotation`, asked({})],
       [`${one}/extend-rotation`, asked({ overlap_seconds: 120 })],
       [`${one}/revoke`, asked({ reason: "x" })],
-    ])
+    ]))
       assert.equal((await call(path, { ...request, ...stale })).status, 412);
     assert.equal(
       (await call(`${KEYS}?q=new&sort=-name&expires_before=2999-01-01T00:00:00Z`, { key: owner })).status,
@@ -292,11 +292,11 @@ describe("every real answer matches the document", () => {
     );
     assert.equal((await call(`${one}/rotate`, asked({ x: 1 }))).status, 400);
     assert.equal((await call(`${one}/revoke`, asked({ x: 1 }))).status, 400);
-    for (const [path, request] of [
+    for (const [path, request] of /** @type {[string, any][]} */ ([
       [one, json("PATCH", owner, { name: "Mia" })],
       [`${one}/rotate`, asked({})],
       [`${one}/revoke`, asked({})],
-    ])
+    ]))
       assert.equal((await call(path, { ...request, headers: { "if-match": '"1"' } })).status, 412);
     assert.equal((await right(`${one}/revoke`, asked({}))).status, 200);
     assert.equal((await call(`${one}/rotate`, asked({}))).status, 409);
