@@ -57,7 +57,8 @@ export function forward(request, context, edits, environment, stamp) {
   const retry = () => (isRead && isRetried(request, began) ? fetch(lines[0], init) : undefined);
   // Keyward's own answer to a failed exchange is stamped as the origin's would be.
   const fail = (code, cause) => {
-    const answer = failed(requestId, upload?.isBroken ? "invalid_body" : code, String(cause));
+    const isHttps = request.url.startsWith("https:");
+    const answer = failed(requestId, upload?.isBroken ? "invalid_body" : code, String(cause), isHttps);
     if (stamp !== undefined) setAll(answer.headers, stamp);
     return answer;
   };
