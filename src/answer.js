@@ -38,8 +38,7 @@ export function editsOf(response, stamp, mayBeShared) {
     else if (name.endsWith("-cache-control") || name === "surrogate-control") {
       targeted ??= [];
       targeted.push(value);
-    }
-    else if (name === "expires") expires = true;
+    } else if (name === "expires") expires = true;
     else if (name === "vary") vary = value;
     else if (name.startsWith("keyward") ? OUR_NAMES.test(name) : name.startsWith("proxy-") && HOP_BY_HOP.has(name)) {
       removed ??= [];
