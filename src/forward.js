@@ -65,9 +65,14 @@ export function forward(request, context, edits, environment, stamp) {
   return inTime(fetch(lines[0], init), finish, retry, fail);
 }
 
-/** Whether an answer may last for hours, and must not outlive the key that it began with. */
+/**
+ * Whether an answer may last for hours, and must not outlive the key that it began with. One of a status above 599 cannot be held: the
+ * runtime cannot rebuild it. No client takes it for an event stream.
+ */
 const isLongLived = (response, edits) =>
-  edits?.isEventStream ? response.body !== null : response.status === 101 && response.webSocket !== null;
+  edits?.isEventStream
+    ? response.body !== null && response.status <= 599
+    : response.status === 101 && response.webSocket !== null;
 
 /**
  * Whether a bodiless GET or HEAD is sent once more after a failure without an answer (RFC 9110, section 9.2.2). The runtime does not say
