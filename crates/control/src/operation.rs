@@ -13,6 +13,7 @@ use super::credential::{self, Subject};
 use super::failure::Failure;
 use super::operations::Operation;
 use super::precondition;
+use super::text::TextParser;
 use keyward_config::Config;
 use keyward_gate::SubmittedKey;
 use keyward_http::head::Head;
@@ -152,6 +153,8 @@ pub struct Input<'a> {
     pub id: &'a str,
     /// Body.
     pub body: &'a [u8],
+    /// Parser of text fields.
+    pub text: TextParser<'a>,
     /// `Keyward-Request-Id`.
     pub request_id: &'a str,
 }
