@@ -201,9 +201,13 @@ pub fn shown(view: &impl Serialize) -> Result<Json, StoreError> {
 /// # Errors
 /// [`StoreError`] when a view is no JSON object, which every view of ours is.
 pub fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<AuditDetail>, StoreError> {
-    let (Json::Object(mut old), Json::Object(mut new)) = (shown(before)?, shown(after)?) else {
-        return Err(StoreError::new("a view is no object"));
-    };
+    match (shown(before)?, shown(after)?) {
+        (Json::Object(old), Json::Object(new)) => Ok(difference_of_objects(old, new)),
+        _ => Err(StoreError::new("a view is no object")),
+    }
+}
+
+fn difference_of_objects(mut old: Map<String, Json>, mut new: Map<String, Json>) -> Option<AuditDetail> {
     let (mut added, mut removed, mut reordered) = (Map::new(), Map::new(), Vec::new());
     for (name, value) in &mut old {
         let Some(Json::Array(present)) = new.get_mut(name) else { continue };
@@ -232,7 +236,7 @@ pub fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<AuditDet
     if !reordered.is_empty() {
         detail.push(("reordered", Json::Array(reordered)));
     }
-    Ok((!detail.is_empty()).then_some(detail))
+    (!detail.is_empty()).then_some(detail)
 }
 
 /// Returns the items of `one` that `other` lacks, in time that grows with their number and not with its square.
