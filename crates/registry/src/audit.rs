@@ -1,6 +1,6 @@
 //! The audit log: one entry for each change, each with the hash of the entry before. docs/internals/storage.md says how to verify it.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -241,8 +241,8 @@ fn difference_of_objects(mut old: Map<String, Json>, mut new: Map<String, Json>)
 
 /// Returns the items of `one` that `other` lacks, in time that grows with their number and not with its square.
 fn lacking(one: &[Json], other: &[Json]) -> Vec<Json> {
-    let known: BTreeSet<String> = other.iter().map(Json::to_string).collect();
-    one.iter().filter(|item| !known.contains(&item.to_string())).cloned().collect()
+    let known: HashSet<&Json> = other.iter().collect();
+    one.iter().filter(|item| !known.contains(item)).cloned().collect()
 }
 
 /// Returns the fields of `one` that `other` lacks or has with another value.
