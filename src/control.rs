@@ -45,6 +45,10 @@ impl ControlPlatform for ControlEvent {
         events::refresh(Rc::clone(&self.state), self.env.clone(), &self.context);
     }
 
+    fn nfc(&self, text: &str) -> String {
+        js_sys::JsString::from(text).normalize("NFC").into()
+    }
+
     fn advice(&self, code: Code) -> String {
         glue::advice(code.as_str())
     }

@@ -78,3 +78,4 @@ pub use operations::Operation;
 pub use platform::{AccessFailure, BodyError, ControlPlatform};
 pub use revocation_limiter::RevocationLimiter;
 pub use serve::{ControlContext, ControlReply, serve};
+pub use text::TextParser;

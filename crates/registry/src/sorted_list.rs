@@ -282,8 +282,9 @@ fn read(order: KeyOrder, text: &str) -> Result<Place, Rejection> {
         detail: "Unknown cursor of this `sort`. Send the `next_cursor` of the page before.".to_owned(),
     };
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
+    let json = String::from_utf8(bytes).map_err(|_| refused())?;
     let (name, value, position): (String, serde_json::Value, i64) =
-        serde_json::from_slice(&bytes).map_err(|_| refused())?;
+        serde_json::from_str(&json).map_err(|_| refused())?;
     let value = match (order.by, value) {
         (SortKey::CreatedAt, serde_json::Value::Null) => None,
         (SortKey::ExpiresAt, serde_json::Value::Number(end)) => {
