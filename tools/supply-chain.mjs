@@ -23,9 +23,9 @@ const deny = (lock, ...checks) => [
   "--manifest-path",
   join(ROOT, dirname(lock), "Cargo.toml"),
   "--locked",
-  "check",
   "--config",
   join(ROOT, "deny.toml"),
+  "check",
   ...checks,
 ];
 
