@@ -31,12 +31,12 @@ export function editsOf(response, stamp, mayBeShared) {
   let isEventStream = false;
   // A callback makes no iterator, as in `requestText`.
   response.headers.forEach((value, name) => {
-    if (name === "connection") listed = value;
+    if (name === "content-type") isEventStream = value.length >= EVENT_STREAM_LENGTH && EVENT_STREAM.test(value);
+    else if (name === "connection") listed = value;
     else if (name === "cache-control" || name === "cdn-cache-control") cacheControl = join(cacheControl, value);
     else if (name === "expires") expires = true;
     else if (name === "vary") vary = value;
-    else if (name === "content-type") isEventStream = EVENT_STREAM.test(value);
-    else if (OUR_NAMES.test(name) || HOP_BY_HOP.has(name)) {
+    else if (name.startsWith("keyward") ? OUR_NAMES.test(name) : name.startsWith("proxy-") && HOP_BY_HOP.has(name)) {
       removed ??= [];
       removed.push(name);
     }
@@ -94,6 +94,7 @@ function apply(headers, { removed, stamp, varied }) {
 const join = (first, second) => (first === undefined ? second : `${first}, ${second}`);
 
 const NONE = [];
+const EVENT_STREAM_LENGTH = "text/event-stream".length;
 const EVENT_STREAM = /^\s*text\/event-stream\s*(?:;|$)/i;
 const CREDENTIALS = ["Authorization", "X-API-Key"];
 
@@ -122,7 +123,6 @@ const HOP_BY_HOP = new Set([
   "proxy-authentication-info",
   "proxy-authorization",
   "proxy-connection",
-  "keep-alive",
 ]);
 const KEPT_ALIVE = /^(?:close|keep-alive|upgrade)$/i;
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;

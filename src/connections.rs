@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 use super::isolate_state::IsolateState;
 use super::platform::Platform;
 use super::{events, glue, send};
-use keyward_edge::connections::{Closed, Verdict, check, log_closed, open};
+use keyward_edge::connections::{Check, Closed, Connection, Verdict, check, log_closed, look_up, open};
 use keyward_edge::{LookupContext, RequestContext};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -21,20 +21,27 @@ pub fn listen() {
     closed.forget();
 }
 
-/// Returns a promise of the verdict about a connection: its text, or a response in place of an answer that must not begin. `text` is a
-/// request's head when the answer begins, and the connection's own text afterwards.
+/// Returns the verdict about a connection, or a promise of it: its text, or a response in place of an answer that must not begin. `text` is
+/// a request's head when the answer begins, and the connection's own text afterwards.
 fn judge(environment: u32, context: JsValue, request_id: String, text: String, begins: bool) -> JsValue {
+    let Some(state) = IsolateState::numbered(environment) else {
+        return if begins { send::problem(&Code::InternalError.into(), &request_id) } else { unknown() };
+    };
+    // Each promise runs to its end although the client may leave: others wait for what it looks up.
     let held = context.clone();
-    // It runs to its end although the client may leave: others wait for what it looks up.
-    events::later(Some(&held), async move {
-        let state = IsolateState::numbered(environment);
-        match state {
-            Some(state) if begins => begin(&state, &context, &text, &request_id).await,
-            Some(state) => again(&state, &context, &text, &request_id).await,
-            None if begins => send::problem(&Code::InternalError.into(), &request_id),
-            None => JsValue::from_str(&unknown().text()),
+    if begins {
+        return events::later(Some(&held), async move { begin(&state, &context, &text, &request_id).await });
+    }
+    let Some(config) = &state.config else { return unknown() };
+    let platform = Platform::new(&state.env, &context);
+    let lookups = LookupContext { isolate: &state.isolate, config, platform: &platform, request_id: &request_id };
+    match check(&lookups, &text) {
+        Check::Done(verdict) => JsValue::from_str(&verdict.text()),
+        Check::LookUp(connection) => {
+            let state = Rc::clone(&state);
+            events::later(Some(&held), async move { again(&state, &context, connection, &request_id).await })
         }
-    })
+    }
 }
 
 async fn begin(state: &Rc<IsolateState>, context: &JsValue, text: &str, request_id: &str) -> JsValue {
@@ -49,16 +56,16 @@ async fn begin(state: &Rc<IsolateState>, context: &JsValue, text: &str, request_
     }
 }
 
-async fn again(state: &Rc<IsolateState>, context: &JsValue, text: &str, request_id: &str) -> JsValue {
-    let Some(config) = &state.config else { return JsValue::from_str(&unknown().text()) };
+async fn again(state: &Rc<IsolateState>, context: &JsValue, connection: Connection, request_id: &str) -> JsValue {
+    let Some(config) = &state.config else { return unknown() };
     let platform = Platform::new(&state.env, context);
     let lookups = LookupContext { isolate: &state.isolate, config, platform: &platform, request_id };
-    JsValue::from_str(&check(&lookups, text).await.text())
+    JsValue::from_str(&look_up(&lookups, connection).await.text())
 }
 
 /// The verdict where nothing can be checked.
-const fn unknown() -> Verdict {
-    Verdict::Close(Code::InternalError.as_str())
+fn unknown() -> JsValue {
+    JsValue::from_str(&Verdict::Close(Code::InternalError.as_str()).text())
 }
 
 fn closed(request_id: String, kind: String, reason: String, text: String) {

@@ -2,6 +2,7 @@
 
 import { edited, editsOf } from "./answer.js";
 import { hold } from "./connections.js";
+import { setAll } from "./glue.js";
 
 /** Makes the answer to a failed exchange from its code: `origin_unreachable`, `origin_timeout`, `invalid_body`. */
 let failed;
@@ -48,12 +49,19 @@ export function forward(request, context, edits, environment, stamp) {
     const edits = editsOf(response, stamp, isKeyed && isRead);
     if (isKeyed && isLongLived(response, edits)) {
       const held = hold({ request, context, environment, requestId }, response, edits);
-      return held.catch((error) => failed(requestId, "internal_error", String(error)));
+      return held.catch((error) => fail("internal_error", error));
     }
     return edited(response, edits, requestId);
   };
-  const retry = isRead ? retryOf(request, lines[0], init) : undefined;
-  return inTime({ response: fetch(lines[0], init), requestId, upload, retry, finish });
+  const began = isRead ? Date.now() : 0;
+  const retry = () => (isRead && isRetried(request, began) ? fetch(lines[0], init) : undefined);
+  // Keyward's own answer to a failed exchange is stamped as the origin's would be.
+  const fail = (code, cause) => {
+    const answer = failed(requestId, upload?.isBroken ? "invalid_body" : code, String(cause));
+    if (stamp !== undefined) setAll(answer.headers, stamp);
+    return answer;
+  };
+  return inTime(fetch(lines[0], init), finish, retry, fail);
 }
 
 /** Whether an answer may last for hours, and must not outlive the key that it began with. */
@@ -61,28 +69,22 @@ const isLongLived = (response, edits) =>
   edits?.isEventStream ? response.body !== null : response.status === 101 && response.webSocket !== null;
 
 /**
- * Returns what sends a bodiless GET or HEAD once more after a failure without an answer (RFC 9110, section 9.2.2), or undefined if that
- * is no longer allowed. The runtime does not say why an exchange failed. No other request is ever sent twice.
+ * Whether a bodiless GET or HEAD is sent once more after a failure without an answer (RFC 9110, section 9.2.2). The runtime does not say
+ * why an exchange failed. No other request is ever sent twice.
  */
-function retryOf(request, url, init) {
-  const began = Date.now();
-  return () => {
-    const isSoon = Date.now() - began < RETRY_WITHIN_MILLISECONDS;
-    return isSoon && !request.headers.has("upgrade") ? fetch(url, init) : undefined;
-  };
-}
+const isRetried = (request, began) => Date.now() - began < RETRY_WITHIN_MILLISECONDS && !request.headers.has("upgrade");
 
 /**
- * Returns the origin's response as `finish` returns it, or 400, 502 or 504. The time limit is for the headers only, of a retry too: a
- * body or a WebSocket may last for hours. An AbortSignal would cost more than the timer and could cut a body. Once the 504 is sent,
- * the runtime ends the request's context and with it the fetch (tests/edge/origin-failures.test.mjs).
+ * Returns the origin's response as `finish` returns it, or what `fail` makes of a failure. The time limit is for the headers only, of a
+ * retry too: a body or a WebSocket may last for hours. An AbortSignal would cost more than the timer and could cut a body. Once
+ * the 504 is sent, the runtime ends the request's context and with it the fetch (tests/edge/origin-failures.test.mjs).
  */
-function inTime({ response, requestId, upload, retry, finish }) {
+function inTime(answer, finish, retry, fail) {
   return new Promise((resolve) => {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      resolve(failed(requestId, "origin_timeout", `no headers within ${timeoutMilliseconds} ms`));
+      resolve(fail("origin_timeout", `no headers within ${timeoutMilliseconds} ms`));
     }, timeoutMilliseconds);
     const arrived = (response) => {
       // Nobody will read the body, and a context that is still alive would keep it open.
@@ -90,16 +92,16 @@ function inTime({ response, requestId, upload, retry, finish }) {
       clearTimeout(timer);
       resolve(finish(response));
     };
-    const lost = (error) => {
+    const ended = (error) => {
       if (late) return;
       clearTimeout(timer);
-      resolve(failed(requestId, upload?.isBroken ? "invalid_body" : "origin_unreachable", String(error)));
+      resolve(fail("origin_unreachable", error));
     };
     // Two callbacks of one `then`: a separate `catch` would make one more promise for every request.
-    response.then(arrived, (error) => {
-      const again = late ? undefined : retry?.();
-      if (again === undefined) lost(error);
-      else again.then(arrived, lost);
+    answer.then(arrived, (error) => {
+      const again = late ? undefined : retry();
+      if (again === undefined) ended(error);
+      else again.then(arrived, ended);
     });
   });
 }

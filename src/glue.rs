@@ -1,5 +1,5 @@
-//! Declarations of the functions in `glue.js`, `forward.js`, `answer.js` and `connections.js`, which document them. wasm-bindgen copies only files that
-//! are named here.
+//! Declarations of the functions in `glue.js`, `forward.js`, `answer.js` and `connections.js`, which document them. wasm-bindgen copies
+//! only files that are named here.
 
 use std::cell::RefCell;
 

@@ -197,7 +197,9 @@ describe("a stream of a long log", () => {
       assert.ok(line.startsWith(`{"seq":${seq},`));
     }
     assert.equal(seq, ENTRIES);
-    assert.equal((await long.take()).registry, ENTRIES / 1000);
+    // A page has at most 1,000 entries and about 1 MB.
+    const pages = (await long.take()).registry;
+    assert.ok(pages >= ENTRIES / 1000 && pages <= ENTRIES / 500, String(pages));
   });
 
   test("waits for a slow client, and breaks visibly when the registry fails in the middle", async () => {

@@ -298,6 +298,26 @@ describe("while the authority is unreachable", () => {
   });
 });
 
+test("a connection outlives a new wasm instance and changed variables, and is still closed with its key", async () => {
+  const gate = await start({ instrumented: true });
+  try {
+    for (const disturb of [() => gate.breakInstance(), () => gate.changeVariables({ MAX_KEY_DAYS: 300 })]) {
+      const { id, apiKey } = await gate.newKey();
+      const open = await openBoth(gate, apiKey);
+      await disturb();
+      assert.equal((await gate.call("/v1/contacts", { key: apiKey })).status, 200);
+      await pause(BOUND * 1_000 + SLACK);
+      assert.equal(await open.socket.say("still"), "echo: still");
+      const began = Date.now();
+      await gate.revoke(id);
+      const at = await closing(open, "revoked_key");
+      assert.ok(at - began <= BOUND * 1_000 + SLACK, `${at - began} ms`);
+    }
+  } finally {
+    await gate.stop();
+  }
+});
+
 test("many connections of one isolate ask the authority once a bound, all together", async (t) => {
   const gate = await start({ instrumented: true });
   try {

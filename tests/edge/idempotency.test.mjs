@@ -54,7 +54,9 @@ for (const [what, prepare] of Object.entries(WRITES)) {
       assert.equal(again.headers["content-type"], "application/json");
       assert.notEqual(again.headers["keyward-request-id"], first.headers["keyward-request-id"]);
     }
-    assert.deepEqual(counts(), before);
+    // Each retry showed the credential again, and the log says so.
+    assert.deepEqual(counts(), [before[0], before[1], before[2] + 3]);
+    assert.equal(gate.sql("SELECT action FROM audit ORDER BY seq DESC LIMIT 1")[0].action, "key.shown_again");
   });
 
   test(`${what}: concurrent retries get one answer`, async () => {
@@ -66,7 +68,9 @@ for (const [what, prepare] of Object.entries(WRITES)) {
       Array(8).fill(201),
     );
     assert.equal(new Set(answers.map(({ text }) => text)).size, 1);
-    assert.equal(count("audit"), before + 1);
+    assert.equal(count("audit"), before + 8);
+    const shown = gate.sql("SELECT count(*) AS count FROM audit WHERE action = 'key.shown_again' AND seq > ?", before);
+    assert.equal(shown[0].count, 7);
   });
 
   test(`${what}: another body is 422 and writes nothing`, async () => {

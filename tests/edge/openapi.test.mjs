@@ -165,7 +165,11 @@ describe("every real answer matches the document", () => {
     const body = { name: "Olive Owner", email: "olive@acme.example" };
     assert.equal((await call(path, json("POST", `${SECRETS.BOOTSTRAP_TOKEN}x`, body))).status, 401);
     assert.equal((await call(path, json("POST", SECRETS.BOOTSTRAP_TOKEN, { ...body, age: 7 }))).status, 400);
-    gate.owner = owner = (await right(path, json("POST", SECRETS.BOOTSTRAP_TOKEN, body))).json.api_key;
+    const retried = { headers: { "idempotency-key": "first" } };
+    const first = await right(path, { ...json("POST", SECRETS.BOOTSTRAP_TOKEN, body), ...retried });
+    gate.owner = owner = first.json.api_key;
+    const other = { ...body, name: "Another" };
+    assert.equal((await call(path, { ...json("POST", SECRETS.BOOTSTRAP_TOKEN, other), ...retried })).status, 422);
     assert.equal((await call(path, json("POST", SECRETS.BOOTSTRAP_TOKEN, body))).status, 409);
     verifier = await newMember(gate, { role: "verifier" });
   });
@@ -227,14 +231,35 @@ describe("every real answer matches the document", () => {
     );
     assert.equal((await call(`${one}/rotate`, asked({}))).status, 409);
     assert.equal((await call(`${one}/rotate`, asked({ overlap_seconds: -1 }))).status, 400);
+    const stale = { headers: { "if-match": '"1"' } };
+    for (const [path, request] of /** @type {[string, any][]} */ ([
+      [one, json("PATCH", owner, { purpose: "x" })],
+      [`${one}/rotate`, asked({})],
+      [`${one}/finish-rotation`, asked({})],
+      [`${one}/extend-rotation`, asked({ overlap_seconds: 120 })],
+      [`${one}/revoke`, asked({ reason: "x" })],
+    ]))
+      assert.equal((await call(path, { ...request, ...stale })).status, 412);
+    assert.equal(
+      (await call(`${KEYS}?q=new&sort=-name&expires_before=2999-01-01T00:00:00Z`, { key: owner })).status,
+      200,
+    );
+    assert.equal((await right(`${one}/extend-rotation`, asked({ overlap_seconds: 120 }))).status, 200);
+    assert.equal((await call(`${one}/extend-rotation`, asked({ overlap_seconds: 60 }))).status, 400);
+    assert.equal((await right(`${one}/finish-rotation`, asked({}))).status, 200);
+    assert.equal((await call(`${one}/finish-rotation`, asked({ x: 1 }))).status, 400);
     assert.equal((await right(`${one}/revoke`, asked({ reason: "leaked" }))).status, 200);
     assert.equal((await call(`${one}/revoke`, asked({}))).status, 400);
     assert.equal((await call(one, json("PATCH", owner, { name: "newer" }))).status, 409);
+    assert.equal((await call(`${one}/finish-rotation`, asked({}))).status, 409);
+    assert.equal((await call(`${one}/extend-rotation`, asked({ overlap_seconds: 60 }))).status, 409);
     const absent = `${KEYS}/wafl_live_000000000000`;
     for (const [path, request] of [
       [absent, { key: owner }],
       [absent, json("PATCH", owner, { name: "x" })],
       [`${absent}/rotate`, asked({})],
+      [`${absent}/finish-rotation`, asked({})],
+      [`${absent}/extend-rotation`, asked({ overlap_seconds: 60 })],
       [`${absent}/revoke`, asked({ reason: "x" })],
     ]) {
       assert.equal((await call(path, request)).status, 404);
@@ -267,6 +292,12 @@ describe("every real answer matches the document", () => {
     );
     assert.equal((await call(`${one}/rotate`, asked({ x: 1 }))).status, 400);
     assert.equal((await call(`${one}/revoke`, asked({ x: 1 }))).status, 400);
+    for (const [path, request] of /** @type {[string, any][]} */ ([
+      [one, json("PATCH", owner, { name: "Mia" })],
+      [`${one}/rotate`, asked({})],
+      [`${one}/revoke`, asked({})],
+    ]))
+      assert.equal((await call(path, { ...request, headers: { "if-match": '"1"' } })).status, 412);
     assert.equal((await right(`${one}/revoke`, asked({}))).status, 200);
     assert.equal((await call(`${one}/rotate`, asked({}))).status, 409);
     await call(one, { key: owner });
@@ -332,7 +363,7 @@ describe("every real answer matches the document", () => {
     assert.equal((await introspect({ token: "x".repeat(66_000) })).status, 413);
     assert.equal((await revoke({ token: "x" }, { headers: { origin: "https://evil.example" } })).status, 403);
     const statuses = [];
-    for (let asked = 0; asked < 25; asked += 1) statuses.push((await revoke({ token: "x" })).status);
+    for (let asked = 0; asked < 25; asked += 1) statuses.push((await revoke({ token: apiKey })).status);
     assert.ok(statuses.includes(429), statuses.join(" "));
   });
 

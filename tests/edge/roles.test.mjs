@@ -20,6 +20,8 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET v1/keys/*": [["owner", "manager", "responder", "auditor"]],
   "PATCH v1/keys/*": [["owner", "manager"], { name: "x" }],
   "POST v1/keys/*/rotate": [["owner", "manager"], {}],
+  "POST v1/keys/*/finish-rotation": [["owner", "manager"], {}],
+  "POST v1/keys/*/extend-rotation": [["owner", "manager"], { overlap_seconds: 60 }],
   "POST v1/keys/*/revoke": [["owner", "manager", "responder"], { reason: "x" }],
   "POST v1/members": [["owner"], { name: 1 }],
   "GET v1/members": [["owner"]],
@@ -163,6 +165,8 @@ describe("a member who is limited to an environment", () => {
         ["PATCH", "", { name: "x" }],
         ["PATCH", "", { nonsense: 1 }],
         ["POST", "/rotate", {}],
+        ["POST", "/finish-rotation", {}],
+        ["POST", "/extend-rotation", { overlap_seconds: 60 }],
         ["POST", "/revoke", { reason: "x" }],
         ["POST", "/revoke", {}],
       ]) {

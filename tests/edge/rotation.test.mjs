@@ -229,8 +229,8 @@ describe("changes", () => {
     const { action, detail } = await lastEntry(gate);
     assert.equal(action, "key.update");
     assert.deepEqual(
-      [detail.before.scopes, detail.after.scopes, detail.before.purpose],
-      [["contacts:read"], ["events:read"], before.purpose],
+      [detail.removed, detail.added, detail.before.purpose],
+      [{ scopes: ["contacts:read"] }, { scopes: ["events:read"] }, before.purpose],
     );
     assert.equal(detail.after.name, undefined);
   });

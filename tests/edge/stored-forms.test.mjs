@@ -42,7 +42,7 @@ const GENERATION = derived("keyward/generation/v1").subarray(0, 4).toString("hex
 const expiresAt = () => Date.parse(key.expires_at);
 const pinned = (text) =>
   text
-    .replaceAll(/"(mac|key_hash)":"[0-9a-f]{64}"/g, '"$1":"<64 hex>"')
+    .replaceAll(/(\\?)"(mac|key_hash)\\?":\\?"[0-9a-f]{64}\\?"/g, '$1"$2$1":$1"<64 hex>$1"')
     .replaceAll(/"epoch":"\d{13}-[0-9A-Za-z]{16}"/g, '"epoch":"<epoch>"')
     .replaceAll(/"head":"[0-9a-f]{16}"/g, '"head":"<16 hex>"');
 
@@ -89,6 +89,9 @@ describe("SQL", () => {
     assert.deepEqual(
       names.map(({ name }) => name),
       [
+        "index audit_by_action",
+        "index audit_by_actor",
+        "index audit_by_subject",
         "index idempotency_by_age",
         "index keys_active_by_integration",
         "index keys_active_by_name",
@@ -99,6 +102,8 @@ describe("SQL", () => {
         "index keys_listed_by_integration",
         "index keys_listed_by_integration_and_owner",
         "index keys_listed_by_owner",
+        "index keys_sorted_by_end",
+        "index keys_sorted_by_name",
         "index members_by_email",
         "index outbox_by_revision",
         "table audit",
@@ -133,6 +138,7 @@ describe("SQL", () => {
       created_by: key.created_by,
       expires_at: expiresAt(),
       latest_end: expiresAt(),
+      own_end: null,
       rotated_from: null,
       successor: null,
       revoked_at: null,
@@ -166,6 +172,9 @@ describe("SQL", () => {
         expires_at: 0,
         life_days: 365,
         revoked_at: null,
+        previous_hash: null,
+        previous_until: null,
+        email_by_limited: 0,
         revision: 1,
       },
     );
@@ -176,7 +185,7 @@ describe("SQL", () => {
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
     assert.deepEqual(
       rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)),
-      ["epoch", `revision ${rows[1].value}`, "schema 2", `sealed_under ${GENERATION}`],
+      ["epoch", `revision ${rows[1].value}`, "schema 5", `sealed_under ${GENERATION}`],
     );
   });
 });

@@ -4,7 +4,8 @@
 //! open(head) ─► Open    the answer goes to the client; check again in `check_in_ms`
 //!            └► Err     the key is no longer admitted: answer with this reply
 //! check(text) ─► Open   it stays open
-//!             └► Close  close it, with this reason
+//!             ├► Close  close it, with this reason
+//!             └► LookUp look_up(…) in a promise ─► Open or Close
 //! ```
 //!
 //! A connection's only state is the text in [`Open`]. The platform keeps it beside the connection and hands it back at the next check, so
@@ -18,7 +19,8 @@ use super::decide::satisfy;
 use super::entry::refuse;
 use super::isolate::LookupKey;
 use super::platform::{Level, Platform};
-use keyward_gate::{Checked, Connection, Need, Reason, Refusal};
+pub use keyward_gate::Connection;
+use keyward_gate::{Checked, Need, Reason, Refusal};
 use keyward_http::problem::Code;
 use keyward_http::reply::Reply;
 use keyward_key::time::Millis;
@@ -78,7 +80,7 @@ pub async fn open(context: &RequestContext<'_, impl Platform>) -> Result<Open, R
     let Some(mut connection) = Connection::of(config, head, platform.now()) else {
         return Err(refused(&Refusal::new(Code::InternalError, Reason::GateBusy)));
     };
-    let settled = settle(&context.lookups(), &mut connection, Waiting::ForOthers).await;
+    let settled = settle(&context.lookups(), &mut connection).await;
     match settled.map(|pause| verdict(&context.lookups(), &connection, pause)) {
         Ok(Verdict::Open(open)) => Ok(open),
         Ok(Verdict::Close(_)) => {
@@ -89,12 +91,32 @@ pub async fn open(context: &RequestContext<'_, impl Platform>) -> Result<Open, R
     }
 }
 
-/// Checks a connection. `text` is from its last verdict.
-pub async fn check(context: &LookupContext<'_, impl Platform>, text: &str) -> Verdict {
+/// Result of [`check`].
+pub enum Check {
+    /// Decided by what the isolate knows.
+    Done(Verdict),
+    /// Something must be looked up: call [`look_up`].
+    LookUp(Connection),
+}
+
+/// Checks a connection. `text` is from its last verdict. Makes no future: with many connections, nearly every check ends here.
+pub fn check(context: &LookupContext<'_, impl Platform>, text: &str) -> Check {
     let Ok(mut connection) = serde_json::from_str::<Connection>(text) else {
-        return Verdict::Close(Code::InternalError.as_str());
+        return Check::Done(Verdict::Close(Code::InternalError.as_str()));
     };
-    match settle(context, &mut connection, Waiting::ForNobody).await {
+    match step(context, &mut connection) {
+        Step::Settled => Check::Done(verdict(context, &connection, None)),
+        Step::Refused(refusal) => Check::Done(Verdict::Close(refusal.problem.code.as_str())),
+        Step::Need(need) if context.isolate.is_in_flight(&lookup_key(&need), context.platform.now()) => {
+            Check::Done(verdict(context, &connection, Some(WAITING_CHECK_MS)))
+        }
+        Step::Need(_) => Check::LookUp(connection),
+    }
+}
+
+/// Finishes a check with what must be looked up.
+pub async fn look_up(context: &LookupContext<'_, impl Platform>, mut connection: Connection) -> Verdict {
+    match settle(context, &mut connection).await {
         Ok(pause) => verdict(context, &connection, pause),
         Err(refusal) => Verdict::Close(refusal.problem.code.as_str()),
     }
@@ -123,37 +145,39 @@ pub fn log_closed(platform: &impl Platform, closed: &Closed<'_>) {
     platform.log(level, "connection_closed", &fields);
 }
 
-/// Whether a check waits for lookups that another connection or request has in flight.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Waiting {
-    ForOthers,
-    ForNobody,
+/// Result of one step of a check.
+enum Step {
+    Settled,
+    Need(Need),
+    Refused(Refusal),
+}
+
+fn step(context: &LookupContext<'_, impl Platform>, connection: &mut Connection) -> Step {
+    let LookupContext { isolate, config, platform, .. } = *context;
+    // Without the gate nothing is confirmed, and the deadline counts.
+    let Some(mut gate) = isolate.gate() else { return Step::Settled };
+    match gate.check_connection(config, connection, platform.now()) {
+        Checked::Confirmed => Step::Settled,
+        Checked::Need(need) => Step::Need(need),
+        Checked::Refused(refusal) => Step::Refused(refusal),
+    }
 }
 
 /// Looks up what the check of a connection needs. Returns the pause until the next check where the lookup is still open.
 async fn settle(
     context: &LookupContext<'_, impl Platform>,
     connection: &mut Connection,
-    waiting: Waiting,
 ) -> Result<Option<i64>, Refusal> {
-    let LookupContext { isolate, config, platform, .. } = *context;
     let mut is_refreshed = false;
     for _ in 0..=MAX_LOOKUPS {
-        let now = platform.now();
-        let Some(checked) = isolate.gate().map(|mut gate| gate.check_connection(config, connection, now)) else {
-            break;
-        };
-        let need = match checked {
-            Checked::Confirmed => return Ok(None),
-            Checked::Refused(refusal) => return Err(refusal),
-            Checked::Need(need) => need,
+        let need = match step(context, connection) {
+            Step::Settled => return Ok(None),
+            Step::Refused(refusal) => return Err(refusal),
+            Step::Need(need) => need,
         };
         // A refresh that changed nothing, as in an outage, is left to the next check.
         if need == Need::Changes && mem::replace(&mut is_refreshed, true) {
             break;
-        }
-        if waiting == Waiting::ForNobody && isolate.is_in_flight(&lookup_key(&need), now) {
-            return Ok(Some(WAITING_CHECK_MS));
         }
         if satisfy(context, need).await.is_err() {
             break;

@@ -115,9 +115,8 @@ impl Connection {
     fn follow_clock(&mut self, now: Millis) {
         let step = now.since(self.checked_at);
         if step < -CLOCK_STEP_TOLERANCE_MS {
-            let moved = |at: Millis| Millis(at.0.saturating_add(step));
-            self.opened_at = moved(self.opened_at);
-            self.confirmed_at = self.confirmed_at.map(moved);
+            self.opened_at = Millis(self.opened_at.0.saturating_add(step));
+            self.confirmed_at = self.confirmed_at.map(|at| Millis(at.0.saturating_add(step)));
         }
         self.checked_at = now;
     }

@@ -1,6 +1,6 @@
 //! Long-lived answers: how long a WebSocket or an event stream stays open, and why it closes.
 
-use keyward_edge::connections::{Open, Verdict, check, open};
+use keyward_edge::connections::{Check, Open, Verdict, check, look_up, open};
 use keyward_edge::{Isolate, LookupContext, LookupSizes, RequestContext};
 use keyward_gate::{GateSizes, TOO_OLD};
 use keyward_http::head::Head;
@@ -52,7 +52,10 @@ impl Held {
     fn check(&self, connection: &str) -> Verdict {
         let config = &self.platform.world.config;
         let context = LookupContext { isolate: &self.isolate, config, platform: &self.platform, request_id: "req-1" };
-        at_once(check(&context, connection))
+        match check(&context, connection) {
+            Check::Done(verdict) => verdict,
+            Check::LookUp(connection) => at_once(look_up(&context, connection)),
+        }
     }
 
     fn still_open(&self, connection: &str) -> Open {
