@@ -159,7 +159,11 @@ function bodies(schema) {
   ].map(build);
 }
 
-/** Sends every body of an operation, with `id` in its path. */
+/**
+ * Sends every body of an operation, with `id` in its path.
+ * @param {string} operationId
+ * @param {{ id?: string, key?: string }} [options]
+ */
 async function compareBodies(operationId, { id = "", ...request } = {}) {
   const { path: template, method, operation } = described(operationId);
   const path = template.replace("{id}", id);
