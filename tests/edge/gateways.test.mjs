@@ -271,7 +271,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
 
     test("no header arrives by which a client could show the API another request, or another client, than the gate checked", async () => {
       const names =
-        "X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Method X-Original-URI X-Original-URL X-Original-Host X-Rewrite-URL X-Forwarded-Method X-Forwarded-Uri X-Forwarded-Path Forwarded True-Client-IP X-Client-IP Client-IP Proxy X-Real-IP X-Original-Path X-Override-URL X-Host X-HTTP-Host-Override X-Remote-IP WL-Proxy-Client-IP Front-End-Https X-Middleware-Subrequest X-Envoy-Original-Path X-Consumer-Id Cf-Access-Jwt-Assertion X-Forwarded-Ssl".split(
+        "X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Original-Method X-Original-URI X-Original-URL X-Original-Host X-Rewrite-URL X-Sendfile-Type X-Accel-Mapping X-Forwarded-Method X-Forwarded-Uri X-Forwarded-Path Forwarded True-Client-IP X-Client-IP Client-IP Proxy X-Real-IP X-Original-Path X-Override-URL X-Host X-HTTP-Host-Override X-Remote-IP WL-Proxy-Client-IP Front-End-Https X-Middleware-Subrequest X-Envoy-Original-Path X-Consumer-Id Cf-Access-Jwt-Assertion X-Forwarded-Ssl".split(
           " ",
         );
       // Method and URI of the request itself, so that the gate finds no contradiction.

@@ -144,6 +144,7 @@ const REMOVED = [
   ),
   ..."X-Forwarded-Server X-Original-URL X-Original-URI X-Original-Method X-Rewrite-URL".split(" "),
   ..."X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-Override-URL X-Host X-HTTP-Host-Override".split(" "),
+  ..."X-Sendfile-Type X-Accel-Mapping".split(" "),
   ..."X-Original-Path X-Envoy-Original-Path X-Middleware-Subrequest X-Forwarded-Port X-Forwarded-Anything".split(" "),
   ..."X-Remote-IP WL-Proxy-Client-IP Front-End-Https Client-Cert X-Anything-Client-IP Cf-Access-Jwt-Assertion".split(
     " ",

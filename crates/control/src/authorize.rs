@@ -112,7 +112,10 @@ impl<P: Platform, C: ControlPlatform> Vouching<'_, P, C> {
         }
         let asked_at = platform.now();
         let control = control_request(Operation::Me, self.gateway.clone(), self.context.meta(), no_arguments());
-        let answered = self.context.ask_authority(name, control).await;
+        let answered = match self.context.take(|callers, now| callers.take_confirmation(name, now)) {
+            Ok(()) => self.context.ask_authority(name, control).await,
+            Err(busy) => Err(busy),
+        };
         isolate.finish(&lookup);
         let cause = match answered {
             Ok(Response::Done(outcome)) => {

@@ -10,8 +10,8 @@ use lru::LruCache;
 
 use super::rate_limiter::{Debt, Rate};
 use keyward_http::limits::{
-    CONTROL_QUERIES_A_SECOND, CONTROL_REQUESTS_A_SECOND, CREDENTIALS_REMEMBERED, FINAL_REFUSAL_MILLIS, REFUSAL_MILLIS,
-    REFUSED_SIGN_INS_A_SECOND,
+    CONFIRMATIONS_A_SECOND, CONTROL_QUERIES_A_SECOND, CONTROL_REQUESTS_A_SECOND, CREDENTIALS_REMEMBERED,
+    FINAL_REFUSAL_MILLIS, REFUSAL_MILLIS, REFUSED_SIGN_INS_A_SECOND,
 };
 use keyward_key::id::Environment;
 use keyward_key::time::Millis;
@@ -25,6 +25,7 @@ const CAPACITY: NonZeroUsize = match NonZeroUsize::new(CREDENTIALS_REMEMBERED) {
 const REQUESTS: Rate = Rate::a_second(CONTROL_REQUESTS_A_SECOND);
 const REFUSALS: Rate = Rate::a_second(REFUSED_SIGN_INS_A_SECOND);
 const QUERIES: Rate = Rate::a_second(CONTROL_QUERIES_A_SECOND);
+const CONFIRMATIONS: Rate = Rate::a_second(CONFIRMATIONS_A_SECOND);
 
 /// Name of a caller: the id and the hash of a credential, or the address of a person.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -119,13 +120,14 @@ impl Known {
 pub struct Callers {
     known: LruCache<CallerName, Known>,
     queries: Debt,
+    confirmations: Debt,
 }
 
 impl Default for Callers {
     fn default() -> Self {
         let mut known = LruCache::unbounded();
         known.resize(CAPACITY);
-        Self { known, queries: Debt::default() }
+        Self { known, queries: Debt::default(), confirmations: Debt::default() }
     }
 }
 
@@ -160,6 +162,16 @@ impl Callers {
     /// The whole seconds after which the next one passes.
     pub(super) fn take_query(&mut self, now: Millis) -> Result<(), i64> {
         self.queries.take(QUERIES, now)
+    }
+
+    /// Takes one query that confirms a gateway: from a rate of its own if the gateway was confirmed before, so that nobody else uses it
+    /// up, and otherwise from the isolate's rate.
+    ///
+    /// # Errors
+    /// The whole seconds after which the next one passes.
+    pub(super) fn take_confirmation(&mut self, name: &CallerName, now: Millis) -> Result<(), i64> {
+        let own = self.confirmation(name).is_some().then(|| self.confirmations.take(CONFIRMATIONS, now));
+        if own == Some(Ok(())) { Ok(()) } else { self.take_query(now) }
     }
 
     /// Records that the authority accepted a sign-in.

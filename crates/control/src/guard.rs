@@ -3,12 +3,13 @@
 //! A refused sign-in is repeated without a query, concurrent requests of an unknown caller share one, and each credential and each
 //! isolate has a rate. The feed and the lookups of keys are not counted here: whatever callers do, changes keep arriving.
 
-use super::callers::{CallerName, Refused, Standing};
+use super::callers::{CallerName, Callers, Refused, Standing};
 use super::platform::ControlPlatform;
 use super::serve::ControlContext;
 use keyward_edge::registry::{Unreachable, ask};
 use keyward_edge::{LookupKey, Platform, RequestContext, start_or_wait};
 use keyward_http::problem::Problem;
+use keyward_key::time::Millis;
 use keyward_protocol::{Caller, ControlRequest, Rejection, Request, Response};
 
 /// Maximum number of times that a request waits for another one's query about the same caller.
@@ -55,7 +56,11 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             Turn::Refused(refused) => Ok(refusal(refused)),
             Turn::GiveUp => Err(NoAnswer::Unreachable("another query about this caller failed".to_owned())),
             Turn::Ask { shared } => {
-                let answered = self.ask_authority(&name, control).await;
+                let taken = self.take(|callers, now| callers.take_query(now));
+                let answered = match taken {
+                    Ok(()) => self.ask_authority(&name, control).await,
+                    Err(busy) => Err(busy),
+                };
                 if shared {
                     self.request.isolate.finish(&lookup);
                 }
@@ -64,15 +69,22 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         }
     }
 
-    /// Asks the authority, and records whether it accepted the caller's sign-in.
+    /// Takes one query from a rate.
     ///
     /// # Errors
-    /// [`NoAnswer`].
+    /// [`NoAnswer::Busy`].
+    pub(super) fn take(&self, rate: impl FnOnce(&mut Callers, Millis) -> Result<(), i64>) -> Result<(), NoAnswer> {
+        let now = self.request.platform.now();
+        let taken = self.callers.try_borrow_mut().map_or(Ok(()), |mut callers| rate(&mut callers, now));
+        taken.map_err(NoAnswer::Busy)
+    }
+
+    /// Asks the authority, and records whether it accepted the caller's sign-in. The query was [taken](Self::take) from a rate.
+    ///
+    /// # Errors
+    /// [`NoAnswer::Unreachable`].
     pub(super) async fn ask_authority(&self, name: &CallerName, control: ControlRequest) -> Result<Response, NoAnswer> {
         let RequestContext { platform, .. } = self.request;
-        let now = platform.now();
-        let taken = self.callers.try_borrow_mut().map_or(Ok(()), |mut callers| callers.take_query(now));
-        taken.map_err(NoAnswer::Busy)?;
         let is_holder = matches!(control.caller, Caller::Holder { .. });
         let answered = ask(platform, &Request::Control(Box::new(control))).await;
         let response = answered.map_err(|Unreachable(cause)| NoAnswer::Unreachable(cause))?;

@@ -45,7 +45,7 @@ pub(super) enum KvCopy {
 /// Keys that wait for the authority, and the lookups in flight: one, and up to two more while it is slow.
 ///
 /// Keys with an authentic copy and all others wait apart, and each kind gets half of a lookup if both wait. So nobody who mints
-/// keys with an old secret keeps issued keys waiting.
+/// keys with an old secret keeps issued keys waiting. Nor do they take all places: a quarter is for keys with an authentic copy.
 #[derive(Default)]
 pub(super) struct LookupQueue {
     sizes: LookupSizes,
@@ -82,7 +82,8 @@ impl LookupQueue {
         if self.waiting.contains_key(id) {
             return true;
         }
-        if self.waiting.len() >= self.sizes.waiting {
+        let reserved = if copy == KvCopy::Absent { self.sizes.waiting / 4 } else { 0 };
+        if self.waiting.len() >= self.sizes.waiting.saturating_sub(reserved) {
             return false;
         }
         self.waiting.insert(id.clone(), copy);
@@ -274,9 +275,17 @@ mod tests {
 
     #[test]
     fn the_number_of_waiting_keys_is_limited_and_a_key_waits_once() {
-        let mut queue = queue(0..6, 6..12);
+        let mut queue = queue(0..3, 3..12);
         assert!(!queue.push(&id(12), KvCopy::Absent));
         assert!(!queue.push(&id(12), KvCopy::Authentic));
         assert!(queue.push(&id(3), KvCopy::Absent), "it waits already");
+    }
+
+    #[test]
+    fn keys_that_were_not_issued_leave_room_for_those_that_were() {
+        let mut queue = queue(0..0, 0..9);
+        assert!(!queue.push(&id(9), KvCopy::Absent));
+        assert!((9..12).map(id).all(|id| queue.push(&id, KvCopy::Authentic)));
+        assert!(!queue.push(&id(12), KvCopy::Authentic));
     }
 }

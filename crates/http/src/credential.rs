@@ -2,6 +2,7 @@
 
 use super::head::Head;
 use super::headers::fold;
+use super::key_copies::basic;
 use keyward_key::id::Prefix;
 
 /// A presented credential. Borrows the secret, so it has no `Debug`.
@@ -46,7 +47,11 @@ impl<'a> Credential<'a> {
     #[must_use]
     pub fn strip_public(head: &Head<'a>, prefix: &Prefix) -> CredentialHeaders {
         CredentialHeaders {
-            authorization: head.authorization().is_some_and(|value| names_ours(value, prefix)),
+            authorization: head.authorization().is_some_and(|value| {
+                // `curl -u <key>:` sends a key as the user's name.
+                let in_basic = |text: String| text.split(':').any(|part| names_ours(part, prefix));
+                names_ours(value, prefix) || basic(value).is_some_and(in_basic)
+            }),
             api_key: head.headers().iter().any(|(name, value)| fold(name) == "x-api-key" && names_ours(value, prefix)),
         }
     }
@@ -104,6 +109,23 @@ mod tests {
             ("x-api-key\nwafl_x\nauthorization\nBasic abc, Bearer wafl_y\n", "ambiguous"),
         ] {
             assert_eq!(found(headers).0, expected, "{headers}");
+        }
+    }
+
+    #[test]
+    fn on_a_public_route_a_key_as_the_name_or_password_of_basic_is_removed() {
+        for (value, removed) in [
+            ("Basic d2FmbF9saXZlX3g6", true),
+            ("basic d2FmbF9saXZlX3g", true),
+            ("Basic dXNlcjp3YWZsX2xpdmVfeA==", true),
+            ("Bearer wafl_live_x", true),
+            ("Basic dXNlcjpwYXNzd29yZA==", false),
+            ("Basic eHdhZmxfbGl2ZV94Og==", false),
+        ] {
+            let text = format!("0\nGET\nhttp://h/\nauthorization\n{value}\n");
+            let head = Head::parse(&text).unwrap();
+            let strip = Credential::strip_public(&head, &Prefix::parse("wafl").unwrap());
+            assert_eq!(strip.authorization, removed, "{value}");
         }
     }
 

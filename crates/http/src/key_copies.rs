@@ -51,7 +51,7 @@ fn has(text: &[u8], key: &[u8]) -> bool {
 
 /// Returns the decoded credential of the scheme Basic (RFC 7617). Reads what a lenient server reads: either alphabet, with or without
 /// padding, other characters ignored.
-fn basic(value: &str) -> Option<String> {
+pub(super) fn basic(value: &str) -> Option<String> {
     let (scheme, encoded) = value.trim_start().split_once([' ', '\t'])?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

@@ -88,6 +88,10 @@ pub const REFUSED_SIGN_INS_A_SECOND: u32 = 20;
 /// rate per second. The authority answers several hundred a second, and the feed and the lookups of keys come first.
 pub const CONTROL_QUERIES_A_SECOND: u32 = 200;
 
+/// Maximum number of queries by one isolate to the authority that confirm a gateway again, apart from the rate above: the burst, and the
+/// rate per second. Each gateway needs one in a bound, and whatever members do must not make its answers 503.
+pub const CONFIRMATIONS_A_SECOND: u32 = 20;
+
 /// Maximum number of credentials that one isolate tracks for these limits, about 300 bytes each. The least recently used are evicted
 /// first.
 pub const CREDENTIALS_REMEMBERED: usize = 1_024;

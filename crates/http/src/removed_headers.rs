@@ -112,6 +112,8 @@ const PLAIN_FAMILIES: &[Family] = &[
 
 /// Families by the beginning of the name, all of them with `x-`.
 const X_FAMILIES: &[Family] = &[
+    // Rack answers with the path of an internal redirect that the client made up (CVE-2025-61780).
+    start("x-accel-", &["x-accel-mapping"]),
     start("x-auth-request-", &["x-auth-request-user", "x-auth-request-email", "x-auth-request-redirect"]),
     start("x-authenticated-", &["x-authenticated-userid", "x-authenticated-user", "x-authenticated-scope"]),
     start("x-client-cert", &["x-client-cert"]),
@@ -158,6 +160,8 @@ const X_FAMILIES: &[Family] = &[
     start("x-override-", &["x-override-url"]),
     start("x-remote-", &["x-remote-addr", "x-remote-host", "x-remote-ip", "x-remote-user"]),
     start("x-rewrite-", &["x-rewrite-uri", "x-rewrite-url"]),
+    // As `x-accel-`.
+    start("x-sendfile-", &["x-sendfile-type"]),
     start("x-ssl-", &["x-ssl-client-cert", "x-ssl-client-verify"]),
     start("x-webauth-", &["x-webauth-user"]),
 ];

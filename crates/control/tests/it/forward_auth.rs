@@ -85,6 +85,22 @@ fn one_confirmation_of_a_gateway_serves_every_request_for_the_bound() {
 }
 
 #[test]
+fn members_that_use_up_the_rate_of_queries_do_not_hold_up_a_gateway() {
+    let (plane, owner) = Plane::with_owner();
+    let (_, text) = plane.issue(&owner, "crm");
+    let verifier = plane.member(&owner, "verifier", &json!(null));
+    let members: Vec<_> = (0..4).map(|_| plane.member(&owner, "auditor", &json!(null))).collect();
+    assert_eq!(ask(&plane, &text, Some(&verifier)).status, 200);
+    plane.later(5_001);
+    let calls: Vec<_> = members.iter().flat_map(|member| vec![member; 90]).collect();
+    let limited = calls.iter().filter(|member| plane.get("v1/me", member).status == 429).count();
+    assert!(limited > 100, "{limited}");
+    let before = plane.control_queries();
+    assert_eq!(ask(&plane, &text, Some(&verifier)).verdict(), "200");
+    assert_eq!(plane.control_queries() - before, 1);
+}
+
+#[test]
 fn a_revoked_gateway_is_refused_within_the_bound_and_costs_one_query() {
     let (plane, owner) = Plane::with_owner();
     let (_, text) = plane.issue(&owner, "crm");

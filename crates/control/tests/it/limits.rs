@@ -71,6 +71,7 @@ fn rows() -> Vec<(&'static str, String)> {
                 "| queries of one isolate for the control plane and gateways | {CONTROL_QUERIES_A_SECOND} a second,"
             ),
         ),
+        ("CONFIRMATIONS_A_SECOND", format!("confirmed before has {CONFIRMATIONS_A_SECOND} a second of its own")),
         (
             "CREDENTIALS_REMEMBERED",
             format!("in each isolate, which tracks {} credentials |", number(CREDENTIALS_REMEMBERED)),

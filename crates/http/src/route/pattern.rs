@@ -37,7 +37,7 @@ pub(super) enum Fit {
     /// In another letter case, or with escaped characters that are plain in the pattern.
     EquivalentSpelling,
     /// Except for what many servers drop before they look for a handler: parameters (`;…`), a trailing slash, a format suffix
-    /// (`.json`), spaces around a segment and dots after it.
+    /// (`.json`), spaces around a segment and dots after it, and everything from an escaped `?` or `#` on.
     EquivalentPath,
 }
 
@@ -45,7 +45,8 @@ pub(super) enum Fit {
 pub(super) struct Readings<'a> {
     path: &'a str,
     decoded: Cow<'a, [u8]>,
-    /// Decoded, without parameters, spaces and dots at the end of segments. `None` for a path that has nothing of all this.
+    /// Decoded, without parameters, spaces and dots at the end of segments, and a query or fragment that was escaped. `None` for a path
+    /// that has nothing of all this.
     bare: Option<Vec<u8>>,
 }
 
@@ -128,9 +129,12 @@ impl std::fmt::Display for Pattern {
 impl<'a> Readings<'a> {
     pub(super) fn of(path: &'a str) -> Self {
         let decoded: Cow<'a, [u8]> = percent_decode_str(path).into();
-        let drops = |byte: &u8| matches!(byte, b';' | b'.' | b' ') || !byte.is_ascii();
-        let bare = (decoded.ends_with(b"/") || decoded.iter().any(drops))
-            .then(|| decoded.split(|byte| *byte == b'/').map(bare_segment).collect::<Vec<_>>().join(&b'/'));
+        let drops = |byte: &u8| matches!(byte, b';' | b'.' | b' ' | b'?' | b'#') || !byte.is_ascii();
+        let bare = (decoded.ends_with(b"/") || decoded.iter().any(drops)).then(|| {
+            // Servers that rewrite a decoded path read it a second time, and take these for the end (CVE-2024-38474).
+            let path = decoded.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+            path.split(|byte| *byte == b'/').map(bare_segment).collect::<Vec<_>>().join(&b'/')
+        });
         Self { path, decoded, bare }
     }
 }

@@ -151,13 +151,24 @@ fn a_suffix_that_servers_drop_never_takes_a_wider_route() {
         "%EF%BB%BF",
         "./",
         ".%D1%8A",
+        "%3F",
+        "%3fx=1",
+        "%23",
+        ".json%3F",
+        "%3F.json/x",
     ] {
         assert_eq!(found(&table, "GET", &format!("/v1/contacts/export{end}")), "404", "{end}");
         assert_eq!(found(&table, "GET", &format!("/v1/contacts/EXPORT{end}")), "404", "{end}");
         assert_eq!(found(&table, "POST", &format!("/v1/contacts/purge{end}")), "404", "{end}");
         assert_eq!(found(&table, "GET", &format!("/v1/admin{end}")), "404", "{end}");
     }
-    for path in ["/v1/contacts%20/export", "/v1/contacts./export.json", "/v1/%20contacts/export", "/v1/admin./users"] {
+    for path in [
+        "/v1/contacts%20/export",
+        "/v1/contacts./export.json",
+        "/v1/%20contacts/export",
+        "/v1/admin./users",
+        "/v1/contacts/export/%3Fx/y",
+    ] {
         assert_eq!(found(&table, "GET", path), "404", "{path}");
     }
     for (path, taken) in [
@@ -166,6 +177,8 @@ fn a_suffix_that_servers_drop_never_takes_a_wider_route() {
         ("/v1/contacts/export/7.json", "/v1/contacts/*"),
         ("/v1/contacts/.export", "/v1/contacts/*"),
         ("/v1/contacts/caf%C3%A9", "/v1/contacts/*"),
+        ("/v1/contacts/why%3F", "/v1/contacts/*"),
+        ("/v1/contacts/%23export", "/v1/contacts/*"),
         ("/v1/administrators.json", "/v1/*"),
     ] {
         assert_eq!(found(&table, "GET", path), taken, "{path}");
