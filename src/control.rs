@@ -70,12 +70,12 @@ pub async fn serve(control_event: &ControlEvent, config: &Config, head: &Head<'_
     match keyward_control::serve(&context).await {
         ControlReply::Reply(reply) => send::reply(&reply),
         ControlReply::OpenApi(head) => send::open_api(&head, request_id),
-        ControlReply::Lines(stream) => send_lines(env.clone(), stream),
+        ControlReply::Lines(stream) => send_lines(Rc::clone(state), env.clone(), stream),
     }
 }
 
 /// Answers with a stream: the first page with the head, the others as the client takes them. A failure breaks the connection.
-fn send_lines(env: JsValue, mut stream: AuditStream) -> JsValue {
+fn send_lines(state: Rc<IsolateState>, env: JsValue, mut stream: AuditStream) -> JsValue {
     let head = stream.head();
     let made = match glue::stream(head.status, &send::header_block(&head)) {
         Ok(made) => made,
@@ -86,7 +86,7 @@ fn send_lines(env: JsValue, mut stream: AuditStream) -> JsValue {
     };
     let (response, writer) = (made.get(0), made.get(1));
     spawn_local(async move {
-        if let Err(cause) = write_lines(&env, &writer, &mut stream).await {
+        if let Err(cause) = write_lines(&state, &env, &writer, &mut stream).await {
             event(Level::Warn, "audit_stream_broken", &[("cause", &cause), ("request_id", stream.request_id())]);
             let _ = glue::stream_break(&writer).await;
         }
@@ -94,8 +94,13 @@ fn send_lines(env: JsValue, mut stream: AuditStream) -> JsValue {
     response
 }
 
-async fn write_lines(env: &JsValue, writer: &JsValue, stream: &mut AuditStream) -> Result<(), String> {
-    while let Some(lines) = stream.next(&Platform::of(env)).await? {
+async fn write_lines(
+    state: &IsolateState,
+    env: &JsValue,
+    writer: &JsValue,
+    stream: &mut AuditStream,
+) -> Result<(), String> {
+    while let Some(lines) = stream.next(&Platform::of(env), &state.callers).await? {
         if !lines.is_empty() {
             glue::stream_write(writer, &lines).await.map_err(|thrown| glue::cause(&thrown))?;
         }

@@ -4,8 +4,11 @@
 //! authenticates the member for each page, so a member who is revoked in the middle gets no more. Every failure breaks the
 //! connection: a part must not look like the whole.
 
+use std::cell::RefCell;
+
 use serde::{Deserialize, Serialize};
 
+use super::callers::Callers;
 use super::operations::Operation;
 use super::operations::read_audit::{Outcome, ReadAudit};
 use super::serve::control_request;
@@ -19,6 +22,9 @@ use serde_json::value::to_raw_value;
 
 /// Maximum number of entries on a page of a stream. Its size in bytes is limited too.
 pub(super) const STREAM_PAGE: u32 = 1_000;
+
+/// Maximum number of times that a page waits for the isolate's rate of queries.
+const MAX_WAITS: u8 = 30;
 
 /// A page of the audit log.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -106,10 +112,17 @@ impl AuditStream {
     ///
     /// # Errors
     /// The cause, for the log: the registry did not answer, or refused the member.
-    pub async fn next(&mut self, platform: &impl Platform) -> Result<Option<String>, String> {
+    pub async fn next(
+        &mut self,
+        platform: &impl Platform,
+        callers: &RefCell<Callers>,
+    ) -> Result<Option<String>, String> {
         let page = match std::mem::replace(&mut self.state, State::Ended) {
             State::Page(page) => page,
-            State::After(seq) => self.ask(platform, seq).await?,
+            State::After(seq) => {
+                wait_for_turn(platform, callers).await?;
+                self.ask(platform, seq).await?
+            }
             State::Ended => return Ok(None),
         };
         if page.more {
@@ -138,4 +151,15 @@ impl AuditStream {
             Err(Unreachable(cause)) => Err(cause),
         }
     }
+}
+
+/// Takes one query from the isolate's rate, after a wait if it is used up: a page costs the authority as much as a request.
+async fn wait_for_turn(platform: &impl Platform, callers: &RefCell<Callers>) -> Result<(), String> {
+    for _ in 0..MAX_WAITS {
+        let now = platform.now();
+        let taken = callers.try_borrow_mut().map_or(Ok(()), |mut callers| callers.take_query(now));
+        let Err(seconds) = taken else { return Ok(()) };
+        platform.pause(u32::try_from(seconds.saturating_mul(1_000)).unwrap_or(u32::MAX)).await;
+    }
+    Err("too many queries of this isolate".to_owned())
 }

@@ -1,6 +1,6 @@
 //! State of one isolate.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 
 use super::lookup_queue::{LookupQueue, LookupSizes};
@@ -10,6 +10,9 @@ use keyward_key::time::Millis;
 
 /// A lookup older than this was cancelled with its request; waiters give up on it. Longer than all time limits of one lookup together.
 const ABANDONED_AFTER_MS: i64 = 6_000;
+
+/// Number of lookups in flight from which abandoned ones are looked for.
+const SWEEP_ABOVE: usize = 64;
 
 /// What a lookup is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +31,8 @@ pub struct Isolate {
     gate: RefCell<Gate>,
     /// Each lookup with the time of its last progress.
     in_flight: RefCell<HashMap<LookupKey, Millis>>,
+    /// Number of these lookups above which the abandoned ones are removed.
+    sweep_above: Cell<usize>,
     /// Keys that wait for the authority. Borrowed like the gate.
     lookups: RefCell<LookupQueue>,
 }
@@ -39,6 +44,7 @@ impl Isolate {
         Self {
             gate: RefCell::new(Gate::new(gate, jitter)),
             in_flight: RefCell::default(),
+            sweep_above: Cell::new(SWEEP_ABOVE),
             lookups: RefCell::new(LookupQueue::new(lookups)),
         }
     }
@@ -59,8 +65,12 @@ impl Isolate {
             return false;
         }
         if let Ok(mut in_flight) = self.in_flight.try_borrow_mut() {
-            in_flight.retain(|_, touched_at| is_recent(*touched_at, now));
             in_flight.insert(key.clone(), now);
+            // The threshold doubles with the lookups in flight, so a start costs a constant on average.
+            if in_flight.len() > self.sweep_above.get() {
+                in_flight.retain(|_, touched_at| is_recent(*touched_at, now));
+                self.sweep_above.set(in_flight.len().saturating_mul(2).max(SWEEP_ABOVE));
+            }
         }
         true
     }

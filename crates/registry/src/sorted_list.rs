@@ -24,8 +24,8 @@ use keyward_key::id::Environment;
 use keyward_key::time::Millis;
 use keyward_protocol::{KeyView, Rejection, Status};
 
-/// Maximum number of keys that one page looks at.
-pub const SCANNED_KEYS: usize = 5_000;
+/// Maximum number of keys that one page looks at. A member may ask for 100 pages a second, and the authority answers them one by one.
+pub const SCANNED_KEYS: usize = 1_000;
 
 /// Keys that one statement looks at.
 const CHUNK: usize = 250;

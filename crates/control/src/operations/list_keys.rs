@@ -156,7 +156,7 @@ const OPEN_API: &str = r##"{
   "operationId": "listKeys",
   "tags": ["Keys"],
   "summary": "Lists keys, newest first",
-  "description": "Owner, manager, responder, auditor. With `q`, `expires_before` or `sort` a page looks at 5,000 keys at most, so it may be short or empty although `next_cursor` is given.",
+  "description": "Owner, manager, responder, auditor. With `q`, `expires_before` or `sort` a page looks at 1,000 keys at most, so it may be short or empty although `next_cursor` is given.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [
     {

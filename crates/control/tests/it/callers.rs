@@ -1,9 +1,10 @@
 //! Callers of the control plane cannot wear the authority down.
 
+use keyward_control::ControlReply;
 use keyward_testkit::gate_world::ClientRequest;
 use serde_json::{Value, json};
 
-use crate::test_plane::{Plane, TestReply, bearer, post};
+use crate::test_plane::{Plane, TestReply, bearer, post, run};
 
 fn me(credential: &str) -> ClientRequest {
     ClientRequest::new("GET /_keyward/v1/me").with("authorization", &bearer(credential))
@@ -155,4 +156,29 @@ fn garbage_counts_for_nothing() {
     }
     assert_eq!(plane.asked(), before);
     assert_eq!(plane.send(&me(&owner), b"").status, 200);
+}
+
+/// Otherwise one credential could have the authority read whole logs at any rate.
+#[test]
+fn a_page_of_a_stream_waits_for_the_rate_of_queries() {
+    let (plane, owner) = Plane::with_owner();
+    let auditor = plane.member(&owner, "auditor", &Value::Null);
+    for number in 0..1_100 {
+        plane.later(10);
+        plane.issue(&owner, &format!("i{number}"));
+    }
+    plane.later(10_000);
+    let request = ClientRequest::new("GET /_keyward/v1/audit")
+        .with("authorization", &bearer(&auditor))
+        .with("accept", "application/x-ndjson");
+    let ControlReply::Lines(mut stream) = plane.serve(&request) else { panic!("a stream") };
+    let mut next = || run(stream.next(&plane.platform, &plane.callers)).unwrap();
+    assert!(next().is_some(), "the first page is there");
+    let queries =
+        [&owner, &auditor].map(|caller| (0..100).filter(|_| plane.get("v1/me", caller).status == 200).count());
+    assert_eq!(queries.iter().sum::<usize>(), 199);
+    let before = plane.platform.now.get();
+    assert!(next().is_some());
+    assert!(plane.platform.now.get().since(before) > 0, "the page has waited");
+    assert!(next().is_none());
 }

@@ -190,25 +190,25 @@ fn a_stream_of_the_log_has_every_entry_and_ends_with_a_revoked_member() {
     };
     let mut stream = lines(&owner);
     assert!(stream.head().headers.iter().any(|(_, value)| value == "application/x-ndjson"));
-    let text = run(stream.next(&plane.platform)).unwrap().unwrap();
+    let text = run(stream.next(&plane.platform, &plane.callers)).unwrap().unwrap();
     assert_eq!(text.lines().count(), 2);
-    assert_eq!(run(stream.next(&plane.platform)).unwrap(), None);
+    assert_eq!(run(stream.next(&plane.platform, &plane.callers)).unwrap(), None);
 
     for number in 0..1_100 {
         plane.later(10);
         plane.issue(&owner, &format!("i{number}"));
     }
     let mut stream = lines(&auditor);
-    let first = run(stream.next(&plane.platform)).unwrap().unwrap();
+    let first = run(stream.next(&plane.platform, &plane.callers)).unwrap().unwrap();
     assert!((900..=1_000).contains(&first.lines().count()), "a page has 1,000 entries or 1 MB");
     let id: String = auditor.split('_').take(3).collect::<Vec<_>>().join("_");
     let revoke = post(&format!("v1/members/{id}/revoke")).with("authorization", &bearer(&owner));
     assert_eq!(plane.call(&revoke, &json!({})).status, 200);
-    let broken = run(stream.next(&plane.platform)).unwrap_err();
+    let broken = run(stream.next(&plane.platform, &plane.callers)).unwrap_err();
     assert!(broken.contains("Unauthenticated"), "{broken}");
     let mut stream = lines(&owner);
     let mut count = 0;
-    while let Some(lines) = run(stream.next(&plane.platform)).unwrap() {
+    while let Some(lines) = run(stream.next(&plane.platform, &plane.callers)).unwrap() {
         count += lines.lines().count();
     }
     assert_eq!(count, 1_103);
@@ -377,8 +377,8 @@ fn the_head_of_the_log_reads_no_page() {
         match plane.serve(&request) {
             ControlReply::Reply(reply) => assert_eq!(reply.status, 200),
             ControlReply::Lines(mut stream) => {
-                assert_eq!(run(stream.next(&plane.platform)), Ok(Some(String::new())));
-                assert_eq!(run(stream.next(&plane.platform)), Ok(None));
+                assert_eq!(run(stream.next(&plane.platform, &plane.callers)), Ok(Some(String::new())));
+                assert_eq!(run(stream.next(&plane.platform, &plane.callers)), Ok(None));
             }
             ControlReply::OpenApi(_) => panic!("the document"),
         }
@@ -398,7 +398,7 @@ fn a_filtered_stream_has_the_entries_that_fit() {
             .with("accept", "application/x-ndjson");
         let ControlReply::Lines(mut stream) = plane.serve(&request) else { panic!("no stream") };
         let mut count = 0;
-        while let Some(lines) = run(stream.next(&plane.platform)).unwrap() {
+        while let Some(lines) = run(stream.next(&plane.platform, &plane.callers)).unwrap() {
             count += lines.lines().count();
         }
         count
