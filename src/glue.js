@@ -226,6 +226,14 @@ export function cachePut(context, name, text, seconds) {
   );
 }
 
+/**
+ * Whether the runtime refused a call because the object is overloaded. Its documentation advises against another attempt.
+ * @param {any} thrown
+ */
+export function isOverload(thrown) {
+  return thrown?.overloaded === true;
+}
+
 /** Sends a message to the one registry and returns its answer; both are JSON text. */
 export function askRegistry(env, message, milliseconds) {
   const answer = env.REGISTRY.getByName("registry")

@@ -7,12 +7,30 @@ import { homedir } from "node:os";
 import { delimiter, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import { BUILD_DIR, NODE_BIN, ROOT, TOOLS_BIN } from "./paths.mjs";
+import { BUILD_DIR, NEXT_BUILD_DIR, NODE_BIN, ROOT, TOOLS_BIN } from "./paths.mjs";
 import { main, run, runWithProgress, Stop } from "./run.mjs";
 import { setup } from "./setup.mjs";
 
-const OUTPUTS = [join(BUILD_DIR, "index.js"), join(BUILD_DIR, "index_bg.wasm")];
-const STAMP = join(BUILD_DIR, ".stamp");
+/**
+ * A build: its folder and its Cargo features.
+ * @typedef {{ folder: string, features: string[] }} Variant
+ */
+
+/** @type {Variant} */
+const SHIPPED = { folder: BUILD_DIR, features: [] };
+
+/**
+ * The same worker with an added field in every stored and transmitted form.
+ * @type {Variant}
+ */
+export const NEXT_VERSION = { folder: NEXT_BUILD_DIR, features: ["--features", "next-version"] };
+
+/** @param {Variant} variant */
+const outputsOf = ({ folder }) => ({
+  script: join(folder, "index.js"),
+  wasm: join(folder, "index_bg.wasm"),
+  stamp: join(folder, ".stamp"),
+});
 
 /** Inputs of the build besides the sources and the files that cargo lists. package-lock.json pins esbuild and wasm-opt. */
 const ALSO = [
@@ -41,17 +59,19 @@ const RUSTC_OPTIONS = [
  */
 const UNUSED_EXPORTS = ["intounderlying", "r2range", "containerstartupoptions", "minifyconfig"];
 
-export async function build() {
+export async function build(variant = SHIPPED) {
+  const { script, wasm, stamp } = outputsOf(variant);
+  const folder = relative(ROOT, variant.folder);
   await setup();
-  if (isCurrent()) {
-    console.log(`Build: nothing changed since the last one (${sizes()}).`);
+  if (isCurrent(variant)) {
+    console.log(`Build: nothing changed in ${folder}/ since the last one (${sizes(wasm)}).`);
     return;
   }
   console.log("Build: compiling to WebAssembly. The first build takes 1 to 3 minutes, later ones less than one.");
   await runWithProgress(
     "worker-build",
     join(TOOLS_BIN, "worker-build"),
-    ["--release", ".", "--locked", "-p", "keyward"],
+    ["--release", "--out-dir", folder, ".", "--locked", "-p", "keyward", ...variant.features],
     {
       env: {
         PATH: [NODE_BIN, TOOLS_BIN, process.env.PATH].join(delimiter),
@@ -66,19 +86,21 @@ export async function build() {
       },
     },
   );
-  if (!OUTPUTS.every(existsSync))
-    throw new Stop("worker-build succeeded without build/index.js and build/index_bg.wasm.");
-  await replaceEntry();
-  await stripNames();
-  writeFileSync(STAMP, `${digest()}\n`);
-  console.log(`  build/index_bg.wasm: ${sizes()}`);
+  if (!existsSync(script) || !existsSync(wasm)) {
+    throw new Stop(`worker-build succeeded without ${folder}/index.js and ${folder}/index_bg.wasm.`);
+  }
+  await replaceEntry(variant);
+  await stripNames(wasm);
+  writeFileSync(stamp, `${digest(variant)}\n`);
+  console.log(`  ${folder}/index_bg.wasm: ${sizes(wasm)}`);
 }
 
 /** Replaces worker-build's entry, which is slow for each request: see src/entry.js. */
-async function replaceEntry() {
-  const made = join(BUILD_DIR, "worker-build.js");
-  const openApi = join(BUILD_DIR, "openapi.js");
-  renameSync(OUTPUTS[0], made);
+async function replaceEntry(variant) {
+  const { script } = outputsOf(variant);
+  const made = join(variant.folder, "worker-build.js");
+  const openApi = join(variant.folder, "openapi.js");
+  renameSync(script, made);
   writeFileSync(openApi, `export default ${JSON.stringify(openApiDocument())};\n`);
   await run(join(NODE_BIN, "esbuild"), [
     join(ROOT, "src", "entry.js"),
@@ -90,7 +112,7 @@ async function replaceEntry() {
     `--alias:keyward-openapi=${openApi}`,
     "--external:cloudflare:workers",
     "--external:./index_bg.wasm",
-    `--outfile=${OUTPUTS[0]}`,
+    `--outfile=${script}`,
     "--log-level=warning",
   ]);
   rmSync(made);
@@ -121,25 +143,27 @@ const WASM_FEATURES = [
  * Removes the names of functions, a tenth of the uploaded bytes. worker-build keeps them whatever Cargo.toml says, and runs wasm-opt
  * once; running it until nothing changes saves another 2 KB gzipped. `KEYWARD_KEEP_NAMES=1` keeps the names for a profiler.
  */
-async function stripNames() {
+async function stripNames(wasm) {
   if (process.env.KEYWARD_KEEP_NAMES) return;
   const features = WASM_FEATURES.map((name) => `--enable-${name}`);
   const unused = UNUSED_EXPORTS.map((name) => `--remove-exports=*${name}*`);
   // Sorted by name, instances of one generic function are adjacent, which saves 3 KB gzipped.
   const order = ["--dae-optimizing", "--gufa", "-Oz", "--converge", "--reorder-functions-by-name"];
   const options = [...features, ...unused, ...order, "--strip-debug", "--strip-producers", "--strip-target-features"];
-  await run(join(NODE_BIN, "wasm-opt"), [OUTPUTS[1], "-o", OUTPUTS[1], ...options]);
+  await run(join(NODE_BIN, "wasm-opt"), [wasm, "-o", wasm, ...options]);
 }
 
-function isCurrent() {
-  if (![...OUTPUTS, STAMP].every(existsSync)) return false;
-  return readFileSync(STAMP, "utf8").trim() === digest();
+function isCurrent(variant) {
+  const { script, wasm, stamp } = outputsOf(variant);
+  if (![script, wasm, stamp].every(existsSync)) return false;
+  return readFileSync(stamp, "utf8").trim() === digest(variant);
 }
 
-/** Returns one hash over every input and both outputs, so that an output changed by hand is rebuilt. */
-function digest() {
+/** Returns one hash over every input and both outputs of a build, so that an output changed by hand is rebuilt. */
+function digest(variant) {
+  const { script, wasm } = outputsOf(variant);
   const hash = createHash("sha256");
-  for (const file of [...new Set([...inputs(), ...OUTPUTS])].sort()) {
+  for (const file of [...new Set([...inputs(), script, wasm])].sort()) {
     const content = existsSync(file) ? readFileSync(file) : Buffer.from("absent");
     hash.update(`${relative(ROOT, file)} ${content.length}\n`).update(content);
   }
@@ -175,10 +199,9 @@ function readByCargo() {
     .filter((path) => path.startsWith(ROOT) && !path.endsWith(":") && !path.startsWith(join(ROOT, "target")));
 }
 
-function sizes() {
-  const wasm = readFileSync(OUTPUTS[1]);
+function sizes(wasm) {
   const kib = (bytes) => `${(bytes / 1024).toFixed(0)} KiB`;
-  return `${kib(statSync(OUTPUTS[1]).size)} raw, ${kib(gzipSync(wasm, { level: 9 }).length)} gzipped`;
+  return `${kib(statSync(wasm).size)} raw, ${kib(gzipSync(readFileSync(wasm), { level: 9 }).length)} gzipped`;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) main(build);
+if (import.meta.url === pathToFileURL(process.argv[1]).href) main(() => build());

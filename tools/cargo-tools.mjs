@@ -1,9 +1,11 @@
 // Step 4 of setup: compiles worker-build and wasm-bindgen into .tools/. worker-build would download
 // wasm-bindgen from GitHub, which many networks block. The crates come from the registry.
+// The tools of pinned.json are compiled the same way when a command needs them.
 
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, TOOLS_BIN, TOOLS_DIR } from "./paths.mjs";
+import { PINNED } from "./pinned.mjs";
 import { ask, runWithProgress, Stop, which } from "./run.mjs";
 
 /** Both must match crates in Cargo.lock, which determines their versions. */
@@ -19,17 +21,36 @@ const TOOLS = [
 
 export async function ensureCargoTools() {
   const lock = lockFile();
-  const missing = [];
-  for (const tool of TOOLS) {
-    const version = lockedVersion(lock, tool.follows);
-    const { ok, out } = await ask(join(TOOLS_BIN, tool.program), ["--version"]);
-    if (!ok || !out.split(/\s+/).includes(version)) missing.push({ ...tool, version });
-  }
-  if (missing.length === 0) return;
+  const tools = TOOLS.map((tool) => ({ ...tool, version: lockedVersion(lock, tool.follows) }));
+  const missing = await notInstalled(tools);
   if (missing.some((tool) => tool.name === "worker-build")) await needOpenSsl();
+  await install(missing);
+}
+
+/** Compiles the tool `name` of pinned.json, unless it is in .tools/ already. Returns its path. */
+export async function ensurePinnedTool(name) {
+  const { version, why } = PINNED.cargo[name];
+  await install(await notInstalled([{ name, program: name, version, why }]));
+  return join(TOOLS_BIN, name);
+}
+
+async function notInstalled(tools) {
+  const missing = [];
+  for (const tool of tools) {
+    const { ok, out } = await ask(join(TOOLS_BIN, tool.program), versionCommand(tool.program));
+    if (!ok || !out.split(/\s+/).includes(tool.version)) missing.push(tool);
+  }
+  return missing;
+}
+
+/** A subcommand of cargo may know `--version` only after its own name. */
+const versionCommand = (program) => (program === "cargo-cyclonedx" ? ["cyclonedx", "--version"] : ["--version"]);
+
+async function install(tools) {
+  if (tools.length === 0) return;
   // One folder, so that shared dependencies are compiled once and an interrupted setup can continue.
   const target = join(TOOLS_DIR, "target");
-  for (const { name, program, version, why } of missing) {
+  for (const { name, program, version, why } of tools) {
     console.log(`${name} ${version}, which ${why}: 2 to 5 minutes on a small machine, once.`);
     await runWithProgress(
       `cargo install ${name}`,

@@ -4,6 +4,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./paths.mjs";
+import { PINNED } from "./pinned.mjs";
 import { ask, main, run, Stop } from "./run.mjs";
 
 main(async () => {
@@ -11,7 +12,9 @@ main(async () => {
   const [crate, file = "**/*"] = process.argv.slice(2);
   if (!crates.includes(crate)) throw new Stop(`npm run mutants -- CRATE [FILE]\n\nCrates: ${crates.join(", ")}`);
   if (!(await ask("cargo", ["mutants", "--version"])).ok)
-    throw new Stop("cargo-mutants is missing: cargo install cargo-mutants --locked");
+    throw new Stop(
+      `cargo-mutants is missing: cargo install cargo-mutants --version ${PINNED.cargo["cargo-mutants"].version} --locked`,
+    );
   const output = join(ROOT, "target", "mutants", crate);
   const files = join("crates", crate, "src", `${file}.rs`);
   await run("cargo", ["mutants", "-p", `keyward-${crate}`, "--file", files, "--timeout", "60", "--output", output], {

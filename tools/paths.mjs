@@ -15,6 +15,9 @@ export const NODE_BIN = join(NODE_MODULES, ".bin");
 /** Output of worker-build, which `wrangler deploy` uploads. */
 export const BUILD_DIR = join(ROOT, "build");
 
+/** Output of a build whose forms have an added field, for the test of a rolling deployment. */
+export const NEXT_BUILD_DIR = join(ROOT, "build-next");
+
 /** The worker's entry on this machine, around the one in the build. */
 export const LOCAL_ENTRY = join(ROOT, "tools", "local-entry.mjs");
 

@@ -4,9 +4,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { TOOLS_DIR } from "./paths.mjs";
+import { PINNED } from "./pinned.mjs";
 import { ask, runWithProgress, Stop } from "./run.mjs";
 
-const CRYPTOGRAPHY = "48.0.0";
+const CRYPTOGRAPHY = PINNED.python.cryptography;
 const HOME = join(TOOLS_DIR, "python");
 
 /** Path of this Python, once `ensurePython` has run. */

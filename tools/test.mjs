@@ -4,7 +4,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build } from "./build.mjs";
+import { build, NEXT_VERSION } from "./build.mjs";
 import { NODE_BIN, ROOT } from "./paths.mjs";
 import { ensurePython } from "./python.mjs";
 import { duration, main, run, Stop } from "./run.mjs";
@@ -46,9 +46,9 @@ const STEPS = [
   },
   { name: "fuzz", what: "every fuzz target for a few seconds", run: fuzz },
   { name: "simulate", what: "20,000 simulated histories, and planted faults", run: simulate },
-  { name: "build", what: "the worker", run: build },
+  { name: "build", what: "the worker, and one with an added field", run: buildBoth },
   // Each test file starts workerd. With more than two at once, a small machine misses their timeouts.
-  { name: "edge", what: "the real wasm in workerd", run: edge, needs: build },
+  { name: "edge", what: "the real wasm in workerd", run: edge, needs: buildBoth },
   { name: "deploy", what: "wrangler deploy --dry-run", run: deployDry, needs: build },
 ];
 
@@ -95,6 +95,11 @@ async function take({ name, what, run: body, needs }, place, alone) {
     );
   }
   console.log(`   ${name}: passed in ${duration(Date.now() - began)}`);
+}
+
+async function buildBoth() {
+  await build();
+  await build(NEXT_VERSION);
 }
 
 function doc(target) {

@@ -37,8 +37,8 @@ function startNginx(folder, http) {
   return ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
 }
 
-/** Fifty scopes of 64 characters: the largest set that a key can have. */
-const WIDE_SCOPES = Array.from({ length: 50 }, (_, at) => `wide:${String(at).padStart(59, "x")}`);
+/** Scopes of 1,024 bytes together, spaces included: the largest set that a key can have. */
+const WIDE_SCOPES = Array.from({ length: 16 }, (_, at) => `wide:${String(at).padStart(at === 15 ? 44 : 59, "x")}`);
 
 const GATEWAYS = {
   nginx: {
@@ -239,7 +239,7 @@ for (const [name, gateway] of Object.entries(GATEWAYS)) {
     });
 
     test("a key with the largest set of scopes passes", async () => {
-      const answer = await call("/v1/wide/49", { key: keys.wide.apiKey });
+      const answer = await call("/v1/wide/15", { key: keys.wide.apiKey });
       assert.equal(answer.status, 200, answer.text);
       assert.deepEqual(values(answer.json, "keyward-key-id"), [keys.wide.id]);
     });

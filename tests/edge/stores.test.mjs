@@ -216,7 +216,7 @@ describe("failing KV", () => {
     await gate.order({ kvGet: "work" });
     assert.equal(answer.verdict, "200");
     assert.equal((await gate.take()).lookup, 1);
-    await gate.logged((line) => line.includes("kv_failed") && line.includes("made to fail"));
+    await gate.logged((line) => line.includes("kv_failed") && line.includes("fault planted by the test"));
   });
 
   test("during the issue of a key delays nothing: the key works at once, and an alarm writes the copy", async () => {

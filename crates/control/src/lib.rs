@@ -37,6 +37,7 @@
 )]
 
 pub mod access;
+pub mod access_verifier;
 pub mod audit_stream;
 pub mod authority;
 pub mod authorize;

@@ -133,6 +133,33 @@ mod tests {
         assert!(text("name", json(&"e\u{301}".repeat(100)), 100).is_ok(), "100 characters once they are composed");
     }
 
+    /// Returns the characters of the Basic Multilingual Plane that `fits` takes, as ranges of a regular expression.
+    fn class(fits: impl Fn(char) -> bool) -> String {
+        let taken: Vec<u32> = (0..=0xffff).filter(|code| char::from_u32(*code).is_some_and(&fits)).collect();
+        let ranges = taken.chunk_by(|one, next| one + 1 == *next).map(|run| match run {
+            [only] => format!("\\u{only:04x}"),
+            [first, second] => format!("\\u{first:04x}\\u{second:04x}"),
+            run => format!("\\u{:04x}-\\u{:04x}", run[0], run[run.len() - 1]),
+        });
+        ranges.collect()
+    }
+
+    /// The patterns are without look-ahead and without characters beyond U+FFFF, which several languages have no pattern for.
+    #[test]
+    fn the_document_describes_the_accepted_texts() {
+        let base: serde_json::Value = serde_json::from_str(include_str!("openapi_base.json")).unwrap();
+        let misleading = class(misleading);
+        let space = class(|letter| letter.is_whitespace() && !super::misleading(letter));
+        let unseen = class(|letter| invisible(letter) && !letter.is_whitespace() && !super::misleading(letter));
+        let text = format!(
+            "^([{unseen}][{unseen}{space}]*)?[^{misleading}{space}{unseen}]([^{misleading}]*[^{misleading}{space}])?$"
+        );
+        let email = format!("^[^@{misleading}{space}]+@[^@{misleading}{space}]+$");
+        for (schema, pattern) in [("Name", &text), ("Prose", &text), ("Contact", &text), ("Email", &email)] {
+            assert_eq!(base["components"]["schemas"][schema]["pattern"], **pattern, "{schema}");
+        }
+    }
+
     #[test]
     fn a_text_without_a_visible_character_is_refused() {
         for sent in ["\u{200d}", "\u{ad}", "\u{3164}", "\u{2800}\u{fe0f}", "\u{34f}", "\u{115f}\u{1160}", "\u{e0100}"] {

@@ -16,7 +16,7 @@ const NAME = "keyward";
 /**
  * Starts a gate. `vars` override the tests' defaults. `instrumented` wraps it in counting-entry.mjs. `state` is a folder that outlives the
  * gate; without it the gate has a temporary one, removed at `stop`. `edges` is the number of further workers of the same build with the
- * same registry and KV; each is an isolate, and their addresses are in `edges`. `neighbours` are other workers in the same runtime, by
+ * same registry and KV; each is an isolate, and their addresses are in `edges`. `build` and `edgeBuild` are the folders of the builds. `neighbours` are other workers in the same runtime, by
  * name: `{source, env}`. `GATE` in their `env` is a service binding to this gate.
  */
 export async function startGate(options = {}) {
@@ -48,13 +48,14 @@ class Gate {
 
   async start() {
     const { vars = {}, instrumented = false, edges = 0, neighbours = {} } = this.#options;
+    const { build = BUILD_DIR, edgeBuild = build } = this.#options;
     const names = [NAME, ...Array.from({ length: edges }, (_, at) => `edge-${at + 1}`)];
     const worker = (name) => ({
       config: {
         name,
         compatibilityDate: COMPATIBILITY_DATE,
         compatibilityFlags: [],
-        manifest: modules(instrumented),
+        manifest: modules(instrumented, name === NAME ? build : edgeBuild),
         env: { ...varBindings({ ...VARS, ...SECRETS, ...vars }), ...STORES },
         ...(name === NAME && { exports: { Registry: { type: "durable-object", storage: "sqlite" } } }),
       },
@@ -275,19 +276,19 @@ function draft(fields) {
   };
 }
 
-function modules(instrumented) {
+function modules(instrumented, folder) {
   const build = {
-    "index.js": { type: "esm", contents: readFileSync(join(BUILD_DIR, "index.js"), "utf8") },
-    "index_bg.wasm": { type: "wasm", contents: readFileSync(join(BUILD_DIR, "index_bg.wasm")) },
+    "index.js": { type: "esm", contents: readFileSync(join(folder, "index.js"), "utf8") },
+    "index_bg.wasm": { type: "wasm", contents: readFileSync(join(folder, "index_bg.wasm")) },
   };
-  if (!instrumented) return { mainModule: "index.js", modulesRoot: BUILD_DIR, modules: build };
+  if (!instrumented) return { mainModule: "index.js", modulesRoot: folder, modules: build };
   const equipment = ["counting-entry.mjs", "wasm-crossings.mjs"].map((name) => [
     name,
     { type: "esm", contents: readFileSync(join(HERE, name), "utf8") },
   ]);
   return {
     mainModule: "counting-entry.mjs",
-    modulesRoot: BUILD_DIR,
+    modulesRoot: folder,
     modules: { ...Object.fromEntries(equipment), ...build },
   };
 }

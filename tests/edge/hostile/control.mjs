@@ -138,7 +138,7 @@ export function control({ key, member, id }) {
     ["expires_at", "2020-01-01T00:00:00Z"],
     ["expires_at", "9999-01-01T00:00:00Z"],
     ["expires_at", "2027-01-01"],
-    ["expires_at", "2027-01-01T00:00:00+02:00"],
+    ["expires_at", "2027-01-01T00:00:00+0200"],
     ["expires_at", "Infinity"],
     ["expires_in_days", 0],
     ["expires_in_days", -1],

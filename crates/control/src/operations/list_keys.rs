@@ -169,7 +169,7 @@ const OPEN_API: &str = r##"{
       "name": "integration",
       "in": "query",
       "description": "Of this integration",
-      "schema": {"type": "string"}
+      "schema": {"type": "string", "minLength": 1}
     },
     {
       "name": "status",
@@ -177,7 +177,7 @@ const OPEN_API: &str = r##"{
       "description": "In this state now",
       "schema": {"$ref": "#/components/schemas/Status"}
     },
-    {"name": "owner", "in": "query", "description": "Of this owner", "schema": {"type": "string"}},
+    {"name": "owner", "in": "query", "description": "Of this owner", "schema": {"type": "string", "minLength": 1}},
     {
       "name": "q",
       "in": "query",
@@ -195,6 +195,7 @@ const OPEN_API: &str = r##"{
       "in": "query",
       "description": "The order; with `-` the greatest is first. A cursor is good for the `sort` that it came with",
       "schema": {
+        "type": "string",
         "enum": ["created_at", "-created_at", "expires_at", "-expires_at", "name", "-name"],
         "default": "-created_at"
       }

@@ -165,26 +165,26 @@ const OPEN_API: &str = r##"{
     {
       "name": "after",
       "in": "query",
-      "description": "Entries after this number",
-      "schema": {"type": "integer", "minimum": 0}
+      "description": "Entries after this number. It means the same as `cursor`, so only one of them may be sent",
+      "schema": {"type": "integer", "minimum": 0, "maximum": 9007199254740991}
     },
     {
       "name": "subject",
       "in": "query",
       "description": "Entries about this key or member. With two filters or three a page may be short or empty although `next_cursor` is given",
-      "schema": {"type": "string", "minLength": 1, "maxLength": 64}
+      "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"}
     },
     {
       "name": "actor",
       "in": "query",
       "description": "Entries of this member, of `bootstrap` or of `holder`",
-      "schema": {"type": "string", "minLength": 1, "maxLength": 64}
+      "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"}
     },
     {
       "name": "action",
       "in": "query",
       "description": "Entries of this action, such as `key.revoke`",
-      "schema": {"type": "string", "minLength": 1, "maxLength": 64}
+      "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"}
     },
     {"$ref": "#/components/parameters/Limit"},
     {"$ref": "#/components/parameters/Cursor"}

@@ -48,6 +48,18 @@ fn traefik_replaces_or_removes_every_known_header() {
 }
 
 #[test]
+fn ingress_nginx_replaces_or_removes_every_known_header() {
+    // The controller writes its own values.
+    let its_own =
+        ["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-scheme", "x-real-ip", "x-scheme"];
+    let names = known().into_iter().filter(|name| !its_own.contains(name));
+    all_removed("ingress-nginx/ingress.yaml", names, |config, name| {
+        let list = config.split("auth-response-headers: \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        list.split(',').any(|listed| listed.trim_matches(['\\', '\n', ' ']) == name)
+    });
+}
+
+#[test]
 fn caddy_removes_every_known_header_and_every_family() {
     let names = known_and_unknown();
     all_removed("caddy/Caddyfile", names.iter().map(String::as_str), |config, name| {

@@ -1,0 +1,63 @@
+// `npm run release -- FOLDER`: the files of a release. The workflow for tags runs it (.github/workflows/release.yml) and publishes them.
+// Locked inputs only: worker-build runs with --locked, npm ci takes package-lock.json.
+
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { build } from "./build.mjs";
+import { BUILD_DIR, ROOT } from "./paths.mjs";
+import { main, run, Stop } from "./run.mjs";
+import { sbom } from "./supply-chain.mjs";
+
+main(async () => {
+  const [folder] = process.argv.slice(2);
+  if (folder === undefined) throw new Stop("npm run release -- FOLDER");
+  const out = resolve(folder);
+  checkVersion(process.env.GITHUB_REF_NAME);
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  await build();
+  await pack(join(out, "keyward-worker.tar.gz"));
+  copyFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), join(out, "openapi.json"));
+  await sbom(out);
+  writeChecksums(out);
+});
+
+/** Refuses a tag that is not the version in Cargo.toml and package.json. Without a tag, such as on a developer's machine, only these two are compared. */
+function checkVersion(tag) {
+  const crate = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))?.[1];
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  if (crate !== version) throw new Stop(`Cargo.toml has version ${crate}, package.json ${version}. Make them equal.`);
+  if (tag?.startsWith("v") && tag !== `v${version}`)
+    throw new Stop(`The tag is ${tag}, the version ${version}. Tag a release v${version}.`);
+}
+
+/** Packs what a deployment uploads. The same inputs give the same bytes: no times, no owners. */
+function pack(file) {
+  return run("tar", [
+    "--create",
+    `--file=${file}`,
+    "--use-compress-program=gzip -n -9",
+    "--sort=name",
+    "--mtime=@0",
+    "--owner=0",
+    "--group=0",
+    "--numeric-owner",
+    "--mode=u=rw,go=r",
+    `--directory=${BUILD_DIR}`,
+    "index.js",
+    "index_bg.wasm",
+    `--directory=${ROOT}`,
+    "LICENSE",
+    "wrangler.toml",
+  ]);
+}
+
+function writeChecksums(folder) {
+  const line = (name) =>
+    `${createHash("sha256")
+      .update(readFileSync(join(folder, name)))
+      .digest("hex")}  ${name}\n`;
+  const lines = readdirSync(folder).sort().map(line);
+  writeFileSync(join(folder, "SHA256SUMS"), lines.join(""));
+}
