@@ -8,14 +8,14 @@ use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 use keyward_protocol::MAX_LOOKUP_KEYS;
 
-/// Sizes of one isolate's lookups. The default is what ships; the simulator draws small ones, so that a small world reaches them.
+/// Sizes of one isolate's lookups. Production uses the default; the simulator uses small random sizes to reach the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupSizes {
-    /// Keys in one lookup, at most.
+    /// Maximum number of keys in one lookup.
     pub batch: usize,
-    /// Keys that wait at the same time, at most.
+    /// Maximum number of keys that wait at the same time.
     pub waiting: usize,
-    /// Minimum interval between two lookups of unknown keys alone, in milliseconds.
+    /// Minimum interval between two lookups that contain only unknown keys, in milliseconds.
     pub unknown_interval_ms: i64,
 }
 
@@ -25,25 +25,25 @@ impl Default for LookupSizes {
     }
 }
 
-/// What KV has of a key that the authority must be asked about.
+/// State of the KV copy of a key that needs a query to the authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KvCopy {
     /// An authentic copy: the key was issued.
     Authentic,
-    /// No copy that can be trusted. The key may be new, or nobody's.
+    /// No copy that can be trusted. The key may be new, or may never have been issued.
     Absent,
 }
 
 /// Keys that wait for the authority, and the one lookup in flight.
 ///
-/// Keys with an authentic copy and all others wait apart, and each kind gets half of a lookup if both wait. So nobody who mints
-/// keys with an old secret keeps issued keys waiting.
+/// Keys with an authentic copy wait in one queue and all others in a second. If both queues have keys, each fills half of a lookup, so
+/// that an attacker who mints keys with an old secret cannot delay issued keys.
 #[derive(Default)]
 pub(super) struct LookupQueue {
     sizes: LookupSizes,
     known: VecDeque<KeyId>,
     unknown: VecDeque<KeyId>,
-    /// Every key that is queued or in flight.
+    /// All keys that are queued or in flight.
     waiting: HashMap<KeyId, KvCopy>,
     in_flight: Option<Batch>,
     unknown_asked_at: Option<Millis>,
@@ -59,7 +59,7 @@ impl LookupQueue {
         Self { sizes, ..Self::default() }
     }
 
-    /// Adds a key unless it waits already. Returns `false` if too many keys wait.
+    /// Adds a key unless it is already waiting. Returns `false` if too many keys wait.
     pub fn push(&mut self, id: &KeyId, copy: KvCopy) -> bool {
         if self.waiting.contains_key(id) {
             return true;
@@ -72,23 +72,23 @@ impl LookupQueue {
         true
     }
 
-    /// Whether a lookup is in flight and not abandoned.
+    /// Returns whether a lookup is in flight and not abandoned.
     pub fn is_in_flight(&self, now: Millis) -> bool {
         self.in_flight.as_ref().is_some_and(|batch| is_recent(batch.started_at, now))
     }
 
-    /// Whether a key is queued or in flight.
+    /// Returns whether a key is queued or in flight.
     pub fn is_waiting(&self, id: &KeyId) -> bool {
         self.waiting.contains_key(id)
     }
 
-    /// Starts the next lookup. `None` while one is in flight, if no key waits, or if only unknown keys wait and a lookup of such
-    /// keys started a moment ago.
+    /// Starts the next lookup. `None` while a lookup is in flight, if no key waits, or if only unknown keys wait and their last lookup
+    /// started less than the minimum interval ago.
     pub fn start(&mut self, now: Millis) -> Option<Vec<KeyId>> {
         if self.is_in_flight(now) {
             return None;
         }
-        // The runtime cancelled an older one with its request. Whoever still waits for its keys asks again.
+        // The runtime cancelled the older lookup with its request. Requests that still wait for its keys add them again.
         self.finish(std::iter::empty());
         let is_early = |at: Millis| (0..self.sizes.unknown_interval_ms).contains(&now.since(at));
         if self.known.is_empty() && self.unknown_asked_at.is_some_and(is_early) {
@@ -108,7 +108,7 @@ impl LookupQueue {
         Some(ids)
     }
 
-    /// Ends the lookup in flight. Keys that the answer leaves out are first in the next one.
+    /// Ends the lookup in flight. Keys that the answer omits come first in the next lookup.
     pub fn finish<'a>(&mut self, answered: impl Iterator<Item = &'a KeyId>) {
         for id in answered {
             self.waiting.remove(id);
@@ -120,7 +120,7 @@ impl LookupQueue {
         }
     }
 
-    /// Removes every key, in flight or queued: the authority is unreachable.
+    /// Removes all keys, queued and in flight, because the authority is unreachable.
     pub fn fail(&mut self) {
         *self = Self { unknown_asked_at: self.unknown_asked_at, ..Self::new(self.sizes) };
     }

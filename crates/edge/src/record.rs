@@ -1,4 +1,4 @@
-//! The lookup of a key's record.
+//! Lookup of a key's record.
 
 use super::isolate::{Isolate, LookupKey};
 use super::lookup_queue::KvCopy;
@@ -18,9 +18,9 @@ pub(super) struct Unknown;
 
 /// Looks up the record of a key and applies it to the gate.
 ///
-/// 1. The copy in KV decides, unless the feed knows a newer change of the key.
-/// 2. Otherwise, and if KV has no copy, fails, is slow or holds something that is not authentic, the authority is asked, outside a
-///    backoff. One lookup is in flight in an isolate; keys that are needed meanwhile share the next one.
+/// 1. The KV copy decides, unless the feed knows a newer change of the key.
+/// 2. Otherwise the authority is queried, unless it is in backoff. This includes a KV that has no copy, fails, times out or holds
+///    an unauthentic value. An isolate has one lookup in flight; keys needed in the meantime share the next one.
 ///
 /// # Errors
 /// [`Unknown`].
@@ -38,13 +38,13 @@ pub(super) async fn find(
     }
 }
 
-/// What a waiting request does next.
+/// Next action of a waiting request.
 enum Turn {
     /// Its key has been answered.
     Answered,
-    /// It asks about these keys.
+    /// The request queries the authority for these keys.
     Ask(Vec<KeyId>),
-    /// It waits for the lookup in flight.
+    /// The request waits for the lookup in flight.
     Wait,
 }
 
@@ -56,7 +56,7 @@ struct Lookup<'a, P> {
 }
 
 impl<P: Platform> Lookup<'_, P> {
-    /// Reads the copy in KV. `None` if it decides; otherwise what KV has of the key that the authority must be asked about.
+    /// Reads the KV copy. `None` if it decides; otherwise the state of the copy, for the query to the authority.
     async fn read_copy(&self, id: &KeyId) -> Option<KvCopy> {
         let stored = match self.platform.kv_get(&storage_name(id)).await {
             Ok(Some(stored)) => stored,
@@ -73,7 +73,7 @@ impl<P: Platform> Lookup<'_, P> {
             CopyVerdict::Settled => None,
             CopyVerdict::Confirm => Some(KvCopy::Authentic),
             CopyVerdict::Broken(why) => {
-                // A newer version of the worker runs beside this one for a while. Its copies are not for this one.
+                // During a deployment a newer version of the worker runs beside this one. This version skips its copies.
                 if why != Broken::Newer {
                     let fields = [("key_id", id.as_str()), ("why", why.as_str()), ("request_id", self.request_id)];
                     self.platform.log(Level::Warn, "kv_record_broken", &fields);
@@ -83,7 +83,7 @@ impl<P: Platform> Lookup<'_, P> {
         }
     }
 
-    /// Waits until the authority has answered about a key, and asks it whenever no lookup is in flight.
+    /// Waits for the authority's answer about a key. Sends the query itself whenever no lookup is in flight.
     async fn ask_authority(&self, id: &KeyId, copy: KvCopy) -> Result<(), Unknown> {
         if !self.may_query() {
             return Err(Unknown);
@@ -105,7 +105,7 @@ impl<P: Platform> Lookup<'_, P> {
         }
     }
 
-    /// Returns what a request that waits for a key does next.
+    /// Returns the next action of a request that waits for a key.
     fn next_turn(&self, id: &KeyId, now: Millis) -> Result<Turn, Unknown> {
         let may_query = self.may_query();
         let mut lookups = self.isolate.lookups().ok_or(Unknown)?;
@@ -124,13 +124,13 @@ impl<P: Platform> Lookup<'_, P> {
         self.isolate.gate().is_some_and(|mut gate| gate.may_query(self.config, now))
     }
 
-    /// Asks the authority about keys, and applies the answer to the gate.
+    /// Queries the authority for keys and applies the answer to the gate.
     async fn look_up(&self, ids: Vec<KeyId>) {
         let fallback = self.fault_position();
         let request = Request::Lookup { ids };
         match registry::ask(self.platform, &request).await {
             Ok(Response::Records { records, at }) if !records.is_empty() => self.apply(&records, &at),
-            // A planted fault: an error counts as the answer that there is no such key.
+            // Planted fault: an error is taken for the answer that the key does not exist.
             Err(Unreachable(_)) if fallback.is_some() => {
                 if let (Some(at), Request::Lookup { ids }) = (fallback, &request) {
                     let records: Vec<_> = ids.iter().filter_map(|id| LookedUp::new(id.clone(), None)).collect();
@@ -156,7 +156,7 @@ impl<P: Platform> Lookup<'_, P> {
         let now = self.platform.now();
         for looked_up in records {
             match looked_up.record() {
-                // If a change has overtaken the answer, the gate asks once more.
+                // If a change has overtaken the answer, the gate requests another lookup.
                 Ok(record) => {
                     if let Some(mut gate) = self.isolate.gate() {
                         gate.apply_record(&looked_up.id, record, at, now);
