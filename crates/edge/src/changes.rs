@@ -1,4 +1,4 @@
-//! The refresh of the change feed.
+//! Refresh of the change feed.
 
 use super::isolate::{Isolate, LookupKey};
 use super::platform::{Level, Platform};
@@ -10,31 +10,31 @@ use keyward_key::time::Millis;
 use keyward_protocol::feed::{CachedFeedPage, FeedPage, FeedQuery};
 use keyward_protocol::{Request, Response};
 
-/// Name of the last complete answer in the data centre's cache, while it is fresh.
+/// Cache name of the last complete answer while it is fresh.
 const FRESH: &str = "fresh";
-/// Name of the last complete answer, for isolates that start in an outage.
+/// Cache name of the last complete answer that isolates read when they start in an outage.
 const LAST: &str = "last";
-/// Name of the marker that an isolate is querying the authority.
+/// Cache name of the marker that an isolate is querying the authority.
 const QUERYING: &str = "asking";
 /// TTL of the marker.
 const QUERYING_SECONDS: u32 = 1;
-/// Name of the first page of the snapshot.
+/// Cache name of the first page of the snapshot.
 const FIRST_PAGE: &str = "snapshot/first";
 
-/// With a shorter bound, in seconds, a shared answer would be too old to be of use.
+/// Minimum bound for sharing, in seconds. With a shorter bound a shared answer is already stale when another isolate reads it.
 const MIN_BOUND_FOR_SHARING_SECONDS: u32 = 5;
 
-/// Maximum number of pages of one refresh: a snapshot as large as the gate keeps, and the changes meanwhile.
+/// Maximum number of pages of one refresh: the largest snapshot that the gate keeps, plus the changes made while it is read.
 const MAX_PAGES: usize = 32;
 
-/// Refreshes the feed.
+/// Refreshes the feed. The sources, in this order:
 ///
-/// 1. From the answer that another isolate of this data centre shared a moment ago.
-/// 2. Otherwise from the authority, until everything is known; each answer is shared. But if another isolate is querying already, and
-///    the feed here stays fresh for a while, this isolate leaves it to the other and looks for its answer later: a shared answer
-///    lives one second, and otherwise all isolates would miss it at once.
-/// 3. If the authority is unreachable, from the last answer that any isolate here received: an isolate that starts in an outage then
-///    knows the age of its knowledge.
+/// 1. The answer that another isolate of this data centre shared a moment ago.
+/// 2. The authority, page by page until the feed is complete. Each answer is shared. If another isolate is already querying the
+///    authority and this isolate's feed stays fresh for a while, this isolate skips the query and reads the other's answer later.
+///    Without this rule all isolates would miss the shared answer at once, because its TTL is one second.
+/// 3. If the authority is unreachable, the last answer that any isolate here received. From it, an isolate that starts in an outage
+///    learns the age of its feed.
 pub(super) async fn find(isolate: &Isolate, config: &Config, platform: &impl Platform) {
     let refresh = Refresh { isolate, config, platform };
     let is_complete = refresh.run().await;
@@ -50,7 +50,7 @@ struct Refresh<'a, P> {
 }
 
 impl<P: Platform> Refresh<'_, P> {
-    /// Returns whether the refresh needs no fallback.
+    /// Runs the refresh. Returns `true` if no fallback is needed.
     async fn run(&self) -> bool {
         let mut may_be_shared = self.config.bound_seconds >= MIN_BOUND_FOR_SHARING_SECONDS;
         for _ in 0..MAX_PAGES {
@@ -92,8 +92,8 @@ impl<P: Platform> Refresh<'_, P> {
         self.apply(|gate| gate.apply_shared(self.config, &text, query, self.platform.now()))
     }
 
-    /// Whether another isolate is querying the authority and this one can wait for its answer; otherwise the marker is written for
-    /// the others. The marker need not be trusted: a forged one delays a query only while the feed stays fresh.
+    /// Returns whether another isolate is querying the authority and this one can wait for its answer. Otherwise writes the marker for
+    /// the other isolates. The marker needs no authentication: a forged marker delays a query only while the feed stays fresh.
     async fn leaves_it_to_another(&self) -> bool {
         let marker = self.name(QUERYING);
         let may_wait = |now| self.isolate.gate().is_some_and(|gate| gate.may_wait(self.config, now));
@@ -107,7 +107,7 @@ impl<P: Platform> Refresh<'_, P> {
         false
     }
 
-    /// Applies a cached page of a snapshot. It may be old: the refresh queries the later changes after it.
+    /// Applies a cached page of a snapshot. The page may be old: the refresh then queries the changes made since.
     async fn find_page(&self, query: &FeedQuery) -> Applied {
         let Some(text) = self.platform.cache_get(&self.page_name(query)).await else { return Applied::Nothing };
         let now = self.platform.now();
@@ -147,7 +147,7 @@ impl<P: Platform> Refresh<'_, P> {
         Applied::Nothing
     }
 
-    /// Writes an answer to the data centre's cache if it is complete or a page of a snapshot.
+    /// Writes an answer to the data centre's cache if it is complete or is a page of a snapshot.
     fn share(&self, page_name: &str, changes: FeedPage, asked_at: Millis, applied: &Applied) {
         let ttl_seconds = self.config.bound_seconds.saturating_add(self.config.grace_seconds);
         let is_snapshot = matches!(changes, FeedPage::Snapshot { .. });
@@ -165,8 +165,8 @@ impl<P: Platform> Refresh<'_, P> {
             self.platform.cache_put(&self.name(FRESH), &text, FRESH_SECONDS);
         }
         self.platform.cache_put(&self.name(LAST), &text, ttl_seconds);
-        // The last answer alone does not help an isolate that starts in an outage: it follows on a snapshot, and the cached pages of
-        // the authority's snapshot may be gone.
+        // The last answer alone does not help an isolate that starts in an outage: it continues a snapshot, and the snapshot's cached
+        // pages may have been evicted.
         let snapshot = self.isolate.gate().and_then(|mut gate| gate.snapshot_due(ttl_seconds, now));
         if let Some(text) = snapshot.and_then(seal) {
             self.platform.cache_put(&self.name(FIRST_PAGE), &text, ttl_seconds);
@@ -188,12 +188,12 @@ impl<P: Platform> Refresh<'_, P> {
         }
     }
 
-    /// Applies an answer to the gate, and logs what must be logged.
+    /// Applies an answer to the gate and logs a restored authority, an unknown version or a failure.
     fn apply(&self, apply: impl FnOnce(&mut Gate) -> Applied) -> Applied {
         let Some(applied) = self.isolate.gate().map(|mut gate| apply(&mut gate)) else { return Applied::Nothing };
         match &applied {
             Applied::NewEpoch { known, now } => {
-                // A restored authority never goes unnoticed. docs/operations.md describes what to do.
+                // A restored authority is always logged. docs/operations.md describes the response.
                 let (known, now) = (known.to_string(), now.to_string());
                 self.platform.log(
                     Level::Error,
@@ -201,7 +201,7 @@ impl<P: Platform> Refresh<'_, P> {
                     &[("known_revision", &known), ("revision", &now)],
                 );
             }
-            // A newer version of the worker runs beside this one for a while. Its entries are not for this one.
+            // During a deployment a newer version of the worker runs beside this one. This version skips its entries.
             Applied::Broken(Broken::Newer) => {}
             Applied::Broken(why) => {
                 self.platform.log(Level::Warn, "cache_entry_broken", &[("why", why.as_str())]);
@@ -211,7 +211,7 @@ impl<P: Platform> Refresh<'_, P> {
         applied
     }
 
-    /// A name in the cache. Deployments of one zone share the cache; each has its own secret, so each finds its own entries.
+    /// Returns the cache name of an entry. Deployments in one zone share the cache, so the name contains the generation of the secret.
     fn name(&self, name: &str) -> String {
         ["changes/", self.config.keyring.current().generation().as_str(), "/", name].concat()
     }

@@ -1,16 +1,16 @@
-//! Long-lived answers: WebSockets and event streams that began with a key.
+//! Long-lived responses: WebSockets and event streams that were opened with a key.
 //!
 //! ```text
-//! open(head) ─► Open    the answer goes to the client; check again in `check_in_ms`
-//!            └► Err     the key is no longer admitted: answer with this reply
+//! open(head) ─► Open    send the response to the client; check again in `check_in_ms`
+//!            └► Err     the key is no longer accepted: send this reply instead
 //! check(text) ─► Open   it stays open
 //!             ├► Close  close it, with this reason
 //!             └► LookUp look_up(…) in a promise ─► Open or Close
 //! ```
 //!
-//! A connection's only state is the text in [`Open`]. The platform keeps it beside the connection and hands it back at the next check, so
-//! nothing is left of a client that leaves. A check refreshes the feed if it is due, since an isolate that has only connections gets no
-//! request that would: once a bound for all connections of the isolate together.
+//! A connection's only state is the text in [`Open`]. The platform stores it beside the connection and passes it to the next check, so
+//! nothing remains of a client that disconnects. A check also refreshes the feed if a refresh is due, because an isolate that has only
+//! connections receives no requests. That is one refresh per bound for all connections of the isolate together.
 
 use std::mem;
 
@@ -25,13 +25,13 @@ use keyward_http::problem::Code;
 use keyward_http::reply::Reply;
 use keyward_key::time::Millis;
 
-/// Maximum number of lookups of one check: the changes, the record, and the record once more if a change overtook the answer.
+/// Maximum number of lookups of one check: the changes, the record, and the record again if a change overtook the answer.
 const MAX_LOOKUPS: u8 = 3;
 
 /// Pause before a check that waits for another connection's or request's lookup.
 const WAITING_CHECK_MS: i64 = 250;
 
-/// Pause before the next check after the authority did not answer: about its backoff.
+/// Pause before the next check after the authority did not answer, roughly its backoff.
 const RETRY_CHECK_MS: i64 = 1_000;
 
 /// Verdict about a connection.
@@ -43,21 +43,21 @@ pub enum Verdict {
     Close(&'static str),
 }
 
-/// How long a connection may stay open.
+/// Permission to keep a connection open, with its time limits.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Open {
     /// Time until the next check, in milliseconds.
     pub check_in_ms: i64,
-    /// Time until the connection must be closed, in milliseconds, unless a later check says otherwise. At least 1.
+    /// Time until the connection must be closed, in milliseconds, unless a later check extends it. At least 1.
     pub close_in_ms: i64,
-    /// The reason then.
+    /// Reason to send when the connection is closed at that time.
     pub reason: &'static str,
-    /// Text for the next check.
+    /// State of the connection, as text, to pass to the next check.
     pub connection: String,
 }
 
 impl Verdict {
-    /// Returns the verdict as the glue reads it (`src/connections.js`).
+    /// Returns the verdict in the form that `src/connections.js` reads.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -69,11 +69,11 @@ impl Verdict {
     }
 }
 
-/// Decides whether a long-lived answer may begin: the key was admitted before the origin answered, which may be minutes ago. Waits for
-/// what must be looked up.
+/// Decides whether a long-lived response may begin. The key was accepted before the origin answered, possibly minutes ago, so it is
+/// checked again. Waits for the lookups that this needs.
 ///
 /// # Errors
-/// The reply that the client gets in place of the answer.
+/// The reply to send to the client instead of the response.
 pub async fn open(context: &RequestContext<'_, impl Platform>) -> Result<Open, Reply> {
     let RequestContext { config, platform, head, request_id, .. } = *context;
     let refused = |refusal: &Refusal| refuse(platform, refusal, request_id);
@@ -93,13 +93,13 @@ pub async fn open(context: &RequestContext<'_, impl Platform>) -> Result<Open, R
 
 /// Result of [`check`].
 pub enum Check {
-    /// Decided by what the isolate knows.
+    /// Decided from the isolate's state, without a lookup.
     Done(Verdict),
-    /// Something must be looked up: call [`look_up`].
+    /// A lookup is needed: call [`look_up`].
     LookUp(Connection),
 }
 
-/// Checks a connection. `text` is from its last verdict. Makes no future: with many connections, nearly every check ends here.
+/// Checks a connection without a future, since with many connections nearly every check ends here. `text` comes from its last verdict.
 pub fn check(context: &LookupContext<'_, impl Platform>, text: &str) -> Check {
     let Ok(mut connection) = serde_json::from_str::<Connection>(text) else {
         return Check::Done(Verdict::Close(Code::InternalError.as_str()));
@@ -114,7 +114,7 @@ pub fn check(context: &LookupContext<'_, impl Platform>, text: &str) -> Check {
     }
 }
 
-/// Finishes a check with what must be looked up.
+/// Runs the lookups that a check needs and returns the verdict.
 pub async fn look_up(context: &LookupContext<'_, impl Platform>, mut connection: Connection) -> Verdict {
     match settle(context, &mut connection).await {
         Ok(pause) => verdict(context, &connection, pause),
@@ -122,7 +122,7 @@ pub async fn look_up(context: &LookupContext<'_, impl Platform>, mut connection:
     }
 }
 
-/// A connection that the gate closed, for the log.
+/// Log fields of a connection that the gate closed.
 pub struct Closed<'a> {
     /// `websocket` or `stream`.
     pub kind: &'a str,
@@ -154,7 +154,7 @@ enum Step {
 
 fn step(context: &LookupContext<'_, impl Platform>, connection: &mut Connection) -> Step {
     let LookupContext { isolate, config, platform, .. } = *context;
-    // Without the gate nothing is confirmed, and the deadline counts.
+    // Without the gate nothing can be confirmed, so the connection's own deadline applies.
     let Some(mut gate) = isolate.gate() else { return Step::Settled };
     match gate.check_connection(config, connection, platform.now()) {
         Checked::Confirmed => Step::Settled,
@@ -163,7 +163,7 @@ fn step(context: &LookupContext<'_, impl Platform>, connection: &mut Connection)
     }
 }
 
-/// Looks up what the check of a connection needs. Returns the pause until the next check where the lookup is still open.
+/// Runs the lookup that the check of a connection needs. Returns the pause until the next check if the lookup did not finish.
 async fn settle(
     context: &LookupContext<'_, impl Platform>,
     connection: &mut Connection,
@@ -175,7 +175,7 @@ async fn settle(
             Step::Refused(refusal) => return Err(refusal),
             Step::Need(need) => need,
         };
-        // A refresh that changed nothing, as in an outage, is left to the next check.
+        // If a refresh changed nothing, as in an outage, the next check tries again.
         if need == Need::Changes && mem::replace(&mut is_refreshed, true) {
             break;
         }
@@ -193,7 +193,7 @@ fn lookup_key(need: &Need) -> LookupKey {
     }
 }
 
-/// Returns the verdict by what is known now.
+/// Returns the verdict from the gate's current state.
 fn verdict(context: &LookupContext<'_, impl Platform>, connection: &Connection, pause: Option<i64>) -> Verdict {
     let LookupContext { isolate, config, platform, .. } = *context;
     let now: Millis = platform.now();

@@ -4,8 +4,8 @@ use super::isolate::Isolate;
 use keyward_config::Config;
 use keyward_http::head::Head;
 
-/// What every step of one request needs. It borrows everything and is copied freely: forward auth judges the original request
-/// with `RequestContext { head: &original, ..context }`.
+/// Context of one request: isolate, configuration, platform and head. It borrows everything and is cheap to copy. Forward auth decides
+/// about the original request with `RequestContext { head: &original, ..context }`.
 pub struct RequestContext<'a, P> {
     /// The isolate's gate and its lookups in flight.
     pub isolate: &'a Isolate,
@@ -13,13 +13,13 @@ pub struct RequestContext<'a, P> {
     pub config: &'a Config,
     /// Stores, clock, log and signatures.
     pub platform: &'a P,
-    /// The head of the request that is judged.
+    /// The head of the request to decide about.
     pub head: &'a Head<'a>,
     /// `Keyward-Request-Id`.
     pub request_id: &'a str,
 }
 
-/// What a lookup needs, with or without a request.
+/// Context of a lookup, which may or may not belong to a request.
 pub struct LookupContext<'a, P> {
     /// The isolate's gate and its lookups in flight.
     pub isolate: &'a Isolate,
@@ -32,7 +32,7 @@ pub struct LookupContext<'a, P> {
 }
 
 impl<'a, P> RequestContext<'a, P> {
-    /// The context of this request's lookups.
+    /// Returns the context for this request's lookups.
     pub const fn lookups(&self) -> LookupContext<'a, P> {
         let Self { isolate, config, platform, request_id, .. } = *self;
         LookupContext { isolate, config, platform, request_id }

@@ -1,4 +1,4 @@
-//! The decision about one request, with its lookups.
+//! Decision about one request, including its lookups.
 
 use super::changes;
 use super::context::{LookupContext, RequestContext};
@@ -12,10 +12,10 @@ use keyward_gate::{Grant, Need, Reason, Refusal, Step, Unsigned};
 use keyward_http::problem::Code;
 use keyward_key::time::Millis;
 
-/// Maximum number of lookups for one request: the changes and the record, and each twice more if a change overtook the answer.
+/// Maximum number of lookups for one request: the changes and the record, and two more of each if a change overtook the answer.
 const MAX_LOOKUPS: u8 = 6;
 
-/// Runs one step of the gate. Returns it, and whether a background [`refresh`] is due.
+/// Runs one step of the gate. Returns the step and whether a background [`refresh`] is due.
 pub fn step(context: &RequestContext<'_, impl Platform>, now: Millis) -> (Step, bool) {
     let RequestContext { isolate, config, platform, head, .. } = *context;
     let Some(mut gate) = isolate.gate() else {
@@ -32,11 +32,11 @@ pub fn step(context: &RequestContext<'_, impl Platform>, now: Millis) -> (Step, 
     (step, due && !isolate.is_in_flight(&LookupKey::Changes, now))
 }
 
-/// Decides about a request: asks the gate, looks up what it needs, and asks again. Each step reads the clock anew, since a lookup
-/// takes time.
+/// Decides about a request: runs a step of the gate, looks up what it needs, and repeats. Each step reads the clock again, since a
+/// lookup takes time.
 ///
 /// # Errors
-/// The refusal to answer with.
+/// The refusal to send.
 pub async fn decide(context: &RequestContext<'_, impl Platform>) -> Result<Grant, Refusal> {
     let mut looked_up = Ok(());
     for left in (0..=MAX_LOOKUPS).rev() {
@@ -44,7 +44,7 @@ pub async fn decide(context: &RequestContext<'_, impl Platform>) -> Result<Grant
             Step::Forward(grant) => return Ok(grant),
             Step::Sign(unsigned) => return finish(context, unsigned).await,
             Step::Refuse(refusal) => return Err(refusal),
-            // After a failed lookup the gate was asked once more: another request's lookup may have succeeded meanwhile.
+            // After a failed lookup the gate ran one more step: another request's lookup may have succeeded in the meantime.
             Step::Need(_) if looked_up.is_err() || left == 0 => break,
             Step::Need(need) => looked_up = satisfy(&context.lookups(), need).await,
         }
@@ -52,7 +52,7 @@ pub async fn decide(context: &RequestContext<'_, impl Platform>) -> Result<Grant
     looked_up.and_then(|()| Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable)))
 }
 
-/// Signs the assertion of an accepted request. The decision stands: signing reads no store.
+/// Signs the assertion of an accepted request. Signing reads no store, so the decision remains valid.
 ///
 /// # Errors
 /// `internal_error`: the assertion could not be signed.
@@ -67,7 +67,7 @@ pub async fn finish(context: &RequestContext<'_, impl Platform>, unsigned: Unsig
     Ok(gate.signed(unsigned, jwt))
 }
 
-/// Whether a background [`refresh`] is due after [`decide`] granted a request.
+/// Returns whether a background [`refresh`] is due after [`decide`] granted a request.
 pub fn is_refresh_due(context: &RequestContext<'_, impl Platform>, grant: &Grant) -> bool {
     let RequestContext { isolate, config, platform, .. } = *context;
     let now = platform.now();
@@ -84,7 +84,7 @@ pub async fn refresh(isolate: &Isolate, config: &Config, platform: &impl Platfor
     }
 }
 
-/// Looks up what the gate needs, or waits while another request of this isolate does.
+/// Looks up what the gate needs, or waits while another request of this isolate looks it up.
 pub(super) async fn satisfy(context: &LookupContext<'_, impl Platform>, need: Need) -> Result<(), Refusal> {
     let LookupContext { isolate, config, platform, request_id } = *context;
     let lookup = match &need {
@@ -110,8 +110,8 @@ pub(super) async fn satisfy(context: &LookupContext<'_, impl Platform>, need: Ne
     }
 }
 
-/// Starts a lookup, which the caller ends with [`Isolate::finish`]; or waits while another request does the same one. Returns whether it
-/// started.
+/// Starts a lookup and returns `true`; the caller ends it with [`Isolate::finish`]. If another request is doing the same lookup, waits for
+/// it and returns `false`.
 pub async fn start_or_wait(isolate: &Isolate, platform: &impl Platform, lookup: &LookupKey) -> bool {
     let started = isolate.try_start(lookup, platform.now());
     if !started {

@@ -1,4 +1,4 @@
-//! The entry of a request: from the text of its head to a reply, a forward, the control plane, or a decision that has to wait.
+//! Entry point of a request: parses the text of its head and returns a reply, a forward, the control plane or a pending decision.
 //!
 //! ```text
 //! handle(head text) ─► Reply         answer with this
@@ -7,8 +7,8 @@
 //!                   └► Later         resume(…) in a promise ─► Reply or Forward
 //! ```
 //!
-//! [`handle`] is synchronous: a request that the gate can decide at once makes no future. The worker and the simulator call the
-//! same functions and carry out what these return.
+//! [`handle`] is synchronous, so a request that the gate can decide at once creates no future. The worker and the simulator call the
+//! same functions and carry out the returned actions.
 
 use super::context::RequestContext;
 use super::decide::{decide, finish, step};
@@ -22,12 +22,12 @@ use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 use keyward_http::route::is_own_path;
 
-/// The one path that answers without a configuration.
+/// The only path that is answered without a configuration.
 const HEALTH: &str = "/_keyward/health";
 
-/// A request as the platform handed it over.
+/// A request as received from the platform.
 pub struct RawRequest {
-    /// Text of the head; [`Head`] documents its form.
+    /// Text of the head, in the form that [`Head`] documents.
     pub head_text: String,
     /// `Keyward-Request-Id`.
     pub request_id: String,
@@ -35,20 +35,20 @@ pub struct RawRequest {
 
 /// Result of [`handle`].
 pub struct Entry {
-    /// What happens to the request.
+    /// Action to take for the request.
     pub action: Action,
     /// Whether the caller must start [`refresh`](super::refresh) in the background.
     pub refresh_due: bool,
 }
 
-/// What happens to a request.
+/// Action to take for a request.
 pub enum Action {
     /// Answer with this reply.
     Reply(Reply),
-    /// Send the request to its origin by this plan, which only the gate can have made.
+    /// Send the request to its origin as this plan says. Only the gate can create a plan.
     Forward(Plan),
-    /// Pass the request to the control plane: its path is one of Keyward's own. `keyward_control` decides whether that path is
-    /// served on this host.
+    /// Pass the request to the control plane: its path is one of Keyward's own. `keyward_control` decides whether the path is served
+    /// on this host.
     ControlPlane,
     /// Call [`resume`] in a promise.
     Later(Pending),
@@ -60,15 +60,15 @@ impl From<Action> for Entry {
     }
 }
 
-/// A decision that has to wait.
+/// A decision that needs a lookup or a signature.
 pub struct Pending(
-    /// The request is accepted and only lacks its signature. `None`: the gate needs a lookup first.
+    /// The accepted request if only its signature is missing. `None`: the gate needs a lookup first.
     Option<Unsigned>,
 );
 
 impl Pending {
-    /// Whether the promise must run to its end although the client may leave: other requests wait for its lookup. Nobody waits
-    /// for another request's signature.
+    /// Returns whether the promise must run to completion even if the client disconnects. That is the case for lookups, since other
+    /// requests may wait for them, but not for signatures.
     #[must_use]
     pub const fn outlives_client(&self) -> bool {
         self.0.is_none()
@@ -79,11 +79,11 @@ impl Pending {
 pub enum Decided {
     /// Answer with this reply.
     Reply(Reply),
-    /// Send the request to its origin by this plan.
+    /// Send the request to its origin as this plan says.
     Forward(Plan),
 }
 
-/// Handles a request as far as that is possible without waiting. `config` is `None` while the configuration is bad.
+/// Handles a request as far as possible without waiting. `config` is `None` while the configuration is invalid.
 pub fn handle(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, request: &RawRequest) -> Entry {
     let Entry { action, refresh_due } = route(isolate, config, platform, request);
     let action = match action {
@@ -93,7 +93,7 @@ pub fn handle(isolate: &Isolate, config: Option<&Config>, platform: &impl Platfo
     Entry { action, refresh_due }
 }
 
-/// Adds what a reply of ours says about the transport. The reply to a gateway is about another host, so it says nothing.
+/// Adds the transport security headers to our own reply. A reply to a gateway concerns another host and gets none.
 fn over_transport(reply: Reply, request: &RawRequest) -> Reply {
     reply.over(came_over_https(&request.head_text) && !asks_to_authorize(&request.head_text))
 }
@@ -116,7 +116,7 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
         };
         return action.into();
     }
-    // A gateway that asks at another path would take the origin's 200 for a permission, and its own address for its client's.
+    // A gateway that uses another path would read the origin's 200 as permission, and its own address as its client's.
     if is_gateways(&head) {
         return Action::Reply(refuse_gateway(platform, ForwardAuthError::WrongPath.into(), request_id)).into();
     }
@@ -134,8 +134,8 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
     Entry { action, refresh_due }
 }
 
-/// Finishes a request that [`handle`] returned as [`Action::Later`], with the same arguments. The head is parsed again: it borrows
-/// its text, which has moved into the promise meanwhile.
+/// Finishes a request for which [`handle`] returned [`Action::Later`], with the same arguments. Parses the head again, because it borrows
+/// its text and the text has moved into the promise.
 pub async fn resume(
     isolate: &Isolate,
     config: Option<&Config>,
@@ -158,19 +158,19 @@ pub async fn resume(
     }
 }
 
-/// Returns the reply to a request whose head could not be read, or for which there is no random id.
+/// Returns the reply to a request whose head could not be read or that could not get a random id.
 pub fn unreadable(platform: &impl Platform, request_id: &str) -> Reply {
     platform.log(Level::Error, "head_failed", &[("request_id", request_id)]);
     Reply::problem(&Code::InternalError.into(), request_id)
 }
 
-/// Returns the reply to a refused request, and logs the refusal if it concerns a key of ours or is not the caller's fault.
+/// Returns the reply to a refused request. Logs the refusal if it concerns an issued key or is not the caller's fault.
 pub fn refuse(platform: &impl Platform, refusal: &Refusal, request_id: &str) -> Reply {
     log_refusal(platform, refusal, request_id);
     Reply::problem(&refusal.problem, request_id)
 }
 
-/// Returns the reply to a gateway that asked by forward auth, with the statuses that gateways understand, and logs the refusal.
+/// Returns the reply to a gateway that uses forward auth, with a status that gateways understand. Logs the refusal likewise.
 pub fn refuse_gateway(platform: &impl Platform, refusal: Refusal, request_id: &str) -> Reply {
     log_refusal(platform, &refusal, request_id);
     if refusal.reason == Reason::Verifier {
@@ -179,12 +179,12 @@ pub fn refuse_gateway(platform: &impl Platform, refusal: Refusal, request_id: &s
     Reply::problem(&refusal.problem.for_gateway(), request_id)
 }
 
-/// Refuses a request whose host may be `CONTROL_HOST` in another spelling: neither the gate nor the control plane takes it.
+/// Refuses a request whose host may be another spelling of `CONTROL_HOST`: neither the gate nor the control plane handles it.
 fn refuse_ambiguous(role: HostRole) -> Result<(), Refusal> {
     if role == HostRole::Ambiguous { Err(Refusal::new(Code::MisdirectedRequest, Reason::Host)) } else { Ok(()) }
 }
 
-/// Refuses a request for the API on `CONTROL_HOST`, and on what may be that host.
+/// Refuses an API request on `CONTROL_HOST` or on a host that may be another spelling of it.
 fn refuse_control_host(config: &Config, role: HostRole, head: &Head<'_>) -> Result<(), Refusal> {
     if matches!(role, HostRole::GateAndControl | HostRole::Gate) {
         return Ok(());
@@ -194,7 +194,7 @@ fn refuse_control_host(config: &Config, role: HostRole, head: &Head<'_>) -> Resu
     Err(refuse_on_control_host(config, head))
 }
 
-/// A request at forward auth's path gets forward auth's statuses even if the rest of its head is malformed.
+/// Refuses a request whose head is malformed. On the forward auth path the reply has a forward auth status even then.
 fn refuse_raw(config: &Config, platform: &impl Platform, refusal: Refusal, request: &RawRequest) -> Reply {
     if !asks_to_authorize(&request.head_text) {
         return refuse(platform, &refusal, &request.request_id);

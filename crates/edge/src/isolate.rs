@@ -8,20 +8,21 @@ use keyward_gate::{Gate, GateSizes};
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 
-/// A lookup older than this was cancelled with its request; waiters give up on it. Longer than all time limits of one lookup together.
+/// Age, in milliseconds, after which a lookup counts as cancelled with its request, so that waiters stop waiting for it. Exceeds the
+/// sum of all time limits of one lookup.
 const ABANDONED_AFTER_MS: i64 = 6_000;
 
-/// Number of lookups in flight from which abandoned ones are looked for.
+/// Number of lookups in flight up to which abandoned ones are kept.
 const SWEEP_ABOVE: usize = 64;
 
-/// What a lookup is about.
+/// Subject of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LookupKey {
     /// The authority's latest changes.
     Changes,
     /// The record of a key.
     Record(KeyId),
-    /// The authority's answer about a caller of the control plane or a gateway, by a name of the control plane's.
+    /// The authority's answer about a caller of the control plane or about a gateway. The control plane chooses the name.
     Caller(String),
 }
 
@@ -29,7 +30,7 @@ pub enum LookupKey {
 pub struct Isolate {
     /// Borrowed for one step at a time, never across an await.
     gate: RefCell<Gate>,
-    /// Each lookup with the time of its last progress.
+    /// Lookups in flight, each with the time of its last progress.
     in_flight: RefCell<HashMap<LookupKey, Millis>>,
     /// Number of these lookups above which the abandoned ones are removed.
     sweep_above: Cell<usize>,
@@ -49,7 +50,7 @@ impl Isolate {
         }
     }
 
-    /// Borrows the gate for one step. `None` only during another step, which no caller can observe.
+    /// Borrows the gate for one step. `None` while another step runs, which no caller can observe.
     pub fn gate(&self) -> Option<RefMut<'_, Gate>> {
         self.gate.try_borrow_mut().ok()
     }
@@ -75,7 +76,7 @@ impl Isolate {
         true
     }
 
-    /// Records progress of a lookup, which may take more queries than one time limit allows.
+    /// Records progress of a lookup that needs several queries, so that it is not taken for abandoned.
     pub(super) fn touch(&self, key: &LookupKey, now: Millis) {
         if let Ok(mut in_flight) = self.in_flight.try_borrow_mut()
             && let Some(touched_at) = in_flight.get_mut(key)
@@ -91,7 +92,7 @@ impl Isolate {
         }
     }
 
-    /// Whether a lookup with this key is in flight and not abandoned.
+    /// Returns whether a lookup with this key is in flight and not abandoned.
     pub(super) fn is_in_flight(&self, key: &LookupKey, now: Millis) -> bool {
         let Ok(in_flight) = self.in_flight.try_borrow() else { return false };
         in_flight.get(key).is_some_and(|touched_at| is_recent(*touched_at, now))

@@ -1,16 +1,16 @@
-//! What an isolate does around its gate: which store it reads in which order, which request waits for which lookup, and what it
-//! shares.
+//! The logic of one isolate around its gate: the order in which it reads the stores, the lookups that requests share, and the answers
+//! that it shares with other isolates.
 //!
-//! All I/O goes through [`Platform`]. In workerd that is the platform, in the simulator a world in which every store fails.
+//! All I/O goes through [`Platform`]. In production its implementation calls workerd; in the simulator every store can fail.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
 //! | [`platform`] | the port to stores, clock and log, and its time limits |
 //! | [`isolate`] | the state of one isolate: the gate and the lookups in flight |
 //! | [`entry`] | from the text of a request's head to a reply or a forward |
-//! | `context` | [`RequestContext`], what every step of one request needs |
-//! | [`decide`](mod@decide) | ask the gate, look up what it needs, ask again |
-//! | [`connections`] | how long WebSockets and event streams that began with a key stay open |
+//! | `context` | [`RequestContext`], the inputs of every step of one request |
+//! | [`decide`](mod@decide) | the loop of gate steps and lookups |
+//! | [`connections`] | how long WebSockets and event streams may stay open |
 //! | `changes` | the feed: the data centre's cache, then the authority, then the cache's last answer |
 //! | `record` | a key's record: KV, then the authority |
 //! | `lookup_queue` | the keys that wait for the authority, and the lookups in flight |

@@ -1,9 +1,9 @@
-//! Waiting for what another request of the isolate is doing. A promise belongs to the request that made it, so the others cannot await
-//! it: they poll.
+//! Waiting for another request's lookup in the same isolate. A promise belongs to the request that created it, so other requests cannot
+//! await it and poll instead.
 
 use super::platform::Platform;
 
-/// Pauses double from the first to the longest. All together take 7.7 s, longer than any lookup.
+/// First pause, in milliseconds. Pauses double up to the longest. Together they take 7.7 s, longer than any lookup.
 const FIRST_MS: u32 = 5;
 const LONGEST_MS: u32 = 100;
 const MAX_POLLS: u32 = 80;

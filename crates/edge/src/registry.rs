@@ -4,12 +4,12 @@ use super::platform::{Platform, RegistryFailure};
 use keyward_key::version;
 use keyward_protocol::{Request, Response};
 
-/// The registry did not answer. A change may have been made all the same. The text is for the log.
+/// The registry did not answer. A change may have been committed. The text is for the log.
 #[derive(Debug)]
 pub struct Unreachable(pub String);
 
-/// Sends a query to the registry. A failed read is retried once after 20 to 147 ms, except while the registry is overloaded. A change
-/// is sent once: it may have been made although its answer was lost.
+/// Sends a query to the registry. A failed read is retried once after 20 to 147 ms, except while the registry is overloaded. A change is
+/// sent only once, because it may have been committed even if the answer was lost.
 ///
 /// # Errors
 /// [`Unreachable`].
@@ -26,7 +26,7 @@ pub async fn ask(platform: &impl Platform, call: &Request) -> Result<Response, U
     answered.map_err(|failure| Unreachable(failure.cause))
 }
 
-/// Whether a request may write. A message of the control plane says so itself.
+/// Returns whether a request may write. A control-plane message carries this as a field.
 fn writes(request: &Request) -> bool {
     matches!(request, Request::Control(control) if control.writes)
 }

@@ -1,4 +1,4 @@
-//! Signatures with the derived keys, which the platform imports at their first use.
+//! Signatures with the derived keys. The platform imports each key at first use.
 
 use super::platform::{Level, Platform};
 use keyward_config::Config;
@@ -7,8 +7,8 @@ use keyward_http::problem::Code;
 use keyward_key::assertion::signed;
 use keyward_key::signing::{Signature, SigningKey};
 
-/// Imports these keys into the platform, so that their public halves are known. A failure is logged, and that key neither signs nor
-/// is published.
+/// Imports keys into the platform to learn their public halves. A failure is logged; that key is then neither used for signing nor
+/// published.
 pub async fn hold(platform: &impl Platform, keys: &[&SigningKey], request_id: &str) {
     for key in keys {
         if key.public().is_none() {
@@ -40,10 +40,10 @@ pub async fn sign(
     })
 }
 
-/// Signs `text` with the current secret's assertion key, which is imported, and returns the JWT.
+/// Signs `text` with the current secret's assertion key, which must have been imported, and returns the JWT.
 ///
 /// # Errors
-/// `internal_error`: there is no text because the key was not imported, or signing failed. Nothing is forwarded without its
+/// `internal_error`: `text` is missing because the key was not imported, or signing failed. No request is forwarded without an
 /// assertion.
 pub async fn assertion(
     config: &Config,

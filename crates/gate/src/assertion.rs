@@ -1,9 +1,9 @@
 //! `Keyward-Assertion`: a signed statement of the caller's identity (JWT, RFC 7519), so that an origin need not trust the network
 //! path.
 //!
-//! A signed assertion is cached under its [`Claims`], that is everything it says except its times. The gate builds the claims of
-//! each request from the record that it has just checked, so an assertion for other scopes, an older record, another origin or
-//! another issuer cannot be found.
+//! A signed assertion is cached under its [`Claims`], which are all its contents except the times. The gate builds the claims of
+//! each request from the record that it has just checked, so the cache never returns an assertion for other scopes, an older
+//! record, another origin or another issuer.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use keyward_key::time::Millis;
 /// Name of the header.
 pub(super) const HEADER: &str = "keyward-assertion";
 
-/// How long a cached assertion is used. [`LIFETIME_SECONDS`] leaves every origin at least as long again to verify it.
+/// TTL of a cached assertion, in milliseconds. [`LIFETIME_SECONDS`] leaves every origin at least as long again to verify it.
 const CACHE_TTL_MS: i64 = 30_000;
 
 /// Maximum time from `iat` to `exp`.
@@ -28,7 +28,7 @@ const LIFETIME_SECONDS: i64 = 60;
 /// Length of a cached assertion's `jti`: 22 characters, 132 bits.
 const JTI_CHARS: u8 = 22;
 
-/// What an assertion says, except its times.
+/// Contents of an assertion, except its times.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Claims {
     issuer: String,
@@ -42,11 +42,11 @@ impl Claims {
         self.issuer.len().saturating_add(self.audience.len()).saturating_add(self.identity.size_bytes())
     }
 
-    /// Fills the payload signed at `now`, with an empty `jti`.
+    /// Builds the payload signed at `now`, with an empty `jti`.
     fn payload(&self, now: Millis) -> Payload<'_> {
         let identity = &self.identity;
         let iat = now.0.div_euclid(1000);
-        // Never past the key's own expiry. In its last second the lifetime is zero: the origin refuses a moment before the gate.
+        // Never past the key's own expiry. In the key's last second the lifetime is zero: the origin refuses slightly before the gate.
         let exp = iat.saturating_add(LIFETIME_SECONDS).min(identity.key_expires_at.0.div_euclid(1000));
         Payload {
             iss: &self.issuer,
@@ -63,8 +63,8 @@ impl Claims {
         }
     }
 
-    /// Returns the text to sign for a cached assertion. Its `jti` is a digest of the key and of everything signed, so two isolates
-    /// that make the same assertion give it the same name, and no randomness is needed.
+    /// Returns the text to sign for a cached assertion. Its `jti` is a digest of the key and of everything signed. Two isolates that
+    /// create the same assertion therefore use the same `jti`, and no randomness is needed.
     fn shared_text(&self, key: &AssertionKey, now: Millis) -> Option<String> {
         let payload = self.payload(now);
         let lines = [
@@ -84,13 +84,13 @@ impl Claims {
     }
 }
 
-/// The payload of the JWT; the order of the fields is the order in which they are written.
+/// Payload of the JWT. The fields are serialized in this order.
 #[derive(Serialize)]
 struct Payload<'a> {
     iss: &'a str,
     sub: &'a str,
     aud: &'a str,
-    /// When it was signed, by the isolate's clock. Seconds since 1970, like every time of a JWT.
+    /// Time of signing, by the isolate's clock. In seconds since 1970, like every time in a JWT.
     iat: i64,
     exp: i64,
     integration: &'a str,
@@ -120,17 +120,17 @@ pub(super) struct Assertion {
 }
 
 impl Assertion {
-    /// Whether nothing is left to sign.
+    /// Returns whether the assertion is signed.
     pub const fn is_signed(&self) -> bool {
         self.jwt.is_some()
     }
 
-    /// The signed assertion, if it is for this request only.
+    /// Returns the signed assertion if it is for this request only.
     pub fn own_jwt(&self) -> Option<&str> {
         self.jwt.as_deref().filter(|_| self.own)
     }
 
-    /// Writes the header's line.
+    /// Appends the header line to a block.
     pub fn write(&self, block: &mut String) {
         if let Some(jwt) = &self.jwt {
             write_line(block, HEADER, jwt);
@@ -144,8 +144,8 @@ impl Assertion {
 
     /// Returns the text to sign for an assertion of this request only, even if a cached one exists.
     ///
-    /// The gate has no randomness and needs none: the request's id is random (95 bits), new for each request and made by the
-    /// isolate, so it is the `jti`, and an origin finds the request by it.
+    /// The gate has no source of randomness and needs none. The request id is random (95 bits), created by the isolate and unique to the
+    /// request, so it serves as the `jti`. An origin can find the request by it.
     pub fn own_text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
         let payload = self.claims.payload(self.now);
         let url = format!("{}{}", payload.aud, head.target().path());
@@ -161,7 +161,7 @@ impl Assertion {
         Self { jwt: Some(jwt), ..self }
     }
 
-    /// The identity that it states.
+    /// Returns the identity in the assertion.
     pub fn identity(&self) -> &Identity {
         &self.claims.identity
     }
@@ -172,12 +172,12 @@ struct CachedAssertion {
     signed_at: Millis,
 }
 
-/// The signed assertions of one isolate: [`CACHE_TTL_MS`] each, and of bounded size together.
+/// The signed assertions of one isolate. Each is cached for [`CACHE_TTL_MS`], and their total size is bounded.
 pub(super) struct Assertions {
     cache: LruCache<Arc<Claims>, CachedAssertion>,
     bytes: usize,
     max_bytes: usize,
-    /// The claims of the request at hand are built here, so that a cache hit allocates nothing.
+    /// Scratch space for the claims of the current request, so that a cache hit allocates nothing.
     scratch: Option<Claims>,
 }
 
@@ -187,8 +187,8 @@ impl Assertions {
         Self { cache: LruCache::unbounded(), bytes: 0, max_bytes, scratch: None }
     }
 
-    /// Returns the assertion that `issuer` makes for `identity` at the origin `audience`, for a request accepted at `now`. With
-    /// `own` it is for this request only.
+    /// Returns the assertion by `issuer` about `identity` for the origin `audience`, for a request accepted at `now`. With `own` the
+    /// assertion is for this request only.
     pub fn of(&mut self, issuer: &str, audience: &str, identity: &Arc<Identity>, own: bool, now: Millis) -> Assertion {
         let claims = build_claims(&mut self.scratch, issuer, audience, identity);
         let found = if own { None } else { self.cache.get_key_value(claims) };
@@ -211,7 +211,7 @@ impl Assertions {
         }
     }
 
-    /// Removes the least recently used assertion while the cache is too large.
+    /// Evicts the least recently used assertion while the cache is too large.
     fn evict_one(&mut self) -> Option<(Arc<Claims>, CachedAssertion)> {
         if self.bytes > self.max_bytes { self.cache.pop_lru() } else { None }
     }

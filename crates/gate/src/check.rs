@@ -1,5 +1,5 @@
-//! Checks of a key that was submitted in a body: for introspection, for other workers, and for revocation by the holder. They are
-//! the gate's own checks; only the sources of text, request and record differ.
+//! Checks of a key that was submitted in a body: for introspection, for other workers, and for revocation by the holder. The checks
+//! are the gate's own; only the sources of the key, the request and the record differ.
 
 use super::{Reason, Refusal, check_alive, find_route, recognise_text, refuse_key_in_url};
 use keyward_config::Config;
@@ -14,18 +14,18 @@ use keyward_key::record::Record;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
 
-/// The code's own detail would send the holder to another network, which would not help.
+/// Detail for an unknown client address. The code's default detail would suggest another network, which would not help.
 const UNKNOWN_ADDRESS: &str =
     "This API key may be used from certain networks only, and the client's address is not known here.";
 
-/// A submitted data key, recognised as ours by form, check digits and tag. Whether it is active is not known yet.
+/// A submitted data key with a valid form, check digits and tag. Whether it is active is not known yet.
 pub struct SubmittedKey {
     id: KeyId,
     recognised: Recognised,
 }
 
 impl SubmittedKey {
-    /// Recognises a text. Reads no store.
+    /// Parses a text and verifies its form, check digits and tag. Reads no store.
     ///
     /// # Errors
     /// `invalid_key`, also for a member's credential.
@@ -37,20 +37,20 @@ impl SubmittedKey {
         }
     }
 
-    /// The id of the key.
+    /// Returns the id of the key.
     #[must_use]
     pub const fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// The hash of the key, for the registry to compare.
+    /// Returns the hash of the key, for the registry to compare.
     #[must_use]
     pub const fn hash(&self) -> &KeyHash {
         self.recognised.hash()
     }
 
-    /// Checks that `record`, the authority's answer for this id, belongs to this very key, and that the key is neither revoked nor
-    /// expired at `now`.
+    /// Checks that `record`, the authority's answer for this id, has this key's hash, and that the key is neither revoked nor expired
+    /// at `now`.
     ///
     /// # Errors
     /// `invalid_key` (no record, or the record of another key), `revoked_key`, `expired_key`.
@@ -61,10 +61,10 @@ impl SubmittedKey {
     }
 }
 
-/// Returns the scope that a request needs by the route table; `None` on a public route, which needs no key.
+/// Returns the scope that the route table requires for a request. `None` on a public route, which needs no key.
 ///
 /// # Errors
-/// `key_in_url`, `no_route`, `method_not_allowed`: as the gate would answer that request.
+/// `key_in_url`, `no_route`, `method_not_allowed`, as the gate would refuse that request.
 pub fn scope_asked<'c>(config: &'c Config, head: &Head<'_>) -> Result<Option<&'c Scope>, Refusal> {
     refuse_key_in_url(config, head)?;
     Ok(match &find_route(config, head)?.access {
@@ -73,8 +73,8 @@ pub fn scope_asked<'c>(config: &'c Config, head: &Head<'_>) -> Result<Option<&'c
     })
 }
 
-/// Checks that a key may be used from `address` for all of these scopes. A key that is limited to networks may not be used from an
-/// unknown address.
+/// Checks that a key has all of these scopes and may be used from `address`. A key that is limited to networks may not be used from
+/// an unknown address.
 ///
 /// # Errors
 /// `address_not_allowed`, `insufficient_scope`.

@@ -1,8 +1,8 @@
-//! Long-lived answers: a WebSocket or an event stream stays open only while its key would still be admitted.
+//! Long-lived responses: a WebSocket or an event stream stays open only while its key would still be accepted.
 //!
-//! Each check dates what it finds: the key was good when the feed was last known to be complete. From that time on the connection may
-//! stay open for the bound plus the grace, whatever fails. A change of the key after that time takes effect later than that
-//! (`guaranteed_by`), so no connection outlives it.
+//! Each check records the time at which the key was last known to be active, which is the time at which the feed was last complete.
+//! From that time on the connection may stay open for the bound plus the grace, whatever fails. A later change of the key takes effect
+//! within the same time (`guaranteed_by`), so no connection outlives that guarantee.
 
 use keyward_config::Config;
 use keyward_http::credential::Credential;
@@ -18,35 +18,35 @@ use serde::{Deserialize, Serialize};
 use super::key_cache::Entry;
 use super::{CLOCK_STEP_TOLERANCE_MS, Gate, Need, Reason, Refusal, check_rights, check_state, find_route, origin_for};
 
-/// A connection closes this much before its last confirmation is too old: timers are late, and the close takes its way to both ends.
+/// Margin in milliseconds by which a connection closes early: timers fire late, and the close frame needs time to arrive.
 const CLOSING_MARGIN_MS: i64 = 250;
 
-/// A long-lived answer, with what it was granted by. It holds no credential. Between two checks it exists only as JSON text beside the
-/// connection itself, so that a client that leaves leaves nothing behind.
+/// A long-lived response and the conditions it was granted under. It holds no credential. Between two checks it exists only as JSON
+/// text stored with the connection itself, so nothing remains of a client that disconnects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     key_id: KeyId,
-    /// The scope of its route.
+    /// Scope that its route requires.
     scope: Scope,
     /// The client's address, for keys that are limited to networks.
     address: Option<String>,
     /// Whether its route has no grace.
     closed_on_outage: bool,
     opened_at: Millis,
-    /// The latest time at which the key is known to have been good. `None` before the first check.
+    /// Latest time at which the key is known to have been active. `None` before the first check.
     confirmed_at: Option<Millis>,
-    /// When the key expires, by the record of the last check.
+    /// Expiry of the key, from the record of the last check.
     expires_at: Option<Millis>,
-    /// The isolate's clock at the last check.
+    /// Time of the last check, by the isolate's clock.
     checked_at: Millis,
 }
 
-/// When a connection closes unless a later check confirms it, and why.
+/// Deadline of a connection that no later check confirms, and the reason for closing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// The time, by the isolate's clock.
+    /// Deadline, by the isolate's clock.
     pub at: Millis,
-    /// The reason: the close frame and the log have it.
+    /// Reason, for the close frame and the log.
     pub reason: &'static str,
 }
 
@@ -56,16 +56,16 @@ pub const TOO_OLD: &str = "connection_too_old";
 /// Result of [`Gate::check_connection`].
 #[derive(Debug)]
 pub enum Checked {
-    /// The key is admitted by what the isolate knows, as of [`Connection::closing`].
+    /// The key is accepted according to the isolate's state; [`Connection::closing`] is updated.
     Confirmed,
-    /// The isolate should look this up and check again. Until then [`Connection::closing`] counts.
+    /// The isolate should do this lookup and check again. Until then [`Connection::closing`] applies.
     Need(Need),
-    /// The key is no longer admitted.
+    /// The key is no longer accepted.
     Refused(Refusal),
 }
 
 impl Connection {
-    /// Creates the connection of a request that was admitted a moment ago. `None` if its route needs no key, or the head has none.
+    /// Creates the connection of a request that was just accepted. `None` if its route needs no key, or the head has none.
     #[must_use]
     pub fn of(config: &Config, head: &Head<'_>, now: Millis) -> Option<Self> {
         let route = find_route(config, head).ok()?;
@@ -84,14 +84,14 @@ impl Connection {
         })
     }
 
-    /// The id of the key.
+    /// Returns the id of the key.
     #[must_use]
     pub const fn key_id(&self) -> &KeyId {
         &self.key_id
     }
 
-    /// Returns when the connection closes unless a later check confirms it: at the key's expiry, at the maximum age, or when its last
-    /// confirmation is older than the bound and the grace, whichever is first.
+    /// Returns the deadline of a connection that no later check confirms: the earliest of the key's expiry, the maximum age, and the last
+    /// confirmation plus the bound and the grace.
     #[must_use]
     pub fn closing(&self, config: &Config) -> Closing {
         let grace_seconds = if self.closed_on_outage { 0 } else { config.grace_seconds };
@@ -111,7 +111,7 @@ impl Connection {
         )
     }
 
-    /// Moves the times of the connection with a clock that stepped back since the last check: it ends no later for that.
+    /// Shifts the times of the connection if the clock stepped back since the last check, so that the step does not extend it.
     fn follow_clock(&mut self, now: Millis) {
         let step = now.since(self.checked_at);
         if step < -CLOCK_STEP_TOLERANCE_MS {
@@ -123,8 +123,8 @@ impl Connection {
 }
 
 impl Gate {
-    /// Checks at `now` whether a connection may stay open: its key is neither revoked nor expired, and still has the route's scope and
-    /// the client's network. What is known is dated in the connection, also where a lookup is needed.
+    /// Checks at `now` whether a connection may stay open: its key is neither revoked nor expired, has the route's scope and allows the
+    /// client's network. Records the latest confirmation in the connection, even if a lookup is needed.
     pub fn check_connection(&mut self, config: &Config, connection: &mut Connection, now: Millis) -> Checked {
         self.note_clock(now);
         connection.follow_clock(now);
@@ -137,7 +137,7 @@ impl Gate {
         }
     }
 
-    /// Returns whether the key's record is known; then the connection is confirmed as of the feed's age.
+    /// Confirms the connection as of the feed's age if the key's record is cached. Returns whether it is.
     fn confirm(&mut self, config: &Config, connection: &mut Connection, now: Millis) -> Result<bool, Refusal> {
         let unknown = || Refusal::invalid_key(Reason::UnknownId);
         let Class::Data(environment) = connection.key_id.class() else { return Err(unknown()) };
@@ -150,15 +150,15 @@ impl Gate {
                 check_rights(&key.record, [&connection.scope], connection.address.as_deref())?;
                 origin_for(config, environment).ok_or_else(|| Refusal::new(Code::NoOrigin, Reason::NoOrigin))?;
                 connection.expires_at = Some(key.record.expires_at);
-                // While the age is unknown, the last confirmation counts.
+                // While the age is unknown, the last confirmation applies.
                 connection.confirmed_at = self.feed.complete_at(now).or(connection.confirmed_at);
                 Ok(true)
             }
         }
     }
 
-    /// Time in milliseconds until the feed is due for a refresh by an isolate that only has connections open; 0 if it is due or its age
-    /// is unknown.
+    /// Returns the time in milliseconds until a refresh of the feed is due in an isolate that has only open connections; 0 if it is due
+    /// or the age is unknown.
     #[must_use]
     pub fn connection_refresh_in_ms(&self, config: &Config, now: Millis) -> i64 {
         self.feed.connection_refresh_in_ms(config, now)

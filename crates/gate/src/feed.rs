@@ -1,4 +1,4 @@
-//! The change feed as this isolate knows it: how fresh it is, and when to query the authority again.
+//! The change feed in this isolate: its freshness, and the time of the next query to the authority.
 
 use super::GateSizes;
 use super::min_revisions::MinRevisions;
@@ -9,28 +9,28 @@ use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{CachedFeedPage, Change, ChangeList, Cursor, FeedPage, FeedQuery, Position};
 
-/// Backoff after a failed query, so that an outage does not make every request wait.
+/// Backoff after a failed query, in milliseconds, so that in an outage not every request waits for a timeout.
 const BACKOFF_MS: i64 = 1_000;
 
 /// Minimum interval between background refreshes. A shared answer is up to 2.5 s old, so the next refresh falls due soon.
 const REFRESH_MIN_INTERVAL_MS: i64 = 250;
 
-/// Maximum interval between two snapshots that one isolate publishes in the data centre's cache, however long the cache keeps
-/// them: the last answer must follow on the snapshot.
+/// Maximum interval between two snapshots that one isolate publishes to the data centre's cache, even if the cache keeps them longer:
+/// the last shared answer must continue the snapshot.
 const SNAPSHOT_PUBLISH_INTERVAL_MS: i64 = 30_000;
 
 /// TTL of a shared answer in the data centre's cache.
 pub const FRESH_SECONDS: u32 = 1;
 
-/// Maximum age that a shared answer gains in the cache: its TTL, one second more since caches count whole seconds, and half a
-/// second that the write may have taken.
+/// Maximum age that a shared answer gains in the cache, in milliseconds: its TTL, one second because caches count whole seconds, and
+/// half a second for the write.
 const FRESH_MAX_AGE_MS: i64 = 2_500;
 
-/// Maximum difference between the clocks of two isolates, each 5 s off. An answer judged by another isolate's clock counts as this
-/// much older.
+/// Maximum difference between the clocks of two isolates, in milliseconds (each up to 5 s off). It is added to the age of an answer
+/// that another isolate's clock dated.
 const CLOCK_SKEW_MS: i64 = 10_000;
 
-/// No query takes longer than its time limits. A longer one was not measured with a steady clock.
+/// Maximum duration of a query, in milliseconds. A longer measurement means that the clock was adjusted.
 const MAX_QUERY_MS: i64 = 60_000;
 
 /// Effect of an answer.
@@ -38,22 +38,22 @@ const MAX_QUERY_MS: i64 = 60_000;
 pub enum Applied {
     /// Every change up to now is known.
     Complete,
-    /// The answer was used; the authority has more.
+    /// The answer was used, but the authority has more changes.
     More,
-    /// The authority has another history than before: everything was forgotten. Must be logged as an alarm.
+    /// The authority's history differs from the known one, so all state was discarded. Must be logged as an alarm.
     NewEpoch {
         /// The last known revision of the previous history.
         known: u64,
         /// The last revision of the new history.
         now: u64,
     },
-    /// The answer was not used: it is older than the feed, of an older history, or does not follow on the feed.
+    /// The answer was not used: it is older than the feed, belongs to an older history, or does not continue the feed.
     Nothing,
     /// The answer was not authentic. Must be logged.
     Broken(Broken),
 }
 
-/// Whether this isolate may decide with what it knows.
+/// Freshness of the feed: whether this isolate may decide with it.
 pub(super) enum Freshness {
     /// The authority was queried within the bound.
     Fresh,
@@ -61,31 +61,31 @@ pub(super) enum Freshness {
     StaleWithinGrace(i64),
     /// The authority must be queried first.
     RefreshRequired,
-    /// Too old, and the authority was found unreachable a moment ago.
+    /// Too old, and the authority was recently unreachable.
     Unavailable,
 }
 
 #[derive(Default)]
 pub(super) struct Feed {
     sizes: GateSizes,
-    /// Every change up to here is known; `None` before the first snapshot.
+    /// Position up to which every change is known; `None` before the first snapshot.
     position: Option<Position>,
-    /// When the query behind `position` began; `None` if its age is unknown.
+    /// Start of the query that gave `position`; `None` if its age is unknown.
     asked_at: Option<Millis>,
     min_revisions: MinRevisions,
-    /// More keys were changed than are kept, or the authority contradicted a minimum revision: no copy can be checked.
+    /// Set if more keys were changed than the feed holds, or the authority contradicted a minimum revision. No copy can then be checked.
     overflowed: bool,
     loading: Option<Loading>,
     unreachable_since: Option<Millis>,
     refresh_started_at: Option<Millis>,
     snapshot_published_at: Option<Millis>,
-    /// 0 to 255, random for each isolate, so that many isolates do not query at the same moment.
+    /// Random number from 0 to 255 that spreads the isolates' queries over time.
     jitter: u8,
 }
 
-/// A snapshot of which some pages have come.
+/// A snapshot that is partly loaded.
 struct Loading {
-    /// The oldest position of any page: a page may lack later changes.
+    /// The oldest position among its pages. A page may lack later changes.
     oldest: Position,
     next: Cursor,
 }
@@ -95,10 +95,10 @@ impl Feed {
         Self { sizes, jitter, ..Self::default() }
     }
 
-    /// Whether the isolate may decide at `now`.
+    /// Returns whether the isolate may decide at `now`.
     ///
-    /// A failure counts only for as long as the bound: a change made since then takes effect later than that. So after a pause
-    /// without requests the authority is queried again, and only a request soon after a failure is decided without.
+    /// A recorded failure is valid only for the bound, because a change made after it takes effect only later than that. After a pause
+    /// without requests the authority is therefore queried again; only requests soon after a failure are decided without a query.
     pub fn freshness(&self, config: &Config, now: Millis, closed_on_outage: bool) -> Freshness {
         let bound = bound_ms(config);
         let closed_on_outage = closed_on_outage && !fault!("closed routes are given the grace");
@@ -115,10 +115,10 @@ impl Feed {
         }
     }
 
-    /// Whether a background refresh is due: well before the bound, and during an outage after each backoff.
+    /// Returns whether a background refresh is due: well before the bound, and during an outage after each backoff.
     pub fn is_refresh_due(&self, config: &Config, now: Millis) -> bool {
         let bound = bound_ms(config);
-        // 60 % of the bound, less up to 10 % of the bound.
+        // 60 % of the bound, minus up to 10 % of the bound.
         let early = bound.saturating_mul(self.jitter.into()) / 2_560;
         let due = (bound.saturating_mul(3) / 5).saturating_sub(early);
         let interval = REFRESH_MIN_INTERVAL_MS.min(bound / 20);
@@ -126,18 +126,18 @@ impl Feed {
         self.age(now).is_none_or(|age| age >= due) && !just_started && !self.in_backoff(config, now)
     }
 
-    /// When every change was known, by the isolate's clock; `None` if the age of the feed is unknown.
+    /// Returns the time at which every change was known, by the isolate's clock; `None` if the age of the feed is unknown.
     pub fn complete_at(&self, now: Millis) -> Option<Millis> {
         self.age(now).and(self.asked_at)
     }
 
-    /// Whether a refresh is due for connections that are open: once a bound, or sooner if bound and grace are short. Requests refresh
-    /// earlier, so this is for an isolate without any.
+    /// Returns whether a refresh is due for open connections: once per bound, or sooner if bound and grace are short. Requests cause
+    /// earlier refreshes, so this matters only in an isolate without requests.
     pub fn is_connection_refresh_due(&self, config: &Config, now: Millis) -> bool {
         self.connection_refresh_in_ms(config, now) == 0 && !self.in_backoff(config, now)
     }
 
-    /// Time in milliseconds until that refresh; 0 if it is due or the age is unknown.
+    /// Returns the time in milliseconds until that refresh; 0 if it is due or the age is unknown.
     pub fn connection_refresh_in_ms(&self, config: &Config, now: Millis) -> i64 {
         let bound = bound_ms(config);
         let due = bound.min(bound.saturating_add(grace_ms(config)).saturating_mul(3) / 5);
@@ -149,15 +149,15 @@ impl Feed {
         self.refresh_started_at = Some(now);
     }
 
-    /// Whether the refresh can be left to another isolate that queries the authority already: the feed stays fresh for a while.
+    /// Returns whether another isolate's query can replace this refresh, because the feed stays fresh for a while.
     pub fn may_wait(&self, config: &Config, now: Millis) -> bool {
-        // 70 % of the bound: if the authority hangs, this isolate must notice it soon after the bound.
+        // 70 % of the bound: this isolate must detect an unresponsive authority soon after the bound.
         self.age(now).is_some_and(|age| age < bound_ms(config).saturating_mul(7) / 10)
     }
 
-    /// Returns the whole feed as a snapshot of one page if it is time to publish it in the data centre's cache, which keeps it for
-    /// `ttl_seconds`. It is published again after half of that, or after [`SNAPSHOT_PUBLISH_INTERVAL_MS`]. `None` if the feed is
-    /// empty or too large.
+    /// Returns the whole feed as a one-page snapshot if it is time to publish it to the data centre's cache, where its TTL is
+    /// `ttl_seconds`. A snapshot is published again after half its TTL, or after [`SNAPSHOT_PUBLISH_INTERVAL_MS`] if that is sooner. `None`
+    /// if the feed is empty or too large.
     pub fn snapshot_due(&mut self, ttl_seconds: u32, now: Millis) -> Option<FeedPage> {
         let interval = i64::from(ttl_seconds).saturating_mul(500).min(SNAPSHOT_PUBLISH_INTERVAL_MS);
         let recent = self.snapshot_published_at.is_some_and(|at| (0..interval).contains(&now.since(at)));
@@ -169,13 +169,13 @@ impl Feed {
         Some(FeedPage::Snapshot { after: None, at, entries: self.min_revisions.to_list(), next: None })
     }
 
-    /// Whether the authority was unreachable a moment ago and is not queried now. Never longer than the failure counts.
+    /// Returns whether queries pause because the authority was just unreachable. A backoff never outlasts the failure's validity.
     pub fn in_backoff(&self, config: &Config, now: Millis) -> bool {
         let backoff = BACKOFF_MS.saturating_add(i64::from(self.jitter).saturating_mul(2)).min(bound_ms(config));
         self.unreachable_since.is_some_and(|since| (0..backoff).contains(&now.since(since)))
     }
 
-    /// Age of the feed in milliseconds; `None` if it is unknown, or the clock is behind the query.
+    /// Returns the age of the feed in milliseconds; `None` if it is unknown, or if the clock shows a time before the query.
     fn age(&self, now: Millis) -> Option<i64> {
         self.position.as_ref()?;
         Some(now.since(self.asked_at?)).filter(|age| *age >= 0)
@@ -189,10 +189,10 @@ impl Feed {
         }
     }
 
-    /// Applies the authority's own answer to a query of `asked_at`, which came at `now`.
+    /// Applies the authority's own answer, received at `now`, to a query sent at `asked_at`.
     ///
-    /// A known query later than `now` was dated by a clock that has stepped back since. Its age is unknown, so it must not hide
-    /// this one.
+    /// If the known query is dated later than `now`, the clock has stepped back since. The known age is then unknown, so it must not
+    /// override this answer.
     pub fn apply_authority(&mut self, page: &FeedPage, asked_at: Millis, now: Millis) -> Applied {
         self.asked_at = self.asked_at.filter(|known| *known <= now);
         let applied = self.apply_live(page, asked_at);
@@ -202,21 +202,21 @@ impl Feed {
         applied
     }
 
-    /// Applies an answer that another isolate of this data centre received a moment ago. `found_at` is read before the cache is.
+    /// Applies an answer that another isolate of this data centre received a moment ago. `found_at` is the time just before the cache read.
     ///
-    /// Its age does not depend on equal clocks: it is what the other isolate measured, plus the longest time in the cache. If the
-    /// clocks say that it is older, it is. Near the bound it is not used, whoever wrote it.
+    /// The answer's age does not depend on equal clocks: it is the other isolate's measurement plus the maximum time in the cache. If the
+    /// clocks indicate a greater age, that age is used. An answer near the bound is not used.
     pub fn apply_shared(&mut self, config: &Config, cached: &CachedFeedPage, found_at: Millis) -> Applied {
         if !(0..MAX_QUERY_MS).contains(&cached.took) || found_at.since(cached.asked_at) < -CLOCK_SKEW_MS {
             return Applied::Nothing;
         }
-        // Some page of the snapshot is newer than this answer, or belongs to a lost history. The authority tells which.
+        // Some page of the snapshot is newer than this answer, or belongs to a lost history. A query to the authority decides which.
         if self.min_revisions.latest() > cached.changes.position().revision {
             return Applied::Nothing;
         }
         let max_age = cached.took.saturating_add(FRESH_MAX_AGE_MS);
         let asked_at = Millis(found_at.0.saturating_sub(max_age)).min(cached.asked_at);
-        // 80 % of the bound: an answer that becomes stale before it is used does not help.
+        // 80 % of the bound: an answer that becomes stale before it is used is useless.
         if found_at.since(asked_at) >= bound_ms(config).saturating_mul(4) / 5 {
             return Applied::Nothing;
         }
@@ -224,8 +224,8 @@ impl Feed {
         self.apply_live(&cached.changes, asked_at)
     }
 
-    /// Applies the last answer that any isolate of this data centre received, while the authority is unreachable. Its age comes from
-    /// two clocks, so it counts as older by their maximum difference.
+    /// Applies the last answer that any isolate of this data centre received, while the authority is unreachable. Its age is measured by
+    /// two clocks, so their maximum difference is added.
     pub fn apply_fallback(&mut self, cached: &CachedFeedPage, now: Millis) -> Applied {
         if now.since(cached.asked_at) < -CLOCK_SKEW_MS {
             return Applied::Nothing;
@@ -240,13 +240,13 @@ impl Feed {
         self.unreachable_since = Some(now);
     }
 
-    /// Marks every age as unknown: the clock has stepped back.
+    /// Marks every age as unknown because the clock has stepped back.
     pub const fn mark_age_unknown(&mut self) {
         self.asked_at = None;
         self.unreachable_since = None;
     }
 
-    /// Requires a refresh: an answer contradicts the feed.
+    /// Requires a refresh because an answer contradicts the feed.
     pub const fn invalidate(&mut self) {
         self.asked_at = None;
     }
@@ -255,29 +255,29 @@ impl Feed {
         self.position.as_ref()
     }
 
-    /// The last known revision, 0 before the first.
+    /// Returns the last known revision, 0 before the first.
     pub fn revision(&self) -> u64 {
         self.position.as_ref().map_or(0, |position| position.revision)
     }
 
-    /// The last known change of a key; `None` also if the key is as it was issued.
+    /// Returns the last known change of a key. `None` also means that the key is unchanged since its issue.
     pub fn last_change(&self, id: &KeyId) -> Option<Change> {
         self.min_revisions.of(id)
     }
 
-    /// Discards the minimum revisions and trusts no copy from now on. The authority has contradicted one of them: it was restored
-    /// from a backup, and the data centre's cache gave a page of the lost history together with pages of the restored one.
+    /// Discards the minimum revisions and stops trusting KV copies. The authority contradicted a minimum revision: it was restored from
+    /// a backup, and the data centre's cache returned pages of the lost and of the restored history together.
     pub fn distrust_copies(&mut self) {
         self.overflowed = true;
         self.min_revisions.clear();
     }
 
-    /// Whether a copy can be checked with [`Self::last_change`].
+    /// Returns whether a copy can be checked with [`Self::last_change`].
     pub fn knows_all_changes(&self) -> bool {
         self.position.is_some() && (!self.overflowed || fault!("a copy is used though the feed overflowed"))
     }
 
-    /// Applies an answer that shows that the authority is reachable.
+    /// Applies an answer that proves that the authority is reachable.
     fn apply_live(&mut self, page: &FeedPage, asked_at: Millis) -> Applied {
         let applied = self.apply(page, asked_at);
         if applied != Applied::Nothing {
@@ -289,7 +289,7 @@ impl Feed {
     fn apply(&mut self, page: &FeedPage, asked_at: Millis) -> Applied {
         let known = self.position.as_ref().or(self.loading.as_ref().map(|loading| &loading.oldest));
         if let Some(known) = known.filter(|known| known.epoch != page.position().epoch) {
-            // A cache may still hold an answer from before a restore.
+            // A cache may still contain an answer from before a restore.
             if page.position().epoch.began() <= known.epoch.began() {
                 return Applied::Nothing;
             }
@@ -338,7 +338,7 @@ impl Feed {
         }
     }
 
-    /// Records the changes of a page; `false` if any entry is malformed, and then none counts.
+    /// Records the changes of a page. Returns `false` and records nothing if any entry is malformed.
     fn raise(&mut self, entries: &ChangeList) -> bool {
         if entries.iter().any(|entry| entry.is_none()) {
             return false;

@@ -1,4 +1,4 @@
-//! Permission to forward a request, and the plan of doing so.
+//! Permission to forward a request, and the plan for forwarding it.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use keyward_http::reply::Reply;
 use keyward_key::assertion::AssertionKey;
 use keyward_key::id::Environment;
 
-/// Permission to forward one request, and the identity it carries. Only the gate makes one, after every check, and forwarding
-/// takes one by value. So forwarding an unverified request does not compile, nor one whose assertion is still [`Unsigned`].
+/// Permission to forward one request, and the identity it carries. Only the gate creates a grant, after every check, and forwarding
+/// consumes it. So code that forwards an unverified request does not compile, nor code that forwards an [`Unsigned`] one.
 ///
 /// ```compile_fail
 /// let grant = keyward_gate::Grant { origin: keyward_config::Origin::Route, strip: Default::default(), key: None, outage_age_ms: None };
@@ -28,23 +28,24 @@ pub struct Grant {
     outage_age_ms: Option<i64>,
 }
 
-/// The key that a request was granted for.
+/// The key for which a request was granted.
 pub(super) struct GrantedKey {
-    /// The identity headers as a block of lines.
+    /// The identity headers as a block of header lines.
     pub identity_headers: Arc<str>,
     /// Value of `Keyward-Key-Expires` while the key is retiring.
     pub retires_at: Option<Arc<str>>,
-    /// Holds the identity too.
+    /// The assertion, which also holds the identity.
     pub assertion: Assertion,
 }
 
-/// The edits to a request on its way to the origin, as the glue reads them. Method, body and every other header stay as they are.
+/// The edits that turn a client's request into the request to the origin, in the form that the glue reads. Method, body and all other
+/// headers are unchanged.
 ///
 /// ```text
 /// <URL> LF <names of headers to remove, a comma after each> LF (<name> LF <value> LF)*
 /// ```
 ///
-/// Only [`Grant::plan`] makes one: a plan is as good a proof as the grant.
+/// Only [`Grant::plan`] creates a plan, so a plan proves the same checks as the grant.
 ///
 /// ```compile_fail
 /// let plan = keyward_gate::Plan { edits: String::new(), private: false, answer: None };
@@ -52,11 +53,11 @@ pub(super) struct GrantedKey {
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// The text above. The URL is the origin's scheme and host, with path and query as sent.
+    /// The text above. The URL is the origin's scheme and host with the path and query as sent.
     pub edits: String,
-    /// Whether the answer is for this key's holder only, and must not enter a shared cache.
+    /// Whether the response is for this key's holder only and must not enter a shared cache.
     pub private: bool,
-    /// Headers to add to the answer, `<name> LF <value> LF` for each; mostly `None`. `Keyward-Key-Expires` of a retiring key,
+    /// Headers to add to the response, `<name> LF <value> LF` for each; usually `None`. `Keyward-Key-Expires` for a retiring key,
     /// `Keyward-Authority` during an outage.
     pub answer: Option<String>,
 }
@@ -66,7 +67,7 @@ impl Grant {
         Self { origin, strip, key: None, outage_age_ms: None }
     }
 
-    /// Grants a request to a key. The assertion may still have to be signed.
+    /// Grants a request to a key. The assertion may be unsigned.
     pub(super) const fn keyed(
         origin: Origin,
         strip: CredentialHeaders,
@@ -78,13 +79,13 @@ impl Grant {
         if is_signed { Step::Forward(grant) } else { Step::Sign(Unsigned(grant)) }
     }
 
-    /// Whether it was given to a key; otherwise the route is public.
+    /// Returns whether the grant belongs to a key; otherwise the route is public.
     #[must_use]
     pub const fn is_keyed(&self) -> bool {
         self.key.is_some()
     }
 
-    /// Whether the authority is unreachable and the decision used a feed older than the bound.
+    /// Returns whether the authority is unreachable and the decision used a feed older than the bound.
     #[must_use]
     pub const fn is_in_outage(&self) -> bool {
         self.outage_age_ms.is_some()
@@ -121,18 +122,18 @@ impl Grant {
             edits.push_str(&key.identity_headers);
             key.assertion.write(&mut edits);
         }
-        // The glue reads the request's id from the last line.
+        // The glue reads the request id from the last line.
         write_line(&mut edits, "keyward-request-id", request_id);
         Plan { edits, private: self.is_keyed(), answer: self.answer_headers() }
     }
 
-    /// The environment of the key; `None` on a public route.
+    /// Returns the environment of the key; `None` on a public route.
     #[must_use]
     pub fn environment(&self) -> Option<Environment> {
         Some(self.key.as_ref()?.assertion.identity().environment)
     }
 
-    /// The assertion for this request only, where the route asks for one.
+    /// Returns the assertion for this request only, if the route requires one.
     #[must_use]
     pub fn own_assertion(&self) -> Option<&str> {
         self.key.as_ref()?.assertion.own_jwt()
@@ -144,9 +145,9 @@ impl Grant {
         self.key.as_ref()?.assertion.own_text(key, head, request_id)
     }
 
-    /// Returns the answer that lets a request pass at another gateway (forward auth): 200, no body, and the headers that the
-    /// gateway sets. The assertion is always for this request only: more than one party sees it, and none of them can use it for
-    /// anything but what was granted. Without it no request that needs a key passes.
+    /// Returns the reply that permits a request at another gateway (forward auth): 200 without a body, with the headers for the gateway
+    /// to set. The assertion is always for this request only, because several parties see it and none may use it for another request.
+    /// Without an assertion, a request that needs a key is not permitted.
     #[must_use]
     pub fn tell_gateway(self, own_assertion: Option<String>, request_id: &str) -> Reply {
         if self.is_keyed() && own_assertion.is_none() {
@@ -168,19 +169,19 @@ impl Grant {
 pub struct Unsigned(Grant);
 
 impl Unsigned {
-    /// What the request may do once it is signed.
+    /// Returns the permission that applies once the request is signed.
     pub(super) const fn grant(&self) -> &Grant {
         &self.0
     }
 
-    /// Returns the text to sign, for the request that the grant was made for. `None` only if the claims cannot be written as JSON,
-    /// which they always can.
+    /// Returns the text to sign, for the request that the grant was made for. `None` only if the claims cannot be serialized, which does
+    /// not happen.
     #[must_use]
     pub fn text(&self, key: &AssertionKey, head: &Head<'_>, request_id: &str) -> Option<String> {
         self.0.key.as_ref()?.assertion.text(key, head, request_id)
     }
 
-    /// Turns the reason why the assertion cannot be signed into a refusal of this key.
+    /// Turns a signing failure into a refusal for this key.
     #[must_use]
     pub fn refused(&self, refusal: Refusal) -> Refusal {
         let grant = &self.0;

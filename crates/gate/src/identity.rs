@@ -14,19 +14,19 @@ const ENVIRONMENT: &str = "keyward-environment";
 /// Header with the scopes of the key, separated by spaces.
 const SCOPES: &str = "keyward-scopes";
 
-/// What an origin is told about a key. It is made once for each cached record.
+/// Identity of a key in the headers and the assertion for the origin. It is built once for each cached record.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     pub key_id: KeyId,
     pub integration: String,
     pub environment: Environment,
-    /// Separated by spaces.
+    /// Scopes, separated by spaces.
     pub scopes: String,
     pub key_expires_at: Millis,
 }
 
 impl Identity {
-    /// Returns the identity of a key's holder; `None` for a member's credential, which has none at the gate.
+    /// Returns the identity of a key's holder; `None` for a member's credential, which the gate does not accept.
     pub fn of(record: &Record) -> Option<Self> {
         let Class::Data(environment) = record.id.class() else { return None };
         let scopes: Vec<&str> = record.scopes.iter().map(|scope| scope.as_str()).collect();
@@ -49,7 +49,7 @@ impl Identity {
         ]
     }
 
-    /// Returns the same headers as a block of lines, as [`Plan`](super::Plan) documents it.
+    /// Returns the same headers as a block of header lines, in the form that [`Plan`](super::Plan) documents.
     pub fn header_block(&self) -> String {
         let mut block = String::with_capacity(160);
         for (name, value) in self.headers() {
@@ -58,7 +58,7 @@ impl Identity {
         block
     }
 
-    /// Bytes of the texts.
+    /// Returns the total size of the texts in bytes.
     pub fn size_bytes(&self) -> usize {
         let lengths = self.headers().map(|(_, value)| value.len());
         lengths.into_iter().fold(0, usize::saturating_add)

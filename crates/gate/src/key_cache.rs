@@ -1,4 +1,4 @@
-//! The cache of keys: bounded, and never older than the feed.
+//! The cache of keys. Its size is bounded, and no entry is older than the feed.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,34 +11,34 @@ use keyward_key::record::Record;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{Change, CompactKeyId};
 
-/// TTL of a negative answer.
+/// TTL of a negative answer, in milliseconds.
 const NEGATIVE_TTL_MS: i64 = 1_000;
 
-/// What is cached of one key.
+/// Cache entry of one key.
 pub(super) enum Entry {
     /// Its record, up to date with the feed.
     Found(CachedKey),
-    /// The authority had no such key.
+    /// The authority has no such key.
     Negative {
-        /// The authority's last revision at that time. A feed that is past it makes the answer stale.
+        /// The authority's last revision at the time of the answer. A newer feed makes the answer stale.
         revision: u64,
-        /// When the answer came. It need not be exact: a key that is issued moves the feed on.
+        /// Time of the answer. It need not be exact, because issuing a key advances the feed.
         answered_at: Millis,
     },
 }
 
-/// A record, with what every accepted request needs of it, made once.
+/// A record with the values that every accepted request needs, computed once.
 pub(super) struct CachedKey {
     pub record: Record,
     pub identity: Arc<Identity>,
-    /// The identity headers as a block of lines, so that an accepted request allocates none.
+    /// The identity headers as a block of header lines, so that an accepted request allocates none.
     pub identity_headers: Arc<str>,
     /// Value of `Keyward-Key-Expires` while the key is retiring.
     pub retires_at: Option<Arc<str>>,
 }
 
 impl CachedKey {
-    /// `None` for a member's record, which no cache of keys may hold.
+    /// Creates the entry. `None` for a member's record, which this cache must not hold.
     fn new(record: Record) -> Option<Self> {
         let identity = Identity::of(&record)?;
         let identity_headers = identity.header_block().into();
@@ -58,7 +58,7 @@ impl Entry {
 
 pub(super) struct KeyCache {
     entries: LruCache<CompactKeyId, Entry>,
-    /// Networks of all cached records together.
+    /// Number of networks of all cached records together.
     networks: usize,
     sizes: GateSizes,
 }
@@ -71,7 +71,7 @@ impl KeyCache {
         Self { entries, networks: 0, sizes }
     }
 
-    /// Returns the entry of a key at `now`, with the feed at `feed_revision`.
+    /// Returns the entry of a key at `now` if it is valid for a feed at `feed_revision`.
     pub fn get(&mut self, id: CompactKeyId, feed_revision: u64, now: Millis) -> Option<&Entry> {
         match self.entries.get(&id)? {
             Entry::Negative { revision, answered_at }
@@ -83,7 +83,7 @@ impl KeyCache {
         }
     }
 
-    /// Caches a record, unless a record as new is cached already.
+    /// Caches a record, unless an equally new or newer one is cached.
     pub fn insert(&mut self, id: CompactKeyId, record: Record) {
         let is_newer = |entry: &Entry| matches!(entry, Entry::Found(key) if key.record.revision >= record.revision);
         if self.entries.peek(&id).is_some_and(is_newer) {
@@ -94,15 +94,15 @@ impl KeyCache {
         }
     }
 
-    /// Caches a negative answer given at `revision`. It replaces no record: a change may have overtaken the answer.
+    /// Caches a negative answer given at `revision`. Never replaces a record, because a change may have overtaken the answer.
     pub fn insert_negative(&mut self, id: CompactKeyId, revision: u64, answered_at: Millis) {
         if !matches!(self.entries.peek(&id), Some(Entry::Found(_))) {
             self.put(id, Entry::Negative { revision, answered_at });
         }
     }
 
-    /// Applies a change of a key. An older entry is removed, except that a revoked key keeps its record, marked as revoked:
-    /// nothing newer can come.
+    /// Applies a change of a key: removes an older entry. For a revocation it keeps the record and marks it as revoked, because a
+    /// revoked key cannot change again.
     pub fn apply_change(&mut self, id: CompactKeyId, change: Change) {
         let is_older = |entry: &Entry| match entry {
             Entry::Found(CachedKey { record, .. }) => {
@@ -136,7 +136,7 @@ impl KeyCache {
         }
     }
 
-    /// Removes the least recently used key while the cache holds too many networks.
+    /// Evicts the least recently used key while the cache holds too many networks.
     fn evict_one(&mut self) -> Option<(CompactKeyId, Entry)> {
         if self.networks > self.sizes.cached_networks { self.entries.pop_lru() } else { None }
     }

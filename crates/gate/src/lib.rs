@@ -1,16 +1,16 @@
-//! The decision about a request: a state machine without I/O and without a clock. It either decides or names what it needs.
+//! The decision about a request: a state machine without I/O and without a clock. It either decides or returns the lookup it needs.
 //!
 //! ```text
 //! admit(head) ─► Forward(Grant)   forward the request with this key's identity
 //!             ├► Sign(Unsigned)   sign its assertion, pass it to `signed`, then forward
 //!             ├► Refuse(Refusal)  answer with this problem
-//!             └► Need(Need)       look this up, apply the result, call `admit` again
+//!             └► Need(Need)       do this lookup, apply the result, call `admit` again
 //! ```
 //!
-//! 1. Route, credential, and the credential's form, check digits and tag. None of this reads a store.
-//! 2. The feed tells how fresh this isolate's knowledge is. Within the bound the gate decides. Past it the authority must be queried.
-//!    While the authority is unreachable, the gate decides for the grace more; after that the answer is 503.
-//! 3. The record comes from the cache; otherwise from KV, unless the feed knows a newer change; otherwise from the authority.
+//! 1. Check the route, then the credential's form, check digits and tag. None of this reads a store.
+//! 2. Check the freshness of the feed. Within the bound the gate decides. After the bound the authority must be queried. While the
+//!    authority is unreachable, the gate keeps deciding for the grace; after that the answer is 503.
+//! 3. Check the record. It comes from the cache; otherwise from KV, unless the feed knows a newer change; otherwise from the authority.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -71,18 +71,18 @@ use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
 
-/// How far the clock may step back before every age counts as unknown. Less is the platform's rounding.
+/// Maximum step back of the clock that is ignored as rounding, in milliseconds. A larger step makes every age unknown.
 const CLOCK_STEP_TOLERANCE_MS: i64 = 100;
 
 /// Result of [`Gate::admit`].
 pub enum Step {
-    /// Forward the request. Only the gate makes a grant.
+    /// Forward the request. Only the gate creates a grant.
     Forward(Grant),
-    /// Sign the request's assertion, and take the grant from [`Gate::signed`].
+    /// Sign the request's assertion, then get the grant from [`Gate::signed`].
     Sign(Unsigned),
     /// Answer with this refusal.
     Refuse(Refusal),
-    /// Look this up, apply the result to the gate, and call [`Gate::admit`] again.
+    /// Do this lookup, apply the result to the gate, and call [`Gate::admit`] again.
     Need(Need),
 }
 
@@ -98,7 +98,7 @@ impl Step {
     }
 }
 
-/// What the gate needs before it can decide.
+/// Data that the gate needs before it can decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
     /// The authority's latest changes.
@@ -112,7 +112,7 @@ pub enum Need {
 pub enum CopyVerdict {
     /// The copy was used: it is current, or the key is revoked. The authority is not needed.
     Settled,
-    /// The copy is authentic, but the authority must be asked.
+    /// The copy is authentic, but the authority must be queried.
     Confirm,
     /// The copy is not authentic. Must be logged.
     Broken(Broken),
@@ -123,9 +123,9 @@ pub struct Gate {
     feed: Feed,
     cache: KeyCache,
     assertions: Assertions,
-    /// The latest time that the isolate's clock has shown.
+    /// Latest time shown by the isolate's clock.
     latest: Option<Millis>,
-    /// How often the clock stepped back.
+    /// Number of times that the clock stepped back.
     steps: u64,
     outage_logged_at: Option<Millis>,
 }
@@ -137,7 +137,7 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Creates an empty gate. `jitter` is a random byte: isolates that differ in it ask the authority at different moments.
+    /// Creates an empty gate. `jitter` is a random byte that spreads the isolates' queries to the authority over time.
     #[must_use]
     pub fn new(sizes: GateSizes, jitter: u8) -> Self {
         Self {
@@ -150,7 +150,7 @@ impl Gate {
         }
     }
 
-    /// Decides about a request at `now`, by the isolate's clock. The contract fixes the order of the checks.
+    /// Decides about a request at `now`, by the isolate's clock. The order of the checks is part of the public behaviour.
     pub fn admit(&mut self, config: &Config, head: &Head<'_>, now: Millis) -> Step {
         self.note_clock(now);
         match self.decide(config, head, now) {
@@ -215,13 +215,13 @@ impl Gate {
         Ok(Grant::keyed(origin.clone(), strip, granted, outage_age_ms))
     }
 
-    /// Adds the signed assertion to a request, which may then be forwarded.
+    /// Adds the signed assertion to a request and returns the grant to forward it.
     pub fn signed(&mut self, unsigned: Unsigned, jwt: String) -> Grant {
         unsigned.signed(jwt.into(), &mut self.assertions)
     }
 
-    /// Detects a clock that stepped back. Everything learned before would then seem younger than it is, so its age counts as unknown
-    /// and the authority must be queried. The knowledge itself stays.
+    /// Detects a clock that stepped back. State learned earlier would then look younger than it is, so its age is marked as unknown and
+    /// the authority must be queried. The state itself is kept.
     fn note_clock(&mut self, now: Millis) {
         let stepped_back = self.latest.is_some_and(|latest| now.since(latest) < -CLOCK_STEP_TOLERANCE_MS);
         if stepped_back && !keyward_fault::fault!("a step of the clock is ignored") {
@@ -232,20 +232,20 @@ impl Gate {
         self.latest = self.latest.max(Some(now));
     }
 
-    /// Whether a background refresh of the feed is due.
+    /// Returns whether a background refresh of the feed is due.
     #[must_use]
     pub fn is_refresh_due(&self, config: &Config, now: Millis) -> bool {
         self.feed.is_refresh_due(config, now)
     }
 
-    /// Number of keys in the cache.
+    /// Returns the number of keys in the cache.
     #[must_use]
     pub fn cached_keys(&self) -> usize {
         self.cache.len()
     }
 }
 
-/// Refuses a well-formed key anywhere in the URL, as sent and percent-decoded once, on every path including Keyward's own.
+/// Refuses a request whose URL contains a well-formed key, as sent or percent-decoded once, on every path including Keyward's own.
 ///
 /// # Errors
 /// [`Code::KeyInUrl`].
@@ -264,8 +264,8 @@ pub fn refuse_key_in_url(config: &Config, head: &Head<'_>) -> Result<(), Refusal
     Ok(())
 }
 
-/// Returns the refusal of a request for the API on the host of the control plane, which never serves it: `misdirected_request`
-/// where a route has the path, with any method, and `no_route` otherwise.
+/// Returns the refusal of an API request on the control-plane host, which never serves the API: `misdirected_request` if a route has
+/// the path, with any method; `no_route` otherwise.
 #[must_use]
 pub fn refuse_on_control_host(config: &Config, head: &Head<'_>) -> Refusal {
     match config.routes.find(head.method(), head.target().path()) {
@@ -279,7 +279,7 @@ fn find_route<'c>(config: &'c Config, head: &Head<'_>) -> Result<&'c Route, Refu
     if is_own_path(path) {
         return Err(Refusal::new(Code::NoRoute, Reason::NoRoute));
     }
-    // A browser sends a preflight first: the answer for a route that needs a key must not invite the request.
+    // A browser sends a preflight first. The answer for a route that needs a key must not permit the actual request.
     if let Some(method) = head.preflight_for().filter(|_| config.refuse_browsers) {
         let for_key = |method| matches!(config.routes.find(method, path), Matched::Route(route) if route.access != Access::Public);
         let public_options =
@@ -295,7 +295,7 @@ fn find_route<'c>(config: &'c Config, head: &Head<'_>) -> Result<&'c Route, Refu
     }
 }
 
-/// Finds the credential and recognises it as ours by form, check digits and tag. Reads no store.
+/// Finds the credential and verifies its form, check digits and tag. Reads no store.
 fn recognise<'a>(config: &Config, head: &Head<'a>) -> Result<(Presented<'a>, Recognised, CredentialHeaders), Refusal> {
     let (credential, strip) = Credential::find(head, &config.prefix);
     let text = match credential {
@@ -308,7 +308,7 @@ fn recognise<'a>(config: &Config, head: &Head<'a>) -> Result<(Presented<'a>, Rec
     Ok((presented, recognised, strip))
 }
 
-/// Recognises a text as one of our credentials by form, check digits and tag.
+/// Parses a text as one of our credentials and verifies its form, check digits and tag.
 fn recognise_text<'a>(config: &Config, text: &'a str) -> Result<(Presented<'a>, Recognised), Refusal> {
     let presented =
         Presented::parse(text, &config.prefix).map_err(|why| Refusal::invalid_key(Reason::Malformed(why)))?;
@@ -316,7 +316,7 @@ fn recognise_text<'a>(config: &Config, text: &'a str) -> Result<(Presented<'a>, 
     Ok((presented, recognised))
 }
 
-/// Checks that the record belongs to this very key, and that the key is neither revoked nor expired.
+/// Checks that the record has this key's hash, and that the key is neither revoked nor expired.
 fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<(), Refusal> {
     if !record.key_hash.matches(recognised.hash()) {
         return Err(Refusal::invalid_key(Reason::WrongSecret));
@@ -324,7 +324,7 @@ fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<
     check_state(record, now)
 }
 
-/// Checks that a key is neither revoked nor expired, for a new request as for a connection that is open.
+/// Checks that a key is neither revoked nor expired. Used for new requests and for open connections.
 fn check_state(record: &Record, now: Millis) -> Result<(), Refusal> {
     if record.revoked {
         return Err(Refusal::new(Code::RevokedKey, Reason::Revoked));
@@ -335,7 +335,7 @@ fn check_state(record: &Record, now: Millis) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks that the key may be used from the client's address and for this scope. Returns the origin of its environment.
+/// Checks that the key allows the client's address and has this scope. Returns the origin of its environment.
 fn check_use<'c>(
     config: &'c Config,
     record: &Record,
@@ -347,7 +347,7 @@ fn check_use<'c>(
     origin_for(config, environment).ok_or_else(|| Refusal::new(Code::NoOrigin, Reason::NoOrigin))
 }
 
-/// The origin's scheme and host, as assertions name it.
+/// Returns the origin's scheme and host, the audience of an assertion.
 fn audience<'a>(origin: &'a Origin, head: &Head<'a>) -> Cow<'a, str> {
     match origin {
         Origin::Route => origin_of(head.base()),

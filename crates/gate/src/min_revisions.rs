@@ -1,20 +1,20 @@
-//! The oldest usable revision of each changed key.
+//! Minimum usable revision of each changed key.
 
 use std::collections::BTreeMap;
 
 use keyward_key::id::KeyId;
 use keyward_protocol::feed::{Change, ChangeList, CompactKeyId};
 
-/// The last known change of each changed key: no older record of that key is used. 31 bytes a key
+/// The last known change of each changed key. Older records of such a key are not used. Takes 31 bytes for each key
 /// (`crates/edge/tests/feed_memory.rs`).
 #[derive(Default)]
 pub(super) struct MinRevisions {
     packed: BTreeMap<CompactKeyId, u64>,
-    /// The latest revision of all.
+    /// Latest revision of all keys.
     latest: u64,
 }
 
-/// Revisions are below 2^53; the top bit says that the key is revoked.
+/// Flag for a revoked key. Revisions are below 2^53, so the top bit is free.
 const REVOKED: u64 = 1 << 63;
 
 const fn unpacked(packed: u64) -> Change {
@@ -22,7 +22,7 @@ const fn unpacked(packed: u64) -> Change {
 }
 
 impl MinRevisions {
-    /// Returns the last change of a key; `None` if the key is as it was issued.
+    /// Returns the last change of a key; `None` if the key is unchanged since its issue.
     pub fn of(&self, id: &KeyId) -> Option<Change> {
         self.packed.get(&CompactKeyId::of(id)?).copied().map(unpacked)
     }
@@ -36,7 +36,7 @@ impl MinRevisions {
         list
     }
 
-    /// Records a change. The later of two changes of one key counts; revoked is final.
+    /// Records a change. Of two changes of one key the later one is kept. A revocation is final.
     pub fn raise(&mut self, id: CompactKeyId, change: Change) {
         let packed = self.packed.entry(id).or_default();
         let revision = change.revision.max(*packed & !REVOKED);
@@ -45,12 +45,12 @@ impl MinRevisions {
         self.latest = self.latest.max(revision);
     }
 
-    /// Returns the latest revision of all keys, 0 without any.
+    /// Returns the latest revision of all keys, 0 if there are none.
     pub const fn latest(&self) -> u64 {
         self.latest
     }
 
-    /// Number of keys.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.packed.len()
     }

@@ -1,4 +1,4 @@
-//! A refusal: a public problem for the caller, and an inner reason for the log.
+//! A refusal: a public problem for the caller, and an internal reason for the log.
 
 use keyward_http::forwarded_request::ForwardAuthError;
 use keyward_http::head::BadHead;
@@ -6,7 +6,7 @@ use keyward_http::problem::{Code, Problem};
 use keyward_key::format::Malformed;
 use keyward_key::id::KeyId;
 
-/// The inner reason. Never shown to a caller: several reasons share one public answer on purpose.
+/// Internal reason. Never shown to a caller: several reasons deliberately share one public answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is a short name for the log, documented by the check that returns it")]
 pub enum Reason {
@@ -43,11 +43,11 @@ pub enum Reason {
 /// A request that is not forwarded.
 #[derive(Debug)]
 pub struct Refusal {
-    /// For the caller.
+    /// Problem to send to the caller.
     pub problem: Problem,
-    /// For the log.
+    /// Reason for the log.
     pub reason: Reason,
-    /// For the log: the key that was refused, once its tag showed that it is one of ours.
+    /// Id of the refused key, for the log. Set only after its tag showed that it is one of ours.
     pub key_id: Option<KeyId>,
 }
 
@@ -64,12 +64,12 @@ impl Refusal {
         Self { problem, reason, key_id: None }
     }
 
-    /// Creates the refusal of a credential that is not a valid key. All of them look the same to the caller.
+    /// Creates the refusal of a credential that is not a valid key. The public answer is the same for every reason.
     pub(super) fn invalid_key(reason: Reason) -> Self {
         Self::new(Code::InvalidKey, reason)
     }
 
-    /// Adds the expiry of a retiring key: every answer to such a key has it.
+    /// Adds the expiry of a retiring key, which every answer to such a key contains.
     pub(super) fn by_retiring_key(mut self, expires: Option<&str>) -> Self {
         if let Some(expires) = expires {
             self.problem.key_expires(expires);
@@ -77,7 +77,7 @@ impl Refusal {
         self
     }
 
-    /// Adds the feed's age in milliseconds: every answer within the grace has it.
+    /// Adds the feed's age in milliseconds, which every answer within the grace contains.
     pub(super) fn during_outage(mut self, age_ms: Option<i64>) -> Self {
         if let Some(age_ms) = age_ms {
             self.problem.authority_unreachable(age_ms);
@@ -91,7 +91,7 @@ impl Refusal {
         Self { problem: self.problem.with_pages_at(base), ..self }
     }
 
-    /// Adds the key that was refused, for the log.
+    /// Adds the id of the refused key, for the log.
     #[must_use]
     pub fn about(self, id: KeyId) -> Self {
         Self { key_id: Some(id), ..self }

@@ -2,18 +2,18 @@
 
 use keyward_http::limits::{ASSERTION_BYTES, REMEMBERED_CHANGES, REMEMBERED_KEYS, REMEMBERED_NETWORKS, TOLD_CHANGES};
 
-/// Capacities of one gate. The default is what ships; the simulator draws small ones, so that a small world reaches them.
+/// Capacities of one gate. Production uses the default; the simulator uses small random sizes to reach the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GateSizes {
-    /// Keys in the cache, records and negative answers together. At least one is kept.
+    /// Maximum number of cached keys, records and negative answers together. At least one is kept.
     pub cached_keys: usize,
-    /// Networks of all cached records together.
+    /// Maximum number of networks of all cached records together.
     pub cached_networks: usize,
-    /// Changed keys whose last revision the feed keeps. With more, no copy in KV is trusted.
+    /// Maximum number of changed keys whose last revision the feed keeps. If there are more, KV copies are not trusted.
     pub changes: usize,
-    /// Changed keys in a snapshot for the data centre's cache. With more, no snapshot is published.
+    /// Maximum number of changed keys in a snapshot for the data centre's cache. If there are more, no snapshot is published.
     pub shared_changes: usize,
-    /// Bytes of all cached assertions together, with the claims that they are found by.
+    /// Maximum size of all cached assertions together, in bytes, including their claims, which are the cache keys.
     pub assertion_bytes: usize,
 }
 

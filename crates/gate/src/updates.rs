@@ -1,4 +1,4 @@
-//! What the gate learns from the authority, KV and the data centre's cache.
+//! Updates of the gate from the authority, KV and the data centre's cache.
 
 use super::feed::{Applied, Freshness};
 use super::{CopyVerdict, Gate};
@@ -10,20 +10,20 @@ use keyward_key::sealed::{Sealed, SealedUnder};
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{CachedFeedPage, ChangeList, CompactKeyId, FeedPage, FeedQuery, Position};
 
-/// Minimum interval between two log lines about an outage.
+/// Minimum interval between two log lines about an outage, in milliseconds.
 const OUTAGE_LOG_INTERVAL_MS: i64 = 60_000;
 
 /// A query in flight.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingQuery {
-    /// When it started, by the isolate's clock.
+    /// Start of the query, by the isolate's clock.
     pub at: Millis,
-    /// How often the clock had stepped back by then.
+    /// Number of times that the clock had stepped back by then.
     steps: u64,
 }
 
 impl Gate {
-    /// Whether the feed is older than the bound.
+    /// Returns whether the feed is older than the bound.
     #[must_use]
     pub fn is_past_bound(&self, config: &Config, now: Millis) -> bool {
         !matches!(self.feed.freshness(config, now, true), Freshness::Fresh)
@@ -35,7 +35,7 @@ impl Gate {
         self.feed.next_query()
     }
 
-    /// Starts a query at `now`: the age of its answer counts from here and not from its arrival.
+    /// Starts a query at `now`. The age of its answer is measured from this time, not from its arrival.
     pub fn start_query(&mut self, now: Millis) -> PendingQuery {
         self.note_clock(now);
         PendingQuery { at: now, steps: self.steps }
@@ -47,14 +47,14 @@ impl Gate {
         self.feed.refresh_started(now);
     }
 
-    /// Whether the refresh can be left to another isolate that queries the authority already.
+    /// Returns whether this isolate can skip the refresh because another isolate is already querying the authority.
     #[must_use]
     pub fn may_wait(&self, config: &Config, now: Millis) -> bool {
         self.feed.may_wait(config, now)
     }
 
-    /// Returns the snapshot that later isolates can start from, if it is time to publish it in the data centre's cache, which keeps
-    /// it for `ttl_seconds`.
+    /// Returns the snapshot from which later isolates can start, if it is time to publish it to the data centre's cache, where its TTL is
+    /// `ttl_seconds`.
     pub fn snapshot_due(&mut self, ttl_seconds: u32, now: Millis) -> Option<FeedPage> {
         self.feed.snapshot_due(ttl_seconds, now)
     }
@@ -93,13 +93,13 @@ impl Gate {
         self.apply_to_cache(&cached.changes, applied)
     }
 
-    /// `false` if the clock stepped back during the query: the age of its answer is unknown.
+    /// Returns `false` if the clock stepped back during the query, which makes the age of its answer unknown.
     fn is_age_known(&mut self, query: PendingQuery, now: Millis) -> bool {
         self.note_clock(now);
         query.steps == self.steps && now >= query.at
     }
 
-    /// Applies the changes of a page that the feed has taken to the cached keys.
+    /// Applies the changes of a page that the feed has accepted to the cached keys.
     fn apply_to_cache(&mut self, page: &FeedPage, applied: Applied) -> Applied {
         match applied {
             Applied::Complete | Applied::More => {
@@ -113,12 +113,12 @@ impl Gate {
         applied
     }
 
-    /// Applies the copy of a record in KV. It is used if it belongs to the feed's history, is not newer than the feed (else it could
-    /// belong to a history that a restore undid) and is not older than the key's last change.
+    /// Applies the KV copy of a record. The copy is used if it belongs to the feed's history, is not newer than the feed (a newer copy
+    /// could belong to a history that a restore undid) and is not older than the key's last change.
     pub fn apply_copy(&mut self, config: &Config, id: &KeyId, stored: &str, now: Millis) -> CopyVerdict {
         let Sealed { epoch, record } = match Sealed::open(stored, id, &config.keyring) {
             Ok((sealed, SealedUnder::Current)) => sealed,
-            // The holder of a retired secret must not be able to write copies that open anything.
+            // The holder of a retired secret must not be able to write copies that are accepted.
             Ok((_, SealedUnder::Previous)) => return CopyVerdict::Confirm,
             Err(broken) => return CopyVerdict::Broken(broken),
         };
@@ -134,14 +134,14 @@ impl Gate {
         let last_change =
             last_change.filter(|change| !change.revoked || !fault!("a revocation in the feed is ignored"));
         if let Some(change) = last_change.filter(|change| change.revoked) {
-            // Revoked is final, and the copy has the hash that tells the key's holder from others.
+            // A revocation is final, and the hash in the copy distinguishes the key's holder from others.
             self.cache.insert(compact, Record { revoked: true, revision: change.revision, ..record });
             return CopyVerdict::Settled;
         }
         let is_newest = last_change.is_none_or(|change| change.revision <= record.revision)
             || fault!("a copy older than its key's last change is used");
         let is_current = self.feed.knows_all_changes() && is_newest;
-        // An expired key may have been revoked too, and the feed need not report that.
+        // An expired key may also have been revoked, which the feed need not report.
         if record.revoked || (is_current && now < record.expires_at) {
             self.cache.insert(compact, record);
             return CopyVerdict::Settled;
@@ -149,8 +149,8 @@ impl Gate {
         CopyVerdict::Confirm
     }
 
-    /// Applies the authority's answer about a key, with its position then: the record, or `None` if there is none. Returns whether
-    /// the answer could be used; one that a change has overtaken cannot.
+    /// Applies the authority's answer about a key, given at position `at`: the record, or `None` if there is none. Returns whether the
+    /// answer could be used. An answer that a change has overtaken cannot.
     pub fn apply_record(&mut self, id: &KeyId, record: Option<Record>, at: &Position, now: Millis) -> bool {
         self.note_clock(now);
         let (Some(position), Some(compact)) = (self.feed.position(), CompactKeyId::of(id)) else { return false };
@@ -185,13 +185,13 @@ impl Gate {
         self.feed.record_failure(now);
     }
 
-    /// Whether the authority may be queried at `now`: not for a moment after it was unreachable.
+    /// Returns whether the authority may be queried at `now`, which is not the case during its backoff.
     pub fn may_query(&mut self, config: &Config, now: Millis) -> bool {
         self.note_clock(now);
         !self.feed.in_backoff(config, now)
     }
 
-    /// Returns the feed's age in seconds if an outage is to be logged: once a minute.
+    /// Returns the feed's age in seconds if an outage must be logged, at most once a minute.
     pub fn outage_to_log(&mut self, config: &Config, now: Millis) -> Option<i64> {
         let Freshness::StaleWithinGrace(age_ms) = self.feed.freshness(config, now, false) else { return None };
         let is_recent = |logged_at| (0..OUTAGE_LOG_INTERVAL_MS).contains(&now.since(logged_at));
@@ -202,7 +202,7 @@ impl Gate {
         Some(age_ms / 1000)
     }
 
-    /// The last known revision of the authority, 0 before the first.
+    /// Returns the last known revision of the authority, 0 before the first.
     #[must_use]
     pub fn known_revision(&self) -> u64 {
         self.feed.revision()

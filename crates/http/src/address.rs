@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Why a text is not a network.
+/// Reason why a text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadNetwork {
     /// It is neither an address nor an address with a prefix length.
     Form,
-    /// It has bits beyond its prefix length. Contains the network that was perhaps meant.
+    /// The network has bits beyond its prefix length. Contains the network that was probably intended.
     HostBits(IpNet),
     /// It is an IPv4 network in IPv6 form.
     Mapped,

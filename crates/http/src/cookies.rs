@@ -4,13 +4,13 @@
 /// host, and the console's session.
 const CREDENTIALS: &[&str] = &["CF_Authorization", "CF_AppSession", "CF_Binding", "CF_Session", "__Host-keyward"];
 
-/// Whether a cookie, `name=value`, is a credential for Keyward's control plane.
+/// Returns whether a cookie, `name=value`, is a credential for Keyward's control plane.
 pub(super) fn is_credential(cookie: &str) -> bool {
     let name = cookie.split('=').next().unwrap_or_default().trim();
     CREDENTIALS.contains(&name)
 }
 
-/// Returns the header without the cookies that `drop` names; empty if none is left. `None` if it names none.
+/// Returns the header without the cookies that `drop` selects; empty if none is left. `None` if it selects none.
 ///
 /// The runtime joins repeated `Cookie` headers with a comma, so a cookie may also begin after a comma.
 pub(super) fn without(header: &str, drop: impl Fn(&str) -> bool) -> Option<String> {
@@ -23,7 +23,7 @@ pub(super) fn without(header: &str, drop: impl Fn(&str) -> bool) -> Option<Strin
     for part in parts().filter(|part| !cookie(part)) {
         left.push_str(if left.is_empty() { part.trim_start() } else { part });
     }
-    // The last cookie that is left may have stood before a removed one.
+    // The last remaining cookie may have preceded a removed one.
     if left.ends_with([';', ',']) && !header.ends_with([';', ',']) {
         left.pop();
     }

@@ -65,7 +65,7 @@ pub fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
-/// Whether any comma-separated value begins with our prefix, after any scheme. Such a value counts as a Keyward credential even
+/// Returns whether any comma-separated value begins with our prefix, after any scheme. Such a value counts as a Keyward credential even
 /// if it is malformed.
 fn names_ours(value: &str, prefix: &Prefix) -> bool {
     value.split(',').any(|part| {

@@ -8,7 +8,7 @@
 //! | Envoy (`ext_authz` over HTTP) | its own method, and the rest of its own path |
 //!
 //! A gateway that sets one pair passes on the other pair as its client sent it. All sources present must therefore agree: an
-//! incomplete pair or a contradiction is refused.
+//! incomplete or contradictory pair is refused.
 
 use super::address::parse_address;
 use super::head::{BadHead, Head};
@@ -44,7 +44,7 @@ pub enum ForwardAuthError {
     Address,
     /// `X-Forwarded-For` has several addresses, and it is unknown which one the gateway wrote.
     Addresses,
-    /// The request went to a path other than [`AUTHORIZE`], where a 200 would let the original request pass.
+    /// The request uses a path other than [`AUTHORIZE`], where a 200 would permit the original request.
     WrongPath,
 }
 
@@ -56,17 +56,19 @@ impl ForwardAuthError {
             Self::Absent => {
                 "Name the original request: X-Forwarded-Method and X-Forwarded-Uri, X-Original-Method and X-Original-URI (or X-Original-URL), or the path after /_keyward/v1/authorize."
             }
-            Self::Half => "The original request's method and URI belong together: send both headers of a pair.",
-            Self::Url => {
-                "X-Original-URL is not an http or https URL with a host and a path: set X-Original-URI to the path instead."
+            Self::Half => {
+                "The original request has a method without a URI, or the reverse. Send both headers of a pair."
             }
-            Self::Contradiction => "Two sources name two different original requests.",
-            Self::Address => "The client's address is not one IP address: set Keyward-Client-Address to it.",
+            Self::Url => {
+                "X-Original-URL is not an http or https URL with a host and a path. Set X-Original-URI to the path instead."
+            }
+            Self::Contradiction => "Two sources name different original requests. Send one source, or make them agree.",
+            Self::Address => "The client's address is not a single IP address. Set Keyward-Client-Address to it.",
             Self::Addresses => {
-                "X-Forwarded-For names several addresses, which a client can write too: set Keyward-Client-Address."
+                "X-Forwarded-For has several addresses, some of which a client may have written. Set Keyward-Client-Address."
             }
             Self::WrongPath => {
-                "Gateways ask at /_keyward/v1/authorize. Their headers count nowhere else, and this answer permits nothing."
+                "Send forward-auth requests to /_keyward/v1/authorize. This path ignores gateway headers, and its answer permits nothing."
             }
         }
     }
@@ -106,8 +108,8 @@ impl ForwardedRequest {
                 write_line(&mut text, name, value);
             }
         }
-        // Accepted from anyone, since it only makes the check stricter. (Behind Cloudflare, the edge sets it for the gateway's
-        // own connection.)
+        // Accepted from any client, since it only makes the check stricter. (Behind Cloudflare, the edge sets it for the gateway's own
+        // connection.)
         let schemes = raw(head, "x-forwarded-proto").unwrap_or_default().split(',');
         let mut schemes = schemes.chain(raw(head, ORIGINAL_URL).and_then(|url| url.split(':').next()));
         let plain_http = schemes.any(
@@ -116,7 +118,7 @@ impl ForwardedRequest {
         Ok(Self { text, plain_http })
     }
 
-    /// Returns the head that the gate judges.
+    /// Returns the head of the original request, about which the gate decides.
     ///
     /// # Errors
     /// [`BadHead`], as for a direct request.
@@ -153,14 +155,14 @@ pub fn trusted_client_ip<'a>(head: &Head<'a>) -> Result<Option<&'a str>, Forward
     parse_address(address).map(|_| Some(address)).ok_or(ForwardAuthError::Address)
 }
 
-/// Whether a request has a header that only gateways send, and only to Keyward. An integration has no reason to send one.
+/// Returns whether a request has a header that only gateways send, and only to Keyward. An integration has no reason to send one.
 #[must_use]
 pub fn is_gateways(head: &Head<'_>) -> bool {
     head.headers().iter().any(|(name, _)| matches!(*name, VERIFIER | CLIENT_ADDRESS))
 }
 
-/// Whether a request is a forward-auth request, by headers that a gateway sends nowhere else. A gateway with a wrong prefix in
-/// its configuration asks at another of Keyward's own paths, and takes any 200 as permission.
+/// Returns whether a request is a forward-auth request, by headers that only gateways send. A gateway configured with a wrong prefix
+/// sends it to another of Keyward's own paths, and takes any 200 as permission.
 #[must_use]
 pub fn is_asking(head: &Head<'_>) -> bool {
     is_gateways(head)
@@ -188,7 +190,7 @@ fn named<'a>(head: &Head<'a>) -> Result<(&'a str, &'a str), ForwardAuthError> {
     if named.all(|other| other == first) { Ok(first) } else { Err(ForwardAuthError::Contradiction) }
 }
 
-/// Returns path and query of an absolute URL, as they are written there. Nothing but its scheme and path is used: the host is what the
+/// Returns path and query of an absolute URL, unchanged. Only the scheme and the path are used, because the host is the one that the
 /// gateway's client sent.
 fn path_of(url: &str) -> Result<&str, ForwardAuthError> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -203,7 +205,7 @@ fn raw<'a>(head: &Head<'a>, name: &str) -> Option<&'a str> {
     head.headers().iter().find(|(known, _)| *known == name).map(|(_, value)| *value).filter(|value| !value.is_empty())
 }
 
-/// Whether a head's text is a forward-auth request, even if the head is malformed. Its refusal is then sent in the form for
+/// Returns whether a head's text is a forward-auth request, even if the head is malformed. Its refusal is then sent in the form for
 /// gateways.
 #[must_use]
 pub fn asks_to_authorize(text: &str) -> bool {

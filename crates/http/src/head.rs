@@ -126,7 +126,7 @@ impl<'a> Head<'a> {
         Ok(head)
     }
 
-    /// Time at which the request was read, by the isolate's clock.
+    /// Returns the time at which the request was read, by the isolate's clock.
     #[must_use]
     pub const fn now(&self) -> Millis {
         self.now
@@ -138,13 +138,13 @@ impl<'a> Head<'a> {
         self.method
     }
 
-    /// Whether the request came over TLS.
+    /// Returns whether the request came over TLS.
     #[must_use]
     pub const fn https(&self) -> bool {
         self.https
     }
 
-    /// Scheme and authority of the request's own URL, without a trailing slash.
+    /// Returns the scheme and authority of the request's own URL, without a trailing slash.
     #[must_use]
     pub const fn base(&self) -> &'a str {
         self.base
@@ -168,8 +168,8 @@ impl<'a> Head<'a> {
         &self.headers
     }
 
-    /// Returns the value of a header by its lower-case name, trimmed; empty if it was sent empty. For headers that only Keyward's
-    /// own endpoints read: the others have accessors.
+    /// Returns the trimmed value of a header by its lower-case name; empty if it was sent empty. For headers that only Keyward's own
+    /// endpoints read. The others have accessors.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.trim_matches([' ', '\t']))
@@ -223,21 +223,21 @@ impl<'a> Head<'a> {
         self.known.client_address
     }
 
-    /// Whether the request asks for a WebSocket, which only a GET can (RFC 6455, section 4.1). The runtime turns any other method
-    /// with this header into a GET, and would so send a request that was never authorised.
+    /// Returns whether the request opens a WebSocket, which only a GET can (RFC 6455, section 4.1). The runtime turns any other method
+    /// with this header into a GET, and would forward a request that was never authorised.
     #[must_use]
     pub fn is_websocket(&self) -> bool {
         self.method == "GET" && self.known.upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
 
-    /// Returns the method that a CORS preflight asks about (Fetch standard: `OPTIONS` with `Origin` and
+    /// Returns the method that a CORS preflight announces (Fetch standard: `OPTIONS` with `Origin` and
     /// `Access-Control-Request-Method`).
     #[must_use]
     pub fn preflight_for(&self) -> Option<&'a str> {
         self.known.preflight_method.filter(|_| self.method == "OPTIONS" && self.known.origin.is_some())
     }
 
-    /// Whether a browser page sent the request: it has `Sec-Fetch-Site`, or `Origin` from a client that calls itself a browser. Other
+    /// Returns whether a browser page sent the request: it has `Sec-Fetch-Site`, or `Origin` and the `User-Agent` of a browser. Other
     /// clients may send `Origin` too, as WebSocket libraries do (RFC 6455, section 4.1).
     #[must_use]
     pub fn from_browser(&self) -> bool {
@@ -284,7 +284,7 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
             "transfer-encoding" => &mut known.transfer_encoding,
             _ => continue,
         };
-        // The runtime joins repeated headers. If it ever stopped, one of two values would be judged and both forwarded.
+        // The runtime joins repeated headers. If it stopped doing so, the gate would check one of two values and forward both.
         if slot.is_some() {
             return Err(BadHead::Form);
         }
@@ -293,7 +293,7 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
     Err(BadHead::Form)
 }
 
-/// Whether the request of a head's text came over TLS, even if the head is malformed.
+/// Returns whether the request came over TLS, even if its head is malformed.
 #[must_use]
 pub fn came_over_https(text: &str) -> bool {
     let scheme = text.split('\n').nth(2).and_then(|url| url.split_once("://")).map_or("", |(scheme, _)| scheme);
@@ -308,8 +308,8 @@ fn names_in(list: &str) -> usize {
     list.split(',').filter(|name| !name.trim().is_empty()).count()
 }
 
-/// Whether the authority is one host and at most one port: letters, digits, `.`, `-`, `_`, or an IPv6 address in brackets. No
-/// user, no second host.
+/// Returns whether the authority is one host and at most one port: letters, digits, `.`, `-`, `_`, or an IPv6 address in brackets.
+/// Refuses user information and a second host.
 #[must_use]
 pub fn is_host(authority: &str) -> bool {
     let (host, port) = match authority.rsplit_once(':') {
@@ -327,8 +327,8 @@ pub fn is_host(authority: &str) -> bool {
         && port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
 }
 
-/// Whether both authorities name the same host and port. Ignores letter case (RFC 3986, section 3.2.2) and the scheme's default
-/// port.
+/// Returns whether both authorities name the same host and port. Ignores letter case (RFC 3986, section 3.2.2) and the scheme's
+/// default port.
 fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
     let port = if is_secure(scheme) { ":443" } else { ":80" };
     let plain = |authority: &'_ str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();

@@ -59,8 +59,8 @@ fn removed_names<'a>(
 /// Headers from which origins read the client's address.
 const ADDRESS_NAMES: [&str; 2] = ["x-forwarded-for", "x-real-ip"];
 
-/// Writes what the edge and the gate know of the client's request: its address, as far as the edge told it, the host that it named,
-/// and the scheme. The client's own values were removed.
+/// Writes the forwarding headers: the client's address if the edge reported it, the host that the client named, and the scheme. The
+/// client's own values were removed.
 fn write_forwarded(head: &Head<'_>, block: &mut String) {
     for name in ADDRESS_NAMES {
         if let Some(address) = head.client_address().filter(|_| !says_the_address(head, name)) {
@@ -74,15 +74,15 @@ fn write_forwarded(head: &Head<'_>, block: &mut String) {
     }
 }
 
-/// Whether a header already says the client's address, as Cloudflare's own headers mostly do. Keeping it saves one or two crossings
-/// of the wasm boundary. (A `Connection` header could remove it, so then it is set.)
+/// Returns whether a header already contains the client's address, as Cloudflare's own headers usually do. Keeping it avoids one or two
+/// calls across the wasm boundary. (A `Connection` header could remove it, so then it is set.)
 fn says_the_address(head: &Head<'_>, name: &str) -> bool {
     ADDRESS_NAMES.contains(&name)
         && head.connection().is_none()
         && head.client_address().is_some_and(|address| says_once(head, name, address))
 }
 
-/// Whether a header occurs once, with exactly this value.
+/// Returns whether a header occurs once, with exactly this value.
 fn says_once(head: &Head<'_>, name: &str, value: &str) -> bool {
     let mut values = head.headers().iter().filter(|(known, _)| *known == name).map(|(_, value)| *value);
     values.next() == Some(value) && values.next().is_none()
@@ -116,8 +116,8 @@ impl<'a> Listed<'a> {
         Self(connection.map(|list| list.split(',').map(|name| fold(name.trim())).collect()).unwrap_or_default())
     }
 
-    /// Whether the list has the (folded) name and may remove it. A client cannot remove headers that the request needs in order to
-    /// be understood, nor headers that the edge sets.
+    /// Returns whether the list has the folded name and may remove it. A client cannot remove headers that are needed to interpret the
+    /// request, nor headers that the edge sets.
     fn has(&self, name: &str) -> bool {
         self.0.iter().any(|listed| listed == name)
             && !matches!(name, "authorization" | "host" | "cdn-loop" | "x-forwarded-proto")

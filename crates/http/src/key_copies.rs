@@ -1,7 +1,7 @@
-//! Finds copies of the presented key in other headers than the one that presents it.
+//! Finds copies of the presented key in headers other than the one that presents it.
 //!
-//! Proxies, SDKs and browsers copy a key into a cookie, `Referer`, `User-Agent` or a header of their own. The origin has no use for it,
-//! and whoever reads the origin's logs would have it.
+//! Proxies, SDKs and browsers copy a key into a cookie, `Referer`, `User-Agent` or a header of their own. The origin does not need such
+//! a copy, and its logs would expose it.
 
 use std::borrow::Cow;
 
@@ -18,9 +18,9 @@ use keyward_key::format::SHORTEST;
 pub(super) struct KeyCopies<'a>([Option<&'a str>; 2]);
 
 impl<'a> KeyCopies<'a> {
-    /// Takes the keys from the headers that hold a Keyward credential.
+    /// Reads the keys from the headers that hold a Keyward credential.
     pub(super) fn of(head: &Head<'a>, strip: CredentialHeaders) -> Self {
-        // A shorter text is no key, and would be found in innocent headers.
+        // A shorter text is not a key, and would match unrelated headers.
         let key = |value: &'a str| value.split([' ', '\t', ',']).find(|word| word.len() >= SHORTEST);
         Self([
             head.api_key().filter(|_| strip.api_key).and_then(key),
@@ -28,8 +28,8 @@ impl<'a> KeyCopies<'a> {
         ])
     }
 
-    /// Whether a header's value, or a cookie, contains a presented key: plain, percent-encoded, or in a Basic credential. Most values
-    /// are shorter than a key, and are not searched.
+    /// Returns whether the value of a header or cookie contains a presented key: plain, percent-encoded, or in a Basic credential. Most
+    /// values are shorter than a key and are not searched.
     pub(super) fn are_in(&self, value: &str) -> bool {
         self.0.iter().flatten().any(|key| value.len() >= key.len() && contains(value, key))
     }
@@ -44,12 +44,12 @@ fn contains_plain(text: &str, key: &str) -> bool {
     has(text.as_bytes(), key.as_bytes()) || decoded()
 }
 
-/// Whether the key stands in the text. A key is short, so preparing a search would take longer than comparing at each place.
+/// Returns whether the text contains the key. For a short key a comparison at each position is faster than preparing a search.
 fn has(text: &[u8], key: &[u8]) -> bool {
     text.windows(key.len()).any(|place| place.first() == key.first() && place == key)
 }
 
-/// Returns the decoded credential of the scheme Basic (RFC 7617). Reads what a lenient server reads: either alphabet, with or without
+/// Returns the decoded credential of the Basic scheme (RFC 7617). Decodes as leniently as any server: either alphabet, with or without
 /// padding, other characters ignored.
 pub(super) fn basic(value: &str) -> Option<String> {
     let (scheme, encoded) = value.trim_start().split_once([' ', '\t'])?;
@@ -65,7 +65,7 @@ pub(super) fn basic(value: &str) -> Option<String> {
         })
         .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
         .collect();
-    // One digit alone is no byte.
+    // A single digit does not encode a byte.
     if digits.len() % 4 == 1 {
         digits.pop();
     }

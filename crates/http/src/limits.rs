@@ -1,4 +1,4 @@
-//! Every limit on client input and on memory use, with its reason. docs/reference/limits.md lists them; a test compares.
+//! Every limit on client input and on memory use, with its reason. docs/reference/limits.md lists them; a test compares the two.
 
 /// Maximum size of path and query together, in bytes. Servers commonly allow 8,000 to 16,000; a longer URL is a mistake or an
 /// attack.
@@ -50,8 +50,8 @@ pub const REMEMBERED_KEYS: usize = 10_000;
 /// Maximum number of networks of all cached keys together, about 18 bytes each: 4 MB. One key may have 1,000 of them.
 pub const REMEMBERED_NETWORKS: usize = 200_000;
 
-/// Maximum number of changed keys whose last revision one isolate tracks, about 31 bytes each: 6 MB. With more, it trusts no copy
-/// in KV and asks the authority about every key.
+/// Maximum number of changed keys whose last revision one isolate tracks, about 31 bytes each: 6 MB. With more, it trusts no KV copy
+/// and queries the authority for every key.
 pub const REMEMBERED_CHANGES: usize = 200_000;
 
 /// Maximum number of changed keys in the snapshot for new isolates, which an isolate publishes to the data centre's cache: about
@@ -62,7 +62,7 @@ pub const TOLD_CHANGES: usize = 20_000;
 /// keys, of which one is in flight.
 pub const WAITING_KEYS: usize = 10_000;
 
-/// Minimum interval between two lookups by one isolate of only such keys that KV does not have, in milliseconds. Whoever mints
+/// Minimum interval between two lookups by one isolate that contain only keys without a KV copy, in milliseconds. An attacker who mints
 /// keys with an old secret causes at most ten lookups a second.
 pub const UNKNOWN_LOOKUP_INTERVAL_MS: i64 = 100;
 

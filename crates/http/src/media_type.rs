@@ -1,13 +1,13 @@
 //! Media types: the type of a body, and the choice of an answer's type by `Accept` (RFC 9110, sections 8.3 and 12.5.1).
 
-/// Whether a `Content-Type` is of this media type, whatever its parameters.
+/// Returns whether a `Content-Type` has this media type, with any parameters.
 #[must_use]
 pub fn is(content_type: &str, media_type: &str) -> bool {
     content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }
 
-/// Returns the offer that the client prefers; of equal ones the first. `None` if the client accepts none of them. Without `Accept` every
-/// offer is accepted.
+/// Returns the offer that the client prefers, the first one among equals. `None` if the client accepts none. Without `Accept` every
+/// offer is acceptable.
 #[must_use]
 pub fn negotiate<'o>(accept: Option<&str>, offers: &[&'o str]) -> Option<&'o str> {
     let accept = accept.filter(|accept| !accept.trim().is_empty());
@@ -24,8 +24,8 @@ pub fn negotiate<'o>(accept: Option<&str>, offers: &[&'o str]) -> Option<&'o str
 /// The quality 1, in thousandths.
 const MOST: u16 = 1_000;
 
-/// Returns the quality of a media type in thousandths, by the most specific range that names it; 0 if none does. A malformed range
-/// counts for nothing. Parameters other than `q` are not compared.
+/// Returns the quality of a media type in thousandths, by the most specific range that matches it; 0 if none does. Malformed ranges
+/// are ignored. Parameters other than `q` are not compared.
 fn quality(accept: &str, media_type: &str) -> u16 {
     let kind = media_type.split('/').next().unwrap_or_default();
     let mut most_specific = (0_u8, 0_u16);

@@ -1,8 +1,8 @@
 //! Every error that a caller can see (RFC 9457), without internal details.
 //!
-//! A [`Code`] is the public description of a refusal: its row fixes status, title, default detail, and the advice on its page. All
-//! other findings go to the log only. The worker serves the advice from `crates/control/src/advice.json`, which is generated from
-//! the rows, so the wasm does not contain it.
+//! A [`Code`] is the public description of a refusal: its row defines status, title, default detail, and the advice on its page. More
+//! specific findings go to the log only. The worker serves the advice from `crates/control/src/advice.json`, which is generated from
+//! the rows, so that the wasm does not contain it.
 
 use std::borrow::Cow;
 
@@ -207,7 +207,7 @@ pub struct Problem {
     field: Option<Box<str>>,
     /// Headers of this problem, with names in lower case.
     headers: Vec<(&'static str, String)>,
-    /// Scheme and host of the page that explains the code. `None`: those that the caller asked.
+    /// Scheme and host of the page that explains the code. `None`: those of the caller's request.
     pages_at: Option<Box<str>>,
 }
 
@@ -277,15 +277,15 @@ impl Problem {
         problem
     }
 
-    /// Creates the health endpoint's answer for an invalid configuration. Only this endpoint answers 503, so that a monitor
-    /// counts the gate as down.
+    /// Creates the health endpoint's answer for an invalid configuration. Only this endpoint answers 503, so that monitoring reports the
+    /// gate as down.
     #[must_use]
     pub fn unhealthy() -> Self {
         Self { status: 503, ..Self::from(Code::Misconfigured) }
     }
 
-    /// Returns the same refusal for a gateway that asks before it forwards. nginx turns every status except 2xx, 401 and 403 into
-    /// 500, so 400, 404, 405, 414, 421 and 431 become 403. The body and `Keyward-Refusal` contain the code.
+    /// Converts the refusal for a gateway that uses forward auth. nginx turns every status except 2xx, 401 and 403 into 500, so 400, 404,
+    /// 405, 414, 421 and 431 become 403. The body and `Keyward-Refusal` contain the code.
     #[must_use]
     pub fn for_gateway(mut self) -> Self {
         if matches!(self.status, 400 | 404 | 405 | 414 | 421 | 431) {
@@ -295,13 +295,13 @@ impl Problem {
         self
     }
 
-    /// Makes `type` an absolute URL at this scheme and host. Behind a gateway a path would lead to the API, which has no such page.
+    /// Makes `type` an absolute URL at this scheme and host. Behind a gateway a relative path would lead to the API, which has no such page.
     #[must_use]
     pub fn with_pages_at(self, base: &str) -> Self {
         Self { pages_at: Some(base.into()), ..self }
     }
 
-    /// HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status

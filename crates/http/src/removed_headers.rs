@@ -1,8 +1,8 @@
-//! Request headers that no origin receives from a client: the one list, for the gate and for the gateways of `examples/`.
+//! Request headers from clients that are never forwarded to an origin: one list, for the gate and for the gateways of `examples/`.
 //!
-//! A client could use such a header to pose as Keyward or as another client, or to change the path or method that was judged. Servers
-//! and frameworks invent further names, so whole families are removed by the beginning or the end of the name. Names are folded:
-//! lower case, with `_`, `.` and any other punctuation as `-`.
+//! With such a header a client could pose as Keyward or as another client, or change the path or method that was checked. Servers and
+//! frameworks add further names, so whole families are removed by the beginning or the end of the name. Names are folded: lower case,
+//! with `_`, `.` and any other punctuation as `-`.
 
 /// Headers of one connection (RFC 9110, section 7.6.1). Every proxy removes them itself.
 pub const HOP_BY_HOP: &[&str] =
@@ -58,19 +58,19 @@ pub enum Shared {
 
 /// Headers that are removed by a part of their name.
 pub struct Family {
-    /// What makes a name a member.
+    /// Part of the name that makes a header a member.
     pub shared: Shared,
-    /// The members that servers, frameworks and gateways are known to read. A gateway that cannot remove a family by a part of the
-    /// name removes these.
+    /// Members that servers, frameworks and gateways are known to read. A gateway that cannot remove headers by a part of the name
+    /// removes these.
     pub known: &'static [&'static str],
 }
 
 impl Family {
-    /// Whether a folded name belongs to the family.
+    /// Returns whether a folded name belongs to the family.
     #[inline]
     #[must_use]
     pub fn has(&self, folded: &str) -> bool {
-        // One letter tells most names apart, which is faster than to compare texts.
+        // One letter distinguishes most names, which is faster than a comparison of texts.
         let third = |text: &str| text.as_bytes().get(2).copied();
         match self.shared {
             Shared::Start(start) => third(folded) == third(start) && folded.starts_with(start),
@@ -87,7 +87,7 @@ const fn end(end: &'static str, known: &'static [&'static str]) -> Family {
     Family { shared: Shared::End(end), known }
 }
 
-/// Families by the beginning of the name, except those in [`X_FAMILIES`]. Apart, because most names begin with neither.
+/// Families by the beginning of the name, except those in [`X_FAMILIES`]. Kept separate because most names begin with neither.
 const PLAIN_FAMILIES: &[Family] = &[
     start(
         "keyward-",
@@ -102,7 +102,7 @@ const PLAIN_FAMILIES: &[Family] = &[
             "keyward-client-address",
         ],
     ),
-    // What Cloudflare Access says of a member, who is a stranger to the origin.
+    // Identity headers of Cloudflare Access. They describe a member, who is unknown to the origin.
     start("cf-access-", &["cf-access-jwt-assertion", "cf-access-authenticated-user-email", "cf-access-token"]),
     start("proxy-", &["proxy-authorization", "proxy-connection"]),
     start("remote-", &["remote-addr", "remote-host", "remote-ip", "remote-user"]),
@@ -110,7 +110,7 @@ const PLAIN_FAMILIES: &[Family] = &[
     start("wl-proxy-", &["wl-proxy-client-ip", "wl-proxy-client-cert", "wl-proxy-ssl"]),
 ];
 
-/// Families by the beginning of the name, all of them with `x-`.
+/// Families by the beginning of the name, which is `x-` for all of them.
 const X_FAMILIES: &[Family] = &[
     // Rack answers with the path of an internal redirect that the client made up (CVE-2025-61780).
     start("x-accel-", &["x-accel-mapping"]),
@@ -182,10 +182,10 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
     PLAIN_FAMILIES.iter().chain(X_FAMILIES).chain(END_FAMILIES)
 }
 
-/// Whether a header is removed. `folded` is the folded form of `name`.
+/// Returns whether a header is removed. `folded` is the folded form of `name`.
 ///
-/// Cloudflare's own headers stay, and so does `X-Forwarded-Proto`, which the gate sets: only in exactly this spelling, because in any
-/// other they come from the client.
+/// Cloudflare's own headers are kept, and so is `X-Forwarded-Proto`, which the gate sets. Both are kept only in exactly this spelling,
+/// because any other spelling comes from the client.
 #[must_use]
 pub fn is_removed(name: &str, folded: &str) -> bool {
     if folded.starts_with("cf-") {
@@ -199,7 +199,7 @@ pub fn is_removed(name: &str, folded: &str) -> bool {
 
 fn in_family(folded: &str) -> bool {
     let by_start = if folded.starts_with("x-") { X_FAMILIES } else { PLAIN_FAMILIES };
-    // Every end has one of these letters last.
+    // Every such ending has one of these letters last.
     let by_end = if matches!(folded.as_bytes().last(), Some(b'p' | b'r' | b'e')) { END_FAMILIES } else { &[] };
     by_start.iter().any(|family| family.has(folded)) || by_end.iter().any(|family| family.has(folded))
 }

@@ -77,8 +77,8 @@ impl Reply {
         Self::with(200, "application/json", "public, max-age=300", String::new(), request_id)
     }
 
-    /// Adds `Strict-Transport-Security` to the reply to a request that came over HTTPS (RFC 6797, section 7.1): from then on browsers
-    /// send nothing to this host over plain HTTP, for a year.
+    /// Adds `Strict-Transport-Security` to the reply to a request that came over HTTPS (RFC 6797, section 7.1). For one year browsers then
+    /// send nothing to this host over plain HTTP.
     #[must_use]
     pub fn over(mut self, https: bool) -> Self {
         if https {

@@ -9,7 +9,7 @@ use pattern::{Fit, Pattern, Readings};
 /// below `/_keyward/`.
 pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server/_keyward";
 
-/// Whether a path is Keyward's own, in any letter case: `/_keyward`, everything below it, and [`METADATA_PATH`]. Such a path is
+/// Returns whether a path is Keyward's own, in any letter case: `/_keyward`, everything below it, and [`METADATA_PATH`]. Such a path is
 /// never forwarded.
 #[must_use]
 pub fn is_own_path(path: &str) -> bool {
@@ -24,7 +24,7 @@ pub fn is_own_path(path: &str) -> bool {
 pub struct Route {
     methods: Methods,
     pattern: Pattern,
-    /// Who may use the route.
+    /// Access rule of the route.
     pub access: Access,
     /// Whether the route closes at the bound, without the grace, during an outage of the authority.
     pub closed_on_outage: bool,
@@ -32,7 +32,7 @@ pub struct Route {
     pub own_assertion: bool,
 }
 
-/// Who may use a route.
+/// Access rule of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     /// Holders of a key with this scope.
@@ -41,14 +41,14 @@ pub enum Access {
     Public,
 }
 
-/// The methods that a route names, with `HEAD` left out: it counts as `GET`.
+/// Methods of a route. `HEAD` is left out, because it counts as `GET`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Methods {
     Any,
     Named(Vec<String>),
 }
 
-/// Why a `match` is invalid. Shown to the operator.
+/// Reason why a `match` is invalid. Shown to the operator.
 pub type BadPattern = &'static str;
 
 impl Route {
@@ -128,9 +128,9 @@ impl Routes {
 
     /// Returns the route of a request.
     ///
-    /// A path that matches a route only in another spelling takes no route: an origin that ignores case, or decodes before it
-    /// routes, would otherwise be reached through a later, wider route. For the same reason, a path that matches a route except
-    /// for what servers drop, such as parameters or a format suffix, takes no later `*` route with different requirements.
+    /// A path that matches a route only in another spelling gets no route. Otherwise an origin that ignores case, or decodes before it
+    /// routes, could be reached through a later, wider route. For the same reason, a path that matches a route except for parts that
+    /// servers drop, such as parameters or a format suffix, gets no later `*` route with different requirements.
     #[must_use]
     pub fn find(&self, method: &str, path: &str) -> Matched<'_> {
         let readings = Readings::of(path);

@@ -1,7 +1,7 @@
 //! Path and query of a request in their one canonical form (RFC 3986, section 3.3).
 //!
-//! Matching, authorisation and forwarding use the same value. An ambiguous target is refused, not repaired: a text that two
-//! correct parsers could read differently has no [`Target`].
+//! Matching, authorisation and forwarding use the same value. An ambiguous target is refused, not repaired: no [`Target`] exists for a
+//! text that two correct parsers could read differently.
 
 /// Path and query, as sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub struct Target<'a> {
     path: &'a str,
 }
 
-/// Why a target is refused. The caller gets `bad_path` with [`Self::detail`].
+/// Reason why a target is refused. The caller gets `bad_path` with [`Self::detail`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadTarget {
     /// Does not begin with a slash (`*`, an authority).
@@ -61,7 +61,7 @@ impl BadTarget {
     }
 }
 
-/// Returns the reason why a byte cannot stand where it does.
+/// Returns the reason why a byte is not allowed at its position.
 const fn bad_byte(byte: u8) -> BadTarget {
     if byte.is_ascii() { BadTarget::Character } else { BadTarget::NonAscii }
 }
@@ -85,13 +85,13 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The path, which begins with a slash.
+    /// Returns the path, which begins with a slash.
     #[must_use]
     pub const fn path(self) -> &'a str {
         self.path
     }
 
-    /// Path and query exactly as sent and as forwarded.
+    /// Returns path and query exactly as sent and as forwarded.
     #[must_use]
     pub const fn as_sent(self) -> &'a str {
         self.whole
@@ -165,7 +165,7 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// Whether the byte is an RFC 3986 pchar or a slash, escapes excluded.
+/// Returns whether the byte is an RFC 3986 pchar or a slash, escapes excluded.
 const fn is_path_byte(byte: u8) -> bool {
     is_unreserved(byte)
         || matches!(
@@ -174,7 +174,7 @@ const fn is_path_byte(byte: u8) -> bool {
         )
 }
 
-/// Whether a query may contain the byte: printable ASCII except the characters at which a URL parser splits or which it rewrites.
+/// Returns whether a query may contain the byte: printable ASCII except the characters that a URL parser splits at or rewrites.
 /// (One exception is accepted: the runtime forwards `'` as `%27`, and every query parser reads both as the same character.)
 const fn is_query_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>')

@@ -1,4 +1,4 @@
-//! Path of a route, and the ways in which a request's path fits it.
+//! Path of a route, and how a request's path matches it.
 
 use std::borrow::Cow;
 
@@ -16,27 +16,27 @@ pub(super) struct Pattern {
     rest: Rest,
 }
 
-/// What may follow the literal part of a pattern.
+/// Allowed continuation after the literal part of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rest {
     /// Nothing.
     Nothing,
-    /// `*`: any text, the empty one too.
+    /// `*`: any text, including the empty one.
     Any,
     /// `/**`: nothing, or a slash and any text.
     Below,
 }
 
-/// How a path fits a pattern.
+/// How a path matches a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
     /// Byte for byte, the whole path.
     Whole,
-    /// Byte for byte, with a rest that the pattern leaves open.
+    /// Byte for byte, plus a continuation that the pattern allows.
     Open,
     /// In another letter case, or with escaped characters that are plain in the pattern.
     EquivalentSpelling,
-    /// Except for what many servers drop before they look for a handler: parameters (`;…`), a trailing slash, a format suffix
+    /// Except for parts that many servers drop before they look for a handler: parameters (`;…`), a trailing slash, a format suffix
     /// (`.json`), spaces around a segment and dots after it, and everything from an escaped `?` or `#` on.
     EquivalentPath,
 }
@@ -45,8 +45,8 @@ pub(super) enum Fit {
 pub(super) struct Readings<'a> {
     path: &'a str,
     decoded: Cow<'a, [u8]>,
-    /// Decoded, without parameters, spaces and dots at the end of segments, and a query or fragment that was escaped. `None` for a path
-    /// that has nothing of all this.
+    /// Decoded, without parameters, and without spaces and dots at the end of segments, and a query or fragment that was escaped. `None` if the path
+    /// contains none of these.
     bare: Option<Vec<u8>>,
 }
 
@@ -98,13 +98,13 @@ impl Pattern {
         (loosely(bare) || loosely(short) || with_format).then_some(Fit::EquivalentPath)
     }
 
-    /// Returns what follows the literal part in a decoded path, in any letter case.
+    /// Returns the part of a decoded path after the literal part, in any letter case.
     fn rest_of<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         let (start, rest) = path.split_at_checked(self.decoded.len())?;
         start.eq_ignore_ascii_case(&self.decoded).then_some(rest)
     }
 
-    /// Whether the pattern leaves open that this follows its literal part.
+    /// Returns whether the pattern allows this continuation after its literal part.
     fn leaves_open(&self, rest: &[u8]) -> bool {
         match self.rest {
             Rest::Nothing => rest.is_empty(),
@@ -140,26 +140,26 @@ impl<'a> Readings<'a> {
 }
 
 /// Returns a segment without its parameters, without spaces around it, and without dots and spaces at its end. Some servers trim
-/// segments, and Windows drops such characters from the name of a file.
+/// segments, and Windows drops such characters from the end of file names.
 fn bare_segment(segment: &[u8]) -> &[u8] {
     let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
-    // What is no UTF-8 has no target.
+    // A path that is not UTF-8 is refused earlier.
     std::str::from_utf8(name).map_or(name, |name| {
         name.trim_start_matches(is_blank).trim_end_matches(|letter: char| letter == '.' || is_blank(letter)).as_bytes()
     })
 }
 
-/// Whether a server may trim the character: white space, and the marks without width that look like none.
+/// Returns whether a server may trim the character: white space, and zero-width characters that look like none.
 fn is_blank(letter: char) -> bool {
     letter.is_whitespace() || matches!(letter, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
 }
 
-/// Whether the end of a path is a format suffix, like `.json` or `.tar.gz`.
+/// Returns whether the end of a path is a format suffix, like `.json` or `.tar.gz`.
 fn is_format(end: &[u8]) -> bool {
     end.starts_with(b".") && !end.contains(&b'/')
 }
 
-/// Whether a segment is written as the parameters of web frameworks are.
+/// Returns whether a segment is written like a path parameter of a web framework.
 fn has_parameter(path: &str) -> bool {
     path.split('/').any(|segment| {
         segment.contains(['{', '}', '<', '>', '[', ']'])
