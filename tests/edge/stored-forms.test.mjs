@@ -42,7 +42,7 @@ const GENERATION = derived("keyward/generation/v1").subarray(0, 4).toString("hex
 const expiresAt = () => Date.parse(key.expires_at);
 const pinned = (text) =>
   text
-    .replaceAll(/"(mac|key_hash)":"[0-9a-f]{64}"/g, '"$1":"<64 hex>"')
+    .replaceAll(/"(mac|key_hash)(\\?":\\?")[0-9a-f]{64}/g, '"$1$2<64 hex>')
     .replaceAll(/"epoch":"\d{13}-[0-9A-Za-z]{16}"/g, '"epoch":"<epoch>"')
     .replaceAll(/"head":"[0-9a-f]{16}"/g, '"head":"<16 hex>"');
 
