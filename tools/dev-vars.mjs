@@ -31,7 +31,7 @@ const content = () => `\
 # 32 random bytes, base64: all keys depend on it. With another one they are refused.
 KEYWARD_SECRET=${randomBytes(32).toString("base64")}
 
-# Makes the first owner, once.
+# Makes the first owner.
 BOOTSTRAP_TOKEN=${randomBytes(32).toString("base64url")}
 
 # Plain HTTP is for this machine only.

@@ -1,8 +1,8 @@
 // Text that `npm start` prints when the gate is up: the first five minutes, as lines to paste.
 
 /**
- * Returns the text. `gate` and `control` is like http://localhost:8787, `devVars` the full path of .dev.vars, `demo` the address of the demo origin or
- * null.
+ * Returns the text. `gate` and `control` are URLs like http://localhost:8787, `devVars` is the full path of .dev.vars, and `demo` the URL of the
+ * demo origin, or null.
  */
 export function welcome({ gate, control, devVars, demo }) {
   const api = `${control}/_keyward/v1`;
@@ -30,7 +30,7 @@ Paste these into a second terminal, in this order.
 ANSWER=$(curl -sS ${api}/bootstrap -H "Authorization: Bearer ${token}" ${json} -d '{"name":"Olivia Owner","email":"olivia@acme.example"}')${keep("OWNER")}
 
    409 already_bootstrapped: there is an owner already. Set OWNER to the credential that was shown then:
-   OWNER=wafl_admin_…    Lost it? Stop Keyward, delete the folder .keyward, and start afresh; its keys go too.
+   OWNER=wafl_admin_…    Lost it? Stop Keyward, delete the folder .keyward, and start again; this deletes its keys too.
 
 2. Issue a key. It too is shown once, and kept in $KEY.
 
@@ -44,7 +44,7 @@ curl -sS ${gate}/v1/contacts -H "Authorization: Bearer $KEY"
 
 curl -sS ${api}/keys/"\${KEY%_*}"/revoke -H "Authorization: Bearer $OWNER" ${json} -d '{"reason":"Trying it out"}'
 
-5. Use it again: within 5 seconds every place that knew the key has asked again, and it is 401 revoked_key.
+5. Use it again: the revocation holds everywhere within 5 seconds, and the answer is 401 revoked_key.
 
 sleep 5; curl -sS -i ${gate}/v1/contacts -H "Authorization: Bearer $KEY"
 

@@ -43,7 +43,7 @@ pub const SETTINGS: &[Setting] = &[
     required(
         "BOOTSTRAP_TOKEN",
         true,
-        "At least 22 visible ASCII characters. Creates the first owner, once. It must stay set.",
+        "At least 22 visible ASCII characters. Creates an owner while no owner without a limit is active. It must stay set.",
     ),
     setting(
         "KEY_PREFIX",

@@ -168,7 +168,7 @@ codes! {
        "Check the id. Objects outside your environments are also reported as not found."
     AlreadyBootstrapped "already_bootstrapped" 409 "Already bootstrapped"
         "This deployment already has an owner. Ask an owner to add you as a member."
-        "`BOOTSTRAP_TOKEN` can only create the first owner. Sign in with the owner's credential."
+        "`BOOTSTRAP_TOKEN` creates an owner only while no owner without a limit is active. Sign in with an owner's credential."
     IntegrationHasKey "integration_has_key" 409 "Integration has an active key"
         "This integration already has an active key in this environment. Rotate that key instead."
         "An integration has at most one active key in each environment. Rotate the key named in `detail`, or revoke it first."

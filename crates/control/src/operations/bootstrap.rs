@@ -96,7 +96,7 @@ fn check_no_owner(store: &mut dyn Store, by: &Context<'_>) -> Result<(), Operati
 const OPEN_API: &str = r##"{
   "operationId": "bootstrap",
   "tags": ["Members"],
-  "summary": "Makes the first owner",
+  "summary": "Makes an owner while no owner without a limit is active",
   "description": "Works while no owner without a limit is active. The member of an expired credential with the same e-mail address is revoked.",
   "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
   "security": [{"bootstrapToken": []}],
