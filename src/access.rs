@@ -1,68 +1,31 @@
-//! Verifying the JWT of Cloudflare Access. [`keyward_control::access`] and [`keyward_control::certs`] decide what is checked, and
-//! when the team's keys are fetched.
+//! The platform of [`keyward_control::access_verifier`].
 
-use super::isolate_state::IsolateState;
 use super::{clock, glue};
-use keyward_config::AccessSettings;
-use keyward_control::AccessFailure;
-use keyward_control::access::{Assertion, BadAssertion};
-use keyward_control::certs::{CERTS_BYTES, FETCH_MILLIS, Next, PublicKey, parse_certs};
+use keyward_control::access_verifier::AccessPlatform;
+use keyward_control::certs::PublicKey;
+use keyward_key::time::Millis;
 
-/// Pause before looking again whether another request has fetched the keys, and the number of looks.
-const WAIT_MS: u32 = 50;
-const WAITS: u32 = FETCH_MILLIS / WAIT_MS + 2;
+/// Fetches by `fetch`, and verifies signatures by WebCrypto.
+pub struct Access;
 
-fn refused(why: BadAssertion) -> AccessFailure {
-    AccessFailure::Refused(format!("{why:?}"))
-}
-
-/// Finds the key by its id, fetches the team's keys if that is due, and verifies the signature.
-pub async fn verify(state: &IsolateState, settings: &AccessSettings, token: &str) -> Result<String, AccessFailure> {
-    let assertion = Assertion::parse(token, settings, clock::now()).map_err(refused)?;
-    let key = key_of(state, settings, &assertion.kid).await?;
-    let verified = glue::verify_rs256(&key.n, &key.e, &assertion.signature, &assertion.signed).await;
-    // A key that can't be imported verifies nothing.
-    if verified.ok().and_then(|value| value.as_bool()) == Some(true) {
-        Ok(assertion.email)
-    } else {
-        Err(refused(BadAssertion::Signature))
+impl AccessPlatform for Access {
+    fn now(&self) -> Millis {
+        clock::now()
     }
-}
 
-async fn key_of(state: &IsolateState, settings: &AccessSettings, kid: &str) -> Result<PublicKey, AccessFailure> {
-    let mut cause = "the team's keys could not be fetched a moment ago".to_owned();
-    for _ in 0..WAITS {
-        let next = state.certs.try_borrow_mut().map_or(Next::Unavailable, |mut certs| certs.next(kid, clock::now()));
-        match next {
-            Next::Verify(key) => return Ok(key),
-            Next::Fetch => {
-                if let Err(failed) = fetch(state, settings).await {
-                    cause = failed;
-                }
-            }
-            Next::Wait => {
-                let _ = glue::pause(WAIT_MS).await;
-            }
-            Next::Unknown => return Err(refused(BadAssertion::UnknownKey)),
-            Next::Unavailable => break,
+    async fn pause(&self, milliseconds: u32) {
+        let _ = glue::pause(milliseconds).await;
+    }
+
+    async fn fetch_text(&self, url: &str, max_bytes: u32, timeout_ms: u32) -> Result<String, String> {
+        match glue::fetch_text(url, max_bytes, timeout_ms).await {
+            Ok(text) => text.as_string().ok_or_else(|| "no text".to_owned()),
+            Err(thrown) => Err(glue::cause(&thrown)),
         }
     }
-    Err(AccessFailure::Unavailable(cause))
-}
 
-async fn fetch(state: &IsolateState, settings: &AccessSettings) -> Result<(), String> {
-    let url = format!("{}/cdn-cgi/access/certs", settings.team_domain);
-    let fetched = match glue::fetch_text(&url, CERTS_BYTES, FETCH_MILLIS).await {
-        Ok(text) => text.as_string().as_deref().and_then(parse_certs).ok_or_else(|| "no key set".to_owned()),
-        Err(thrown) => Err(glue::cause(&thrown)),
-    };
-    let Ok(mut certs) = state.certs.try_borrow_mut() else { return Ok(()) };
-    match fetched {
-        Ok(keys) => certs.learn(keys),
-        Err(cause) => {
-            certs.failed();
-            return Err(cause);
-        }
+    async fn verify_rs256(&self, key: &PublicKey, signature: &[u8], signed: &str) -> bool {
+        let verified = glue::verify_rs256(&key.n, &key.e, signature, signed).await;
+        verified.ok().and_then(|value| value.as_bool()) == Some(true)
     }
-    Ok(())
 }

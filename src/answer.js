@@ -25,7 +25,8 @@ export function onUnedited(log) {
 export function editsOf(response, stamp, mayBeShared) {
   let removed;
   let listed;
-  let cacheControl;
+  let cacheControl = "";
+  let targeted;
   let expires = false;
   let vary = "";
   let isEventStream = false;
@@ -33,8 +34,11 @@ export function editsOf(response, stamp, mayBeShared) {
   response.headers.forEach((value, name) => {
     if (name === "content-type") isEventStream = value.length >= EVENT_STREAM_LENGTH && EVENT_STREAM.test(value);
     else if (name === "connection") listed = value;
-    else if (name === "cache-control" || name === "cdn-cache-control") cacheControl = join(cacheControl, value);
-    else if (name === "expires") expires = true;
+    else if (name === "cache-control") cacheControl = value;
+    else if (name.endsWith("-cache-control") || name === "surrogate-control") {
+      targeted ??= [];
+      targeted.push(value);
+    } else if (name === "expires") expires = true;
     else if (name === "vary") vary = value;
     else if (name.startsWith("keyward") ? OUR_NAMES.test(name) : name.startsWith("proxy-") && HOP_BY_HOP.has(name)) {
       removed ??= [];
@@ -50,7 +54,7 @@ export function editsOf(response, stamp, mayBeShared) {
       }
     }
   }
-  const isShared = mayBeShared && (cacheControl !== undefined || expires) && isStorable(cacheControl ?? "", expires);
+  const isShared = mayBeShared && mayBeStored(cacheControl, targeted, expires);
   const varied = isShared ? CREDENTIALS.filter((name) => !mentions(vary, name)) : NONE;
   if (removed === undefined && stamp === undefined && varied.length === 0 && !isEventStream) return undefined;
   return { removed, stamp, varied, isEventStream };
@@ -91,8 +95,6 @@ function apply(headers, { removed, stamp, varied }) {
   for (const name of varied) headers.append("vary", name);
 }
 
-const join = (first, second) => (first === undefined ? second : `${first}, ${second}`);
-
 const NONE = [];
 const EVENT_STREAM_LENGTH = "text/event-stream".length;
 const EVENT_STREAM = /^\s*text\/event-stream\s*(?:;|$)/i;
@@ -101,6 +103,14 @@ const CREDENTIALS = ["Authorization", "X-API-Key"];
 /** Whether a `Vary` covers a request header. */
 const mentions = (vary, name) =>
   vary.split(",").some((part) => part.trim() === "*" || part.trim().toLowerCase() === name.toLowerCase());
+
+/**
+ * Whether some shared cache may store an answer. One that knows a targeted field, such as `CDN-Cache-Control`, follows that and ignores
+ * `Cache-Control` and `Expires` (RFC 9213, section 2.1); every other follows those.
+ */
+const mayBeStored = (cacheControl, targeted, expires) =>
+  ((cacheControl !== "" || expires) && isStorable(cacheControl, expires)) ||
+  (targeted?.some((directives) => isStorable(directives, false)) ?? false);
 
 /** Whether a shared cache may store an answer with these directives (RFC 9111, section 3). Quoted arguments are no directives. */
 function isStorable(cacheControl, expires) {

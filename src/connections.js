@@ -126,14 +126,22 @@ function relay(from, to, ends, stop) {
 /** Codes that state the lack of a close frame, and are never sent in one. */
 const NO_STATUS = 1005;
 const WENT_AWAY = 1006;
+const PROTOCOL_ERROR = 1002;
 
 function closeSocket(socket, code, reason) {
+  if (code === NO_STATUS) tryToClose(socket);
+  else if (code === WENT_AWAY) tryToClose(socket, 1011, "The other end is gone.");
+  // A peer may send what the runtime refuses to: a reserved code, or a reason that is too long. It must not keep both ends open.
+  else if (!tryToClose(socket, code, reason) && !tryToClose(socket, code)) tryToClose(socket, PROTOCOL_ERROR);
+}
+
+function tryToClose(socket, ...frame) {
   try {
-    if (code === NO_STATUS) socket.close();
-    else if (code === WENT_AWAY) socket.close(1011, "The other end is gone.");
-    else socket.close(code, reason);
+    socket.close(...frame);
+    return true;
   } catch {
-    // It is closed already.
+    // The frame is refused, or the socket is closed already.
+    return false;
   }
 }
 

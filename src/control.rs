@@ -5,12 +5,14 @@ use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 
+use super::access::Access;
 use super::entropy::System;
 use super::isolate_state::IsolateState;
 use super::log::{Level, event};
 use super::platform::Platform;
-use super::{access, events, glue, send};
+use super::{events, glue, send};
 use keyward_config::{AccessSettings, Config};
+use keyward_control::access_verifier;
 use keyward_control::audit_stream::AuditStream;
 use keyward_control::{AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply};
 use keyward_edge::RequestContext;
@@ -38,11 +40,15 @@ impl ControlPlatform for ControlEvent {
     }
 
     async fn verify_access(&self, token: &str, settings: &AccessSettings) -> Result<String, AccessFailure> {
-        access::verify(&self.state, settings, token).await
+        access_verifier::verify(&Access, &self.state.certs, settings, token).await
     }
 
     fn refresh_in_background(&self) {
         events::refresh(Rc::clone(&self.state), self.env.clone(), &self.context);
+    }
+
+    fn nfc(&self, text: &str) -> String {
+        js_sys::JsString::from(text).normalize("NFC").into()
     }
 
     fn advice(&self, code: Code) -> String {

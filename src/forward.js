@@ -57,16 +57,22 @@ export function forward(request, context, edits, environment, stamp) {
   const retry = () => (isRead && isRetried(request, began) ? fetch(lines[0], init) : undefined);
   // Keyward's own answer to a failed exchange is stamped as the origin's would be.
   const fail = (code, cause) => {
-    const answer = failed(requestId, upload?.isBroken ? "invalid_body" : code, String(cause));
+    const isHttps = request.url.startsWith("https:");
+    const answer = failed(requestId, upload?.isBroken ? "invalid_body" : code, String(cause), isHttps);
     if (stamp !== undefined) setAll(answer.headers, stamp);
     return answer;
   };
   return inTime(fetch(lines[0], init), finish, retry, fail);
 }
 
-/** Whether an answer may last for hours, and must not outlive the key that it began with. */
+/**
+ * Whether an answer may last for hours, and must not outlive the key that it began with. One of a status above 599 cannot be held: the
+ * runtime cannot rebuild it. No client takes it for an event stream.
+ */
 const isLongLived = (response, edits) =>
-  edits?.isEventStream ? response.body !== null : response.status === 101 && response.webSocket !== null;
+  edits?.isEventStream
+    ? response.body !== null && response.status <= 599
+    : response.status === 101 && response.webSocket !== null;
 
 /**
  * Whether a bodiless GET or HEAD is sent once more after a failure without an answer (RFC 9110, section 9.2.2). The runtime does not say

@@ -89,7 +89,7 @@ extern "C" {
 #[wasm_bindgen(module = "/src/forward.js")]
 extern "C" {
     #[wasm_bindgen(js_name = onFailed)]
-    pub fn on_failed(answer: &Closure<dyn Fn(String, String, String) -> JsValue>, milliseconds: u32);
+    pub fn on_failed(answer: &Closure<dyn Fn(String, String, String, bool) -> JsValue>, milliseconds: u32);
 
     #[wasm_bindgen(catch)]
     pub fn forward(

@@ -93,10 +93,9 @@ impl IsolateState {
 /// Hands the glue its callbacks: the answer to a failed exchange with the origin, and the log of an answer that could not be edited. The
 /// glue keeps them for the life of the isolate.
 fn answer_failures(timeout_seconds: u32) {
-    let failed =
-        Closure::<dyn Fn(String, String, String) -> JsValue>::new(|request_id: String, code: String, cause: String| {
-            send::failed(&request_id, &code, &cause)
-        });
+    let failed = Closure::<dyn Fn(String, String, String, bool) -> JsValue>::new(
+        |request_id: String, code: String, cause: String, https: bool| send::failed(&request_id, &code, &cause, https),
+    );
     glue::on_failed(&failed, timeout_seconds.saturating_mul(1000));
     failed.forget();
     let unedited = Closure::<dyn Fn(String, u16, String)>::new(|request_id: String, status: u16, cause: String| {

@@ -19,13 +19,14 @@ pub fn forward(request: &JsValue, context: &JsValue, environment: u32, plan: Pla
     })
 }
 
-/// Returns the answer to an exchange with the origin that failed: `code` is the glue's name of the failure.
-pub fn failed(request_id: &str, code: &str, cause: &str) -> JsValue {
+/// Returns the answer to an exchange with the origin that failed: `code` is the glue's name of the failure. `https` says how the request
+/// came.
+pub fn failed(request_id: &str, code: &str, cause: &str, https: bool) -> JsValue {
     let known = [Code::OriginUnreachable, Code::OriginTimeout, Code::InvalidBody];
     let code = known.into_iter().find(|known| known.as_str() == code).unwrap_or(Code::InternalError);
     let level = if code.status() < 500 { Level::Info } else { Level::Warn };
     event(level, code.as_str(), &[("request_id", request_id), ("cause", cause)]);
-    problem(&code.into(), request_id)
+    reply(&Reply::problem(&code.into(), request_id).over(https))
 }
 
 /// Returns an error response.

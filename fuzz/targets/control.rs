@@ -2,14 +2,15 @@
 //! the edge writes.
 
 use keyward_config::HostRole;
-use keyward_control::Operation;
 use keyward_control::failure::Failure;
 use keyward_control::operation::{Answer, Input};
 use keyward_control::route::{Endpoint, find};
 use keyward_control::sign_in::sign_in;
 use keyward_control::transport::check_transport;
+use keyward_control::{Operation, TextParser};
 use keyward_http::head::Head;
 use keyward_http::limits::{BODY_BYTES, PROSE_CHARS};
+use keyward_testkit::text::nfc;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -43,7 +44,8 @@ pub fn run(data: &[u8]) {
     if body.len() > BODY_BYTES {
         return;
     }
-    let input = Input { config: &CONFIG, head: &head, id: segment, body, request_id: "id" };
+    let input =
+        Input { config: &CONFIG, head: &head, id: segment, body, text: TextParser::new(&nfc), request_id: "id" };
     let prepared = match operation.prepare(&input, &mut Counting(7)) {
         Err(Failure::Fault { event, .. }) => panic!("invalid input is reported as an internal fault: {event}"),
         Err(Failure::OAuth(error)) => {

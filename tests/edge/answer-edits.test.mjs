@@ -42,6 +42,7 @@ const HEADERS = {
     "ETag: W/1",
   ],
   shared: ["Cache-Control: public, max-age=60", "Vary: Accept"],
+  events: ["Content-Type: text/event-stream", "X-Stay: 1"],
 };
 const PASSES = ["set-cookie", "x-stay", "proxy-status", "etag", "cache-control"];
 
@@ -82,7 +83,7 @@ test("an answer of any status reaches the holder of an active and of a retiring 
       }
     }
   }
-  assert.equal(variants, 100);
+  assert.equal(variants, 120);
   assert.deepEqual(
     gate.logs.filter((line) => /[Uu]ncaught|Unhandled|forward_failed/.test(line)),
     [],
@@ -110,6 +111,8 @@ describe("an answer that a shared cache may store", () => {
       'Cache-Control: private="x-secret", max-age=60',
       'Cache-Control: max-age=60, note="a, private, b"',
       "CDN-Cache-Control: max-age=60",
+      "Cloudflare-CDN-Cache-Control: public",
+      "Surrogate-Control: max-age=60",
       "Expires: Wed, 21 Oct 2099 07:28:00 GMT",
     ]) {
       for (const method of ["GET", "HEAD"])
@@ -125,6 +128,17 @@ describe("an answer that a shared cache may store", () => {
     assert.equal(await varyOf([shared, "Vary: *"]), "*");
   });
 
+  test("is also one that only a cache with a field of its own may store", async () => {
+    for (const headers of [
+      ["Cache-Control: private", "CDN-Cache-Control: max-age=60"],
+      ["Cache-Control: no-store", "Surrogate-Control: max-age=60"],
+      ["CDN-Cache-Control: no-store", "Vercel-CDN-Cache-Control: s-maxage=60"],
+      ["Cache-Control: public", "CDN-Cache-Control: no-store"],
+    ]) {
+      assert.equal(await varyOf(headers), "Authorization, X-API-Key", headers.join());
+    }
+  });
+
   test("is not what a private or unmarked answer is", async () => {
     for (const headers of [
       [],
@@ -133,6 +147,7 @@ describe("an answer that a shared cache may store", () => {
       ["Cache-Control: public, No-Store"],
       ["Cache-Control: private", "Expires: Wed, 21 Oct 2099 07:28:00 GMT"],
       ["Cache-Control: no-cache"],
+      ["Cache-Control: private", "CDN-Cache-Control: no-store"],
       ["Cache-Control: publicity"],
       ["Vary: Accept"],
     ]) {

@@ -203,6 +203,31 @@ describe("while the authority answers", () => {
     }
   });
 
+  test("a close frame that nobody may send closes both ends too", async () => {
+    const { apiKey } = await gate.newKey();
+    for (const [code, reason, seen] of /** @type {[number, string, { code: number, reason: string }][]} */ ([
+      [0, "x", { code: 1002, reason: "" }],
+      [999, "x", { code: 1002, reason: "" }],
+      [1004, "x", { code: 1002, reason: "" }],
+      [1015, "x", { code: 1002, reason: "" }],
+      [5000, "x", { code: 1002, reason: "" }],
+      [65_535, "x", { code: 1002, reason: "" }],
+      [4001, "too long ".repeat(20), { code: 4001, reason: "" }],
+    ])) {
+      for (const by of ["client", "origin"]) {
+        origin.take();
+        const socket = await openWebSocket(gate.url, LIVE, { authorization: `Bearer ${apiKey}` });
+        const atOrigin = origin.take()[0].webSocket;
+        if (by === "client") socket.close(code, reason);
+        else socket.say(`close ${code} ${reason}`);
+        for (const end of [socket, atOrigin]) {
+          const closed = await end.closed;
+          assert.deepEqual({ code: closed.code, reason: closed.reason }, seen, `${code} by the ${by}`);
+        }
+      }
+    }
+  });
+
   test("a client that leaves takes its WebSocket and its stream to the origin with it", async () => {
     const { apiKey } = await gate.newKey();
     const open = await openBoth(gate, apiKey);

@@ -174,11 +174,12 @@ function bodies(schema) {
   ].map(build);
 }
 
-/** @type {(errors: any) => boolean} */
-const anyErrors = () => true;
-
-/** Sends bodies of an operation with `id` in its path: all of them, or those for which `only` is true of the document's errors. */
-async function compareBodies(operationId, { id = "", only = anyErrors, to = send, ...request } = {}) {
+/**
+ * Sends bodies of an operation with `id` in its path: all of them, or those for which `only` is true of the document's errors.
+ * @param {string} operationId
+ * @param {{ id?: string, key?: string, only?: (errors: any) => boolean, to?: typeof send }} [options]
+ */
+async function compareBodies(operationId, { id = "", only = () => true, to = send, ...request } = {}) {
   const { path: template, method, operation } = described(operationId);
   const path = template.replace("{id}", id);
   const { schema } = operation.requestBody.content["application/json"];

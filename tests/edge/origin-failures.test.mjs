@@ -290,3 +290,25 @@ test("an origin that refuses connections is 502 at once", async () => {
     await cut.stop();
   }
 });
+
+test("a failed exchange of a request over HTTPS asks for HTTPS, and one over plain HTTP does not", async (t) => {
+  // A service binding is the only way to HTTPS here.
+  const source = `export default {
+    fetch: (request, env) => env.GATE.fetch(request.url.replace("http:", request.headers.get("x-scheme")), request),
+  };`;
+  const dead = { ORIGIN_LIVE: "http://127.0.0.1:9" };
+  const bound = await startGate({ vars: dead, neighbours: { neighbour: { source } } });
+  t.after(() => bound.stop());
+  await bound.bootstrap();
+  const { apiKey } = await bound.newKey();
+  const url = `${await bound.neighbour("neighbour")}${CONTACTS}`;
+  for (const [scheme, expected] of /** @type {[string, string | null][]} */ ([
+    ["https:", "max-age=31536000"],
+    ["http:", null],
+  ])) {
+    const answer = await fetch(url, { headers: { "x-api-key": apiKey, "x-scheme": scheme } });
+    await answer.text();
+    assert.equal(answer.status, 502);
+    assert.equal(answer.headers.get("strict-transport-security"), expected, scheme);
+  }
+});

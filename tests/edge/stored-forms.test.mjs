@@ -102,6 +102,9 @@ describe("SQL", () => {
         "index keys_listed_by_integration",
         "index keys_listed_by_integration_and_owner",
         "index keys_listed_by_owner",
+        "index keys_of_environment",
+        "index keys_of_environment_sorted_by_end",
+        "index keys_of_environment_sorted_by_name",
         "index keys_sorted_by_end",
         "index keys_sorted_by_name",
         "index members_by_email",
@@ -185,7 +188,7 @@ describe("SQL", () => {
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
     assert.deepEqual(
       rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)),
-      ["epoch", `revision ${rows[1].value}`, "schema 5", `sealed_under ${GENERATION}`],
+      ["epoch", `revision ${rows[1].value}`, "schema 6", `sealed_under ${GENERATION}`],
     );
   });
 });

@@ -99,7 +99,8 @@ impl Assertion {
 
 fn json(part: &str) -> Result<Value, BadAssertion> {
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| BadAssertion::Form)?;
-    serde_json::from_slice(&bytes).ok().filter(Value::is_object).ok_or(BadAssertion::Form)
+    let text = String::from_utf8(bytes).map_err(|_| BadAssertion::Form)?;
+    serde_json::from_str(&text).ok().filter(Value::is_object).ok_or(BadAssertion::Form)
 }
 
 pub(super) fn text(object: &Value, name: &str, most: usize) -> Option<String> {

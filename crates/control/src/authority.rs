@@ -1,11 +1,11 @@
 //! The registry's half of the control plane: who calls, whether they may, and the operation, all or nothing.
 
-use super::operation::{Access, ControlOperation, raw};
+use super::operation::{Access, ControlOperation, Spec, raw};
 use super::operations::Operation;
 use super::precondition;
 use keyward_key::time::Millis;
 use keyward_key::version;
-use keyward_protocol::{Caller, ControlRequest, Rejection, Request, Response};
+use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, Request, Response};
 use keyward_registry::authentication::{authenticate, unauthenticated};
 use keyward_registry::context::{Actor, Context, OperationError, Policy, transact};
 use keyward_registry::store::{Store, StoreError};
@@ -86,7 +86,7 @@ fn run(
     operation.decide(store, &by, control)
 }
 
-/// Authorises and does one operation. A retry in the window gets the first attempt's outcome.
+/// Authorises and does one operation.
 pub(super) fn decide<O: ControlOperation>(
     store: &mut dyn Store,
     by: &Context<'_>,
@@ -96,9 +96,20 @@ pub(super) fn decide<O: ControlOperation>(
     let request = request.map_err(|_| StoreError::new("the message has a malformed command"))?;
     O::authorise(request.as_ref(), store, by)?;
     let Some(request) = request else { return Ok(Response::Authorised) };
-    let Some(attempt) = control.idempotency.as_ref().filter(|_| O::SPEC.idempotent) else {
+    handle_once(store, by, control, &O::SPEC, &|store| Ok(raw(&request.handle(store, by)?)?))
+}
+
+/// Does an authorised operation, whose [`ControlOperation::handle`] is `handle`. A retry in the window gets the first attempt's outcome.
+fn handle_once(
+    store: &mut dyn Store,
+    by: &Context<'_>,
+    control: &ControlRequest,
+    spec: &Spec,
+    handle: &dyn Fn(&mut dyn Store) -> Result<Raw, OperationError>,
+) -> Result<Response, OperationError> {
+    let Some(attempt) = control.idempotency.as_ref().filter(|_| spec.idempotent) else {
         precondition::check(store, control.precondition.as_ref())?;
-        return Ok(Response::Done(raw(&request.handle(store, by)?)?));
+        return Ok(Response::Done(handle(store)?));
     };
     if let Some(first) = idempotency::replay(store, by.actor_name(), attempt, by.now)? {
         // Whoever has the header's value and the credential gets a key's text again: the log must show it.
@@ -114,7 +125,7 @@ pub(super) fn decide<O: ControlOperation>(
     }
     // After the retry, whose first attempt has changed the version.
     precondition::check(store, control.precondition.as_ref())?;
-    let outcome = raw(&request.handle(store, by)?)?;
+    let outcome = handle(store)?;
     idempotency::remember(store, by, attempt, &outcome)?;
     Ok(Response::Done(outcome))
 }

@@ -37,6 +37,7 @@
 )]
 
 pub mod access;
+pub mod access_verifier;
 pub mod audit_stream;
 pub mod authority;
 pub mod authorize;
@@ -78,3 +79,4 @@ pub use operations::Operation;
 pub use platform::{AccessFailure, BodyError, ControlPlatform};
 pub use revocation_limiter::RevocationLimiter;
 pub use serve::{ControlContext, ControlReply, serve};
+pub use text::TextParser;

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::operation::{Access, ServedOn};
 use super::operations::Operation;
-use super::route::routes;
+use super::route::{Endpoint, Route, routes};
+use super::{authorize, health, jwks, metadata, problem_page};
 use keyward_http::problem::Code;
 use keyward_protocol::Role;
 
@@ -42,6 +43,21 @@ pub(super) const OPEN_API: &str = r##"{
   }
 }"##;
 
+/// Returns the operation object of a route, as JSON text. It is no field of the routes: the router would bring all of these texts
+/// into the wasm.
+fn piece_of(route: &Route) -> &'static str {
+    match route.endpoint {
+        Endpoint::Health => health::OPEN_API,
+        Endpoint::ProblemPage => problem_page::OPEN_API,
+        Endpoint::OpenApi => OPEN_API,
+        Endpoint::Metadata => metadata::OPEN_API,
+        Endpoint::Jwks => jwks::OPEN_API,
+        Endpoint::Authorize if route.path.ends_with("*}") => authorize::OPEN_API_BY_PATH,
+        Endpoint::Authorize => authorize::OPEN_API_BY_HEADERS,
+        Endpoint::Operation(operation) => operation.open_api(),
+    }
+}
+
 /// Generates the document from `base`, which has everything except the paths and the list of problem codes.
 ///
 /// # Errors
@@ -54,7 +70,7 @@ pub fn document(base: &str) -> Result<Value, String> {
         // Every method means the same to forward auth, so the document has one.
         let method = if route.method == "ANY" { "get".to_owned() } else { route.method.to_lowercase() };
         let piece: Map<String, Value> =
-            serde_json::from_str(route.open_api).map_err(|error| format!("{method} {path}: {error}"))?;
+            serde_json::from_str(piece_of(&route)).map_err(|error| format!("{method} {path}: {error}"))?;
         let item = paths.entry(path).or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(item) = item {
             item.insert(method, Value::Object(piece));

@@ -13,6 +13,7 @@ use super::credential::{self, Subject};
 use super::failure::Failure;
 use super::operations::Operation;
 use super::precondition;
+use super::text::TextParser;
 use keyward_config::Config;
 use keyward_gate::SubmittedKey;
 use keyward_http::head::Head;
@@ -152,6 +153,8 @@ pub struct Input<'a> {
     pub id: &'a str,
     /// Body.
     pub body: &'a [u8],
+    /// Parser of text fields.
+    pub text: TextParser<'a>,
     /// `Keyward-Request-Id`.
     pub request_id: &'a str,
 }
@@ -266,6 +269,7 @@ impl Prepared {
 /// The half of [`ControlOperation`] that works without knowing the operation's types.
 trait Respond {
     fn subject(&self) -> Option<Subject>;
+    fn submitted_key(&self) -> Option<&SubmittedKey>;
     fn respond(
         self: Box<Self>,
         input: &Input<'_>,
@@ -277,6 +281,10 @@ trait Respond {
 impl<O: ControlOperation> Respond for O {
     fn subject(&self) -> Option<Subject> {
         ControlOperation::subject(self)
+    }
+
+    fn submitted_key(&self) -> Option<&SubmittedKey> {
+        ControlOperation::submitted_key(self)
     }
 
     fn respond(
@@ -297,26 +305,42 @@ pub(super) const fn confused() -> Failure {
 
 /// Parses a request, and mints the credential that it needs.
 pub(super) fn prepare<O: ControlOperation>(input: &Input<'_>, entropy: &mut dyn Entropy) -> Result<Prepared, Failure> {
-    let spec = O::SPEC;
+    check_form(&O::SPEC, input)?;
+    let request = O::parse(input)?;
+    let command = to_raw_value(&request).map_err(|_| confused())?;
+    prepare_parsed(&O::SPEC, input, entropy, command, Box::new(request))
+}
+
+/// Checks that a request has no body and no query where the operation takes none.
+fn check_form(spec: &Spec, input: &Input<'_>) -> Result<(), Problem> {
     if spec.body == BodyKind::OptionalJson && input.head.content_type().is_none() && !input.body.is_empty() {
-        return Err(Problem::from(Code::UnsupportedMediaType).into());
+        return Err(Code::UnsupportedMediaType.into());
     }
     if !spec.takes_query && spec.body != BodyKind::Form && !input.query().is_empty() {
-        return Err(Problem::field(Code::InvalidRequest, "query", "This operation takes no query.").into());
+        return Err(Problem::field(Code::InvalidRequest, "query", "This operation takes no query."));
     }
-    let request = O::parse(input)?;
-    let minting = request.subject().map(|subject| credential::mint(&spec, input, subject, entropy)).transpose()?;
+    Ok(())
+}
+
+fn prepare_parsed(
+    spec: &Spec,
+    input: &Input<'_>,
+    entropy: &mut dyn Entropy,
+    command: Raw,
+    request: Box<dyn Respond>,
+) -> Result<Prepared, Failure> {
+    let minting = request.subject().map(|subject| credential::mint(spec, input, subject, entropy)).transpose()?;
     let (minted, idempotency) = minting.map_or((None, None), |(minted, idempotency)| (Some(minted), idempotency));
     let holder =
         request.submitted_key().map(|key| Caller::Holder { id: key.id().clone(), key_hash: key.hash().clone() });
     Ok(Prepared {
-        command: to_raw_value(&request).map_err(|_| confused())?,
+        command,
         credential: minted.as_ref().map(credential::without_text),
         idempotency,
         precondition: if spec.writes { precondition::read(input.head, input.id) } else { None },
         holder,
         minted,
-        request: Box::new(request),
+        request,
     })
 }
 

@@ -25,6 +25,9 @@ pub trait ControlPlatform {
     /// Begins to refresh the feed. Nobody waits for it.
     fn refresh_in_background(&self);
 
+    /// Returns a text that is not ASCII in Unicode's normalization form C (UAX #15).
+    fn nfc(&self, text: &str) -> String;
+
     /// Returns the advice of a code's problem page.
     fn advice(&self, code: Code) -> String;
 }

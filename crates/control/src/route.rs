@@ -3,7 +3,6 @@
 
 use super::operation::ServedOn;
 use super::operations::Operation;
-use super::{health, jwks, metadata, open_api, problem_page};
 use keyward_config::HostRole;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::route::METADATA_PATH;
@@ -39,30 +38,22 @@ pub struct Route {
     pub endpoint: Endpoint,
     /// Hosts that serve it.
     pub served_on: ServedOn,
-    /// The path item of the OpenAPI document, as JSON text of its operation object.
-    pub open_api: &'static str,
 }
 
 /// The routes that are no operations.
 const FIXED: &[Route] = &[
-    open("GET", "health", Endpoint::Health, health::OPEN_API),
-    open("GET", "problems/{code}", Endpoint::ProblemPage, problem_page::OPEN_API),
-    Route {
-        method: "GET",
-        path: "openapi.json",
-        endpoint: Endpoint::OpenApi,
-        served_on: ServedOn::ControlHost,
-        open_api: open_api::OPEN_API,
-    },
-    open("GET", METADATA_PATH, Endpoint::Metadata, metadata::OPEN_API),
-    open("GET", "jwks.json", Endpoint::Jwks, jwks::OPEN_API),
-    open("ANY", "v1/authorize", Endpoint::Authorize, super::authorize::OPEN_API_BY_HEADERS),
-    open("ANY", "v1/authorize/{path*}", Endpoint::Authorize, super::authorize::OPEN_API_BY_PATH),
+    open("GET", "health", Endpoint::Health),
+    open("GET", "problems/{code}", Endpoint::ProblemPage),
+    Route { method: "GET", path: "openapi.json", endpoint: Endpoint::OpenApi, served_on: ServedOn::ControlHost },
+    open("GET", METADATA_PATH, Endpoint::Metadata),
+    open("GET", "jwks.json", Endpoint::Jwks),
+    open("ANY", "v1/authorize", Endpoint::Authorize),
+    open("ANY", "v1/authorize/{path*}", Endpoint::Authorize),
 ];
 
 /// A route that is no operation and that every host serves.
-const fn open(method: &'static str, path: &'static str, endpoint: Endpoint, open_api: &'static str) -> Route {
-    Route { method, path, endpoint, served_on: ServedOn::EveryHost, open_api }
+const fn open(method: &'static str, path: &'static str, endpoint: Endpoint) -> Route {
+    Route { method, path, endpoint, served_on: ServedOn::EveryHost }
 }
 
 impl Route {
@@ -84,7 +75,6 @@ pub fn routes() -> impl Iterator<Item = Route> {
             path: spec.path,
             endpoint: Endpoint::Operation(*operation),
             served_on: operation.served_on(),
-            open_api: operation.open_api(),
         }
     });
     FIXED.iter().copied().chain(operations)

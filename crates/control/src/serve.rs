@@ -13,6 +13,7 @@ use super::platform::{AccessFailure, BodyError, ControlPlatform};
 use super::revocation_limiter::RevocationLimiter;
 use super::route::{Endpoint, find};
 use super::sign_in::{NotSignedIn, SignIn, sign_in};
+use super::text::TextParser;
 use super::transport::check_transport;
 use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection};
 use keyward_edge::entry::refuse_gateway;
@@ -136,11 +137,13 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         check_transport(self.request.config, self.request.head, spec.body)?;
         let signed_in = self.signed_in(operation).await?;
         let body = if spec.body == BodyKind::None { Vec::new() } else { self.body().await? };
+        let nfc = |text: &str| self.event.nfc(text);
         let input = Input {
             config: self.request.config,
             head: self.request.head,
             id: segment,
             body: &body,
+            text: TextParser::new(&nfc),
             request_id: self.request.request_id,
         };
         let answer = self.ask_for(operation, &input, signed_in.as_ref()).await?;

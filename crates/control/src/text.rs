@@ -1,93 +1,77 @@
 //! Text fields: accepted as they were sent, in Unicode's normalization form C, or refused.
 
-use unicode_normalization::char::{canonical_combining_class, compose, decompose_canonical};
-
 use super::body::{Json, invalid};
 use keyward_http::limits::{CONTACT_CHARS, INTEGRATION_CHARS};
 use keyward_http::problem::Problem;
 
-/// Parses a text of 1 to `most` characters, at least one of them visible, without control characters, line separators or
-/// direction marks, and without space at its ends. Returns it in normalization form C: what looks the same compares equal.
-pub(super) fn text(field: &str, value: Json, most: usize) -> Result<String, Problem> {
-    let Json::Text(text) = value else {
-        return Err(invalid(field, "This must be a string."));
-    };
-    let text = composed(&text);
-    let length = text.chars().count();
-    if length == 0 || length > most {
-        return Err(invalid(field, format!("This must have 1 to {most} characters; it has {length}.")));
-    }
-    if text.chars().any(misleading) {
-        return Err(invalid(field, "This must not contain control characters, line breaks or direction marks."));
-    }
-    if text.trim() != text {
-        return Err(invalid(field, "This must not begin or end with a space."));
-    }
-    if text.chars().all(invisible) {
-        return Err(invalid(field, "This must have a visible character."));
-    }
-    Ok(text)
+/// Parser of text fields. It normalizes with [`nfc`](super::ControlPlatform::nfc) of the platform, whose tables the wasm need not contain.
+#[derive(Clone, Copy)]
+pub struct TextParser<'a> {
+    platform_nfc: &'a dyn Fn(&str) -> String,
 }
 
-/// Returns a text in Unicode's normalization form C (UAX #15, section 1.3). It may be longer than the text by a factor of 3 at most.
-///
-/// The steps stand here because the library's own iterator brings the tables of the other forms, 70 KB of the wasm.
-pub(super) fn composed(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_owned();
+impl<'a> TextParser<'a> {
+    /// Creates a parser. `platform_nfc` returns a text in Unicode's normalization form C; it receives no ASCII text.
+    #[must_use]
+    pub fn new(platform_nfc: &'a dyn Fn(&str) -> String) -> Self {
+        Self { platform_nfc }
     }
-    let mut letters = Vec::with_capacity(text.len());
-    text.chars().for_each(|letter| decompose_canonical(letter, |part| letters.push(part)));
-    // A starter and the marks after it, which are brought into their order.
-    for run in letters.chunk_by_mut(|_, next| canonical_combining_class(*next) != 0) {
-        run.sort_by_key(|letter| canonical_combining_class(*letter));
+
+    /// Returns a text in Unicode's normalization form C (UAX #15). It may be longer than the text by a factor of 3 at most.
+    pub(super) fn nfc(self, text: String) -> String {
+        if text.is_ascii() { text } else { (self.platform_nfc)(&text) }
     }
-    let (mut whole, mut starter, mut marks, mut last_class) =
-        (String::with_capacity(text.len()), None, String::new(), 0);
-    for letter in letters {
-        let class = canonical_combining_class(letter);
-        let reachable = marks.is_empty() || last_class < class;
-        if let Some(both) = starter.filter(|_| reachable).and_then(|starter| compose(starter, letter)) {
-            starter = Some(both);
-        } else if class == 0 {
-            whole.extend(starter.replace(letter));
-            whole.push_str(&marks);
-            marks.clear();
+
+    /// Parses a text of 1 to `most` characters, at least one of them visible, without control characters, line separators or
+    /// direction marks, and without space at its ends. Returns it in normalization form C: what looks the same compares equal.
+    pub(super) fn parse(self, field: &str, value: Json, most: usize) -> Result<String, Problem> {
+        let Json::Text(text) = value else {
+            return Err(invalid(field, "This must be a string."));
+        };
+        let text = self.nfc(text);
+        let length = text.chars().count();
+        if length == 0 || length > most {
+            return Err(invalid(field, format!("This must have 1 to {most} characters; it has {length}.")));
+        }
+        if text.chars().any(misleading) {
+            return Err(invalid(field, "This must not contain control characters, line breaks or direction marks."));
+        }
+        if text.trim() != text {
+            return Err(invalid(field, "This must not begin or end with a space."));
+        }
+        if text.chars().all(invisible) {
+            return Err(invalid(field, "This must have a visible character."));
+        }
+        Ok(text)
+    }
+
+    /// Parses a slug: 1 to 64 of `a-z`, `0-9` and `-`, with a letter or digit at both ends.
+    pub(super) fn slug(self, field: &str, value: Json) -> Result<String, Problem> {
+        let text = self.parse(field, value, INTEGRATION_CHARS)?;
+        let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let fits = bytes.iter().all(|byte| plain(byte) || *byte == b'-')
+            && bytes.first().is_some_and(plain)
+            && bytes.last().is_some_and(plain);
+        if fits {
+            Ok(text)
         } else {
-            marks.push(letter);
-            last_class = class;
+            Err(invalid(
+                field,
+                "This must be a slug: a-z, 0-9 and -, with a letter or digit at both ends, like `crm-sync`.",
+            ))
         }
     }
-    whole.extend(starter);
-    whole.push_str(&marks);
-    whole
-}
 
-/// Parses a slug: 1 to 64 of `a-z`, `0-9` and `-`, with a letter or digit at both ends.
-pub(super) fn slug(field: &str, value: Json) -> Result<String, Problem> {
-    let text = text(field, value, INTEGRATION_CHARS)?;
-    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = text.as_bytes();
-    let fits = bytes.iter().all(|byte| plain(byte) || *byte == b'-')
-        && bytes.first().is_some_and(plain)
-        && bytes.last().is_some_and(plain);
-    if fits {
-        Ok(text)
-    } else {
-        Err(invalid(
-            field,
-            "This must be a slug: a-z, 0-9 and -, with a letter or digit at both ends, like `crm-sync`.",
-        ))
-    }
-}
-
-/// Parses an e-mail address by its form: something on both sides of one `@`, without spaces.
-pub(super) fn email(field: &str, value: Json) -> Result<String, Problem> {
-    let text = text(field, value, CONTACT_CHARS)?;
-    let fits =
-        text.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
+    /// Parses an e-mail address by its form: something on both sides of one `@`, without spaces.
+    pub(super) fn email(self, field: &str, value: Json) -> Result<String, Problem> {
+        let text = self.parse(field, value, CONTACT_CHARS)?;
+        let fits = text
+            .split_once('@')
+            .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
             && !text.contains(char::is_whitespace);
-    if fits { Ok(text) } else { Err(invalid(field, "This must be an e-mail address, like `ops@acme.example`.")) }
+        if fits { Ok(text) } else { Err(invalid(field, "This must be an e-mail address, like `ops@acme.example`.")) }
+    }
 }
 
 /// Returns the name of a field or parameter as an answer may show it: without misleading characters, and a long name cut, so that
@@ -119,6 +103,17 @@ fn invisible(letter: char) -> bool {
 mod tests {
     use super::*;
 
+    impl TextParser<'static> {
+        /// Normalizes with the library that the tests use instead of the platform.
+        pub(crate) fn of_tests() -> Self {
+            Self::new(&keyward_testkit::text::nfc)
+        }
+    }
+
+    fn text(field: &str, value: Json, most: usize) -> Result<String, Problem> {
+        TextParser::of_tests().parse(field, value, most)
+    }
+
     fn json(text: &str) -> Json {
         Json::Text(text.to_owned())
     }
@@ -136,28 +131,6 @@ mod tests {
             assert_eq!(text("name", json(sent), 100).ok().as_deref(), Some(kept));
         }
         assert!(text("name", json(&"e\u{301}".repeat(100)), 100).is_ok(), "100 characters once they are composed");
-    }
-
-    #[test]
-    fn the_composed_form_is_that_of_the_library() {
-        use unicode_normalization::UnicodeNormalization;
-        let marks =
-            ['\u{301}', '\u{323}', '\u{327}', '\u{345}', '\u{3099}', '\u{11a8}', '\u{1161}', '\u{9be}', 'a', '\u{334}'];
-        for letter in (0..=0x0002_ffff).filter_map(char::from_u32) {
-            let mut text = letter.to_string();
-            for mark in ['a', '\u{301}', '\u{323}'] {
-                assert_eq!(composed(&text), text.nfc().collect::<String>(), "{text:?}");
-                text.push(mark);
-            }
-        }
-        // Every text of four of these, after letters that compose with some of them.
-        for first in ['e', '\u{1100}', '\u{304b}', '\u{9c7}', '\u{1ea1}', '\u{1eb9}', '\u{345}'] {
-            for number in 0..10_000_usize {
-                let text: String =
-                    std::iter::once(first).chain([1, 10, 100, 1_000].map(|place| marks[number / place % 10])).collect();
-                assert_eq!(composed(&text), text.nfc().collect::<String>(), "{text:?}");
-            }
-        }
     }
 
     /// Returns the characters of the Basic Multilingual Plane that `fits` takes, as ranges of a regular expression.
@@ -208,13 +181,13 @@ mod tests {
 
     #[test]
     fn malformed_slugs_and_addresses_are_refused() {
-        assert!(slug("integration", json("crm-sync-2")).is_ok());
+        assert!(TextParser::of_tests().slug("integration", json("crm-sync-2")).is_ok());
         for sent in ["", "CRM", "-a", "a-", "a_b", "a b", "é", &"a".repeat(65)] {
-            assert!(slug("integration", json(sent)).is_err(), "{sent}");
+            assert!(TextParser::of_tests().slug("integration", json(sent)).is_err(), "{sent}");
         }
-        assert!(email("email", json("ops@acme.example")).is_ok());
+        assert!(TextParser::of_tests().email("email", json("ops@acme.example")).is_ok());
         for sent in ["ops", "@acme", "ops@", "a@b@c", "a b@c"] {
-            assert!(email("email", json(sent)).is_err(), "{sent}");
+            assert!(TextParser::of_tests().email("email", json(sent)).is_err(), "{sent}");
         }
     }
 }

@@ -13,7 +13,7 @@
 //! | [`connections`] | how long WebSockets and event streams that began with a key stay open |
 //! | `changes` | the feed: the data centre's cache, then the authority, then the cache's last answer |
 //! | `record` | a key's record: KV, then the authority |
-//! | `lookup_queue` | the keys that wait for the authority, and the one lookup in flight |
+//! | `lookup_queue` | the keys that wait for the authority, and the lookups in flight |
 //! | `poll` | waiting for another request of the isolate |
 //! | [`registry`] | queries to the authority, with one retry for reads |
 //! | [`signing`] | assertions and notes, signed by the platform |

@@ -1,7 +1,7 @@
 //! The lookup of a key's record.
 
 use super::isolate::{Isolate, LookupKey};
-use super::lookup_queue::KvCopy;
+use super::lookup_queue::{Batch, KvCopy};
 use super::platform::{Level, Platform};
 use super::poll::Polls;
 use super::registry::{self, Unreachable};
@@ -20,7 +20,7 @@ pub(super) struct Unknown;
 ///
 /// 1. The copy in KV decides, unless the feed knows a newer change of the key.
 /// 2. Otherwise, and if KV has no copy, fails, is slow or holds something that is not authentic, the authority is asked, outside a
-///    backoff. One lookup is in flight in an isolate; keys that are needed meanwhile share the next one.
+///    backoff. Keys that are needed while a lookup is in flight share the next one.
 ///
 /// # Errors
 /// [`Unknown`].
@@ -43,7 +43,7 @@ enum Turn {
     /// Its key has been answered.
     Answered,
     /// It asks about these keys.
-    Ask(Vec<KeyId>),
+    Ask(Batch),
     /// It waits for the lookup in flight.
     Wait,
 }
@@ -98,7 +98,7 @@ impl<P: Platform> Lookup<'_, P> {
             self.isolate.touch(&LookupKey::Record(id.clone()), now);
             match self.next_turn(id, now)? {
                 Turn::Answered => return Ok(()),
-                Turn::Ask(ids) => self.look_up(ids).await,
+                Turn::Ask(batch) => self.look_up(batch).await,
                 Turn::Wait if polls.pause(self.platform).await => {}
                 Turn::Wait => return Err(Unknown),
             }
@@ -125,16 +125,16 @@ impl<P: Platform> Lookup<'_, P> {
     }
 
     /// Asks the authority about keys, and applies the answer to the gate.
-    async fn look_up(&self, ids: Vec<KeyId>) {
+    async fn look_up(&self, batch: Batch) {
         let fallback = self.fault_position();
-        let request = Request::Lookup { ids };
+        let request = Request::Lookup { ids: batch.ids.clone() };
         match registry::ask(self.platform, &request).await {
-            Ok(Response::Records { records, at }) if !records.is_empty() => self.apply(&records, &at),
+            Ok(Response::Records { records, at }) if !records.is_empty() => self.apply(&batch, &records, &at),
             // A planted fault: an error counts as the answer that there is no such key.
             Err(Unreachable(_)) if fallback.is_some() => {
-                if let (Some(at), Request::Lookup { ids }) = (fallback, &request) {
-                    let records: Vec<_> = ids.iter().filter_map(|id| LookedUp::new(id.clone(), None)).collect();
-                    self.apply(&records, &at);
+                if let Some(at) = fallback {
+                    let records: Vec<_> = batch.ids.iter().filter_map(|id| LookedUp::new(id.clone(), None)).collect();
+                    self.apply(&batch, &records, &at);
                 }
             }
             Ok(_) => self.unreachable("the registry answered another query"),
@@ -152,7 +152,7 @@ impl<P: Platform> Lookup<'_, P> {
         }
     }
 
-    fn apply(&self, records: &[LookedUp], at: &Position) {
+    fn apply(&self, batch: &Batch, records: &[LookedUp], at: &Position) {
         let now = self.platform.now();
         for looked_up in records {
             match looked_up.record() {
@@ -171,7 +171,7 @@ impl<P: Platform> Lookup<'_, P> {
             }
         }
         if let Some(mut lookups) = self.isolate.lookups() {
-            lookups.finish(records.iter().map(|looked_up| &looked_up.id));
+            lookups.finish(batch, records.iter().map(|looked_up| &looked_up.id));
         }
     }
 

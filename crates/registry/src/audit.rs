@@ -1,6 +1,6 @@
 //! The audit log: one entry for each change, each with the hash of the entry before. docs/internals/storage.md says how to verify it.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -201,9 +201,13 @@ pub fn shown(view: &impl Serialize) -> Result<Json, StoreError> {
 /// # Errors
 /// [`StoreError`] when a view is no JSON object, which every view of ours is.
 pub fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<AuditDetail>, StoreError> {
-    let (Json::Object(mut old), Json::Object(mut new)) = (shown(before)?, shown(after)?) else {
-        return Err(StoreError::new("a view is no object"));
-    };
+    match (shown(before)?, shown(after)?) {
+        (Json::Object(old), Json::Object(new)) => Ok(difference_of_objects(old, new)),
+        _ => Err(StoreError::new("a view is no object")),
+    }
+}
+
+fn difference_of_objects(mut old: Map<String, Json>, mut new: Map<String, Json>) -> Option<AuditDetail> {
     let (mut added, mut removed, mut reordered) = (Map::new(), Map::new(), Vec::new());
     for (name, value) in &mut old {
         let Some(Json::Array(present)) = new.get_mut(name) else { continue };
@@ -232,13 +236,13 @@ pub fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<AuditDet
     if !reordered.is_empty() {
         detail.push(("reordered", Json::Array(reordered)));
     }
-    Ok((!detail.is_empty()).then_some(detail))
+    (!detail.is_empty()).then_some(detail)
 }
 
 /// Returns the items of `one` that `other` lacks, in time that grows with their number and not with its square.
 fn lacking(one: &[Json], other: &[Json]) -> Vec<Json> {
-    let known: BTreeSet<String> = other.iter().map(Json::to_string).collect();
-    one.iter().filter(|item| !known.contains(&item.to_string())).cloned().collect()
+    let known: HashSet<&Json> = other.iter().collect();
+    one.iter().filter(|item| !known.contains(item)).cloned().collect()
 }
 
 /// Returns the fields of `one` that `other` lacks or has with another value.

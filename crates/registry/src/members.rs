@@ -60,6 +60,12 @@ pub(super) struct Previous {
     until: Millis,
 }
 
+impl Previous {
+    fn works(&self, now: Millis) -> bool {
+        now < self.until
+    }
+}
+
 /// Maximum time that a replaced credential works, in seconds. For as long a retry gets the new one again.
 const HANDOVER_SECONDS: i64 = 600;
 
@@ -67,7 +73,7 @@ impl Member {
     /// Whether the hash is that of their credential, or of the one before while that works.
     pub(super) fn accepts(&self, presented: &KeyHash, now: Millis) -> bool {
         self.key_hash.matches(presented)
-            || self.previous.as_ref().is_some_and(|previous| now < previous.until && previous.hash.matches(presented))
+            || self.previous.as_ref().is_some_and(|previous| previous.works(now) && previous.hash.matches(presented))
     }
 
     /// Whether they may see and act in `environment`.
@@ -288,8 +294,10 @@ pub fn replace_credential(
 ) -> Result<Option<Millis>, StoreError> {
     let credential = by.credential()?;
     let own = matches!(by.actor, Actor::Member(actor) if actor.id == member.id);
-    // While the credential of an earlier rotation is unused, the one before that is what the member has.
-    let old = member.previous.as_ref().map_or(&member.key_hash, |previous| &previous.hash);
+    // While the credential of an earlier rotation is unused, the one before that is what the member has. Once its time is over it
+    // must not come back.
+    let working = member.previous.as_ref().filter(|previous| previous.works(by.now));
+    let old = working.map_or(&member.key_hash, |previous| &previous.hash);
     let until = own.then(|| by.now.plus_seconds(HANDOVER_SECONDS).min(member.expires_at));
     let revision = meta::next_revision(store)?;
     store.execute(

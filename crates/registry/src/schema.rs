@@ -5,7 +5,7 @@ use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED];
+const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -128,6 +128,13 @@ const SORTED: &[&str] = &[
     "CREATE INDEX keys_sorted_by_name ON keys (name COLLATE NOCASE)",
     // NULL for a key that is not retiring, or has retired before this column was there.
     "ALTER TABLE keys ADD COLUMN own_end INTEGER",
+];
+
+/// Sort orders of lists of one environment.
+const SORTED_IN_SIGHT: &[&str] = &[
+    "CREATE INDEX keys_of_environment ON keys (environment)",
+    "CREATE INDEX keys_of_environment_sorted_by_end ON keys (environment, expires_at)",
+    "CREATE INDEX keys_of_environment_sorted_by_name ON keys (environment, name COLLATE NOCASE)",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

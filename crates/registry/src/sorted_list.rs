@@ -4,6 +4,8 @@
 //! cursor names the last key looked at by its place in the order, so keys that come and go move no others, and it is good for its
 //! own order only.
 //!
+//! Who sees one environment walks an index of that environment, because a cursor tells the name or the end of the last key looked at.
+//!
 //! The search uses `instr` and not `LIKE`: a Durable Object refuses patterns over 50 bytes, and nothing is to be escaped.
 
 use std::collections::BTreeMap;
@@ -18,6 +20,7 @@ use super::members::Member;
 use super::order::{KeyOrder, SortKey};
 use super::page::{PAGE_BYTES, start, write_cursor};
 use super::store::{LARGEST_INTEGER, Row, Store, StoreError, Value};
+use keyward_key::id::Environment;
 use keyward_key::time::Millis;
 use keyward_protocol::{KeyView, Rejection, Status};
 
@@ -53,7 +56,7 @@ pub(super) fn list(
         Some(text) => read(order, text)?,
         None => first(order, filter),
     };
-    let filters = filter_values(member, filter, now);
+    let filters = Filters::new(member, filter, now);
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut chosen, mut bytes, mut scanned) = (Vec::new(), 0_u64, 0_usize);
     let more = 'walk: loop {
@@ -96,10 +99,10 @@ fn views(store: &mut dyn Store, positions: &[i64], now: Millis) -> Result<Vec<Ke
 }
 
 macro_rules! scan {
-    ($index:literal, $after:literal, $order:literal) => {
+    ($index:literal, $environment:literal, $after:literal, $order:literal) => {
         concat!(
             "SELECT position, name, expires_at, octet_length(scopes) + octet_length(allowed_cidrs) AS bytes,
-                 environment IN (?, ?) AND (? IS NULL OR integration = ?) AND (? IS NULL OR owner = ?)
+                 (? IS NULL OR integration = ?) AND (? IS NULL OR owner = ?)
                  AND (? IS NULL OR ? = CASE WHEN state IN ('active', 'retiring') AND expires_at <= ? THEN 'expired'
                      ELSE state END)
                  AND (? IS NULL OR expires_at < ?)
@@ -107,6 +110,7 @@ macro_rules! scan {
              FROM keys ",
             $index,
             " WHERE ",
+            $environment,
             $after,
             " ORDER BY ",
             $order,
@@ -115,16 +119,25 @@ macro_rules! scan {
     };
 }
 
+/// The statement over the keys of one environment if `$one`, otherwise that over all keys.
+macro_rules! walk {
+    ($one:ident, $of_one:literal, $of_all:literal, $after:literal, $order:literal) => {
+        if $one { scan!($of_one, "environment = ? AND ", $after, $order) } else { scan!($of_all, "", $after, $order) }
+    };
+}
+
 /// Returns the next [`CHUNK`] keys after a place, each with whether it fits. The keys that are equal to it in the order come from a
 /// statement of their own: SQLite walks over them again for a comparison of pairs.
-fn chunk(store: &mut dyn Store, order: KeyOrder, filters: &[Value], place: &Place) -> Result<Vec<Row>, StoreError> {
+fn chunk(store: &mut dyn Store, order: KeyOrder, filters: &Filters, place: &Place) -> Result<Vec<Row>, StoreError> {
+    let only: Vec<Value> = filters.only.iter().map(|environment| environment.as_str().into()).collect();
+    let one = filters.only.is_some();
     let mut ask = |sql: &str, values: &[Value], most: usize| {
         let most = Value::count(u64::try_from(most).unwrap_or(u64::MAX))?;
-        store.query(sql, &[filters, values, &[most]].concat())
+        store.query(sql, &[&filters.values, &only, values, &[most]].concat())
     };
     let position = Value::Integer(place.position);
-    let Some(value) = &place.value else { return ask(by_position(order), &[position], CHUNK) };
-    let (equal, beyond) = by_value(order);
+    let Some(value) = &place.value else { return ask(by_position(order, one), &[position], CHUNK) };
+    let (equal, beyond) = by_value(order, one);
     let mut rows = ask(equal, &[value.clone(), position], CHUNK)?;
     let left = CHUNK.saturating_sub(rows.len());
     if left > 0 {
@@ -134,59 +147,83 @@ fn chunk(store: &mut dyn Store, order: KeyOrder, filters: &[Value], place: &Plac
 }
 
 /// Returns the statement that walks the order of creation from a position on.
-const fn by_position(order: KeyOrder) -> &'static str {
-    if order.descending { scan!("", "position < ?", "position DESC") } else { scan!("", "position > ?", "position") }
+const fn by_position(order: KeyOrder, one: bool) -> &'static str {
+    if order.descending {
+        walk!(one, "INDEXED BY keys_of_environment", "", "position < ?", "position DESC")
+    } else {
+        walk!(one, "INDEXED BY keys_of_environment", "", "position > ?", "position")
+    }
 }
 
 /// Returns the statements that walk an order: over the keys equal to a place, and over those beyond it.
-const fn by_value(order: KeyOrder) -> (&'static str, &'static str) {
+const fn by_value(order: KeyOrder, one: bool) -> (&'static str, &'static str) {
+    macro_rules! by_end {
+        ($after:literal, $order:literal) => {
+            walk!(one, "INDEXED BY keys_of_environment_sorted_by_end", "INDEXED BY keys_sorted_by_end", $after, $order)
+        };
+    }
+    macro_rules! by_name {
+        ($after:literal, $order:literal) => {
+            walk!(
+                one,
+                "INDEXED BY keys_of_environment_sorted_by_name",
+                "INDEXED BY keys_sorted_by_name",
+                $after,
+                $order
+            )
+        };
+    }
     match (order.by, order.descending) {
-        (SortKey::CreatedAt | SortKey::ExpiresAt, false) => (
-            scan!("INDEXED BY keys_sorted_by_end", "expires_at = ? AND position > ?", "position"),
-            scan!("INDEXED BY keys_sorted_by_end", "expires_at > ?", "expires_at, position"),
-        ),
+        (SortKey::CreatedAt | SortKey::ExpiresAt, false) => {
+            (by_end!("expires_at = ? AND position > ?", "position"), by_end!("expires_at > ?", "expires_at, position"))
+        }
         (SortKey::CreatedAt | SortKey::ExpiresAt, true) => (
-            scan!("INDEXED BY keys_sorted_by_end", "expires_at = ? AND position < ?", "position DESC"),
-            scan!("INDEXED BY keys_sorted_by_end", "expires_at < ?", "expires_at DESC, position DESC"),
+            by_end!("expires_at = ? AND position < ?", "position DESC"),
+            by_end!("expires_at < ?", "expires_at DESC, position DESC"),
         ),
         (SortKey::Name, false) => (
-            scan!("INDEXED BY keys_sorted_by_name", "name COLLATE NOCASE = ? AND position > ?", "position"),
-            scan!("INDEXED BY keys_sorted_by_name", "name COLLATE NOCASE > ?", "name COLLATE NOCASE, position"),
+            by_name!("name COLLATE NOCASE = ? AND position > ?", "position"),
+            by_name!("name COLLATE NOCASE > ?", "name COLLATE NOCASE, position"),
         ),
         (SortKey::Name, true) => (
-            scan!("INDEXED BY keys_sorted_by_name", "name COLLATE NOCASE = ? AND position < ?", "position DESC"),
-            scan!(
-                "INDEXED BY keys_sorted_by_name",
-                "name COLLATE NOCASE < ?",
-                "name COLLATE NOCASE DESC, position DESC"
-            ),
+            by_name!("name COLLATE NOCASE = ? AND position < ?", "position DESC"),
+            by_name!("name COLLATE NOCASE < ?", "name COLLATE NOCASE DESC, position DESC"),
         ),
     }
 }
 
-/// Returns the parameters of the filter, in the order of the statements; `None` if no key can fit.
-fn filter_values(member: &Member, filter: &KeyFilter, now: Millis) -> Option<Vec<Value>> {
-    let mut seen = environments(member, filter);
-    let one = seen.next()?;
-    let other = seen.next().unwrap_or(one);
-    let status = filter.status.map(Status::as_str);
-    let text = filter.q.as_ref().map(|text| text.to_ascii_lowercase());
-    Some(vec![
-        one.as_str().into(),
-        other.as_str().into(),
-        filter.integration.as_deref().into(),
-        filter.integration.as_deref().into(),
-        filter.owner.as_deref().into(),
-        filter.owner.as_deref().into(),
-        status.into(),
-        status.into(),
-        now.into(),
-        filter.expires_before.into(),
-        filter.expires_before.into(),
-        text.as_deref().into(),
-        text.as_deref().into(),
-        text.as_deref().into(),
-    ])
+/// What the statements compare with.
+struct Filters {
+    /// The one environment to walk; `None` is every environment.
+    only: Option<Environment>,
+    /// The parameters, in the order of the statements.
+    values: Vec<Value>,
+}
+
+impl Filters {
+    /// `None` if no key can fit.
+    fn new(member: &Member, filter: &KeyFilter, now: Millis) -> Option<Self> {
+        let mut seen = environments(member, filter);
+        let one = seen.next()?;
+        let only = seen.next().is_none().then_some(one);
+        let status = filter.status.map(Status::as_str);
+        let text = filter.q.as_ref().map(|text| text.to_ascii_lowercase());
+        let values = vec![
+            filter.integration.as_deref().into(),
+            filter.integration.as_deref().into(),
+            filter.owner.as_deref().into(),
+            filter.owner.as_deref().into(),
+            status.into(),
+            status.into(),
+            now.into(),
+            filter.expires_before.into(),
+            filter.expires_before.into(),
+            text.as_deref().into(),
+            text.as_deref().into(),
+            text.as_deref().into(),
+        ];
+        Some(Self { only, values })
+    }
 }
 
 /// Returns the place before all keys that can fit.
@@ -245,11 +282,15 @@ fn read(order: KeyOrder, text: &str) -> Result<Place, Rejection> {
         detail: "Unknown cursor of this `sort`. Send the `next_cursor` of the page before.".to_owned(),
     };
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
+    let json = String::from_utf8(bytes).map_err(|_| refused())?;
     let (name, value, position): (String, serde_json::Value, i64) =
-        serde_json::from_slice(&bytes).map_err(|_| refused())?;
+        serde_json::from_str(&json).map_err(|_| refused())?;
     let value = match (order.by, value) {
         (SortKey::CreatedAt, serde_json::Value::Null) => None,
-        (SortKey::ExpiresAt, serde_json::Value::Number(end)) => Some(Value::Integer(end.as_i64().ok_or_else(refused)?)),
+        (SortKey::ExpiresAt, serde_json::Value::Number(end)) => {
+            let end = end.as_i64().filter(|end| (-LARGEST_INTEGER..=LARGEST_INTEGER).contains(end));
+            Some(Value::Integer(end.ok_or_else(refused)?))
+        }
         (SortKey::Name, serde_json::Value::String(name)) => Some(Value::Text(name)),
         _ => return Err(refused()),
     };

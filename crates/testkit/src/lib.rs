@@ -12,3 +12,4 @@ pub mod registry_world;
 pub mod replay;
 pub mod signing;
 pub mod sqlite_store;
+pub mod text;

@@ -356,7 +356,8 @@ impl Model {
                 if member.revoked {
                     return Err("not_active");
                 }
-                let old = member.previous.map_or(member.secret, |(old, _)| old);
+                let works = member.previous.filter(|(_, until)| now < *until);
+                let old = works.map_or(member.secret, |(old, _)| old);
                 let own = caller.number == member.number;
                 member.previous = own.then(|| (old, member.expires_at.min(now + 600_000)));
                 member.secret = secret;

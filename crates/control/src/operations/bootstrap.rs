@@ -7,7 +7,6 @@ use crate::changed::Changed;
 use crate::credential::Subject;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
-use crate::text::{email, text};
 use keyward_http::limits::NAME_CHARS;
 use keyward_key::id::Class;
 use keyward_key::mint::Minted;
@@ -49,8 +48,8 @@ impl ControlOperation for Bootstrap {
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
         let mut fields = Fields::parse(input.body, &["name", "email"])?;
         Ok(Self {
-            name: text("name", fields.require("name")?, NAME_CHARS)?,
-            email: email("email", fields.require("email")?)?,
+            name: input.text.parse("name", fields.require("name")?, NAME_CHARS)?,
+            email: input.text.email("email", fields.require("email")?)?,
         })
     }
 

@@ -8,7 +8,7 @@ use crate::credential::Subject;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::allow;
-use crate::text::{email, text};
+use crate::text::TextParser;
 use keyward_http::limits::NAME_CHARS;
 use keyward_http::problem::Problem;
 use keyward_key::id::{Class, Environment};
@@ -57,7 +57,7 @@ impl ControlOperation for CreateMember {
     type Outcome = Outcome;
 
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
-        Ok(parse(input.body)?)
+        Ok(parse(input.body, input.text)?)
     }
 
     fn subject(&self) -> Option<Subject> {
@@ -101,11 +101,11 @@ impl ControlOperation for CreateMember {
 }
 
 /// Parses the body. The registry decides whether the caller may grant this, and how long a credential may live.
-fn parse(body: &[u8]) -> Result<CreateMember, Problem> {
+fn parse(body: &[u8], text: TextParser<'_>) -> Result<CreateMember, Problem> {
     let mut fields = Fields::parse(body, FIELDS)?;
     Ok(CreateMember {
-        name: text("name", fields.require("name")?, NAME_CHARS)?,
-        email: email("email", fields.require("email")?)?,
+        name: text.parse("name", fields.require("name")?, NAME_CHARS)?,
+        email: text.email("email", fields.require("email")?)?,
         role: role(fields.require("role")?)?,
         environments: fields.take("environments").map(environments).transpose()?,
         expires_in_days: fields.take("expires_in_days").map(days).transpose()?,
@@ -272,7 +272,7 @@ mod tests {
             for (name, value) in changes.as_object().unwrap() {
                 body[name] = value.clone();
             }
-            let problem = parse(body.to_string().as_bytes()).err().map(|problem| problem.body("r"));
+            let problem = parse(body.to_string().as_bytes(), TextParser::of_tests()).err().map(|problem| problem.body("r"));
             let shown: Value = problem.map_or(Value::Null, |problem| serde_json::from_str(&problem).unwrap());
             assert_eq!(shown["field"].as_str(), field, "{changes}");
         }

@@ -10,7 +10,7 @@ use crate::credential::Subject;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::allow;
-use crate::text::{slug, text};
+use crate::text::TextParser;
 use keyward_http::address::{BadNetwork, parse_network};
 use keyward_http::limits::{CIDRS, CONTACT_CHARS, NAME_CHARS, PROSE_CHARS, SCOPE_BYTES, SCOPES};
 use keyward_http::problem::Problem;
@@ -70,7 +70,7 @@ impl ControlOperation for IssueKey {
     type Outcome = Outcome;
 
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
-        Ok(parse(input.body)?)
+        Ok(parse(input.body, input.text)?)
     }
 
     fn subject(&self) -> Option<Subject> {
@@ -135,14 +135,14 @@ pub enum Lifetime {
 }
 
 /// Parses the body. The registry decides whether the scopes exist and how long a key may live.
-fn parse(body: &[u8]) -> Result<IssueKey, Problem> {
+fn parse(body: &[u8], text: TextParser<'_>) -> Result<IssueKey, Problem> {
     let mut fields = Fields::parse(body, FIELDS)?;
     let attributes = KeyAttributes {
-        name: text("name", fields.require("name")?, NAME_CHARS)?,
-        integration: slug("integration", fields.require("integration")?)?,
+        name: text.parse("name", fields.require("name")?, NAME_CHARS)?,
+        integration: text.slug("integration", fields.require("integration")?)?,
         environment: environment(fields.require("environment")?)?,
-        purpose: text("purpose", fields.require("purpose")?, PROSE_CHARS)?,
-        owner: text("owner", fields.require("owner")?, CONTACT_CHARS)?,
+        purpose: text.parse("purpose", fields.require("purpose")?, PROSE_CHARS)?,
+        owner: text.parse("owner", fields.require("owner")?, CONTACT_CHARS)?,
         scopes: scopes(&mut fields)?,
         allowed_cidrs: allowed_cidrs(&mut fields)?,
     };
@@ -356,7 +356,7 @@ mod tests {
         for (name, value) in changes.as_object().unwrap() {
             body[name] = value.clone();
         }
-        let problem = parse(body.to_string().as_bytes()).err()?;
+        let problem = parse(body.to_string().as_bytes(), TextParser::of_tests()).err()?;
         let shown: Value = serde_json::from_str(&problem.body("r")).unwrap();
         Some(shown["field"].as_str().unwrap().to_owned())
     }

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use super::issue_key::instant;
 use crate::query::Query;
-use crate::text::composed;
+use crate::text::TextParser;
 use keyward_http::limits::NAME_CHARS;
 use keyward_http::problem::Problem;
 use keyward_key::id::Environment;
@@ -78,7 +78,7 @@ impl ControlOperation for ListKeys {
     type Outcome = Outcome;
 
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
-        Ok(parse(input.query())?)
+        Ok(parse(input.query(), input.text)?)
     }
 
     fn authorise(_: Option<&Self>, _: &mut dyn Store, _: &Context<'_>) -> Result<(), OperationError> {
@@ -108,14 +108,14 @@ impl ControlOperation for ListKeys {
 }
 
 /// Parses `limit`, `cursor` and the filters, each at most once.
-fn parse(query: &str) -> Result<ListKeys, Problem> {
+fn parse(query: &str, texts: TextParser<'_>) -> Result<ListKeys, Problem> {
     let mut query = Query::parse(query, PARAMETERS)?;
     let filter = KeyFilter {
         environment: choice(&mut query, "environment", Environment::parse, "This must be live or test.")?,
-        integration: text(&mut query, "integration")?,
-        owner: text(&mut query, "owner")?,
+        integration: text(&mut query, "integration", texts)?,
+        owner: text(&mut query, "owner", texts)?,
         status: choice(&mut query, "status", Status::parse, "This must be active, retiring, expired or revoked.")?,
-        q: search(&mut query)?,
+        q: search(&mut query, texts)?,
         expires_before: query.take("expires_before").map(|text| instant("expires_before", &text)).transpose()?,
     };
     let order = choice(&mut query, "sort", KeyOrder::parse, SORTS)?.unwrap_or_default();
@@ -135,8 +135,8 @@ fn choice<T>(
 const SORTS: &str = "This must be created_at, expires_at or name, with - before it for the greatest first.";
 
 /// Parses the text to search for.
-fn search(query: &mut Query) -> Result<Option<String>, Problem> {
-    match text(query, "q")? {
+fn search(query: &mut Query, texts: TextParser<'_>) -> Result<Option<String>, Problem> {
+    match text(query, "q", texts)? {
         Some(value) if value.chars().count() > SEARCH_CHARS => {
             Err(invalid("q", format!("This may have {SEARCH_CHARS} characters.")))
         }
@@ -145,10 +145,10 @@ fn search(query: &mut Query) -> Result<Option<String>, Problem> {
 }
 
 /// Parses a text in the form in which texts are stored.
-fn text(query: &mut Query, name: &str) -> Result<Option<String>, Problem> {
+fn text(query: &mut Query, name: &str, texts: TextParser<'_>) -> Result<Option<String>, Problem> {
     match query.take(name) {
         Some(value) if value.is_empty() => Err(invalid(name, "This must not be empty.")),
-        value => Ok(value.map(|value| composed(&value))),
+        value => Ok(value.map(|value| texts.nfc(value))),
     }
 }
 
@@ -240,6 +240,10 @@ const OPEN_API: &str = r##"{
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(query: &str) -> Result<ListKeys, Problem> {
+        super::parse(query, TextParser::of_tests())
+    }
 
     #[test]
     fn filters_are_parsed_and_wrong_ones_refused() {

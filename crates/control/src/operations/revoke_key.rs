@@ -7,7 +7,6 @@ use crate::changed::Changed;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::check_key_in_sight;
-use crate::text::text;
 use keyward_http::limits::PROSE_CHARS;
 use keyward_key::id::KeyId;
 use keyward_key::mint::Minted;
@@ -49,7 +48,7 @@ impl ControlOperation for RevokeKey {
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
         let id = input.key_id()?;
         let mut fields = Fields::parse(input.body, &["reason"])?;
-        Ok(Self { id, reason: text("reason", fields.require("reason")?, PROSE_CHARS)? })
+        Ok(Self { id, reason: input.text.parse("reason", fields.require("reason")?, PROSE_CHARS)? })
     }
 
     fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {

@@ -10,7 +10,7 @@ use crate::changed::Changed;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::check_key_in_sight;
-use crate::text::text;
+use crate::text::TextParser;
 use keyward_http::limits::{CONTACT_CHARS, NAME_CHARS, PROSE_CHARS};
 use keyward_http::problem::Problem;
 use keyward_key::id::KeyId;
@@ -55,7 +55,7 @@ impl ControlOperation for UpdateKey {
     type Outcome = Outcome;
 
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
-        Ok(Self { id: input.key_id()?, changes: parse(input.body)? })
+        Ok(Self { id: input.key_id()?, changes: parse(input.body, input.text)? })
     }
 
     fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
@@ -184,12 +184,12 @@ impl UpdateKey {
 }
 
 /// Parses the changes. The registry decides whether the scopes exist and how long a key may live.
-fn parse(body: &[u8]) -> Result<KeyChanges, Problem> {
+fn parse(body: &[u8], text: TextParser<'_>) -> Result<KeyChanges, Problem> {
     let mut fields = Fields::parse_changes(body, FIELDS, &[])?;
     Ok(KeyChanges {
-        name: fields.take("name").map(|value| text("name", value, NAME_CHARS)).transpose()?,
-        purpose: fields.take("purpose").map(|value| text("purpose", value, PROSE_CHARS)).transpose()?,
-        owner: fields.take("owner").map(|value| text("owner", value, CONTACT_CHARS)).transpose()?,
+        name: fields.take("name").map(|value| text.parse("name", value, NAME_CHARS)).transpose()?,
+        purpose: fields.take("purpose").map(|value| text.parse("purpose", value, PROSE_CHARS)).transpose()?,
+        owner: fields.take("owner").map(|value| text.parse("owner", value, CONTACT_CHARS)).transpose()?,
         scopes: fields.has("scopes").then(|| scopes(&mut fields)).transpose()?,
         allowed_cidrs: fields.has("allowed_cidrs").then(|| allowed_cidrs(&mut fields)).transpose()?,
         expires_at: fields.take("expires_at").map(end).transpose()?,
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn only_the_named_fields_change() {
-        let Ok(changes) = parse(br#"{"scopes":["a:read"],"allowed_cidrs":[]}"#) else { panic!("refused") };
+        let Ok(changes) = parse(br#"{"scopes":["a:read"],"allowed_cidrs":[]}"#, TextParser::of_tests()) else { panic!("refused") };
         assert!(changes.name.is_none() && changes.owner.is_none() && changes.expires_at.is_none());
         assert_eq!(changes.scopes.unwrap().len(), 1);
         assert_eq!(changes.allowed_cidrs, Some(Vec::new()));
@@ -335,7 +335,7 @@ mod tests {
             (r#"{"expires_in_days":3}"#, Some("expires_in_days")),
             ("{}", None),
         ] {
-            let problem = parse(body.as_bytes()).err().unwrap();
+            let problem = parse(body.as_bytes(), TextParser::of_tests()).err().unwrap();
             let shown: Value = serde_json::from_str(&problem.body("r")).unwrap();
             assert_eq!(shown["field"].as_str(), field, "{body}");
         }

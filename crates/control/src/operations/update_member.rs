@@ -8,7 +8,7 @@ use crate::changed::Changed;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::{allow, check_member_in_sight};
-use crate::text::{email, text};
+use crate::text::TextParser;
 use keyward_http::limits::NAME_CHARS;
 use keyward_http::problem::Problem;
 use keyward_key::id::{Environment, KeyId};
@@ -53,7 +53,7 @@ impl ControlOperation for UpdateMember {
     type Outcome = Outcome;
 
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
-        Ok(Self { id: input.key_id()?, changes: parse(input.body)? })
+        Ok(Self { id: input.key_id()?, changes: parse(input.body, input.text)? })
     }
 
     fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
@@ -174,11 +174,11 @@ impl MemberChanges {
 }
 
 /// Parses the changes. `"environments": null` lifts the limit; no other field takes `null`.
-fn parse(body: &[u8]) -> Result<MemberChanges, Problem> {
+fn parse(body: &[u8], text: TextParser<'_>) -> Result<MemberChanges, Problem> {
     let mut fields = Fields::parse_changes(body, FIELDS, &["environments"])?;
     Ok(MemberChanges {
-        name: fields.take("name").map(|value| text("name", value, NAME_CHARS)).transpose()?,
-        email: fields.take("email").map(|value| email("email", value)).transpose()?,
+        name: fields.take("name").map(|value| text.parse("name", value, NAME_CHARS)).transpose()?,
+        email: fields.take("email").map(|value| text.email("email", value)).transpose()?,
         role: fields.take("role").map(role).transpose()?,
         environments: fields.take_even_null("environments").map(limit).transpose()?,
         expires_in_days: fields.take("expires_in_days").map(days).transpose()?,
@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     fn changes(body: &str) -> Option<MemberChanges> {
-        parse(body.as_bytes()).ok()
+        parse(body.as_bytes(), TextParser::of_tests()).ok()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The integration tests of `keyward-control`: one program.
 
+mod access_verifier;
 mod callers;
 mod conditions;
 mod forward_auth;

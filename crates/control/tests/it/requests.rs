@@ -2,12 +2,12 @@
 //! malformed bodies.
 
 use keyward_config::{Config, HostRole};
-use keyward_control::Operation;
 use keyward_control::failure::Failure;
 use keyward_control::operation::Input;
 use keyward_control::route::find;
 use keyward_control::sign_in::{SignIn, sign_in};
 use keyward_control::transport::check_transport;
+use keyward_control::{Operation, TextParser};
 use keyward_http::head::Head;
 use keyward_http::problem::Problem;
 use keyward_key::id::{Class, Environment};
@@ -15,6 +15,7 @@ use keyward_key::record::Record;
 use keyward_protocol::Caller;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::{ClientRequest, Key, NOW};
+use keyward_testkit::text::nfc;
 use serde_json::{Value, json};
 
 fn config() -> Config {
@@ -121,7 +122,7 @@ fn body(operation: Operation, body: &[u8]) -> Result<(), Problem> {
     let text = post("x").text();
     let id = "wafl_live_8Fh2kQ0sZp1L";
     let (config, head) = (config(), Head::parse(&text).unwrap());
-    let input = Input { config: &config, head: &head, id, body, request_id: "req-1" };
+    let input = Input { config: &config, head: &head, id, body, text: TextParser::new(&nfc), request_id: "req-1" };
     match operation.prepare(&input, &mut Seeded::new(1)) {
         Ok(_) => Ok(()),
         Err(Failure::Problem(problem)) => Err(problem),
@@ -174,7 +175,8 @@ fn a_query_is_refused_where_an_operation_takes_none() {
     let text = ClientRequest::new("POST /_keyward/v1/keys?name=x").text();
     let head = Head::parse(&text).unwrap();
     let config = config();
-    let input = Input { config: &config, head: &head, id: "", body: b"{}", request_id: "req-1" };
+    let input =
+        Input { config: &config, head: &head, id: "", body: b"{}", text: TextParser::new(&nfc), request_id: "req-1" };
     let refused = Operation::IssueKey.prepare(&input, &mut Seeded::new(1)).err();
     let Some(Failure::Problem(problem)) = refused else { panic!("taken") };
     let shown: Value = serde_json::from_str(&problem.body("r")).unwrap();

@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keyward_control::Operation;
 use keyward_control::oauth::{Challenge, OAuthError, client, token};
 use keyward_control::operation::{Answer, Input};
 use keyward_control::transport::check_transport;
+use keyward_control::{Operation, TextParser};
 use keyward_gate::SubmittedKey;
 use keyward_http::head::Head;
 use keyward_key::id::{Class, KeyId};
@@ -14,6 +14,7 @@ use keyward_key::time::Millis;
 use keyward_protocol::Caller;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::{ClientRequest, DAY, Key, NOW, World};
+use keyward_testkit::text::nfc;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -31,7 +32,14 @@ fn asked(
     let request = ClientRequest::new(&format!("{} /_keyward/{}", spec.method, spec.path));
     let text = request.with("content-type", content_type).text();
     let head = Head::parse(&text).unwrap();
-    let input = Input { config: &world.config, head: &head, id: "", body: body.as_bytes(), request_id: "req-1" };
+    let input = Input {
+        config: &world.config,
+        head: &head,
+        id: "",
+        body: body.as_bytes(),
+        text: TextParser::new(&nfc),
+        request_id: "req-1",
+    };
     let prepared = operation.prepare(&input, &mut Seeded::new(1)).unwrap_or_else(|failure| panic!("{failure:?}"));
     let command: Value = serde_json::from_str(prepared.command.get()).unwrap();
     let id = command["id"].as_str().map(str::to_owned);

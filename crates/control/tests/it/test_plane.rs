@@ -23,6 +23,7 @@ use keyward_registry::context::Policy;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::ClientRequest;
 use keyward_testkit::registry_world::{NOW, World};
+use keyward_testkit::text::nfc;
 use serde_json::{Value, json};
 
 pub const BOOTSTRAP_TOKEN: &str = "a-bootstrap-token-of-a-test";
@@ -138,6 +139,10 @@ impl ControlPlatform for TestPlatform {
 
     fn refresh_in_background(&self) {
         self.refreshes.set(self.refreshes.get() + 1);
+    }
+
+    fn nfc(&self, text: &str) -> String {
+        nfc(text)
     }
 
     fn advice(&self, code: Code) -> String {

@@ -257,6 +257,8 @@ fn keys_changed_before_the_feed_existed_stay_in_the_snapshot() {
              ALTER TABLE idempotency DROP COLUMN credential;
              ALTER TABLE members DROP COLUMN previous_hash; ALTER TABLE members DROP COLUMN previous_until;
              ALTER TABLE members DROP COLUMN email_by_limited;
+             DROP INDEX keys_of_environment; DROP INDEX keys_of_environment_sorted_by_end;
+             DROP INDEX keys_of_environment_sorted_by_name;
              DROP INDEX keys_sorted_by_end; DROP INDEX keys_sorted_by_name; ALTER TABLE keys DROP COLUMN own_end;
              DROP INDEX keys_changed; DROP INDEX keys_by_revision; ALTER TABLE keys DROP COLUMN latest_end;
              UPDATE meta SET value = '1' WHERE name = 'schema'",

@@ -378,6 +378,21 @@ fn a_lost_answer_to_rotating_ones_own_credential_is_given_again() {
     assert!(unauthenticated(&world.refused(with_secret(7), Command::Me)));
 }
 
+/// A rotation through Access presents no credential, so nothing has ended the handover before.
+#[test]
+fn a_credential_whose_time_is_over_does_not_come_back_at_the_next_rotation() {
+    let mut world = World::with_owner();
+    let by_access = || Caller::Access { email: "ada@acme.example".to_owned() };
+    world.done(by_access(), rotate_member(owner_id(), 8));
+    world.later(600);
+    assert!(unauthenticated(&world.refused(owner(), Command::Me)));
+    world.done(by_access(), rotate_member(owner_id(), 7));
+    assert!(unauthenticated(&world.refused(owner(), Command::Me)));
+    world.done(with_secret(8), Command::Me);
+    world.done(with_secret(7), Command::Me);
+    assert!(unauthenticated(&world.refused(with_secret(8), Command::Me)));
+}
+
 #[test]
 fn a_credential_that_another_owner_replaces_is_refused_at_once() {
     let mut world = World::with_owner();

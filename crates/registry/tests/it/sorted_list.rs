@@ -1,6 +1,9 @@
 //! Lists of keys in any order, and searches.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyward_key::id::Environment;
+use keyward_key::time::Millis;
 use keyward_protocol::role::Role;
 use keyward_protocol::{Caller, KeyView, Rejection, Status};
 use keyward_registry::order::SortKey;
@@ -130,6 +133,62 @@ fn a_cursor_is_good_for_its_own_order_only() {
             cursor: Some(cursor.to_owned()),
         };
         assert!(matches!(world.refused(owner(), command), Rejection::Invalid { .. }), "{cursor}");
+    }
+}
+
+/// A store refuses larger integers, and its failure is no answer to a wrong cursor.
+#[test]
+fn a_cursor_with_an_end_that_no_store_keeps_is_refused() {
+    let mut world = mixed();
+    for (end, valid) in [
+        (9_007_199_254_740_991, true),
+        (9_007_199_254_740_992, false),
+        (-9_007_199_254_740_992, false),
+        (i64::MIN, false),
+    ] {
+        let cursor = URL_SAFE_NO_PAD.encode(format!(r#"["expires_at",{end},1]"#));
+        let command = Command::SortKeys {
+            filter: KeyFilter::default(),
+            order: order("expires_at"),
+            limit: 2,
+            cursor: Some(cursor),
+        };
+        let answered = world.ask(owner(), command).unwrap();
+        let refused = matches!(&answered, Response::Refused(Rejection::Invalid { field, .. }) if field == "cursor");
+        assert_eq!(!refused, valid, "{end}");
+    }
+}
+
+/// Keys that a member sees and others stand in turns, so that the key before each next page is one of the others.
+#[test]
+fn a_cursor_tells_nothing_of_the_keys_out_of_sight() {
+    let shown = |seen: Environment| {
+        let mut world = World::with_owner();
+        let limited = world.add_member(Role::Auditor, Some(&format!(r#"["{}"]"#, seen.as_str())));
+        for number in 1..=8 {
+            let draft = if number % 2 == 0 { test(&format!("i{number}")) } else { live(&format!("i{number}")) };
+            world.issue(number, KeyDraft { name: format!("name {number}"), lifetime: Lifetime::Days(number), ..draft });
+        }
+        (world, limited)
+    };
+    for seen in [Environment::Live, Environment::Test] {
+        let (mut world, limited) = shown(seen);
+        for order in KeyOrder::ALL.into_iter().filter(|order| *order != KeyOrder::default()) {
+            let (mut found, mut cursor) = (0, None);
+            loop {
+                let (items, next) = page(&mut world, limited.clone(), (&KeyFilter::default(), order), 1, cursor);
+                found += items.len();
+                let Some(next) = next else { break };
+                let text = String::from_utf8(URL_SAFE_NO_PAD.decode(&next).unwrap()).unwrap();
+                let (_, value, position): (String, serde_json::Value, u64) = serde_json::from_str(&text).unwrap();
+                let last = items.last().unwrap();
+                assert_eq!(position, last.revision, "{text}");
+                assert!(value.as_str().is_none_or(|name| name == last.attributes.name), "{text}");
+                assert!(value.as_i64().is_none_or(|end| Millis(end).rfc3339() == last.expires_at), "{text}");
+                cursor = Some(next);
+            }
+            assert_eq!(found, 4, "{order:?}");
+        }
     }
 }
 
