@@ -37,14 +37,17 @@ const IN_WORDS = {
   expires_in_days: (days) => days > VARS.MAX_KEY_DAYS,
   expires_at: (text) =>
     !(Date.parse(text) > Date.now() && Date.parse(text) < Date.now() + VARS.MAX_KEY_DAYS * 86_400_000),
-  scopes: (scopes) => scopes.some((scope) => !SCOPES.has(scope)),
+  scopes: (scopes) => Array.isArray(scopes) && scopes.some((scope) => !SCOPES.has(scope)),
   allowed_cidrs: (networks) =>
+    Array.isArray(networks) &&
     networks.some((network) => !/^(192\.0\.2\.7|192\.0\.2\.0\/24|::1|10\.0\.\d+\.\d+)$/.test(network)),
   cursor: () => true,
+  // Not for a rotation, but for its extension: not to end before it would.
+  "extendRotation overlap_seconds": (seconds) => seconds < 2_592_000,
 };
-const inWords = (value) =>
-  Object.entries(value)
-    .filter(([name, field]) => field !== null && IN_WORDS[name]?.(field))
+const inWords = (value, operationId = "") =>
+  Object.entries(value ?? {})
+    .filter(([name, field]) => field !== null && (IN_WORDS[`${operationId} ${name}`] ?? IN_WORDS[name])?.(field))
     .map(([name]) => name);
 
 let gate;
@@ -70,24 +73,36 @@ const send = (path, request) => {
 
 const differences = [];
 /** Records what the gate did otherwise than the document says. */
-function compare(answer, errors, value, shown) {
+function compare(operationId, answer, errors, value, sent) {
   const outcome = errors === null ? answer.status : "refused";
   counts[outcome] = (counts[outcome] ?? 0) + 1;
-  const wrong = difference(answer, errors, value);
-  if (wrong) differences.push(`${wrong}: ${answer.status} ${answer.text.slice(0, 300)} for ${shown.slice(0, 300)}`);
+  const wrong = difference(answer, errors, inWords(errors && fieldsOf(errors).has("") ? {} : value, operationId));
+  const detail = answer.json.detail ?? answer.text;
+  if (wrong)
+    differences.push(`${operationId} ${wrong}: ${answer.status} ${detail.slice(0, 200)} ${sent.slice(0, 300)}`);
 }
 
-function difference(answer, errors, value) {
+function difference(answer, errors, words) {
   if (answer.status >= 500) return "failed";
   const field = answer.status === 400 ? (answer.json.field ?? "") : undefined;
-  if (errors === null) return field === undefined || inWords(value).includes(field.split("[")[0]) ? "" : "refused";
+  if (errors === null) return field === undefined || words.includes(field.split("[")[0]) ? "" : `refused ${field}`;
   const fields = fieldsOf(errors);
   if (field === undefined) return `accepted, with ${[...fields]}`;
-  return fields.has(field) ? "" : `named ${field}, not ${[...fields]}`;
+  return fields.has(field) || words.includes(field.split("[")[0]) ? "" : `named ${field}, not ${[...fields]}`;
 }
 
 /** Fails with everything that `compare` has recorded since the last time. */
-const settle = () => assert.deepEqual(differences.splice(0), []);
+const settle = () => assert.deepEqual(differences.splice(0).slice(0, 20), []);
+
+/** Calls `work` with each item, eight at a time. */
+async function each(items, work) {
+  const left = [...items];
+  const run = async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: 8 }, run));
+  settle();
+}
 
 const OPERATIONS = new Map(
   Object.entries(document.paths).flatMap(([path, item]) =>
@@ -160,22 +175,22 @@ function bodies(schema) {
 }
 
 /**
- * Sends every body of an operation, with `id` in its path.
+ * Sends bodies of an operation with `id` in its path: all of them, or those for which `only` is true of the document's errors.
  * @param {string} operationId
- * @param {{ id?: string, key?: string }} [options]
+ * @param {{ id?: string, key?: string, only?: (errors: any) => boolean, to?: typeof send }} [options]
  */
-async function compareBodies(operationId, { id = "", ...request } = {}) {
+async function compareBodies(operationId, { id = "", only = () => true, to = send, ...request } = {}) {
   const { path: template, method, operation } = described(operationId);
   const path = template.replace("{id}", id);
   const { schema } = operation.requestBody.content["application/json"];
-  const cases = bodies(follow(schema));
   const whole = [null, [], [{}], "x", 1, true].map((value) => ({ value, sent: value }));
-  for (const { value, sent } of [...cases, ...whole]) {
+  await each([...bodies(follow(schema)), ...whole], async ({ value, sent }) => {
+    const errors = judge(schema, value);
+    if (!only(errors)) return;
     const body = JSON.stringify(sent);
-    const answer = await send(path, { method, body, headers: { "content-type": "application/json" }, ...request });
-    compare(answer, judge(schema, value), value ?? {}, `${operationId} ${body}`);
-  }
-  settle();
+    const answer = await to(path, { method, body, headers: { "content-type": "application/json" }, ...request });
+    compare(operationId, answer, errors, value, body);
+  });
 }
 
 /** Whether a text in a query is a number is for the schema to say. */
@@ -204,14 +219,13 @@ async function compareQueries(operationId) {
     [["Limit", "1"]],
     ...mixed,
   ];
-  for (const pairs of cases) {
+  await each(cases, async (pairs) => {
     const value = Object.fromEntries(
       pairs.map(([name, text]) => [name, inQuery(follow(properties[name] ?? {}), text)]),
     );
     const query = pairs.map(([name, text]) => `${name}=${encodeURIComponent(text.toWellFormed())}`).join("&");
-    compare(await send(`${path}?${query}`), judge(schema, value), value, `${operationId} ${query}`);
-  }
-  settle();
+    compare(operationId, await send(`${path}?${query}`), judge(schema, value), value, query);
+  });
 }
 
 describe("the gate accepts and refuses as the document says", () => {
@@ -235,7 +249,18 @@ describe("the gate accepts and refuses as the document says", () => {
     await compareBodies("rotateMember", { id: await member() });
     await compareBodies("revokeMember", { id: await member() });
   });
-  test("bootstrap", () => compareBodies("bootstrap", { key: SECRETS.BOOTSTRAP_TOKEN }));
+  test("bootstrap", async () => {
+    // Once there is an owner, every body is 409.
+    const fresh = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1" } });
+    try {
+      const request = { key: SECRETS.BOOTSTRAP_TOKEN, to: (path, one) => fresh.callPatiently(path, one) };
+      await compareBodies("bootstrap", { ...request, only: (errors) => errors !== null });
+      assert.equal((await fresh.bootstrap()).status, 201);
+      await compareBodies("bootstrap", { ...request, only: (errors) => errors === null });
+    } finally {
+      await fresh.stop();
+    }
+  });
   test("questions", () => compareBodies("verifyKey"));
   test("lists of keys", () => compareQueries("listKeys"));
   test("lists of members", () => compareQueries("listMembers"));
@@ -278,7 +303,6 @@ describe("the gate accepts and refuses as the document says", () => {
         id.slice(0, -1),
         id.replace("_", "-"),
         ` ${id}`,
-        `${id}\n`,
         id.replace("wafl", "other"),
       ];
       for (const text of [...near, "wafl_live_000000000000", "wafl_admin_000000000000"]) {

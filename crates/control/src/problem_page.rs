@@ -43,7 +43,7 @@ pub(super) const OPEN_API: &str = r##"{
   "tags": ["Documents"],
   "summary": "The page that explains a code, linked by a problem's `type`",
   "security": [],
-  "parameters": [{"name": "code", "in": "path", "required": true, "schema": {"type": "string"}}],
+  "parameters": [{"name": "code", "in": "path", "required": true, "schema": {"type": "string", "pattern": "^[a-z_]+$"}}],
   "responses": {
     "200": {
       "description": "The page",

@@ -37,9 +37,28 @@ impl Query {
     /// Takes `limit`, or its default.
     pub fn limit(&mut self) -> Result<u32, Problem> {
         let Some(text) = self.take("limit") else { return Ok(PAGE_DEFAULT) };
-        match text.parse() {
-            Ok(number @ 1..=PAGE_MOST) => Ok(number),
+        match whole(&text).map(u32::try_from) {
+            Some(Ok(number @ 1..=PAGE_MOST)) => Ok(number),
             _ => Err(invalid("limit", "This must be a whole number from 1 to 200.")),
+        }
+    }
+}
+
+/// Parses a whole number as JSON writes it: digits alone, without a sign and without leading zeros.
+pub(super) fn whole(text: &str) -> Option<u64> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_one_spelling() {
+        assert_eq!(["0", "1", "200", "18446744073709551615"].map(whole), [0, 1, 200, u64::MAX].map(Some));
+        for text in ["", "05", "00", "+5", "-5", " 5", "5 ", "5.0", "1e1", "18446744073709551616", "٥"] {
+            assert_eq!(whole(text), None, "{text}");
         }
     }
 }

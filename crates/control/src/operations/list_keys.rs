@@ -187,7 +187,7 @@ const OPEN_API: &str = r##"{
     {
       "name": "expires_before",
       "in": "query",
-      "description": "Which expire before this time",
+      "description": "Which expire before this time, with any offset. Leap seconds are refused",
       "schema": {"type": "string", "format": "date-time"}
     },
     {

@@ -7,7 +7,7 @@ use crate::body::invalid;
 use crate::changed::ListPage;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
-use crate::query::Query;
+use crate::query::{Query, whole};
 use crate::sight::check_unlimited;
 use keyward_http::head::Head;
 use keyward_http::media_type::negotiate;
@@ -149,8 +149,7 @@ fn filter(query: &mut Query, name: &str) -> Result<Option<String>, Problem> {
 
 fn seq(name: &str, text: &str) -> Result<u64, Problem> {
     // Numbers from 2^53 on lose digits in JavaScript, so no entry has one.
-    let plain = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|seq| plain && *seq < 1 << 53).ok_or_else(|| {
+    whole(text).filter(|seq| *seq < 1 << 53).ok_or_else(|| {
         invalid(name, "This must be the number of an entry: the entries after it are given, from 0 all.")
     })
 }
