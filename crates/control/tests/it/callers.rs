@@ -1,4 +1,4 @@
-//! Callers of the control plane cannot wear the authority down.
+//! Callers of the control plane cannot overload the authority.
 
 use keyward_testkit::gate_world::ClientRequest;
 use serde_json::{Value, json};
