@@ -147,7 +147,7 @@ fn many_credentials_together_have_the_isolates_rate_and_the_gate_is_not_affected
 }
 
 #[test]
-fn garbage_counts_for_nothing() {
+fn garbage_counts_against_no_limit() {
     let (plane, owner) = Plane::with_owner();
     let before = plane.asked();
     for _ in 0..1_000 {
