@@ -1,4 +1,4 @@
-// What a long-lived answer costs that Keyward holds, beside one that the runtime passes on by itself: CPU of workerd for each message
+// Cost of a long-lived answer that Keyward holds, compared with one that the runtime passes on: CPU of workerd for each message
 // of a WebSocket and each event of a stream, and CPU and memory of connections on which nothing happens.
 //
 //     npm run build && node bench/connections.mjs

@@ -1,5 +1,5 @@
-// The one place where an origin's answer is edited on its way to the client. An edit never loses the answer: one that the runtime
-// cannot rebuild passes as it is.
+// Edits an origin's answer before it goes to the client; nothing else does. An edit never loses the answer: an answer that the runtime
+// cannot rebuild passes unchanged.
 
 import { setAll } from "./glue.js";
 
@@ -12,7 +12,7 @@ export function onUnedited(log) {
 }
 
 /**
- * Returns the edits that an answer needs, or undefined, which is the common case:
+ * Returns the edits that an answer needs, or undefined if it needs none, as most do:
  *
  * - Headers that pose as Keyward's and hop-by-hop headers are removed. The runtime itself drops `Connection`, `Keep-Alive`, `TE`,
  *   `Trailer`, `Transfer-Encoding` and `Upgrade`, but not the headers that `Connection` lists.
@@ -20,7 +20,7 @@ export function onUnedited(log) {
  * - With `mayBeShared`, an answer that a shared cache may store leaves with `Vary: Authorization, X-API-Key`: another caller of the
  *   same URL must not get it (RFC 9111, section 4.1).
  *
- * `isEventStream` says that the answer is one of `text/event-stream`, which src/connections.js holds.
+ * `isEventStream`: the answer is of type `text/event-stream`, which src/connections.js holds.
  */
 export function editsOf(response, stamp, mayBeShared) {
   let removed;
@@ -77,14 +77,14 @@ export function edited(response, edits, requestId, replacement = response) {
   }
 }
 
-/** An event stream on a public route may need no edit. */
+/** Whether any edit is to be applied: those of an event stream on a public route may be empty. */
 const isNeeded = (edits) =>
   edits !== undefined && (edits.removed !== undefined || edits.stamp !== undefined || edits.varied.length > 0);
 
 function rebuilt(response, { body, webSocket }) {
   if (webSocket) return new Response(null, { status: 101, headers: response.headers, webSocket });
   const answer = new Response(body, response);
-  // A stream of ours may end early.
+  // A held stream may end early.
   if (body !== response.body) answer.headers.delete("content-length");
   return answer;
 }

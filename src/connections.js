@@ -1,15 +1,15 @@
-// Long-lived answers that began with a key: WebSockets and event streams. They stay open only while crates/edge/src/connections.rs says
-// so; this file holds their two ends, asks at the times that it names, and closes them.
+// Long-lived answers that began with a key: WebSockets and event streams. crates/edge/src/connections.rs decides how long each stays
+// open; this file holds both ends, runs the checks at the times that Rust returns, and closes the ends.
 //
-// An answer of Rust is a text: `open LF <ms until the next check> LF <ms until it closes> LF <reason then> LF <connection>`, or
-// `close LF <reason>`. Nothing but these texts and timers outlives a check, so a client that leaves leaves nothing behind.
+// A verdict of Rust is a text: `open LF <ms until the next check> LF <ms until it closes> LF <reason for closing> LF <connection>`, or
+// `close LF <reason>`. Only these texts and timers outlive a check, so a client that disconnects leaves no state behind.
 
 import { edited } from "./answer.js";
 import { requestText } from "./glue.js";
 
-/** Decides about a connection, when it opens and at each check. */
+/** Returns the verdict about a connection, when it opens and at each check. */
 let judge;
-/** Is told of each connection that was closed here. */
+/** Logs each connection that was closed here. */
 let closed;
 
 /** Sets both. Rust calls this once for each isolate. */
@@ -21,11 +21,11 @@ export function onConnections(decide, log) {
 /** Policy violation (RFC 6455, section 7.4.1): the close code to both ends. */
 const NO_LONGER_ADMITTED = 1008;
 
-/** Time for a client to take the end of a stream; after it the stream breaks. */
+/** Time limit for a client to read the end of a stream; after it the stream is aborted. */
 const END_WITHIN_MILLISECONDS = 1_000;
 
 /**
- * Returns a long-lived answer to the client, held open for as long as the key is admitted; or Rust's answer, if it no longer is.
+ * Returns a long-lived answer that is held open while the key is admitted, or Rust's refusal if the key no longer is.
  * `exchange` is `{request, context, environment, requestId}`.
  */
 export async function hold(exchange, response, edits) {
@@ -48,7 +48,7 @@ function discard({ webSocket, body }) {
   }
 }
 
-/** Follows the verdicts about a connection, and calls `close` with the reason once it must close. Returns what ends the watch. */
+/** Runs the checks of a connection, and calls `close` with the reason once it must close. Returns a function that stops the checks. */
 function watch(exchange, kind, verdict, close) {
   const { environment, context, requestId } = exchange;
   let isOver = false;
@@ -72,7 +72,7 @@ function watch(exchange, kind, verdict, close) {
     if (state !== "open") return end(rest[0]);
     const [checkIn, closeIn, reason] = rest;
     connection = rest[3];
-    // Independent of the next check: nothing that goes wrong there keeps a connection open.
+    // Independent of the next check, so a failed or hanging check does not keep a connection open.
     clearTimeout(closeTimer);
     closeTimer = setTimeout(end, Number(closeIn), reason);
     checkTimer = setTimeout(check, Number(checkIn));
@@ -123,7 +123,7 @@ function relay(from, to, ends, stop) {
   from.addEventListener("error", () => over(WENT_AWAY, ""));
 }
 
-/** Codes that state the lack of a close frame, and are never sent in one. */
+/** Close codes that report a missing status or a missing close frame. They are never sent. */
 const NO_STATUS = 1005;
 const WENT_AWAY = 1006;
 const PROTOCOL_ERROR = 1002;
@@ -152,14 +152,14 @@ function heldStream(exchange, verdict, response, edits) {
   const stop = watch(exchange, "stream", verdict, () => end.abort());
   response.body.pipeTo(writable, { signal: end.signal, preventAbort: true }).then(stop, (error) => {
     stop();
-    // A stream that the origin broke off does not look whole.
+    // If the origin broke off, abort: the client must not take the stream for complete.
     const ended = end.signal.aborted ? endStream(writable) : writable.abort(error);
     return ended.catch(() => {});
   });
   return answer;
 }
 
-/** Ends a stream as a whole one ends. A client that reads nothing does not keep it open. */
+/** Ends a stream properly. A client that does not read cannot keep it open. */
 function endStream(writable) {
   const timer = setTimeout(() => writable.abort(new Error("not read")).catch(() => {}), END_WITHIN_MILLISECONDS);
   return writable.close().finally(() => clearTimeout(timer));

@@ -1,10 +1,10 @@
-// A request's way to its origin. Rust planned the edits (crates/gate/src/forward.rs); this file carries them out.
+// Sends requests to their origin. Rust plans the edits (crates/gate/src/forward.rs); this file applies them.
 
 import { edited, editsOf } from "./answer.js";
 import { hold } from "./connections.js";
 import { setAll } from "./glue.js";
 
-/** Makes the answer to a failed exchange from its code: `origin_unreachable`, `origin_timeout`, `invalid_body`. */
+/** Returns the answer to a failed exchange for its code: `origin_unreachable`, `origin_timeout`, `invalid_body` or `internal_error`. */
 let failed;
 /** Time limit for the origin's response headers. */
 let timeoutMilliseconds;
@@ -15,13 +15,13 @@ export function onFailed(answer, milliseconds) {
   timeoutMilliseconds = milliseconds;
 }
 
-// The edge caches by URL alone, so it could serve one key holder's answer to another: nothing may be cached. Only answers to GET and
-// HEAD are ever cached, and the object costs 2 % of a request, since it is copied and written as JSON.
+// The edge caches by URL alone, so it could serve one key holder's answer to another: nothing may be cached. The runtime copies this
+// object and serializes it as JSON, which costs 2 % of a request, so it is set for GET and HEAD only: other answers are never cached.
 const NEVER_CACHED = { cacheTtl: -1 };
 
 /**
- * A read that fails sooner than this is sent once more. A kept connection that the origin closed meanwhile fails within one round trip;
- * an origin that fails later has begun to work on the request.
+ * A GET or HEAD that fails sooner than this is retried once. A request on a keep-alive connection that the origin has closed fails within
+ * one round trip; an origin that fails later may have begun to process the request.
  */
 const RETRY_WITHIN_MILLISECONDS = 1_000;
 
@@ -66,7 +66,7 @@ export function forward(request, context, edits, environment, stamp) {
 }
 
 /**
- * Whether an answer may last for hours, and must not outlive the key that it began with. One of a status above 599 cannot be held: the
+ * Whether an answer is a WebSocket or an event stream, which must not outlive its key. One of a status above 599 cannot be held: the
  * runtime cannot rebuild it. No client takes it for an event stream.
  */
 const isLongLived = (response, edits) =>
@@ -93,7 +93,7 @@ function inTime(answer, finish, retry, fail) {
       resolve(fail("origin_timeout", `no headers within ${timeoutMilliseconds} ms`));
     }, timeoutMilliseconds);
     const arrived = (response) => {
-      // Nobody will read the body, and a context that is still alive would keep it open.
+      // Nobody reads the body of a late answer, and a context that is still alive would keep it open.
       if (late) return response.body?.cancel().catch(() => {});
       clearTimeout(timer);
       resolve(finish(response));
@@ -113,8 +113,8 @@ function inTime(answer, finish, retry, fail) {
 }
 
 /**
- * A body of unknown length or of at least this length passes through a stream of ours, which tells a body that breaks off from an origin
- * that does. That costs about 40 µs: too much for the short bodies of most requests.
+ * Minimum length of a body that passes through a stream of Keyward's own, as does a body of unknown length. The stream distinguishes a
+ * client's broken body from a broken origin. It costs about 40 µs: too much for the short bodies of most requests.
  */
 const OBSERVED_BYTES = 65_536;
 
@@ -137,13 +137,13 @@ function uploadOf(request, init) {
   init.signal = exchange.signal;
   body.pipeTo(writable, LEFT_OPEN).catch(async (error) => {
     upload.isBroken = await hasFailed(body);
-    // Only now can the exchange end, and the origin sees a connection that breaks.
+    // The abort breaks the connection to the origin, so a truncated body never looks complete there.
     if (upload.isBroken) exchange.abort(error);
   });
   return upload;
 }
 
-/** Whether a stream that was piped has failed itself, and not its destination. */
+/** Whether a piped stream failed itself, rather than its destination. */
 async function hasFailed(stream) {
   let isFailed = false;
   try {
@@ -151,7 +151,7 @@ async function hasFailed(stream) {
       isFailed = true;
     });
   } catch {
-    // Still locked: it was not the stream that ended the pipe.
+    // Still locked: the destination ended the pipe.
   }
   await new Promise((resolve) => setTimeout(resolve));
   return isFailed;

@@ -1,6 +1,6 @@
-// The JavaScript that Rust calls, except for the way to the origin and back (forward.js, answer.js, connections.js). Each crossing
-// costs about a microsecond, so each function here does a whole step at once: an accepted request crosses twice, in `head` and
-// `forward`. Every decision is made in Rust; this file only carries it out.
+// The JavaScript functions that Rust calls, except those for the exchange with the origin (forward.js, answer.js, connections.js). Each
+// crossing costs about a microsecond, so each function here does a whole step: an accepted request crosses twice, in `head` and `forward`.
+// Rust makes every decision.
 
 /** Returns the whole head of a request as the text that crates/http/src/head.rs documents. */
 export function requestText(request) {
@@ -51,7 +51,7 @@ export function setAll(headers, block) {
   for (let at = 0; at + 1 < lines.length; at += 2) headers.set(lines[at], lines[at + 1]);
 }
 
-/** Returns a response of our own; `headers` is `name LF value LF` for each. */
+/** Returns one of Keyward's own responses; `headers` is `name LF value LF` for each. */
 export function reply(status, headers, body) {
   // Separate `Headers` would be copied once more, which takes 1.5 µs. An empty string would get a content type.
   const made = new Response(body || null, { status });
@@ -72,7 +72,7 @@ export function advice(code) {
   return texts().advice[code];
 }
 
-/** Returns `[response, writer]` of a streamed body. A write resolves when the client has taken it. */
+/** Returns `[response, writer]` of a streamed body. A write resolves when the client has read it. */
 export function stream(status, headers) {
   const { readable, writable } = new IdentityTransformStream();
   return [reply(status, headers, readable), writable.getWriter()];
@@ -88,7 +88,7 @@ export function streamClose(writer) {
   return writer.close();
 }
 
-/** Breaks the connection, so that no client takes a partial body for the whole. */
+/** Aborts the connection, so that no client mistakes a partial body for the complete one. */
 export function streamBreak(writer) {
   return writer.abort(new Error("the rest of the body could not be read"));
 }
@@ -131,7 +131,7 @@ export async function sign(name, text) {
   return new Uint8Array(await crypto.subtle.sign("Ed25519", key, text));
 }
 
-/** Keeps the promise running to its end although the client may leave. */
+/** Lets the promise run to its end even if the client disconnects. */
 export function keepAlive(context, promise) {
   context?.waitUntil?.(promise);
 }
@@ -196,7 +196,7 @@ export function kvPut(env, name, value, expiration, milliseconds) {
   return within(milliseconds, env.KEY_INDEX.put(name, value, { expiration }));
 }
 
-// A named cache of our own: neither fetched responses nor other workers of the zone write into it. On workers.dev it stores nothing,
+// A named cache of Keyward's own: neither fetched responses nor other workers of the zone write into it. On workers.dev it stores nothing,
 // so every lookup is a miss.
 const openCache = () => caches.open("keyward");
 const cached = (name) => `https://keyward.internal/${name}`;

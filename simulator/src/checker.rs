@@ -1,4 +1,4 @@
-//! Checks a history against the contract ("How fast a change takes hold" in README.md). Takes plain data, returns violations, and shares no
+//! Checks a history against the contract (docs/concepts/revocation.md). Takes plain data, returns violations, and shares no
 //! code with the product.
 //!
 //! **The window rule.** An answer other than 503 must be the answer that *some* state of the authority demands which was in force between

@@ -115,6 +115,6 @@ test("a client that disconnects during a lookup does not delay others with the s
   socket.resetAndDestroy();
   const began = Date.now();
   assert.equal((await gate.call(CONTACTS, { key: apiKey })).status, 200);
-  t.diagnostic(`answered after ${Date.now() - began} ms; a look-up takes 300 ms here`);
+  t.diagnostic(`answered after ${Date.now() - began} ms; a lookup takes 300 ms here`);
   assert.ok(Date.now() - began < 1_500, `answered only after ${Date.now() - began} ms`);
 });

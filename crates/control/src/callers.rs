@@ -1,4 +1,4 @@
-//! What one isolate knows of the callers of the control plane, so that they cannot wear the authority down: refusals, rates, and the
+//! Per-isolate state about callers of the control plane, so that they cannot overload the authority: refusals, rates, and the
 //! confirmations of gateways.
 //!
 //! The number of callers is bounded, and the least recently used are evicted first. Only callers whose credential has the right tag,

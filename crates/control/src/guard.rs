@@ -1,4 +1,4 @@
-//! What stands between the callers of the control plane and the authority, so that they cannot wear it down.
+//! Guards the authority against overload by callers of the control plane.
 //!
 //! A refused sign-in is repeated without a query, concurrent requests of an unknown caller share one, and each credential and each
 //! isolate has a rate. The feed and the lookups of keys are not counted here: whatever callers do, changes keep arriving.

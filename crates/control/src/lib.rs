@@ -14,7 +14,7 @@
 //! | [`authority`] | the flow of a message in the registry |
 //! | [`route`] | the router |
 //! | [`authorize`] | forward auth |
-//! | `guard`, `callers` | rates, and refusals without a query: callers cannot wear the authority down |
+//! | `guard`, `callers` | rates, and refusals without a query: callers cannot overload the authority |
 //! | [`audit_stream`] | the audit log as a stream |
 //! | [`open_api`] | the OpenAPI document and the table of roles, made from the rows |
 #![forbid(unsafe_code)]

@@ -95,7 +95,7 @@ impl ExtendRotation {
             return Ok(end);
         }
         Err(refused(if wanted > present {
-            format!("The key ends at {} by itself. Its successor works on.", present.rfc3339())
+            format!("The key expires at {} anyway, the end that it had before its rotation. Use its successor.", present.rfc3339())
         } else {
             format!("The overlap ends at {} already. Send more seconds from now.", present.rfc3339())
         }))

@@ -1,4 +1,4 @@
-//! Callers of the control plane cannot wear the authority down.
+//! Callers of the control plane cannot overload the authority.
 
 use keyward_control::ControlReply;
 use keyward_testkit::gate_world::ClientRequest;
@@ -148,7 +148,7 @@ fn many_credentials_together_have_the_isolates_rate_and_the_gate_is_not_affected
 }
 
 #[test]
-fn garbage_counts_for_nothing() {
+fn garbage_counts_against_no_limit() {
     let (plane, owner) = Plane::with_owner();
     let before = plane.asked();
     for _ in 0..1_000 {

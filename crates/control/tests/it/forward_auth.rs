@@ -41,7 +41,7 @@ fn a_good_key_gets_200_with_the_identity_and_a_bad_one_the_gates_refusal() {
 }
 
 #[test]
-fn a_gateways_credential_must_vouch_for_the_keys_environment() {
+fn a_gateways_credential_must_cover_the_keys_environment() {
     let (plane, owner) = Plane::with_owner();
     let (_, text) = plane.issue(&owner, "crm");
     let verifier = plane.member(&owner, "verifier", &json!(["live"]));
@@ -153,7 +153,7 @@ fn a_slow_confirmation_of_the_gateway_does_not_let_a_revoked_key_pass_after_the_
 }
 
 #[test]
-fn a_confirmation_that_takes_longer_than_the_bound_counts_for_nothing() {
+fn a_confirmation_that_takes_longer_than_the_bound_is_not_used() {
     let (plane, owner) = Plane::with_owner();
     let (_, text) = plane.issue(&owner, "crm");
     let verifier = plane.member(&owner, "verifier", &json!(null));

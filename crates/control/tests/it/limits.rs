@@ -1,4 +1,4 @@
-//! The limits are in one file, and the README states them as the code has them.
+//! The limits are in one file, and docs/reference/limits.md states them as the code has them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -130,7 +130,7 @@ fn every_limit_has_its_reason_beside_it() {
 }
 
 #[test]
-fn what_reads_requests_has_no_limit_of_its_own() {
+fn code_that_reads_requests_has_no_limit_outside_the_limits_file() {
     for folder in ["crates/http/src", "crates/control/src", "crates/control/src/operations", "crates/gate/src"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
         let files: Vec<PathBuf> =

@@ -282,7 +282,7 @@ fn a_holder_revokes_their_key_and_gets_the_same_answer_to_everything() {
 }
 
 #[test]
-fn only_keys_of_ours_count_against_the_limit_of_revocations() {
+fn only_keys_of_this_deployment_count_against_the_limit_of_revocations() {
     let (plane, owner) = Plane::with_owner();
     let (_, text) = plane.issue(&owner, "crm");
     let revoke = |token: &str| {
@@ -414,7 +414,7 @@ fn a_filtered_stream_has_the_entries_that_fit() {
 }
 
 #[test]
-fn a_refused_credential_of_ours_is_named_in_the_log_and_its_address_only_as_a_digest() {
+fn a_refused_credential_of_this_deployment_is_named_in_the_log_and_its_address_only_as_a_digest() {
     let (plane, owner) = Plane::with_owner();
     let auditor = plane.member(&owner, "auditor", &Value::Null);
     let (_, key) = plane.issue(&owner, "crm");

@@ -161,7 +161,7 @@ fn with_no_grace_a_reachable_authority_keeps_a_connection_open() {
 }
 
 #[test]
-fn an_answer_that_begins_long_after_its_request_is_judged_anew() {
+fn an_answer_that_begins_long_after_its_request_is_checked_again() {
     let mut held = Held::new(&json!({}));
     held.opened();
     held.advance(600_000);

@@ -190,7 +190,7 @@ fn a_refresh_is_due_before_the_bound_and_the_request_does_not_wait_for_it() {
 }
 
 #[test]
-fn a_refusal_is_logged_only_if_it_concerns_a_key_of_ours() {
+fn a_refusal_is_logged_only_if_it_concerns_a_key_of_this_deployment() {
     let entrance = Entrance::warm();
     let garbage = ClientRequest::new("GET /v1/contacts").with("authorization", "Bearer garbage");
     assert_eq!(verdict(&entrance.reply(&garbage)), "401 invalid_key");

@@ -17,7 +17,7 @@ fn original(line: &str, headers: &str) -> Result<String, String> {
 }
 
 #[test]
-fn each_refusal_tells_the_gateways_operator_what_to_mend() {
+fn each_refusal_tells_the_gateways_operator_what_to_fix() {
     use ForwardAuthError::*;
     let details = [Absent, Half, Url, Contradiction, Address, Addresses, WrongPath].map(ForwardAuthError::detail);
     for detail in details {
@@ -27,7 +27,7 @@ fn each_refusal_tells_the_gateways_operator_what_to_mend() {
 }
 
 #[test]
-fn each_gateway_names_the_request_in_its_way() {
+fn each_gateways_description_of_the_request_is_read() {
     let expected = Ok("POST https://gate.example/v1/contacts?q=%2F&r='".to_owned());
     let traefik = "x-forwarded-method\nPOST\nx-forwarded-uri\n/v1/contacts?q=%2F&r='\n";
     let nginx = "x-original-method\nPOST\nx-original-uri\n/v1/contacts?q=%2F&r='\n";
@@ -42,7 +42,7 @@ fn each_gateway_names_the_request_in_its_way() {
 }
 
 #[test]
-fn what_is_not_clear_is_refused() {
+fn an_ambiguous_or_incomplete_description_is_refused() {
     let own = format!("GET {OWN}");
     for (line, headers, why) in [
         (own.clone(), "", "Absent"),
@@ -116,7 +116,7 @@ fn an_original_url_without_a_scheme_a_host_and_a_path_is_refused() {
 }
 
 #[test]
-fn what_describes_the_asking_and_what_gateways_say_is_not_the_clients() {
+fn headers_about_the_auth_request_and_of_gateways_are_not_the_clients() {
     let text = format!(
         "5\nPOST\n{OWN}/a\nhost\ngate.example\ncontent-length\n7\nx-forwarded-for\n6.6.6.6\nx-real-ip\n6.6.6.6\n\
          keyward-verifier\nwafl_admin\nkeyward-client-address\n6.6.6.6\ncf-connecting-ip\n192.0.2.1\naccept\n*/*\n\
@@ -133,7 +133,7 @@ fn what_describes_the_asking_and_what_gateways_say_is_not_the_clients() {
 }
 
 #[test]
-fn a_request_that_was_plain_at_the_gateway_is_plain() {
+fn plain_http_at_the_gateway_counts_as_plain_http() {
     for (said, https) in [("", true), ("https", true), ("http", false), ("HTTP", false), ("http, https", false)] {
         let text = format!("5\nGET\n{OWN}/a\nx-forwarded-proto\n{said}\n");
         let original = ForwardedRequest::of(&Head::parse(&text).unwrap(), None).unwrap();
@@ -157,7 +157,7 @@ fn vouched(headers: &str) -> Result<Option<String>, ForwardAuthError> {
 }
 
 #[test]
-fn the_header_of_our_own_is_the_clients_address_whatever_else_is_said() {
+fn keyward_client_address_wins_over_every_other_header() {
     let is = |text: &str| Ok(Some(text.to_owned()));
     assert_eq!(vouched(""), Ok(None));
     assert_eq!(vouched("x-real-ip\n192.0.2.1\n"), Ok(None));
@@ -173,7 +173,7 @@ fn the_header_of_our_own_is_the_clients_address_whatever_else_is_said() {
 }
 
 #[test]
-fn of_a_list_the_one_that_is_left_without_the_edges_own_is_believed_and_two_are_not() {
+fn the_only_forwarded_address_besides_the_edges_own_is_trusted_and_two_are_refused() {
     let is = |text: &str| Ok(Some(text.to_owned()));
     assert_eq!(vouched("x-forwarded-for\n192.0.2.1\n"), is("192.0.2.1"));
     assert_eq!(vouched("x-forwarded-for\n192.0.2.1, 203.0.113.1\n"), is("192.0.2.1"), "the edge appended");
@@ -196,7 +196,7 @@ fn of_a_list_the_one_that_is_left_without_the_edges_own_is_believed_and_two_are_
 }
 
 #[test]
-fn what_only_a_gateway_says_tells_that_one_asks() {
+fn headers_that_only_gateways_send_mark_a_gateways_request() {
     for (headers, asks) in [
         ("", false),
         ("x-forwarded-for\n192.0.2.1\nx-forwarded-uri\n/\nx-real-ip\n192.0.2.1\n", false),
@@ -211,7 +211,7 @@ fn what_only_a_gateway_says_tells_that_one_asks() {
 }
 
 #[test]
-fn an_asking_is_known_though_it_has_no_form() {
+fn a_malformed_auth_request_is_recognised() {
     for (url, asks) in [
         (OWN, true),
         ("https://h/_keyward/v1/authorize?x", true),
