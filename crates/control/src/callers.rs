@@ -1,8 +1,8 @@
-//! What one isolate knows of the callers of the control plane, so that they cannot wear the authority down: refusals, rates, and the
-//! confirmations of gateways.
+//! Per-isolate state about the callers of the control plane: refusals, rates, and confirmations of gateways. It protects the authority
+//! from overload.
 //!
-//! The number of callers is bounded, and the least recently used are evicted first. Only callers whose credential has the right tag,
-//! or whom Cloudflare Access signed in, get here.
+//! The number of callers is bounded, and the least recently used are evicted first. Only callers with a correctly tagged credential, or
+//! with a sign-in through Cloudflare Access, are tracked.
 
 use std::num::NonZeroUsize;
 
@@ -26,7 +26,7 @@ const REQUESTS: Rate = Rate::a_second(CONTROL_REQUESTS_A_SECOND);
 const REFUSALS: Rate = Rate::a_second(REFUSED_SIGN_INS_A_SECOND);
 const QUERIES: Rate = Rate::a_second(CONTROL_QUERIES_A_SECOND);
 
-/// Name of a caller: the id and the hash of a credential, or the address of a person.
+/// Name of a caller: id and hash of a credential, or a person's e-mail address.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct CallerName(String);
 
@@ -48,12 +48,12 @@ impl CallerName {
     }
 }
 
-/// What the isolate knows of a caller.
+/// Known state of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Nothing: one request asks the authority, and the others wait for its answer.
+    /// Nothing is known: one request queries the authority, and the others wait for its answer.
     Unknown,
-    /// The authority accepted the sign-in. Each request asks for itself.
+    /// The authority accepted the sign-in. Each request still queries the authority itself.
     Accepted,
     /// The authority refused the sign-in.
     Refused(Refused),
@@ -67,10 +67,10 @@ pub(super) struct Refused {
     pub is_final: bool,
 }
 
-/// What the authority said of a gateway's credential.
+/// The authority's answer about a gateway's credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Confirmation {
-    /// Instant before the query was sent. What the authority said held then, or later.
+    /// Time before the query was sent. The answer was valid then or later.
     pub asked_at: Millis,
     /// Role of the member.
     pub role: Role,
@@ -79,12 +79,12 @@ pub(super) struct Confirmation {
 }
 
 impl Confirmation {
-    /// Whether the confirmation may be used at `now`: it is younger than the bound, as the feed must be for the gate.
+    /// Returns whether the confirmation may be used at `now`: it must be younger than the bound, like the feed.
     pub fn is_fresh(&self, bound_seconds: u32, now: Millis) -> bool {
         (0..i64::from(bound_seconds).saturating_mul(1_000)).contains(&now.since(self.asked_at))
     }
 
-    /// Whether the gateway vouches for clients with a key of that environment.
+    /// Returns whether the gateway's statements about clients are trusted for keys of that environment.
     pub fn vouches_for(&self, environment: Environment) -> bool {
         let limit = self.environments.as_ref();
         self.role.vouches() && limit.is_none_or(|environments| environments.contains(&environment))
@@ -96,7 +96,7 @@ struct Known {
     requests: Debt,
     refusals: Debt,
     accepted: bool,
-    /// The refusal, and its instant.
+    /// The last refusal and its time.
     refused: Option<(Refused, Millis)>,
     confirmation: Option<Confirmation>,
 }
@@ -134,10 +134,10 @@ impl Callers {
         self.known.get_or_insert_mut_ref(name, Known::default)
     }
 
-    /// Admits one request of a caller, and returns what is known of them.
+    /// Admits one request of a caller, and returns the caller's known state.
     ///
     /// # Errors
-    /// The whole seconds after which the next one passes.
+    /// The time in whole seconds after which the next request is admitted.
     pub(super) fn admit(&mut self, name: &CallerName, now: Millis) -> Result<Standing, i64> {
         let known = self.of(name);
         known.refusals.check(REFUSALS, now)?;
@@ -149,7 +149,7 @@ impl Callers {
         Ok(standing)
     }
 
-    /// Returns what is known of a caller.
+    /// Returns the known state of a caller.
     pub(super) fn standing(&mut self, name: &CallerName, now: Millis) -> Standing {
         self.known.get(name).map_or(Standing::Unknown, |known| known.standing(now))
     }
@@ -157,7 +157,7 @@ impl Callers {
     /// Takes one query to the authority from the isolate's rate.
     ///
     /// # Errors
-    /// The whole seconds after which the next one passes.
+    /// The time in whole seconds after which the next query is admitted.
     pub(super) fn take_query(&mut self, now: Millis) -> Result<(), i64> {
         self.queries.take(QUERIES, now)
     }
@@ -176,14 +176,14 @@ impl Callers {
         known.refused = Some((refused, now));
     }
 
-    /// Records what the authority said of a gateway's credential.
+    /// Records the authority's answer about a gateway's credential.
     pub(super) fn confirmed(&mut self, name: &CallerName, confirmation: Confirmation) {
         let known = self.of(name);
         known.accepted = true;
         known.confirmation = Some(confirmation);
     }
 
-    /// Returns what the authority said last of a gateway's credential.
+    /// Returns the authority's last answer about a gateway's credential.
     pub(super) fn confirmation(&mut self, name: &CallerName) -> Option<&Confirmation> {
         self.known.get(name)?.confirmation.as_ref()
     }

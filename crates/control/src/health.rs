@@ -1,4 +1,4 @@
-//! `GET /_keyward/health`: whether this worker runs and is configured.
+//! `GET /_keyward/health`: reports whether this worker runs and is configured.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Text fields: accepted as they were sent, in Unicode's normalization form C, or refused.
+//! Text fields: accepted in Unicode's normalization form C, or refused.
 
 use unicode_normalization::char::{canonical_combining_class, compose, decompose_canonical};
 
@@ -6,8 +6,8 @@ use super::body::{Json, invalid};
 use keyward_http::limits::{CONTACT_CHARS, INTEGRATION_CHARS};
 use keyward_http::problem::Problem;
 
-/// Parses a text of 1 to `most` characters, at least one of them visible, without control characters, line separators or
-/// direction marks, and without space at its ends. Returns it in normalization form C: what looks the same compares equal.
+/// Parses a text of 1 to `most` characters, at least one of them visible, without control characters, line separators or direction
+/// marks, and without a space at its ends. Returns it in normalization form C, so that texts that look the same compare equal.
 pub(super) fn text(field: &str, value: Json, most: usize) -> Result<String, Problem> {
     let Json::Text(text) = value else {
         return Err(invalid(field, "This must be a string."));
@@ -29,16 +29,16 @@ pub(super) fn text(field: &str, value: Json, most: usize) -> Result<String, Prob
     Ok(text)
 }
 
-/// Returns a text in Unicode's normalization form C (UAX #15, section 1.3). It may be longer than the text by a factor of 3 at most.
+/// Returns a text in Unicode's normalization form C (UAX #15, section 1.3). The result is at most 3 times as long as the input.
 ///
-/// The steps stand here because the library's own iterator brings the tables of the other forms, 70 KB of the wasm.
+/// Implemented here because the library's iterator includes the tables of the other forms, 70 KB of the wasm.
 pub(super) fn composed(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
     }
     let mut letters = Vec::with_capacity(text.len());
     text.chars().for_each(|letter| decompose_canonical(letter, |part| letters.push(part)));
-    // A starter and the marks after it, which are brought into their order.
+    // A starter and its combining marks, which are sorted into canonical order.
     for run in letters.chunk_by_mut(|_, next| canonical_combining_class(*next) != 0) {
         run.sort_by_key(|letter| canonical_combining_class(*letter));
     }
@@ -81,7 +81,7 @@ pub(super) fn slug(field: &str, value: Json) -> Result<String, Problem> {
     }
 }
 
-/// Parses an e-mail address by its form: something on both sides of one `@`, without spaces.
+/// Parses an e-mail address by its form: text on both sides of one `@`, without spaces.
 pub(super) fn email(field: &str, value: Json) -> Result<String, Problem> {
     let text = text(field, value, CONTACT_CHARS)?;
     let fits =
@@ -90,14 +90,14 @@ pub(super) fn email(field: &str, value: Json) -> Result<String, Problem> {
     if fits { Ok(text) } else { Err(invalid(field, "This must be an e-mail address, like `ops@acme.example`.")) }
 }
 
-/// Returns the name of a field or parameter as an answer may show it: without misleading characters, and a long name cut, so that
-/// a key sent in the wrong place does not come back.
+/// Returns the name of a field or parameter in a form that an answer may show: without misleading characters, and truncated, so that a
+/// key sent in the wrong place is not repeated.
 pub(super) fn shown(name: &str) -> String {
     let plain = || name.chars().filter(|letter| !misleading(*letter));
     if plain().count() <= 32 { plain().collect() } else { plain().take(16).chain(['…']).collect() }
 }
 
-/// Whether a character misleads a reader: controls, line separators, direction marks and overrides, invisible joiners, tags.
+/// Returns whether a character misleads a reader: controls, line separators, direction marks and overrides, invisible joiners, tags.
 fn misleading(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
@@ -105,7 +105,8 @@ fn misleading(letter: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Whether a character shows nothing by itself: space, joiners, variation selectors, fillers, and what [`misleading`] refuses.
+/// Returns whether a character has no visible form of its own: space, joiners, variation selectors, fillers, and all that [`misleading`]
+/// matches.
 fn invisible(letter: char) -> bool {
     letter.is_whitespace()
         || misleading(letter)
