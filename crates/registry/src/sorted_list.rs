@@ -1,10 +1,10 @@
-//! Lists of keys in any order, and searches: they walk the index of their order and look at each key.
+//! Lists of keys in any order, and searches. They scan the index of the order and check each key.
 //!
-//! A page looks at no more than [`SCANNED_KEYS`] keys, so it may be short or empty although more follow; its cursor leads on. A
-//! cursor names the last key looked at by its place in the order, so keys that come and go move no others, and it is good for its
-//! own order only.
+//! A page scans at most [`SCANNED_KEYS`] keys, so it may be short or empty although more follow; its cursor continues the scan. A cursor
+//! contains the last scanned key's place in the order, so keys that are added or removed do not shift it. It is valid only for its own
+//! order.
 //!
-//! The search uses `instr` and not `LIKE`: a Durable Object refuses patterns over 50 bytes, and nothing is to be escaped.
+//! The search uses `instr` instead of `LIKE`: a Durable Object refuses patterns over 50 bytes, and `instr` needs no escaping.
 
 use std::collections::BTreeMap;
 
@@ -21,24 +21,24 @@ use super::store::{LARGEST_INTEGER, Row, Store, StoreError, Value};
 use keyward_key::time::Millis;
 use keyward_protocol::{KeyView, Rejection, Status};
 
-/// Maximum number of keys that one page looks at.
+/// Maximum number of keys that one page scans.
 pub const SCANNED_KEYS: usize = 5_000;
 
-/// Keys that one statement looks at.
+/// Maximum number of keys that one statement scans.
 const CHUNK: usize = 250;
 
-/// Greater than every name: names have at most 100 characters.
+/// Sorts after every name, because names have at most 100 characters.
 const AFTER_EVERY_NAME: char = '\u{10ffff}';
 
 /// Place of a key in an order.
 #[derive(Clone)]
 struct Place {
-    /// What the order sorts by, unless it is the position alone.
+    /// Value of the sort field; `None` if the order uses only the position.
     value: Option<Value>,
     position: i64,
 }
 
-/// Returns one page of the keys that `member` may see and the filter admits, and the cursor of the next page.
+/// Returns one page of the keys that `member` may see and the filter matches, and the cursor of the next page.
 ///
 /// # Errors
 /// A refusal of `cursor`, or a failure of the store.
@@ -115,8 +115,8 @@ macro_rules! scan {
     };
 }
 
-/// Returns the next [`CHUNK`] keys after a place, each with whether it fits. The keys that are equal to it in the order come from a
-/// statement of their own: SQLite walks over them again for a comparison of pairs.
+/// Returns the next [`CHUNK`] keys after a place, each with whether it matches. Keys with an equal value are read by a separate
+/// statement, because for a comparison of pairs SQLite would scan them again.
 fn chunk(store: &mut dyn Store, order: KeyOrder, filters: &[Value], place: &Place) -> Result<Vec<Row>, StoreError> {
     let mut ask = |sql: &str, values: &[Value], most: usize| {
         let most = Value::count(u64::try_from(most).unwrap_or(u64::MAX))?;
@@ -133,12 +133,12 @@ fn chunk(store: &mut dyn Store, order: KeyOrder, filters: &[Value], place: &Plac
     Ok(rows)
 }
 
-/// Returns the statement that walks the order of creation from a position on.
+/// Returns the statement that scans the order of creation from a position.
 const fn by_position(order: KeyOrder) -> &'static str {
     if order.descending { scan!("", "position < ?", "position DESC") } else { scan!("", "position > ?", "position") }
 }
 
-/// Returns the statements that walk an order: over the keys equal to a place, and over those beyond it.
+/// Returns the statements that scan an order: one for the keys with an equal value, and one for the keys after them.
 const fn by_value(order: KeyOrder) -> (&'static str, &'static str) {
     match (order.by, order.descending) {
         (SortKey::CreatedAt | SortKey::ExpiresAt, false) => (
@@ -164,7 +164,7 @@ const fn by_value(order: KeyOrder) -> (&'static str, &'static str) {
     }
 }
 
-/// Returns the parameters of the filter, in the order of the statements; `None` if no key can fit.
+/// Returns the parameters of the filter, in the order of the statements; `None` if no key can match.
 fn filter_values(member: &Member, filter: &KeyFilter, now: Millis) -> Option<Vec<Value>> {
     let mut seen = environments(member, filter);
     let one = seen.next()?;
@@ -189,13 +189,13 @@ fn filter_values(member: &Member, filter: &KeyFilter, now: Millis) -> Option<Vec
     ])
 }
 
-/// Returns the place before all keys that can fit.
+/// Returns the place before all keys that can match.
 fn first(order: KeyOrder, filter: &KeyFilter) -> Place {
     let position = if order.descending { LARGEST_INTEGER } else { 0 };
     match (order.by, order.descending) {
         (SortKey::CreatedAt, _) => Place { value: None, position },
         (SortKey::ExpiresAt, false) => Place { value: Some(Value::Integer(-LARGEST_INTEGER)), position },
-        // Keys that end at the bound do not end before it.
+        // Keys that expire exactly at the bound do not expire before it.
         (SortKey::ExpiresAt, true) => match filter.expires_before {
             Some(bound) => Place { value: Some(bound.into()), position: 0 },
             None => Place { value: Some(Value::Integer(LARGEST_INTEGER)), position },
@@ -205,7 +205,7 @@ fn first(order: KeyOrder, filter: &KeyFilter) -> Place {
     }
 }
 
-/// Whether neither this key nor any after it can fit.
+/// Returns whether neither this key nor any later one can match.
 fn is_past(order: KeyOrder, filter: &KeyFilter, row: &Row) -> Result<bool, StoreError> {
     let ascending = order == KeyOrder { by: SortKey::ExpiresAt, descending: false };
     let end = row.millis("expires_at")?;
@@ -221,7 +221,7 @@ fn place_of(order: KeyOrder, row: &Row) -> Result<Place, StoreError> {
     Ok(Place { value, position: row.integer("position")? })
 }
 
-/// Returns the cursor of a place. Newest first has that of [`super::list`].
+/// Returns the cursor of a place. For newest first it has the form of [`super::list`].
 fn write(order: KeyOrder, place: &Place) -> Result<String, StoreError> {
     if order == KeyOrder::default() {
         return Ok(write_cursor(place.position));
@@ -235,7 +235,7 @@ fn write(order: KeyOrder, place: &Place) -> Result<String, StoreError> {
     Ok(URL_SAFE_NO_PAD.encode(text))
 }
 
-/// Parses the output of [`write`] for the same order, and no other spelling.
+/// Parses the output of [`write`] for the same order. Accepts no other spelling.
 fn read(order: KeyOrder, text: &str) -> Result<Place, Rejection> {
     if order == KeyOrder::default() {
         return Ok(Place { value: None, position: start(Some(text))? });
