@@ -1,5 +1,5 @@
-//! Verifying the JWT of Cloudflare Access. [`keyward_control::access`] and [`keyward_control::certs`] decide what is checked, and
-//! when the team's keys are fetched.
+//! Verifies the JWT of Cloudflare Access. [`keyward_control::access`] and [`keyward_control::certs`] define the checks and the times
+//! at which the team's keys are fetched.
 
 use super::isolate_state::IsolateState;
 use super::{clock, glue};
@@ -8,7 +8,7 @@ use keyward_control::AccessFailure;
 use keyward_control::access::{Assertion, BadAssertion};
 use keyward_control::certs::{CERTS_BYTES, FETCH_MILLIS, Next, PublicKey, parse_certs};
 
-/// Pause before looking again whether another request has fetched the keys, and the number of looks.
+/// Pause in milliseconds between checks whether another request has fetched the keys, and the number of checks.
 const WAIT_MS: u32 = 50;
 const WAITS: u32 = FETCH_MILLIS / WAIT_MS + 2;
 
@@ -16,12 +16,12 @@ fn refused(why: BadAssertion) -> AccessFailure {
     AccessFailure::Refused(format!("{why:?}"))
 }
 
-/// Finds the key by its id, fetches the team's keys if that is due, and verifies the signature.
+/// Finds the key by its id, fetches the team's keys if necessary, and verifies the signature.
 pub async fn verify(state: &IsolateState, settings: &AccessSettings, token: &str) -> Result<String, AccessFailure> {
     let assertion = Assertion::parse(token, settings, clock::now()).map_err(refused)?;
     let key = key_of(state, settings, &assertion.kid).await?;
     let verified = glue::verify_rs256(&key.n, &key.e, &assertion.signature, &assertion.signed).await;
-    // A key that can't be imported verifies nothing.
+    // A key that cannot be imported cannot verify anything.
     if verified.ok().and_then(|value| value.as_bool()) == Some(true) {
         Ok(assertion.email)
     } else {

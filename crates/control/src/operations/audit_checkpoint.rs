@@ -1,4 +1,4 @@
-//! `GET /_keyward/v1/audit/checkpoint`: the head of the audit log, signed. `checkpoint.rs` has the form of the note.
+//! `GET /_keyward/v1/audit/checkpoint`: the signed head of the audit log. `checkpoint.rs` documents the form of the note.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ impl ControlOperation for AuditCheckpoint {
 pub struct AuditHead {
     /// Number of entries.
     pub size: u64,
-    /// Hash of the last entry, 64 zeros when there is none.
+    /// Hash of the last entry; 64 zeros if there is none.
     pub hash: String,
 }
 

@@ -14,7 +14,7 @@ use keyward_registry::store::Store;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AuditKey {}
 
-/// Nothing: the edge has the keys.
+/// Empty, because the isolate has the keys.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
 }

@@ -1,4 +1,4 @@
-//! `POST /_keyward/v1/bootstrap`: creates the first owner, or another when no owner without a limit is active any more.
+//! `POST /_keyward/v1/bootstrap`: creates the first owner, or another one if no active owner without a limit is left.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ use keyward_registry::store::Store;
 pub struct Bootstrap {
     /// Name of the owner.
     pub name: String,
-    /// Their e-mail address.
+    /// E-mail address of the owner.
     pub email: String,
 }
 
@@ -59,7 +59,7 @@ impl ControlOperation for Bootstrap {
     }
 
     fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
-        // A retry comes before this check: it gets the first answer although there is an owner now.
+        // A retry is handled before this check, so it gets the first answer although an owner exists now.
         if request.is_some() { Ok(()) } else { check_no_owner(store, by) }
     }
 

@@ -1,4 +1,4 @@
-//! `POST /_keyward/v1/keys/{id}/extend-rotation`: prolongs the overlap of a retiring key.
+//! `POST /_keyward/v1/keys/{id}/extend-rotation`: extends the overlap of a retiring key.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +22,14 @@ use keyward_registry::{keys, meta};
 pub struct ExtendRotation {
     /// Id of the retiring key.
     pub id: KeyId,
-    /// Time from now that the key keeps working, 1 to 2,592,000 seconds.
+    /// Time from now for which the key keeps working, 1 to 2,592,000 seconds.
     pub overlap_seconds: u32,
 }
 
-/// The key whose overlap is longer.
+/// The key with the extended overlap.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Key and instant.
+    /// Key and time of the change.
     pub rotation_extended: Updated,
 }
 
@@ -83,7 +83,7 @@ impl ControlOperation for ExtendRotation {
 }
 
 impl ExtendRotation {
-    /// Returns the new end: later than the present one, and no later than the end that the key had before it was rotated.
+    /// Returns the new expiry. It must be later than the present one, and no later than the key's expiry before its rotation.
     fn end(&self, now: Millis, present: Millis, own: Option<Millis>) -> Result<Millis, Rejection> {
         let refused = |detail: String| Rejection::Invalid { field: "overlap_seconds".to_owned(), detail };
         if !(1..=MAX_OVERLAP_SECONDS).contains(&self.overlap_seconds) {

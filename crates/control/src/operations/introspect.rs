@@ -1,7 +1,7 @@
-//! `POST /_keyward/oauth/introspect`: whether a token is active, and whose it is (RFC 7662).
+//! `POST /_keyward/oauth/introspect`: returns whether a token is active, and its data (RFC 7662).
 //!
-//! A text that is no key of ours by form, check and tag is inactive: the registry is asked only about the caller. The gate's
-//! own checks of the record decide about the others. The answer does not say why a token is inactive.
+//! A text without the form, check digits and tag of our keys is inactive; the registry is then queried only about the caller. For all
+//! other texts the gate's own checks of the record decide. The response does not reveal why a token is inactive.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,16 +20,16 @@ use keyward_registry::store::Store;
 /// The request.
 #[derive(Serialize, Deserialize)]
 pub struct Introspect {
-    /// Id of the key, unless the token is no key of ours.
+    /// Id of the key; `None` if the token is not a key of ours.
     pub id: Option<KeyId>,
     #[serde(skip)]
     key: Option<SubmittedKey>,
 }
 
-/// What the registry knows of the key.
+/// The registry's data about the key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Instant and key.
+    /// Key and time of the read.
     pub inspected: Inspected,
 }
 
@@ -72,7 +72,7 @@ impl ControlOperation for Introspect {
     }
 }
 
-/// Body of the answer about an active token (RFC 7662, section 2.2). Times are seconds since 1970.
+/// Response body for an active token (RFC 7662, section 2.2). Times are in seconds since 1970.
 #[derive(Serialize)]
 struct Active<'a> {
     active: bool,
@@ -86,13 +86,13 @@ struct Active<'a> {
     env: Environment,
 }
 
-/// Body of the answer about every other token: not ours, unknown, of a member, revoked, expired, elsewhere.
+/// Response body for every other token: not ours, unknown, a member's, revoked, expired, or of an environment that the caller may not see.
 #[derive(Serialize)]
 struct Inactive {
     active: bool,
 }
 
-/// Returns the answer about an active key; `None` if it is not active.
+/// Returns the response for an active key; `None` if it is not active.
 fn active(input: &Input<'_>, key: &SubmittedKey, inspected: &Inspected) -> Option<Answer> {
     let found = inspected.found.as_ref()?;
     let record = &found.record;

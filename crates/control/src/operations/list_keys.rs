@@ -1,4 +1,4 @@
-//! `GET /_keyward/v1/keys`: lists keys, newest first unless `sort` says otherwise.
+//! `GET /_keyward/v1/keys`: lists keys, newest first unless `sort` specifies another order.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use keyward_registry::store::Store;
 const PARAMETERS: &[&str] =
     &["limit", "cursor", "environment", "integration", "owner", "status", "q", "expires_before", "sort"];
 
-/// Maximum length of the text to search for, in characters: that of a name.
+/// Maximum length of the search text, in characters: that of a name.
 const SEARCH_CHARS: usize = NAME_CHARS;
 
 /// The request.
@@ -33,12 +33,12 @@ pub struct ListKeys {
     pub filter: KeyFilter,
     /// Size of the page, 1 to 200.
     pub limit: u32,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
     /// Order.
     #[serde(default, skip_serializing_if = "is_default")]
     pub order: KeyOrder,
-    /// A reader that knows no search and no order must not ignore one.
+    /// Set if a search or an order is used, so that a reader that does not know them refuses the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_reader: Option<u64>,
 }
@@ -49,7 +49,7 @@ fn is_default(order: &KeyOrder) -> bool {
 }
 
 impl ListKeys {
-    /// One page.
+    /// Creates the request for one page.
     #[must_use]
     pub fn new(filter: KeyFilter, order: KeyOrder, limit: u32, cursor: Option<String>) -> Self {
         let newer = !is_default(&order) || filter.q.is_some() || filter.expires_before.is_some();
@@ -134,7 +134,7 @@ fn choice<T>(
 
 const SORTS: &str = "This must be created_at, expires_at or name, with - before it for the greatest first.";
 
-/// Parses the text to search for.
+/// Parses the search text.
 fn search(query: &mut Query) -> Result<Option<String>, Problem> {
     match text(query, "q")? {
         Some(value) if value.chars().count() > SEARCH_CHARS => {
@@ -144,7 +144,7 @@ fn search(query: &mut Query) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Parses a text in the form in which texts are stored.
+/// Parses a text into its stored form.
 fn text(query: &mut Query, name: &str) -> Result<Option<String>, Problem> {
     match query.take(name) {
         Some(value) if value.is_empty() => Err(invalid(name, "This must not be empty.")),

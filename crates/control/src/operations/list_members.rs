@@ -17,7 +17,7 @@ use keyward_registry::store::Store;
 pub struct ListMembers {
     /// Size of the page, 1 to 200.
     pub limit: u32,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /_keyward/v1/audit`: the audit log, oldest entry first; page by page as JSON, or to its end as a stream.
+//! `GET /_keyward/v1/audit`: the audit log, oldest entry first, as JSON pages or as a stream of the whole log.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,17 +26,17 @@ const LINES: &str = "application/x-ndjson";
 /// The request.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ReadAudit {
-    /// Number of the entry before the page.
+    /// Number of the entry after which the page begins.
     pub after: u64,
     /// Size of the page: 1 to 200, 1,000 for a stream.
     pub limit: u32,
     /// Filter.
     #[serde(default, skip_serializing_if = "AuditFilter::is_empty")]
     pub filter: AuditFilter,
-    /// Whether only the head of the answer is asked for (`HEAD`), which needs no page.
+    /// Whether only the response head is requested (`HEAD`), which needs no page.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub head_only: bool,
-    /// A reader that knows no filter must not ignore one.
+    /// Set if a filter is used, so that a reader that does not know filters refuses the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_reader: Option<u64>,
     /// Whether the answer is a stream.
@@ -45,7 +45,7 @@ pub struct ReadAudit {
 }
 
 impl ReadAudit {
-    /// The page after an entry, of the entries that fit the filter.
+    /// Creates the request for the page after an entry, of the entries that match the filter.
     #[must_use]
     pub fn new(after: u64, limit: u32, filter: AuditFilter) -> Self {
         let min_reader = second_reader(!filter.is_empty());
@@ -112,12 +112,12 @@ impl ControlOperation for ReadAudit {
     }
 }
 
-/// Whether the caller prefers lines to a page, by `Accept`.
+/// Returns whether the caller prefers JSON lines to a page, by `Accept`.
 fn wants_lines(head: &Head<'_>) -> bool {
     negotiate(head.header("accept"), &["application/json", LINES]) == Some(LINES)
 }
 
-/// Parses `after`, or `cursor`, which means the same here, and the `limit` of a page.
+/// Parses `after` or its synonym `cursor`, and the `limit` of a page.
 fn parse(query: &str, lines: bool) -> Result<ReadAudit, Problem> {
     let mut query = Query::parse(query, &["after", "cursor", "limit", "subject", "actor", "action"])?;
     let after = match (query.take("after"), query.take("cursor")) {
@@ -137,7 +137,7 @@ fn parse(query: &str, lines: bool) -> Result<ReadAudit, Problem> {
     }
 }
 
-/// Parses a filter. Ids, `bootstrap`, `holder` and actions are short and visible.
+/// Parses a filter value. Ids, `bootstrap`, `holder` and actions are short visible ASCII texts.
 fn filter(query: &mut Query, name: &str) -> Result<Option<String>, Problem> {
     match query.take(name) {
         Some(text) if !(1..=64).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
@@ -148,7 +148,7 @@ fn filter(query: &mut Query, name: &str) -> Result<Option<String>, Problem> {
 }
 
 fn seq(name: &str, text: &str) -> Result<u64, Problem> {
-    // Numbers from 2^53 on lose digits in JavaScript, so no entry has one.
+    // JavaScript loses digits of numbers from 2^53, so no entry has such a number.
     let plain = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|seq| plain && *seq < 1 << 53).ok_or_else(|| {
         invalid(name, "This must be the number of an entry: the entries after it are given, from 0 all.")

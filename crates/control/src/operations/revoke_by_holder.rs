@@ -1,8 +1,7 @@
 //! `POST /_keyward/oauth/revoke`: the holder of a key revokes it (RFC 7009).
 //!
-//! Whoever holds a key may revoke that key, and do nothing else. The registry decides by the hash in the key's row, in the
-//! transaction of the revocation, that they hold it. The holder gets the same answer to every outcome; the reason of a
-//! refusal goes to the log.
+//! Any holder of a key may revoke that key, and do nothing else. The registry verifies the holder by the hash in the key's row, in the
+//! transaction of the revocation. The holder gets the same response for every outcome; the reason of a refusal is logged.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +17,7 @@ use keyward_registry::authentication::unauthenticated;
 use keyward_registry::context::{Actor, Context, OperationError};
 use keyward_registry::store::Store;
 
-/// Reason that the key and the log show.
+/// Reason that the key's view and the log show.
 const REASON: &str = "Revoked by whoever holds it";
 
 /// The request.
@@ -31,7 +30,7 @@ pub struct RevokeByHolder {
 /// The revoked key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Key and instant.
+    /// Key and time of the revocation.
     pub key_revoked: Revoked,
 }
 
@@ -74,7 +73,7 @@ impl ControlOperation for RevokeByHolder {
         outcome: Result<Outcome, Failure>,
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        // Unknown, malformed, revoked before and revoked now get one answer (RFC 7009, section 2.2).
+        // Unknown, malformed, already revoked and just revoked tokens get the same response (RFC 7009, section 2.2).
         match outcome {
             Ok(_) | Err(Failure::Problem(_)) => Ok(Answer::Reply(Reply::empty(input.request_id))),
             Err(failure) => Err(failure),
@@ -82,8 +81,8 @@ impl ControlOperation for RevokeByHolder {
     }
 }
 
-/// Returns the key in a text as files and headers hold it: without white space, quotes and `Bearer ` around it. No key begins
-/// or ends with any of these, so nothing becomes another key.
+/// Returns the key in a text copied from a file or header: without surrounding white space, quotes and `Bearer `. No key begins or ends
+/// with any of these, so no text becomes another key.
 fn bare(text: &str) -> &str {
     let around = |letter: char| {
         letter.is_whitespace()

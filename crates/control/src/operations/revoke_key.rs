@@ -22,14 +22,14 @@ use keyward_registry::{keys, meta, outbox};
 pub struct RevokeKey {
     /// Id of the key.
     pub id: KeyId,
-    /// Reason, which every answer and the audit log show.
+    /// Reason, which every response and the audit log show.
     pub reason: String,
 }
 
 /// The revoked key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Key and instant.
+    /// Key and time of the revocation.
     pub key_revoked: Revoked,
 }
 
@@ -71,17 +71,16 @@ impl ControlOperation for RevokeKey {
     }
 }
 
-/// A key that is revoked.
+/// A revoked key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Revoked {
     /// View.
     pub key: Raw,
-    /// Instant of the revocation, from which the bound counts.
+    /// Time of the revocation, at which the bound starts.
     pub changed_at: Millis,
 }
 
-/// Revokes a key, also an expired or retiring one. A revoked key stays as it is, with the first reason, and nothing is
-/// written.
+/// Revokes a key, including expired and retiring ones. A revoked key keeps its first reason, and nothing is written.
 pub(super) fn revoke(
     store: &mut dyn Store,
     by: &Context<'_>,

@@ -53,7 +53,7 @@ impl ControlOperation for RevokeMember {
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
         let member = members::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
-        // A revoked member stays as they are, and nothing is written.
+        // A revoked member is unchanged, and nothing is written.
         if member.status(by.now) == Status::Revoked {
             return Ok(Outcome { member: raw(&member.view(by.now))? });
         }

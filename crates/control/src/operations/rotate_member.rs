@@ -1,5 +1,5 @@
 //! `POST /_keyward/v1/members/{id}/rotate`: replaces a member's credential under the same id. Another member's old credential is
-//! refused from the next request on. One's own works until the new one is first used, at most ten minutes.
+//! refused at the next request. The caller's own works until the first use of the new one, at most ten minutes.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ impl ControlOperation for RotateMember {
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
         let member = members::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
-        // An expired credential can be replaced, that of a revoked member cannot.
+        // An expired credential can be replaced. A revoked member's cannot.
         if member.status(by.now) == Status::Revoked {
             return Err(Rejection::NotActive { status: Status::Revoked }.into());
         }

@@ -1,6 +1,6 @@
-//! `POST /_keyward/v1/verify`: whether a key is good for a request that another worker or server has received.
+//! `POST /_keyward/v1/verify`: checks whether a key permits a request that another worker or server has received.
 //!
-//! The gate's own checks decide, in the gate's order. The origin is not checked, since the caller has the request.
+//! The gate's own checks decide, in the gate's order. The origin is not checked, because the caller handles the request itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,16 +23,16 @@ use keyward_registry::store::Store;
 /// The request.
 #[derive(Serialize, Deserialize)]
 pub struct Verify {
-    /// Id of the key, unless it is known already that the answer is no.
+    /// Id of the key; `None` if the answer is already known to be negative.
     pub id: Option<KeyId>,
     #[serde(skip)]
     question: Option<Question>,
 }
 
-/// What the registry knows of the key.
+/// The registry's data about the key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Instant and key.
+    /// Key and time of the read.
     pub inspected: Inspected,
 }
 
@@ -78,9 +78,9 @@ impl ControlOperation for Verify {
     }
 }
 
-/// The question, which stays at the edge.
+/// The parsed question, which stays in the isolate.
 struct Question {
-    /// The key and the scopes that it needs, or why the answer is no whatever the authority says.
+    /// The key and the required scopes, or the code of a refusal that does not depend on the authority.
     checked: Result<(SubmittedKey, Vec<Scope>), Code>,
     /// Address of the client.
     ip: Option<String>,
@@ -96,7 +96,7 @@ struct Verdict<'a> {
 }
 
 impl Question {
-    /// Parses `{"api_key", "method"?, "path"?, "scope"?, "ip"?}`. `method` and `path` come together.
+    /// Parses `{"api_key", "method"?, "path"?, "scope"?, "ip"?}`. `method` and `path` must be sent together.
     fn parse(input: &Input<'_>) -> Result<Self, Problem> {
         let mut fields = Fields::parse(input.body, &["api_key", "method", "path", "scope", "ip"])?;
         let Json::Text(api_key) = fields.require("api_key")? else {
@@ -125,7 +125,7 @@ impl Question {
         Ok(Self { checked, ip })
     }
 
-    /// Returns the key, unless it is known already that the answer is no.
+    /// Returns the key, unless the answer is already known to be negative.
     fn key(&self) -> Option<&SubmittedKey> {
         self.checked.as_ref().ok().map(|(key, _)| key)
     }
@@ -144,7 +144,7 @@ fn code(refusal: Refusal) -> Code {
     refusal.problem.code
 }
 
-/// Takes a text that may be absent.
+/// Takes an optional text.
 fn string(fields: &mut Fields, name: &str) -> Result<Option<String>, Problem> {
     match fields.take(name) {
         None => Ok(None),
@@ -153,9 +153,9 @@ fn string(fields: &mut Fields, name: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Returns the scope that the route table asks of a request with this method and path, on the host of this request.
+/// Returns the scope that the route table requires for this method and path, on the host of this request.
 fn scope_of(input: &Input<'_>, method: &str, path: &str) -> Result<Option<Scope>, Code> {
-    // A head is lines: neither may bring one of its own.
+    // A head consists of lines, so neither value may contain a line feed.
     if method.contains(char::is_control) {
         return Err(Code::MethodNotAllowed);
     }
