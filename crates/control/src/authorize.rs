@@ -184,8 +184,8 @@ fn untrusted_gateway() -> Refusal {
 pub(super) const OPEN_API_BY_HEADERS: &str = r##"{
   "operationId": "authorize",
   "tags": ["Gateways"],
-  "summary": "Forward auth: whether the original request may pass",
-  "description": "nginx `auth_request`, Traefik and Caddy: the original request's method and path stand in headers. Any method is taken and means the same; it is described once.",
+  "summary": "Forward auth: decides whether the original request is permitted",
+  "description": "For nginx `auth_request`, Traefik and Caddy, which send the original method and path in headers. Every method is accepted and has the same meaning, so only one is described.",
   "security": [{"key": []}, {"keyHeader": []}],
   "parameters": [
     {"$ref": "#/components/parameters/OriginalMethod"},
@@ -209,15 +209,15 @@ pub(super) const OPEN_API_BY_HEADERS: &str = r##"{
 pub(super) const OPEN_API_BY_PATH: &str = r##"{
   "operationId": "authorizePath",
   "tags": ["Gateways"],
-  "summary": "Forward auth: whether the original request may pass",
-  "description": "Envoy `ext_authz`: the original request's path follows, slashes included, and its method is this one's. Any method is taken; it is described once.",
+  "summary": "Forward auth: decides whether the original request is permitted",
+  "description": "For Envoy `ext_authz`, which appends the original path, including slashes, and uses the original method. Every method is accepted; only one is described.",
   "security": [{"key": []}, {"keyHeader": []}],
   "parameters": [
     {
       "name": "path",
       "in": "path",
       "required": true,
-      "description": "The original path without its first slash; it may hold slashes",
+      "description": "The original path without its first slash; may contain slashes",
       "schema": {"type": "string"}
     },
     {"$ref": "#/components/parameters/OriginalMethod"},

@@ -177,7 +177,7 @@ impl Fields {
             Some(_) => return Err(invalid(name, "This must be a list of strings.")),
         };
         if items.len() > most {
-            return Err(invalid(name, format!("This list may have {most} entries.")));
+            return Err(invalid(name, format!("This list may have at most {most} entries.")));
         }
         let texts = items.into_iter().enumerate().map(|(index, item)| match item {
             Json::Text(text) => Ok(text),

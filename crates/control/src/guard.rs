@@ -39,7 +39,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     /// # Errors
     /// 429 `rate_limited`.
     pub(super) fn admit(&self, caller: &Caller) -> Result<(), Problem> {
-        const DETAIL: &str = "Too many requests came with this credential. Retry after the time in `Retry-After`.";
+        const DETAIL: &str = "Too many requests with this credential. Retry after the time in `Retry-After`.";
         let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(()) };
         let admitted = callers.admit(&CallerName::of(caller), self.request.platform.now());
         admitted.map(|_| ()).map_err(|seconds| Problem::rate_limited(DETAIL, seconds))

@@ -29,7 +29,7 @@ pub(super) const OPEN_API: &str = r##"{
   "security": [],
   "responses": {
     "200": {
-      "description": "The current key and, while a secret is being rotated, the previous one",
+      "description": "The current key and, during a rotation of the secret, the previous one",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "Cache-Control": {"$ref": "#/components/headers/FiveMinutes"}

@@ -42,7 +42,7 @@ pub(super) fn metadata(config: &Config, head: &Head<'_>, request_id: &str) -> Re
 pub(super) const OPEN_API: &str = r##"{
   "operationId": "metadata",
   "tags": ["OAuth"],
-  "summary": "Where introspection, revocation and keys are (RFC 8414)",
+  "summary": "Returns the addresses of introspection, revocation and keys (RFC 8414)",
   "security": [],
   "responses": {
     "200": {

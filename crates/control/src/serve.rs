@@ -195,7 +195,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     /// Counts a revocation by a holder. Only a text with our tag counts, because other texts cause no query to the registry. They must not
     /// prevent other clients at the same address from revoking.
     fn limit_revocations(&self) -> Result<(), Problem> {
-        const DETAIL: &str = "Too many revocations came from this address. Retry after the time in `Retry-After`.";
+        const DETAIL: &str = "Too many revocations from this address. Retry after the time in `Retry-After`.";
         let Ok(mut limiter) = self.revocation_limiter.try_borrow_mut() else { return Ok(()) };
         let taken = limiter.take(self.request.head.client_address(), self.request.head.now());
         taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
@@ -204,9 +204,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     async fn body(&self) -> Result<Vec<u8>, Problem> {
         self.event.read_body(BODY_BYTES).await.map_err(|error| match error {
             BodyError::TooLarge => Code::BodyTooLarge.into(),
-            BodyError::Incomplete => {
-                Problem::detailed(Code::InvalidRequest, "The body did not arrive whole. Send it again.")
-            }
+            BodyError::Incomplete => Problem::detailed(Code::InvalidRequest, "The body is incomplete. Send it again."),
         })
     }
 
@@ -270,7 +268,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     }
 
     async fn ask(&self, control: ControlRequest) -> Result<Response, Failure> {
-        const DETAIL: &str = "This gate has too much to do for its members. Retry after the time in `Retry-After`.";
+        const DETAIL: &str = "This gate has too many control-plane requests. Retry after the time in `Retry-After`.";
         self.admit(&control.caller)?;
         self.query(control).await.map_err(|failed| match failed {
             NoAnswer::Busy(seconds) => Problem::rate_limited(DETAIL, seconds).into(),

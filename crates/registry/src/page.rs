@@ -34,7 +34,7 @@ pub fn check_limit(limit: u32, most: u32) -> Result<(), Rejection> {
     if (1..=most).contains(&limit) {
         return Ok(());
     }
-    Err(Rejection::Invalid { field: "limit".to_owned(), detail: format!("A page holds 1 to {most}.") })
+    Err(Rejection::Invalid { field: "limit".to_owned(), detail: format!("The page size is 1 to {most}.") })
 }
 
 /// Returns the exclusive upper bound of the positions on a page. Without a cursor it is above every position.

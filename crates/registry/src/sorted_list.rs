@@ -242,7 +242,7 @@ fn read(order: KeyOrder, text: &str) -> Result<Place, Rejection> {
     }
     let refused = || Rejection::Invalid {
         field: "cursor".to_owned(),
-        detail: "Unknown cursor of this `sort`. Send the `next_cursor` of the page before.".to_owned(),
+        detail: "Unknown cursor for this `sort`. Send the `next_cursor` of the previous page.".to_owned(),
     };
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
     let (name, value, position): (String, serde_json::Value, i64) =

@@ -71,7 +71,7 @@ pub struct AuditHead {
 const OPEN_API: &str = r##"{
   "operationId": "auditCheckpoint",
   "tags": ["Audit"],
-  "summary": "The signed head of the log",
+  "summary": "Returns the signed head of the audit log",
   "description": "Owner, responder, auditor, without a limit to environments.",
   "security": [{"member": []}, {"access": []}],
   "responses": {
@@ -81,7 +81,7 @@ const OPEN_API: &str = r##"{
       "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

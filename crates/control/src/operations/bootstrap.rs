@@ -97,8 +97,8 @@ fn check_no_owner(store: &mut dyn Store, by: &Context<'_>) -> Result<(), Operati
 const OPEN_API: &str = r##"{
   "operationId": "bootstrap",
   "tags": ["Members"],
-  "summary": "Makes the first owner",
-  "description": "Works while no owner without a limit is active. The member of an expired credential with the same e-mail address is revoked.",
+  "summary": "Creates the first owner",
+  "description": "Works while no owner without a limit is active. A member with the same e-mail address whose credential has expired is revoked.",
   "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
   "security": [{"bootstrapToken": []}],
   "requestBody": {
@@ -107,12 +107,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The owner and, this once, their credential",
+      "description": "The owner and their credential, which only this response shows",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberMade"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

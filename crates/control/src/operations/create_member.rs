@@ -174,14 +174,14 @@ pub(super) fn check_days(days: Option<u32>, policy: &Policy) -> Result<u32, Reje
     }
     Err(Rejection::Invalid {
         field: "expires_in_days".to_owned(),
-        detail: format!("A member's credential lives 1 to {most} days."),
+        detail: format!("The lifetime of a member's credential is 1 to {most} days."),
     })
 }
 
 const OPEN_API: &str = r##"{
   "operationId": "createMember",
   "tags": ["Members"],
-  "summary": "Makes a member",
+  "summary": "Creates a member",
   "description": "Owner.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
@@ -191,12 +191,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The member and, this once, their credential",
+      "description": "The member and their credential, which only this response shows",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberMade"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

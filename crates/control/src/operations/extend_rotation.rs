@@ -95,9 +95,9 @@ impl ExtendRotation {
             return Ok(end);
         }
         Err(refused(if wanted > present {
-            format!("The key ends at {} by itself. Its successor works on.", present.rfc3339())
+            format!("The key expires at {} in any case. Use its successor.", present.rfc3339())
         } else {
-            format!("The overlap ends at {} already. Send more seconds from now.", present.rfc3339())
+            format!("The overlap already ends at {}. Send a larger number of seconds, counted from now.", present.rfc3339())
         }))
     }
 }
@@ -105,8 +105,8 @@ impl ExtendRotation {
 const OPEN_API: &str = r##"{
   "operationId": "extendRotation",
   "tags": ["Keys"],
-  "summary": "Prolongs the overlap of a retiring key",
-  "description": "Owner, manager. `overlap_seconds` counts from now. The key does not work past the end that it had before its rotation.",
+  "summary": "Extends the overlap of a retiring key",
+  "description": "Owner, manager. `overlap_seconds` counts from now. The key does not work past the expiry that it had before its rotation.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
@@ -115,7 +115,7 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "The key, and by when the change holds",
+      "description": "The key, and the times by which the change takes effect",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "ETag": {"$ref": "#/components/headers/ETag"}
@@ -123,7 +123,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

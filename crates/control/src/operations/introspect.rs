@@ -119,8 +119,8 @@ const fn seconds(instant: Millis) -> i64 {
 const OPEN_API: &str = r##"{
   "operationId": "introspect",
   "tags": ["OAuth"],
-  "summary": "Whether a token is active, and whose it is (RFC 7662)",
-  "description": "Owner, verifier. The authority is asked each time. Nothing is said of networks: ask `verify` for these.",
+  "summary": "Returns whether a token is active, and its data (RFC 7662)",
+  "description": "Owner, verifier. Every request queries the authority. The response does not include networks: use `verify` to check them.",
   "security": [{"memberBasic": []}, {"member": []}],
   "requestBody": {
     "required": true,
@@ -134,12 +134,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "Active or not",
+      "description": "The state of the token",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Introspection"}}}
     },
     "400": {
-      "description": "The form is wrong: `invalid_request`. Or the address is, as a problem",
+      "description": "The form is invalid: `invalid_request`. If the URL is invalid, the body is a problem",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/json": {
@@ -169,7 +169,7 @@ const OPEN_API: &str = r##"{
       }
     },
     "401": {
-      "description": "The caller is no member: `invalid_client`",
+      "description": "The caller is not a member: `invalid_client`",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "WWW-Authenticate": {"$ref": "#/components/headers/Challenge"}

@@ -252,7 +252,7 @@ fn end_of(lifetime: Lifetime, policy: &Policy, now: Millis) -> Result<Millis, Re
         Lifetime::Days(days) if (1..=most).contains(&days) => Ok(days_after(now, days)),
         Lifetime::Days(_) => Err(Rejection::Invalid {
             field: "expires_in_days".to_owned(),
-            detail: format!("A key lives 1 to {most} days."),
+            detail: format!("A key's lifetime is 1 to {most} days."),
         }),
         Lifetime::Until(end) => check_end(end, policy, now).map(|()| end),
     }
@@ -268,7 +268,7 @@ pub(super) fn check_end(end: Millis, policy: &Policy, now: Millis) -> Result<(),
     Err(Rejection::Invalid {
         field: "expires_at".to_owned(),
         detail: format!(
-            "A key ends in the future and at most {most} days from now: after {}, not after {}.",
+            "The expiry must be in the future and at most {most} days from now: after {} and not after {}.",
             now.rfc3339(),
             latest.rfc3339()
         ),
@@ -279,7 +279,7 @@ const OPEN_API: &str = r##"{
   "operationId": "issueKey",
   "tags": ["Keys"],
   "summary": "Issues a key",
-  "description": "Owner, manager. One active key for an integration and one of a name in each environment.",
+  "description": "Owner, manager. In each environment an integration has at most one active key, and names of active keys are unique.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
   "requestBody": {
@@ -288,12 +288,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The key and, this once, its text",
+      "description": "The key and its text, which only this response shows",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyIssued"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`, `unknown_scope`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`, `unknown_scope`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

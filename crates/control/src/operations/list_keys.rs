@@ -138,7 +138,7 @@ const SORTS: &str = "This must be created_at, expires_at or name, with - before 
 fn search(query: &mut Query) -> Result<Option<String>, Problem> {
     match text(query, "q")? {
         Some(value) if value.chars().count() > SEARCH_CHARS => {
-            Err(invalid("q", format!("This may have {SEARCH_CHARS} characters.")))
+            Err(invalid("q", format!("This may have at most {SEARCH_CHARS} characters.")))
         }
         value => Ok(value),
     }
@@ -156,44 +156,44 @@ const OPEN_API: &str = r##"{
   "operationId": "listKeys",
   "tags": ["Keys"],
   "summary": "Lists keys, newest first",
-  "description": "Owner, manager, responder, auditor. With `q`, `expires_before` or `sort` a page looks at 5,000 keys at most, so it may be short or empty although `next_cursor` is given.",
+  "description": "Owner, manager, responder, auditor. With `q`, `expires_before` or `sort` a page scans at most 5,000 keys, so it may be short or empty even if `next_cursor` is present.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [
     {
       "name": "environment",
       "in": "query",
-      "description": "Of this environment",
+      "description": "Keys of this environment",
       "schema": {"$ref": "#/components/schemas/Environment"}
     },
     {
       "name": "integration",
       "in": "query",
-      "description": "Of this integration",
+      "description": "Keys of this integration",
       "schema": {"type": "string"}
     },
     {
       "name": "status",
       "in": "query",
-      "description": "In this state now",
+      "description": "Keys in this state",
       "schema": {"$ref": "#/components/schemas/Status"}
     },
-    {"name": "owner", "in": "query", "description": "Of this owner", "schema": {"type": "string"}},
+    {"name": "owner", "in": "query", "description": "Keys of this owner", "schema": {"type": "string"}},
     {
       "name": "q",
       "in": "query",
-      "description": "Whose name or id contains this text, with ASCII letters in any case",
+      "description": "Keys whose name or id contains this text, ignoring ASCII case",
       "schema": {"type": "string", "minLength": 1, "maxLength": 100}
     },
     {
       "name": "expires_before",
       "in": "query",
-      "description": "Which expire before this time",
+      "description": "Keys that expire before this time",
       "schema": {"type": "string", "format": "date-time"}
     },
     {
       "name": "sort",
       "in": "query",
-      "description": "The order; with `-` the greatest is first. A cursor is good for the `sort` that it came with",
+      "description": "Sort order; `-` means descending. A cursor is valid only for the `sort` of its response",
       "schema": {
         "enum": ["created_at", "-created_at", "expires_at", "-expires_at", "name", "-name"],
         "default": "-created_at"
@@ -204,12 +204,12 @@ const OPEN_API: &str = r##"{
   ],
   "responses": {
     "200": {
-      "description": "A page",
+      "description": "A page of the list",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyPage"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -151,7 +151,7 @@ fn seq(name: &str, text: &str) -> Result<u64, Problem> {
     // JavaScript loses digits of numbers from 2^53, so no entry has such a number.
     let plain = (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|seq| plain && *seq < 1 << 53).ok_or_else(|| {
-        invalid(name, "This must be the number of an entry: the entries after it are given, from 0 all.")
+        invalid(name, "This must be the number of an entry. The response begins after it; 0 returns the first entry.")
     })
 }
 
@@ -171,13 +171,13 @@ const OPEN_API: &str = r##"{
     {
       "name": "subject",
       "in": "query",
-      "description": "Entries about this key or member. With two filters or three a page may be short or empty although `next_cursor` is given",
+      "description": "Entries about this key or member. With several filters a page may be short or empty even if `next_cursor` is present",
       "schema": {"type": "string", "minLength": 1, "maxLength": 64}
     },
     {
       "name": "actor",
       "in": "query",
-      "description": "Entries of this member, of `bootstrap` or of `holder`",
+      "description": "Entries by this member, by `bootstrap` or by `holder`",
       "schema": {"type": "string", "minLength": 1, "maxLength": 64}
     },
     {
@@ -191,7 +191,7 @@ const OPEN_API: &str = r##"{
   ],
   "responses": {
     "200": {
-      "description": "A page; with `Accept: application/x-ndjson` a stream to the end of the log, one `AuditEntry` on each line",
+      "description": "A page; with `Accept: application/x-ndjson` a stream of the whole log, one `AuditEntry` per line",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/json": {"schema": {"$ref": "#/components/schemas/AuditPage"}},
@@ -199,7 +199,7 @@ const OPEN_API: &str = r##"{
       }
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -100,8 +100,8 @@ fn bare(text: &str) -> &str {
 const OPEN_API: &str = r##"{
   "operationId": "revokeToken",
   "tags": ["OAuth"],
-  "summary": "Shuts off the key that one holds (RFC 7009)",
-  "description": "The key is the proof: no authentication is needed, and any that is sent is not looked at. White space, quotes and `Bearer ` around the key are ignored. Unknown, malformed, revoked before and revoked now are one answer.",
+  "summary": "Revokes a key as its holder (RFC 7009)",
+  "description": "The key itself authenticates the request; any other credential is ignored. White space, quotes and `Bearer ` around the key are ignored. Unknown, malformed, already revoked and just revoked keys get the same response.",
   "security": [],
   "requestBody": {
     "required": true,
@@ -115,11 +115,11 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "The token opens nothing any more. The body is empty",
+      "description": "The token is not or no longer valid. The body is empty",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}}
     },
     "400": {
-      "description": "The form is wrong: `invalid_request`. Or the address is, as a problem",
+      "description": "The form is invalid: `invalid_request`. If the URL is invalid, the body is a problem",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/json": {
@@ -149,7 +149,7 @@ const OPEN_API: &str = r##"{
       }
     },
     "403": {
-      "description": "A page of another site asked, or it came over plain HTTP: `cross_site`, `insecure_transport`",
+      "description": "The request came from a page of another site or over plain HTTP: `cross_site`, `insecure_transport`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {
@@ -169,7 +169,7 @@ const OPEN_API: &str = r##"{
     },
     "413": {"$ref": "#/components/responses/TooLarge"},
     "429": {
-      "description": "Too many keys of ours came from this address: `rate_limited`. Other texts do not count",
+      "description": "Too many revocations from this address: `rate_limited`. Only well-formed keys of this deployment count",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "Retry-After": {"$ref": "#/components/headers/RetryAfter"}

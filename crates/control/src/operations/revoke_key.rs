@@ -112,8 +112,8 @@ pub(super) fn revoke(
 const OPEN_API: &str = r##"{
   "operationId": "revokeKey",
   "tags": ["Keys"],
-  "summary": "Shuts a key off, for good",
-  "description": "Owner, manager, responder. A second time gives the same answer and keeps the first reason.",
+  "summary": "Revokes a key permanently",
+  "description": "Owner, manager, responder. Idempotent: a repeated request gets the same response, and the first reason is kept.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
@@ -122,7 +122,7 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "The key, and by when the revocation holds",
+      "description": "The key, and the times by which the revocation takes effect",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "ETag": {"$ref": "#/components/headers/ETag"}
@@ -130,7 +130,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -176,8 +176,8 @@ pub(super) fn parse_overlap(body: &[u8]) -> Result<Option<u32>, Problem> {
 const OPEN_API: &str = r##"{
   "operationId": "rotateKey",
   "tags": ["Keys"],
-  "summary": "Makes a key's successor",
-  "description": "Owner, manager. The old key keeps working for `overlap_seconds`, but not past its own end.",
+  "summary": "Rotates a key: issues its successor",
+  "description": "Owner, manager. The old key keeps working for `overlap_seconds`, but not past its own expiry.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}, {"$ref": "#/components/parameters/IdempotencyKey"}],
   "requestBody": {
@@ -186,12 +186,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The successor with its text, this once, and the old key",
+      "description": "The successor with its text, which only this response shows, and the old key",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyRotated"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

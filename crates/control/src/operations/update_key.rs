@@ -238,8 +238,8 @@ fn check_only_narrower(
 const OPEN_API: &str = r##"{
   "operationId": "updateKey",
   "tags": ["Keys"],
-  "summary": "Changes what is given of a key",
-  "description": "Owner, manager. A retiring key is only narrowed.",
+  "summary": "Changes the given fields of a key",
+  "description": "Owner, manager. A retiring key can only lose rights or time.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
@@ -248,7 +248,7 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "The key, and by when the change holds",
+      "description": "The key, and the times by which the change takes effect",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "ETag": {"$ref": "#/components/headers/ETag"}
@@ -256,7 +256,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`, `unknown_scope`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`, `unknown_scope`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

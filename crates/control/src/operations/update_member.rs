@@ -192,7 +192,7 @@ fn limit(value: Json) -> Result<Limit, Problem> {
 const OPEN_API: &str = r##"{
   "operationId": "updateMember",
   "tags": ["Members"],
-  "summary": "Changes what is given of a member",
+  "summary": "Changes the given fields of a member",
   "description": "Owner.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/MemberId"}, {"$ref": "#/components/parameters/IfMatch"}],
@@ -210,7 +210,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberChanged"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

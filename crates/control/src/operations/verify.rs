@@ -115,8 +115,8 @@ impl Question {
         let needed = match (&method, &path) {
             (Some(method), Some(path)) => scope_of(input, method, path),
             (None, None) => Ok(None),
-            (Some(_), None) => return Err(invalid("path", "This is required beside `method`.")),
-            (None, Some(_)) => return Err(invalid("method", "This is required beside `path`.")),
+            (Some(_), None) => return Err(invalid("path", "This is required together with `method`.")),
+            (None, Some(_)) => return Err(invalid("method", "This is required together with `path`.")),
         };
         let checked = needed.and_then(|needed| {
             scopes.extend(needed);
@@ -170,8 +170,8 @@ fn scope_of(input: &Input<'_>, method: &str, path: &str) -> Result<Option<Scope>
 const OPEN_API: &str = r##"{
   "operationId": "verifyKey",
   "tags": ["Gateways"],
-  "summary": "Whether a key is good",
-  "description": "Owner, verifier. The authority is asked each time. A key outside the caller's environments is as one that doesn't exist.",
+  "summary": "Checks whether a key permits a request",
+  "description": "Owner, verifier. Every request queries the authority. A key outside the caller's environments counts as unknown.",
   "security": [{"member": []}, {"access": []}],
   "requestBody": {
     "required": true,
@@ -179,12 +179,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "What the gate says of it",
+      "description": "The gate's decision",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Verdict"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {
