@@ -1,4 +1,4 @@
-//! Long-lived answers: the glue holds their two ends, and asks here at each check.
+//! Long-lived responses: the glue holds both ends of the connection, and calls this module for each check.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use keyward_edge::{LookupContext, RequestContext};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 
-/// Hands the glue its two callbacks, which it keeps for the life of the isolate.
+/// Registers two callbacks with the glue, which keeps them for the lifetime of the isolate.
 pub fn listen() {
     let judge = Closure::<dyn Fn(u32, JsValue, String, String, bool) -> JsValue>::new(judge);
     let closed = Closure::<dyn Fn(String, String, String, String)>::new(closed);
@@ -21,13 +21,13 @@ pub fn listen() {
     closed.forget();
 }
 
-/// Returns the verdict about a connection, or a promise of it: its text, or a response in place of an answer that must not begin. `text` is
-/// a request's head when the answer begins, and the connection's own text afterwards.
+/// Returns the verdict about a connection, or a promise of it: its text, or the reply to send if the response must not begin. `text` is
+/// a request's head when the response begins, and the connection's own text afterwards.
 fn judge(environment: u32, context: JsValue, request_id: String, text: String, begins: bool) -> JsValue {
     let Some(state) = IsolateState::numbered(environment) else {
         return if begins { send::problem(&Code::InternalError.into(), &request_id) } else { unknown() };
     };
-    // Each promise runs to its end although the client may leave: others wait for what it looks up.
+    // Each promise runs to completion even if the client disconnects, because other requests may wait for its lookups.
     let held = context.clone();
     if begins {
         return events::later(Some(&held), async move { begin(&state, &context, &text, &request_id).await });
@@ -63,7 +63,7 @@ async fn again(state: &Rc<IsolateState>, context: &JsValue, connection: Connecti
     JsValue::from_str(&look_up(&lookups, connection).await.text())
 }
 
-/// The verdict where nothing can be checked.
+/// Returns the verdict for a connection that cannot be checked.
 fn unknown() -> JsValue {
     JsValue::from_str(&Verdict::Close(Code::InternalError.as_str()).text())
 }

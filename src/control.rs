@@ -74,7 +74,7 @@ pub async fn serve(control_event: &ControlEvent, config: &Config, head: &Head<'_
     }
 }
 
-/// Answers with a stream: the first page with the head, the others as the client takes them. A failure breaks the connection.
+/// Sends a stream: the first page with the head, further pages as the client reads them. A failure breaks the connection.
 fn send_lines(state: Rc<IsolateState>, env: JsValue, mut stream: AuditStream) -> JsValue {
     let head = stream.head();
     let made = match glue::stream(head.status, &send::header_block(&head)) {

@@ -15,8 +15,8 @@ use keyward_edge::entry::{self, Action, Decided, Entry, Pending, RawRequest};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 
-/// The worker's `fetch`. Returns a response, or a promise of one; a request that the gate can decide at once makes no promise of
-/// our own.
+/// The worker's `fetch` handler. Returns a response or a promise of one. A request that the gate can decide at once creates no promise
+/// of our own.
 #[wasm_bindgen]
 pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     let head = glue::head(&request, &env);
@@ -39,7 +39,7 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     }
 }
 
-/// A request that waits, and everything that its promise needs.
+/// A pending request, and all data that its promise needs.
 struct Event {
     state: Rc<IsolateState>,
     request: JsValue,
@@ -48,7 +48,7 @@ struct Event {
     raw: RawRequest,
 }
 
-/// Refreshes the feed in the background: no request waits for it.
+/// Refreshes the feed in the background. No request waits for it.
 pub(super) fn refresh(state: Rc<IsolateState>, env: JsValue, context: &JsValue) {
     let held = context.clone();
     later(Some(context), async move {
@@ -84,14 +84,14 @@ fn control_plane(event: Event) -> JsValue {
     })
 }
 
-/// Returns a promise of a future's result. With a context the promise runs to its end although the client may leave: other
-/// requests wait for what it looks up. The future is boxed, so that V8 compiles each flow when it is first taken, and the gate's
-/// flow does not compile the control plane.
+/// Returns a promise of a future's result. With a context the promise runs to completion even if the client disconnects, because other
+/// requests may wait for its lookups. The future is boxed, so that V8 compiles each flow at its first use, and the gate's flow does
+/// not compile the control plane.
 pub(super) fn later(context: Option<&JsValue>, future: impl Future<Output = JsValue> + 'static) -> JsValue {
     let future: Pin<Box<dyn Future<Output = JsValue>>> = Box::pin(future);
     let promise = future_to_promise(AssertUnwindSafe(async move { Ok(future.await) })).into();
     if let Some(context) = context {
-        // If the runtime refuses, the promise ends when the client leaves, no more.
+        // If the runtime refuses, the promise merely ends when the client disconnects.
         let _ = glue::keep_alive(context, &promise);
     }
     promise

@@ -116,25 +116,25 @@ extern "C" {
     pub fn on_unedited(log: &Closure<dyn Fn(String, u16, String)>);
 }
 
-/// Size of the buffer for heads in bytes. Heads of ordinary clients have one or two thousand; a larger one is copied as a string.
+/// Size of the buffer for heads, in bytes. Ordinary heads have one or two thousand bytes; a larger head is copied as a string.
 const HEAD_BUFFER_BYTES: usize = 8_192;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; HEAD_BUFFER_BYTES]);
 }
 
-/// A request as the runtime handed it over.
+/// A request as received from the runtime.
 pub struct ReceivedHead {
-    /// Number of the `env` that came with the request, from 1 in the order in which the isolate received them.
+    /// Number of the `env` of the request, from 1 in the order in which the isolate received them.
     pub environment: u32,
-    /// Text of the head; `keyward_http::head` documents its form.
+    /// Text of the head, in the form that `keyward_http::head` documents.
     pub text: String,
 }
 
 /// Reads the whole head of a request in one crossing.
 ///
 /// # Errors
-/// What the runtime threw.
+/// The value that the runtime threw.
 pub fn head(request: &JsValue, env: &JsValue) -> Result<ReceivedHead, JsValue> {
     BUFFER.with(|buffer| {
         if let Ok(mut buffer) = buffer.try_borrow_mut() {
@@ -148,7 +148,7 @@ pub fn head(request: &JsValue, env: &JsValue) -> Result<ReceivedHead, JsValue> {
     })
 }
 
-/// Splits the number of `env` off the head.
+/// Splits the number of the `env` off the head.
 fn received(text: &str) -> Result<ReceivedHead, JsValue> {
     let head = text.split_once('\n').and_then(|(number, text)| Some((number.parse().ok()?, text)));
     let (environment, text) = head.ok_or_else(|| JsValue::from_str("the head has no number of its env"))?;

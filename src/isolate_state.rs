@@ -22,15 +22,15 @@ pub struct IsolateState {
     pub number: u32,
     /// The `env`, for connections that outlive the request that opened them.
     pub env: JsValue,
-    /// `None` if the configuration is bad; its problems were logged.
+    /// `None` if the configuration is invalid; its problems were logged.
     pub config: Option<Config>,
     /// The gate and its lookups in flight.
     pub isolate: Isolate,
     /// Keys of the Access team; borrowed for one step at a time, never across an await or a crossing.
     pub certs: RefCell<Certs>,
-    /// Limits revocations by holders, by client address.
+    /// Rate limiter of revocations by holders, per client address.
     pub revocation_limiter: RefCell<RevocationLimiter>,
-    /// What is known of callers of the control plane; borrowed for one step at a time.
+    /// State about callers of the control plane; borrowed for one step at a time.
     pub callers: RefCell<Callers>,
     ids: RefCell<RequestIds>,
 }
@@ -40,8 +40,8 @@ thread_local! {
 }
 
 impl IsolateState {
-    /// Returns the state for this `env`, which has this number; the first request with it creates the state. Variables and secrets can
-    /// change while an isolate lives. They then come in another `env`, and everything derived from the old ones is dropped with it.
+    /// Returns the state for this `env`, which has this number. The first request with an `env` creates its state. Variables and secrets can
+    /// change during the lifetime of an isolate. They then arrive in another `env`, and everything derived from the old ones is dropped.
     /// During a gradual deployment two `env` alternate, so the previous state is kept too.
     pub fn of(env: &JsValue, number: u32) -> Rc<Self> {
         STATES.with(|states| {
@@ -90,8 +90,8 @@ impl IsolateState {
     }
 }
 
-/// Hands the glue its callbacks: the answer to a failed exchange with the origin, and the log of an answer that could not be edited. The
-/// glue keeps them for the life of the isolate.
+/// Registers callbacks with the glue, which keeps them for the lifetime of the isolate: one creates the reply to a failed exchange with
+/// the origin, the other logs a response that could not be edited.
 fn answer_failures(timeout_seconds: u32) {
     let failed = Closure::<dyn Fn(String, String, String, bool) -> JsValue>::new(
         |request_id: String, code: String, cause: String, https: bool| send::failed(&request_id, &code, &cause, https),

@@ -1,6 +1,6 @@
 //! Keyward, an API-key gate at the edge: the worker.
 //!
-//! Adapters between the ports of the crates below and Cloudflare: events, objects, storage, glue. Nothing is decided here.
+//! Adapters between the ports of the crates below and Cloudflare: events, objects, storage, glue. They contain no product logic.
 //!
 //! ```text
 //! key ← http ← config ← gate ← edge ← control ← keyward

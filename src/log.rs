@@ -1,6 +1,6 @@
 //! The operator's log: one line of JSON for each event.
 //!
-//! No line holds a key, a credential or a secret: only `expose` turns one into a string.
+//! No line contains a key, a credential or a secret, because only `expose` turns one into a string.
 
 use serde_json::{Map, Value};
 use worker::{console_error, console_log, console_warn};

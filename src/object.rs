@@ -1,4 +1,4 @@
-//! The registry's Durable Object: translates the platform's events and calls for [`RegistryObject`], which decides.
+//! The registry's Durable Object: passes the platform's events and calls to [`RegistryObject`], which decides.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -59,7 +59,7 @@ impl DurableObject for Registry {
 struct DurableObjectHost {
     state: State,
     env: JsValue,
-    /// `None` while the configuration is bad.
+    /// `None` while the configuration is invalid.
     policy: Option<Policy>,
 }
 

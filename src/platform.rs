@@ -1,4 +1,4 @@
-//! The port of `keyward_edge` in the worker: KV, cache, registry, WebCrypto, clock and log.
+//! Implementation of `keyward_edge`'s port: KV, cache, registry, WebCrypto, clock and log.
 
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -14,17 +14,17 @@ use keyward_key::time::Millis;
 /// The platform, reached through one request's `env`.
 pub struct Platform<'a> {
     env: &'a JsValue,
-    /// `None` if nothing is started that may outlive the event.
+    /// `None` if no started work may outlive the event.
     context: Option<&'a JsValue>,
 }
 
 impl<'a> Platform<'a> {
-    /// Creates the platform of an event. What it starts may outlive the event.
+    /// Creates the platform of an event. Background work may outlive the event.
     pub const fn new(env: &'a JsValue, context: &'a JsValue) -> Self {
         Self { env, context: Some(context) }
     }
 
-    /// Creates a platform that starts nothing that outlives the event: without writes to the cache.
+    /// Creates a platform whose work never outlives the event. It does not write to the cache.
     pub const fn of(env: &'a JsValue) -> Self {
         Self { env, context: None }
     }

@@ -9,8 +9,8 @@ use keyward_http::headers::write_line;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 
-/// Sends a request to its origin. There is no other path to the origin, and only the gate makes a [`Plan`].
-/// `environment` is the number of the `env` that came with it.
+/// Sends a request to its origin. No other function does, and only the gate creates a [`Plan`]. `environment` is the number of the
+/// `env` of the request.
 pub fn forward(request: &JsValue, context: &JsValue, environment: u32, plan: Plan, request_id: &str) -> JsValue {
     let environment = if plan.private { environment } else { 0 };
     glue::forward(request, context, &plan.edits, environment, plan.answer.as_deref()).unwrap_or_else(|thrown| {
@@ -19,7 +19,7 @@ pub fn forward(request: &JsValue, context: &JsValue, environment: u32, plan: Pla
     })
 }
 
-/// Returns the answer to an exchange with the origin that failed: `code` is the glue's name of the failure. `https` says how the request
+/// Returns the reply to a failed exchange with the origin. `code` is the glue's name of the failure. `https` says how the request
 /// came.
 pub fn failed(request_id: &str, code: &str, cause: &str, https: bool) -> JsValue {
     let known = [Code::OriginUnreachable, Code::OriginTimeout, Code::InvalidBody];
@@ -43,7 +43,7 @@ pub fn header_block(reply: &Reply) -> String {
     block
 }
 
-/// Returns the OpenAPI document. The glue holds it: inside the wasm every isolate would have to load it.
+/// Returns the OpenAPI document. The glue stores it, because in the wasm every isolate would have to load it.
 pub fn open_api(head: &Reply, request_id: &str) -> JsValue {
     glue::open_api(&header_block(head)).unwrap_or_else(|thrown| {
         event(Level::Error, "reply_failed", &[("cause", &glue::cause(&thrown))]);

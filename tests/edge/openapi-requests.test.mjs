@@ -42,8 +42,8 @@ const IN_WORDS = {
     Array.isArray(networks) &&
     networks.some((network) => !/^(192\.0\.2\.7|192\.0\.2\.0\/24|::1|10\.0\.\d+\.\d+)$/.test(network)),
   cursor: () => true,
-  // Not for a rotation, but for its extension: not to end before it would.
-  "extendRotation overlap_seconds": (seconds) => seconds < 2_592_000,
+  // An extension must end later than the present end.
+  "extendRotation overlap_seconds": () => true,
 };
 const inWords = (value, operationId = "") =>
   Object.entries(value ?? {})

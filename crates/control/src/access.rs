@@ -1,9 +1,9 @@
 //! Sign-in through Cloudflare Access: the JWT in `Cf-Access-Jwt-Assertion`.
 //!
-//! 1. [`Assertion::parse`] reads the JWT (RFC 7519) and checks everything but its signature: form, size, `alg`, `iss`, `aud`,
-//!    `exp`, `nbf`, and that it vouches for an e-mail address. What is wrong here costs no fetch.
-//! 2. [`super::certs::Certs`] says whether the team's key of that `kid` is at hand, or is to be fetched.
-//! 3. The platform verifies the signature. Only then does the registry hear the e-mail address, and says whose it is.
+//! 1. [`Assertion::parse`] reads the JWT (RFC 7519) and checks everything except its signature: form, size, `alg`, `iss`, `aud`,
+//!    `exp`, `nbf`, and that it contains an e-mail address. A JWT that fails here causes no fetch.
+//! 2. [`super::certs::Certs`] returns the team's key for that `kid`, or requests a fetch of the keys.
+//! 3. The platform verifies the signature. Only then is the e-mail address sent to the registry, which finds its member.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,42 +13,42 @@ use keyward_config::AccessSettings;
 use keyward_http::limits::{ACCESS_KEY_ID_BYTES, ACCESS_TOKEN_BYTES, CONTACT_CHARS};
 use keyward_key::time::Millis;
 
-/// RSA with 2,048 to 4,096 bits.
+/// Accepted sizes of an RSA signature, in bytes (keys of 2,048 to 4,096 bits).
 pub(super) const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
-/// A JWT whose claims are in order. Its signature is yet to be verified: nothing in it may be believed before.
+/// A JWT with valid claims and an unverified signature. Do not trust its contents before the signature is verified.
 pub struct Assertion {
-    /// Which of the team's keys signed it.
+    /// Id of the team's key that signed it.
     pub kid: String,
     /// The bytes that are signed: header and payload as sent.
     pub signed: String,
     /// RSASSA-PKCS1-v1_5 with SHA-256 over [`Self::signed`].
     pub signature: Vec<u8>,
-    /// Whom it vouches for.
+    /// E-mail address of the person who signed in.
     pub email: String,
 }
 
-/// Why a JWT is refused. For the log; to the caller every one is the same 401.
+/// Reason why a JWT is refused. For the log; the caller gets the same 401 for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadAssertion {
     /// Not three parts of base64url JSON, or too long.
     Form,
-    /// Not RS256, or with extensions that must be understood.
+    /// Not RS256, or with critical extensions (`crit`).
     Algorithm,
     /// No usable key id.
     KeyId,
     /// Another issuer.
     Issuer,
-    /// For another application.
+    /// Another audience.
     Audience,
-    /// Past its end, or without one.
+    /// Expired, or without `exp`.
     Expired,
     /// Not yet valid.
     Early,
-    /// Without an e-mail address: a service token, which is no person.
+    /// No e-mail address. A service token has none, because it does not belong to a person.
     Email,
-    /// No key of that id, after the team was asked.
+    /// The team has no key with this id.
     UnknownKey,
-    /// The signature is not that key's.
+    /// The signature does not match the key.
     Signature,
 }
 
@@ -56,7 +56,7 @@ impl Assertion {
     /// Parses a JWT and checks its claims at `now`, without any leeway.
     ///
     /// # Errors
-    /// [`BadAssertion`], by what was found wrong first.
+    /// [`BadAssertion`], for the first failed check.
     pub fn parse(token: &str, settings: &AccessSettings, now: Millis) -> Result<Self, BadAssertion> {
         if token.len() > ACCESS_TOKEN_BYTES {
             return Err(BadAssertion::Form);
@@ -66,7 +66,7 @@ impl Assertion {
         let (header, payload) = (json(header)?, json(payload)?);
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| BadAssertion::Form)?;
 
-        // RFC 8725, section 3.1: the algorithm is ours to choose, never the token's.
+        // RFC 8725, section 3.1: the verifier chooses the algorithm, never the token.
         if header.get("alg").and_then(Value::as_str) != Some("RS256") || header.get("crit").is_some() {
             return Err(BadAssertion::Algorithm);
         }
@@ -109,7 +109,7 @@ pub(super) fn text(object: &Value, name: &str, most: usize) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// A NumericDate: seconds since 1970, perhaps with a fraction.
+/// Parses a NumericDate: seconds since 1970, possibly with a fraction.
 fn instant(object: &Value, name: &str) -> Option<Millis> {
     let seconds = object.get(name)?.as_f64().filter(|seconds| (0.0..1e11).contains(seconds))?;
     #[expect(clippy::cast_possible_truncation, reason = "below 1e14")]

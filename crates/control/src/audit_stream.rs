@@ -1,8 +1,8 @@
-//! The audit log as lines of JSON, to its end.
+//! The whole audit log as a stream of JSON lines.
 //!
-//! A stream holds one page at a time: it asks for the next page when the client has taken the one before. The registry
-//! authenticates the member for each page, so a member who is revoked in the middle gets no more. Every failure breaks the
-//! connection: a part must not look like the whole.
+//! A stream holds one page at a time and requests the next page once the client has read the current one. The registry authenticates
+//! the member for each page, so a member who is revoked during the stream receives no further page. Every failure breaks the
+//! connection, so that a client cannot mistake a part for the whole.
 
 use std::cell::RefCell;
 
@@ -20,7 +20,7 @@ use keyward_protocol::{Caller, Raw, Request, RequestMeta, Response};
 use keyward_registry::audit::AuditFilter;
 use serde_json::value::to_raw_value;
 
-/// Maximum number of entries on a page of a stream. Its size in bytes is limited too.
+/// Maximum number of entries on a page of a stream. The page's size in bytes is limited too.
 pub(super) const STREAM_PAGE: u32 = 1_000;
 
 /// Maximum number of times that a page waits for the isolate's rate of queries.
@@ -33,7 +33,7 @@ pub struct Page {
     pub entries: Vec<Raw>,
     /// Whether more entries follow.
     pub more: bool,
-    /// Number of the entry after which the next page begins. A registry of the version before leaves it out: then it is that of
+    /// Number of the entry after which the next page begins. A registry of the previous version omits it; then it is the number of
     /// the last entry.
     #[serde(default)]
     pub next: Option<u64>,
@@ -78,9 +78,9 @@ pub struct AuditStream {
 }
 
 enum State {
-    /// This page is next.
+    /// This page is sent next.
     Page(Page),
-    /// The page after this entry is next.
+    /// The page after this entry is requested next.
     After(u64),
     /// The log has ended.
     Ended,
@@ -91,7 +91,7 @@ impl AuditStream {
         Self { caller, request, filter, state: State::Page(first), https: false }
     }
 
-    /// The stream as the answer to a request over HTTPS, or over plain HTTP.
+    /// Returns the stream as the answer to a request over HTTPS or over plain HTTP.
     pub(super) fn over(self, https: bool) -> Self {
         Self { https, ..self }
     }
@@ -136,7 +136,7 @@ impl AuditStream {
         let control = control_request(Operation::ReadAudit, self.caller.clone(), self.request.clone(), command);
         match ask(platform, &Request::Control(Box::new(control))).await {
             Ok(Response::Done(outcome)) => match version::read::<Outcome>(outcome.get()) {
-                // Each page leads on. Only under a filter may the entries that follow be none.
+                // A page may be empty only under a filter.
                 Ok(Outcome { audit })
                     if audit
                         .next_after()

@@ -1,4 +1,4 @@
-//! The registry's half of the control plane: who calls, whether they may, and the operation, all or nothing.
+//! The control plane in the registry: authenticates the caller, checks permission and runs the operation in one transaction.
 
 use super::operation::{Access, ControlOperation, Spec, raw};
 use super::operations::Operation;
@@ -11,10 +11,10 @@ use keyward_registry::context::{Actor, Context, OperationError, Policy, transact
 use keyward_registry::store::{Store, StoreError};
 use keyward_registry::{idempotency, members, meta};
 
-/// Answers one request to the registry. `random` is 16 characters for the name of a new epoch, should one begin.
+/// Answers one request to the registry. `random` is 16 characters for the name of a new epoch, in case one begins.
 ///
 /// # Errors
-/// [`StoreError`] when the store failed: nothing changed, and nothing is known.
+/// [`StoreError`] when the store failed: nothing changed, and the answer is unknown.
 pub fn answer(
     store: &mut dyn Store,
     request: Request,
@@ -25,7 +25,7 @@ pub fn answer(
     keyward_registry::answer(store, request, random, now, |store, control| apply(store, &control, policy, now))
 }
 
-/// Answers one request of the control plane. One that writes runs in one transaction, which a refusal rolls back.
+/// Answers one request of the control plane. A write runs in one transaction, which a refusal rolls back.
 ///
 /// # Errors
 /// [`StoreError`] when the store failed, or the message is malformed: nothing changed.
@@ -57,7 +57,7 @@ pub fn apply(
     Ok(answered.unwrap_or_else(Response::Refused))
 }
 
-/// Authenticates the caller, checks their role, and lets the operation decide.
+/// Authenticates the caller, checks their role, and runs the operation.
 fn run(
     store: &mut dyn Store,
     operation: Operation,
@@ -86,7 +86,7 @@ fn run(
     operation.decide(store, &by, control)
 }
 
-/// Authorises and does one operation.
+/// Authorises and runs one operation. A retry within the window gets the first attempt's outcome.
 pub(super) fn decide<O: ControlOperation>(
     store: &mut dyn Store,
     by: &Context<'_>,
@@ -112,7 +112,7 @@ fn handle_once(
         return Ok(Response::Done(handle(store)?));
     };
     if let Some(first) = idempotency::replay(store, by.actor_name(), attempt, by.now)? {
-        // Whoever has the header's value and the credential gets a key's text again: the log must show it.
+        // The answer shows a key's text again to anyone with the header's value and the credential, so the log must record it.
         meta::next_revision(store)?;
         let detail =
             vec![("operation", control.operation.as_str().into()), ("first_shown_at", first.first_at.rfc3339().into())];
@@ -123,7 +123,7 @@ fn handle_once(
         by.record(store, "key.shown_again", subject, detail)?;
         return Ok(first.response);
     }
-    // After the retry, whose first attempt has changed the version.
+    // Checked after the retry, because the first attempt has changed the version.
     precondition::check(store, control.precondition.as_ref())?;
     let outcome = handle(store)?;
     idempotency::remember(store, by, attempt, &outcome)?;

@@ -1,5 +1,5 @@
-//! Forward auth: another gateway asks about a request of its client, and the gate decides about it as about its own.
-//! `http::forwarded_request` says how the request is put together from the gateway's.
+//! Forward auth: another gateway submits its client's request, and the gate decides about it as about a direct request.
+//! `http::forwarded_request` reconstructs the request from the gateway's headers.
 
 use serde::Deserialize;
 
@@ -30,10 +30,10 @@ pub(super) async fn serve<P: Platform, C: ControlPlatform>(context: &ControlCont
     })
 }
 
-/// 1. The gateway's credential, by form and tag.
-/// 2. The client's request, put together from the gateway's headers. Its client address counts only from a gateway with a
-///    credential; otherwise there is none, since the edge saw the gateway.
-/// 3. The gate's decision and the authority's confirmation of the gateway, which hold at the same instant.
+/// 1. Check the gateway's credential by form and tag.
+/// 2. Reconstruct the client's request from the gateway's headers. The client address is used only from a gateway with a credential;
+///    otherwise it is unknown, because the edge saw only the gateway.
+/// 3. Combine the gate's decision with the authority's confirmation of the gateway. Both must be valid at the same time.
 async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> Result<Reply, Refusal> {
     let RequestContext { config, platform, head, request_id, .. } = context.request;
     let verifier = verifier(config, head)?;
@@ -51,7 +51,7 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
     let own = match grant.own_assertion() {
         Some(signed) => Some(signed.to_owned()),
         None if grant.is_keyed() => {
-            // The platform holds the key since it signed the gate's own assertion.
+            // The platform has imported the key, because it signed the gate's own assertion.
             let key = config.keyring.current().assertion_key();
             let text = key.and_then(|key| grant.own_text(key, &forwarded, request_id));
             Some(signing::assertion(config, platform, text, request_id).await?)
@@ -61,10 +61,10 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
     Ok(grant.tell_gateway(own, request_id))
 }
 
-/// Maximum number of confirmations that one request asks for or waits for.
+/// Maximum number of confirmations that one request queries or waits for.
 const MAX_CONFIRMATIONS: u8 = 2;
 
-/// The decision about a request of a gateway that shows a credential.
+/// The decision about a request from a gateway that presents a credential.
 struct Vouching<'a, P, C> {
     context: &'a ControlContext<'a, P, C>,
     /// The client's request.
@@ -73,9 +73,9 @@ struct Vouching<'a, P, C> {
 }
 
 impl<P: Platform, C: ControlPlatform> Vouching<'_, P, C> {
-    /// Decides about the request. An answer about a key needs a fresh confirmation of the gateway: a refusal too, since it tells the
-    /// addresses that the key may be used from. After each confirmation the gate decides anew, so that a change that takes hold
-    /// meanwhile counts. Garbage and public routes cost no query.
+    /// Decides about the request. An answer about a key needs a fresh confirmation of the gateway. That includes refusals, because a
+    /// refusal reveals the addresses that the key allows. The gate decides again after each confirmation, so that a change in between
+    /// takes effect. Malformed credentials and public routes cause no query.
     async fn decide(&self) -> Result<Grant, Refusal> {
         let name = CallerName::of(&self.gateway);
         for left in (0..=MAX_CONFIRMATIONS).rev() {
@@ -91,7 +91,7 @@ impl<P: Platform, C: ControlPlatform> Vouching<'_, P, C> {
         Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable))
     }
 
-    /// Whether the gateway vouches for clients with a key of that environment. `None` if that must be asked.
+    /// Returns whether the gateway is trusted for keys of that environment. `None` if the authority must be queried.
     fn vouches(&self, name: &CallerName, environment: Environment) -> Option<bool> {
         let RequestContext { config, platform, .. } = self.context.request;
         let now = platform.now();
@@ -103,7 +103,7 @@ impl<P: Platform, C: ControlPlatform> Vouching<'_, P, C> {
         confirmation.is_fresh(config.bound_seconds, now).then(|| confirmation.vouches_for(environment))
     }
 
-    /// Asks the authority who the gateway is, or waits while another request does.
+    /// Queries the authority for the gateway's member, or waits while another request does.
     async fn confirm(&self, name: &CallerName) -> Result<(), Refusal> {
         let RequestContext { isolate, platform, request_id, .. } = self.context.request;
         let lookup = LookupKey::Caller(name.as_str().to_owned());
@@ -126,7 +126,7 @@ impl<P: Platform, C: ControlPlatform> Vouching<'_, P, C> {
                 }
                 return Ok(());
             }
-            // The refusal is remembered, so the next look finds it.
+            // The refusal is cached, so the next check finds it.
             Ok(Response::Refused(Rejection::Unauthenticated { .. })) => return Ok(()),
             Ok(_) => return Err(self.untrusted()),
             Err(NoAnswer::Busy(_)) => "too many queries of this isolate".to_owned(),
@@ -144,7 +144,7 @@ impl<P: Platform, C: ControlPlatform> Vouching<'_, P, C> {
     }
 }
 
-/// Returns the environment of the key that a decision is about. `None` on a public route, and for what is no key of ours.
+/// Returns the environment of the key that was decided about. `None` on a public route, and for a credential that is not our key.
 fn environment_of(decided: &Result<Grant, Refusal>) -> Option<Environment> {
     match decided {
         Ok(grant) => grant.environment(),
@@ -155,8 +155,8 @@ fn environment_of(decided: &Result<Grant, Refusal>) -> Option<Environment> {
     }
 }
 
-/// Reads the gateway's credential, by form and tag. `None` if it presents none; what it says of its client then counts for
-/// nothing.
+/// Reads the gateway's credential and checks its form and tag. `None` if the gateway presents none; its statements about the client
+/// are then ignored.
 fn verifier(config: &Config, head: &Head<'_>) -> Result<Option<Caller>, Refusal> {
     match head.header(VERIFIER).filter(|text| !text.is_empty()) {
         None => Ok(None),
@@ -164,20 +164,20 @@ fn verifier(config: &Config, head: &Head<'_>) -> Result<Option<Caller>, Refusal>
     }
 }
 
-/// The fields of a member's view that matter here.
+/// The fields of a member's view that forward auth needs.
 #[derive(Deserialize)]
 struct Gateway {
     role: Role,
     environments: Option<Vec<Environment>>,
 }
 
-/// Reads the member that the authority shows.
+/// Reads the member from the authority's answer.
 fn read_gateway(outcome: &Raw) -> Option<Gateway> {
     let outcome = version::read::<me::Outcome>(outcome.get()).ok()?;
     version::read(outcome.me.get()).ok()
 }
 
-/// Returns the refusal of a gateway's credential: 403, and not 401, since the client's own credential is not wrong.
+/// Returns the refusal of a gateway's credential. 403 and not 401, because the client's own credential is not at fault.
 fn untrusted_gateway() -> Refusal {
     let detail = "The gateway's `Keyward-Verifier` credential is not accepted. Its operator must replace it.";
     Refusal::with(Problem::detailed(Code::Forbidden, detail), Reason::Verifier)
@@ -187,8 +187,8 @@ fn untrusted_gateway() -> Refusal {
 pub(super) const OPEN_API_BY_HEADERS: &str = r##"{
   "operationId": "authorize",
   "tags": ["Gateways"],
-  "summary": "Forward auth: whether the original request may pass",
-  "description": "nginx `auth_request`, Traefik and Caddy: the original request's method and path stand in headers. Any method is taken and means the same; it is described once.",
+  "summary": "Forward auth: decides whether the original request is permitted",
+  "description": "For nginx `auth_request`, Traefik and Caddy, which send the original method and path in headers. Every method is accepted and has the same meaning, so only one is described.",
   "security": [{"key": []}, {"keyHeader": []}],
   "parameters": [
     {"$ref": "#/components/parameters/OriginalMethod"},
@@ -212,15 +212,15 @@ pub(super) const OPEN_API_BY_HEADERS: &str = r##"{
 pub(super) const OPEN_API_BY_PATH: &str = r##"{
   "operationId": "authorizePath",
   "tags": ["Gateways"],
-  "summary": "Forward auth: whether the original request may pass",
-  "description": "Envoy `ext_authz`: the original request's path follows, slashes included, and its method is this one's. Any method is taken; it is described once.",
+  "summary": "Forward auth: decides whether the original request is permitted",
+  "description": "For Envoy `ext_authz`, which appends the original path, including slashes, and uses the original method. Every method is accepted; only one is described.",
   "security": [{"key": []}, {"keyHeader": []}],
   "parameters": [
     {
       "name": "path",
       "in": "path",
       "required": true,
-      "description": "The original path without its first slash; it may hold slashes",
+      "description": "The original path without its first slash; may contain slashes",
       "schema": {"type": "string"}
     },
     {"$ref": "#/components/parameters/OriginalMethod"},

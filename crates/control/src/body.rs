@@ -1,5 +1,5 @@
 //! Strict JSON bodies: one object without unknown or duplicate fields, each of its type. Every error names the field.
-//! docs/decisions/0023-strict-bodies-and-the-router.md says why this is no serde derive.
+//! docs/decisions/0023-strict-bodies-and-the-router.md explains why this is not a serde derive.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::text::shown;
 use keyward_http::problem::{Code, Problem};
 
-/// A JSON value that keeps duplicate fields. A whole number from 0 on is [`Json::Number`] however it is written (`30`, `30.0`,
-/// `3e1`), as in JSON Schema. Every other number is [`Json::OtherNumber`]: no field takes it.
+/// A JSON value that keeps duplicate fields. A whole number from 0 is a [`Json::Number`] in any notation (`30`, `30.0`, `3e1`), as in
+/// JSON Schema. Every other number is a [`Json::OtherNumber`], which no field accepts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Json {
     Null,
@@ -83,7 +83,7 @@ impl<'de> Visitor<'de> for AnyJson {
     }
 }
 
-/// Fields of a body. Each can be taken once.
+/// Fields of a body. Each field can be taken once.
 pub(super) struct Fields(Vec<(String, Json)>);
 
 pub(super) fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Problem {
@@ -108,7 +108,7 @@ impl Fields {
             }
         };
         for (at, (name, _)) in fields.iter().enumerate() {
-            // The answer shows the unknown name: without misleading characters, and no longer than a name.
+            // The answer shows the unknown name, but without misleading characters and no longer than a valid name.
             let shown = shown(name);
             if !known.contains(&name.as_str()) {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -121,7 +121,7 @@ impl Fields {
         Ok(Self(fields))
     }
 
-    /// Parses a body that may be absent: nothing, or an object without fields.
+    /// Parses a body that may be absent: empty, or an object without fields.
     ///
     /// # Errors
     /// As [`Self::parse`].
@@ -148,12 +148,12 @@ impl Fields {
         }
     }
 
-    /// Whether a field is present.
+    /// Returns whether a field is present.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(field, _)| field == name)
     }
 
-    /// Takes a field, also one that is `null`.
+    /// Takes a field, including one that is `null`.
     pub fn take_even_null(&mut self, name: &str) -> Option<Json> {
         let at = self.0.iter().position(|(field, _)| field == name)?;
         Some(self.0.swap_remove(at).1)
@@ -177,7 +177,7 @@ impl Fields {
             Some(_) => return Err(invalid(name, "This must be a list of strings.")),
         };
         if items.len() > most {
-            return Err(invalid(name, format!("This list may have {most} entries.")));
+            return Err(invalid(name, format!("This list may have at most {most} entries.")));
         }
         let texts = items.into_iter().enumerate().map(|(index, item)| match item {
             Json::Text(text) => Ok(text),

@@ -1,4 +1,4 @@
-//! The public keys of the Cloudflare Access team, as one isolate knows them, and when they are fetched.
+//! Cached public keys of the Cloudflare Access team, and when to fetch them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,17 +8,17 @@ use super::access::{RSA_BYTES, text};
 use keyward_http::limits::{ACCESS_KEY_ID_BYTES, ACCESS_KEYS};
 use keyward_key::time::Millis;
 
-/// How long keys are used before they are fetched again: a key that the team has withdrawn opens nothing after that.
+/// Time after which cached keys are fetched again, in milliseconds. After it, a key that the team has withdrawn is not accepted.
 const FRESH_MILLIS: i64 = 3_600_000;
-/// How long they are used while fetching them fails.
+/// Maximum age of cached keys while fetches fail, in milliseconds.
 const KEPT_MILLIS: i64 = 86_400_000;
-/// An unknown `kid`, which anyone can send, makes us fetch at most this often.
+/// Minimum interval between fetches for an unknown `kid`, which any client can send, in milliseconds.
 const REFETCH_MILLIS: i64 = 60_000;
-/// After a fetch that failed.
+/// Minimum interval after a failed fetch, in milliseconds.
 const RETRY_MILLIS: i64 = 5_000;
-/// How long one fetch may take.
+/// Timeout of one fetch, in milliseconds.
 pub const FETCH_MILLIS: u32 = 4_000;
-/// The longest answer that is read.
+/// Maximum size of the fetched body, in bytes.
 pub const CERTS_BYTES: u32 = 65_536;
 
 /// One of the team's public keys (RFC 7517).
@@ -31,7 +31,7 @@ pub struct PublicKey {
     pub e: String,
 }
 
-/// Reads `{team domain}/cdn-cgi/access/certs`: the keys that RS256 can be verified with. `None` for what is no key set.
+/// Parses `{team domain}/cdn-cgi/access/certs` and returns the keys that are usable for RS256. `None` if the body is not a key set.
 #[must_use]
 pub fn parse_certs(body: &str) -> Option<Vec<PublicKey>> {
     let set: Value = serde_json::from_str(body).ok()?;
@@ -45,7 +45,7 @@ pub fn parse_certs(body: &str) -> Option<Vec<PublicKey>> {
     Some(keys.take(ACCESS_KEYS).collect())
 }
 
-/// The team's keys, as one isolate knows them.
+/// Cached keys of the team in one isolate.
 #[derive(Default)]
 pub struct Certs {
     keys: Vec<PublicKey>,
@@ -54,23 +54,23 @@ pub struct Certs {
     fetching: bool,
 }
 
-/// What to do about a key id.
+/// Next action for a key id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Verify with this key.
     Verify(PublicKey),
-    /// Fetch the keys, say so with [`Certs::learn`] or [`Certs::failed`], and ask again.
+    /// Fetch the keys, report the result with [`Certs::learn`] or [`Certs::failed`], and call [`Certs::next`] again.
     Fetch,
-    /// Another request fetches them: wait a little and ask again.
+    /// Another request is fetching the keys: wait briefly and call [`Certs::next`] again.
     Wait,
     /// The team has no such key.
     Unknown,
-    /// The team's keys can't be had.
+    /// The team's keys are not available.
     Unavailable,
 }
 
 impl Certs {
-    /// What to do about `kid` at `now`. [`Next::Fetch`] is given to one request at a time, which is noted.
+    /// Returns the next action for `kid` at `now`. Only one request at a time gets [`Next::Fetch`].
     pub fn next(&mut self, kid: &str, now: Millis) -> Next {
         let within =
             |since: Option<Millis>, span: i64| since.is_some_and(|since| (0..span).contains(&now.since(since)));
@@ -79,7 +79,7 @@ impl Certs {
         if let Some(key) = known.clone().filter(|_| within(self.fetched_at, FRESH_MILLIS)) {
             return Next::Verify(key);
         }
-        // A fetch whose request went away is over when its time is.
+        // A fetch whose request was cancelled counts as over after its timeout.
         let fetching = self.fetching && within(self.tried_at, i64::from(FETCH_MILLIS).saturating_add(1_000));
         let succeeded = self.fetched_at.is_some() && self.fetched_at >= self.tried_at;
         let pause = if succeeded { REFETCH_MILLIS } else { RETRY_MILLIS };
@@ -96,7 +96,8 @@ impl Certs {
         }
     }
 
-    /// The keys were fetched, asked for when [`Self::next`] said so. A set without a key is a fault of the other side.
+    /// Stores the fetched keys, dated with the time of the call to [`Self::next`]. A set without a key counts as a failure of the team's
+    /// server.
     pub fn learn(&mut self, keys: Vec<PublicKey>) {
         self.fetching = false;
         if !keys.is_empty() {
@@ -105,7 +106,7 @@ impl Certs {
         }
     }
 
-    /// The keys could not be fetched.
+    /// Records that the keys could not be fetched.
     pub const fn failed(&mut self) {
         self.fetching = false;
     }

@@ -1,4 +1,4 @@
-//! Bodies of answers that several operations share.
+//! Response bodies that several operations share.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::Raw;
 
-/// Body of the answer to a change.
+/// Response body of a change.
 #[derive(Serialize, Default)]
 pub(super) struct Changed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,32 +29,32 @@ pub(super) struct Changed<'a> {
 }
 
 impl<'a> Changed<'a> {
-    /// A changed key.
+    /// Creates the body for a changed key.
     pub fn key(key: &'a Raw) -> Self {
         Self { key: Some(key), ..Self::default() }
     }
 
-    /// A changed member.
+    /// Creates the body for a changed member.
     pub fn member(member: &'a Raw) -> Self {
         Self { member: Some(member), ..Self::default() }
     }
 
-    /// A new key with its text. This answer is the only place that shows the text.
+    /// Creates the body for a new key with its text, which only this response shows.
     pub fn new_key(key: &'a Raw, minted: Option<&'a Minted>) -> Result<Self, Failure> {
         Ok(Self { api_key: Some(text_of(key, minted)?), ..Self::key(key) })
     }
 
-    /// A member with the text of their new credential. This answer is the only place that shows the text.
+    /// Creates the body for a member with the text of their new credential, which only this response shows.
     pub fn new_credential(member: &'a Raw, minted: Option<&'a Minted>) -> Result<Self, Failure> {
         Ok(Self { api_key: Some(text_of(member, minted)?), ..Self::member(member) })
     }
 
-    /// With the key that is retiring.
+    /// Adds the retiring key.
     pub fn retiring(self, key: &'a Raw) -> Self {
         Self { retiring: Some(key), ..self }
     }
 
-    /// With the instants by which the change holds everywhere.
+    /// Adds the times by which the change is in effect everywhere.
     pub fn since(self, config: &Config, changed_at: Millis) -> Self {
         let effective = changed_at.plus_seconds(config.bound_seconds.into());
         let guaranteed = effective.plus_seconds(config.grace_seconds.into());
@@ -62,7 +62,7 @@ impl<'a> Changed<'a> {
     }
 }
 
-/// Returns the text of a credential, if it is that of the key or member in the view.
+/// Returns the text of a credential if it belongs to the key or member in the view.
 fn text_of<'a>(view: &Raw, minted: Option<&'a Minted>) -> Result<&'a str, Failure> {
     #[derive(Deserialize)]
     struct Named {
@@ -75,7 +75,7 @@ fn text_of<'a>(view: &Raw, minted: Option<&'a Minted>) -> Result<&'a str, Failur
         .ok_or(Failure::Fault { event: "replay_failed", code: Code::AuthorityUnavailable })
 }
 
-/// A page of a list, in the message and in the answer.
+/// A page of a list, both in the internal message and in the response.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ListPage {
     /// Views.

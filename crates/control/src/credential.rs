@@ -1,4 +1,4 @@
-//! Minting the credential that an operation answers with, and deriving it again for a retry.
+//! Mints the credential that an operation's response shows, and derives it again for a retry.
 
 use super::failure::Failure;
 use super::operation::{Input, Spec};
@@ -11,11 +11,11 @@ use keyward_key::keyring::{DerivedKeys, Generation};
 use keyward_key::mint::{Minted, mint_for, mint_in};
 use keyward_protocol::{Idempotency, NewCredential};
 
-/// Whose credential is minted.
+/// Subject of the credential to mint.
 pub enum Subject {
-    /// That of a new key or member of this class.
+    /// A new key or member of this class.
     New(Class),
-    /// A new one for this member, who keeps their id.
+    /// An existing member, who keeps their id.
     Existing(KeyId),
 }
 
@@ -28,7 +28,7 @@ impl Subject {
     }
 }
 
-/// Mints a credential: from the system's entropy or, under an `Idempotency-Key`, so that a retry can derive it again.
+/// Mints a credential. Uses the system's entropy or, with an `Idempotency-Key`, derives it so that a retry gets the same one.
 pub(super) fn mint(
     spec: &Spec,
     input: &Input<'_>,
@@ -45,7 +45,7 @@ pub(super) fn mint(
     Ok((subject.mint(input.config, derived, &mut stream)?, Some(retryable.note(nonce))))
 }
 
-/// Derives the credential of a first attempt again. `None` when this isolate lacks the secret that it was minted under.
+/// Derives the credential of a first attempt again. `None` if this isolate lacks the secret that it was minted under.
 pub(super) fn derive_again(
     spec: &Spec,
     input: &Input<'_>,
@@ -65,11 +65,11 @@ fn retryable(spec: &Spec, input: &Input<'_>) -> Result<Option<Retryable>, Failur
     if !spec.idempotent {
         return Ok(None);
     }
-    // The spelling of the route is part of every stored fingerprint.
+    // The spelling of the route is part of every stored fingerprint, so it must not change.
     Ok(Retryable::read(input.head, &spec.path.replace("{id}", "*"), input.id, input.body)?)
 }
 
-/// Returns what the registry learns of a credential.
+/// Returns the fields of a credential that the registry stores.
 pub(super) fn without_text(minted: &Minted) -> NewCredential {
     NewCredential { id: minted.id.clone(), key_hash: minted.hash.clone(), minted_under: minted.generation.clone() }
 }

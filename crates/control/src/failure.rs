@@ -1,18 +1,18 @@
-//! Why a request to the control plane gets no answer of its operation.
+//! Failures of a request to the control plane.
 
 use super::oauth::OAuthError;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 use keyward_key::entropy::EntropyFailed;
 
-/// A failure, as it is answered.
+/// A failure, with the response that it causes.
 #[derive(Debug)]
 pub enum Failure {
     /// A problem (RFC 9457).
     Problem(Problem),
     /// An error in the form of OAuth (RFC 6749, section 5.2).
     OAuth(OAuthError),
-    /// A fault of ours: logged under this name, and answered with this code.
+    /// An internal fault: logged under this name, and answered with this code.
     Fault {
         /// Name of the log event.
         event: &'static str,

@@ -1,7 +1,8 @@
-//! Guards the authority against overload by callers of the control plane.
+//! Protects the authority from overload by callers of the control plane.
 //!
-//! A refused sign-in is repeated without a query, concurrent requests of an unknown caller share one, and each credential and each
-//! isolate has a rate. The feed and the lookups of keys are not counted here: whatever callers do, changes keep arriving.
+//! A repeated sign-in that was refused is refused again without a query, concurrent requests of an unknown caller share one query, and
+//! each credential and each isolate has a rate limit. The feed and key lookups do not count towards these limits, so changes keep
+//! arriving whatever callers do.
 
 use super::callers::{CallerName, Callers, Refused, Standing};
 use super::platform::ControlPlatform;
@@ -12,40 +13,40 @@ use keyward_http::problem::Problem;
 use keyward_key::time::Millis;
 use keyward_protocol::{Caller, ControlRequest, Rejection, Request, Response};
 
-/// Maximum number of times that a request waits for another one's query about the same caller.
+/// Maximum number of times that a request waits for another request's query about the same caller.
 const MAX_WAITS: u8 = 2;
 
-/// Why a query of a caller got no answer.
+/// Reason why a caller's query got no answer.
 pub(super) enum NoAnswer {
-    /// The isolate's rate of queries is used up. The whole seconds after which one passes.
+    /// The isolate's query rate is exhausted. Contains the whole seconds until the next query is admitted.
     Busy(i64),
     /// The authority is unreachable. The cause is for the log.
     Unreachable(String),
 }
 
-/// What a request does about its caller.
+/// Next action of a request for its caller.
 enum Turn {
     /// Repeats the refusal.
     Refused(Refused),
-    /// Asks the authority, while others wait if `shared`.
+    /// Queries the authority. If `shared`, other requests wait for the answer.
     Ask { shared: bool },
-    /// Gives up: the queries of others about the same caller failed.
+    /// Gives up, because other requests' queries about the same caller failed.
     GiveUp,
 }
 
 impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
-    /// Counts one request of a caller.
+    /// Counts one request of a caller against its rate limit.
     ///
     /// # Errors
     /// 429 `rate_limited`.
     pub(super) fn admit(&self, caller: &Caller) -> Result<(), Problem> {
-        const DETAIL: &str = "Too many requests came with this credential. Retry after the time in `Retry-After`.";
+        const DETAIL: &str = "Too many requests with this credential. Retry after the time in `Retry-After`.";
         let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(()) };
         let admitted = callers.admit(&CallerName::of(caller), self.request.platform.now());
         admitted.map(|_| ()).map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
     }
 
-    /// Asks the authority for a caller, unless it is known that it refuses them.
+    /// Queries the authority for a caller, unless a cached refusal applies.
     ///
     /// # Errors
     /// [`NoAnswer`].
@@ -69,7 +70,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         }
     }
 
-    /// Takes one query from a rate.
+    /// Queries the authority, and records one query from a rate.
     ///
     /// # Errors
     /// [`NoAnswer::Busy`].
@@ -94,7 +95,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                     let refused = Refused { reason: reason.clone(), is_final: *is_final };
                     callers.refused(name, refused, platform.now());
                 }
-                // The key is revoked for good, and its holder may do nothing else.
+                // The key is revoked for good, and its holder has no other operation.
                 Response::Done(_) if is_holder => {
                     let reason = "the holder has revoked this key".to_owned();
                     callers.refused(name, Refused { reason, is_final: true }, platform.now());
@@ -105,7 +106,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         Ok(response)
     }
 
-    /// Finds out what to do about a caller. While nothing is known of them, one request asks and the others wait for its answer.
+    /// Returns the next action for a caller. While nothing is known of the caller, one request queries and the others wait for its answer.
     async fn turn(&self, name: &CallerName, lookup: &LookupKey) -> Turn {
         let RequestContext { isolate, platform, .. } = self.request;
         for waits_left in (0..=MAX_WAITS).rev() {

@@ -1,4 +1,4 @@
-//! `GET /_keyward/health`: whether this worker runs and is configured.
+//! `GET /_keyward/health`: reports whether this worker runs and is configured.
 
 use serde::Serialize;
 
@@ -25,16 +25,16 @@ pub fn health(configured: bool, request_id: &str) -> Reply {
 pub(super) const OPEN_API: &str = r##"{
   "operationId": "health",
   "tags": ["Documents"],
-  "summary": "Whether the gate runs and is configured",
+  "summary": "Checks whether the gate runs and is configured",
   "security": [],
   "responses": {
     "200": {
-      "description": "It does",
+      "description": "The gate runs and is configured",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Health"}}}
     },
     "503": {
-      "description": "It is misconfigured; its operator finds why in the log",
+      "description": "The configuration is invalid; the log lists the problems",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

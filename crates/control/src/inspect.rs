@@ -1,4 +1,4 @@
-//! What the registry knows of a key that somebody presented elsewhere, for introspection and verification.
+//! The registry's data about a presented key, for introspection and verification.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,28 +11,28 @@ use keyward_registry::context::{Context, OperationError};
 use keyward_registry::keys;
 use keyward_registry::store::Store;
 
-/// A key at one instant of the authority's clock.
+/// State of a key at one time of the authority's clock.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Inspected {
-    /// The instant.
+    /// Time of the read.
     pub at: Millis,
-    /// The key. `None` says that there certainly is none, or none that the caller may see.
+    /// The key. `None`: it does not exist, or the caller may not see it.
     pub found: Option<Box<Found>>,
 }
 
-/// A key, as the gate decides by it and as answers show it.
+/// A key: the record for the gate's checks, and the view for responses.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Found {
     /// Record.
     pub record: Record,
-    /// Instant of its issue.
+    /// Time of issue.
     pub created_at: Millis,
     /// View.
     pub key: Raw,
 }
 
-/// Returns the record and the view of a key, from one row at one instant. The edge decides by the gate's own checks what the
-/// key is good for. Without an id there is nothing to find.
+/// Reads the record and the view of a key from one row. The isolate then applies the gate's own checks. Returns no key if there is no
+/// id.
 pub(super) fn inspect(
     store: &mut dyn Store,
     by: &Context<'_>,

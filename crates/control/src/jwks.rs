@@ -12,8 +12,8 @@ struct Jwks<'a> {
     keys: Vec<&'a Jwk>,
 }
 
-/// Returns the public keys, which are known by then: that of the current secret first and, while it is kept, that of the
-/// previous one, under which another isolate may still sign.
+/// Returns the public keys, which must be known: the current secret's first and, during a rotation of the secret, the previous one's,
+/// because another isolate may still sign with it.
 pub(super) fn jwks(config: &Config, request_id: &str) -> Reply {
     match config.keyring.generations().map(|derived| Some(derived.assertion_key()?.jwk())).collect() {
         Some(keys) => Reply::published("application/jwk-set+json", &Jwks { keys }, request_id),
@@ -29,7 +29,7 @@ pub(super) const OPEN_API: &str = r##"{
   "security": [],
   "responses": {
     "200": {
-      "description": "The current key and, while a secret is being rotated, the previous one",
+      "description": "The current key and, during a rotation of the secret, the previous one",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "Cache-Control": {"$ref": "#/components/headers/FiveMinutes"}

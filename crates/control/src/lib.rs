@@ -9,14 +9,14 @@
 //! | file | contents |
 //! |---|---|
 //! | [`operations`] | one file for each operation, and the one list of them |
-//! | [`operation`] | what an operation is: its row, its four steps |
+//! | [`operation`] | the trait of an operation: its spec row and four steps |
 //! | [`mod@serve`] | the flow of a request at the edge, above the port [`ControlPlatform`] |
 //! | [`authority`] | the flow of a message in the registry |
 //! | [`route`] | the router |
 //! | [`authorize`] | forward auth |
-//! | `guard`, `callers` | rates, and refusals without a query: callers cannot overload the authority |
+//! | `guard`, `callers` | rate limits and cached refusals, which protect the authority |
 //! | [`audit_stream`] | the audit log as a stream |
-//! | [`open_api`] | the OpenAPI document and the table of roles, made from the rows |
+//! | [`open_api`] | the OpenAPI document and the table of roles, generated from the rows |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(

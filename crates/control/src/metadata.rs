@@ -6,8 +6,8 @@ use keyward_config::Config;
 use keyward_http::head::Head;
 use keyward_http::reply::Reply;
 
-/// Metadata (RFC 8414, section 2). There is no authorization and no token endpoint, since people issue keys to people. The
-/// two empty lists say so: the first is required, and without the second a default would claim grants that do not exist
+/// Metadata (RFC 8414, section 2). There is no authorization or token endpoint, since members issue keys. The two empty lists state
+/// this: the first is required, and without the second a default would announce grants that do not exist
 /// (docs/decisions/0020-metadata-without-grants.md).
 #[derive(Serialize)]
 struct Metadata {
@@ -30,7 +30,7 @@ pub(super) fn metadata(config: &Config, head: &Head<'_>, request_id: &str) -> Re
         grant_types_supported: [],
         jwks_uri: at("jwks.json"),
         introspection_endpoint: at("oauth/introspect"),
-        // The second is an access token type: RFC 8414 takes both kinds of names here.
+        // The second value is an access token type: RFC 8414 allows both kinds of names here.
         introspection_endpoint_auth_methods_supported: ["client_secret_basic", "Bearer"],
         revocation_endpoint: at("oauth/revoke"),
         revocation_endpoint_auth_methods_supported: ["none"],
@@ -42,7 +42,7 @@ pub(super) fn metadata(config: &Config, head: &Head<'_>, request_id: &str) -> Re
 pub(super) const OPEN_API: &str = r##"{
   "operationId": "metadata",
   "tags": ["OAuth"],
-  "summary": "Where introspection, revocation and keys are (RFC 8414)",
+  "summary": "Returns the addresses of introspection, revocation and keys (RFC 8414)",
   "security": [],
   "responses": {
     "200": {

@@ -1,4 +1,4 @@
-//! OAuth: the form bodies of its operations, the authentication of their clients, and their errors.
+//! OAuth: form bodies, client authentication and errors.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub enum OAuthError {
     Client(Challenge),
 }
 
-/// Scheme by which a client tried to authenticate. The challenge of the 401 is of the same scheme.
+/// Scheme by which a client tried to authenticate. The challenge of the 401 uses the same scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
     /// None, or one that is not supported.
@@ -70,7 +70,7 @@ impl OAuthError {
 /// member's id and credential, both form-encoded (RFC 6749, section 2.3.1).
 ///
 /// # Errors
-/// The scheme that they tried.
+/// The scheme that the client tried.
 pub fn client(config: &Config, head: &Head<'_>) -> Result<(Caller, Challenge), Challenge> {
     let Some(value) = head.authorization() else { return Err(Challenge::Any) };
     if let Some(token) = bearer(value) {
@@ -90,7 +90,7 @@ fn with_basic(config: &Config, encoded: &str) -> Option<Caller> {
     let (id, credential) = pair.split_once(':')?;
     let (named, credential) = (form_decoded(id)?, form_decoded(credential)?);
     let caller = sign_in::member(config, &credential)?;
-    // A credential names its member, so another id contradicts it.
+    // A credential contains its member's id, so another id contradicts it.
     let right = matches!(&caller, Caller::Credential { id, .. } if id.as_str() == named);
     right.then_some(caller)
 }
@@ -100,8 +100,8 @@ fn form_decoded(text: &str) -> Option<String> {
     percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// Returns the `token` of a form body (RFC 7662, section 2.1; RFC 7009, section 2.1). `token_type_hint` changes nothing.
-/// Unknown parameters are ignored, as RFC 6749 (section 3.2) asks; a known one must not be repeated.
+/// Returns the `token` of a form body (RFC 7662, section 2.1; RFC 7009, section 2.1). Ignores `token_type_hint` and unknown parameters,
+/// as RFC 6749 (section 3.2) requires. Refuses a repeated known parameter.
 ///
 /// # Errors
 /// [`OAuthError::Request`].

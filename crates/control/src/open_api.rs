@@ -67,7 +67,7 @@ pub fn document(base: &str) -> Result<Value, String> {
     for route in routes() {
         let path = route.path.replace("*}", "}");
         let path = if path.starts_with('/') { path } else { format!("/_keyward/{path}") };
-        // Every method means the same to forward auth, so the document has one.
+        // Forward auth treats every method alike, so the document describes one.
         let method = if route.method == "ANY" { "get".to_owned() } else { route.method.to_lowercase() };
         let piece: Map<String, Value> =
             serde_json::from_str(piece_of(&route)).map_err(|error| format!("{method} {path}: {error}"))?;
@@ -102,7 +102,7 @@ pub fn hosts_table() -> String {
     table
 }
 
-/// Makes the table of roles in Markdown.
+/// Generates the table of roles in Markdown.
 #[must_use]
 pub fn roles_table() -> String {
     let names: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();

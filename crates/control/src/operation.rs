@@ -1,4 +1,4 @@
-//! What an operation of the control plane is: its spec row, and the four steps of its life.
+//! Definition of a control-plane operation: its spec row and its four steps.
 //!
 //! ```text
 //! isolate    parse    HTTP request → command
@@ -37,31 +37,31 @@ pub struct Spec {
     pub method: &'static str,
     /// Path below `/_keyward/`, with `{id}` for an id.
     pub path: &'static str,
-    /// Body that it takes.
+    /// Body that it accepts.
     pub body: BodyKind,
-    /// Whether it takes query parameters.
+    /// Whether it accepts query parameters.
     pub takes_query: bool,
-    /// Who may do it.
+    /// Permission that it requires.
     pub access: Access,
-    /// Whether it may write. A write runs in one transaction and is asked for once.
+    /// Whether it may write. A write runs in one transaction, and the isolate sends it only once.
     pub writes: bool,
-    /// Whether a retry under the same `Idempotency-Key` gets the first answer.
+    /// Whether a retry with the same `Idempotency-Key` gets the first response.
     pub idempotent: bool,
 }
 
-/// Who may do an operation.
+/// Permission that an operation requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Members of these roles.
     Roles(&'static [Role]),
     /// The holder of the bootstrap token.
     BootstrapToken,
-    /// The holder of the key that is named, whoever that is.
+    /// Any holder of the key in the body.
     KeyHolder,
 }
 
 impl Access {
-    /// Whether a member of `role` may do it.
+    /// Returns whether a member of `role` may run the operation.
     #[must_use]
     pub fn admits(self, role: Role) -> bool {
         matches!(self, Self::Roles(roles) if roles.contains(&role))
@@ -77,38 +77,38 @@ pub enum ServedOn {
     EveryHost,
 }
 
-/// Body that an operation takes.
+/// Body that an operation accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
-    /// No body. The operation is a GET.
+    /// No body: the operation is a GET.
     None,
     /// A JSON object.
     Json,
     /// No body, or `{}`.
     OptionalJson,
-    /// An OAuth form. Clients authenticate and errors read as OAuth says.
+    /// An OAuth form. Client authentication and errors follow OAuth.
     Form,
 }
 
-/// One operation. The implementing type is the parsed request: it travels to the registry as JSON, except for fields that
-/// serde skips, which stay at the edge.
+/// One operation. The implementing type is the parsed request. It is sent to the registry as JSON, except for fields that serde skips,
+/// which stay in the isolate.
 pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
-    /// The row.
+    /// The spec row.
     const SPEC: Spec;
     /// Hosts that serve it.
     const SERVED_ON: ServedOn = ServedOn::ControlHost;
     /// The operation object of the OpenAPI document, as JSON text.
     const OPEN_API: &'static str;
-    /// Outcome of [`Self::handle`], which travels back to the edge as JSON.
+    /// Outcome of [`Self::handle`], which the registry returns to the isolate as JSON.
     type Outcome: Serialize + DeserializeOwned;
 
-    /// Parses the HTTP request. Runs at the edge.
+    /// Parses the HTTP request. Runs in the isolate.
     ///
     /// # Errors
-    /// The failure to be answered, if the caller may do the operation at all.
+    /// The failure to answer with, provided that the caller has permission for the operation.
     fn parse(input: &Input<'_>) -> Result<Self, Failure>;
 
-    /// Returns whose credential the edge is to mint for this request.
+    /// Returns the subject of the credential that the isolate must mint for this request.
     fn subject(&self) -> Option<Subject> {
         None
     }
@@ -118,23 +118,23 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
         None
     }
 
-    /// Checks that the caller, whose role is checked, may do this here: limits to environments. `request` is `None` when the
-    /// edge found it wrong. Runs in the registry.
+    /// Checks the caller's limit to environments, after the role was checked. `request` is `None` if the isolate found the request
+    /// invalid. Runs in the registry.
     ///
     /// # Errors
     /// The refusal, or a failure of the store.
     fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError>;
 
-    /// Does the operation, in one transaction if it writes. Runs in the registry.
+    /// Runs the operation, in one transaction if it writes. Runs in the registry.
     ///
     /// # Errors
     /// The refusal, or a failure of the store.
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Self::Outcome, OperationError>;
 
-    /// Makes the response. `minted` is the credential of [`Self::subject`], derived again for a retry. Runs at the edge.
+    /// Creates the response. `minted` is the credential for [`Self::subject`], derived again for a retry. Runs in the isolate.
     ///
     /// # Errors
-    /// The failure to be answered.
+    /// The failure to answer with.
     fn respond(
         self,
         input: &Input<'_>,
@@ -149,7 +149,7 @@ pub struct Input<'a> {
     pub config: &'a Config,
     /// Head of the request.
     pub head: &'a Head<'a>,
-    /// The `{id}` of its path, or an empty text.
+    /// The `{id}` in its path, or an empty text.
     pub id: &'a str,
     /// Body.
     pub body: &'a [u8],
@@ -160,7 +160,7 @@ pub struct Input<'a> {
 }
 
 impl Input<'_> {
-    /// Parses the id in the path. A segment that is no id gets the 404 of an absent key.
+    /// Parses the id in the path. A malformed id gets the 404 of an absent key.
     ///
     /// # Errors
     /// `not_found`.
@@ -187,13 +187,13 @@ impl Input<'_> {
     }
 }
 
-/// An answer to an operation. [`mod@super::serve`] turns each kind into a response.
+/// Answer of an operation. [`mod@super::serve`] turns each kind into a response.
 pub enum Answer {
     /// A response.
     Reply(Reply),
-    /// The entries that fit a filter, from a first page to the end of the log, as lines of JSON.
+    /// The entries that match a filter, from a first page to the end of the log, as JSON lines.
     Lines(super::audit_stream::Page, AuditFilter),
-    /// The head of the audit log, to be signed.
+    /// The head of the audit log, for signing.
     Checkpoint {
         /// Number of entries.
         size: u64,
@@ -205,7 +205,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// With the revision in this view of a key or member as `ETag`.
+    /// Adds the revision in this view of a key or member as `ETag`.
     #[must_use]
     pub fn tagged(mut self, view: &Raw) -> Self {
         if let Self::Reply(reply) = &mut self {
@@ -215,7 +215,7 @@ impl Answer {
     }
 }
 
-/// A parsed request: the message for the registry, and what its answer is turned into a response with.
+/// A parsed request: the message for the registry, and the data needed to create the response.
 pub struct Prepared {
     /// The operation's request as JSON.
     pub command: Raw,
@@ -223,7 +223,7 @@ pub struct Prepared {
     pub credential: Option<NewCredential>,
     /// Fingerprint of the write, if it has an `Idempotency-Key`.
     pub idempotency: Option<Idempotency>,
-    /// Version that the key or member in the path must have.
+    /// Version that the key or member in the path must have (`If-Match`).
     pub precondition: Option<Precondition>,
     /// The holder of the key in the body, for an operation of [`Access::KeyHolder`].
     pub holder: Option<Caller>,
@@ -232,24 +232,24 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Returns the text of the minted credential. Only the response shows it; the registry never learns it.
+    /// Returns the text of the minted credential. Only the response shows it; the registry never receives it.
     #[must_use]
     pub fn api_key(&self) -> Option<&ApiKey> {
         self.minted.as_ref().map(|minted| &minted.api_key)
     }
 
-    /// Makes the response to an outcome, or to a failure.
+    /// Creates the response for an outcome or a failure.
     ///
     /// # Errors
-    /// The failure to be answered.
+    /// The failure to answer with.
     pub fn respond(self, input: &Input<'_>, outcome: Result<Raw, Failure>) -> Result<Answer, Failure> {
         self.request.respond(input, outcome, self.minted.as_ref())
     }
 
-    /// Makes the response to a retry: the first attempt's outcome with its credential, which is derived again.
+    /// Creates the response to a retry: the first attempt's outcome with its credential, which is derived again.
     ///
     /// # Errors
-    /// `authority_unavailable` when this isolate lacks the secret of the first attempt; an isolate with it can answer.
+    /// `authority_unavailable` if this isolate lacks the secret of the first attempt. An isolate with that secret can answer.
     pub fn replay(
         self,
         operation: Operation,
@@ -266,7 +266,7 @@ impl Prepared {
     }
 }
 
-/// The half of [`ControlOperation`] that works without knowing the operation's types.
+/// The part of [`ControlOperation`] that does not depend on the operation's types.
 trait Respond {
     fn subject(&self) -> Option<Subject>;
     fn submitted_key(&self) -> Option<&SubmittedKey>;
@@ -298,7 +298,7 @@ impl<O: ControlOperation> Respond for O {
     }
 }
 
-/// Returns the fault of an answer that does not fit its question.
+/// Returns the fault for an answer that does not match its request.
 pub(super) const fn confused() -> Failure {
     Failure::Fault { event: "registry_confused", code: Code::InternalError }
 }
@@ -347,7 +347,7 @@ fn prepare_parsed(
 /// Returns a view as JSON text.
 ///
 /// # Errors
-/// [`StoreError`] when it has no JSON form, which every view of ours has.
+/// [`StoreError`] if it cannot be serialized, which does not happen for our views.
 pub fn raw(view: &impl Serialize) -> Result<Raw, StoreError> {
     to_raw_value(view).map_err(|_| StoreError::new("a view has no JSON form"))
 }

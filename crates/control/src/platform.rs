@@ -1,10 +1,10 @@
-//! The port of the control plane to one event. [`keyward_edge::Platform`] is its port to stores, clock, log and signatures.
+//! The control plane's port to one event. [`keyward_edge::Platform`] is its port to stores, clock, log and signatures.
 
 use keyward_config::AccessSettings;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
 
-/// What the control plane needs of the platform: bodies, randomness, sign-in by Cloudflare Access, published documents.
+/// Services of the platform for the control plane: bodies, randomness, sign-in by Cloudflare Access, published documents.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
 pub trait ControlPlatform {
     /// Reads the body of the request, of at most `max_bytes`.
@@ -22,7 +22,7 @@ pub trait ControlPlatform {
     /// [`AccessFailure`].
     async fn verify_access(&self, token: &str, settings: &AccessSettings) -> Result<String, AccessFailure>;
 
-    /// Begins to refresh the feed. Nobody waits for it.
+    /// Starts a refresh of the feed in the background.
     fn refresh_in_background(&self);
 
     /// Returns a text that is not ASCII in Unicode's normalization form C (UAX #15).
@@ -32,20 +32,20 @@ pub trait ControlPlatform {
     fn advice(&self, code: Code) -> String;
 }
 
-/// Why a body could not be read.
+/// Reason why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
     /// It is larger than the limit.
     TooLarge,
-    /// It did not arrive whole.
+    /// It did not arrive completely.
     Incomplete,
 }
 
-/// Why a JWT of Cloudflare Access signed nobody in.
+/// Reason why a sign-in through Cloudflare Access failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessFailure {
     /// The JWT is not acceptable: 401. The reason is for the log.
     Refused(String),
-    /// The team's keys could not be fetched: 503, since nothing is known against the JWT. The cause is for the log.
+    /// The team's keys could not be fetched: 503, because the JWT could not be verified. The cause is for the log.
     Unavailable(String),
 }

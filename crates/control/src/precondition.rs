@@ -1,5 +1,5 @@
-//! Conditional changes: `ETag` and `If-Match` (RFC 9110, sections 8.8.3 and 13.1.1). A key's or member's tag is its revision in
-//! quotes. Every change of one key or member takes the condition, and the registry checks it in the transaction of the change.
+//! Conditional changes: `ETag` and `If-Match` (RFC 9110, sections 8.8.3 and 13.1.1). The tag of a key or member is its revision in
+//! quotes. Every change of one key or member accepts the condition, and the registry checks it in the transaction of the change.
 
 use serde::Deserialize;
 
@@ -11,10 +11,10 @@ use keyward_registry::context::OperationError;
 use keyward_registry::store::Store;
 use keyward_registry::{keys, members};
 
-/// Header, as the runtime spells it. It joins repeated ones with a comma.
+/// Name of the header, in the runtime's spelling. The runtime joins repeated headers with a comma.
 const HEADER: &str = "if-match";
 
-/// Reads the condition of a change of this key or member, if there is one. A malformed list matches nothing: the client wanted a
+/// Reads the condition for a change of this key or member, if there is one. A malformed list matches nothing: the client requested a
 /// condition, so the change must not be made without one.
 pub(super) fn read(head: &Head<'_>, id: &str) -> Option<Precondition> {
     let value = head.header(HEADER)?;
@@ -22,8 +22,8 @@ pub(super) fn read(head: &Head<'_>, id: &str) -> Option<Precondition> {
     Some(Precondition { min_reader: version::READER, id: KeyId::parse(id)?, revisions })
 }
 
-/// Parses a list of entity tags and returns the revisions among them. A tag that is weak, or that no version of ours has, never
-/// matches. `None` if it is no list of tags.
+/// Parses a list of entity tags and returns the revisions in it. Weak tags and tags in another form never match. `None` if the text is
+/// not a list of tags.
 fn parse(value: &str) -> Option<Vec<u64>> {
     let mut revisions = Vec::new();
     let mut rest = value;

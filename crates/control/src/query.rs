@@ -5,7 +5,7 @@ use super::text::shown;
 use keyward_http::limits::{PAGE_DEFAULT, PAGE_MOST};
 use keyward_http::problem::Problem;
 
-/// Parameters of a query. Each can be taken once.
+/// Parameters of a query. Each parameter can be taken once.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {

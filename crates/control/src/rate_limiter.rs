@@ -1,18 +1,18 @@
-//! Rate limits by debt (the generic cell rate algorithm): a request adds to a debt of time, and time pays it back.
+//! Rate limiter (generic cell rate algorithm): each request adds to a debt of time, which decreases as time passes.
 
 use keyward_key::time::Millis;
 
-/// A rate: a burst, and then one more in each interval.
+/// A rate: a burst, then one request in each interval.
 #[derive(Clone, Copy)]
 pub(super) struct Rate {
-    /// Most at once.
+    /// Maximum burst.
     pub burst: i64,
-    /// Interval after the burst, in milliseconds.
+    /// Interval between requests after the burst, in milliseconds.
     pub interval_ms: i64,
 }
 
 impl Rate {
-    /// Creates the rate of `count` a second, as many of them at once.
+    /// Creates a rate of `count` requests a second, with a burst of the same number.
     pub const fn a_second(count: u32) -> Self {
         let count = if count == 0 { 1 } else { count };
         #[expect(clippy::arithmetic_side_effects, reason = "the divisor is at least 1")]
@@ -20,12 +20,12 @@ impl Rate {
         Self { burst: count as i64, interval_ms }
     }
 
-    /// Largest debt at which one more passes, in milliseconds.
+    /// Returns the maximum debt at which another request is admitted, in milliseconds.
     const fn most_debt(self) -> i64 {
         self.burst.saturating_sub(1).saturating_mul(self.interval_ms)
     }
 
-    /// Largest debt, in milliseconds.
+    /// Returns the maximum debt, in milliseconds.
     const fn full_debt(self) -> i64 {
         self.burst.saturating_mul(self.interval_ms)
     }
@@ -34,38 +34,38 @@ impl Rate {
 /// Debt of one address, credential or isolate.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Debt {
-    /// Instant at which it is paid back. `None` before the first request.
+    /// Time at which the debt is zero again. `None` before the first request.
     paid_at: Option<Millis>,
 }
 
 impl Debt {
-    /// Checks whether one more passes at `now`, and adds nothing.
+    /// Checks whether a request is admitted at `now`, without counting it.
     ///
     /// # Errors
-    /// The whole seconds after which one passes.
+    /// The time in whole seconds until a request is admitted.
     pub fn check(&mut self, rate: Rate, now: Millis) -> Result<(), i64> {
         let most = rate.most_debt();
         let debt = self.at(rate, now);
         if debt > most { Err(debt.saturating_sub(most).saturating_add(999) / 1_000) } else { Ok(()) }
     }
 
-    /// Takes one at `now`.
+    /// Counts a request at `now` if it is admitted.
     ///
     /// # Errors
-    /// The whole seconds after which one passes. Nothing is added then.
+    /// The time in whole seconds until a request is admitted. The refused request is not counted.
     pub fn take(&mut self, rate: Rate, now: Millis) -> Result<(), i64> {
         self.check(rate, now)?;
         self.add(rate, now);
         Ok(())
     }
 
-    /// Adds one that has passed already. The debt never grows beyond what makes the next one wait for one interval.
+    /// Counts a request that was already admitted. The debt is capped so that the next request waits for one interval at most.
     pub fn add(&mut self, rate: Rate, now: Millis) {
         let debt = self.at(rate, now).saturating_add(rate.interval_ms).min(rate.full_debt());
         self.paid_at = Some(Millis(now.0.saturating_add(debt)));
     }
 
-    /// Returns the debt in milliseconds. A clock that stepped back leaves no larger debt than requests can make.
+    /// Returns the debt in milliseconds. Capped at the maximum debt, in case the clock stepped back.
     fn at(&mut self, rate: Rate, now: Millis) -> i64 {
         let debt = self.paid_at.map_or(0, |paid_at| paid_at.since(now)).clamp(0, rate.full_debt());
         self.paid_at = Some(Millis(now.0.saturating_add(debt)));

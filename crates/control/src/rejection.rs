@@ -3,7 +3,7 @@
 use keyward_http::problem::{Code, Problem};
 use keyward_protocol::{Rejection, Status};
 
-/// Returns the public answer to a refusal of the registry.
+/// Returns the problem for a refusal of the registry.
 pub(super) fn problem_of(refused: &Rejection) -> Problem {
     match refused {
         Rejection::Unauthenticated { .. } => Code::InvalidKey.into(),

@@ -1,10 +1,10 @@
-//! `Idempotency-Key`: a write that creates a credential can be retried, also concurrently. The registry keeps a fingerprint of
-//! the write and the nonce that its credential was derived from. The credential is derived again and never stored.
+//! `Idempotency-Key`: a write that creates a credential can be retried, even concurrently. The registry stores a fingerprint of the
+//! write and the nonce from which its credential was derived. The credential is derived again and never stored.
 //!
-//! Fingerprint and body are plain SHA-256. They need no key: the registry's tables hold their parts anyway, except for the
-//! header's value, which opens nothing. So they are the same under every `KEYWARD_SECRET`, and a retry is recognised although
-//! the secret was rotated in between. The credential must not be guessed, so it is derived with a key. The fingerprint does
-//! not name the member: the registry keeps the writes of each member apart, however they signed in.
+//! Fingerprint and body digest are plain SHA-256. They need no key, because the registry's tables contain their inputs anyway, except
+//! the header's value, which grants no access. They are therefore the same under every `KEYWARD_SECRET`, so a retry is recognised even
+//! if the secret was rotated in between. The credential must be unpredictable, so it is derived with a key. The fingerprint does not
+//! include the member: the registry stores each member's writes separately, whichever sign-in they used.
 
 use sha2::{Digest, Sha256};
 
@@ -16,7 +16,7 @@ use keyward_key::deterministic_entropy::NONCE_BYTES;
 use keyward_key::entropy::{Entropy, EntropyFailed};
 use keyward_protocol::Idempotency;
 
-/// Header, as the runtime spells it.
+/// Name of the header, in the runtime's spelling.
 const HEADER: &str = "idempotency-key";
 
 /// A write that can be retried.
@@ -26,10 +26,10 @@ pub(super) struct Retryable {
 }
 
 impl Retryable {
-    /// Reads the header, if it was sent, for a write on `route`, the operation's path without the id.
+    /// Reads the header, if present, for a write on `route`, the operation's path without the id.
     ///
     /// # Errors
-    /// `invalid_request` with the header named, when it is not 1 to 64 visible ASCII characters.
+    /// `invalid_request` for the header if its value is not 1 to 64 visible ASCII characters.
     pub(super) fn read(head: &Head<'_>, route: &str, id: &str, body: &[u8]) -> Result<Option<Self>, Problem> {
         let Some(value) = head.header(HEADER) else { return Ok(None) };
         if !(1..=IDEMPOTENCY_KEY_CHARS).contains(&value.len()) || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -46,7 +46,7 @@ impl Retryable {
         Ok(nonce)
     }
 
-    /// Returns what the registry keeps.
+    /// Returns the data for the registry to store.
     pub(super) fn note(&self, nonce: [u8; NONCE_BYTES]) -> Idempotency {
         Idempotency {
             fingerprint: hex::encode(self.fingerprint),
@@ -56,7 +56,7 @@ impl Retryable {
     }
 }
 
-/// Hashes each part after its length, so that no two lists of parts give the same bytes.
+/// Hashes each part together with its length, so that different lists of parts never give the same input.
 fn framed(parts: &[&str]) -> [u8; 32] {
     let mut digest = Sha256::new();
     for part in parts {

@@ -1,5 +1,5 @@
-//! Rate limiter of revocations by holders, per address, so that they are no oracle for guesses. It holds a bounded number of
-//! addresses and evicts the least recently used.
+//! Rate limiter for revocations by holders, per client address, so that the endpoint cannot be used to guess keys. It tracks a bounded
+//! number of addresses and evicts the least recently used.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -32,17 +32,17 @@ impl Default for RevocationLimiter {
 }
 
 impl RevocationLimiter {
-    /// Admits one request from this address at `now`. Requests without a known address share one.
+    /// Admits one request from this address at `now`. All requests without a known address share one limit.
     ///
     /// # Errors
-    /// The whole seconds after which the next one passes.
+    /// The time in whole seconds until the next request is admitted.
     pub fn take(&mut self, address: Option<&str>, now: Millis) -> Result<(), i64> {
         let address = address.and_then(parse_address).map_or(IpAddr::from([0; 4]), customer);
         self.debts.get_or_insert_mut(address, Debt::default).take(RATE, now)
     }
 }
 
-/// Returns the customer of an address: one customer has a whole IPv6 /64.
+/// Returns the address block of one customer: a whole /64 for IPv6.
 fn customer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

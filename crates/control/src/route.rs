@@ -1,5 +1,5 @@
-//! The router of Keyward's own paths. Every row names its endpoint: operations bring their own rows, the others are listed
-//! here. A path without a row is 404, and never another endpoint.
+//! Router of Keyward's own paths. Operations contribute their own rows; the other endpoints are listed here. A path without a row is
+//! 404 and never reaches another endpoint.
 
 use super::operation::ServedOn;
 use super::operations::Operation;
@@ -31,8 +31,8 @@ pub enum Endpoint {
 pub struct Route {
     /// Method, or `ANY`.
     pub method: &'static str,
-    /// Path below `/_keyward/`, with a name in braces for a segment and `{name*}` for any rest. A path that begins with a
-    /// slash is elsewhere.
+    /// Path below `/_keyward/`, with a name in braces for a segment and `{name*}` for any remaining path. A path with a leading slash
+    /// is absolute.
     pub path: &'static str,
     /// Endpoint.
     pub endpoint: Endpoint,
@@ -40,7 +40,7 @@ pub struct Route {
     pub served_on: ServedOn,
 }
 
-/// The routes that are no operations.
+/// The routes that are not operations.
 const FIXED: &[Route] = &[
     open("GET", "health", Endpoint::Health),
     open("GET", "problems/{code}", Endpoint::ProblemPage),
@@ -51,7 +51,7 @@ const FIXED: &[Route] = &[
     open("ANY", "v1/authorize/{path*}", Endpoint::Authorize),
 ];
 
-/// A route that is no operation and that every host serves.
+/// Creates a route that is not an operation and that every host serves.
 const fn open(method: &'static str, path: &'static str, endpoint: Endpoint) -> Route {
     Route { method, path, endpoint, served_on: ServedOn::EveryHost }
 }
@@ -80,11 +80,11 @@ pub fn routes() -> impl Iterator<Item = Route> {
     FIXED.iter().copied().chain(operations)
 }
 
-/// Finds the endpoint of a request to one of Keyward's own paths, and the segment at the name in braces of its path, or an
-/// empty text. A route that this host does not serve is as absent.
+/// Finds the endpoint of a request to one of Keyward's own paths, and the segment at the name in braces, or an empty text. A route that
+/// this host does not serve counts as absent.
 ///
 /// # Errors
-/// `no_route`, or `method_not_allowed` with the methods there are.
+/// `no_route`, or `method_not_allowed` with the supported methods.
 pub fn find<'a>(method: &str, path: &'a str, host: HostRole) -> Result<(Endpoint, &'a str), Problem> {
     let below = path.strip_prefix("/_keyward/").unwrap_or(path);
     let method = if method == "HEAD" { "GET" } else { method };
@@ -99,8 +99,7 @@ pub fn find<'a>(method: &str, path: &'a str, host: HostRole) -> Result<(Endpoint
     if allowed.is_empty() { Err(Code::NoRoute.into()) } else { Err(Problem::method_not_allowed(allowed.join(", "))) }
 }
 
-/// Returns the segment at the name in braces, or an empty text where the pattern has none; `None` where the path does not
-/// match.
+/// Returns the segment at the name in braces, or an empty text if the pattern has none. `None` if the path does not match.
 fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     let mut named = "";
     let mut segments = path.split('/');

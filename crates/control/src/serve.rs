@@ -26,10 +26,10 @@ use keyward_key::id::KeyId;
 use keyward_key::keyring::DerivedKeys;
 use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, RequestMeta, Response};
 
-/// Attempts to mint a credential. A second one follows if 71 random bits of an identifier collided.
+/// Maximum number of attempts to mint a credential. Another attempt is made only if the 71 random bits of an identifier collide.
 const MINT_ATTEMPTS: u8 = 4;
 
-/// One request for the control plane.
+/// Context of one control-plane request.
 pub struct ControlContext<'a, P, C> {
     /// Context of the request.
     pub request: RequestContext<'a, P>,
@@ -37,15 +37,15 @@ pub struct ControlContext<'a, P, C> {
     pub event: &'a C,
     /// Rate limiter of revocations by holders.
     pub revocation_limiter: &'a RefCell<RevocationLimiter>,
-    /// What the isolate knows of callers.
+    /// The isolate's state about callers.
     pub callers: &'a RefCell<Callers>,
 }
 
 /// A response of the control plane.
 pub enum ControlReply {
-    /// A whole response.
+    /// A complete response.
     Reply(Reply),
-    /// The OpenAPI document, which the platform holds, under this head.
+    /// The OpenAPI document, which the platform serves, with this head.
     OpenApi(Reply),
     /// The audit log as a stream.
     Lines(AuditStream),
@@ -60,7 +60,7 @@ impl From<Reply> for ControlReply {
 /// Serves a request to one of Keyward's own paths.
 pub async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> ControlReply {
     let head = context.request.head;
-    // The reply to a gateway is about another host: what it says about the transport would reach that host's clients.
+    // A reply to a gateway concerns another host. Its transport headers would reach that host's clients, so it has none.
     let below = head.target().path().strip_prefix(AUTHORIZE);
     let is_for_gateway = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let https = head.https() && !is_for_gateway;
@@ -98,7 +98,7 @@ async fn serve_path<P: Platform, C: ControlPlatform>(context: &ControlContext<'_
     }
 }
 
-/// Makes the message that asks the registry for an operation. Without a command it asks only whether the caller may do it.
+/// Creates the message that requests an operation from the registry. Without a command, the registry checks only the permission.
 #[must_use]
 pub fn control_request(
     operation: Operation,
@@ -118,20 +118,20 @@ pub fn control_request(
     }
 }
 
-/// A caller who signed in.
+/// An authenticated caller.
 struct SignedIn {
     caller: Caller,
-    /// Scheme of an OAuth client; the 401 has a challenge of the same scheme.
+    /// Scheme of an OAuth client. The challenge of a 401 uses the same scheme.
     challenge: Option<Challenge>,
 }
 
 impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
-    /// Does one operation.
+    /// Runs one operation.
     ///
     /// 1. Transport: HTTPS, no page of another site, the right media type.
-    /// 2. Sign-in, as far as form and tag, or the signature of Access, tell: strangers cost no call of the registry.
+    /// 2. Sign-in, by the credential's form and tag or by the signature of Access. Unknown callers cause no query to the registry.
     /// 3. The body.
-    /// 4. The registry: caller, role, and the operation, in one call.
+    /// 4. The registry, in one query: caller, role and operation.
     async fn operate(&self, operation: Operation, segment: &str) -> Result<ControlReply, Failure> {
         let spec = operation.spec();
         check_transport(self.request.config, self.request.head, spec.body)?;
@@ -150,7 +150,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         self.complete(answer, signed_in).await
     }
 
-    /// Signs the caller in. `None` for an operation whose caller is the holder of the key in its body.
+    /// Authenticates the caller. `None` for an operation whose caller is the holder of the key in its body.
     async fn signed_in(&self, operation: Operation) -> Result<Option<SignedIn>, Failure> {
         let spec = operation.spec();
         if spec.access == Access::KeyHolder {
@@ -195,10 +195,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         Ok(Some(SignedIn { caller, challenge: None }))
     }
 
-    /// Counts a revocation by a holder. Only a text with our tag counts: no other costs a call of the registry, so it must not
-    /// keep the others behind its address from revoking.
+    /// Counts a revocation by a holder. Only a text with our tag counts, because other texts cause no query to the registry. They must not
+    /// prevent other clients at the same address from revoking.
     fn limit_revocations(&self) -> Result<(), Problem> {
-        const DETAIL: &str = "Too many revocations came from this address. Retry after the time in `Retry-After`.";
+        const DETAIL: &str = "Too many revocations from this address. Retry after the time in `Retry-After`.";
         let Ok(mut limiter) = self.revocation_limiter.try_borrow_mut() else { return Ok(()) };
         let taken = limiter.take(self.request.head.client_address(), self.request.head.now());
         taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
@@ -207,13 +207,11 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     async fn body(&self) -> Result<Vec<u8>, Problem> {
         self.event.read_body(BODY_BYTES).await.map_err(|error| match error {
             BodyError::TooLarge => Code::BodyTooLarge.into(),
-            BodyError::Incomplete => {
-                Problem::detailed(Code::InvalidRequest, "The body did not arrive whole. Send it again.")
-            }
+            BodyError::Incomplete => Problem::detailed(Code::InvalidRequest, "The body is incomplete. Send it again."),
         })
     }
 
-    /// Parses the request, asks the registry, and lets the operation answer.
+    /// Parses the request, queries the registry, and creates the operation's answer.
     async fn ask_for(
         &self,
         operation: Operation,
@@ -232,7 +230,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             }
             let Some(caller) = prepared.holder.clone().or_else(|| signed_in.map(|signed_in| signed_in.caller.clone()))
             else {
-                // The body names no key of ours, so nobody holds it.
+                // The body contains no key of ours, so it has no holder.
                 return prepared.respond(input, Err(Code::InvalidKey.into()));
             };
             let control = ControlRequest {
@@ -241,7 +239,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 precondition: prepared.precondition.clone(),
                 ..control_request(operation, caller, self.meta(), Some(prepared.command.clone()))
             };
-            // Read before asking: a revision learned while the answer is on its way may be newer than the answer.
+            // Read before the query: a revision learned while the answer is in transit may be newer than the answer.
             let known = self.request.isolate.gate().map_or(0, |gate| gate.known_revision());
             attempts = attempts.saturating_sub(1);
             return match self.ask(control).await? {
@@ -261,7 +259,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         }
     }
 
-    /// Answers a request that is wrong. A caller learns what is wrong only if they may do the operation.
+    /// Answers an invalid request. Only callers with permission for the operation learn the reason.
     async fn refuse_input(&self, operation: Operation, signed_in: Option<&SignedIn>, failure: Failure) -> Failure {
         let Some(SignedIn { caller, .. }) = signed_in else { return failure };
         match self.ask(control_request(operation, caller.clone(), self.meta(), None)).await {
@@ -273,7 +271,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     }
 
     async fn ask(&self, control: ControlRequest) -> Result<Response, Failure> {
-        const DETAIL: &str = "This gate has too much to do for its members. Retry after the time in `Retry-After`.";
+        const DETAIL: &str = "This gate has too many control-plane requests. Retry after the time in `Retry-After`.";
         self.admit(&control.caller)?;
         self.query(control).await.map_err(|failed| match failed {
             NoAnswer::Busy(seconds) => Problem::rate_limited(DETAIL, seconds).into(),
@@ -284,7 +282,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         })
     }
 
-    /// Turns a refusal of the registry into its answer, and logs its reason and the member whose credential it was.
+    /// Turns a refusal of the registry into its response, and logs the reason and the id of the credential.
     fn refused(&self, refused: &Rejection, signed_in: Option<&SignedIn>) -> Failure {
         let id = match (refused, signed_in.map(|signed_in| &signed_in.caller)) {
             (Rejection::Unauthenticated { .. }, Some(Caller::Credential { id, .. })) => Some(id),
@@ -328,7 +326,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         signing::hold(self.request.platform, &keys, self.request.request_id).await;
     }
 
-    /// Logs a log that is shorter than this isolate knows it to be: it was restored from a backup, or cut off.
+    /// Logs an alarm if the audit log is shorter than this isolate knows it to be: it was restored from a backup, or truncated.
     fn compare_with_feed(&self, answer: &Answer, known: u64) {
         if let Answer::Checkpoint { size, .. } = answer
             && *size < known
@@ -358,8 +356,8 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         }
     }
 
-    /// Logs a refusal. With the id of a credential whose tag is right, it also says who presented it: a keyed digest of the
-    /// client's address, which tells one client from another and not where they are.
+    /// Logs a refusal. For a correctly tagged credential it also logs a keyed digest of the client's address, which distinguishes clients
+    /// without revealing their addresses.
     fn log_refusal(&self, event: &str, reason: &str, id: Option<&KeyId>) {
         let mut fields = vec![("reason", reason), ("request_id", self.request.request_id)];
         let digest = self.request.head.client_address().filter(|_| id.is_some());

@@ -1,4 +1,4 @@
-//! Sign-in to the control plane, as far as the edge can check it. The registry decides whether the caller is a member.
+//! The part of the control-plane sign-in that the isolate can check. The registry decides whether the caller is a member.
 
 use super::operation::Access;
 use keyward_config::{AccessSettings, Config};
@@ -10,30 +10,30 @@ use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, KeyId};
 use keyward_protocol::Caller;
 
-/// Header that Cloudflare Access adds to the requests that it lets through.
+/// Header that Cloudflare Access adds to the requests that it admits.
 const ACCESS_HEADER: &str = "cf-access-jwt-assertion";
 
 /// Credential that a request signs in with.
 pub enum SignIn<'a> {
-    /// With a credential of ours, whose form and tag are right.
+    /// A credential of ours with valid form and tag.
     Caller(Caller),
-    /// Through Cloudflare Access: the JWT, which is yet to be verified, and the settings that it must fit.
+    /// Cloudflare Access: the unverified JWT, and the settings to verify it with.
     Access(&'a str, &'a AccessSettings),
 }
 
-/// Why nobody signed in.
+/// Reason why a sign-in failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotSignedIn {
-    /// There was no credential: 401 `missing_key`.
+    /// The request has no credential: 401 `missing_key`.
     Missing,
-    /// The credential is none of ours: 401 `invalid_key`.
+    /// The credential is not one of ours: 401 `invalid_key`.
     Invalid,
     /// The credential is a data key of ours: 401 `invalid_key`. Its id goes to the log.
     DataKey(KeyId),
 }
 
 impl NotSignedIn {
-    /// Returns the code of the answer.
+    /// Returns the public code.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
@@ -43,12 +43,12 @@ impl NotSignedIn {
     }
 }
 
-/// Reads `Authorization: Bearer`, or the JWT of Cloudflare Access where that is set up. A credential without the form and
-/// tag of a member's is refused here and costs no call of the registry.
+/// Reads `Authorization: Bearer`, or the JWT of Cloudflare Access if that is configured. A credential without a member's form and tag
+/// is refused here, without a query to the registry.
 ///
-/// `Authorization` decides alone where it is present. Access adds its header to every request that it lets through, also to
-/// calls of scripts and to the bootstrap, so refusing both together would lock every credential out behind Access. And a JWT
-/// does not make up for a bad credential.
+/// If `Authorization` is present, it alone decides. Access adds its header to every request that it admits, including calls of scripts
+/// and the bootstrap, so refusing a request with both would make every credential unusable behind Access. A valid JWT does not
+/// compensate for an invalid credential.
 ///
 /// # Errors
 /// [`NotSignedIn`].
@@ -72,13 +72,13 @@ pub fn sign_in<'a>(config: &'a Config, head: &'a Head<'_>, access: Access) -> Re
     }
 }
 
-/// Recognises a member's credential by form, check and tag.
+/// Parses a member's credential and verifies its form, check digits and tag.
 pub(super) fn member(config: &Config, text: &str) -> Option<Caller> {
     let (id, key_hash) = recognised(config, text)?;
     (id.class() == Class::Member).then_some(Caller::Credential { id, key_hash })
 }
 
-/// Recognises a credential of ours by form, check and tag.
+/// Parses a credential of ours and verifies its form, check digits and tag.
 fn recognised(config: &Config, text: &str) -> Option<(KeyId, KeyHash)> {
     let presented = Presented::parse(text, &config.prefix).ok()?;
     let recognised = config.keyring.recognise(&presented)?;

@@ -1,4 +1,4 @@
-//! Transport of a control-plane request: HTTPS, no page of another site, the right media type.
+//! Transport checks of a control-plane request: HTTPS, no page of another site, the right media type.
 
 use super::operation::BodyKind;
 use keyward_config::Config;
@@ -6,7 +6,7 @@ use keyward_http::head::Head;
 use keyward_http::media_type;
 use keyward_http::problem::{Code, Problem};
 
-/// Refuses plain HTTP, requests of other sites' pages, and bodies of another media type.
+/// Refuses plain HTTP, requests from pages of other sites, and bodies of another media type.
 ///
 /// # Errors
 /// `insecure_transport`, `cross_site` or `unsupported_media_type`.
@@ -20,10 +20,10 @@ pub fn check_transport(config: &Config, head: &Head<'_>, body: BodyKind) -> Resu
         return Err(Code::CrossSite.into());
     }
     let acceptable = match (body, head.content_type()) {
-        // A form's media type is checked with its parameters: the error has OAuth's form.
+        // A form's media type is checked with its parameters, because that error has OAuth's form.
         (BodyKind::None | BodyKind::Form, _) => true,
-        // A browser that is signed in through Access sends its cookie everywhere. A page of another site cannot send JSON
-        // without a preflight, so a request without a credential in a header needs the media type.
+        // A browser that is signed in through Access sends its cookie with every request. A page of another site cannot send JSON
+        // without a preflight, so a request without a credential in a header must have this media type.
         (BodyKind::OptionalJson, None) => config.access.is_none() || head.authorization().is_some(),
         (BodyKind::Json | BodyKind::OptionalJson, value) => {
             value.is_some_and(|value| media_type::is(value, "application/json"))

@@ -54,7 +54,7 @@ impl ForwardAuthError {
     pub const fn detail(self) -> &'static str {
         match self {
             Self::Absent => {
-                "Name the original request: X-Forwarded-Method and X-Forwarded-Uri, X-Original-Method and X-Original-URI (or X-Original-URL), or the path after /_keyward/v1/authorize."
+                "The original request is missing. Send X-Forwarded-Method and X-Forwarded-Uri, X-Original-Method and X-Original-URI (or X-Original-URL), or the path after /_keyward/v1/authorize."
             }
             Self::Half => {
                 "The original request has a method without a URI, or the reverse. Send both headers of a pair."

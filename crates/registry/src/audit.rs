@@ -1,4 +1,5 @@
-//! The audit log: one entry for each change, each with the hash of the entry before. docs/internals/storage.md says how to verify it.
+//! The audit log: one entry for each change, containing the hash of the previous entry. docs/internals/storage.md describes the
+//! verification.
 
 use std::collections::HashSet;
 
@@ -42,7 +43,7 @@ pub(super) fn hash_of(store: &mut dyn Store, seq: u64) -> Result<Option<String>,
     rows.first().map(|row| row.text("hash").map(str::to_owned)).transpose()
 }
 
-/// Returns the entries after `seq`, oldest first, at most `limit`, whatever their size. For tests: [`page`] is bounded in bytes.
+/// Returns at most `limit` entries after `seq`, oldest first, without a size limit in bytes. For tests: [`page`] is bounded in bytes.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails or an entry is malformed.
@@ -57,7 +58,7 @@ pub fn audit_after(store: &mut dyn Store, seq: u64, limit: u32) -> Result<Vec<En
         .collect()
 }
 
-/// Filter of the log; `None` is no restriction.
+/// Filter of the log; `None` does not restrict.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditFilter {
     /// Key or member that was changed.
@@ -69,7 +70,7 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
-    /// Whether it admits every entry.
+    /// Returns whether the filter matches every entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -85,11 +86,11 @@ pub struct AuditPage {
     pub next: Option<u64>,
 }
 
-/// Maximum number of entries that one page looks at under several filters. The page may then be short or empty, although more
+/// Maximum number of entries that one page reads with several filters. The page may then be short or empty although more entries
 /// follow.
 pub const SCANNED_ENTRIES: u32 = 2_000;
 
-/// Bytes of an entry's JSON beside its detail, at most.
+/// Maximum size of an entry's JSON in bytes, without its detail.
 const ENTRY_BYTES: u64 = 512;
 
 macro_rules! scan {
@@ -106,10 +107,10 @@ macro_rules! scan {
     };
 }
 
-/// Returns the page of the entries that fit the filter after `seq`: at most `limit`, and about [`super::page::PAGE_BYTES`].
+/// Returns the page of the entries after `seq` that match the filter: at most `limit`, and about [`super::page::PAGE_BYTES`].
 ///
-/// Each filter has an index, so a page under one filter reads about as many rows as it shows. Under several it walks the index of
-/// the first of subject, actor and action, over at most [`SCANNED_ENTRIES`].
+/// Each filter has an index, so a page with one filter reads about as many rows as it shows. With several filters it reads the index of
+/// the first one of subject, actor and action, at most [`SCANNED_ENTRIES`] entries.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails or an entry is malformed.
@@ -150,7 +151,7 @@ pub fn page(store: &mut dyn Store, filter: &AuditFilter, seq: u64, limit: u32) -
     Ok(AuditPage { entries: entries(store, &chosen)?, next })
 }
 
-/// Returns the entries of these numbers.
+/// Returns the entries with these numbers.
 fn entries(store: &mut dyn Store, numbers: &[u64]) -> Result<Vec<Entry>, StoreError> {
     let chosen = serde_json::to_string(numbers).map_err(|_| StoreError::new("numbers have no JSON form"))?;
     store
@@ -182,24 +183,24 @@ pub(super) struct Change<'a> {
     pub(super) detail: AuditDetail,
 }
 
-/// Fields of an entry's detail that say what changed.
+/// Fields of an entry's detail that describe the change.
 pub type AuditDetail = Vec<(&'static str, Json)>;
 
-/// Returns a view as the log shows it.
+/// Returns a view in the form of the log.
 ///
 /// # Errors
-/// [`StoreError`] when the view has no JSON form, which every view of ours has.
+/// [`StoreError`] if the view cannot be serialized, which does not happen for our views.
 pub fn shown(view: &impl Serialize) -> Result<Json, StoreError> {
-    // Through the text: the direct conversion costs 2 KB of the wasm, gzipped.
+    // Converted through text: the direct conversion costs 2 KB of gzipped wasm.
     let text = serde_json::to_string(view);
     text.and_then(|text| serde_json::from_str(&text)).map_err(|_| StoreError::new("a view has no JSON form"))
 }
 
-/// Returns what differs between two views; `None` if nothing does. A list that was a list before is told by `added` and `removed`,
-/// or by `reordered`, since it may be long; any other field by `before` and `after`.
+/// Returns the difference between two views; `None` if they are equal. A field that is a list in both views is reported as `added` and
+/// `removed`, or as `reordered`, since it may be long; any other field as `before` and `after`.
 ///
 /// # Errors
-/// [`StoreError`] when a view is no JSON object, which every view of ours is.
+/// [`StoreError`] if a view is not a JSON object, which does not happen for our views.
 pub fn difference<T: Serialize>(before: &T, after: &T) -> Result<Option<AuditDetail>, StoreError> {
     match (shown(before)?, shown(after)?) {
         (Json::Object(old), Json::Object(new)) => Ok(difference_of_objects(old, new)),
@@ -239,7 +240,7 @@ fn difference_of_objects(mut old: Map<String, Json>, mut new: Map<String, Json>)
     (!detail.is_empty()).then_some(detail)
 }
 
-/// Returns the items of `one` that `other` lacks, in time that grows with their number and not with its square.
+/// Returns the items of `one` that `other` lacks. Avoids quadratic time.
 fn lacking(one: &[Json], other: &[Json]) -> Vec<Json> {
     let known: HashSet<&Json> = other.iter().collect();
     one.iter().filter(|item| !known.contains(item)).cloned().collect()
@@ -254,7 +255,7 @@ fn changed_fields(one: &Map<String, Json>, other: &Map<String, Json>) -> Map<Str
     fields
 }
 
-/// Appends the entry of a change, in the transaction under way.
+/// Appends the entry of a change, within the caller's transaction.
 pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), StoreError> {
     let last = head(store)?;
     let mut detail = Map::new();

@@ -1,4 +1,4 @@
-//! Authentication of callers, done anew on every request: nobody stays signed in.
+//! Authentication of callers. Runs on every request, because there are no sessions.
 
 use super::context::{Actor, OperationError};
 use super::keys;
@@ -22,13 +22,13 @@ pub fn authenticate(store: &mut dyn Store, caller: &Caller, now: Millis) -> Resu
     }
 }
 
-/// Returns the refusal whose public form is a plain 401; `reason` goes to the log.
+/// Returns the refusal whose public form is a plain 401. `reason` is for the log.
 #[must_use]
 pub fn unauthenticated(reason: &str) -> OperationError {
     Rejection::Unauthenticated { reason: reason.to_owned(), is_final: false }.into()
 }
 
-/// Returns the same refusal of a credential that can never be accepted again: revoked, expired or replaced.
+/// Returns the same refusal for a credential that can never be accepted again: revoked, expired or replaced.
 fn refused_for_good(reason: &str) -> OperationError {
     Rejection::Unauthenticated { reason: reason.to_owned(), is_final: true }.into()
 }
@@ -57,7 +57,7 @@ fn member_by_email(store: &mut dyn Store, email: &str, now: Millis) -> Result<Me
     }
 }
 
-/// Authenticates the holder of a data key by the hash in its row, in the transaction that acts on it.
+/// Authenticates the holder of a data key by the hash in its row, in the transaction of the operation.
 fn holder(store: &mut dyn Store, id: &KeyId, presented: &KeyHash) -> Result<Actor, OperationError> {
     let row = keys::find(store, id)?.ok_or_else(|| unauthenticated("unknown key"))?;
     let stored: KeyHash = row.parsed("key_hash", KeyHash::from_stored)?;

@@ -8,7 +8,7 @@ use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
 use keyward_protocol::{NewCredential, Rejection, RequestMeta};
 
-/// Settings that rule keys and members.
+/// Settings that limit keys and members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// `MAX_KEY_DAYS`: maximum lifetime of a key, in days.
@@ -38,7 +38,7 @@ pub enum Actor {
 
 /// Context of an operation: actor, request, policy, time.
 pub struct Context<'a> {
-    /// Who does it.
+    /// The caller who runs the operation.
     pub actor: &'a Actor,
     /// The HTTP request, for the audit log.
     pub request: &'a RequestMeta,
@@ -51,7 +51,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Returns the actor's name in the audit log: the member's id, `bootstrap` or `holder`.
+    /// Returns the actor's name for the audit log: the member's id, `bootstrap` or `holder`.
     #[must_use]
     pub fn actor_name(&self) -> &str {
         match self.actor {
@@ -61,10 +61,10 @@ impl Context<'_> {
         }
     }
 
-    /// Returns the member who does it.
+    /// Returns the member who runs the operation.
     ///
     /// # Errors
-    /// [`Rejection::Forbidden`] when the actor is no member.
+    /// [`Rejection::Forbidden`] if the actor is not a member.
     pub fn member(&self) -> Result<&Member, OperationError> {
         match self.actor {
             Actor::Member(member) => Ok(member),
@@ -75,12 +75,12 @@ impl Context<'_> {
     /// Returns the credential that the edge minted.
     ///
     /// # Errors
-    /// [`StoreError`] when the message has none, which is a fault of ours.
+    /// [`StoreError`] if the message has none, which is an internal fault.
     pub fn credential(&self) -> Result<&NewCredential, StoreError> {
         self.credential.ok_or_else(|| StoreError::new("the message lacks the new credential"))
     }
 
-    /// Appends the audit entry of this change, in the transaction under way.
+    /// Appends the audit entry of this change, within the caller's transaction.
     ///
     /// # Errors
     /// [`StoreError`] when the store fails.
@@ -96,7 +96,7 @@ impl Context<'_> {
     }
 }
 
-/// Why an operation stopped. Nothing is written in either case.
+/// Reason why an operation stopped. Nothing is written in either case.
 #[derive(Debug)]
 pub enum OperationError {
     /// It was refused.

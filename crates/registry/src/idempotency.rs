@@ -1,7 +1,7 @@
-//! Retries of writes (`Idempotency-Key`): for ten minutes a retry gets the first answer, and nothing is done twice.
+//! Retries of writes (`Idempotency-Key`): for ten minutes a retry gets the first answer, and the write is not repeated.
 //!
-//! The table keeps the outcome without the credential, and the nonce from which the edge derives the credential again. Both
-//! are written in the transaction of the write itself.
+//! The table stores the outcome without the credential, and the nonce from which the isolate derives the credential again. Both are
+//! written in the transaction of the write.
 
 use serde_json::value::RawValue;
 
@@ -12,18 +12,18 @@ use keyward_key::keyring::Generation;
 use keyward_key::time::Millis;
 use keyward_protocol::{Idempotency, Raw, Rejection, Response};
 
-/// Window for retries after the first attempt, in milliseconds. At this age the same header is a new write.
+/// Window for retries after the first attempt, in milliseconds. After it, the same header starts a new write.
 pub const WINDOW_MILLIS: i64 = 600_000;
 
-/// Maximum of rows that one change removes. A change adds at most one row, so the table shrinks.
+/// Maximum number of rows that one change removes. A change adds at most one row, so the table shrinks.
 const PRUNED_AT_ONCE: i64 = 100;
 
-/// An answer that is given again.
+/// A stored answer for a retry.
 #[derive(Debug)]
 pub struct Replay {
     /// The answer.
     pub response: Response,
-    /// Key or member whose credential it shows; `None` in the answer to an attempt at the version before.
+    /// Key or member whose credential the answer shows; `None` if the previous version stored the answer.
     pub credential: Option<KeyId>,
     /// Instant of the first attempt.
     pub first_at: Millis,
@@ -60,7 +60,7 @@ pub fn replay(
     Ok(Some(Replay { response, credential, first_at }))
 }
 
-/// Keeps the outcome of a first attempt, in the transaction under way.
+/// Stores the outcome of a first attempt, within the caller's transaction.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -90,7 +90,7 @@ pub fn remember(
     )
 }
 
-/// Removes rows past the window, the oldest first, in the transaction of any change.
+/// Removes rows older than the window, the oldest first, in the transaction of any change.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.

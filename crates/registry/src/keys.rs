@@ -1,4 +1,4 @@
-//! The stored row of a key, and its two forms: the view for answers, and the record for the gate.
+//! The stored row of a key, and its two forms: the view for responses, and the record for the gate.
 
 use super::attributes::{self, attribute_columns, attribute_placeholders};
 use super::context::OperationError;
@@ -24,7 +24,7 @@ macro_rules! select_keys {
 }
 pub(super) use select_keys;
 
-/// Returns the record of a key for the gate, of an expired or revoked key too.
+/// Returns the record of a key for the gate, including expired and revoked keys.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails or the row is malformed. An error never means "no such key".
@@ -58,7 +58,7 @@ pub fn environment(store: &mut dyn Store, id: &KeyId) -> Result<Option<Environme
     rows.first().map(|row| row.parsed("environment", Environment::parse)).transpose()
 }
 
-/// Returns the end that a retiring key had before its rotation; `None` if it is not known.
+/// Returns the expiry that a retiring key had before its rotation; `None` if it is unknown.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -85,7 +85,7 @@ pub fn active_of_integration(
     rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
 }
 
-/// Returns the active key of a name in an environment.
+/// Returns the active key with this name in an environment.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -105,23 +105,23 @@ pub fn active_of_name(
 
 /// A key to insert: a new one, or a successor.
 pub struct NewKey<'a> {
-    /// What the edge minted.
+    /// The credential that the isolate minted.
     pub credential: &'a NewCredential,
-    /// What a member chose.
+    /// The attributes that a member chose.
     pub attributes: &'a KeyAttributes,
     /// Instant of creation.
     pub created_at: Millis,
     /// Member who created it.
     pub created_by: &'a KeyId,
-    /// End.
+    /// Expiry.
     pub expires_at: Millis,
-    /// Key that it succeeds.
+    /// The key that it replaces.
     pub rotated_from: Option<&'a KeyId>,
     /// Number of the change.
     pub revision: u64,
 }
 
-/// Refuses an id that exists. An id of another environment is a fault of ours.
+/// Refuses an id that already exists. An id of another environment is an internal fault.
 ///
 /// # Errors
 /// [`Rejection::IdTaken`], or a failure of the store.
@@ -166,7 +166,7 @@ pub fn insert(store: &mut dyn Store, key: &NewKey<'_>) -> Result<(), StoreError>
     )
 }
 
-/// Writes the attributes and the end of a key.
+/// Writes the attributes and the expiry of a key.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -191,7 +191,7 @@ pub fn update(
     )
 }
 
-/// Reads the record of the key in this row. A key that is stored as expired has expired by every isolate's clock.
+/// Reads the record of the key in this row. A key that is stored as expired is expired by every isolate's clock.
 ///
 /// # Errors
 /// [`StoreError`] when the row is malformed.
@@ -212,7 +212,7 @@ pub fn record(row: &Row) -> Result<Record, StoreError> {
     })
 }
 
-/// Whether the key in this row is revoked.
+/// Returns whether the key in this row is revoked.
 pub(super) fn is_revoked(row: &Row) -> Result<bool, StoreError> {
     Ok(row.parsed("state", Status::parse)? == Status::Revoked)
 }
@@ -239,8 +239,8 @@ pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
     })
 }
 
-/// Returns the state at `now`. The stored state lags: nobody writes at the instant a key expires (see [`super::list`]).
-/// A key that is stored as expired stays expired, whatever the clock says later.
+/// Returns the state at `now`. The stored state may lag, because nothing is written at the time a key expires (see [`super::list`]).
+/// A key that is stored as expired remains expired, even if the clock steps back.
 ///
 /// # Errors
 /// [`StoreError`] when the row is malformed.

@@ -1,20 +1,20 @@
-//! The authority over keys and members: its tables, and what every operation of the control plane does with them.
+//! The authority over keys and members: its tables, and the functions that control-plane operations use on them.
 //!
 //! An operation decides and writes in one synchronous transaction: the row, its audit entry, its outbox row and the new
-//! revision are written together or not at all. The registry does no I/O of its own: it speaks SQL to a [`store::Store`],
-//! and time and random text are parameters. The operations themselves live in `keyward-control`, one file each.
+//! revision are written together or not at all. The registry does no I/O itself: it sends SQL to a [`store::Store`], and time and
+//! random text are parameters. The operations are in `keyward-control`, one file each.
 //!
 //! | file | contents |
 //! |---|---|
 //! | [`context`] | context, errors and transaction of an operation |
-//! | [`authentication`] | who calls |
+//! | [`authentication`] | authentication of the caller |
 //! | [`keys`], `attributes`, [`members`] | the stored rows and their views |
 //! | [`list`], [`order`], `sorted_list`, [`member_list`], [`page`] | lists |
 //! | [`idempotency`] | retries of writes |
-//! | [`audit`] | the log and its chain of hashes |
-//! | [`feed`] | changes, for the isolates |
-//! | [`outbox`] | copies in KV that are behind |
-//! | [`object`] | the life of the Durable Object: start, calls, alarm, copies to KV |
+//! | [`audit`] | the log and its hash chain |
+//! | [`feed`] | the change feed for isolates |
+//! | [`outbox`] | KV copies that are out of date |
+//! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
 //! | [`store`] | the port to SQLite |
 #![forbid(unsafe_code)]
@@ -60,11 +60,11 @@ use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, Response};
 use store::{Store, StoreError};
 
-/// Answers one request. `control` does the operations of the control plane. `random` is 16 characters for the name of a new
-/// epoch, should one begin.
+/// Answers one request. `control` runs the operations of the control plane. `random` is 16 characters for the name of a new epoch, in
+/// case one begins.
 ///
 /// # Errors
-/// [`StoreError`] when the store failed: nothing changed, and nothing is known.
+/// [`StoreError`] if the store failed: nothing changed, and the answer is unknown.
 pub fn answer(
     store: &mut dyn Store,
     request: Request,

@@ -1,9 +1,9 @@
-//! Lists of keys. [`super::sorted_list`] has those that are not newest first, or that search.
+//! Lists of keys, newest first. [`super::sorted_list`] handles other orders and searches.
 //!
-//! A page reads about as many rows as it shows, whatever the number of keys and the filter: for each environment and state,
-//! an index gives the newest positions in order, and the page takes the newest of them all (at most 2 × 4 × (limit + 1)
-//! index entries). The state is a column for that, although it also depends on the clock: [`mark_expired`] updates it
-//! before a filter relies on it.
+//! A page reads about as many rows as it shows, for any number of keys and any filter: for each environment and state, an index yields
+//! the newest positions in order, and the page takes the newest of all of them (at most 2 × 4 × (limit + 1) index entries). The state
+//! is a column for this purpose, although it also depends on the clock: [`mark_expired`] updates it before a filter by state is
+//! applied.
 
 use std::collections::BinaryHeap;
 
@@ -20,7 +20,7 @@ use keyward_key::id::Environment;
 use keyward_key::time::Millis;
 use keyward_protocol::{KeyView, Status};
 
-/// Filter of a list of keys; `None` is no restriction.
+/// Filter of a list of keys; `None` does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyFilter {
     /// Environment.
@@ -29,12 +29,12 @@ pub struct KeyFilter {
     pub integration: Option<String>,
     /// Owner.
     pub owner: Option<String>,
-    /// State at the time of the answer.
+    /// State at the time of the response.
     pub status: Option<Status>,
-    /// Text that the name or the id contains, with ASCII letters in any case.
+    /// Text that the name or the id contains. ASCII letters match in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
-    /// Instant before which the key expires.
+    /// Time before which the key expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_before: Option<Millis>,
 }
@@ -48,11 +48,11 @@ pub struct KeyQuery<'a> {
     pub order: KeyOrder,
     /// Maximum number of keys.
     pub limit: u32,
-    /// Cursor of the page before.
+    /// Cursor from the previous page.
     pub cursor: Option<&'a str>,
 }
 
-/// Returns one page of the keys that `member` may see and the filter admits, and the cursor of the next page.
+/// Returns one page of the keys that `member` may see and the filter matches, and the cursor of the next page.
 ///
 /// # Errors
 /// A refusal of `limit` or `cursor`, or a failure of the store.
@@ -68,7 +68,7 @@ pub fn list(
         return sorted_list::list(store, member, query, now);
     }
     let before = start(cursor)?;
-    // Without a filter by state the lists of all states are joined again, so a stale state changes nothing.
+    // Without a filter by state, the lists of all states are merged, so an outdated state has no effect.
     if matches!(filter.status, Some(Status::Active | Status::Retiring | Status::Expired)) {
         mark_expired(store, now)?;
     }
@@ -86,17 +86,17 @@ pub fn list(
     Ok((items, next_cursor))
 }
 
-/// Environments that the member sees and the filter admits.
+/// Returns the environments that the member may see and the filter matches.
 pub(super) fn environments(member: &Member, filter: &KeyFilter) -> impl Iterator<Item = Environment> {
     [Environment::Live, Environment::Test].into_iter().filter(|environment| {
         member.sees(*environment) && filter.environment.is_none_or(|wanted| wanted == *environment)
     })
 }
 
-/// Bytes of a key's JSON beside its lists, at most: texts of the greatest lengths in escapes.
+/// Maximum size of a key's JSON in bytes, without its lists: texts of maximum length, fully escaped.
 pub(super) const KEY_BYTES: u64 = 8_192;
 
-/// Cuts the positions to a page: at most `page`, and about [`super::page::PAGE_BYTES`]. Returns whether more follow.
+/// Truncates the positions to a page: at most `page`, and about [`super::page::PAGE_BYTES`]. Returns whether more follow.
 fn fit(store: &mut dyn Store, positions: &mut Vec<i64>, page: usize) -> Result<bool, StoreError> {
     let found = positions.len();
     positions.truncate(page);
@@ -115,7 +115,7 @@ pub(super) fn json_list(positions: &[i64]) -> Result<Value, StoreError> {
     Ok(text.into())
 }
 
-/// Marks the keys that have expired by `now`, each once. No answer changes: every answer compares the end itself.
+/// Marks the keys that have expired by `now`, each once. Responses do not change, because each compares the expiry itself.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.

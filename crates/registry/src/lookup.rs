@@ -6,10 +6,10 @@ use super::store::{Store, StoreError};
 use keyward_key::id::KeyId;
 use keyward_protocol::{LookedUp, MAX_LOOKUP_KEYS, Response};
 
-/// Bytes of records after which an answer leaves out further keys. A record with 1,000 networks takes about 40,000.
+/// Size of records in bytes after which an answer omits further keys. A record with 1,000 networks takes about 40,000.
 const ANSWER_BYTES: usize = 1_000_000;
 
-/// Looks up keys, at most [`MAX_LOOKUP_KEYS`]. Costs one read by the primary key each.
+/// Looks up at most [`MAX_LOOKUP_KEYS`] keys. Each costs one read by primary key.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -18,7 +18,7 @@ pub fn answer(store: &mut dyn Store, ids: &[KeyId]) -> Result<Response, StoreErr
     let mut bytes = 0_usize;
     for id in ids.iter().take(MAX_LOOKUP_KEYS) {
         let record = keys::find(store, id)?.as_ref().map(keys::record).transpose();
-        // A row that cannot be read is no reason to leave the other keys without an answer.
+        // An unreadable row must not prevent answers about the other keys.
         let looked_up = record.ok().and_then(|record| LookedUp::new(id.clone(), record.as_ref()));
         let looked_up = looked_up.unwrap_or_else(|| LookedUp::unreadable(id.clone()));
         bytes = bytes.saturating_add(looked_up.record_bytes());

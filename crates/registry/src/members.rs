@@ -29,31 +29,31 @@ pub struct Member {
     pub id: KeyId,
     /// Role.
     pub role: Role,
-    /// The environments they are limited to; `None` is no limit.
+    /// Environments that the member is limited to; `None` means no limit.
     pub environments: Option<Vec<Environment>>,
     /// Name.
     pub name: String,
     /// E-mail address.
     pub email: String,
-    /// End of their credential.
+    /// Expiry of the member's credential.
     pub expires_at: Millis,
-    /// Lifetime of their credential as last set, in days. A rotation starts it anew.
+    /// Lifetime of the member's credential as last set, in days. A rotation restarts it.
     pub life_days: u32,
     /// Order of creation.
     pub(super) position: i64,
     pub(super) key_hash: KeyHash,
-    /// The credential before, while the one that replaced it is unused.
+    /// The previous credential, while its replacement is unused.
     pub(super) previous: Option<Previous>,
     /// Whether a member with a limit registered the e-mail address.
     pub email_by_limited: bool,
     created_at: Millis,
     created_by: String,
     revoked_at: Option<Millis>,
-    /// The authority's number for their last change.
+    /// Number of the member's last change.
     pub revision: u64,
 }
 
-/// A credential that its owner has replaced. It works until the new one is first used, so that a lost answer locks nobody out.
+/// A credential that its owner has replaced. It works until the new one is first used, so that a lost response locks nobody out.
 #[derive(Debug, Clone)]
 pub(super) struct Previous {
     hash: KeyHash,
@@ -66,30 +66,30 @@ impl Previous {
     }
 }
 
-/// Maximum time that a replaced credential works, in seconds. For as long a retry gets the new one again.
+/// Maximum time that a replaced credential works, in seconds. During this time a retry gets the new credential again.
 const HANDOVER_SECONDS: i64 = 600;
 
 impl Member {
-    /// Whether the hash is that of their credential, or of the one before while that works.
+    /// Returns whether the hash matches the member's credential, or the previous one while it still works.
     pub(super) fn accepts(&self, presented: &KeyHash, now: Millis) -> bool {
         self.key_hash.matches(presented)
             || self.previous.as_ref().is_some_and(|previous| previous.works(now) && previous.hash.matches(presented))
     }
 
-    /// Whether they may see and act in `environment`.
+    /// Returns whether the member may see and act in `environment`.
     #[must_use]
     pub fn sees(&self, environment: Environment) -> bool {
         self.environments.as_ref().is_none_or(|environments| environments.contains(&environment))
     }
 
-    /// Whether their own limit covers `limit`. They may create and manage only members whose limit it covers.
+    /// Returns whether the member's own limit covers `limit`. Members may create and manage only members whose limit they cover.
     #[must_use]
     pub fn covers(&self, limit: Option<&[Environment]>) -> bool {
         self.environments.is_none()
             || limit.is_some_and(|environments| environments.iter().all(|environment| self.sees(*environment)))
     }
 
-    /// Returns their state at `now`.
+    /// Returns the member's state at `now`.
     #[must_use]
     pub fn status(&self, now: Millis) -> Status {
         if self.revoked_at.is_some() {
@@ -101,7 +101,7 @@ impl Member {
         }
     }
 
-    /// Returns their view at `now`.
+    /// Returns the member's view at `now`.
     #[must_use]
     pub fn view(&self, now: Millis) -> MemberView {
         MemberView {
@@ -149,7 +149,7 @@ fn previous(row: &Row) -> Result<Option<Previous>, StoreError> {
 
 /// A member to insert.
 pub struct NewMember<'a> {
-    /// What the edge minted.
+    /// The credential that the isolate minted.
     pub credential: &'a NewCredential,
     /// Name.
     pub name: &'a str,
@@ -157,7 +157,7 @@ pub struct NewMember<'a> {
     pub email: &'a str,
     /// Role.
     pub role: Role,
-    /// Limit; `None` is no limit.
+    /// Environments that the member is limited to; `None` means no limit.
     pub environments: Option<&'a [Environment]>,
     /// Lifetime of the credential, in days.
     pub life_days: u32,
@@ -166,7 +166,7 @@ pub struct NewMember<'a> {
 /// Inserts the row of a new member, and returns it.
 ///
 /// # Errors
-/// [`StoreError`] when the store fails, or the id is no member's.
+/// [`StoreError`] if the store fails, or the id is not a member's.
 pub fn insert(store: &mut dyn Store, by: &Context<'_>, member: &NewMember<'_>) -> Result<Member, StoreError> {
     if member.credential.id.class() != Class::Member {
         return Err(StoreError::new("a member needs an id of the class admin"));
@@ -196,16 +196,16 @@ pub fn insert(store: &mut dyn Store, by: &Context<'_>, member: &NewMember<'_>) -
     get_written(store, &member.credential.id)
 }
 
-/// Returns each environment once, in one order.
+/// Returns the environments without duplicates, in a fixed order.
 #[must_use]
 pub fn each_once(environments: &[Environment]) -> Vec<Environment> {
     [Environment::Live, Environment::Test].into_iter().filter(|known| environments.contains(known)).collect()
 }
 
-/// Returns a limit as stored: each environment once, in one order. `NULL` is no limit.
+/// Returns a limit in its stored form: without duplicates, in a fixed order. `NULL` means no limit.
 ///
 /// # Errors
-/// [`StoreError`] when the limit has no JSON form, which every limit has.
+/// [`StoreError`] if the limit cannot be serialized, which does not happen.
 pub fn stored_limit(environments: Option<&[Environment]>) -> Result<Value, StoreError> {
     let Some(environments) = environments else { return Ok(Value::Null) };
     let text =
@@ -213,8 +213,8 @@ pub fn stored_limit(environments: Option<&[Environment]>) -> Result<Value, Store
     Ok(text.into())
 }
 
-/// Returns the members who are not revoked and have this e-mail address, in any ASCII case: at most one, as long as only
-/// this code writes.
+/// Returns the members who are not revoked and have this e-mail address, in any ASCII case. There is at most one, provided that only
+/// this code writes the table.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -231,7 +231,7 @@ pub fn with_email(store: &mut dyn Store, email: &str) -> Result<Vec<Member>, Sto
         .collect()
 }
 
-/// Returns the member of that id.
+/// Returns the member with this id.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -240,7 +240,7 @@ pub fn find(store: &mut dyn Store, id: &KeyId) -> Result<Option<Member>, StoreEr
     rows.first().map(Member::from_row).transpose()
 }
 
-/// Returns the member of that id, whom this operation has just written.
+/// Returns the member with this id, whom this operation has just written.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails or has no such member.
@@ -248,7 +248,7 @@ pub fn get_written(store: &mut dyn Store, id: &KeyId) -> Result<Member, StoreErr
     find(store, id)?.ok_or_else(|| StoreError::new("a member just seen is not there"))
 }
 
-/// Whether somebody can do everything everywhere, now.
+/// Returns whether an active owner without a limit exists at `now`.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -261,12 +261,12 @@ pub fn has_full_owner(store: &mut dyn Store, now: Millis) -> Result<bool, StoreE
     Ok(!rows.is_empty())
 }
 
-/// Whether the actor is a member with a limit.
+/// Returns whether the actor is a member with a limit.
 fn is_limited(by: &Context<'_>) -> bool {
     matches!(by.actor, Actor::Member(member) if member.environments.is_some())
 }
 
-/// Ends the time of the credential before, if the member presented the one that replaced it.
+/// Invalidates the previous credential if the member presented its replacement.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -281,8 +281,8 @@ pub fn finish_handover(store: &mut dyn Store, member: &mut Member, presented: &K
     )
 }
 
-/// Replaces a member's credential. Whoever replaces their own keeps the old one until they first use the new one, at most ten
-/// minutes; that instant is returned. Anyone else's old credential is refused at once.
+/// Replaces a member's credential. If members replace their own, the old one works until the first use of the new one, at most ten
+/// minutes; the end of that time is returned. Another member's old credential is refused at once.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -294,7 +294,7 @@ pub fn replace_credential(
 ) -> Result<Option<Millis>, StoreError> {
     let credential = by.credential()?;
     let own = matches!(by.actor, Actor::Member(actor) if actor.id == member.id);
-    // While the credential of an earlier rotation is unused, the one before that is what the member has. Once its time is over it
+    // While the credential of an earlier rotation is unused, the member still uses the one before has. Once its time is over it
     // must not come back.
     let working = member.previous.as_ref().filter(|previous| previous.works(by.now));
     let old = working.map_or(&member.key_hash, |previous| &previous.hash);
@@ -317,7 +317,7 @@ pub fn replace_credential(
     Ok(until)
 }
 
-/// Revokes a member who is not revoked, with its audit entry, and returns them.
+/// Revokes a member who is not revoked, appends the audit entry, and returns the member.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -339,8 +339,9 @@ pub fn revoke(
     Ok(member)
 }
 
-/// Frees an e-mail address for a member, `of` whom it may be already. An owner without a limit takes an address over that a
-/// member with a limit registered, and a new first owner one of a member whose credential has expired: the other is revoked.
+/// Frees an e-mail address for a member; `of` is a member who may already have it. An owner without a limit takes over an address
+/// that a member with a limit registered, and a new first owner takes over one of a member whose credential has expired. The other
+/// member is then revoked.
 ///
 /// # Errors
 /// [`Rejection::EmailTaken`], or a failure of the store.
@@ -364,10 +365,10 @@ pub fn free_email(
     Ok(())
 }
 
-/// Refuses a change that would take the last active owner without a limit.
+/// Refuses a change that would leave no active owner without a limit.
 ///
 /// # Errors
-/// [`Rejection::LastOwner`] when `member` is the last one, or a failure of the store.
+/// [`Rejection::LastOwner`] if `member` is the last one, or a failure of the store.
 pub fn check_not_last_owner(store: &mut dyn Store, member: &Member, now: Millis) -> Result<(), OperationError> {
     if !is_full_owner(member, now) {
         return Ok(());
@@ -380,7 +381,7 @@ pub fn check_not_last_owner(store: &mut dyn Store, member: &Member, now: Millis)
     if others.is_empty() { Err(Rejection::LastOwner.into()) } else { Ok(()) }
 }
 
-/// Whether they can do everything everywhere, now.
+/// Returns whether the member is an active owner without a limit at `now`.
 fn is_full_owner(member: &Member, now: Millis) -> bool {
     member.role == Role::Owner && member.environments.is_none() && member.status(now) == Status::Active
 }

@@ -2,24 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a list of keys is sorted by. Keys that are equal in it stand in the order of their creation.
+/// Field by which a list of keys is sorted. Keys with equal values are in the order of their creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SortKey {
-    /// Creation.
+    /// Time of issue.
     CreatedAt,
-    /// End.
+    /// Time of expiry.
     ExpiresAt,
-    /// Name, with ASCII letters in any case.
+    /// Name, ignoring the case of ASCII letters.
     Name,
 }
 
 /// Order of a list of keys. The default is newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyOrder {
-    /// What it is sorted by.
+    /// Sort field.
     pub by: SortKey,
-    /// Whether the greatest is first.
+    /// Whether the order is descending.
     pub descending: bool,
 }
 
@@ -45,7 +45,7 @@ impl KeyOrder {
         ]
     };
 
-    /// Returns the name in queries: the field, after `-` if the greatest is first.
+    /// Returns the name in queries: the field, with a leading `-` for descending order.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match (self.by, self.descending) {

@@ -1,4 +1,4 @@
-//! Pages of lists: their size, and the cursor of the next one.
+//! Pages of lists: their size, and the cursor of the next page.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,11 +12,11 @@ pub const LARGEST_PAGE: u32 = 200;
 /// Maximum size of a page of the audit log. A stream takes pages of this size.
 pub const LARGEST_AUDIT_PAGE: u32 = 1000;
 
-/// Maximum size of a page in bytes of JSON, about: a page holds at least one item, and then as many as fit. An isolate has 128 MB
+/// Approximate maximum size of a page, in bytes of JSON. A page holds at least one item and then as many as fit. An isolate has 128 MB
 /// for all its requests.
 pub const PAGE_BYTES: u64 = 1_000_000;
 
-/// Returns how many of the items, by their sizes in bytes, make a page: at least one if there is any.
+/// Returns the number of items that fit on a page, given their sizes in bytes; at least one if there is any.
 pub(super) fn fitting(sizes: impl IntoIterator<Item = u64>) -> usize {
     let mut bytes = 0_u64;
     let fits = |(position, size): &(usize, u64)| {
@@ -34,7 +34,7 @@ pub fn check_limit(limit: u32, most: u32) -> Result<(), Rejection> {
     if (1..=most).contains(&limit) {
         return Ok(());
     }
-    Err(Rejection::Invalid { field: "limit".to_owned(), detail: format!("A page holds 1 to {most}.") })
+    Err(Rejection::Invalid { field: "limit".to_owned(), detail: format!("The page size is 1 to {most}.") })
 }
 
 /// Returns the exclusive upper bound of the positions on a page. Without a cursor it is above every position.

@@ -104,17 +104,17 @@ const FEED: &[&str] = &[
     "CREATE INDEX keys_changed ON keys (latest_end) WHERE revision > position",
 ];
 
-/// Filters of the audit log, and the entry of an answer that was shown again.
+/// Indexes for the filters of the audit log, and the key or member of a stored answer.
 const AUDIT_FILTERS: &[&str] = &[
-    // `seq`, the table's own key, stands at the end of each.
+    // SQLite appends `seq`, the primary key, to each index.
     "CREATE INDEX audit_by_subject ON audit (subject)",
     "CREATE INDEX audit_by_actor ON audit (actor)",
     "CREATE INDEX audit_by_action ON audit (action)",
-    // NULL in rows of the minutes before.
+    // NULL in rows that the previous version wrote.
     "ALTER TABLE idempotency ADD COLUMN credential TEXT",
 ];
 
-/// The credential that a member has replaced, and who registered an e-mail address.
+/// A member's replaced credential, and whether a member with a limit registered an e-mail address.
 const HANDOVER: &[&str] = &[
     "ALTER TABLE members ADD COLUMN previous_hash TEXT",
     "ALTER TABLE members ADD COLUMN previous_until INTEGER",
@@ -126,7 +126,7 @@ const HANDOVER: &[&str] = &[
 const SORTED: &[&str] = &[
     "CREATE INDEX keys_sorted_by_end ON keys (expires_at)",
     "CREATE INDEX keys_sorted_by_name ON keys (name COLLATE NOCASE)",
-    // NULL for a key that is not retiring, or has retired before this column was there.
+    // NULL for a key that is not retiring, or that was retired before this column existed.
     "ALTER TABLE keys ADD COLUMN own_end INTEGER",
 ];
 

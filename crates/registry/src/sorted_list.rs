@@ -1,12 +1,12 @@
-//! Lists of keys in any order, and searches: they walk the index of their order and look at each key.
+//! Lists of keys in any order, and searches. They scan the index of the order and check each key.
 //!
-//! A page looks at no more than [`SCANNED_KEYS`] keys, so it may be short or empty although more follow; its cursor leads on. A
-//! cursor names the last key looked at by its place in the order, so keys that come and go move no others, and it is good for its
-//! own order only.
+//! A page scans at most [`SCANNED_KEYS`] keys, so it may be short or empty although more follow; its cursor continues the scan. A cursor
+//! contains the last scanned key's place in the order, so keys that are added or removed do not shift it. It is valid only for its own
+//! order.
 //!
 //! Who sees one environment walks an index of that environment, because a cursor tells the name or the end of the last key looked at.
 //!
-//! The search uses `instr` and not `LIKE`: a Durable Object refuses patterns over 50 bytes, and nothing is to be escaped.
+//! The search uses `instr` instead of `LIKE`: a Durable Object refuses patterns over 50 bytes, and `instr` needs no escaping.
 
 use std::collections::BTreeMap;
 
@@ -24,24 +24,24 @@ use keyward_key::id::Environment;
 use keyward_key::time::Millis;
 use keyward_protocol::{KeyView, Rejection, Status};
 
-/// Maximum number of keys that one page looks at. A member may ask for 100 pages a second, and the authority answers them one by one.
+/// Maximum number of keys that one page scans. A member may ask for 100 pages a second, and the authority answers them one by one.
 pub const SCANNED_KEYS: usize = 1_000;
 
-/// Keys that one statement looks at.
+/// Maximum number of keys that one statement scans.
 const CHUNK: usize = 250;
 
-/// Greater than every name: names have at most 100 characters.
+/// Sorts after every name, because names have at most 100 characters.
 const AFTER_EVERY_NAME: char = '\u{10ffff}';
 
 /// Place of a key in an order.
 #[derive(Clone)]
 struct Place {
-    /// What the order sorts by, unless it is the position alone.
+    /// Value of the sort field; `None` if the order uses only the position.
     value: Option<Value>,
     position: i64,
 }
 
-/// Returns one page of the keys that `member` may see and the filter admits, and the cursor of the next page.
+/// Returns one page of the keys that `member` may see and the filter matches, and the cursor of the next page.
 ///
 /// # Errors
 /// A refusal of `cursor`, or a failure of the store.
@@ -126,8 +126,8 @@ macro_rules! walk {
     };
 }
 
-/// Returns the next [`CHUNK`] keys after a place, each with whether it fits. The keys that are equal to it in the order come from a
-/// statement of their own: SQLite walks over them again for a comparison of pairs.
+/// Returns the next [`CHUNK`] keys after a place, each with whether it matches. Keys with an equal value are read by a separate
+/// statement, because for a comparison of pairs SQLite would scan them again.
 fn chunk(store: &mut dyn Store, order: KeyOrder, filters: &Filters, place: &Place) -> Result<Vec<Row>, StoreError> {
     let only: Vec<Value> = filters.only.iter().map(|environment| environment.as_str().into()).collect();
     let one = filters.only.is_some();
@@ -146,7 +146,7 @@ fn chunk(store: &mut dyn Store, order: KeyOrder, filters: &Filters, place: &Plac
     Ok(rows)
 }
 
-/// Returns the statement that walks the order of creation from a position on.
+/// Returns the statement that scans the order of creation from a position.
 const fn by_position(order: KeyOrder, one: bool) -> &'static str {
     if order.descending {
         walk!(one, "INDEXED BY keys_of_environment", "", "position < ?", "position DESC")
@@ -155,7 +155,7 @@ const fn by_position(order: KeyOrder, one: bool) -> &'static str {
     }
 }
 
-/// Returns the statements that walk an order: over the keys equal to a place, and over those beyond it.
+/// Returns the statements that scan an order: one for the keys with an equal value, and one for the keys after them.
 const fn by_value(order: KeyOrder, one: bool) -> (&'static str, &'static str) {
     macro_rules! by_end {
         ($after:literal, $order:literal) => {
@@ -201,7 +201,7 @@ struct Filters {
 }
 
 impl Filters {
-    /// `None` if no key can fit.
+    /// `None` if no key can match.
     fn new(member: &Member, filter: &KeyFilter, now: Millis) -> Option<Self> {
         let mut seen = environments(member, filter);
         let one = seen.next()?;
@@ -226,13 +226,13 @@ impl Filters {
     }
 }
 
-/// Returns the place before all keys that can fit.
+/// Returns the place before all keys that can match.
 fn first(order: KeyOrder, filter: &KeyFilter) -> Place {
     let position = if order.descending { LARGEST_INTEGER } else { 0 };
     match (order.by, order.descending) {
         (SortKey::CreatedAt, _) => Place { value: None, position },
         (SortKey::ExpiresAt, false) => Place { value: Some(Value::Integer(-LARGEST_INTEGER)), position },
-        // Keys that end at the bound do not end before it.
+        // Keys that expire exactly at the bound do not expire before it.
         (SortKey::ExpiresAt, true) => match filter.expires_before {
             Some(bound) => Place { value: Some(bound.into()), position: 0 },
             None => Place { value: Some(Value::Integer(LARGEST_INTEGER)), position },
@@ -242,7 +242,7 @@ fn first(order: KeyOrder, filter: &KeyFilter) -> Place {
     }
 }
 
-/// Whether neither this key nor any after it can fit.
+/// Returns whether neither this key nor any later one can match.
 fn is_past(order: KeyOrder, filter: &KeyFilter, row: &Row) -> Result<bool, StoreError> {
     let ascending = order == KeyOrder { by: SortKey::ExpiresAt, descending: false };
     let end = row.millis("expires_at")?;
@@ -258,7 +258,7 @@ fn place_of(order: KeyOrder, row: &Row) -> Result<Place, StoreError> {
     Ok(Place { value, position: row.integer("position")? })
 }
 
-/// Returns the cursor of a place. Newest first has that of [`super::list`].
+/// Returns the cursor of a place. For newest first it has the form of [`super::list`].
 fn write(order: KeyOrder, place: &Place) -> Result<String, StoreError> {
     if order == KeyOrder::default() {
         return Ok(write_cursor(place.position));
@@ -272,14 +272,14 @@ fn write(order: KeyOrder, place: &Place) -> Result<String, StoreError> {
     Ok(URL_SAFE_NO_PAD.encode(text))
 }
 
-/// Parses the output of [`write`] for the same order, and no other spelling.
+/// Parses the output of [`write`] for the same order. Accepts no other spelling.
 fn read(order: KeyOrder, text: &str) -> Result<Place, Rejection> {
     if order == KeyOrder::default() {
         return Ok(Place { value: None, position: start(Some(text))? });
     }
     let refused = || Rejection::Invalid {
         field: "cursor".to_owned(),
-        detail: "Unknown cursor of this `sort`. Send the `next_cursor` of the page before.".to_owned(),
+        detail: "Unknown cursor for this `sort`. Send the `next_cursor` of the previous page.".to_owned(),
     };
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
     let json = String::from_utf8(bytes).map_err(|_| refused())?;

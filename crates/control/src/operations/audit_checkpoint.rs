@@ -1,4 +1,4 @@
-//! `GET /_keyward/v1/audit/checkpoint`: the head of the audit log, signed. `checkpoint.rs` has the form of the note.
+//! `GET /_keyward/v1/audit/checkpoint`: the signed head of the audit log. `checkpoint.rs` documents the form of the note.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,14 +64,14 @@ impl ControlOperation for AuditCheckpoint {
 pub struct AuditHead {
     /// Number of entries.
     pub size: u64,
-    /// Hash of the last entry, 64 zeros when there is none.
+    /// Hash of the last entry; 64 zeros if there is none.
     pub hash: String,
 }
 
 const OPEN_API: &str = r##"{
   "operationId": "auditCheckpoint",
   "tags": ["Audit"],
-  "summary": "The signed head of the log",
+  "summary": "Returns the signed head of the audit log",
   "description": "Owner, responder, auditor, without a limit to environments.",
   "security": [{"member": []}, {"access": []}],
   "responses": {
@@ -81,7 +81,7 @@ const OPEN_API: &str = r##"{
       "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -14,7 +14,7 @@ use keyward_registry::store::Store;
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AuditKey {}
 
-/// Nothing: the edge has the keys.
+/// Empty, because the isolate has the keys.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
 }
@@ -57,17 +57,17 @@ impl ControlOperation for AuditKey {
 const OPEN_API: &str = r##"{
   "operationId": "auditKey",
   "tags": ["Audit"],
-  "summary": "The keys that verify checkpoints",
+  "summary": "Returns the keys that verify checkpoints",
   "description": "Owner, responder, auditor, without a limit to environments.",
   "security": [{"member": []}, {"access": []}],
   "responses": {
     "200": {
-      "description": "C2SP verifier keys, one on each line",
+      "description": "C2SP verifier keys, one per line",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -1,4 +1,4 @@
-//! `POST /_keyward/v1/bootstrap`: creates the first owner, or another when no owner without a limit is active any more.
+//! `POST /_keyward/v1/bootstrap`: creates the first owner, or another one if no active owner without a limit is left.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ use keyward_registry::store::Store;
 pub struct Bootstrap {
     /// Name of the owner.
     pub name: String,
-    /// Their e-mail address.
+    /// E-mail address of the owner.
     pub email: String,
 }
 
@@ -58,7 +58,7 @@ impl ControlOperation for Bootstrap {
     }
 
     fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
-        // A retry comes before this check: it gets the first answer although there is an owner now.
+        // A retry is handled before this check, so it gets the first answer although an owner exists now.
         if request.is_some() { Ok(()) } else { check_no_owner(store, by) }
     }
 
@@ -96,8 +96,8 @@ fn check_no_owner(store: &mut dyn Store, by: &Context<'_>) -> Result<(), Operati
 const OPEN_API: &str = r##"{
   "operationId": "bootstrap",
   "tags": ["Members"],
-  "summary": "Makes an owner while no owner without a limit is active",
-  "description": "Works while no owner without a limit is active. The member of an expired credential with the same e-mail address is revoked.",
+  "summary": "Creates an owner while no owner without a limit is active",
+  "description": "Works while no owner without a limit is active. A member with the same e-mail address whose credential has expired is revoked.",
   "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
   "security": [{"bootstrapToken": []}],
   "requestBody": {
@@ -106,12 +106,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The owner and, this once, their credential",
+      "description": "The owner and their credential, which only this response shows",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberMade"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -30,9 +30,9 @@ pub struct CreateMember {
     pub email: String,
     /// Role.
     pub role: Role,
-    /// The environments they are limited to; `None` is no limit.
+    /// Environments that the member is limited to; `None` means no limit.
     pub environments: Option<Vec<Environment>>,
-    /// Lifetime of their credential, in days; `None` is `MAX_MEMBER_DAYS`.
+    /// Lifetime of the member's credential, in days; `None` means `MAX_MEMBER_DAYS`.
     pub expires_in_days: Option<u32>,
 }
 
@@ -100,7 +100,7 @@ impl ControlOperation for CreateMember {
     }
 }
 
-/// Parses the body. The registry decides whether the caller may grant this, and how long a credential may live.
+/// Parses the body. The registry checks whether the caller may grant the role and the limit, and the lifetime of the credential.
 fn parse(body: &[u8], text: TextParser<'_>) -> Result<CreateMember, Problem> {
     let mut fields = Fields::parse(body, FIELDS)?;
     Ok(CreateMember {
@@ -122,7 +122,7 @@ pub(super) fn role(value: Json) -> Result<Role, Problem> {
     })
 }
 
-/// Parses a list of at least one environment, each once.
+/// Parses a list of at least one environment, without duplicates.
 pub(super) fn environments(value: Json) -> Result<Vec<Environment>, Problem> {
     let Json::List(items) = value else {
         return Err(invalid("environments", "This must be null (no limit) or a list of \"live\" and \"test\"."));
@@ -154,7 +154,7 @@ pub(super) fn days(value: Json) -> Result<u32, Problem> {
     days.ok_or_else(|| invalid("expires_in_days", "This must be a whole number of days, 1 or more."))
 }
 
-/// Refuses a limit to no environment: a member who can do nothing is better revoked.
+/// Refuses an empty list of environments: such a member could do nothing and should be revoked instead.
 pub(super) fn check_environments(environments: Option<&[Environment]>) -> Result<(), Rejection> {
     if environments.is_none_or(|environments| !environments.is_empty()) {
         return Ok(());
@@ -174,14 +174,14 @@ pub(super) fn check_days(days: Option<u32>, policy: &Policy) -> Result<u32, Reje
     }
     Err(Rejection::Invalid {
         field: "expires_in_days".to_owned(),
-        detail: format!("A member's credential lives 1 to {most} days."),
+        detail: format!("The lifetime of a member's credential is 1 to {most} days."),
     })
 }
 
 const OPEN_API: &str = r##"{
   "operationId": "createMember",
   "tags": ["Members"],
-  "summary": "Makes a member",
+  "summary": "Creates a member",
   "description": "Owner.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
@@ -191,12 +191,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The member and, this once, their credential",
+      "description": "The member and their credential, which only this response shows",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberMade"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

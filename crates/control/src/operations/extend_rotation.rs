@@ -1,4 +1,4 @@
-//! `POST /_keyward/v1/keys/{id}/extend-rotation`: prolongs the overlap of a retiring key.
+//! `POST /_keyward/v1/keys/{id}/extend-rotation`: extends the overlap of a retiring key.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +22,14 @@ use keyward_registry::{keys, meta};
 pub struct ExtendRotation {
     /// Id of the retiring key.
     pub id: KeyId,
-    /// Time from now that the key keeps working, 1 to 2,592,000 seconds.
+    /// Time from now for which the key keeps working, 1 to 2,592,000 seconds.
     pub overlap_seconds: u32,
 }
 
-/// The key whose overlap is longer.
+/// The key with the extended overlap.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Key and instant.
+    /// Key and time of the change.
     pub rotation_extended: Updated,
 }
 
@@ -83,7 +83,7 @@ impl ControlOperation for ExtendRotation {
 }
 
 impl ExtendRotation {
-    /// Returns the new end: later than the present one, and no later than the end that the key had before it was rotated.
+    /// Returns the new expiry. It must be later than the present one, and no later than the key's expiry before its rotation.
     fn end(&self, now: Millis, present: Millis, own: Option<Millis>) -> Result<Millis, Rejection> {
         let refused = |detail: String| Rejection::Invalid { field: "overlap_seconds".to_owned(), detail };
         if !(1..=MAX_OVERLAP_SECONDS).contains(&self.overlap_seconds) {
@@ -97,7 +97,7 @@ impl ExtendRotation {
         Err(refused(if wanted > present {
             format!("The key expires at {} anyway, the end that it had before its rotation. Use its successor.", present.rfc3339())
         } else {
-            format!("The overlap ends at {} already. Send more seconds from now.", present.rfc3339())
+            format!("The overlap already ends at {}. Send a larger number of seconds, counted from now.", present.rfc3339())
         }))
     }
 }
@@ -105,8 +105,8 @@ impl ExtendRotation {
 const OPEN_API: &str = r##"{
   "operationId": "extendRotation",
   "tags": ["Keys"],
-  "summary": "Prolongs the overlap of a retiring key",
-  "description": "Owner, manager. `overlap_seconds` counts from now. The key does not work past the end that it had before its rotation.",
+  "summary": "Extends the overlap of a retiring key",
+  "description": "Owner, manager. `overlap_seconds` counts from now. The key does not work past the expiry that it had before its rotation.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
@@ -115,7 +115,7 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "The key, and by when the change holds",
+      "description": "The key, and the times by which the change takes effect",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "ETag": {"$ref": "#/components/headers/ETag"}
@@ -123,7 +123,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

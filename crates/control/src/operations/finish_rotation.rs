@@ -25,7 +25,7 @@ pub struct FinishRotation {
 /// The key whose overlap has ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Key and instant.
+    /// Key and time of the change.
     pub rotation_finished: Updated,
 }
 
@@ -55,7 +55,7 @@ impl ControlOperation for FinishRotation {
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
         let row = keys::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
         let before = keys::view(&row, by.now)?;
-        // An overlap that has ended stays as it is, and nothing is written.
+        // An overlap that has ended is unchanged, and nothing is written.
         if before.status == Status::Expired && before.successor.is_some() {
             let rotation_finished = Updated { key: raw(&before)?, changed_at: row.millis("expires_at")? };
             return Ok(Outcome { rotation_finished });
@@ -64,7 +64,7 @@ impl ControlOperation for FinishRotation {
             return Err(Rejection::NotActive { status: before.status }.into());
         }
         let revision = meta::next_revision(store)?;
-        // As after a rotation without an overlap: the key has expired now, by whatever clock.
+        // As after a rotation without an overlap, the key is expired by every clock.
         store.execute(
             "UPDATE keys SET state = ?, expires_at = ?, revision = ? WHERE id = ?",
             &[
@@ -92,7 +92,7 @@ const OPEN_API: &str = r##"{
   "operationId": "finishRotation",
   "tags": ["Keys"],
   "summary": "Ends the overlap of a retiring key now",
-  "description": "Owner, manager. A second time gives the same answer.",
+  "description": "Owner, manager. Idempotent: a repeated request gets the same response.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
@@ -101,7 +101,7 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "The key, and by when the change holds",
+      "description": "The key, and the times by which the change takes effect",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "ETag": {"$ref": "#/components/headers/ETag"}
@@ -109,7 +109,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

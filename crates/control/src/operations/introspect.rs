@@ -1,7 +1,7 @@
-//! `POST /_keyward/oauth/introspect`: whether a token is active, and whose it is (RFC 7662).
+//! `POST /_keyward/oauth/introspect`: returns whether a token is active, and its data (RFC 7662).
 //!
-//! A text that is no key of ours by form, check and tag is inactive: the registry is asked only about the caller. The gate's
-//! own checks of the record decide about the others. The answer does not say why a token is inactive.
+//! A text without the form, check digits and tag of our keys is inactive; the registry is then queried only about the caller. For all
+//! other texts the gate's own checks of the record decide. The response does not reveal why a token is inactive.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,16 +20,16 @@ use keyward_registry::store::Store;
 /// The request.
 #[derive(Serialize, Deserialize)]
 pub struct Introspect {
-    /// Id of the key, unless the token is no key of ours.
+    /// Id of the key; `None` if the token is not a key of ours.
     pub id: Option<KeyId>,
     #[serde(skip)]
     key: Option<SubmittedKey>,
 }
 
-/// What the registry knows of the key.
+/// The registry's data about the key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Instant and key.
+    /// Key and time of the read.
     pub inspected: Inspected,
 }
 
@@ -72,7 +72,7 @@ impl ControlOperation for Introspect {
     }
 }
 
-/// Body of the answer about an active token (RFC 7662, section 2.2). Times are seconds since 1970.
+/// Response body for an active token (RFC 7662, section 2.2). Times are in seconds since 1970.
 #[derive(Serialize)]
 struct Active<'a> {
     active: bool,
@@ -86,13 +86,13 @@ struct Active<'a> {
     env: Environment,
 }
 
-/// Body of the answer about every other token: not ours, unknown, of a member, revoked, expired, elsewhere.
+/// Response body for every other token: not ours, unknown, a member's, revoked, expired, or of an environment that the caller may not see.
 #[derive(Serialize)]
 struct Inactive {
     active: bool,
 }
 
-/// Returns the answer about an active key; `None` if it is not active.
+/// Returns the response for an active key; `None` if it is not active.
 fn active(input: &Input<'_>, key: &SubmittedKey, inspected: &Inspected) -> Option<Answer> {
     let found = inspected.found.as_ref()?;
     let record = &found.record;
@@ -119,8 +119,8 @@ const fn seconds(instant: Millis) -> i64 {
 const OPEN_API: &str = r##"{
   "operationId": "introspect",
   "tags": ["OAuth"],
-  "summary": "Whether a token is active, and whose it is (RFC 7662)",
-  "description": "Owner, verifier. The authority is asked each time. Nothing is said of networks: ask `verify` for these.",
+  "summary": "Returns whether a token is active, and its data (RFC 7662)",
+  "description": "Owner, verifier. Every request queries the authority. The response does not include networks: use `verify` to check them.",
   "security": [{"memberBasic": []}, {"member": []}],
   "requestBody": {
     "required": true,
@@ -134,12 +134,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "Active or not",
+      "description": "The state of the token",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Introspection"}}}
     },
     "400": {
-      "description": "The form is wrong: `invalid_request`. Or the address is, as a problem",
+      "description": "The form is invalid: `invalid_request`. If the URL is invalid, the body is a problem",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/json": {
@@ -169,7 +169,7 @@ const OPEN_API: &str = r##"{
       }
     },
     "401": {
-      "description": "The caller is no member: `invalid_client`",
+      "description": "The caller is not a member: `invalid_client`",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "WWW-Authenticate": {"$ref": "#/components/headers/Challenge"}

@@ -37,7 +37,7 @@ const FIELDS: &[&str] = &[
     "expires_at",
 ];
 
-/// Lifetime of a key where the request names none, in days.
+/// Default lifetime of a key, in days.
 const DEFAULT_DAYS: u32 = 90;
 
 /// The request.
@@ -45,7 +45,7 @@ const DEFAULT_DAYS: u32 = 90;
 pub struct IssueKey {
     /// Attributes of the key.
     pub attributes: KeyAttributes,
-    /// End of the key.
+    /// Lifetime of the key.
     pub lifetime: Lifetime,
 }
 
@@ -122,19 +122,19 @@ impl ControlOperation for IssueKey {
     }
 }
 
-/// End of a key, as the request names it.
+/// Lifetime of a key, as the request specifies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lifetime {
-    /// Not named: 90 days, or `MAX_KEY_DAYS` if that is less.
+    /// Not specified: 90 days, or `MAX_KEY_DAYS` if that is less.
     Default,
     /// This number of days from now.
     Days(u32),
-    /// At this instant.
+    /// Until this time.
     Until(Millis),
 }
 
-/// Parses the body. The registry decides whether the scopes exist and how long a key may live.
+/// Parses the body. The registry checks whether the scopes exist, and the lifetime.
 fn parse(body: &[u8], text: TextParser<'_>) -> Result<IssueKey, Problem> {
     let mut fields = Fields::parse(body, FIELDS)?;
     let attributes = KeyAttributes {
@@ -172,7 +172,7 @@ pub(super) fn scopes(fields: &mut Fields) -> Result<Vec<Scope>, Problem> {
     if scopes.is_empty() {
         return Err(invalid("scopes", "At least one scope is required: a key may do only what it names."));
     }
-    // With a space after each, as the origin receives them.
+    // With a space after each, in the form of the header for the origin.
     let bytes = scopes.iter().map(|scope| scope.as_str().len().saturating_add(1)).fold(0, usize::saturating_add);
     if bytes > SCOPE_BYTES.saturating_add(1) {
         return Err(invalid(
@@ -227,7 +227,7 @@ pub(super) fn instant(field: &str, text: &str) -> Result<Millis, Problem> {
     })
 }
 
-/// Refuses a scope that no route uses: it would open nothing, and most likely has a typing error.
+/// Refuses a scope that no route uses. It would grant nothing and is probably misspelled.
 pub(super) fn check_scopes(scopes: &[Scope], policy: &Policy) -> Result<(), Rejection> {
     let unknown = scopes.iter().enumerate().find(|(_, scope)| !policy.known_scopes.contains(scope));
     let Some((position, scope)) = unknown else {
@@ -244,7 +244,7 @@ pub(super) fn check_scopes(scopes: &[Scope], policy: &Policy) -> Result<(), Reje
     })
 }
 
-/// Returns the instant at which the key expires.
+/// Returns the time at which the key expires.
 fn end_of(lifetime: Lifetime, policy: &Policy, now: Millis) -> Result<Millis, Rejection> {
     let most = policy.max_key_days;
     match lifetime {
@@ -252,13 +252,13 @@ fn end_of(lifetime: Lifetime, policy: &Policy, now: Millis) -> Result<Millis, Re
         Lifetime::Days(days) if (1..=most).contains(&days) => Ok(days_after(now, days)),
         Lifetime::Days(_) => Err(Rejection::Invalid {
             field: "expires_in_days".to_owned(),
-            detail: format!("A key lives 1 to {most} days."),
+            detail: format!("A key's lifetime is 1 to {most} days."),
         }),
         Lifetime::Until(end) => check_end(end, policy, now).map(|()| end),
     }
 }
 
-/// Refuses an end in the past, or later than that of the longest key issued now.
+/// Refuses an expiry in the past, or beyond the maximum lifetime from now.
 pub(super) fn check_end(end: Millis, policy: &Policy, now: Millis) -> Result<(), Rejection> {
     let most = policy.max_key_days;
     let latest = days_after(now, most);
@@ -268,7 +268,7 @@ pub(super) fn check_end(end: Millis, policy: &Policy, now: Millis) -> Result<(),
     Err(Rejection::Invalid {
         field: "expires_at".to_owned(),
         detail: format!(
-            "A key ends in the future and at most {most} days from now: after {}, not after {}.",
+            "The expiry must be in the future and at most {most} days from now: after {} and not after {}.",
             now.rfc3339(),
             latest.rfc3339()
         ),
@@ -279,7 +279,7 @@ const OPEN_API: &str = r##"{
   "operationId": "issueKey",
   "tags": ["Keys"],
   "summary": "Issues a key",
-  "description": "Owner, manager. One active key for an integration and one of a name in each environment.",
+  "description": "Owner, manager. In each environment an integration has at most one active key, and names of active keys are unique.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
   "requestBody": {
@@ -288,12 +288,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The key and, this once, its text",
+      "description": "The key and its text, which only this response shows",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyIssued"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`, `unknown_scope`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`, `unknown_scope`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -1,4 +1,4 @@
-//! `GET /_keyward/v1/keys`: lists keys, newest first unless `sort` says otherwise.
+//! `GET /_keyward/v1/keys`: lists keys, newest first unless `sort` specifies another order.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use keyward_registry::store::Store;
 const PARAMETERS: &[&str] =
     &["limit", "cursor", "environment", "integration", "owner", "status", "q", "expires_before", "sort"];
 
-/// Maximum length of the text to search for, in characters: that of a name.
+/// Maximum length of the search text, in characters: that of a name.
 const SEARCH_CHARS: usize = NAME_CHARS;
 
 /// The request.
@@ -33,12 +33,12 @@ pub struct ListKeys {
     pub filter: KeyFilter,
     /// Size of the page, 1 to 200.
     pub limit: u32,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
     /// Order.
     #[serde(default, skip_serializing_if = "is_default")]
     pub order: KeyOrder,
-    /// A reader that knows no search and no order must not ignore one.
+    /// Set if a search or an order is used, so that a reader that does not know them refuses the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_reader: Option<u64>,
 }
@@ -49,7 +49,7 @@ fn is_default(order: &KeyOrder) -> bool {
 }
 
 impl ListKeys {
-    /// One page.
+    /// Creates the request for one page.
     #[must_use]
     pub fn new(filter: KeyFilter, order: KeyOrder, limit: u32, cursor: Option<String>) -> Self {
         let newer = !is_default(&order) || filter.q.is_some() || filter.expires_before.is_some();
@@ -134,17 +134,17 @@ fn choice<T>(
 
 const SORTS: &str = "This must be created_at, expires_at or name, with - before it for the greatest first.";
 
-/// Parses the text to search for.
+/// Parses the search text.
 fn search(query: &mut Query, texts: TextParser<'_>) -> Result<Option<String>, Problem> {
     match text(query, "q", texts)? {
         Some(value) if value.chars().count() > SEARCH_CHARS => {
-            Err(invalid("q", format!("This may have {SEARCH_CHARS} characters.")))
+            Err(invalid("q", format!("This may have at most {SEARCH_CHARS} characters.")))
         }
         value => Ok(value),
     }
 }
 
-/// Parses a text in the form in which texts are stored.
+/// Parses a text into its stored form.
 fn text(query: &mut Query, name: &str, texts: TextParser<'_>) -> Result<Option<String>, Problem> {
     match query.take(name) {
         Some(value) if value.is_empty() => Err(invalid(name, "This must not be empty.")),
@@ -156,44 +156,44 @@ const OPEN_API: &str = r##"{
   "operationId": "listKeys",
   "tags": ["Keys"],
   "summary": "Lists keys, newest first",
-  "description": "Owner, manager, responder, auditor. With `q`, `expires_before` or `sort` a page looks at 1,000 keys at most, so it may be short or empty although `next_cursor` is given.",
+  "description": "Owner, manager, responder, auditor. With `q`, `expires_before` or `sort` a page scans at most 1,000 keys, so it may be short or empty even if `next_cursor` is present.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [
     {
       "name": "environment",
       "in": "query",
-      "description": "Of this environment",
+      "description": "Keys of this environment",
       "schema": {"$ref": "#/components/schemas/Environment"}
     },
     {
       "name": "integration",
       "in": "query",
-      "description": "Of this integration",
+      "description": "Keys of this integration",
       "schema": {"type": "string", "minLength": 1}
     },
     {
       "name": "status",
       "in": "query",
-      "description": "In this state now",
+      "description": "Keys in this state",
       "schema": {"$ref": "#/components/schemas/Status"}
     },
-    {"name": "owner", "in": "query", "description": "Of this owner", "schema": {"type": "string", "minLength": 1}},
+    {"name": "owner", "in": "query", "description": "Keys of this owner", "schema": {"type": "string", "minLength": 1}},
     {
       "name": "q",
       "in": "query",
-      "description": "Whose name or id contains this text, with ASCII letters in any case",
+      "description": "Keys whose name or id contains this text, ignoring ASCII case",
       "schema": {"type": "string", "minLength": 1, "maxLength": 100}
     },
     {
       "name": "expires_before",
       "in": "query",
-      "description": "Which expire before this time, with any offset. Leap seconds are refused",
+      "description": "Keys that expire before this time, with any offset. Leap seconds are refused",
       "schema": {"type": "string", "format": "date-time"}
     },
     {
       "name": "sort",
       "in": "query",
-      "description": "The order; with `-` the greatest is first. A cursor is good for the `sort` that it came with",
+      "description": "Sort order; `-` means descending. A cursor is valid only for the `sort` of its response",
       "schema": {
         "type": "string",
         "enum": ["created_at", "-created_at", "expires_at", "-expires_at", "name", "-name"],
@@ -205,12 +205,12 @@ const OPEN_API: &str = r##"{
   ],
   "responses": {
     "200": {
-      "description": "A page",
+      "description": "A page of the list",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyPage"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

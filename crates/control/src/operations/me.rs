@@ -59,7 +59,7 @@ impl ControlOperation for Me {
 const OPEN_API: &str = r##"{
   "operationId": "me",
   "tags": ["Members"],
-  "summary": "Who am I?",
+  "summary": "Shows the caller",
   "description": "Any role.",
   "security": [{"member": []}, {"access": []}],
   "responses": {
@@ -72,7 +72,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Member"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -1,8 +1,8 @@
 //! The operations of the control plane, one file each, and the one list of them.
 //!
-//! The list makes the enum, the rows that the router and the roles are read from, the dispatch on both sides, and the pieces
-//! of the OpenAPI document. To add an operation, write its file and add its line: a line without its file, or a file without
-//! its row, does not compile.
+//! The list generates the enum, the rows for the router and the roles, the dispatch in isolate and registry, and the pieces of the
+//! OpenAPI document. To add an operation, write its file and add its line. A line without a file, or a file without a row, does not
+//! compile.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -58,21 +58,21 @@ macro_rules! operations {
                 match self { $(Self::$name => $module::$name::OPEN_API),* }
             }
 
-            /// Parses a request, and mints the credential that it needs. Runs at the edge.
+            /// Parses a request, and mints the credential that it needs. Runs in the isolate.
             ///
             /// # Errors
-            /// The failure to be answered, if the caller may do the operation at all.
+            /// The failure to answer with, provided that the caller has permission for the operation.
             pub fn prepare(self, input: &Input<'_>, entropy: &mut dyn Entropy) -> Result<Prepared, Failure> {
                 match self { $(Self::$name => prepare::<$module::$name>(input, entropy)),* }
             }
 
-            /// Parses a command and writes it again, so that tests can compare. `None` if it is malformed.
+            /// Parses a command and serializes it again, for comparison in tests. `None` if it is malformed.
             #[must_use]
             pub fn rewrite(self, command: &RawValue) -> Option<Box<RawValue>> {
                 match self { $(Self::$name => to_raw_value(&version::read::<$module::$name>(command.get()).ok()?).ok()),* }
             }
 
-            /// Authorises and does the operation. Runs in the registry, which has checked the caller's role.
+            /// Authorises and runs the operation in the registry, which has already checked the caller's role.
             pub(super) fn decide(
                 self,
                 store: &mut dyn Store,
@@ -117,7 +117,7 @@ impl Operation {
         Self::ALL.iter().copied().find(|operation| operation.as_str() == name)
     }
 
-    /// Method and path as documents show them: below `/_keyward/v1`, or `/oauth/…` below `/_keyward`.
+    /// Returns method and path in the form of the documentation: below `/_keyward/v1`, or `/oauth/…` below `/_keyward`.
     #[must_use]
     pub fn route(self) -> String {
         let Spec { method, path, .. } = self.spec();

@@ -1,4 +1,4 @@
-//! `GET /_keyward/v1/audit`: the audit log, oldest entry first; page by page as JSON, or to its end as a stream.
+//! `GET /_keyward/v1/audit`: the audit log, oldest entry first, as JSON pages or as a stream of the whole log.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,17 +26,17 @@ const LINES: &str = "application/x-ndjson";
 /// The request.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ReadAudit {
-    /// Number of the entry before the page.
+    /// Number of the entry after which the page begins.
     pub after: u64,
     /// Size of the page: 1 to 200, 1,000 for a stream.
     pub limit: u32,
     /// Filter.
     #[serde(default, skip_serializing_if = "AuditFilter::is_empty")]
     pub filter: AuditFilter,
-    /// Whether only the head of the answer is asked for (`HEAD`), which needs no page.
+    /// Whether only the response head is requested (`HEAD`), which needs no page.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub head_only: bool,
-    /// A reader that knows no filter must not ignore one.
+    /// Set if a filter is used, so that a reader that does not know filters refuses the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_reader: Option<u64>,
     /// Whether the answer is a stream.
@@ -45,7 +45,7 @@ pub struct ReadAudit {
 }
 
 impl ReadAudit {
-    /// The page after an entry, of the entries that fit the filter.
+    /// Creates the request for the page after an entry, of the entries that match the filter.
     #[must_use]
     pub fn new(after: u64, limit: u32, filter: AuditFilter) -> Self {
         let min_reader = second_reader(!filter.is_empty());
@@ -112,12 +112,12 @@ impl ControlOperation for ReadAudit {
     }
 }
 
-/// Whether the caller prefers lines to a page, by `Accept`.
+/// Returns whether the caller prefers JSON lines to a page, by `Accept`.
 fn wants_lines(head: &Head<'_>) -> bool {
     negotiate(head.header("accept"), &["application/json", LINES]) == Some(LINES)
 }
 
-/// Parses `after`, or `cursor`, which means the same here, and the `limit` of a page.
+/// Parses `after` or its synonym `cursor`, and the `limit` of a page.
 fn parse(query: &str, lines: bool) -> Result<ReadAudit, Problem> {
     let mut query = Query::parse(query, &["after", "cursor", "limit", "subject", "actor", "action"])?;
     let after = match (query.take("after"), query.take("cursor")) {
@@ -137,7 +137,7 @@ fn parse(query: &str, lines: bool) -> Result<ReadAudit, Problem> {
     }
 }
 
-/// Parses a filter. Ids, `bootstrap`, `holder` and actions are short and visible.
+/// Parses a filter value. Ids, `bootstrap`, `holder` and actions are short visible ASCII texts.
 fn filter(query: &mut Query, name: &str) -> Result<Option<String>, Problem> {
     match query.take(name) {
         Some(text) if !(1..=64).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
@@ -148,9 +148,9 @@ fn filter(query: &mut Query, name: &str) -> Result<Option<String>, Problem> {
 }
 
 fn seq(name: &str, text: &str) -> Result<u64, Problem> {
-    // Numbers from 2^53 on lose digits in JavaScript, so no entry has one.
+    // JavaScript loses digits of numbers from 2^53, so no entry has such a number.
     whole(text).filter(|seq| *seq < 1 << 53).ok_or_else(|| {
-        invalid(name, "This must be the number of an entry: the entries after it are given, from 0 all.")
+        invalid(name, "This must be the number of an entry. The response begins after it; 0 returns the first entry.")
     })
 }
 
@@ -170,13 +170,13 @@ const OPEN_API: &str = r##"{
     {
       "name": "subject",
       "in": "query",
-      "description": "Entries about this key or member. With two filters or three a page may be short or empty although `next_cursor` is given",
+      "description": "Entries about this key or member. With several filters a page may be short or empty even if `next_cursor` is present",
       "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"}
     },
     {
       "name": "actor",
       "in": "query",
-      "description": "Entries of this member, of `bootstrap` or of `holder`",
+      "description": "Entries by this member, by `bootstrap` or by `holder`",
       "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"}
     },
     {
@@ -190,7 +190,7 @@ const OPEN_API: &str = r##"{
   ],
   "responses": {
     "200": {
-      "description": "A page; with `Accept: application/x-ndjson` a stream to the end of the log, one `AuditEntry` on each line",
+      "description": "A page; with `Accept: application/x-ndjson` a stream of the whole log, one `AuditEntry` per line",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/json": {"schema": {"$ref": "#/components/schemas/AuditPage"}},
@@ -198,7 +198,7 @@ const OPEN_API: &str = r##"{
       }
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -1,8 +1,7 @@
 //! `POST /_keyward/oauth/revoke`: the holder of a key revokes it (RFC 7009).
 //!
-//! Whoever holds a key may revoke that key, and do nothing else. The registry decides by the hash in the key's row, in the
-//! transaction of the revocation, that they hold it. The holder gets the same answer to every outcome; the reason of a
-//! refusal goes to the log.
+//! Any holder of a key may revoke that key, and do nothing else. The registry verifies the holder by the hash in the key's row, in the
+//! transaction of the revocation. The holder gets the same response for every outcome; the reason of a refusal is logged.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +17,7 @@ use keyward_registry::authentication::unauthenticated;
 use keyward_registry::context::{Actor, Context, OperationError};
 use keyward_registry::store::Store;
 
-/// Reason that the key and the log show.
+/// Reason that the key's view and the log show.
 const REASON: &str = "Revoked by whoever holds it";
 
 /// The request.
@@ -31,7 +30,7 @@ pub struct RevokeByHolder {
 /// The revoked key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Key and instant.
+    /// Key and time of the revocation.
     pub key_revoked: Revoked,
 }
 
@@ -74,7 +73,7 @@ impl ControlOperation for RevokeByHolder {
         outcome: Result<Outcome, Failure>,
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        // Unknown, malformed, revoked before and revoked now get one answer (RFC 7009, section 2.2).
+        // Unknown, malformed, already revoked and just revoked tokens get the same response (RFC 7009, section 2.2).
         match outcome {
             Ok(_) | Err(Failure::Problem(_)) => Ok(Answer::Reply(Reply::empty(input.request_id))),
             Err(failure) => Err(failure),
@@ -82,8 +81,8 @@ impl ControlOperation for RevokeByHolder {
     }
 }
 
-/// Returns the key in a text as files and headers hold it: without white space, quotes and `Bearer ` around it. No key begins
-/// or ends with any of these, so nothing becomes another key.
+/// Returns the key in a text copied from a file or header: without surrounding white space, quotes and `Bearer `. No key begins or ends
+/// with any of these, so no text becomes another key.
 fn bare(text: &str) -> &str {
     let around = |letter: char| {
         letter.is_whitespace()
@@ -101,8 +100,8 @@ fn bare(text: &str) -> &str {
 const OPEN_API: &str = r##"{
   "operationId": "revokeToken",
   "tags": ["OAuth"],
-  "summary": "Shuts off the key that one holds (RFC 7009)",
-  "description": "The key is the proof: no authentication is needed, and any that is sent is not looked at. White space, quotes and `Bearer ` around the key are ignored. Unknown, malformed, revoked before and revoked now are one answer.",
+  "summary": "Revokes a key as its holder (RFC 7009)",
+  "description": "The key itself authenticates the request; any other credential is ignored. White space, quotes and `Bearer ` around the key are ignored. Unknown, malformed, already revoked and just revoked keys get the same response.",
   "security": [],
   "requestBody": {
     "required": true,
@@ -116,11 +115,11 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "The token opens nothing any more. The body is empty",
+      "description": "The token is not or no longer valid. The body is empty",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}}
     },
     "400": {
-      "description": "The form is wrong: `invalid_request`. Or the address is, as a problem",
+      "description": "The form is invalid: `invalid_request`. If the URL is invalid, the body is a problem",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/json": {
@@ -150,7 +149,7 @@ const OPEN_API: &str = r##"{
       }
     },
     "403": {
-      "description": "A page of another site asked, or it came over plain HTTP: `cross_site`, `insecure_transport`",
+      "description": "The request came from a page of another site or over plain HTTP: `cross_site`, `insecure_transport`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {
@@ -170,7 +169,7 @@ const OPEN_API: &str = r##"{
     },
     "413": {"$ref": "#/components/responses/TooLarge"},
     "429": {
-      "description": "Too many keys of ours came from this address: `rate_limited`. Other texts do not count",
+      "description": "Too many revocations from this address: `rate_limited`. Only well-formed keys of this deployment count",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "Retry-After": {"$ref": "#/components/headers/RetryAfter"}

@@ -21,14 +21,14 @@ use keyward_registry::{keys, meta, outbox};
 pub struct RevokeKey {
     /// Id of the key.
     pub id: KeyId,
-    /// Reason, which every answer and the audit log show.
+    /// Reason, which every response and the audit log show.
     pub reason: String,
 }
 
 /// The revoked key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Key and instant.
+    /// Key and time of the revocation.
     pub key_revoked: Revoked,
 }
 
@@ -70,17 +70,16 @@ impl ControlOperation for RevokeKey {
     }
 }
 
-/// A key that is revoked.
+/// A revoked key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Revoked {
     /// View.
     pub key: Raw,
-    /// Instant of the revocation, from which the bound counts.
+    /// Time of the revocation, at which the bound starts.
     pub changed_at: Millis,
 }
 
-/// Revokes a key, also an expired or retiring one. A revoked key stays as it is, with the first reason, and nothing is
-/// written.
+/// Revokes a key, including expired and retiring ones. A revoked key keeps its first reason, and nothing is written.
 pub(super) fn revoke(
     store: &mut dyn Store,
     by: &Context<'_>,
@@ -112,8 +111,8 @@ pub(super) fn revoke(
 const OPEN_API: &str = r##"{
   "operationId": "revokeKey",
   "tags": ["Keys"],
-  "summary": "Shuts a key off, for good",
-  "description": "Owner, manager, responder. A second time gives the same answer and keeps the first reason.",
+  "summary": "Revokes a key permanently",
+  "description": "Owner, manager, responder. Idempotent: a repeated request gets the same response, and the first reason is kept.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
@@ -122,7 +121,7 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "The key, and by when the revocation holds",
+      "description": "The key, and the times by which the revocation takes effect",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "ETag": {"$ref": "#/components/headers/ETag"}
@@ -130,7 +129,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

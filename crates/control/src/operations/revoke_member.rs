@@ -53,7 +53,7 @@ impl ControlOperation for RevokeMember {
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
         let member = members::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
-        // A revoked member stays as they are, and nothing is written.
+        // A revoked member is unchanged, and nothing is written.
         if member.status(by.now) == Status::Revoked {
             return Ok(Outcome { member: raw(&member.view(by.now))? });
         }
@@ -76,7 +76,7 @@ impl ControlOperation for RevokeMember {
 const OPEN_API: &str = r##"{
   "operationId": "revokeMember",
   "tags": ["Members"],
-  "summary": "Revokes a member, for good",
+  "summary": "Revokes a member permanently",
   "description": "Owner.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/MemberId"}, {"$ref": "#/components/parameters/IfMatch"}],
@@ -94,7 +94,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberChanged"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -1,4 +1,4 @@
-//! `POST /_keyward/v1/keys/{id}/rotate`: gives a key a successor. The old key retires: it works until the overlap ends.
+//! `POST /_keyward/v1/keys/{id}/rotate`: issues a successor of a key. The old key is retiring: it works until the overlap ends.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use keyward_registry::keys::{self, NewKey};
 use keyward_registry::store::{Store, StoreError, Value};
 use keyward_registry::{meta, outbox};
 
-/// Overlap where the request names none, in seconds: one day.
+/// Default overlap, in seconds: one day.
 const DEFAULT_OVERLAP_SECONDS: u32 = 86_400;
 /// Maximum overlap, in seconds: 30 days.
 pub const MAX_OVERLAP_SECONDS: u32 = 2_592_000;
@@ -29,14 +29,14 @@ pub const MAX_OVERLAP_SECONDS: u32 = 2_592_000;
 pub struct RotateKey {
     /// Id of the key.
     pub id: KeyId,
-    /// Time that the old key keeps working, 0 to 2,592,000 seconds.
+    /// Time for which the old key keeps working, 0 to 2,592,000 seconds.
     pub overlap_seconds: u32,
 }
 
 /// The successor and the old key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Both keys, and the instant.
+    /// Both keys, and the time of the rotation.
     pub key_rotated: Rotated,
 }
 
@@ -80,7 +80,7 @@ impl ControlOperation for RotateKey {
 
         let end = row.millis("expires_at")?;
         let lifetime_ms = end.since(row.millis("created_at")?);
-        // One change has one revision, although it changes two keys.
+        // One change has one revision, even if it changes two keys.
         let revision = meta::next_revision(store)?;
         self.retire(store, by, &credential.id, end, revision)?;
         let successor = NewKey {
@@ -95,7 +95,7 @@ impl ControlOperation for RotateKey {
         keys::insert(store, &successor)?;
         let key = keys::view(&keys::get_written(store, &credential.id)?, by.now)?;
         let retiring = keys::view(&keys::get_written(store, &self.id)?, by.now)?;
-        // Both have the same rights: the log holds their lists once.
+        // Both keys have the same rights, so the log contains their lists only once.
         let mut without_lists = shown(&retiring)?;
         if let Some(fields) = without_lists.as_object_mut() {
             fields.retain(|_, value| !value.is_array());
@@ -117,21 +117,21 @@ impl ControlOperation for RotateKey {
     }
 }
 
-/// A rotation. The successor has the attributes of the old key, also scopes that no route uses any more: a rotation changes
-/// no right. It lives as long as the old key was to live, from now, within `MAX_KEY_DAYS`.
+/// A rotation. The successor has the attributes of the old key, including scopes that no route uses any more, because a rotation
+/// changes no right. Its lifetime is that of the old key, counted from now and limited to `MAX_KEY_DAYS`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Rotated {
     /// View of the successor.
     pub key: Raw,
     /// View of the old key.
     pub retiring: Raw,
-    /// Instant of the rotation, from which the bound counts.
+    /// Time of the rotation, at which the bound starts.
     pub changed_at: Millis,
 }
 
 impl RotateKey {
-    /// Retires the old key until the overlap ends, or until its own end if that is sooner. A retiring key is not active, so
-    /// no key has two successors, and the integration still has one active key.
+    /// Retires the old key until the overlap ends, or until its own expiry if that is sooner. A retiring key is not active, so no key gets
+    /// two successors, and the integration still has one active key.
     fn retire(
         &self,
         store: &mut dyn Store,
@@ -140,7 +140,7 @@ impl RotateKey {
         end: Millis,
         revision: u64,
     ) -> Result<(), StoreError> {
-        // Without an overlap the key has expired now, by whatever clock.
+        // Without an overlap the key is expired by every clock.
         let status = if self.overlap_seconds == 0 { Status::Expired } else { Status::Retiring };
         store.execute(
             "UPDATE keys SET state = ?, successor = ?, expires_at = ?, own_end = ?, revision = ? WHERE id = ?",
@@ -176,8 +176,8 @@ pub(super) fn parse_overlap(body: &[u8]) -> Result<Option<u32>, Problem> {
 const OPEN_API: &str = r##"{
   "operationId": "rotateKey",
   "tags": ["Keys"],
-  "summary": "Makes a key's successor",
-  "description": "Owner, manager. The old key keeps working for `overlap_seconds`, but not past its own end.",
+  "summary": "Rotates a key: issues its successor",
+  "description": "Owner, manager. The old key keeps working for `overlap_seconds`, but not past its own expiry.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}, {"$ref": "#/components/parameters/IdempotencyKey"}],
   "requestBody": {
@@ -186,12 +186,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The successor with its text, this once, and the old key",
+      "description": "The successor with its text, which only this response shows, and the old key",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyRotated"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -1,5 +1,5 @@
 //! `POST /_keyward/v1/members/{id}/rotate`: replaces a member's credential under the same id. Another member's old credential is
-//! refused from the next request on. One's own works until the new one is first used, at most ten minutes.
+//! refused at the next request. The caller's own works until the first use of the new one, at most ten minutes.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ impl ControlOperation for RotateMember {
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
         let member = members::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
-        // An expired credential can be replaced, that of a revoked member cannot.
+        // An expired credential can be replaced. A revoked member's cannot.
         if member.status(by.now) == Status::Revoked {
             return Err(Rejection::NotActive { status: Status::Revoked }.into());
         }
@@ -95,7 +95,7 @@ const OPEN_API: &str = r##"{
   "operationId": "rotateMember",
   "tags": ["Members"],
   "summary": "Replaces a member's credential",
-  "description": "Owner. Another member's old credential is refused at once. One's own works until the new one is first used, at most ten minutes.",
+  "description": "Owner. Another member's old credential is refused at once. The caller's own works until the first use of the new one, at most ten minutes.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/MemberId"}, {"$ref": "#/components/parameters/IfMatch"}, {"$ref": "#/components/parameters/IdempotencyKey"}],
   "requestBody": {
@@ -104,12 +104,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The member and, this once, the new credential",
+      "description": "The member and the new credential, which only this response shows",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberMade"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

@@ -1,4 +1,4 @@
-//! `PATCH /_keyward/v1/keys/{id}`: changes a key. Fields that the body leaves out stay as they are.
+//! `PATCH /_keyward/v1/keys/{id}`: changes a key. Omitted fields keep their values.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub struct UpdateKey {
 /// The key after its change.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Key and instant.
+    /// Key and time of the change.
     pub key_updated: Updated,
 }
 
@@ -94,16 +94,16 @@ impl ControlOperation for UpdateKey {
     }
 }
 
-/// A key after its change. A change to the present values writes nothing.
+/// A changed key. A change to the present values writes nothing.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Updated {
     /// View.
     pub key: Raw,
-    /// Instant of the change, from which the bound counts.
+    /// Time of the change, at which the bound starts.
     pub changed_at: Millis,
 }
 
-/// Writes the audit entry of a change of a key that is written already, queues its copy for KV, and returns the key.
+/// Writes the audit entry of a key change that was already written, queues the copy for KV, and returns the key.
 pub(super) fn log_change(
     store: &mut dyn Store,
     by: &Context<'_>,
@@ -111,14 +111,14 @@ pub(super) fn log_change(
     before: &KeyView,
 ) -> Result<Updated, OperationError> {
     let after = keys::view(&keys::get_written(store, &before.id)?, by.now)?;
-    // The entry's own number is the revision.
+    // The revision is the number of the audit entry.
     let logged = KeyView { revision: before.revision, ..after.clone() };
     by.record(store, action, &before.id, difference(before, &logged)?.unwrap_or_default())?;
     outbox::enqueue(store, &before.id, after.revision)?;
     Ok(Updated { key: raw(&after)?, changed_at: by.now })
 }
 
-/// Changes of a key; `None` leaves a field as it is.
+/// Changes of a key; `None` keeps a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyChanges {
     /// New name.
@@ -127,11 +127,11 @@ pub struct KeyChanges {
     pub purpose: Option<String>,
     /// New owner.
     pub owner: Option<String>,
-    /// All scopes from now on.
+    /// New list of all scopes.
     pub scopes: Option<Vec<Scope>>,
-    /// All networks from now on.
+    /// New list of all networks.
     pub allowed_cidrs: Option<Vec<IpNet>>,
-    /// New end: in the future, and at most `MAX_KEY_DAYS` from now.
+    /// New expiry: in the future, and at most `MAX_KEY_DAYS` from now.
     pub expires_at: Option<Millis>,
 }
 
@@ -183,7 +183,7 @@ impl UpdateKey {
     }
 }
 
-/// Parses the changes. The registry decides whether the scopes exist and how long a key may live.
+/// Parses the changes. The registry checks whether the scopes exist, and the lifetime.
 fn parse(body: &[u8], text: TextParser<'_>) -> Result<KeyChanges, Problem> {
     let mut fields = Fields::parse_changes(body, FIELDS, &[])?;
     Ok(KeyChanges {
@@ -203,7 +203,7 @@ fn end(value: Json) -> Result<Millis, Problem> {
     }
 }
 
-/// Refuses a change that gives a retiring key more rights or time: it has a successor for that.
+/// Refuses a change that gives a retiring key more rights or time. Its successor can get them instead.
 fn check_only_narrower(
     before: &KeyAttributes,
     ends_at: Millis,
@@ -219,7 +219,7 @@ fn check_only_narrower(
     if let Some(position) = scopes.iter().position(|scope| !before.scopes.contains(scope)) {
         return Err(wider(format!("scopes[{position}]")));
     }
-    // No network means any address.
+    // An empty list of networks allows any address.
     if let (false, Some(networks)) = (before.allowed_cidrs.is_empty(), &changes.allowed_cidrs) {
         if networks.is_empty() {
             return Err(wider("allowed_cidrs".to_owned()));
@@ -238,8 +238,8 @@ fn check_only_narrower(
 const OPEN_API: &str = r##"{
   "operationId": "updateKey",
   "tags": ["Keys"],
-  "summary": "Changes what is given of a key",
-  "description": "Owner, manager. A retiring key is only narrowed.",
+  "summary": "Changes the given fields of a key",
+  "description": "Owner, manager. A retiring key can only lose rights or time.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {
@@ -248,7 +248,7 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "The key, and by when the change holds",
+      "description": "The key, and the times by which the change takes effect",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "ETag": {"$ref": "#/components/headers/ETag"}
@@ -256,7 +256,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`, `unknown_scope`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`, `unknown_scope`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

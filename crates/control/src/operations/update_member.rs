@@ -1,4 +1,4 @@
-//! `PATCH /_keyward/v1/members/{id}`: changes a member. Fields that the body leaves out stay as they are.
+//! `PATCH /_keyward/v1/members/{id}`: changes a member. Omitted fields keep their values.
 
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +70,7 @@ impl ControlOperation for UpdateMember {
         let before = members::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
         match before.status(by.now) {
             Status::Revoked => return Err(Rejection::NotActive { status: Status::Revoked }.into()),
-            // An expired credential gets no longer life: that takes a rotation.
+            // The lifetime of an expired credential cannot be extended: rotate the credential instead.
             Status::Expired if self.changes.expires_in_days.is_some() => {
                 return Err(Rejection::NotActive { status: Status::Expired }.into());
             }
@@ -86,7 +86,7 @@ impl ControlOperation for UpdateMember {
         let Some(difference) = difference(&before.view(by.now), &after.view(by.now))? else {
             return Ok(Outcome { member: raw(&before.view(by.now))? });
         };
-        // Whoever has no limit and changes a member stands by the address.
+        // A change by an owner without a limit confirms the e-mail address.
         let limited = by.member()?.environments.is_some();
         let email_by_limited = limited && (before.email_by_limited || before.email != after.email);
         let revision = meta::next_revision(store)?;
@@ -120,7 +120,7 @@ impl ControlOperation for UpdateMember {
     }
 }
 
-/// Changes of a member; `None` leaves a field as it is.
+/// Changes of a member; `None` keeps a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberChanges {
     /// New name.
@@ -141,7 +141,7 @@ pub struct MemberChanges {
 pub enum Limit {
     /// No limit: `null` in a body.
     Everywhere,
-    /// To these environments.
+    /// Limited to these environments.
     Only(Vec<Environment>),
 }
 
@@ -173,7 +173,7 @@ impl MemberChanges {
     }
 }
 
-/// Parses the changes. `"environments": null` lifts the limit; no other field takes `null`.
+/// Parses the changes. `"environments": null` removes the limit; no other field accepts `null`.
 fn parse(body: &[u8], text: TextParser<'_>) -> Result<MemberChanges, Problem> {
     let mut fields = Fields::parse_changes(body, FIELDS, &["environments"])?;
     Ok(MemberChanges {
@@ -192,7 +192,7 @@ fn limit(value: Json) -> Result<Limit, Problem> {
 const OPEN_API: &str = r##"{
   "operationId": "updateMember",
   "tags": ["Members"],
-  "summary": "Changes what is given of a member",
+  "summary": "Changes the given fields of a member",
   "description": "Owner.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/MemberId"}, {"$ref": "#/components/parameters/IfMatch"}],
@@ -210,7 +210,7 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberChanged"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

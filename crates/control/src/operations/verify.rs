@@ -1,6 +1,6 @@
-//! `POST /_keyward/v1/verify`: whether a key is good for a request that another worker or server has received.
+//! `POST /_keyward/v1/verify`: checks whether a key permits a request that another worker or server has received.
 //!
-//! The gate's own checks decide, in the gate's order. The origin is not checked, since the caller has the request.
+//! The gate's own checks decide, in the gate's order. The origin is not checked, because the caller handles the request itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,16 +23,16 @@ use keyward_registry::store::Store;
 /// The request.
 #[derive(Serialize, Deserialize)]
 pub struct Verify {
-    /// Id of the key, unless it is known already that the answer is no.
+    /// Id of the key; `None` if the answer is already known to be negative.
     pub id: Option<KeyId>,
     #[serde(skip)]
     question: Option<Question>,
 }
 
-/// What the registry knows of the key.
+/// The registry's data about the key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Instant and key.
+    /// Key and time of the read.
     pub inspected: Inspected,
 }
 
@@ -78,9 +78,9 @@ impl ControlOperation for Verify {
     }
 }
 
-/// The question, which stays at the edge.
+/// The parsed question, which stays in the isolate.
 struct Question {
-    /// The key and the scopes that it needs, or why the answer is no whatever the authority says.
+    /// The key and the required scopes, or the code of a refusal that does not depend on the authority.
     checked: Result<(SubmittedKey, Vec<Scope>), Code>,
     /// Address of the client.
     ip: Option<String>,
@@ -96,7 +96,7 @@ struct Verdict<'a> {
 }
 
 impl Question {
-    /// Parses `{"api_key", "method"?, "path"?, "scope"?, "ip"?}`. `method` and `path` come together.
+    /// Parses `{"api_key", "method"?, "path"?, "scope"?, "ip"?}`. `method` and `path` must be sent together.
     fn parse(input: &Input<'_>) -> Result<Self, Problem> {
         let mut fields = Fields::parse(input.body, &["api_key", "method", "path", "scope", "ip"])?;
         let Json::Text(api_key) = fields.require("api_key")? else {
@@ -115,8 +115,8 @@ impl Question {
         let needed = match (&method, &path) {
             (Some(method), Some(path)) => scope_of(input, method, path),
             (None, None) => Ok(None),
-            (Some(_), None) => return Err(invalid("path", "This is required beside `method`.")),
-            (None, Some(_)) => return Err(invalid("method", "This is required beside `path`.")),
+            (Some(_), None) => return Err(invalid("path", "This is required together with `method`.")),
+            (None, Some(_)) => return Err(invalid("method", "This is required together with `path`.")),
         };
         let checked = needed.and_then(|needed| {
             scopes.extend(needed);
@@ -125,7 +125,7 @@ impl Question {
         Ok(Self { checked, ip })
     }
 
-    /// Returns the key, unless it is known already that the answer is no.
+    /// Returns the key, unless the answer is already known to be negative.
     fn key(&self) -> Option<&SubmittedKey> {
         self.checked.as_ref().ok().map(|(key, _)| key)
     }
@@ -144,7 +144,7 @@ fn code(refusal: Refusal) -> Code {
     refusal.problem.code
 }
 
-/// Takes a text that may be absent.
+/// Takes an optional text.
 fn string(fields: &mut Fields, name: &str) -> Result<Option<String>, Problem> {
     match fields.take(name) {
         None => Ok(None),
@@ -153,9 +153,9 @@ fn string(fields: &mut Fields, name: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Returns the scope that the route table asks of a request with this method and path, on the host of this request.
+/// Returns the scope that the route table requires for this method and path, on the host of this request.
 fn scope_of(input: &Input<'_>, method: &str, path: &str) -> Result<Option<Scope>, Code> {
-    // A head is lines: neither may bring one of its own.
+    // A head consists of lines, so neither value may contain a line feed.
     if method.contains(char::is_control) {
         return Err(Code::MethodNotAllowed);
     }
@@ -170,8 +170,8 @@ fn scope_of(input: &Input<'_>, method: &str, path: &str) -> Result<Option<Scope>
 const OPEN_API: &str = r##"{
   "operationId": "verifyKey",
   "tags": ["Gateways"],
-  "summary": "Whether a key is good",
-  "description": "Owner, verifier. The authority is asked each time. A key outside the caller's environments is as one that doesn't exist.",
+  "summary": "Checks whether a key permits a request",
+  "description": "Owner, verifier. Every request queries the authority. A key outside the caller's environments counts as unknown.",
   "security": [{"member": []}, {"access": []}],
   "requestBody": {
     "required": true,
@@ -179,12 +179,12 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "200": {
-      "description": "What the gate says of it",
+      "description": "The gate's decision",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Verdict"}}}
     },
     "400": {
-      "description": "The body, the query or the path is wrong; `field` names what: `invalid_request`",
+      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {

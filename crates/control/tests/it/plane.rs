@@ -129,7 +129,7 @@ fn a_body_is_refused_by_media_type_size_and_arrival() {
     *plane.platform.body.borrow_mut() = None;
     let ControlReply::Reply(reply) = plane.serve(&request) else { panic!("no reply") };
     assert_eq!(reply.status, 400);
-    assert!(reply.body.contains("did not arrive whole"));
+    assert!(reply.body.contains("The body is incomplete"));
     assert_eq!(plane.asked(), 0);
 }
 

@@ -77,7 +77,7 @@ impl Pattern {
             return Err("must be an absolute path in its plain form, without dot segments or //");
         }
         if is_own_path(literal) {
-            return Err("must not name what is Keyward's own: /_keyward and below it, and the metadata's address");
+            return Err("must not be one of Keyward's own paths: /_keyward, paths below it, and the metadata path");
         }
         Ok(Self { literal: literal.to_owned(), decoded: percent_decode_str(literal).collect(), rest })
     }

@@ -1,4 +1,4 @@
-//! Writing copies to KV: one drain at a time, with backoff by alarm.
+//! Writes copies to KV: one drain at a time, with retries by alarm.
 
 use super::host::{Level, ObjectHost};
 use super::{
@@ -15,7 +15,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         let now = self.host.now();
         let started_at = self.drain_started_at.get();
         if started_at.is_some_and(|started_at| (0..DRAIN_TIMEOUT_MS).contains(&now.since(started_at))) {
-            // The alarm that led here is spent. If the running drain ends with this instance, another alarm must follow.
+            // The alarm that triggered this call is used up. If the running drain ends with this instance, another alarm must follow.
             self.set_alarm_or_log().await;
             return;
         }
@@ -26,7 +26,7 @@ impl<H: ObjectHost> RegistryObject<H> {
             Ok(()) => {
                 self.backoff_ms.set(FIRST_BACKOFF_MS);
                 if !self.has_pending() {
-                    // An alarm that stays finds nothing to do.
+                    // An alarm that is not deleted finds no work.
                     let _ = self.host.delete_alarm().await;
                 }
             }
@@ -54,13 +54,13 @@ impl<H: ObjectHost> RegistryObject<H> {
                 return Ok(());
             }
             let epoch = self.with_store(meta::epoch).map_err(|error| error.to_string())?;
-            // A copy that fails does not hold up the others.
+            // A failed copy does not delay the others.
             let mut failure = None;
             for (record, revision) in pending {
                 let id = record.id.clone();
                 let written = self.write_copy(&Sealed { epoch: epoch.clone(), record }).await;
                 let noted = self.with_store(|store| match &written {
-                    // Only if the row still has this revision: a change made meanwhile goes out next.
+                    // Only if the row still has this revision: a change made in the meantime is written next.
                     Ok(()) => outbox::done(store, &id, revision, &epoch),
                     Err(_) => outbox::failed(store, &id, revision),
                 });

@@ -12,7 +12,7 @@ pub use keyward_protocol::Level;
 /// control plane. Storage and alarm outlive an instance; background work ends with it.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of the object")]
 pub trait ObjectHost: Sized + 'static {
-    /// The object's clock.
+    /// Returns the time of the object's clock.
     fn now(&self) -> Millis;
 
     /// Returns 16 random base62 characters, or `None` if there is no entropy.
@@ -24,7 +24,7 @@ pub trait ObjectHost: Sized + 'static {
     /// The error of `work`.
     fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError>;
 
-    /// Applies a request of the control plane, at `now`: the whole transaction.
+    /// Applies a control-plane request at `now`, as one transaction.
     ///
     /// # Errors
     /// [`StoreError`] when the store failed. The change may have been committed.
@@ -37,7 +37,7 @@ pub trait ObjectHost: Sized + 'static {
     /// The cause, for the log.
     async fn kv_put(&self, name: &str, text: &str, expires_at_seconds: i64) -> Result<(), String>;
 
-    /// Sets the object's only alarm, `after_ms` from now. It replaces an alarm that is set.
+    /// Sets the object's only alarm, due `after_ms` from now. Replaces an existing alarm.
     ///
     /// # Errors
     /// The cause, for the log.
@@ -49,7 +49,7 @@ pub trait ObjectHost: Sized + 'static {
     /// The cause, for the log.
     async fn delete_alarm(&self) -> Result<(), String>;
 
-    /// Runs `work` in the background, after the answer has gone out.
+    /// Runs `work` in the background, after the answer was sent.
     fn spawn(&self, work: impl Future<Output = ()> + 'static);
 
     /// Writes `{"level", "event", …fields}` to the log.

@@ -1,8 +1,8 @@
-//! The life of the registry object: one for the whole deployment, found by its name.
+//! Life cycle of the registry object. The whole deployment has one, found by its name.
 //!
-//! A call is one JSON message in and one out (docs/internals/storage.md). A change is decided and written in one synchronous transaction,
-//! with no await between reading and writing, so no other request can come between. Copies go to KV after that, and by alarm
-//! until all of them are written.
+//! A call is one JSON message in and one out (docs/internals/storage.md). A change is decided and written in one synchronous transaction
+//! without an await, so no other request can interleave. Copies are written to KV afterwards, and retried by alarm until all are
+//! written.
 //!
 //! [`RegistryObject`] decides; [`ObjectHost`] is its port to the platform. The worker, the simulator and the native tests each
 //! implement the port and run this same code.
@@ -24,32 +24,32 @@ use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::{Request, Response};
 
-/// Time limit of one write to KV.
+/// Timeout of one write to KV, in milliseconds.
 pub const KV_WRITE_TIMEOUT_MS: u32 = 10_000;
-/// A drain older than this was cancelled by the runtime with the event that started it; the next one does not wait for it.
+/// Age in milliseconds after which a drain counts as cancelled with the event that started it, so that another one may start.
 pub const DRAIN_TIMEOUT_MS: i64 = 60_000;
-/// The first pause before a failed copy is retried. It doubles up to [`LONGEST_BACKOFF_MS`].
+/// First pause before a failed copy is retried, in milliseconds. It doubles up to [`LONGEST_BACKOFF_MS`].
 pub const FIRST_BACKOFF_MS: i64 = 1_000;
-/// The longest pause before a failed copy is retried.
+/// Longest pause before a failed copy is retried, in milliseconds.
 pub const LONGEST_BACKOFF_MS: i64 = 60_000;
-/// Copies that are read from the outbox at a time.
+/// Number of copies that are read from the outbox at a time.
 const WRITE_BATCH: u32 = 50;
-/// KV drops a copy one day after its key's end. The registry still has the key.
+/// Time in seconds after a key's expiry for which KV keeps its copy. The registry keeps the key.
 const KV_TTL_AFTER_END_SECONDS: i64 = 86_400;
-/// Shortest TTL of a copy. KV refuses a TTL below one minute.
+/// Minimum TTL of a copy, in seconds. KV refuses a TTL below one minute.
 const KV_MIN_TTL_SECONDS: i64 = 120;
 
-/// What the object needs of the configuration.
+/// The part of the configuration that the object needs.
 pub struct ObjectSettings {
-    /// Seals the copies in KV.
+    /// Keyring that seals the KV copies.
     pub keyring: Keyring,
     /// `AUTHORITY_EPOCH`.
     pub authority_epoch: Option<String>,
-    /// Sizes of the answers to edges.
+    /// Page sizes of the feed.
     pub feed: FeedSizes,
 }
 
-/// Why a call has no answer.
+/// Reason why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchError {
     /// The message is malformed. Nothing was done.
@@ -58,20 +58,20 @@ pub enum FetchError {
     Failed,
 }
 
-/// One instance of the object. Its memory ends with it; storage and alarm do not.
+/// One instance of the object. Its memory is lost when it ends; storage and alarm are kept.
 pub struct RegistryObject<H> {
     host: H,
-    /// `None` while the configuration is bad: then nothing is answered or written to KV.
+    /// `None` while the configuration is invalid. The object then answers nothing and writes nothing to KV.
     settings: Option<ObjectSettings>,
     migrated: Cell<bool>,
-    /// Copies were queued by something else than a change since the last drain was started.
+    /// Set if copies were queued for a reason other than a change since the last drain started.
     refilled: Cell<bool>,
     drain_started_at: Cell<Option<Millis>>,
     backoff_ms: Cell<i64>,
 }
 
 impl<H: ObjectHost> RegistryObject<H> {
-    /// Creates an instance. It reads its store at the first call.
+    /// Creates an instance. It first reads its store at the first call.
     #[must_use]
     pub const fn new(host: H, settings: Option<ObjectSettings>) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         }
     }
 
-    /// The platform of this instance.
+    /// Returns the platform of this instance.
     pub const fn host(&self) -> &H {
         &self.host
     }
@@ -103,7 +103,7 @@ impl<H: ObjectHost> RegistryObject<H> {
             Ok(answered) => answered,
             Err(error) => {
                 self.host.log(Level::Error, "registry_failed", &[("cause", &error.to_string())]);
-                // The change may have been committed all the same. Then its copy is pending.
+                // The change may have been committed even so. Then its copy is pending.
                 if self.has_pending() {
                     self.set_alarm().await?;
                 }
@@ -111,7 +111,7 @@ impl<H: ObjectHost> RegistryObject<H> {
             }
         };
         if (is_control || self.refilled.take()) && self.has_pending() {
-            // Set before the answer goes out: if this instance ends now, the alarm still fills KV.
+            // Set before the answer is sent: if this instance ends now, the alarm still writes the copies to KV.
             self.set_alarm().await?;
             let object = Rc::clone(self);
             self.host.spawn(async move { object.drain().await });
@@ -135,7 +135,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         self.host.random_name().ok_or_else(|| StoreError::new("no entropy for an epoch"))
     }
 
-    /// Runs `work` on the store, after the start of the instance.
+    /// Runs `work` on the store, after migrating it at the first call.
     fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.host.with_store(|store| {
             if !self.migrated.get() {
@@ -150,14 +150,14 @@ impl<H: ObjectHost> RegistryObject<H> {
         let (random, now) = (self.random_name()?, self.host.now());
         schema::migrate(store, &Epoch::new(now, &random))?;
         let Some(settings) = &self.settings else { return Ok(()) };
-        // After a change of the secret every copy in KV must be sealed anew (docs/guides/rotate-the-secret.md).
+        // After a change of the secret, every KV copy must be sealed again (docs/guides/rotate-the-secret.md).
         let resealed = outbox::refill(store, settings.keyring.current().generation(), now)?;
         let began = feed::follow_setting(store, settings.authority_epoch.as_deref(), &random, now)?;
         if began {
             self.host.log(Level::Error, "epoch_began", &[("cause", "AUTHORITY_EPOCH was changed")]);
         }
-        // Copies may also be pending since the last instance ended, or since a backup was made. A row that cannot be read holds up
-        // copies, not the registry.
+        // Copies may also be pending since the previous instance ended, or since a backup was made. An unreadable row delays the copies,
+        // but not the registry.
         let waiting = outbox::pending(store, 1).map_or(true, |pending| !pending.is_empty());
         self.refilled.set(resealed || began || waiting);
         Ok(())
@@ -181,7 +181,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         serde_json::to_string(&answered).map_err(|error| StoreError::new(error.to_string()))
     }
 
-    /// Whether copies are pending. A store that fails counts as if some were: an alarm too many is harmless.
+    /// Returns whether copies are pending. Also `true` if the store fails, because an unnecessary alarm is harmless.
     fn has_pending(&self) -> bool {
         self.with_store(|store| outbox::pending(store, 1)).map_or(true, |pending| !pending.is_empty())
     }
