@@ -155,7 +155,8 @@ impl LookupQueue {
 
     /// Removes every key, in flight or queued: the authority is unreachable.
     pub fn fail(&mut self) {
-        *self = Self { unknown_asked_at: self.unknown_asked_at, ..Self::new(self.sizes) };
+        let Self { sizes, started, unknown_asked_at, .. } = *self;
+        *self = Self { started, unknown_asked_at, ..Self::new(sizes) };
     }
 
     const fn queue(&mut self, copy: KvCopy) -> &mut VecDeque<KeyId> {
@@ -266,11 +267,16 @@ mod tests {
     #[test]
     fn a_failed_lookup_leaves_no_key_waiting() {
         let mut queue = queue(0..1, 0..0);
-        start(&mut queue, 0, &[0]);
+        let failed = start(&mut queue, 0, &[0]);
         assert!(queue.push(&id(1), KvCopy::Absent));
         queue.fail();
         assert!(!queue.is_waiting(&id(0)) && !queue.is_waiting(&id(1)));
         assert_eq!(queue.start(Millis(1)), None);
+        // The late answer to the failed one does not end the next one.
+        assert!(queue.push(&id(2), KvCopy::Authentic));
+        start(&mut queue, 2, &[2]);
+        finish(&mut queue, &failed);
+        assert!(queue.is_in_flight(Millis(3)));
     }
 
     #[test]
