@@ -272,7 +272,7 @@ fn write(order: KeyOrder, place: &Place) -> Result<String, StoreError> {
     Ok(URL_SAFE_NO_PAD.encode(text))
 }
 
-/// Parses the output of [`write`] for the same order. Accepts no other spelling.
+/// Parses the output of [`write()`] for the same order. Accepts no other spelling.
 fn read(order: KeyOrder, text: &str) -> Result<Place, Rejection> {
     if order == KeyOrder::default() {
         return Ok(Place { value: None, position: start(Some(text))? });
