@@ -43,6 +43,8 @@ pub fn draw(seed: u64) -> Plan {
     if random.often(if severity == 0 { 0 } else { 150 }) {
         draw_restore(&mut plan, &mut random);
     }
+    // Drawn last, so that this size changes nothing else of a seed's plan.
+    plan.sizes.lookups.batch = random.pick(&[1, 1, 2, 500]);
     plan.events.sort_by_key(|event| event.at);
     plan
 }
@@ -69,7 +71,7 @@ fn draw_sizes(random: &mut Random) -> Sizes {
             shared_changes: random.pick(&[1, 2, shipped.shared_changes]),
             ..shipped
         },
-        lookups: LookupSizes { batch: random.pick(&[1, 1, 2, 500]), ..LookupSizes::default() },
+        lookups: LookupSizes::default(),
     }
 }
 
