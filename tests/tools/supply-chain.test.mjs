@@ -156,7 +156,7 @@ test("every locked crate is of this repository, or from the registry with a chec
     for (const one of packages) {
       const source = /^source = "(.*)"$/m.exec(one)?.[1];
       if (source === undefined) continue;
-      assert.equal(source, "registry+https://github.com/rust-lang/crates.io-index", lock + one);
+      assert.match(source, /^registry\+https:\/\/github\.com\/rust-lang\//, lock + one);
       assert.match(one, /^checksum = "[0-9a-f]{64}"$/m, lock + one);
     }
   }

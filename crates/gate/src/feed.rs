@@ -4,6 +4,7 @@ use super::GateSizes;
 use super::min_revisions::MinRevisions;
 use keyward_config::Config;
 use keyward_fault::fault;
+use keyward_key::epoch::Epoch;
 use keyward_key::id::KeyId;
 use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
@@ -79,6 +80,8 @@ pub(super) struct Feed {
     unreachable_since: Option<Millis>,
     refresh_started_at: Option<Millis>,
     snapshot_published_at: Option<Millis>,
+    /// Epoch of the last restore that this isolate noticed. Pages of an earlier epoch are not used after it.
+    newest_epoch: Option<Epoch>,
     /// Random number from 0 to 255 that spreads the isolates' queries over time.
     jitter: u8,
 }
@@ -287,6 +290,11 @@ impl Feed {
     }
 
     fn apply(&mut self, page: &FeedPage, asked_at: Millis) -> Applied {
+        // Otherwise a cached first page of the lost history and a cached later page of the new one would alternate without end.
+        let began = page.position().epoch.began();
+        if self.newest_epoch.as_ref().is_some_and(|newest| began < newest.began()) {
+            return Applied::Nothing;
+        }
         let known = self.position.as_ref().or(self.loading.as_ref().map(|loading| &loading.oldest));
         if let Some(known) = known.filter(|known| known.epoch != page.position().epoch) {
             // A cache may still contain an answer from before a restore.
@@ -295,6 +303,7 @@ impl Feed {
             }
             let applied = Applied::NewEpoch { known: known.revision, now: page.position().revision };
             *self = Self::new(self.sizes, self.jitter);
+            self.newest_epoch = Some(page.position().epoch.clone());
             if let FeedPage::Snapshot { .. } = page {
                 self.apply_page(page, asked_at);
             }

@@ -1,7 +1,9 @@
 //! A restore that the authority does not notice, and a data centre's cache that still holds a page of the lost history's snapshot.
 
 use keyward_gate::{Applied, CopyVerdict};
+use keyward_key::epoch::Epoch;
 use keyward_key::id::KeyId;
+use keyward_key::time::Millis;
 use keyward_protocol::feed::{CachedFeedPage, Change, ChangeList, Cursor, FeedPage, Position};
 use keyward_testkit::gate_world::{ClientRequest, Key, NOW, World};
 use serde_json::json;
@@ -71,4 +73,29 @@ fn a_shared_answer_older_than_a_page_of_the_snapshot_is_left_for_the_authority_t
     let query = world.gate.start_query(NOW);
     assert_eq!(world.gate.apply_shared(&world.config, &shared, query, NOW), Applied::Nothing);
     world.refresh(NOW);
+}
+
+/// Found by the simulator (seed 61750): the two cached pages alternated until the request got 503, and the authority was not queried.
+#[test]
+fn after_a_new_epoch_no_page_of_an_earlier_one_is_used() {
+    let mut world = World::new(&json!({}));
+    let key = world.issue(1, |_| {});
+    let next = Some(Cursor("second".to_owned()));
+    let page = |world: &World, after: Option<Cursor>, next: Option<Cursor>| FeedPage::Snapshot {
+        after,
+        at: position(world, 10),
+        entries: ChangeList::default(),
+        next,
+    };
+    let first_of_the_lost = page(&world, None, next.clone());
+    world.epoch = Epoch::new(Millis(NOW.0 + 1), "second");
+    let second_of_the_new = page(&world, next, None);
+    let apply = |world: &mut World, page: &FeedPage| {
+        let query = world.gate.start_query(NOW);
+        world.gate.apply_authority(page, query, NOW)
+    };
+    assert_eq!(apply(&mut world, &first_of_the_lost), Applied::More);
+    assert!(matches!(apply(&mut world, &second_of_the_new), Applied::NewEpoch { .. }));
+    assert_eq!(apply(&mut world, &first_of_the_lost), Applied::Nothing);
+    assert_eq!(world.verdict(&get(&key)), "200");
 }
