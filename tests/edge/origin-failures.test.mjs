@@ -61,7 +61,7 @@ describe("before the headers", () => {
         const { answer, arrivals } = await ask(behaviour, request);
         assert.equal(answer.verdict, "502 origin_unreachable");
         assert.equal(answer.headers["cache-control"], "no-store");
-        // Whether it was a kept connection that the origin closed is not to be seen, so a read is sent once more.
+        // The runtime does not report whether the origin closed a kept connection, so a read is sent once more.
         assert.ok(arrivals <= (request === WRITE ? 1 : 2), `sent ${arrivals} times`);
       }
     });

@@ -19,7 +19,7 @@ test("a start says which three ports it takes, and refuses a number that leaves 
   }
 });
 
-test("a taken port of the control plane is told before the build, with ports that are free", async (t) => {
+test("a taken port of the control plane is reported before the build, with free ports", async (t) => {
   const port = await freePorts(40_000 + (process.pid % 10_000));
   const other = createServer().listen(port + 2, "127.0.0.1");
   t.after(() => other.close());

@@ -8,7 +8,7 @@ pub struct Setting {
     pub default: Option<&'static str>,
     /// Whether the configuration is incomplete without it.
     pub required: bool,
-    /// Whether it is a secret, which never belongs in `wrangler.toml`.
+    /// `true` for a secret. A secret must not be in `wrangler.toml`.
     pub secret: bool,
     /// Meaning, range and unit.
     pub meaning: &'static str,

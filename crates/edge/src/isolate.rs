@@ -99,6 +99,6 @@ impl Isolate {
     }
 }
 
-pub(super) fn is_recent(touched_at: Millis, now: Millis) -> bool {
+fn is_recent(touched_at: Millis, now: Millis) -> bool {
     (0..ABANDONED_AFTER_MS).contains(&now.since(touched_at))
 }
