@@ -33,6 +33,7 @@
 mod assertion;
 mod check;
 mod connection;
+mod exposure;
 mod feed;
 mod forward;
 mod identity;
@@ -44,6 +45,7 @@ mod updates;
 
 pub use check::{SubmittedKey, check_rights, scope_asked};
 pub use connection::{Checked, Closing, Connection, TOO_OLD};
+pub use exposure::{exposed_keys, exposure_kind, route_asked};
 pub use feed::{Applied, FRESH_SECONDS};
 pub use forward::{Grant, Plan, Unsigned};
 pub use refusal::{Reason, Refusal};
@@ -272,6 +274,13 @@ pub fn refuse_on_control_host(config: &Config, head: &Head<'_>) -> Refusal {
         Matched::Route(_) | Matched::OtherMethods(_) => Refusal::new(Code::MisdirectedRequest, Reason::Host),
         Matched::Nothing => Refusal::new(Code::NoRoute, Reason::NoRoute),
     }
+}
+
+/// Returns the texts of a URL in which a key may be: path and query as sent, percent-decoded once, and scheme and host.
+fn url_texts<'a>(head: &Head<'a>) -> [Cow<'a, [u8]>; 3] {
+    let target = head.target().as_sent();
+    let decoded: Cow<'a, [u8]> = percent_encoding::percent_decode_str(target).into();
+    [target.as_bytes().into(), decoded, head.base().as_bytes().into()]
 }
 
 fn find_route<'c>(config: &'c Config, head: &Head<'_>) -> Result<&'c Route, Refusal> {

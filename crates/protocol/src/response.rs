@@ -118,6 +118,8 @@ pub enum Response {
         /// Whether the isolate knew changes that no longer exist: the authority was restored from a backup and began a new epoch.
         restored: bool,
     },
+    /// Answer to [`crate::Request::Expose`], whatever the report had an effect on.
+    Reported,
     /// The caller may do the operation. Answer to a request without a command.
     Authorised,
     /// The operation was done. Its outcome has the operation's own form.
@@ -243,6 +245,9 @@ pub struct KeyView {
     pub revoke_reason: Option<String>,
     /// Time of the last use, RFC 3339; not recorded yet.
     pub last_used_at: Option<String>,
+    /// Time of the first exposure since the issue or the last dismissal, RFC 3339.
+    #[serde(default)]
+    pub exposed_at: Option<String>,
     /// Number of the key's last change.
     pub revision: u64,
 }

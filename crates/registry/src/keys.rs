@@ -17,7 +17,7 @@ macro_rules! select_keys {
             "SELECT keys.position, keys.id, key_hash, minted_under, ",
             crate::attributes::attribute_columns!(),
             ", state, created_at, created_by, expires_at, rotated_from, successor, revoked_at, \
-             revoked_by, revoke_reason, last_used_at, keys.revision FROM keys ",
+             revoked_by, revoke_reason, last_used_at, exposed_at, exposure_dismissed_at, keys.revision FROM keys ",
             $rest
         )
     };
@@ -235,6 +235,7 @@ pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
         revoked_by: row.optional_text("revoked_by")?.map(str::to_owned),
         revoke_reason: row.optional_text("revoke_reason")?.map(str::to_owned),
         last_used_at: row.optional_millis("last_used_at")?.map(Millis::rfc3339),
+        exposed_at: row.optional_millis("exposed_at")?.map(Millis::rfc3339),
         revision: row.count("revision")?,
     })
 }

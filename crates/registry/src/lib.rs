@@ -12,6 +12,7 @@
 //! | [`list`], [`order`], `sorted_list`, [`member_list`], [`page`] | lists |
 //! | [`idempotency`] | retries of writes |
 //! | [`audit`] | the log and its hash chain |
+//! | [`exposures`] | exposures of keys and members' credentials |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
@@ -40,6 +41,7 @@ mod attributes;
 pub mod audit;
 pub mod authentication;
 pub mod context;
+pub mod exposures;
 pub mod feed;
 pub mod idempotency;
 pub mod keys;
@@ -79,5 +81,6 @@ pub fn answer(
             Ok(Response::Changes { changes, restored })
         }
         Request::Control(control_request) => control(store, *control_request),
+        Request::Expose(report) => exposures::record(store, &report, now),
     }
 }

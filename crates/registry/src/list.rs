@@ -37,6 +37,17 @@ pub struct KeyFilter {
     /// Time before which the key expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_before: Option<Millis>,
+    /// Whether the key has an exposure that was not dismissed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposed: Option<bool>,
+}
+
+impl KeyFilter {
+    /// Returns whether only a scan can tell the matching keys. The other filters have indexes.
+    #[must_use]
+    pub const fn needs_scan(&self) -> bool {
+        self.q.is_some() || self.expires_before.is_some() || self.exposed.is_some()
+    }
 }
 
 /// A request for one page of a list of keys.
@@ -64,7 +75,7 @@ pub fn list(
 ) -> Result<(Vec<KeyView>, Option<String>), OperationError> {
     let KeyQuery { filter, order, limit, cursor } = *query;
     check_limit(limit, LARGEST_PAGE)?;
-    if order != KeyOrder::default() || filter.q.is_some() || filter.expires_before.is_some() {
+    if order != KeyOrder::default() || filter.needs_scan() {
         return sorted_list::list(store, member, query, now);
     }
     let before = start(cursor)?;

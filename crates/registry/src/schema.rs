@@ -5,7 +5,7 @@ use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT];
+const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -135,6 +135,24 @@ const SORTED_IN_SIGHT: &[&str] = &[
     "CREATE INDEX keys_of_environment ON keys (environment)",
     "CREATE INDEX keys_of_environment_sorted_by_end ON keys (environment, expires_at)",
     "CREATE INDEX keys_of_environment_sorted_by_name ON keys (environment, name COLLATE NOCASE)",
+];
+
+/// Exposures of keys and of members' credentials.
+const EXPOSURES: &[&str] = &[
+    "CREATE TABLE exposures (
+        position INTEGER PRIMARY KEY,
+        subject TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        route TEXT,
+        network TEXT
+    ) STRICT",
+    // SQLite appends `position`, the primary key: for lists, newest first.
+    "CREATE INDEX exposures_by_subject ON exposures (subject)",
+    // Finds whether this hour has one already.
+    "CREATE INDEX exposures_by_kind ON exposures (subject, kind, at)",
+    "ALTER TABLE keys ADD COLUMN exposed_at INTEGER",
+    "ALTER TABLE keys ADD COLUMN exposure_dismissed_at INTEGER",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

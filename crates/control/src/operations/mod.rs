@@ -108,6 +108,8 @@ operations! {
     Verify => verify,
     Introspect => introspect,
     RevokeByHolder => revoke_by_holder,
+    ListExposures => list_exposures,
+    DismissExposure => dismiss_exposure,
 }
 
 impl Operation {

@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use crate::feed::{self, FeedSizes};
 use crate::store::{Store, StoreError};
-use crate::{lookup, outbox, schema};
+use crate::{exposures, lookup, outbox, schema};
 use keyward_key::epoch::Epoch;
 use keyward_key::keyring::Keyring;
 use keyward_key::time::Millis;
@@ -98,7 +98,7 @@ impl<H: ObjectHost> RegistryObject<H> {
             self.host.log(Level::Error, "registry_message_malformed", &[]);
             return Err(FetchError::Malformed);
         };
-        let is_control = matches!(request, Request::Control(_));
+        let may_change = matches!(request, Request::Control(_) | Request::Expose(_));
         let answered = match self.answer(request) {
             Ok(answered) => answered,
             Err(error) => {
@@ -110,7 +110,7 @@ impl<H: ObjectHost> RegistryObject<H> {
                 return Err(FetchError::Failed);
             }
         };
-        if (is_control || self.refilled.take()) && self.has_pending() {
+        if (may_change || self.refilled.take()) && self.has_pending() {
             // Set before the answer is sent: if this instance ends now, the alarm still writes the copies to KV.
             self.set_alarm().await?;
             let object = Rc::clone(self);
@@ -173,6 +173,7 @@ impl<H: ObjectHost> RegistryObject<H> {
                 Ok(Response::Changes { changes, restored })
             }
             Request::Control(control) => self.host.apply(store, *control, now),
+            Request::Expose(report) => exposures::record(store, &report, now),
         })?;
         if let Response::Changes { restored: true, .. } = answered {
             self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);
