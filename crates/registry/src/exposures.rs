@@ -5,7 +5,7 @@
 //! subject, kind and hour has one row and one audit entry, however often it is reported.
 
 use super::audit::{self, Change};
-use super::context::OperationError;
+use super::context::{OWN_ACTOR, OperationError};
 use super::keys;
 use super::members;
 use super::meta;
@@ -16,9 +16,6 @@ use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, KeyId};
 use keyward_key::time::Millis;
 use keyward_protocol::{ExposureReport, MAX_EXPOSED_KEYS, RequestMeta, Response, Status, SubmittedHash};
-
-/// Actor of changes that no person makes, in the audit log.
-pub const KEYWARD: &str = "keyward";
 
 /// Time within which the same exposure is recorded once, in milliseconds.
 const HOUR_MS: i64 = 3_600_000;
@@ -102,7 +99,10 @@ impl Subject {
             ("route", route.into()),
             ("network", report.network.as_deref().into()),
         ];
-        audit::append(store, Change { at: now, actor: KEYWARD, action, subject: &self.id, request: &request, detail })
+        audit::append(
+            store,
+            Change { at: now, actor: OWN_ACTOR, action, subject: self.id.as_str(), request: Some(&request), detail },
+        )
     }
 
     /// Returns whether this hour has a row for the exposure, made after the last dismissal.

@@ -15,6 +15,7 @@
 //! | [`exposures`] | exposures of keys and members' credentials |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
+//! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
 //! | [`store`] | the port to SQLite |
@@ -41,6 +42,7 @@ mod attributes;
 pub mod audit;
 pub mod authentication;
 pub mod context;
+pub mod due;
 pub mod exposures;
 pub mod feed;
 pub mod idempotency;

@@ -3,6 +3,7 @@
 mod access;
 mod atomic;
 mod audit;
+mod due;
 mod exposures;
 mod feed;
 mod histories;
