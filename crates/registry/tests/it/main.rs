@@ -3,6 +3,7 @@
 mod access;
 mod atomic;
 mod audit;
+mod due;
 mod feed;
 mod histories;
 mod idempotency;
