@@ -55,4 +55,4 @@ pub use context::{LookupContext, RequestContext};
 pub use decide::{decide, finish, is_refresh_due, refresh, start_or_wait, step};
 pub use isolate::{Isolate, LookupKey};
 pub use lookup_queue::LookupSizes;
-pub use platform::{Level, Platform, RegistryFailure};
+pub use platform::{Level, Platform, RegistryFailure, ShardedObject};

@@ -58,7 +58,8 @@ pub mod outbox;
 pub mod page;
 pub mod schema;
 mod sorted_list;
-pub mod store;
+
+pub use keyward_store as store;
 
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, Response};

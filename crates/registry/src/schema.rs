@@ -1,11 +1,12 @@
 //! The schema and its migrations. docs/internals/storage.md documents every column.
 
 use super::meta;
-use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
+use keyward_store::migrations::{self, Step};
+use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES];
+const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -163,31 +164,8 @@ const EXPOSURES: &[&str] = &[
 /// # Errors
 /// [`StoreError`] if the store fails or has a newer schema.
 pub fn migrate(store: &mut dyn Store, epoch: &Epoch) -> Result<(), StoreError> {
-    store.transaction(&mut |store| {
-        // Durable Objects do not allow PRAGMA user_version, so the version is in a table.
-        store.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT", &[])?;
-        let version = match meta::read(store, "schema")? {
-            None => 0,
-            Some(text) => {
-                text.parse::<usize>().map_err(|_| StoreError::new("the version of the schema is not a number"))?
-            }
-        };
-        let Some(due) = STEPS.get(version..) else {
-            return Err(StoreError::new(format!(
-                "the store has schema {version}; this version supports up to {}",
-                STEPS.len()
-            )));
-        };
-        if version == 0 {
-            meta::write_epoch(store, epoch)?;
-            meta::write(store, "revision", "0".to_owned())?;
-        }
-        for statement in due.iter().copied().flatten() {
-            store.execute(statement, &[])?;
-        }
-        if !due.is_empty() {
-            meta::write(store, "schema", STEPS.len().to_string())?;
-        }
-        Ok(())
+    migrations::migrate(store, STEPS, &mut |store| {
+        meta::write_epoch(store, epoch)?;
+        meta::write(store, "revision", "0".to_owned())
     })
 }

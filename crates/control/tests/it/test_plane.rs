@@ -11,7 +11,7 @@ use keyward_control::{
 };
 use keyward_edge::entry::{self, Action, Decided, Entry, RawRequest};
 use keyward_edge::platform::REGISTRY_READ_TIMEOUT_MS;
-use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext, exposures};
+use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext, ShardedObject, exposures};
 use keyward_gate::GateSizes;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -96,6 +96,10 @@ impl Platform for TestPlatform {
         let store = &mut self.world.borrow_mut().store;
         let response = answer(store, request, &self.policy, "abcdefghijklmnop", self.now.get());
         Ok(serde_json::to_string(&response.map_err(|error| error.to_string())?).unwrap())
+    }
+
+    async fn ask_shard(&self, object: ShardedObject, _: u32, _: &str) -> Result<String, String> {
+        panic!("{object:?} is not asked here")
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
