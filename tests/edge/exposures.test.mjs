@@ -7,6 +7,7 @@ import { startGate } from "./harness/gate.mjs";
 import { otherSecret, wrongTag } from "./harness/keys.mjs";
 import { KEYS, newMember } from "./harness/members.mjs";
 import { until } from "./harness/wait.mjs";
+import { openWebSocket } from "./harness/websocket.mjs";
 
 const CONTACTS = "/v1/contacts";
 const CLIENT = { "cf-connecting-ip": "192.0.2.7" };
@@ -128,5 +129,68 @@ describe("an exposed key", () => {
       json: { reason: "a test page" },
     });
     assert.deepEqual([dismissed.status, dismissed.json.key.exposed_at], [200, null]);
+  });
+});
+
+describe("with ON_EXPOSURE", () => {
+  let gate;
+  let origin;
+
+  before(async () => {
+    origin = await startOrigin();
+    const ON_EXPOSURE = { url: "quarantine", browser: "revoke" };
+    const vars = { ORIGIN_LIVE: origin.url, ON_EXPOSURE, REVOCATION_BOUND_SECONDS: 1 };
+    gate = await startGate({ vars });
+    await gate.bootstrap();
+  });
+  after(async () => {
+    await gate?.stop();
+    await origin?.close();
+  });
+
+  const reaches = (key, verdict) =>
+    until(`the key gets ${verdict}`, async () => (await gate.call(CONTACTS, { key })).verdict === verdict);
+  const release = (id) =>
+    gate.call(`${KEYS}/${id}/release`, { method: "POST", key: gate.owner, json: { reason: "a test page" } });
+
+  test("an exposed key is quarantined, closes its connections, and is released", async () => {
+    const { id, apiKey } = await gate.newKey();
+    await reaches(apiKey, "200");
+    const open = await openWebSocket(gate.url, `${CONTACTS}/live`, { authorization: `Bearer ${apiKey}` });
+    assert.equal((await release(id)).verdict, "409 not_quarantined");
+    await gate.call(`${CONTACTS}?k=${apiKey}`);
+    await reaches(apiKey, "401 quarantined_key");
+    const { code, reason } = await open.closed;
+    assert.deepEqual([code, reason], [1008, "quarantined_key"]);
+    const shown = await gate.call(`${KEYS}/${id}`, { key: gate.owner });
+    assert.equal(shown.json.status, "quarantined");
+    const listed = await gate.call(`${KEYS}?status=quarantined`, { key: gate.owner });
+    assert.deepEqual(
+      listed.json.items.map((key) => key.id),
+      [id],
+    );
+    await until("KV says so", async () => (await (await gate.kv()).get(`key:${id}`))?.includes('"min_reader":3'));
+    const released = await release(id);
+    assert.deepEqual([released.status, released.json.key.status], [200, "active"]);
+    await reaches(apiKey, "200");
+  });
+
+  test("an exposed key is revoked by keyward", async () => {
+    const { id, apiKey } = await gate.newKey();
+    await gate.call(CONTACTS, { key: apiKey, headers: { "sec-fetch-site": "none" } });
+    await reaches(apiKey, "401 revoked_key");
+    const { json } = await gate.call(`${KEYS}/${id}`, { key: gate.owner });
+    assert.deepEqual([json.revoked_by, json.revoke_reason], ["keyward", "Exposed by a browser page"]);
+  });
+
+  test("a quarantined key that nobody releases is revoked after 72 hours", async () => {
+    const { id, apiKey } = await gate.newKey();
+    await gate.call(`${CONTACTS}?k=${apiKey}`);
+    await reaches(apiKey, "401 quarantined_key");
+    await gate.restartAfter(() => gate.tamper(`UPDATE keys SET quarantine_ends_at = 1 WHERE id = '${id}'`));
+    await reaches(apiKey, "401 revoked_key");
+    const { json } = await gate.call(`${KEYS}/${id}`, { key: gate.owner });
+    assert.equal(json.revoked_by, "keyward");
+    assert.equal((await release(id)).verdict, "409 not_quarantined");
   });
 });

@@ -325,7 +325,7 @@ fn recognise_text<'a>(config: &Config, text: &'a str) -> Result<(Presented<'a>, 
     Ok((presented, recognised))
 }
 
-/// Checks that the record has this key's hash, and that the key is neither revoked nor expired.
+/// Checks that the record has this key's hash, and that the key is neither revoked nor expired nor quarantined.
 fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<(), Refusal> {
     if !record.key_hash.matches(recognised.hash()) {
         return Err(Refusal::invalid_key(Reason::WrongSecret));
@@ -333,13 +333,16 @@ fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<
     check_state(record, now)
 }
 
-/// Checks that a key is neither revoked nor expired. Used for new requests and for open connections.
+/// Checks that a key is neither revoked nor expired nor quarantined. Used for new requests and for open connections.
 fn check_state(record: &Record, now: Millis) -> Result<(), Refusal> {
     if record.revoked {
         return Err(Refusal::new(Code::RevokedKey, Reason::Revoked));
     }
     if now >= record.expires_at {
         return Err(Refusal::new(Code::ExpiredKey, Reason::Expired));
+    }
+    if record.quarantined.is_some() {
+        return Err(Refusal::new(Code::QuarantinedKey, Reason::Quarantined));
     }
     Ok(())
 }

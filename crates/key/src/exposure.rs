@@ -34,3 +34,63 @@ impl ExposureKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
+
+/// What happens to a key that was exposed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExposureAction {
+    /// The exposure is recorded, and the key keeps working.
+    #[default]
+    Record,
+    /// The key is refused until a member releases it; after three days it is revoked.
+    Quarantine,
+    /// The key is revoked.
+    Revoke,
+}
+
+impl ExposureAction {
+    /// Parses the name in the setting.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "record" => Some(Self::Record),
+            "quarantine" => Some(Self::Quarantine),
+            "revoke" => Some(Self::Revoke),
+            _ => None,
+        }
+    }
+}
+
+/// `ON_EXPOSURE`: the action for each kind of exposure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnExposure {
+    /// Action for a key in a URL.
+    pub url: ExposureAction,
+    /// Action for a key from a browser page.
+    pub browser: ExposureAction,
+    /// Action for a key over plain HTTP.
+    pub http: ExposureAction,
+}
+
+impl OnExposure {
+    /// Returns the action for a kind.
+    #[must_use]
+    pub const fn of(&self, kind: ExposureKind) -> ExposureAction {
+        match kind {
+            ExposureKind::Url => self.url,
+            ExposureKind::Browser => self.browser,
+            ExposureKind::Http => self.http,
+        }
+    }
+
+    /// Returns the same with another action for a kind.
+    #[must_use]
+    pub const fn with(mut self, kind: ExposureKind, action: ExposureAction) -> Self {
+        match kind {
+            ExposureKind::Url => self.url = action,
+            ExposureKind::Browser => self.browser = action,
+            ExposureKind::Http => self.http = action,
+        }
+        self
+    }
+}

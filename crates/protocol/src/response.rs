@@ -19,6 +19,8 @@ pub enum Status {
     Active,
     /// Valid until its overlap ends. A successor exists.
     Retiring,
+    /// Refused after an exposure, until a member releases it.
+    Quarantined,
     /// Past its expiry.
     Expired,
     /// Revoked. Final.
@@ -27,7 +29,7 @@ pub enum Status {
 
 impl Status {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Retiring, Self::Expired, Self::Revoked];
+    pub const ALL: [Self; 5] = [Self::Active, Self::Retiring, Self::Quarantined, Self::Expired, Self::Revoked];
 
     /// Returns the name in answers and in the store.
     #[must_use]
@@ -35,6 +37,7 @@ impl Status {
         match self {
             Self::Active => "active",
             Self::Retiring => "retiring",
+            Self::Quarantined => "quarantined",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         }
@@ -187,6 +190,8 @@ pub enum Rejection {
         /// Its state.
         status: Status,
     },
+    /// The key is not quarantined, or the time to release it is over: 409.
+    NotQuarantined,
     /// The change would leave no active owner: 409.
     LastOwner,
     /// Another member who is not revoked has this e-mail address: 409.
@@ -239,7 +244,7 @@ pub struct KeyView {
     pub successor: Option<KeyId>,
     /// Time of revocation, RFC 3339.
     pub revoked_at: Option<String>,
-    /// Member id, or `holder`.
+    /// Member id, `holder` or `keyward`.
     pub revoked_by: Option<String>,
     /// The reason given.
     pub revoke_reason: Option<String>,

@@ -4,14 +4,15 @@
 //! A report has an effect only if the hash in it is that of the stored key or credential, so nobody can report what they do not hold. Each
 //! subject, kind and hour has one row and one audit entry, however often it is reported.
 
-use super::audit::{self, Change};
+use super::audit::{self, AuditDetail, Change};
 use super::context::{OWN_ACTOR, OperationError};
 use super::keys;
 use super::members;
 use super::meta;
 use super::page::{LARGEST_PAGE, check_limit, start, write_cursor};
+use super::quarantine;
 use super::store::{Row, Store, StoreError, Value};
-use keyward_key::exposure::ExposureKind;
+use keyward_key::exposure::{ExposureAction, ExposureKind, OnExposure};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, KeyId};
 use keyward_key::time::Millis;
@@ -23,27 +24,41 @@ const HOUR_MS: i64 = 3_600_000;
 /// Maximum number of exposures that are kept for one key or member. The oldest are deleted first; the audit log keeps them all.
 pub const KEPT_EXPOSURES: u32 = 500;
 
-/// Records the exposures in a report, in one transaction. A report about an unknown, revoked or expired key, or with the wrong secret, has
+/// Records the exposures in a report and takes the action that the setting names, in one transaction. A report about an unknown, revoked or expired key, or with the wrong secret, has
 /// no effect; the answer is the same.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails: nothing was recorded.
-pub fn record(store: &mut dyn Store, report: &ExposureReport, now: Millis) -> Result<Response, StoreError> {
+pub fn record(
+    store: &mut dyn Store,
+    report: &ExposureReport,
+    on_exposure: OnExposure,
+    now: Millis,
+) -> Result<Response, StoreError> {
     let mut genuine = Vec::new();
     for key in report.keys.iter().take(MAX_EXPOSED_KEYS) {
-        genuine.extend(Subject::find(store, key, now)?);
+        let subject = Subject::find(store, key, now)?;
+        genuine.extend(subject.filter(|subject| genuine.iter().all(|known: &Subject| known.id != subject.id)));
     }
     if genuine.is_empty() {
         return Ok(Response::Reported);
     }
-    store.transaction(&mut |store| genuine.iter().try_for_each(|subject| subject.expose(store, report, now)))?;
+    let action = on_exposure.of(report.kind);
+    store.transaction(&mut |store| {
+        for subject in &genuine {
+            subject.expose(store, report, now)?;
+            subject.act(store, report, action, now)?;
+        }
+        Ok(())
+    })?;
     Ok(Response::Reported)
 }
 
 /// A key or member's credential that is not final, presented with its right secret.
 struct Subject {
     id: KeyId,
-    is_key: bool,
+    /// State of a key; `None` for a member.
+    key: Option<Status>,
     /// Time of the last dismissal of its exposures.
     dismissed_at: Option<Millis>,
 }
@@ -55,16 +70,16 @@ impl Subject {
             let member = members::find(store, &key.id)?;
             let member =
                 member.filter(|member| member.accepts(&key.key_hash, now) && member.status(now) == Status::Active);
-            return Ok(member.map(|member| Self { id: member.id, is_key: false, dismissed_at: None }));
+            return Ok(member.map(|member| Self { id: member.id, key: None, dismissed_at: None }));
         }
         let Some(row) = keys::find(store, &key.id)? else { return Ok(None) };
         let stored = row.parsed("key_hash", KeyHash::from_stored)?;
-        let is_final = matches!(keys::status(&row, now)?, Status::Expired | Status::Revoked);
-        if is_final || !stored.matches(&key.key_hash) {
+        let status = keys::status(&row, now)?;
+        if matches!(status, Status::Expired | Status::Revoked) || !stored.matches(&key.key_hash) {
             return Ok(None);
         }
         let dismissed_at = row.optional_millis("exposure_dismissed_at")?;
-        Ok(Some(Self { id: key.id.clone(), is_key: true, dismissed_at }))
+        Ok(Some(Self { id: key.id.clone(), key: Some(status), dismissed_at }))
     }
 
     fn expose(&self, store: &mut dyn Store, report: &ExposureReport, now: Millis) -> Result<(), StoreError> {
@@ -84,25 +99,57 @@ impl Subject {
                 report.network.as_deref().into(),
             ],
         )?;
-        if self.is_key {
+        if self.key.is_some() {
             store.execute(
                 "UPDATE keys SET exposed_at = ? WHERE id = ? AND exposed_at IS NULL",
                 &[now.into(), self.id.as_str().into()],
             )?;
         }
         self.prune(store)?;
-        let action = if self.is_key { "key.expose" } else { "member.expose" };
-        // The client's network is in the detail. Its address is not recorded: the client may be any visitor of a page.
-        let request = RequestMeta { request_id: report.request_id.clone(), client_address: None };
+        let action = if self.key.is_some() { "key.expose" } else { "member.expose" };
+        self.log(store, report, action, now)
+    }
+
+    /// Takes the action that `ON_EXPOSURE` names. Not only for the first exposure of an hour: a key may have been released since.
+    fn act(
+        &self,
+        store: &mut dyn Store,
+        report: &ExposureReport,
+        action: ExposureAction,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        match (action, self.key) {
+            (ExposureAction::Quarantine, Some(Status::Active | Status::Retiring)) => {
+                quarantine::impose(store, &self.id, now)?;
+                self.log(store, report, "key.quarantine", now)
+            }
+            (ExposureAction::Revoke, Some(_)) => {
+                let reason = match report.kind {
+                    ExposureKind::Url => "Exposed in a URL",
+                    ExposureKind::Browser => "Exposed by a browser page",
+                    ExposureKind::Http => "Exposed over plain HTTP",
+                };
+                keys::mark_revoked(store, &self.id, OWN_ACTOR, reason, now)?;
+                append(store, report, ("key.revoke", &self.id), vec![("reason", reason.into())], now)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends an audit entry about the exposure.
+    fn log(
+        &self,
+        store: &mut dyn Store,
+        report: &ExposureReport,
+        action: &'static str,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         let detail = vec![
             ("kind", report.kind.as_str().into()),
-            ("route", route.into()),
+            ("route", report.route.as_deref().into()),
             ("network", report.network.as_deref().into()),
         ];
-        audit::append(
-            store,
-            Change { at: now, actor: OWN_ACTOR, action, subject: self.id.as_str(), request: Some(&request), detail },
-        )
+        append(store, report, (action, &self.id), detail, now)
     }
 
     /// Returns whether this hour has a row for the exposure, made after the last dismissal.
@@ -125,6 +172,20 @@ impl Subject {
             &[self.id.as_str().into(), self.id.as_str().into(), Value::Integer(KEPT_EXPOSURES.into())],
         )
     }
+}
+
+/// Appends an audit entry. The client's address is not in it: the client may be any visitor of a page.
+fn append(
+    store: &mut dyn Store,
+    report: &ExposureReport,
+    (action, subject): (&'static str, &KeyId),
+    detail: AuditDetail,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let meta = RequestMeta { request_id: report.request_id.clone(), client_address: None };
+    let request = Some(&meta);
+    let change = Change { at: now, actor: OWN_ACTOR, action, subject: subject.as_str(), request, detail };
+    audit::append(store, change)
 }
 
 /// An exposure as responses show it.

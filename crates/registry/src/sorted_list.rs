@@ -103,7 +103,7 @@ macro_rules! scan {
         concat!(
             "SELECT position, name, expires_at, octet_length(scopes) + octet_length(allowed_cidrs) AS bytes,
                  (? IS NULL OR integration = ?) AND (? IS NULL OR owner = ?)
-                 AND (? IS NULL OR ? = CASE WHEN state IN ('active', 'retiring') AND expires_at <= ? THEN 'expired'
+                 AND (? IS NULL OR ? = CASE WHEN state IN ('active', 'retiring', 'quarantined') AND expires_at <= ? THEN 'expired'
                      ELSE state END)
                  AND (? IS NULL OR expires_at < ?)
                  AND (? IS NULL OR (exposed_at IS NOT NULL) = ?)

@@ -4,8 +4,8 @@ use keyward_control::Operation;
 use keyward_control::operation::ControlOperation;
 use keyward_control::operations::{
     audit_checkpoint, bootstrap, create_member, dismiss_exposure, issue_key, list_exposures, list_keys, list_members,
-    me, read_audit, revoke_by_holder, revoke_key, revoke_member, rotate_key, rotate_member, show_key, show_member,
-    update_key, update_member,
+    me, read_audit, release_key, revoke_by_holder, revoke_key, revoke_member, rotate_key, rotate_member, show_key,
+    show_member, update_key, update_member,
 };
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::record::Record;
@@ -100,6 +100,10 @@ pub enum Command {
     },
     AuditHead,
     DismissExposure {
+        id: KeyId,
+        reason: String,
+    },
+    ReleaseKey {
         id: KeyId,
         reason: String,
     },
@@ -203,6 +207,7 @@ impl Command {
             Self::DismissExposure { id, reason } => {
                 raw(Operation::DismissExposure, &dismiss_exposure::DismissExposure { id, reason })
             }
+            Self::ReleaseKey { id, reason } => raw(Operation::ReleaseKey, &release_key::ReleaseKey { id, reason }),
             Self::ListExposures { id, limit, cursor } => {
                 raw(Operation::ListExposures, &list_exposures::ListExposures { id, limit, cursor })
             }
@@ -260,6 +265,10 @@ pub enum Outcome {
         changed_at: Millis,
     },
     ExposureDismissed(Box<KeyView>),
+    KeyReleased {
+        key: Box<KeyView>,
+        changed_at: Millis,
+    },
     Exposures {
         items: Vec<serde_json::Value>,
         next_cursor: Option<String>,

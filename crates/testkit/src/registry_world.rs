@@ -1,7 +1,7 @@
 //! Registry in memory with fixed ids, times and members.
 
 use keyward_key::epoch::Epoch;
-pub use keyward_key::exposure::ExposureKind;
+pub use keyward_key::exposure::{ExposureAction, ExposureKind, OnExposure};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::keyring::Generation;
@@ -53,6 +53,7 @@ impl World {
                 max_key_days: 365,
                 max_member_days: 365,
                 known_scopes: vec![scope("contacts:read"), scope("contacts:write")],
+                on_exposure: OnExposure::default(),
             },
             now: NOW,
             idempotency: None,
@@ -293,6 +294,11 @@ pub fn update(number: u32, changes: KeyChanges) -> Command {
 /// Dismisses the exposures of live key `number`.
 pub fn dismiss_exposure(number: u32) -> Command {
     Command::DismissExposure { id: key_id(Environment::Live, number), reason: "a test page".to_owned() }
+}
+
+/// Releases live key `number` from its quarantine.
+pub fn release(number: u32) -> Command {
+    Command::ReleaseKey { id: key_id(Environment::Live, number), reason: "a test page".to_owned() }
 }
 
 /// Returns an id such as `wafl_admin_00000manager`.

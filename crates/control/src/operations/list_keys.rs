@@ -115,7 +115,7 @@ fn parse(query: &str, texts: TextParser<'_>) -> Result<ListKeys, Problem> {
         environment: choice(&mut query, "environment", Environment::parse, "This must be live or test.")?,
         integration: text(&mut query, "integration", texts)?,
         owner: text(&mut query, "owner", texts)?,
-        status: choice(&mut query, "status", Status::parse, "This must be active, retiring, expired or revoked.")?,
+        status: choice(&mut query, "status", Status::parse, "This must be active, retiring, quarantined, expired or revoked.")?,
         q: search(&mut query, texts)?,
         expires_before: query.take("expires_before").map(|text| instant("expires_before", &text)).transpose()?,
         exposed: choice(&mut query, "exposed", |text| text.parse().ok(), "This must be true or false.")?,
@@ -195,8 +195,8 @@ const OPEN_API: &str = r##"{
     {
       "name": "exposed",
       "in": "query",
-      "description": "Keys with (`true`) or without (`false`) an exposure that was not dismissed",
-      "schema": {"type": "boolean"}
+      "description": "Keys with or without an exposure that was not dismissed",
+      "schema": {"type": "string", "enum": ["true", "false"]}
     },
     {
       "name": "sort",

@@ -110,6 +110,7 @@ operations! {
     RevokeByHolder => revoke_by_holder,
     ListExposures => list_exposures,
     DismissExposure => dismiss_exposure,
+    ReleaseKey => release_key,
 }
 
 impl Operation {

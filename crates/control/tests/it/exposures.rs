@@ -217,3 +217,57 @@ fn an_exposure_is_dismissed_with_a_reason_and_counts_until_then() {
     assert!(dismissed.header("etag").is_some());
     assert_eq!((listed("exposed=true"), listed("exposed=false")), (0, 1));
 }
+
+#[test]
+fn an_exposed_key_is_quarantined_refused_released_and_quarantined_again() {
+    let (plane, owner) = Plane::with_owner_of(&json!({"ON_EXPOSURE": {"url": "quarantine"}}));
+    let (key, text) = plane.issue(&owner, "crm");
+    let id = key["id"].as_str().unwrap();
+    let plain_use = get("/v1/contacts").with("x-api-key", &text);
+    let exposing = get(&format!("/v1/contacts?key={text}"));
+    let call = |path: &str, body: Value| {
+        plane.call(&post(&format!("v1/keys/{id}/{path}")).with("authorization", &bearer(&owner)), &body)
+    };
+    assert_eq!(plane.enter(&plain_use), "forwarded");
+    for round in 0..2 {
+        assert_eq!(plane.enter(&exposing), "400 key_in_url");
+        plane.later(5_000);
+        assert_eq!(plane.enter(&plain_use), "401 quarantined_key", "round {round}");
+        let verify = plane.call(&post("v1/verify").with("authorization", &bearer(&owner)), &json!({"api_key": text}));
+        assert_eq!((&verify.json["valid"], &verify.json["code"]), (&json!(false), &json!("quarantined_key")));
+        let released = call("release", json!({"reason": "Our own test page"}));
+        assert_eq!((released.status, &released.json["key"]["status"]), (200, &json!("active")));
+        let effective = plane.platform.now.get().plus_seconds(5).rfc3339();
+        assert_eq!(released.json["effective_by"], effective);
+        plane.later(60_000);
+        assert_eq!(plane.enter(&plain_use), "forwarded", "round {round}");
+        assert_eq!(call("release", json!({"reason": "again"})).verdict(), "409 not_quarantined");
+    }
+    assert_eq!(call("release", json!({})).verdict(), "400 invalid_request");
+}
+
+#[test]
+fn a_quarantined_key_is_inactive_for_introspection_and_can_be_revoked_by_its_holder() {
+    let (plane, owner) = Plane::with_owner_of(&json!({"ON_EXPOSURE": {"browser": "quarantine"}}));
+    let (key, text) = plane.issue(&owner, "crm");
+    plane.enter(&get("/v1/contacts").with("x-api-key", &text).with("sec-fetch-site", "none"));
+    let form = |path: &str| {
+        let request =
+            post(path).with("authorization", &bearer(&owner)).with("content-type", "application/x-www-form-urlencoded");
+        plane.send(&request, format!("token={text}").as_bytes())
+    };
+    assert_eq!(form("oauth/introspect").json, json!({"active": false}));
+    assert_eq!(form("oauth/revoke").status, 200);
+    let shown = plane.get(&format!("v1/keys/{}", key["id"].as_str().unwrap()), &owner);
+    assert_eq!((&shown.json["status"], &shown.json["revoked_by"]), (&json!("revoked"), &json!("holder")));
+}
+
+#[test]
+fn an_exposed_key_is_revoked_if_the_setting_says_so() {
+    let (plane, owner) = Plane::with_owner_of(&json!({"ON_EXPOSURE": {"http": "revoke"}}));
+    let (key, text) = plane.issue(&owner, "crm");
+    plane.enter(&plain(get("/v1/contacts")).with("x-api-key", &text));
+    let shown = plane.get(&format!("v1/keys/{}", key["id"].as_str().unwrap()), &owner).json;
+    assert_eq!((&shown["status"], &shown["revoked_by"]), (&json!("revoked"), &json!("keyward")));
+    assert_eq!(shown["revoke_reason"], "Exposed over plain HTTP");
+}

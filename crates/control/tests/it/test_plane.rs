@@ -201,7 +201,12 @@ impl Plane {
     /// A deployment without members; `changes` are variables of its configuration.
     pub fn new(changes: &Value) -> Self {
         let config = keyward_testkit::gate_world::config(changes);
-        let policy = Policy { max_key_days: 365, max_member_days: 365, known_scopes: config.routes.scopes() };
+        let policy = Policy {
+            max_key_days: 365,
+            max_member_days: 365,
+            known_scopes: config.routes.scopes(),
+            on_exposure: config.on_exposure,
+        };
         let platform = TestPlatform {
             world: RefCell::new(World::empty()),
             policy,
@@ -229,7 +234,12 @@ impl Plane {
 
     /// A deployment with an owner, and the owner's credential.
     pub fn with_owner() -> (Self, String) {
-        let plane = Self::new(&json!({}));
+        Self::with_owner_of(&json!({}))
+    }
+
+    /// The same, with some variables changed.
+    pub fn with_owner_of(changes: &Value) -> (Self, String) {
+        let plane = Self::new(changes);
         let body = json!({"name": "Ada", "email": "ada@acme.example"});
         let made = plane.call(&post("v1/bootstrap").with("authorization", &bearer(BOOTSTRAP_TOKEN)), &body);
         assert_eq!(made.status, 201, "{}", made.text);

@@ -21,6 +21,7 @@ use crate::feed::{self, FeedSizes};
 use crate::store::{Store, StoreError};
 use crate::{exposures, lookup, outbox, schema};
 use keyward_key::epoch::Epoch;
+use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::Keyring;
 use keyward_key::time::Millis;
 use keyward_key::version;
@@ -49,6 +50,8 @@ pub struct ObjectSettings {
     pub authority_epoch: Option<String>,
     /// Page sizes of the feed.
     pub feed: FeedSizes,
+    /// `ON_EXPOSURE`.
+    pub on_exposure: OnExposure,
 }
 
 /// Reason why a call has no answer.
@@ -183,7 +186,7 @@ impl<H: ObjectHost> RegistryObject<H> {
                 Ok(Response::Changes { changes, restored })
             }
             Request::Control(control) => self.host.apply(store, *control, now),
-            Request::Expose(report) => exposures::record(store, &report, now),
+            Request::Expose(report) => exposures::record(store, &report, settings.on_exposure, now),
         })?;
         if let Response::Changes { restored: true, .. } = answered {
             self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);

@@ -16,6 +16,7 @@ mod members;
 mod messages;
 mod object;
 mod outbox;
+mod quarantine;
 mod revoke;
 mod roles;
 mod rotate;

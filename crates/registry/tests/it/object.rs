@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use keyward_control::authority::apply;
+use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::{Keyring, Secret};
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, RequestMeta, Response as RegistryResponse};
@@ -20,7 +21,7 @@ use keyward_registry::store::{Store, StoreError};
 use keyward_testkit::registry_world::*;
 use keyward_testkit::sqlite_store::Fault;
 
-const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER_SECRET: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
@@ -82,11 +83,12 @@ impl Platform {
     }
 }
 
-fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
+pub fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
     ObjectSettings {
         keyring: Keyring::new(&Secret::parse(secret).unwrap(), None).unwrap(),
         authority_epoch: authority_epoch.map(str::to_owned),
         feed: FeedSizes::default(),
+        on_exposure: OnExposure::default(),
     }
 }
 
