@@ -275,6 +275,24 @@ fn a_drain_that_hung_for_a_minute_is_replaced() {
     assert_eq!(platform.pending(), 0);
 }
 
+/// Seed 171,502 of the simulator: the second drain wrote a newer copy, and the first one's late write put the older copy over it.
+#[test]
+fn a_clock_that_steps_back_starts_no_second_drain() {
+    let (platform, object) = with_one_pending();
+    platform.0.kv_hangs.set(true);
+    platform.run_spawned();
+    platform.0.kv_hangs.set(false);
+    let began_at = platform.0.now.get().0;
+    platform.0.now.set(Millis(began_at - 3_000));
+    ready(object.alarm());
+    assert_eq!((platform.pending(), platform.0.written.borrow().len()), (1, 0));
+    platform.0.now.set(Millis(began_at - 3_000 + DRAIN_TIMEOUT_MS));
+    let mut alarm = std::pin::pin!(object.alarm());
+    assert!(poll(alarm.as_mut()).is_pending());
+    assert!(poll(alarm.as_mut()).is_ready());
+    assert_eq!(platform.pending(), 0);
+}
+
 #[test]
 fn a_change_whose_commit_was_not_confirmed_sets_the_alarm() {
     let platform = Platform::new(World::with_owner());
