@@ -19,6 +19,7 @@
     )
 )]
 
+mod effective;
 mod hosts;
 mod route;
 mod settings;
@@ -37,6 +38,7 @@ use keyward_key::id::Prefix;
 use keyward_key::keyring::{Keyring, Secret};
 use route::parse_route;
 
+pub use effective::{EffectiveSetting, of_default};
 pub use hosts::{Host, HostRole};
 pub use settings::{SETTINGS, Setting, settings_table};
 
@@ -83,6 +85,8 @@ pub struct Config {
     pub access: Option<AccessSettings>,
     /// `ISSUER`; see [`Self::issuer`].
     issuer: Option<String>,
+    /// Settings as given, without secrets; see [`Self::effective`].
+    given: effective::Given,
 }
 
 /// Trusted identity provider for e-mail addresses: a Cloudflare Access team, for one of its applications.
@@ -172,6 +176,7 @@ impl Config {
                     control_host,
                     access,
                     issuer,
+                    given: reader.given(),
                 })
             }
             _ => Err(reader.problems),

@@ -118,3 +118,9 @@ pub const ACCESS_KEYS: usize = 16;
 /// Maximum total size of one isolate's cached assertions, in bytes, with the claims used to look them up. Commonly 800 each, so
 /// about 5,000 keys in use within half a minute fit. With more, some assertions are signed again early.
 pub const ASSERTION_BYTES: usize = 4_194_304;
+
+/// Maximum burst of sign-ins to the console with one credential, in one isolate. Each writes an entry of the audit log.
+pub const SIGN_INS_AT_ONCE: i64 = 10;
+
+/// Minimum interval between sign-ins to the console after the burst, in milliseconds.
+pub const SIGN_IN_MILLIS: i64 = 6_000;

@@ -5,7 +5,10 @@ use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT];
+const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, SESSIONS];
+
+/// Version of the current schema: the number of steps.
+pub const VERSION: u64 = STEPS.len() as u64;
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -135,6 +138,20 @@ const SORTED_IN_SIGHT: &[&str] = &[
     "CREATE INDEX keys_of_environment ON keys (environment)",
     "CREATE INDEX keys_of_environment_sorted_by_end ON keys (environment, expires_at)",
     "CREATE INDEX keys_of_environment_sorted_by_name ON keys (environment, name COLLATE NOCASE)",
+];
+
+/// Sessions of the console.
+const SESSIONS: &[&str] = &[
+    "CREATE TABLE sessions (
+        token_hash TEXT PRIMARY KEY,
+        member TEXT NOT NULL,
+        credential_hash TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        seen_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT",
+    "CREATE INDEX sessions_by_member ON sessions (member, seen_at)",
+    "CREATE INDEX sessions_by_end ON sessions (expires_at)",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

@@ -89,6 +89,11 @@ fn rows() -> Vec<(&'static str, String)> {
             "ASSERTION_BYTES",
             format!("| cached assertions of one isolate, with their claims | {} bytes; ", number(ASSERTION_BYTES)),
         ),
+        (
+            "SIGN_INS_AT_ONCE",
+            format!("| sign-ins to the console with one credential | {SIGN_INS_AT_ONCE} at once in each isolate, "),
+        ),
+        ("SIGN_IN_MILLIS", format!("then one every {} s |", SIGN_IN_MILLIS / 1_000)),
     ]
 }
 

@@ -3,6 +3,7 @@
 mod access_verifier;
 mod callers;
 mod conditions;
+mod console;
 mod forward_auth;
 mod generated;
 mod hosts;
@@ -10,5 +11,6 @@ mod limits;
 mod plane;
 mod requests;
 mod rotation;
+mod sessions;
 mod submitted_key;
 mod test_plane;

@@ -17,6 +17,7 @@ mod outbox;
 mod revoke;
 mod roles;
 mod rotate;
+mod sessions;
 mod sorted_list;
 mod stored_form;
 mod submitted_key;
