@@ -124,6 +124,7 @@ async function javascript() {
   await run(join(NODE_BIN, "biome"), ["check", "--error-on-warnings"]);
   await run(join(NODE_BIN, "tsc"), ["-p", "tsconfig.json"]);
   await run(join(NODE_BIN, "tsc"), ["-p", join("tests", "tsconfig.json")]);
+  await run(join(NODE_BIN, "tsc"), ["-p", join("console", "tsconfig.json")]);
 }
 
 function clippy() {
