@@ -204,6 +204,9 @@ export interface Setting {
   name: string;
   value: unknown;
   default?: unknown;
+  is_set?: boolean;
+  required?: boolean;
+  secret?: boolean;
   meaning?: string;
 }
 
@@ -211,7 +214,7 @@ export interface Settings {
   settings: Setting[];
   routes: Route[];
   limits?: { name: string; value: string }[];
-  versions?: Record<string, string>;
+  versions?: Record<string, string | null>;
 }
 
 export interface ActivityItem {

@@ -19,8 +19,20 @@ function shown(value: unknown): ComponentChildren {
   return <code>{String(value)}</code>;
 }
 
-const isDefault = ({ value, default: initial }: Setting) =>
-  JSON.stringify(value ?? null) === JSON.stringify(initial ?? null);
+
+const isChanged = ({ value, default: initial, secret, is_set }: Setting) =>
+  !secret && is_set !== false && JSON.stringify(value ?? null) !== JSON.stringify(initial ?? null);
+
+/** A secret is set or not; its value is never shown. */
+function SecretState({ isSet }: { isSet: boolean }) {
+  return isSet ? (
+    <Chip tone="ok" shape="●">
+      Set
+    </Chip>
+  ) : (
+    <span class="muted">not set</span>
+  );
+}
 
 function Section({ title, children }: { title: string; children: ComponentChildren }) {
   return (
@@ -86,8 +98,8 @@ function Details({ answer }: { answer: SettingsAnswer }) {
               label: "Value",
               cell: (setting) => (
                 <span class="row">
-                  {shown(setting.value)}
-                  {"default" in setting && !isDefault(setting) && <Chip tone="accent">Changed</Chip>}
+                  {setting.secret ? <SecretState isSet={setting.is_set ?? false} /> : shown(setting.value)}
+                  {isChanged(setting) && <Chip tone="accent">Changed</Chip>}
                 </span>
               ),
             },
@@ -138,7 +150,7 @@ function Details({ answer }: { answer: SettingsAnswer }) {
             {Object.entries(answer.versions).map(([name, value]) => (
               <>
                 <dt>{name.replaceAll("_", " ")}</dt>
-                <dd class="mono">{String(value)}</dd>
+                <dd class="mono">{value ?? <span class="muted">none</span>}</dd>
               </>
             ))}
           </dl>
