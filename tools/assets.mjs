@@ -44,6 +44,8 @@ function check(path, file, type) {
   const isPath = /^\/[\w./-]*$/.test(path) && !path.includes("//") && !path.includes("..");
   const isOwn = path === "/_keyward" || (path.startsWith("/_keyward/") && path !== "/_keyward/claim");
   if (!isFile || !isPath || isOwn || !/^[\w/+.-]+(; charset=utf-8)?$/.test(type)) {
-    throw new Stop(`The console's manifest has an entry that cannot be served: ${JSON.stringify({ path, file, type })}.`);
+    throw new Stop(
+      `The console's manifest has an entry that cannot be served: ${JSON.stringify({ path, file, type })}.`,
+    );
   }
 }
