@@ -222,9 +222,6 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         if let Caller::Session { .. } = caller {
             check_console(self.request.head, spec.body)?;
         }
-        if operation == Operation::StartSession {
-            self.limit_sign_ins(&caller)?;
-        }
         Ok(Some(SignedIn { caller, challenge: None }))
     }
 
@@ -266,6 +263,9 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 // The body contains no key of ours, so it has no holder.
                 return prepared.respond(input, Err(Code::InvalidKey.into()));
             };
+            if operation == Operation::StartSession {
+                self.limit_sign_ins(&caller)?;
+            }
             let by_session = matches!(caller, Caller::Session { .. });
             let control = ControlRequest {
                 confirmation: confirmation(self.request.config, self.request.head).filter(|_| by_session),

@@ -131,6 +131,7 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
+
 /// Maximum burst of sign-ins to the console with one credential, in one isolate. Each writes an entry of the audit log.
 pub const SIGN_INS_AT_ONCE: i64 = 10;
 
