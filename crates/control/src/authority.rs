@@ -69,8 +69,10 @@ fn run(
     match (&control.caller, access) {
         (Caller::Bootstrap, Access::BootstrapToken)
         | (Caller::Holder { .. }, Access::KeyHolder)
+        | (Caller::Claimant { .. }, Access::Claimant)
         | (Caller::Credential { .. } | Caller::Access { .. }, _) => {}
         (Caller::Bootstrap, _) => return Err(unauthenticated("the bootstrap token is no member's credential")),
+        (Caller::Claimant { .. }, _) => return Err(unauthenticated("a claim's secret is no member's credential")),
         (Caller::Holder { .. }, _) => return Err(unauthenticated("a data key is no member's credential")),
     }
     let mut actor = authenticate(store, &control.caller, now)?;

@@ -36,6 +36,7 @@
 
 pub mod assertion;
 pub mod base62;
+pub mod claim;
 pub mod deterministic_entropy;
 pub mod entropy;
 pub mod epoch;

@@ -1,5 +1,6 @@
 //! Authentication of callers. Runs on every request, because there are no sessions.
 
+use super::claims;
 use super::context::{Actor, OperationError};
 use super::keys;
 use super::members::{self, Member};
@@ -17,6 +18,7 @@ pub fn authenticate(store: &mut dyn Store, caller: &Caller, now: Millis) -> Resu
     match caller {
         Caller::Bootstrap => Ok(Actor::Bootstrap),
         Caller::Holder { id, key_hash } => holder(store, id, key_hash),
+        Caller::Claimant { id, secret_hash } => claimant(store, id, secret_hash, now),
         Caller::Credential { id, key_hash } => member(store, id, key_hash, now).map(Box::new).map(Actor::Member),
         Caller::Access { email } => member_by_email(store, email, now).map(Box::new).map(Actor::Member),
     }
@@ -42,7 +44,7 @@ fn member(store: &mut dyn Store, id: &KeyId, presented: &KeyHash, now: Millis) -
     match member.status(now) {
         Status::Revoked => Err(refused_for_good("the member is revoked")),
         Status::Expired => Err(refused_for_good("the credential has expired")),
-        Status::Active | Status::Retiring => Ok(member),
+        Status::Active | Status::Retiring | Status::Pending => Ok(member),
     }
 }
 
@@ -60,9 +62,18 @@ fn member_by_email(store: &mut dyn Store, email: &str, now: Millis) -> Result<Me
 /// Authenticates the holder of a data key by the hash in its row, in the transaction of the operation.
 fn holder(store: &mut dyn Store, id: &KeyId, presented: &KeyHash) -> Result<Actor, OperationError> {
     let row = keys::find(store, id)?.ok_or_else(|| unauthenticated("unknown key"))?;
-    let stored: KeyHash = row.parsed("key_hash", KeyHash::from_stored)?;
-    if !stored.matches(presented) {
+    let Some(record) = keys::record(&row)? else { return Err(unauthenticated("the key waits for its claim")) };
+    if !record.key_hash.matches(presented) {
         return Err(refused_for_good("wrong secret"));
     }
     Ok(Actor::Holder(id.clone()))
+}
+
+/// Authenticates the holder of a claim's secret by the hash in its row, while that secret works.
+fn claimant(store: &mut dyn Store, id: &KeyId, presented: &KeyHash, now: Millis) -> Result<Actor, OperationError> {
+    let claim = claims::find(store, id)?.ok_or_else(|| unauthenticated("unknown claim"))?;
+    if !claim.secret_hash.matches(presented) {
+        return Err(refused_for_good("wrong secret"));
+    }
+    if claim.admits(now) { Ok(Actor::Claimant(id.clone())) } else { Err(refused_for_good("the claim has ended")) }
 }

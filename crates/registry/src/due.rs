@@ -3,6 +3,7 @@
 //! Each kind of work is one [`DueWork`] in the list [`WORK`]. The tables alone say what is due, so nothing is lost with an instance of
 //! the object, and nothing has to be cancelled: a row that no longer needs the work is no longer found.
 
+use super::claims;
 use super::store::{Store, StoreError};
 use keyward_key::time::Millis;
 
@@ -22,7 +23,7 @@ pub struct DueWork {
 pub const BATCH: u32 = 100;
 
 /// Every kind of due work.
-pub const WORK: &[DueWork] = &[];
+pub const WORK: &[DueWork] = &[DueWork { name: "claims", next: claims::next_end, run: claims::expire }];
 
 impl DueWork {
     /// Does a batch of what is due at `now`, in one transaction. Only reads if nothing is due.

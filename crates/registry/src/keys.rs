@@ -1,7 +1,9 @@
 //! The stored row of a key, and its two forms: the view for responses, and the record for the gate.
 
 use super::attributes::{self, attribute_columns, attribute_placeholders};
+use super::claims::{self, ClaimState};
 use super::context::OperationError;
+use super::outbox;
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, Environment, KeyId};
@@ -24,12 +26,13 @@ macro_rules! select_keys {
 }
 pub(super) use select_keys;
 
-/// Returns the record of a key for the gate, including expired and revoked keys.
+/// Returns the record of a key for the gate, including expired and revoked keys. `None` for a key without a secret, which counts as
+/// unknown.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails or the row is malformed. An error never means "no such key".
 pub fn lookup(store: &mut dyn Store, id: &KeyId) -> Result<Option<Record>, StoreError> {
-    find(store, id)?.as_ref().map(record).transpose()
+    find(store, id)?.as_ref().map_or(Ok(None), record)
 }
 
 /// Returns the row of a key.
@@ -67,46 +70,67 @@ pub fn own_end(store: &mut dyn Store, id: &KeyId) -> Result<Option<Millis>, Stor
     rows.first().map_or(Ok(None), |row| row.optional_millis("own_end"))
 }
 
-/// Returns the active key of an integration in an environment.
+/// Returns the active or pending key of an integration in an environment.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
-pub fn active_of_integration(
+pub fn current_of_integration(
     store: &mut dyn Store,
     environment: Environment,
     integration: &str,
     now: Millis,
 ) -> Result<Option<KeyId>, StoreError> {
     let rows = store.query(
-        "SELECT id FROM keys INDEXED BY keys_active_by_integration
-         WHERE environment = ? AND integration = ? AND state = 'active' AND expires_at > ? LIMIT 1",
+        "SELECT id FROM keys INDEXED BY keys_current_by_integration
+         WHERE environment = ? AND integration = ? AND state IN ('active', 'pending', 'quarantined') AND expires_at > ?
+         LIMIT 1",
         &[environment.as_str().into(), integration.into(), now.into()],
     )?;
     rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
 }
 
-/// Returns the active key with this name in an environment.
+/// Returns an active or pending key of an environment that has this name and belongs to another integration than `integration`. The
+/// keys of one integration are a key and the successor that waits for its claim, which share their name.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
-pub fn active_of_name(
+pub fn other_of_name(
     store: &mut dyn Store,
     environment: Environment,
     name: &str,
+    integration: &str,
     now: Millis,
 ) -> Result<Option<KeyId>, StoreError> {
     let rows = store.query(
-        "SELECT id FROM keys INDEXED BY keys_active_by_name
-         WHERE environment = ? AND name = ? AND state = 'active' AND expires_at > ? LIMIT 1",
-        &[environment.as_str().into(), name.into(), now.into()],
+        "SELECT id FROM keys INDEXED BY keys_current_by_name
+         WHERE environment = ? AND name = ? AND state IN ('active', 'pending', 'quarantined') AND expires_at > ?
+             AND integration <> ? LIMIT 1",
+        &[environment.as_str().into(), name.into(), now.into(), integration.into()],
+    )?;
+    rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
+}
+
+/// Returns the successor of a key that waits for its claim.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn pending_successor(store: &mut dyn Store, key: &KeyView, now: Millis) -> Result<Option<KeyId>, StoreError> {
+    let KeyAttributes { environment, integration, .. } = &key.attributes;
+    let rows = store.query(
+        "SELECT id FROM keys INDEXED BY keys_current_by_integration
+         WHERE environment = ? AND integration = ? AND state IN ('active', 'pending', 'quarantined') AND expires_at > ?
+             AND rotated_from = ? AND state = 'pending' LIMIT 1",
+        &[environment.as_str().into(), integration.as_str().into(), now.into(), key.id.as_str().into()],
     )?;
     rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
 }
 
 /// A key to insert: a new one, or a successor.
 pub struct NewKey<'a> {
-    /// The credential that the isolate minted.
-    pub credential: &'a NewCredential,
+    /// The key's id.
+    pub id: &'a KeyId,
+    /// The credential that the isolate minted; `None` for a key that waits for its claim.
+    pub credential: Option<&'a NewCredential>,
     /// The attributes that a member chose.
     pub attributes: &'a KeyAttributes,
     /// Instant of creation.
@@ -132,21 +156,20 @@ pub fn check_new_id(store: &mut dyn Store, id: &KeyId, environment: Environment)
     if find(store, id)?.is_some() { Err(Rejection::IdTaken.into()) } else { Ok(()) }
 }
 
-/// Inserts the row of a new, active key.
+/// Inserts the row of a new key: active, or pending if it has no credential yet.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
 pub fn insert(store: &mut dyn Store, key: &NewKey<'_>) -> Result<(), StoreError> {
     let revision = Value::count(key.revision)?;
-    let mut values = vec![
-        revision.clone(),
-        key.credential.id.as_str().into(),
-        key.credential.key_hash.to_hex().into(),
-        key.credential.minted_under.as_str().into(),
-    ];
+    let (key_hash, minted_under, status) = match key.credential {
+        Some(credential) => (credential.key_hash.to_hex(), credential.minted_under.as_str(), Status::Active),
+        None => (String::new(), "", Status::Pending),
+    };
+    let mut values = vec![revision.clone(), key.id.as_str().into(), key_hash.into(), minted_under.into()];
     values.extend(attributes::stored(key.attributes)?);
     values.extend([
-        Status::Active.as_str().into(),
+        status.as_str().into(),
         key.created_at.into(),
         key.created_by.as_str().into(),
         key.expires_at.into(),
@@ -191,14 +214,109 @@ pub fn update(
     )
 }
 
-/// Reads the record of the key in this row. A key that is stored as expired is expired by every isolate's clock.
+/// Gives a pending key its credential.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn activate(store: &mut dyn Store, credential: &NewCredential, revision: u64) -> Result<(), StoreError> {
+    store.execute(
+        "UPDATE keys SET key_hash = ?, minted_under = ?, state = ?, revision = ? WHERE id = ? AND state = 'pending'",
+        &[
+            credential.key_hash.to_hex().into(),
+            credential.minted_under.as_str().into(),
+            Status::Active.as_str().into(),
+            Value::count(revision)?,
+            credential.id.as_str().into(),
+        ],
+    )?;
+    outbox::enqueue(store, &credential.id, revision)
+}
+
+/// The end of a key's time as its integration's only key.
+pub struct Retirement<'a> {
+    /// The key.
+    pub id: &'a KeyId,
+    /// The key that replaces it.
+    pub successor: &'a KeyId,
+    /// Time of the rotation, at which the overlap begins.
+    pub at: Millis,
+    /// Length of the overlap, in seconds.
+    pub overlap_seconds: i64,
+    /// The key's own expiry.
+    pub own_end: Millis,
+    /// Number of the change.
+    pub revision: u64,
+}
+
+/// Retires a key until its overlap ends, or until its own expiry if that is sooner. A retiring key is not active, so no key gets two
+/// successors, and the integration still has one active key.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn retire(store: &mut dyn Store, key: &Retirement<'_>) -> Result<(), StoreError> {
+    // Without an overlap the key is expired by every clock.
+    let status = if key.overlap_seconds == 0 { Status::Expired } else { Status::Retiring };
+    store.execute(
+        "UPDATE keys SET state = ?, successor = ?, expires_at = ?, own_end = ?, revision = ? WHERE id = ?",
+        &[
+            status.as_str().into(),
+            key.successor.as_str().into(),
+            key.at.plus_seconds(key.overlap_seconds).min(key.own_end).into(),
+            key.own_end.into(),
+            Value::count(key.revision)?,
+            key.id.as_str().into(),
+        ],
+    )?;
+    outbox::enqueue(store, key.id, key.revision)
+}
+
+/// A revocation.
+pub struct Revocation<'a> {
+    /// The key, which must not be revoked yet.
+    pub id: &'a KeyId,
+    /// Time.
+    pub at: Millis,
+    /// Name of the actor.
+    pub by: &'a str,
+    /// Reason.
+    pub reason: &'a str,
+    /// Number of the change.
+    pub revision: u64,
+}
+
+/// Revokes a key, ends its claim if that is open, and queues the copy. The caller appends the audit entry.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn revoke(store: &mut dyn Store, revocation: &Revocation<'_>) -> Result<(), StoreError> {
+    let Revocation { id, at, by, reason, revision } = *revocation;
+    store.execute(
+        "UPDATE keys SET state = ?, revoked_at = ?, revoked_by = ?, revoke_reason = ?, revision = ? WHERE id = ?",
+        &[
+            Status::Revoked.as_str().into(),
+            at.into(),
+            by.into(),
+            reason.into(),
+            Value::count(revision)?,
+            id.as_str().into(),
+        ],
+    )?;
+    claims::end(store, id, ClaimState::Revoked, at)?;
+    outbox::enqueue(store, id, revision)
+}
+
+/// Reads the record of the key in this row; `None` if the key has no secret. A key that is stored as expired is expired by every
+/// isolate's clock.
 ///
 /// # Errors
 /// [`StoreError`] when the row is malformed.
-pub fn record(row: &Row) -> Result<Record, StoreError> {
+pub fn record(row: &Row) -> Result<Option<Record>, StoreError> {
+    if row.text("key_hash")?.is_empty() {
+        return Ok(None);
+    }
     let over = row.parsed("state", Status::parse)? == Status::Expired;
     let KeyAttributes { integration, scopes, allowed_cidrs, .. } = attributes::from_row(row)?;
-    Ok(Record {
+    Ok(Some(Record {
         id: row.parsed("id", KeyId::parse)?,
         key_hash: row.parsed("key_hash", KeyHash::from_stored)?,
         minted_under: row.parsed("minted_under", Generation::from_stored)?,
@@ -209,7 +327,7 @@ pub fn record(row: &Row) -> Result<Record, StoreError> {
         retiring: row.optional_text("successor")?.is_some(),
         revoked: is_revoked(row)?,
         revision: row.count("revision")?,
-    })
+    }))
 }
 
 /// Returns whether the key in this row is revoked.
@@ -246,7 +364,7 @@ pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
 /// [`StoreError`] when the row is malformed.
 pub fn status(row: &Row, now: Millis) -> Result<Status, StoreError> {
     Ok(match row.parsed("state", Status::parse)? {
-        Status::Active | Status::Retiring if row.millis("expires_at")? <= now => Status::Expired,
+        Status::Active | Status::Retiring | Status::Pending if row.millis("expires_at")? <= now => Status::Expired,
         stored => stored,
     })
 }

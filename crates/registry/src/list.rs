@@ -1,7 +1,7 @@
 //! Lists of keys, newest first. `sorted_list` handles other orders and searches.
 //!
 //! A page reads about as many rows as it shows, for any number of keys and any filter: for each environment and state, an index yields
-//! the newest positions in order, and the page takes the newest of all of them (at most 2 × 4 × (limit + 1) index entries). The state
+//! the newest positions in order, and the page takes the newest of all of them (at most 2 × 5 × (limit + 1) index entries). The state
 //! is a column for this purpose, although it also depends on the clock: [`mark_expired`] updates it before a filter by state is
 //! applied.
 

@@ -5,7 +5,7 @@ use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT];
+const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, CLAIMS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -135,6 +135,31 @@ const SORTED_IN_SIGHT: &[&str] = &[
     "CREATE INDEX keys_of_environment ON keys (environment)",
     "CREATE INDEX keys_of_environment_sorted_by_end ON keys (environment, expires_at)",
     "CREATE INDEX keys_of_environment_sorted_by_name ON keys (environment, name COLLATE NOCASE)",
+];
+
+/// Claims, and the checks of uniqueness with keys that are not active yet or not now.
+const CLAIMS: &[&str] = &[
+    "CREATE TABLE claims (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        secret_hash TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        expires_at INTEGER NOT NULL,
+        overlap_seconds INTEGER,
+        state TEXT NOT NULL,
+        ended_at INTEGER
+    ) STRICT",
+    "CREATE INDEX claims_open_by_end ON claims (expires_at) WHERE state = 'open'",
+    "CREATE INDEX claims_open ON claims (environment) WHERE state = 'open'",
+    // A pending or quarantined key counts as active for both checks.
+    "DROP INDEX keys_active_by_integration",
+    "DROP INDEX keys_active_by_name",
+    "CREATE INDEX keys_current_by_integration ON keys (environment, integration, expires_at)
+        WHERE state IN ('active', 'pending', 'quarantined')",
+    "CREATE INDEX keys_current_by_name ON keys (environment, name, expires_at)
+        WHERE state IN ('active', 'pending', 'quarantined')",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

@@ -114,7 +114,7 @@ fn parse(query: &str, texts: TextParser<'_>) -> Result<ListKeys, Problem> {
         environment: choice(&mut query, "environment", Environment::parse, "This must be live or test.")?,
         integration: text(&mut query, "integration", texts)?,
         owner: text(&mut query, "owner", texts)?,
-        status: choice(&mut query, "status", Status::parse, "This must be active, retiring, expired or revoked.")?,
+        status: choice(&mut query, "status", Status::parse, "This must be active, pending, retiring, expired or revoked.")?,
         q: search(&mut query, texts)?,
         expires_before: query.take("expires_before").map(|text| instant("expires_before", &text)).transpose()?,
     };

@@ -108,6 +108,11 @@ operations! {
     Verify => verify,
     Introspect => introspect,
     RevokeByHolder => revoke_by_holder,
+    ListClaims => list_claims,
+    LookUpClaim => look_up_claim,
+    ClaimKey => claim_key,
+    RevokeByClaimant => revoke_by_claimant,
+    WithdrawClaim => withdraw_claim,
 }
 
 impl Operation {
