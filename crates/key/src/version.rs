@@ -27,6 +27,12 @@ pub const fn second_reader(has: bool) -> Option<u64> {
     if has { Some(2) } else { None }
 }
 
+/// Like [`second_reader`], for something that readers below 3 would ignore.
+#[must_use]
+pub const fn third_reader(has: bool) -> Option<u64> {
+    if has { Some(3) } else { None }
+}
+
 /// Quoted name of the field. Keyward's own writers never escape it.
 const FIELD: &str = "\"min_reader\"";
 

@@ -44,7 +44,9 @@ fn member(store: &mut dyn Store, id: &KeyId, presented: &KeyHash, now: Millis) -
     match member.status(now) {
         Status::Revoked => Err(refused_for_good("the member is revoked")),
         Status::Expired => Err(refused_for_good("the credential has expired")),
-        Status::Active | Status::Retiring | Status::Pending => Ok(member),
+        // No member is ever quarantined or pending.
+        Status::Quarantined | Status::Pending => Err(unauthenticated("the member has a key's state")),
+        Status::Active | Status::Retiring => Ok(member),
     }
 }
 

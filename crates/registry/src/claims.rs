@@ -1,9 +1,8 @@
 //! Claims: a claim is the permission to mint the secret of one pending key. Its id is the key's.
 
 use super::context::{Context, OWN_ACTOR, record_own};
-use super::due::BATCH;
-use super::keys::{self, Revocation};
-use super::meta;
+use super::due::{BATCH, DueWork};
+use super::keys;
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Environment, KeyId};
@@ -200,8 +199,11 @@ pub fn open(
         .collect()
 }
 
-/// Returns the earliest end of an open claim. See [`super::due`].
-pub(super) fn next_end(store: &mut dyn Store) -> Result<Option<Millis>, StoreError> {
+/// The due work that ends claims.
+pub const END: DueWork = DueWork { name: "end_claims", next: next_end, run: expire };
+
+/// Returns the earliest end of an open claim.
+fn next_end(store: &mut dyn Store) -> Result<Option<Millis>, StoreError> {
     let rows = store.query(
         "SELECT expires_at FROM claims INDEXED BY claims_open_by_end WHERE state = 'open' ORDER BY expires_at LIMIT 1",
         &[],
@@ -210,7 +212,7 @@ pub(super) fn next_end(store: &mut dyn Store) -> Result<Option<Millis>, StoreErr
 }
 
 /// Ends the open claims whose time is over, and revokes their keys.
-pub(super) fn expire(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
+fn expire(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
     let due = store.query(
         "SELECT id FROM claims INDEXED BY claims_open_by_end WHERE state = 'open' AND expires_at <= ?
          ORDER BY expires_at LIMIT ?",
@@ -219,8 +221,7 @@ pub(super) fn expire(store: &mut dyn Store, now: Millis) -> Result<(), StoreErro
     for row in &due {
         let id = row.parsed("id", KeyId::parse)?;
         end(store, &id, ClaimState::Expired, now)?;
-        let revision = meta::next_revision(store)?;
-        keys::revoke(store, &Revocation { id: &id, at: now, by: OWN_ACTOR, reason: EXPIRED_REASON, revision })?;
+        keys::mark_revoked(store, &id, OWN_ACTOR, EXPIRED_REASON, now)?;
         record_own(store, now, "claim.expire", &id, vec![("reason", EXPIRED_REASON.into())])?;
     }
     Ok(())

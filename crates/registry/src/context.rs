@@ -3,6 +3,7 @@
 use super::audit::{self, AuditDetail, Change};
 use super::members::Member;
 use super::store::{Store, StoreError};
+use keyward_key::exposure::OnExposure;
 use keyward_key::id::KeyId;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
@@ -17,6 +18,8 @@ pub struct Policy {
     pub max_member_days: u32,
     /// Scopes that `ROUTES` uses.
     pub known_scopes: Vec<Scope>,
+    /// `ON_EXPOSURE`.
+    pub on_exposure: OnExposure,
 }
 
 /// Returns the instant `days` days of 86,400 seconds after `now`.

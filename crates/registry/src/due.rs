@@ -4,6 +4,7 @@
 //! the object, and nothing has to be cancelled: a row that no longer needs the work is no longer found.
 
 use super::claims;
+use super::quarantine;
 use super::store::{Store, StoreError};
 use keyward_key::time::Millis;
 
@@ -23,7 +24,7 @@ pub struct DueWork {
 pub const BATCH: u32 = 100;
 
 /// Every kind of due work.
-pub const WORK: &[DueWork] = &[DueWork { name: "claims", next: claims::next_end, run: claims::expire }];
+pub const WORK: &[DueWork] = &[quarantine::END, claims::END];
 
 impl DueWork {
     /// Does a batch of what is due at `now`, in one transaction. Only reads if nothing is due.

@@ -3,12 +3,13 @@
 use super::attributes::{self, attribute_columns, attribute_placeholders};
 use super::claims::{self, ClaimState};
 use super::context::OperationError;
+use super::meta;
 use super::outbox;
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, Environment, KeyId};
 use keyward_key::keyring::Generation;
-use keyward_key::record::Record;
+use keyward_key::record::{Quarantined, Record};
 use keyward_key::time::Millis;
 use keyward_protocol::{KeyAttributes, KeyView, NewCredential, Rejection, Status};
 
@@ -19,7 +20,8 @@ macro_rules! select_keys {
             "SELECT keys.position, keys.id, key_hash, minted_under, ",
             crate::attributes::attribute_columns!(),
             ", state, created_at, created_by, expires_at, rotated_from, successor, revoked_at, \
-             revoked_by, revoke_reason, last_used_at, keys.revision FROM keys ",
+             revoked_by, revoke_reason, last_used_at, exposed_at, exposure_dismissed_at, quarantine_ends_at, \
+             keys.revision FROM keys ",
             $rest
         )
     };
@@ -70,7 +72,7 @@ pub fn own_end(store: &mut dyn Store, id: &KeyId) -> Result<Option<Millis>, Stor
     rows.first().map_or(Ok(None), |row| row.optional_millis("own_end"))
 }
 
-/// Returns the active or pending key of an integration in an environment.
+/// Returns the active or pending key of an integration in an environment. A quarantined key counts as active unless it has a successor.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -82,15 +84,16 @@ pub fn current_of_integration(
 ) -> Result<Option<KeyId>, StoreError> {
     let rows = store.query(
         "SELECT id FROM keys INDEXED BY keys_current_by_integration
-         WHERE environment = ? AND integration = ? AND state IN ('active', 'pending', 'quarantined') AND expires_at > ?
-         LIMIT 1",
+         WHERE environment = ? AND integration = ? AND expires_at > ?
+             AND state IN ('active', 'pending', 'quarantined') AND successor IS NULL LIMIT 1",
         &[environment.as_str().into(), integration.into(), now.into()],
     )?;
     rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
 }
 
 /// Returns an active or pending key of an environment that has this name and belongs to another integration than `integration`. The
-/// keys of one integration are a key and the successor that waits for its claim, which share their name.
+/// keys of one integration are a key and the successor that waits for its claim, which share their name. A quarantined key counts as
+/// active unless it has a successor.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -103,8 +106,8 @@ pub fn other_of_name(
 ) -> Result<Option<KeyId>, StoreError> {
     let rows = store.query(
         "SELECT id FROM keys INDEXED BY keys_current_by_name
-         WHERE environment = ? AND name = ? AND state IN ('active', 'pending', 'quarantined') AND expires_at > ?
-             AND integration <> ? LIMIT 1",
+         WHERE environment = ? AND name = ? AND expires_at > ? AND integration <> ?
+             AND state IN ('active', 'pending', 'quarantined') AND successor IS NULL LIMIT 1",
         &[environment.as_str().into(), name.into(), now.into(), integration.into()],
     )?;
     rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
@@ -118,8 +121,8 @@ pub fn pending_successor(store: &mut dyn Store, key: &KeyView, now: Millis) -> R
     let KeyAttributes { environment, integration, .. } = &key.attributes;
     let rows = store.query(
         "SELECT id FROM keys INDEXED BY keys_current_by_integration
-         WHERE environment = ? AND integration = ? AND state IN ('active', 'pending', 'quarantined') AND expires_at > ?
-             AND rotated_from = ? AND state = 'pending' LIMIT 1",
+         WHERE environment = ? AND integration = ? AND expires_at > ? AND rotated_from = ? AND state = 'pending'
+             AND state IN ('active', 'pending', 'quarantined') AND successor IS NULL LIMIT 1",
         &[environment.as_str().into(), integration.as_str().into(), now.into(), key.id.as_str().into()],
     )?;
     rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
@@ -236,6 +239,8 @@ pub fn activate(store: &mut dyn Store, credential: &NewCredential, revision: u64
 pub struct Retirement<'a> {
     /// The key.
     pub id: &'a KeyId,
+    /// Its state: active or quarantined.
+    pub status: Status,
     /// The key that replaces it.
     pub successor: &'a KeyId,
     /// Time of the rotation, at which the overlap begins.
@@ -254,8 +259,12 @@ pub struct Retirement<'a> {
 /// # Errors
 /// [`StoreError`] when the store fails.
 pub fn retire(store: &mut dyn Store, key: &Retirement<'_>) -> Result<(), StoreError> {
-    // Without an overlap the key is expired by every clock.
-    let status = if key.overlap_seconds == 0 { Status::Expired } else { Status::Retiring };
+    // Without an overlap the key is expired by every clock. A quarantined one stays quarantined: only a release makes it work.
+    let status = match key.status {
+        _ if key.overlap_seconds == 0 => Status::Expired,
+        Status::Quarantined => Status::Quarantined,
+        _ => Status::Retiring,
+    };
     store.execute(
         "UPDATE keys SET state = ?, successor = ?, expires_at = ?, own_end = ?, revision = ? WHERE id = ?",
         &[
@@ -270,38 +279,25 @@ pub fn retire(store: &mut dyn Store, key: &Retirement<'_>) -> Result<(), StoreEr
     outbox::enqueue(store, key.id, key.revision)
 }
 
-/// A revocation.
-pub struct Revocation<'a> {
-    /// The key, which must not be revoked yet.
-    pub id: &'a KeyId,
-    /// Time.
-    pub at: Millis,
-    /// Name of the actor.
-    pub by: &'a str,
-    /// Reason.
-    pub reason: &'a str,
-    /// Number of the change.
-    pub revision: u64,
-}
-
-/// Revokes a key, ends its claim if that is open, and queues the copy. The caller appends the audit entry.
+/// Revokes a key that is not revoked, as `by`, ends its claim if that is open, and queues its copy, within the caller's transaction. The
+/// caller appends the audit entry.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
-pub fn revoke(store: &mut dyn Store, revocation: &Revocation<'_>) -> Result<(), StoreError> {
-    let Revocation { id, at, by, reason, revision } = *revocation;
+pub fn mark_revoked(store: &mut dyn Store, id: &KeyId, by: &str, reason: &str, now: Millis) -> Result<(), StoreError> {
+    let revision = meta::next_revision(store)?;
     store.execute(
         "UPDATE keys SET state = ?, revoked_at = ?, revoked_by = ?, revoke_reason = ?, revision = ? WHERE id = ?",
         &[
             Status::Revoked.as_str().into(),
-            at.into(),
+            now.into(),
             by.into(),
             reason.into(),
             Value::count(revision)?,
             id.as_str().into(),
         ],
     )?;
-    claims::end(store, id, ClaimState::Revoked, at)?;
+    claims::end(store, id, ClaimState::Revoked, now)?;
     outbox::enqueue(store, id, revision)
 }
 
@@ -314,7 +310,9 @@ pub fn record(row: &Row) -> Result<Option<Record>, StoreError> {
     if row.text("key_hash")?.is_empty() {
         return Ok(None);
     }
-    let over = row.parsed("state", Status::parse)? == Status::Expired;
+    let state = row.parsed("state", Status::parse)?;
+    let is_quarantined = state == Status::Quarantined
+        && !keyward_fault::fault!("the record of a quarantined key is that of a working one");
     let KeyAttributes { integration, scopes, allowed_cidrs, .. } = attributes::from_row(row)?;
     Ok(Some(Record {
         id: row.parsed("id", KeyId::parse)?,
@@ -323,10 +321,11 @@ pub fn record(row: &Row) -> Result<Option<Record>, StoreError> {
         integration,
         scopes,
         allowed_cidrs,
-        expires_at: if over { Millis(0) } else { row.millis("expires_at")? },
+        expires_at: if state == Status::Expired { Millis(0) } else { row.millis("expires_at")? },
         retiring: row.optional_text("successor")?.is_some(),
         revoked: is_revoked(row)?,
         revision: row.count("revision")?,
+        quarantined: Quarantined::when(is_quarantined),
     }))
 }
 
@@ -353,6 +352,7 @@ pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
         revoked_by: row.optional_text("revoked_by")?.map(str::to_owned),
         revoke_reason: row.optional_text("revoke_reason")?.map(str::to_owned),
         last_used_at: row.optional_millis("last_used_at")?.map(Millis::rfc3339),
+        exposed_at: row.optional_millis("exposed_at")?.map(Millis::rfc3339),
         revision: row.count("revision")?,
     })
 }
@@ -364,7 +364,11 @@ pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
 /// [`StoreError`] when the row is malformed.
 pub fn status(row: &Row, now: Millis) -> Result<Status, StoreError> {
     Ok(match row.parsed("state", Status::parse)? {
-        Status::Active | Status::Retiring | Status::Pending if row.millis("expires_at")? <= now => Status::Expired,
+        Status::Active | Status::Pending | Status::Retiring | Status::Quarantined
+            if row.millis("expires_at")? <= now =>
+        {
+            Status::Expired
+        }
         stored => stored,
     })
 }

@@ -4,9 +4,10 @@ use keyward_control::Operation;
 use keyward_control::delivery::{ClaimTerms, Opened};
 use keyward_control::operation::ControlOperation;
 use keyward_control::operations::{
-    audit_checkpoint, bootstrap, claim_key, create_member, issue_key, list_claims, list_keys, list_members,
-    look_up_claim, me, read_audit, revoke_by_claimant, revoke_by_holder, revoke_key, revoke_member, rotate_key,
-    rotate_member, show_key, show_member, update_key, update_member, withdraw_claim,
+    audit_checkpoint, bootstrap, claim_key, create_member, dismiss_exposure, issue_key, list_claims, list_exposures,
+    list_keys, list_members, look_up_claim, me, read_audit, release_key, revoke_by_claimant, revoke_by_holder,
+    revoke_key, revoke_member, rotate_key, rotate_member, show_key, show_member, update_key, update_member,
+    withdraw_claim,
 };
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::record::Record;
@@ -100,6 +101,19 @@ pub enum Command {
         filter: AuditFilter,
     },
     AuditHead,
+    DismissExposure {
+        id: KeyId,
+        reason: String,
+    },
+    ReleaseKey {
+        id: KeyId,
+        reason: String,
+    },
+    ListExposures {
+        id: KeyId,
+        limit: u32,
+        cursor: Option<String>,
+    },
     Introspect(KeyId),
     Verify(KeyId),
     RevokeByHolder,
@@ -216,6 +230,13 @@ impl Command {
                 raw(Operation::ReadAudit, &read_audit::ReadAudit::new(after, limit, filter))
             }
             Self::AuditHead => raw(Operation::AuditCheckpoint, &audit_checkpoint::AuditCheckpoint {}),
+            Self::DismissExposure { id, reason } => {
+                raw(Operation::DismissExposure, &dismiss_exposure::DismissExposure { id, reason })
+            }
+            Self::ReleaseKey { id, reason } => raw(Operation::ReleaseKey, &release_key::ReleaseKey { id, reason }),
+            Self::ListExposures { id, limit, cursor } => {
+                raw(Operation::ListExposures, &list_exposures::ListExposures { id, limit, cursor })
+            }
             Self::Introspect(id) => raw_json(Operation::Introspect, &json!({ "id": id })),
             Self::Verify(id) => raw_json(Operation::Verify, &json!({ "id": id })),
             Self::RevokeByHolder => raw(Operation::RevokeByHolder, &revoke_by_holder::RevokeByHolder::default()),
@@ -307,6 +328,15 @@ pub enum Outcome {
         items: Vec<serde_json::Value>,
         next_cursor: Option<String>,
     },
+    ExposureDismissed(Box<KeyView>),
+    KeyReleased {
+        key: Box<KeyView>,
+        changed_at: Millis,
+    },
+    Exposures {
+        items: Vec<serde_json::Value>,
+        next_cursor: Option<String>,
+    },
     MemberRotated(MemberView),
     Members {
         items: Vec<MemberView>,
@@ -353,7 +383,9 @@ impl From<RawResponse> for Response {
                 Self::Done(Outcome::Replayed { outcome, nonce, minted_under: minted_under.as_str().to_owned() })
             }
             RawResponse::Refused(refused) => Self::Refused(refused),
-            other @ (RawResponse::Records { .. } | RawResponse::Changes { .. }) => panic!("{other:?}"),
+            other @ (RawResponse::Reported | RawResponse::Records { .. } | RawResponse::Changes { .. }) => {
+                panic!("{other:?}")
+            }
         }
     }
 }

@@ -128,7 +128,7 @@ impl ControlOperation for ClaimKey {
     }
 }
 
-/// Retires the key that the claimed one replaces, as a rotation does. A predecessor that is no longer active stays as it is.
+/// Retires the key that the claimed one replaces, as a rotation does. A predecessor that is neither active nor quarantined stays as it is.
 fn retire_predecessor(
     store: &mut dyn Store,
     by: &Context<'_>,
@@ -138,11 +138,12 @@ fn retire_predecessor(
 ) -> Result<Option<KeyView>, OperationError> {
     let (Some(old), Some(overlap_seconds)) = (&key.rotated_from, claim.overlap_seconds) else { return Ok(None) };
     let Some(row) = keys::find(store, old)? else { return Ok(None) };
-    if keys::status(&row, by.now)? != Status::Active {
+    let status = keys::status(&row, by.now)?;
+    if !matches!(status, Status::Active | Status::Quarantined) {
         return Ok(None);
     }
     let own_end = row.millis("expires_at")?;
-    let retirement = Retirement { id: old, successor: &key.id, at: by.now, overlap_seconds, own_end, revision };
+    let retirement = Retirement { id: old, status, successor: &key.id, at: by.now, overlap_seconds, own_end, revision };
     keys::retire(store, &retirement)?;
     Ok(Some(keys::view(&keys::get_written(store, old)?, by.now)?))
 }

@@ -13,8 +13,7 @@ use keyward_key::mint::Minted;
 use keyward_key::time::Millis;
 use keyward_protocol::{Raw, Rejection, Role, Status};
 use keyward_registry::context::{Context, OperationError};
-use keyward_registry::keys::{self, Revocation};
-use keyward_registry::meta;
+use keyward_registry::keys;
 use keyward_registry::store::Store;
 
 /// The request.
@@ -89,8 +88,7 @@ pub(super) fn revoke(
 ) -> Result<Outcome, OperationError> {
     let row = keys::find(store, id)?.ok_or(Rejection::NotFound)?;
     if keys::status(&row, by.now)? != Status::Revoked {
-        let revision = meta::next_revision(store)?;
-        keys::revoke(store, &Revocation { id, at: by.now, by: by.actor_name(), reason, revision })?;
+        keys::mark_revoked(store, id, by.actor_name(), reason, by.now)?;
         by.record(store, "key.revoke", id, vec![("reason", reason.into())])?;
     }
     let row = keys::get_written(store, id)?;

@@ -79,9 +79,7 @@ impl ControlOperation for RotateKey {
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
         let row = keys::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
         let old = keys::view(&row, by.now)?;
-        if old.status != Status::Active {
-            return Err(Rejection::NotActive { status: old.status }.into());
-        }
+        check_rotatable(&old)?;
         if self.overlap_seconds > MAX_OVERLAP_SECONDS {
             let detail = format!("An overlap is 0 to {MAX_OVERLAP_SECONDS} seconds.");
             return Err(Rejection::Invalid { field: "overlap_seconds".to_owned(), detail }.into());
@@ -109,7 +107,7 @@ impl ControlOperation for RotateKey {
         keys::insert(store, &successor)?;
         match &self.claim {
             Some(terms) => self.await_claim(store, by, terms, &successor),
-            None => self.replace(store, by, &successor, own_end),
+            None => self.replace(store, by, &successor, (old.status, own_end)),
         }
     }
 
@@ -146,11 +144,12 @@ impl RotateKey {
         store: &mut dyn Store,
         by: &Context<'_>,
         successor: &NewKey<'_>,
-        own_end: Millis,
+        (status, own_end): (Status, Millis),
     ) -> Result<Outcome, OperationError> {
         let NewKey { id, revision, .. } = *successor;
         let overlap_seconds = self.overlap_seconds.into();
-        let retirement = Retirement { id: &self.id, successor: id, at: by.now, overlap_seconds, own_end, revision };
+        let (id_of_old, at) = (&self.id, by.now);
+        let retirement = Retirement { id: id_of_old, status, successor: id, at, overlap_seconds, own_end, revision };
         keys::retire(store, &retirement)?;
         outbox::enqueue(store, id, revision)?;
         let key = keys::view(&keys::get_written(store, id)?, by.now)?;
@@ -191,6 +190,16 @@ pub(super) fn shown_without_lists(view: &KeyView) -> Result<serde_json::Value, S
         fields.retain(|_, value| !value.is_array());
     }
     Ok(shown)
+}
+
+/// Refuses a key that is neither active nor quarantined, or that has a successor.
+fn check_rotatable(key: &KeyView) -> Result<(), Rejection> {
+    match key.status {
+        Status::Active => Ok(()),
+        Status::Quarantined if key.successor.is_none() => Ok(()),
+        Status::Quarantined => Err(Rejection::NotActive { status: Status::Retiring }),
+        status => Err(Rejection::NotActive { status }),
+    }
 }
 
 /// Refuses the id of a member.

@@ -12,8 +12,7 @@ use keyward_key::mint::Minted;
 use keyward_protocol::{Raw, Rejection, Role};
 use keyward_registry::claims::{self, ClaimState};
 use keyward_registry::context::{Context, OperationError};
-use keyward_registry::keys::{self, Revocation};
-use keyward_registry::meta;
+use keyward_registry::keys;
 use keyward_registry::store::Store;
 
 /// Reason that the key's view and the log show.
@@ -70,10 +69,7 @@ impl ControlOperation for WithdrawClaim {
         // A claim that has ended is unchanged, and nothing is written.
         if claim.state == ClaimState::Open {
             claims::end(store, &self.id, ClaimState::Withdrawn, by.now)?;
-            let revision = meta::next_revision(store)?;
-            let revocation =
-                Revocation { id: &self.id, at: by.now, by: by.actor_name(), reason: REASON, revision };
-            keys::revoke(store, &revocation)?;
+            keys::mark_revoked(store, &self.id, by.actor_name(), REASON, by.now)?;
             by.record(store, "claim.withdraw", &self.id, vec![("reason", REASON.into())])?;
         }
         let claim = claims::find(store, &self.id)?.ok_or(Rejection::NotFound)?;

@@ -13,8 +13,10 @@ impl<H: ObjectHost> RegistryObject<H> {
     /// After a failure the alarm retries, with a backoff that doubles. Sets the next alarm in every case.
     pub(super) async fn drain(&self) {
         let now = self.host.now();
-        let started_at = self.drain_started_at.get();
-        if started_at.is_some_and(|started_at| (0..DRAIN_TIMEOUT_MS).contains(&now.since(started_at))) {
+        // After a step back of the clock, the running drain counts from the new time.
+        let running_since = self.drain_started_at.get().map(|started_at| started_at.min(now));
+        if running_since.is_some_and(|started_at| now.since(started_at) < DRAIN_TIMEOUT_MS) {
+            self.drain_started_at.set(running_since);
             // The alarm that triggered this call is used up. If the running drain ends with this instance, another alarm must follow.
             self.reset_alarm().await;
             return;

@@ -19,8 +19,9 @@ use std::rc::Rc;
 use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
 use crate::store::{Store, StoreError};
-use crate::{lookup, outbox, schema};
+use crate::{exposures, lookup, outbox, schema};
 use keyward_key::epoch::Epoch;
+use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::Keyring;
 use keyward_key::time::Millis;
 use keyward_key::version;
@@ -49,6 +50,8 @@ pub struct ObjectSettings {
     pub authority_epoch: Option<String>,
     /// Page sizes of the feed.
     pub feed: FeedSizes,
+    /// `ON_EXPOSURE`.
+    pub on_exposure: OnExposure,
 }
 
 /// Reason why a call has no answer.
@@ -113,8 +116,9 @@ impl<H: ObjectHost> RegistryObject<H> {
             self.host.log(Level::Error, "registry_message_malformed", &[]);
             return Err(FetchError::Malformed);
         };
-        let (is_control, is_write) = match &request {
+        let (may_change, is_write) = match &request {
             Request::Control(control) => (true, control.writes),
+            Request::Expose(_) => (true, true),
             Request::Lookup { .. } | Request::Changes(_) => (false, false),
         };
         let answered = match self.answer(request) {
@@ -127,7 +131,7 @@ impl<H: ObjectHost> RegistryObject<H> {
             }
         };
         let refilled = self.refilled.take();
-        let pending = (is_control || refilled) && self.has_pending();
+        let pending = (may_change || refilled) && self.has_pending();
         if pending || is_write || refilled {
             // Set before the answer is sent: if this instance ends now, the alarm still does the work.
             self.set_alarm().await.inspect_err(|_| self.refilled.set(refilled))?;
@@ -182,6 +186,7 @@ impl<H: ObjectHost> RegistryObject<H> {
                 Ok(Response::Changes { changes, restored })
             }
             Request::Control(control) => self.host.apply(store, *control, now),
+            Request::Expose(report) => exposures::record(store, &report, settings.on_exposure, now),
         })?;
         if let Response::Changes { restored: true, .. } = answered {
             self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use keyward_control::authority::apply;
+use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::{Keyring, Secret};
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, RequestMeta, Response as RegistryResponse};
@@ -20,7 +21,7 @@ use keyward_registry::store::{Store, StoreError};
 use keyward_testkit::registry_world::*;
 use keyward_testkit::sqlite_store::Fault;
 
-const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER_SECRET: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
@@ -82,11 +83,12 @@ impl Platform {
     }
 }
 
-fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
+pub fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
     ObjectSettings {
         keyring: Keyring::new(&Secret::parse(secret).unwrap(), None).unwrap(),
         authority_epoch: authority_epoch.map(str::to_owned),
         feed: FeedSizes::default(),
+        on_exposure: OnExposure::default(),
     }
 }
 
@@ -267,6 +269,24 @@ fn a_drain_that_hung_for_a_minute_is_replaced() {
     ready(object.alarm());
     assert_eq!(platform.pending(), 1);
     platform.0.now.set(Millis(platform.0.now.get().0 + 1));
+    let mut alarm = std::pin::pin!(object.alarm());
+    assert!(poll(alarm.as_mut()).is_pending());
+    assert!(poll(alarm.as_mut()).is_ready());
+    assert_eq!(platform.pending(), 0);
+}
+
+/// Seed 171,502 of the simulator: the second drain wrote a newer copy, and the first one's late write put the older copy over it.
+#[test]
+fn a_clock_that_steps_back_starts_no_second_drain() {
+    let (platform, object) = with_one_pending();
+    platform.0.kv_hangs.set(true);
+    platform.run_spawned();
+    platform.0.kv_hangs.set(false);
+    let began_at = platform.0.now.get().0;
+    platform.0.now.set(Millis(began_at - 3_000));
+    ready(object.alarm());
+    assert_eq!((platform.pending(), platform.0.written.borrow().len()), (1, 0));
+    platform.0.now.set(Millis(began_at - 3_000 + DRAIN_TIMEOUT_MS));
     let mut alarm = std::pin::pin!(object.alarm());
     assert!(poll(alarm.as_mut()).is_pending());
     assert!(poll(alarm.as_mut()).is_ready());
