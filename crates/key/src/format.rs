@@ -128,9 +128,14 @@ pub fn key_at<'a>(text: &'a [u8], prefix: &Prefix) -> Option<Presented<'a>> {
 /// Takes time linear in `text`: at each candidate position it reads at most the length of a key.
 #[must_use]
 pub fn contains_key(text: &[u8], prefix: &Prefix) -> bool {
+    keys_in(text, prefix).next().is_some()
+}
+
+/// Returns the well-formed keys in `text`, as [`contains_key`] finds them.
+pub fn keys_in<'a>(text: &'a [u8], prefix: &'a Prefix) -> impl Iterator<Item = Presented<'a>> {
     let needle = prefix.as_str().as_bytes();
     text.windows(needle.len().saturating_add(1))
         .enumerate()
-        .filter(|(_, window)| window.strip_prefix(needle) == Some(b"_"))
-        .any(|(at, _)| text.get(at..).is_some_and(|rest| key_at(rest, prefix).is_some()))
+        .filter(move |(_, window)| window.strip_prefix(needle) == Some(b"_"))
+        .filter_map(move |(at, _)| key_at(text.get(at..)?, prefix))
 }
