@@ -4,9 +4,9 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 
 use clap::Args;
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use crate::api::{Address, Client, Request, random_text};
+use crate::api::{Address, Answer, Client, Request, random_text};
 use crate::delivery::DeliveryArgs;
 use crate::failure::{Exit, Failure};
 use crate::interrupt;
@@ -53,11 +53,20 @@ struct Link {
     secret: Secret,
 }
 
-/// What a claim permits. The form is that of the API's lookup.
+/// What a claim permits, as the API's lookup shows it.
 #[derive(Deserialize)]
 struct Permission {
-    key: Option<Key>,
-    expires_at: Option<String>,
+    claim: ClaimView,
+    #[serde(default)]
+    key: Key,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ClaimView {
+    status: String,
+    issued_by: String,
+    expires_at: String,
 }
 
 /// Uses a claim link.
@@ -133,14 +142,10 @@ fn give_up(client: &Client, link: &Link, id: &str, problem: &str) -> Failure {
     }
 }
 
-fn lookup(client: &Client, link: &Link) -> Result<Permission, Failure> {
+fn lookup(client: &Client, link: &Link) -> Result<Answer, Failure> {
     let body = json!({"secret": link.secret.expose()});
     let path = format!("/_keyward/v1/claims/{}/lookup", link.id);
-    let document: Json = client.send(&Request::change("POST", &path, Some(&body))).map_err(explain)?.json()?;
-    let nested = document.get("claim").cloned().unwrap_or_default();
-    let key = document.get("key").or(nested.get("key")).cloned();
-    let expires_at = document.get("expires_at").or(nested.get("expires_at")).and_then(Json::as_str).map(str::to_owned);
-    Ok(Permission { key: key.and_then(|key| serde_json::from_value(key).ok()), expires_at })
+    client.send(&Request::change("POST", &path, Some(&body))).map_err(explain)
 }
 
 fn explain(failure: Failure) -> Failure {
@@ -159,13 +164,13 @@ fn explain(failure: Failure) -> Failure {
     }
 }
 
-fn show_permission(output: &Output, permission: &Permission) -> Result<(), Failure> {
-    let key = permission.key.clone().unwrap_or_default();
+fn show_permission(output: &Output, answer: &Answer) -> Result<(), Failure> {
     if output.is_json() {
-        return output.json(&json!({"key_id": key.id, "name": key.name, "expires_at": permission.expires_at}));
+        return output.json(&answer.json()?);
     }
-    let good_until = permission.expires_at.as_deref().unwrap_or_default();
-    let mut pairs = vec![("link good until", format!("{good_until} ({})", relative(good_until, output.now)))];
+    let Permission { claim, key } = answer.parse()?;
+    let good_until = format!("{} ({})", claim.expires_at, relative(&claim.expires_at, output.now));
+    let mut pairs = vec![("link", claim.status), ("good until", good_until), ("issued by", claim.issued_by)];
     pairs.extend(key.pairs(output));
     output.pairs(&pairs)
 }

@@ -10,7 +10,8 @@ const ID: &str = "wafl_live_8Fh2kQ0sZp1L";
 fn answer(request: &Received) -> Reply {
     match request.path.as_str() {
         "/_keyward/v1/claims/c1/lookup" => {
-            Reply::json(200, &json!({"key": key(ID, "CRM sync"), "expires_at": in_days(1)}))
+            let claim = json!({"id": ID, "status": "open", "issued_by": "Olivia Owner", "expires_at": in_days(1), "claimed_at": null});
+            Reply::json(200, &json!({"claim": claim, "key": key(ID, "CRM sync")}))
         }
         "/_keyward/v1/claims/c1" => {
             Reply::json(200, &json!({"key": key(ID, "CRM sync"), "api_key": well_formed(ID, 'c')}))
@@ -42,7 +43,7 @@ fn a_link_is_used_without_a_sign_in_and_the_key_goes_to_the_program() {
 fn a_look_at_a_link_does_not_use_it() {
     let server = Server::start(answer);
     let outcome = User::new().run(&["claim", &link(&server, "c1"), "--look"]).expect(0);
-    assert!(outcome.stdout.contains("CRM sync"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("CRM sync") && outcome.stdout.contains("Olivia Owner"), "{}", outcome.stdout);
     assert_eq!(server.lines(), ["POST /_keyward/v1/claims/c1/lookup"]);
 }
 
