@@ -2,7 +2,7 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | [`file`] | the file: parsing with line and column, and writing |
+//! | [`mod@file`] | the file: parsing with line and column, and writing |
 //! | [`difference`] | what has to change |
 //!
 //! A key of the file and a key of the deployment are the same if environment and integration are: an integration has at most one active key

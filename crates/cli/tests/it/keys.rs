@@ -151,3 +151,23 @@ fn the_overlap_of_a_rotation_can_be_ended_and_prolonged() {
     );
     assert_eq!(server.received()[1].json(), json!({"overlap_seconds": 172_800}));
 }
+
+#[test]
+fn exposures_are_listed_and_dismissed_and_a_quarantined_key_released() {
+    let server = Server::start(|request| match request.path.contains("/exposures") {
+        true => Reply::json(
+            200,
+            &json!({"items": [{"kind": "url", "at": in_days(-3), "route": "GET /v1/contacts", "network": null}], "next_cursor": null}),
+        ),
+        false => Reply::json(200, &changed(&key(ID, "CRM sync"))),
+    });
+    let user = User::of(&server.url);
+    let listed = user.run(&["keys", "exposures", ID]).expect(0).stdout;
+    assert_eq!(listed, "KIND  WHEN        ROUTE             NETWORK\nurl   2 days ago  GET /v1/contacts  –\n");
+    user.run(&["keys", "dismiss-exposure", ID, "--reason", "A test"]).expect(0);
+    user.run(&["keys", "release", ID, "--reason", "A test"]).expect(0);
+    let sent = server.received();
+    assert_eq!(sent[1].line(), format!("POST /_keyward/v1/keys/{ID}/dismiss-exposure"));
+    assert_eq!(sent[2].line(), format!("POST /_keyward/v1/keys/{ID}/release"));
+    assert_eq!(sent[2].json(), json!({"reason": "A test"}));
+}

@@ -7,6 +7,7 @@ mod credentials;
 mod delivery;
 mod errors;
 mod help;
+mod hook;
 mod keys;
 mod members;
 mod plan;

@@ -80,7 +80,7 @@ pub fn run(args: &IssueArgs) -> Result<(), Failure> {
 /// Issues the key that `body` describes, and delivers it. Without `--output json` it shows the result.
 ///
 /// # Errors
-/// [`Failure`] as of [`run`].
+/// [`Failure`] if the deployment refuses, or the key could not be delivered.
 pub fn issue(
     session: &Session,
     output: &Output,

@@ -35,6 +35,9 @@ pub struct ListArgs {
     /// Only keys whose name or id contains this text
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
+    /// Only keys that were exposed
+    #[arg(long)]
+    exposed: bool,
     /// Only keys that end before this time, such as 2027-01-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     expires_before: Option<String>,
@@ -66,7 +69,8 @@ pub fn run(args: &ListArgs) -> Result<(), Failure> {
         ("expires_before", &args.expires_before),
         ("sort", &args.sort),
     ];
-    let query: Vec<_> = filters.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+    let mut query: Vec<_> = filters.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
+    query.extend(args.exposed.then(|| ("exposed", "true".to_owned())));
     let items = session.list("/_keyward/v1/keys", &query, args.limit.max(1))?;
     completion::remember(&session.profile, &items);
     if output.is_json() {

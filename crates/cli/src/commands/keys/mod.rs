@@ -1,5 +1,6 @@
 //! `keyward keys …`.
 
+mod exposure;
 mod issue;
 mod list;
 mod revoke;
@@ -35,6 +36,12 @@ pub enum KeysCommand {
     FinishRotation(rotate::FinishArgs),
     /// Let the old key of a rotation work for longer
     ExtendRotation(rotate::ExtendArgs),
+    /// Show where a key arrived that it must not: in a URL, from a browser, over plain HTTP
+    Exposures(exposure::ExposuresArgs),
+    /// Mark the exposures of a key as harmless
+    DismissExposure(exposure::ReasonedArgs),
+    /// Let a quarantined key work again
+    Release(exposure::ReasonedArgs),
     /// Revoke keys for good
     Revoke(revoke::RevokeArgs),
 }
@@ -52,6 +59,9 @@ pub fn run(command: &KeysCommand) -> Result<(), Failure> {
         KeysCommand::Rotate(args) => rotate::run(args),
         KeysCommand::FinishRotation(args) => rotate::finish(args),
         KeysCommand::ExtendRotation(args) => rotate::extend(args),
+        KeysCommand::Exposures(args) => exposure::list(args),
+        KeysCommand::DismissExposure(args) => exposure::dismiss(args),
+        KeysCommand::Release(args) => exposure::release(args),
         KeysCommand::Revoke(args) => revoke::run(args),
     }
 }

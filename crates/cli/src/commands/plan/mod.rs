@@ -60,7 +60,7 @@ pub struct ApplyArgs {
 /// File and extent.
 #[derive(Args)]
 struct FileArgs {
-    /// File with [[key]] tables
+    /// File with a table for each key
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
     /// Revoke active keys that the file does not have
