@@ -16,6 +16,7 @@
 //! | [`authorize`] | forward auth |
 //! | `guard`, `callers` | rate limits and cached refusals, which protect the authority |
 //! | [`audit_stream`] | the audit log as a stream |
+//! | [`console`] | the console's files |
 //! | [`open_api`] | the OpenAPI document and the table of roles, generated from the rows |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
@@ -46,6 +47,7 @@ mod callers;
 pub mod certs;
 pub mod changed;
 mod checkpoint;
+pub mod console;
 pub mod credential;
 pub mod failure;
 mod guard;

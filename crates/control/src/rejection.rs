@@ -38,6 +38,7 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         Rejection::EmailTaken => Code::EmailTaken.into(),
         Rejection::IdempotencyMismatch => Code::IdempotencyMismatch.into(),
         Rejection::PreconditionFailed => Code::PreconditionFailed.into(),
+        Rejection::ConfirmationRequired => Code::ConfirmationRequired.into(),
         Rejection::IdTaken => Code::InternalError.into(),
     }
 }

@@ -200,6 +200,8 @@ pub enum Rejection {
     IdempotencyMismatch,
     /// The key or member has another version than `If-Match` names: 412.
     PreconditionFailed,
+    /// The operation needs the member's credential again, beside the session: 403.
+    ConfirmationRequired,
 }
 
 /// The attributes of a key that a member chooses. Every form of a key contains this struct, and the registry has one list of

@@ -9,6 +9,7 @@
 //! | [`context`] | context, errors and transaction of an operation |
 //! | [`authentication`] | authentication of the caller |
 //! | [`keys`], `attributes`, [`members`] | the stored rows and their views |
+//! | [`sessions`] | sessions of the console |
 //! | [`list`], [`order`], `sorted_list`, [`member_list`], [`page`] | lists |
 //! | [`idempotency`] | retries of writes |
 //! | [`audit`] | the log and its hash chain |
@@ -58,6 +59,7 @@ pub mod outbox;
 pub mod page;
 pub mod quarantine;
 pub mod schema;
+pub mod sessions;
 mod sorted_list;
 
 pub use keyward_store as store;

@@ -6,7 +6,11 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE];
+const STEPS: &[Step] =
+    &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, SESSIONS];
+
+/// Version of the current schema: the number of steps.
+pub const VERSION: u64 = STEPS.len() as u64;
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -168,6 +172,20 @@ const QUARANTINE: &[&str] = &[
     "CREATE INDEX keys_quarantined_by_name ON keys (environment, name, expires_at)
         WHERE state = 'quarantined' AND successor IS NULL",
     "CREATE INDEX keys_quarantined_by_end ON keys (expires_at) WHERE state = 'quarantined'",
+];
+
+/// Sessions of the console.
+const SESSIONS: &[&str] = &[
+    "CREATE TABLE sessions (
+        token_hash TEXT PRIMARY KEY,
+        member TEXT NOT NULL,
+        credential_hash TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        seen_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT",
+    "CREATE INDEX sessions_by_member ON sessions (member, seen_at)",
+    "CREATE INDEX sessions_by_end ON sessions (expires_at)",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

@@ -96,6 +96,11 @@ fn rows() -> Vec<(&'static str, String)> {
         ),
         ("EXPOSURE_INTERVAL_MS", format!("the same key and kind once in {} s; ", EXPOSURE_INTERVAL_MS / 1000)),
         ("EXPOSURES_REMEMBERED", format!("it tracks {} of them. ", number(EXPOSURES_REMEMBERED))),
+        (
+            "SIGN_INS_AT_ONCE",
+            format!("| sign-ins to the console with one credential | {SIGN_INS_AT_ONCE} at once in each isolate, "),
+        ),
+        ("SIGN_IN_MILLIS", format!("then one every {} s |", SIGN_IN_MILLIS / 1_000)),
     ]
 }
 

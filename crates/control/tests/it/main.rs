@@ -3,6 +3,7 @@
 mod access_verifier;
 mod callers;
 mod conditions;
+mod console;
 mod exposures;
 mod forward_auth;
 mod generated;
@@ -11,5 +12,6 @@ mod limits;
 mod plane;
 mod requests;
 mod rotation;
+mod sessions;
 mod submitted_key;
 mod test_plane;

@@ -253,7 +253,7 @@ fn keys_changed_before_the_feed_existed_stay_in_the_snapshot() {
         .store
         .connection
         .execute_batch(
-            "DROP INDEX audit_by_subject; DROP INDEX audit_by_actor; DROP INDEX audit_by_action;
+            "DROP TABLE sessions; DROP INDEX audit_by_subject; DROP INDEX audit_by_actor; DROP INDEX audit_by_action;
              ALTER TABLE idempotency DROP COLUMN credential;
              ALTER TABLE members DROP COLUMN previous_hash; ALTER TABLE members DROP COLUMN previous_until;
              ALTER TABLE members DROP COLUMN email_by_limited;
