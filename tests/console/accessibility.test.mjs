@@ -127,7 +127,7 @@ test("a key is found, opened and revoked with the keyboard alone, and the focus 
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Overview" }).waitFor();
   await page.keyboard.press("?");
-  await seen(page, "Keyboard shortcuts");
+  await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
   await page.keyboard.press("Escape");
   await page.keyboard.press("g");
   await page.keyboard.press("k");

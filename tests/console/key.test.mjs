@@ -85,7 +85,10 @@ test("a rotation shows the successor's key once, and the old key can be ended wi
   assert.equal((await deployment.call("GET", `/keys/${key.id}`)).json.status, "retiring");
   await page.getByRole("button", { name: "End the old key now" }).click();
   await page.getByRole("button", { name: "Do it now" }).click();
-  await page.getByText(/^.Expired$/).first().waitFor();
+  await page
+    .getByText(/^.Expired$/)
+    .first()
+    .waitFor();
 });
 
 test("a change sends only what differs, and is refused if somebody else changed the key meanwhile", {

@@ -19,7 +19,6 @@ function shown(value: unknown): ComponentChildren {
   return <code>{String(value)}</code>;
 }
 
-
 const isChanged = ({ value, default: initial, secret, is_set }: Setting) =>
   !secret && is_set !== false && JSON.stringify(value ?? null) !== JSON.stringify(initial ?? null);
 
