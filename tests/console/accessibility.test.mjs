@@ -134,7 +134,7 @@ test("a key is found, opened and revoked with the keyboard alone, and the focus 
   await page.getByRole("heading", { name: "Keys" }).waitFor();
   await page.keyboard.press("/");
   await page.keyboard.type("test-sync");
-  await page.getByRole("option").waitFor();
+  await page.locator(".popup").getByRole("option").waitFor();
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "test-sync" }).waitFor();
   await tabTo(page, "Revoke");
