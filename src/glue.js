@@ -247,13 +247,14 @@ export function isOverload(thrown) {
   return thrown?.overloaded === true;
 }
 
-/** Sends a message to the one registry and returns its answer; both are JSON text. */
-export function askRegistry(env, message, milliseconds) {
-  const answer = env.REGISTRY.getByName("registry")
-    .fetch("https://registry/", { method: "POST", body: message })
+/** Sends a message to the object of a name and returns its answer; both are JSON text. */
+export function askObject(env, binding, name, message, milliseconds) {
+  const answer = env[binding]
+    .getByName(name)
+    .fetch("https://object/", { method: "POST", body: message })
     .then(async (response) => {
       const text = await response.text();
-      if (response.status !== 200) throw new Error(`the registry answered ${response.status}`);
+      if (response.status !== 200) throw new Error(`the object ${name} answered ${response.status}`);
       return text;
     });
   return within(milliseconds, answer);

@@ -88,8 +88,14 @@ extern "C" {
     #[wasm_bindgen(js_name = isOverload)]
     pub fn is_overload(thrown: &JsValue) -> bool;
 
-    #[wasm_bindgen(catch, js_name = askRegistry)]
-    pub async fn ask_registry(env: &JsValue, message: &str, milliseconds: u32) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = askObject)]
+    pub async fn ask_object(
+        env: &JsValue,
+        binding: &str,
+        name: &str,
+        message: &str,
+        milliseconds: u32,
+    ) -> Result<JsValue, JsValue>;
 }
 
 #[wasm_bindgen(module = "/src/forward.js")]

@@ -5,8 +5,10 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::entropy::System;
 use super::log::{Level, event};
 use super::{clock, glue};
-use keyward_edge::RegistryFailure;
-use keyward_edge::platform::{CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS};
+use keyward_edge::platform::{
+    CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS, SHARD_TIMEOUT_MS,
+};
+use keyward_edge::{RegistryFailure, ShardedObject};
 use keyward_key::entropy::Entropy;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
@@ -63,11 +65,17 @@ impl keyward_edge::Platform for Platform<'_> {
 
     async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, RegistryFailure> {
         let limit = if may_change { REGISTRY_CHANGE_TIMEOUT_MS } else { REGISTRY_READ_TIMEOUT_MS };
-        let answered = glue::ask_registry(self.env, message, limit).await.map_err(|thrown| RegistryFailure {
-            cause: glue::cause(&thrown),
-            is_overload: glue::is_overload(&thrown),
+        let answered = glue::ask_object(self.env, "REGISTRY", "registry", message, limit).await.map_err(|thrown| {
+            RegistryFailure { cause: glue::cause(&thrown), is_overload: glue::is_overload(&thrown) }
         })?;
         answered.as_string().ok_or_else(|| "the registry's answer is not a text".to_owned().into())
+    }
+
+    async fn ask_shard(&self, object: ShardedObject, shard: u32, message: &str) -> Result<String, String> {
+        let name = object.name(shard);
+        let answered = glue::ask_object(self.env, object.binding(), &name, message, SHARD_TIMEOUT_MS).await;
+        let answer = answered.map_err(|thrown| glue::cause(&thrown))?;
+        answer.as_string().ok_or_else(|| "the object's answer is not a text".to_owned())
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

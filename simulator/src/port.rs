@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use keyward_edge::platform::{CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS};
-use keyward_edge::{Level, Platform, RegistryFailure};
+use keyward_edge::{Level, Platform, RegistryFailure, ShardedObject};
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 use keyward_protocol::Response;
@@ -207,6 +207,10 @@ impl Platform for Port {
         let answered = self.exchange(message, if may_change { CHANGE_LIMIT_MS } else { READ_LIMIT_MS }).await;
         self.record_query(message, asked, &answered);
         Ok(answered?)
+    }
+
+    async fn ask_shard(&self, object: ShardedObject, _: u32, _: &str) -> Result<String, String> {
+        panic!("{object:?} is not asked here")
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

@@ -163,7 +163,10 @@ describe("another site", () => {
     for (const path of [SESSION, "/_keyward/v1/keys"]) {
       const answer = await gate.call(path, { method: "OPTIONS", headers });
       assert.ok(answer.status >= 400);
-      assert.deepEqual(Object.keys(answer.headers).filter((name) => name.startsWith("access-control")), []);
+      assert.deepEqual(
+        Object.keys(answer.headers).filter((name) => name.startsWith("access-control")),
+        [],
+      );
     }
   });
 

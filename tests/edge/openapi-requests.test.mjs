@@ -57,7 +57,8 @@ const counts = {};
 
 before(async () => {
   const more = [...SCOPES].map((scope, at) => ({ match: `GET /s/${at}`, scope }));
-  gate = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1", ROUTES: [...ROUTES, ...more] } });
+  const vars = { ORIGIN_LIVE: "http://127.0.0.1:1", ROUTES: [...ROUTES, ...more], CONTROL_HOST: "keys.acme.example" };
+  gate = await startGate({ vars });
   await gate.bootstrap();
   owners.push(gate.owner);
   // Each credential has its own rate.
@@ -197,8 +198,9 @@ async function compareBodies(operationId, { id = "", only = () => true, to = sen
 const inQuery = ({ type }, text) => (type === "integer" && /^-?(0|[1-9]\d*)$/.test(text) ? Number(text) : text);
 
 /** Sends a query with each sample of each parameter, with parameters that nobody knows, and with several. */
-async function compareQueries(operationId) {
-  const { path, operation } = described(operationId);
+async function compareQueries(operationId, id = "") {
+  const { path: template, operation } = described(operationId);
+  const path = template.replace("{id}", id);
   const parameters = operation.parameters.map(follow).filter((one) => one.in === "query");
   const properties = Object.fromEntries(parameters.map(({ name, schema }) => [name, schema]));
   const schema = { type: "object", properties, additionalProperties: false };
@@ -243,11 +245,21 @@ describe("the gate accepts and refuses as the document says", () => {
     await compareBodies("finishRotation", { id });
   });
   test("revocations", async () => compareBodies("revokeKey", { id: await key() }));
+  test("dismissals and releases", async () => {
+    const id = await key();
+    await compareBodies("dismissExposure", { id });
+    await compareBodies("releaseKey", { id });
+  });
+  test("lists of exposures", async () => compareQueries("listExposures", await key()));
   test("new members", () => compareBodies("createMember"));
   test("changes of a member", async () => compareBodies("updateMember", { id: await member() }));
   test("a member's rotations and revocations", async () => {
     await compareBodies("rotateMember", { id: await member() });
     await compareBodies("revokeMember", { id: await member() });
+  });
+  test("sign-in and sign-out", async () => {
+    await compareBodies("startSession");
+    await compareBodies("endSession");
   });
   test("bootstrap", async () => {
     // Once there is an owner, every body is 409.

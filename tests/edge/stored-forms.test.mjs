@@ -109,12 +109,15 @@ describe("SQL", () => {
         "index keys_sorted_by_name",
         "index members_by_email",
         "index outbox_by_revision",
+        "index sessions_by_end",
+        "index sessions_by_member",
         "table audit",
         "table idempotency",
         "table keys",
         "table members",
         "table meta",
         "table outbox",
+        "table sessions",
         "trigger audit_is_never_deleted",
         "trigger audit_is_never_updated",
       ],
@@ -148,6 +151,9 @@ describe("SQL", () => {
       revoked_by: null,
       revoke_reason: null,
       last_used_at: null,
+      exposed_at: null,
+      exposure_dismissed_at: null,
+      quarantine_ends_at: null,
       revision: 2,
     });
   });
@@ -188,7 +194,7 @@ describe("SQL", () => {
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
     assert.deepEqual(
       rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)),
-      ["epoch", `revision ${rows[1].value}`, "schema 6", `sealed_under ${GENERATION}`],
+      ["epoch", `revision ${rows[1].value}`, "schema 9", `sealed_under ${GENERATION}`],
     );
   });
 });

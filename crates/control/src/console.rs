@@ -121,7 +121,7 @@ pub(super) const CLAIM_PAGE_OPEN_API: &str = r##"{
     "200": {
       "description": "The page",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-      "content": {"text/html": {"schema": {"type": "string"}}}
+      "content": {"text/html; charset=utf-8": {"schema": {"type": "string"}}}
     },
     "default": {"$ref": "#/components/responses/General"}
   }

@@ -16,7 +16,39 @@ pub const REGISTRY_READ_TIMEOUT_MS: u32 = 1_500;
 /// Timeout of a change at the registry, in milliseconds. After it the outcome is unknown.
 pub const REGISTRY_CHANGE_TIMEOUT_MS: u32 = 15_000;
 
+/// Timeout of one message to a shard of another object, in milliseconds.
+pub const SHARD_TIMEOUT_MS: u32 = 1_500;
+
 pub use keyward_protocol::Level;
+
+/// Class of the sharded objects beside the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardedObject {
+    /// Grants leases of limited keys.
+    Limits,
+    /// Adds up usage reports.
+    Usage,
+}
+
+impl ShardedObject {
+    /// Returns the name of its binding.
+    #[must_use]
+    pub const fn binding(self) -> &'static str {
+        match self {
+            Self::Limits => "LIMITS",
+            Self::Usage => "USAGE",
+        }
+    }
+
+    /// Returns the name of one shard's object.
+    #[must_use]
+    pub fn name(self, shard: u32) -> String {
+        match self {
+            Self::Limits => format!("limits-{shard}"),
+            Self::Usage => format!("usage-{shard}"),
+        }
+    }
+}
 
 /// Failure of a query to the registry. If the query was a change, the change may have been committed.
 #[derive(Debug)]
@@ -65,6 +97,12 @@ pub trait Platform {
     /// # Errors
     /// [`RegistryFailure`]: the registry failed, refused or took too long.
     async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, RegistryFailure>;
+
+    /// Sends one message to a shard of another object, within [`SHARD_TIMEOUT_MS`]; both messages are JSON text.
+    ///
+    /// # Errors
+    /// The cause: the object failed, refused or took too long. It may have handled the message even so.
+    async fn ask_shard(&self, object: ShardedObject, shard: u32, message: &str) -> Result<String, String>;
 
     /// Imports a signing key for the lifetime of the isolate and returns its public half.
     ///

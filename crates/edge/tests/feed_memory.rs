@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::task::{Context, Waker};
 
-use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, refresh};
+use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, ShardedObject, refresh};
 use keyward_gate::{Applied, GateSizes};
 use keyward_http::limits::REMEMBERED_CHANGES;
 use keyward_key::id::KeyId;
@@ -132,6 +132,10 @@ impl Platform for Authority {
         let asked = self.asked.replace(self.asked.get() + 1);
         assert_eq!(matches!(ask, FeedQuery::Since(_)), asked + 1 == self.answers.len());
         Ok(self.answers[asked].clone())
+    }
+
+    async fn ask_shard(&self, object: ShardedObject, _: u32, _: &str) -> Result<String, String> {
+        panic!("{object:?} is not asked here")
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

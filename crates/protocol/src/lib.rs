@@ -19,12 +19,14 @@
 )]
 
 pub mod audit;
+pub mod exposure;
 pub mod feed;
 pub mod level;
 pub mod request;
 pub mod response;
 pub mod role;
 
+pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
 pub use level::Level;
 pub use request::{
     Caller, Confirmation, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request,

@@ -1,21 +1,9 @@
-//! The table `meta`: the authority's epoch, its revision counter and other single values.
+//! The authority's epoch and revision counter in the table `meta`.
 
-use super::store::{Store, StoreError, Value};
 use keyward_key::epoch::Epoch;
+use keyward_store::{Store, StoreError};
 
-/// Reads the value of `name`.
-pub(super) fn read(store: &mut dyn Store, name: &str) -> Result<Option<String>, StoreError> {
-    let rows = store.query("SELECT value FROM meta WHERE name = ?", &[name.into()])?;
-    rows.first().map(|row| row.text("value").map(str::to_owned)).transpose()
-}
-
-/// Sets the value of `name`. Always text, because a store may return integers as floats; see [`Store`].
-pub(super) fn write(store: &mut dyn Store, name: &str, value: String) -> Result<(), StoreError> {
-    store.execute(
-        "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        &[name.into(), Value::Text(value)],
-    )
-}
+pub(super) use keyward_store::meta::{read, write};
 
 /// Reads the current epoch.
 ///

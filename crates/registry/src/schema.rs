@@ -1,11 +1,13 @@
 //! The schema and its migrations. docs/internals/storage.md documents every column.
 
 use super::meta;
-use super::store::{Store, StoreError};
 use keyward_key::epoch::Epoch;
+use keyward_store::migrations::{self, Step};
+use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[&[&str]] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, SESSIONS];
+const STEPS: &[Step] =
+    &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, SESSIONS];
 
 /// Version of the current schema: the number of steps.
 pub const VERSION: u64 = STEPS.len() as u64;
@@ -140,6 +142,38 @@ const SORTED_IN_SIGHT: &[&str] = &[
     "CREATE INDEX keys_of_environment_sorted_by_name ON keys (environment, name COLLATE NOCASE)",
 ];
 
+/// Exposures of keys and of members' credentials.
+const EXPOSURES: &[&str] = &[
+    "CREATE TABLE exposures (
+        position INTEGER PRIMARY KEY,
+        subject TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        route TEXT,
+        network TEXT
+    ) STRICT",
+    // SQLite appends `position`, the primary key: for lists, newest first.
+    "CREATE INDEX exposures_by_subject ON exposures (subject)",
+    // Finds whether this hour has one already.
+    "CREATE INDEX exposures_by_kind ON exposures (subject, kind, at)",
+    "ALTER TABLE keys ADD COLUMN exposed_at INTEGER",
+    "ALTER TABLE keys ADD COLUMN exposure_dismissed_at INTEGER",
+];
+
+/// Quarantined keys.
+const QUARANTINE: &[&str] = &[
+    // Time at which the key is revoked unless it was released.
+    "ALTER TABLE keys ADD COLUMN quarantine_ends_at INTEGER",
+    "CREATE INDEX keys_by_quarantine_end ON keys (quarantine_ends_at)
+        WHERE quarantine_ends_at IS NOT NULL AND state <> 'revoked'",
+    // As the indexes of active keys: a quarantined key without a successor keeps its integration and its name.
+    "CREATE INDEX keys_quarantined_by_integration ON keys (environment, integration, expires_at)
+        WHERE state = 'quarantined' AND successor IS NULL",
+    "CREATE INDEX keys_quarantined_by_name ON keys (environment, name, expires_at)
+        WHERE state = 'quarantined' AND successor IS NULL",
+    "CREATE INDEX keys_quarantined_by_end ON keys (expires_at) WHERE state = 'quarantined'",
+];
+
 /// Sessions of the console.
 const SESSIONS: &[&str] = &[
     "CREATE TABLE sessions (
@@ -162,31 +196,8 @@ const SESSIONS: &[&str] = &[
 /// # Errors
 /// [`StoreError`] if the store fails or has a newer schema.
 pub fn migrate(store: &mut dyn Store, epoch: &Epoch) -> Result<(), StoreError> {
-    store.transaction(&mut |store| {
-        // Durable Objects do not allow PRAGMA user_version, so the version is in a table.
-        store.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT", &[])?;
-        let version = match meta::read(store, "schema")? {
-            None => 0,
-            Some(text) => {
-                text.parse::<usize>().map_err(|_| StoreError::new("the version of the schema is not a number"))?
-            }
-        };
-        let Some(due) = STEPS.get(version..) else {
-            return Err(StoreError::new(format!(
-                "the store has schema {version}; this version supports up to {}",
-                STEPS.len()
-            )));
-        };
-        if version == 0 {
-            meta::write_epoch(store, epoch)?;
-            meta::write(store, "revision", "0".to_owned())?;
-        }
-        for statement in due.iter().copied().flatten() {
-            store.execute(statement, &[])?;
-        }
-        if !due.is_empty() {
-            meta::write(store, "schema", STEPS.len().to_string())?;
-        }
-        Ok(())
+    migrations::migrate(store, STEPS, &mut |store| {
+        meta::write_epoch(store, epoch)?;
+        meta::write(store, "revision", "0".to_owned())
     })
 }

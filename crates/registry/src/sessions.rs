@@ -4,7 +4,7 @@
 //! A session ends when it was idle for [`IDLE_SECONDS`], [`LONGEST_SECONDS`] after its start, at the member's sign-out, and with the
 //! credential that it began with: the member is revoked, their credential expires, or it was replaced.
 
-use super::authentication::refused_for_good;
+use super::authentication::{refused_for_good, unauthenticated};
 use super::context::{Context, OperationError};
 use super::members::{self, Member};
 use super::meta;
@@ -76,6 +76,7 @@ pub(super) fn authenticate(
     match member.status(now) {
         Status::Revoked => return Err(refused_for_good("the session's member is revoked")),
         Status::Expired => return Err(refused_for_good("the credential of the session's member has expired")),
+        Status::Quarantined => return Err(unauthenticated("the session's member is quarantined")),
         Status::Active | Status::Retiring => {}
     }
     if !member.accepts(&session.credential_hash, now) {

@@ -4,6 +4,7 @@ mod access_verifier;
 mod callers;
 mod conditions;
 mod console;
+mod exposures;
 mod forward_auth;
 mod generated;
 mod hosts;

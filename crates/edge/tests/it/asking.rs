@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::{Level, Platform, RegistryFailure, registry};
+use keyward_edge::{Level, Platform, RegistryFailure, ShardedObject, registry};
 use keyward_key::id::KeyId;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
@@ -50,6 +50,10 @@ impl Platform for Failing {
             return Err(RegistryFailure { cause: "failed".to_owned(), is_overload: self.is_overload });
         }
         Ok(ANSWER.to_owned())
+    }
+
+    async fn ask_shard(&self, object: ShardedObject, _: u32, _: &str) -> Result<String, String> {
+        panic!("{object:?} is not asked here")
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext, decide, refresh, step};
+use keyward_edge::{
+    Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext, ShardedObject, decide, refresh, step,
+};
 use keyward_gate::{GateSizes, Step};
 use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
@@ -120,6 +122,10 @@ impl Platform for DataCentre {
         let answer = keyward_testkit::authority::reply(&self.world, message)?;
         self.sleep(self.call_ms - self.call_ms / 2).await;
         Ok(answer)
+    }
+
+    async fn ask_shard(&self, object: ShardedObject, _: u32, _: &str) -> Result<String, String> {
+        panic!("{object:?} is not asked here")
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::{Isolate, Level, Platform, RegistryFailure, RequestContext};
+use keyward_edge::{Isolate, Level, Platform, RegistryFailure, RequestContext, ShardedObject};
 use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
@@ -55,6 +55,10 @@ impl Platform for TestPlatform {
             return Err("unreachable".to_owned().into());
         }
         Ok(keyward_testkit::authority::reply(&self.world, message)?)
+    }
+
+    async fn ask_shard(&self, object: ShardedObject, _: u32, _: &str) -> Result<String, String> {
+        panic!("{object:?} is not asked here")
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {

@@ -1,4 +1,25 @@
-//! The port to SQLite: the object's storage in workerd, rusqlite in native tests. The same SQL runs in both.
+//! The port of the Durable Objects to SQLite: the object's storage in workerd, rusqlite in native tests. The same SQL runs in both.
+#![forbid(unsafe_code)]
+#![deny(missing_docs, clippy::disallowed_methods)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::arithmetic_side_effects,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason
+    )
+)]
+
+pub mod meta;
+pub mod migrations;
 
 use std::fmt;
 use std::sync::Arc;
@@ -226,7 +247,8 @@ impl StoreError {
     }
 
     /// Creates the error for a column that does not hold the expected value.
-    pub(super) fn corrupt(column: &str, expected: &str) -> Self {
+    #[must_use]
+    pub fn corrupt(column: &str, expected: &str) -> Self {
         Self(format!("column {column} is not {expected}"))
     }
 }
