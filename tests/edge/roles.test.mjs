@@ -34,6 +34,7 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "POST v1/members/*/rotate": [["owner"], {}],
   "GET v1/audit": [["owner", "responder", "auditor"]],
   "GET v1/audit/checkpoint": [["owner", "responder", "auditor"]],
+  "GET v1/routes": [["owner", "manager", "responder", "auditor"]],
   "GET v1/audit/key": [["owner", "responder", "auditor"]],
   "POST v1/verify": [["owner", "verifier"], { api_key: "x" }],
   "POST v1/session": [ALL, { nonsense: 1 }],

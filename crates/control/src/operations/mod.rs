@@ -108,6 +108,7 @@ operations! {
     UpdateMember => update_member,
     RevokeMember => revoke_member,
     RotateMember => rotate_member,
+    ListRoutes => list_routes,
     ReadAudit => read_audit,
     AuditCheckpoint => audit_checkpoint,
     AuditKey => audit_key,

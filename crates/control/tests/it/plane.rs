@@ -232,6 +232,19 @@ fn a_checkpoint_is_signed_and_the_key_that_verifies_it_is_published() {
 }
 
 #[test]
+fn everyone_who_reads_keys_sees_which_routes_a_scope_opens() {
+    let (plane, owner) = Plane::with_owner();
+    let auditor = plane.member(&owner, "auditor", &json!(["test"]));
+    let shown = plane.get("v1/routes", &auditor);
+    assert_eq!(shown.status, 200);
+    let rows = shown.json["items"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["scope"] == "contacts:read" && row["access"] == "key"), "{}", shown.text);
+    assert!(rows.iter().all(|row| row["match"].as_str().is_some_and(|text| text.contains(" /"))), "{}", shown.text);
+    let verifier = plane.member(&owner, "verifier", &Value::Null);
+    assert_eq!(plane.get("v1/routes", &verifier).verdict(), "403 forbidden");
+}
+
+#[test]
 fn a_verifier_asks_about_keys_and_learns_no_more_than_the_verdict() {
     let (plane, owner) = Plane::with_owner();
     let verifier = plane.member(&owner, "verifier", &Value::Null);
