@@ -18,7 +18,7 @@ use keyward_protocol::{Rejection, Status};
 pub const IDLE_SECONDS: i64 = 900;
 /// Maximum life of a session, in seconds.
 pub const LONGEST_SECONDS: i64 = 28_800;
-/// Minimum interval between two writes of [`Session::seen_at`], in seconds. A session may end this much earlier than
+/// Minimum interval between two writes of the last request of a session, in seconds. A session may end this much earlier than
 /// [`IDLE_SECONDS`] after its last request, and never later.
 pub const SEEN_INTERVAL_SECONDS: i64 = 60;
 /// Maximum number of sessions of one member. The next sign-in ends the one that was idle for longest.
