@@ -39,3 +39,5 @@ mod object;
 mod platform;
 mod send;
 mod sql;
+mod usage;
+mod usage_object;

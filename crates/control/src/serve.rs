@@ -15,7 +15,7 @@ use super::route::{Endpoint, find};
 use super::sign_in::{NotSignedIn, SignIn, sign_in};
 use super::text::TextParser;
 use super::transport::check_transport;
-use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection};
+use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection, usage_query};
 use keyward_edge::entry::refuse_gateway;
 use keyward_edge::{Level, Platform, RequestContext, signing};
 use keyward_http::forwarded_request::{AUTHORIZE, ForwardAuthError, is_asking};
@@ -254,7 +254,9 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 }
                 Response::Refused(Rejection::IdTaken) if attempts > 0 => continue,
                 Response::Refused(refused) => prepared.respond(input, Err(self.refused(&refused, signed_in))),
-                Response::Authorised | Response::Records { .. } | Response::Changes { .. } => Err(confused()),
+                Response::Authorised | Response::Records { .. } | Response::Changes { .. } | Response::UsageNoted => {
+                    Err(confused())
+                }
             };
         }
     }
@@ -304,6 +306,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             }
             (Answer::Lines(..), None) => Err(confused()),
             (Answer::Checkpoint { size, hash }, _) => self.sign_checkpoint(size, &hash).await,
+            (Answer::Usage(question), _) => {
+                let answered = usage_query::answer(self.request.platform, question, self.request.request_id).await;
+                answered.map(ControlReply::Reply)
+            }
             (Answer::CheckpointKeys, _) => {
                 self.hold_checkpoint_keys().await;
                 Ok(checkpoint::verifier_keys(self.request.config, self.request.request_id).into())

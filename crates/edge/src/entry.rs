@@ -14,6 +14,7 @@ use super::context::RequestContext;
 use super::decide::{decide, finish, step};
 use super::isolate::Isolate;
 use super::platform::{Level, Platform};
+use super::usage::{self, UsageDue};
 use keyward_config::{Config, HostRole};
 use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url, refuse_on_control_host};
 use keyward_http::forwarded_request::{ForwardAuthError, asks_to_authorize, is_gateways};
@@ -39,6 +40,8 @@ pub struct Entry {
     pub action: Action,
     /// Whether the caller must start [`refresh`](super::refresh) in the background.
     pub refresh_due: bool,
+    /// Work that the counts of usage make due.
+    pub usage_due: Option<UsageDue>,
 }
 
 /// Action to take for a request.
@@ -56,7 +59,7 @@ pub enum Action {
 
 impl From<Action> for Entry {
     fn from(action: Action) -> Self {
-        Self { action, refresh_due: false }
+        Self { action, refresh_due: false, usage_due: None }
     }
 }
 
@@ -85,12 +88,12 @@ pub enum Decided {
 
 /// Handles a request as far as possible without waiting. `config` is `None` while the configuration is invalid.
 pub fn handle(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, request: &RawRequest) -> Entry {
-    let Entry { action, refresh_due } = route(isolate, config, platform, request);
-    let action = match action {
+    let entry = route(isolate, config, platform, request);
+    let action = match entry.action {
         Action::Reply(reply) => Action::Reply(over_transport(reply, request)),
         other => other,
     };
-    Entry { action, refresh_due }
+    Entry { action, ..entry }
 }
 
 /// Adds the transport security headers to our own reply. A reply to a gateway concerns another host and gets none.
@@ -125,27 +128,33 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
     }
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let (step, refresh_due) = step(&context, head.now());
-    let action = match step {
-        Step::Forward(grant) => Action::Forward(grant.plan(&head, request_id)),
-        Step::Refuse(refusal) => Action::Reply(refuse(platform, &refusal, request_id)),
-        Step::Sign(unsigned) => Action::Later(Pending(Some(unsigned))),
-        Step::Need(_) => Action::Later(Pending(None)),
+    let (action, usage_due) = match step {
+        Step::Forward(grant) => {
+            let usage_due = usage::count_grant(isolate, &head, &grant);
+            (Action::Forward(grant.plan(&head, request_id)), usage_due)
+        }
+        Step::Refuse(refusal) => {
+            let usage_due = usage::count_refusal(&context, &refusal);
+            (Action::Reply(refuse(platform, &refusal, request_id)), usage_due)
+        }
+        Step::Sign(unsigned) => (Action::Later(Pending(Some(unsigned))), None),
+        Step::Need(_) => (Action::Later(Pending(None)), None),
     };
-    Entry { action, refresh_due }
+    Entry { action, refresh_due, usage_due }
 }
 
 /// Finishes a request for which [`handle`] returned [`Action::Later`], with the same arguments. Parses the head again, because it borrows
-/// its text and the text has moved into the promise.
+/// its text and the text has moved into the promise. Returns also the work that the counts of usage make due.
 pub async fn resume(
     isolate: &Isolate,
     config: Option<&Config>,
     platform: &impl Platform,
     request: &RawRequest,
     pending: Pending,
-) -> Decided {
+) -> (Decided, Option<UsageDue>) {
     let request_id = request.request_id.as_str();
     let (Some(config), Ok(head)) = (config, Head::parse(&request.head_text)) else {
-        return Decided::Reply(Reply::problem(&Code::InternalError.into(), request_id));
+        return (Decided::Reply(Reply::problem(&Code::InternalError.into(), request_id)), None);
     };
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let decided = match pending {
@@ -153,8 +162,14 @@ pub async fn resume(
         Pending(None) => decide(&context).await,
     };
     match decided {
-        Ok(grant) => Decided::Forward(grant.plan(&head, request_id)),
-        Err(refusal) => Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request)),
+        Ok(grant) => {
+            let usage_due = usage::count_grant(isolate, &head, &grant);
+            (Decided::Forward(grant.plan(&head, request_id)), usage_due)
+        }
+        Err(refusal) => {
+            let usage_due = usage::count_refusal(&context, &refusal);
+            (Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request)), usage_due)
+        }
     }
 }
 

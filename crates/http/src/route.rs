@@ -2,6 +2,8 @@
 
 mod pattern;
 
+use std::sync::Arc;
+
 use keyward_key::scope::Scope;
 use pattern::{Fit, Pattern, Readings};
 
@@ -22,6 +24,7 @@ pub fn is_own_path(path: &str) -> bool {
 /// One row of `ROUTES`.
 #[derive(Debug, Clone)]
 pub struct Route {
+    text: Arc<str>,
     methods: Methods,
     pattern: Pattern,
     /// Access rule of the route.
@@ -59,13 +62,19 @@ impl Route {
     pub fn parse(text: &str, access: Access, closed_on_outage: bool) -> Result<Self, BadPattern> {
         let (methods, path) = text.split_once(' ').ok_or("must be a method (or *), one space, and a path")?;
         let (methods, pattern) = (Methods::parse(methods)?, Pattern::parse(path)?);
-        Ok(Self { methods, pattern, access, closed_on_outage, own_assertion: false })
+        Ok(Self { text: text.into(), methods, pattern, access, closed_on_outage, own_assertion: false })
     }
 
     /// Returns the route with or without its own assertion for each request.
     #[must_use]
     pub fn with_own_assertion(self, own_assertion: bool) -> Self {
         Self { own_assertion, ..self }
+    }
+
+    /// Returns the `match`, for the counts of usage. Requests share the text.
+    #[must_use]
+    pub const fn text(&self) -> &Arc<str> {
+        &self.text
     }
 
     fn asks_the_same(&self, other: &Self) -> bool {

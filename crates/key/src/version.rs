@@ -18,7 +18,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Number of this reader, to compare with `min_reader`. Raise it together with the code that reads a new form.
-pub const READER: u64 = 2;
+pub const READER: u64 = 3;
+
+/// Reader that knows the filter and the order of usage.
+pub const USAGE_READER: u64 = 3;
 
 /// Value of an optional `min_reader` field of a message: present exactly when the message `has` something that readers below 2
 /// would ignore.

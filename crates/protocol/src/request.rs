@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::feed::FeedQuery;
 use crate::response::Raw;
+use crate::usage::UsageTimes;
 use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
 use keyward_key::keyring::Generation;
@@ -25,6 +26,8 @@ pub enum Request {
     Changes(FeedQuery),
     /// The control plane asks for an operation.
     Control(Box<ControlRequest>),
+    /// A shard of the usage object tells when keys were used.
+    UsageTimes(UsageTimes),
 }
 
 /// A request for an operation of the control plane.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::feed::{FeedPage, Position};
+use crate::usage::UsedFrom;
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::keyring::Generation;
 use keyward_key::record::Record;
@@ -133,6 +134,8 @@ pub enum Response {
     },
     /// The operation was refused; nothing changed.
     Refused(Rejection),
+    /// The times are stored. Answer to [`crate::Request::UsageTimes`].
+    UsageNoted,
 }
 
 /// Why an operation was refused.
@@ -241,8 +244,14 @@ pub struct KeyView {
     pub revoked_by: Option<String>,
     /// The reason given.
     pub revoke_reason: Option<String>,
-    /// Time of the last use, RFC 3339; not recorded yet.
+    /// Time of the first use, RFC 3339. `None` also for a key that a registry of an older version showed.
+    #[serde(default)]
+    pub first_used_at: Option<String>,
+    /// Time of the last use, RFC 3339.
     pub last_used_at: Option<String>,
+    /// Where the last use came from.
+    #[serde(default)]
+    pub last_used_from: Option<UsedFrom>,
     /// Number of the key's last change.
     pub revision: u64,
 }

@@ -14,6 +14,7 @@
 //! | [`audit`] | the log and its hash chain |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
+//! | [`usage`] | when keys were used |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
 //! | [`store`] | the port to SQLite |
@@ -54,6 +55,7 @@ pub mod outbox;
 pub mod page;
 pub mod schema;
 mod sorted_list;
+pub mod usage;
 
 pub use keyward_store as store;
 
@@ -80,5 +82,6 @@ pub fn answer(
             Ok(Response::Changes { changes, restored })
         }
         Request::Control(control_request) => control(store, *control_request),
+        Request::UsageTimes(times) => usage::note(store, &times, now),
     }
 }

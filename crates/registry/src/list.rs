@@ -37,6 +37,9 @@ pub struct KeyFilter {
     /// Time before which the key expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_before: Option<Millis>,
+    /// Number of days for which the key was not used. A key of which a report may be missing does not match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_days: Option<u32>,
 }
 
 /// A request for one page of a list of keys.
@@ -64,7 +67,11 @@ pub fn list(
 ) -> Result<(Vec<KeyView>, Option<String>), OperationError> {
     let KeyQuery { filter, order, limit, cursor } = *query;
     check_limit(limit, LARGEST_PAGE)?;
-    if order != KeyOrder::default() || filter.q.is_some() || filter.expires_before.is_some() {
+    if order != KeyOrder::default()
+        || filter.q.is_some()
+        || filter.expires_before.is_some()
+        || filter.idle_days.is_some()
+    {
         return sorted_list::list(store, member, query, now);
     }
     let before = start(cursor)?;

@@ -6,7 +6,7 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT];
+const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, USAGE];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -136,6 +136,20 @@ const SORTED_IN_SIGHT: &[&str] = &[
     "CREATE INDEX keys_of_environment ON keys (environment)",
     "CREATE INDEX keys_of_environment_sorted_by_end ON keys (environment, expires_at)",
     "CREATE INDEX keys_of_environment_sorted_by_name ON keys (environment, name COLLATE NOCASE)",
+];
+
+/// First and last use of keys, and the shards of the usage object that report them.
+const USAGE: &[&str] = &[
+    "ALTER TABLE keys ADD COLUMN first_used_at INTEGER",
+    "ALTER TABLE keys ADD COLUMN last_used_from TEXT",
+    // A key that was never used sorts before all others.
+    "CREATE INDEX keys_sorted_by_use ON keys (ifnull(last_used_at, 0))",
+    "CREATE INDEX keys_of_environment_sorted_by_use ON keys (environment, ifnull(last_used_at, 0))",
+    "CREATE TABLE usage_shards (
+        shard INTEGER PRIMARY KEY,
+        told_at INTEGER NOT NULL,
+        complete_since INTEGER NOT NULL
+    ) STRICT",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

@@ -289,7 +289,9 @@ impl From<RawResponse> for Response {
                 Self::Done(Outcome::Replayed { outcome, nonce, minted_under: minted_under.as_str().to_owned() })
             }
             RawResponse::Refused(refused) => Self::Refused(refused),
-            other @ (RawResponse::Records { .. } | RawResponse::Changes { .. }) => panic!("{other:?}"),
+            other @ (RawResponse::Records { .. } | RawResponse::Changes { .. } | RawResponse::UsageNoted) => {
+                panic!("{other:?}")
+            }
         }
     }
 }

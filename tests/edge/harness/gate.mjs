@@ -57,7 +57,11 @@ class Gate {
         compatibilityFlags: [],
         manifest: modules(instrumented, name === NAME ? build : edgeBuild),
         env: { ...varBindings({ ...VARS, ...SECRETS, ...vars }), ...STORES },
-        ...(name === NAME && { exports: { Registry: { type: "durable-object", storage: "sqlite" } } }),
+        ...(name === NAME && { exports: {
+            Registry: { type: "durable-object", storage: "sqlite" },
+            Usage: { type: "durable-object", storage: "sqlite" },
+          },
+        }),
       },
       // Without these settings Miniflare puts a proxy between the client, the worker and the origin.
       dev: { stripCfConnectingIp: false, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
@@ -314,4 +318,5 @@ const varBindings = (vars) =>
 const STORES = {
   KEY_INDEX: { type: "kv", id: "KEY_INDEX" },
   REGISTRY: { type: "durable-object", worker: NAME, exportName: "Registry" },
+  USAGE: { type: "durable-object", worker: NAME, exportName: "Usage" },
 };

@@ -108,6 +108,9 @@ operations! {
     Verify => verify,
     Introspect => introspect,
     RevokeByHolder => revoke_by_holder,
+    KeyUsage => key_usage,
+    UsageTotals => usage_totals,
+    KeyActivity => key_activity,
 }
 
 impl Operation {

@@ -89,6 +89,16 @@ fn rows() -> Vec<(&'static str, String)> {
             "ASSERTION_BYTES",
             format!("| cached assertions of one isolate, with their claims | {} bytes; ", number(ASSERTION_BYTES)),
         ),
+        ("CLIENT_FAMILY_BYTES", format!("| client family in usage | {} bytes", number(CLIENT_FAMILY_BYTES))),
+        ("COUNTED_NETWORKS", format!("| networks of a key in an hour, in an isolate | {},", number(COUNTED_NETWORKS))),
+        ("COUNTED_USES", format!("| unreported counts of a key | {},", number(COUNTED_USES))),
+        ("COUNTED_KEYS", format!("| keys that an isolate counts | {} ", number(COUNTED_KEYS))),
+        ("COUNTED_TOTAL", format!("| unreported counts of an isolate | {} ", number(COUNTED_TOTAL))),
+        ("REPORTED_KEYS", format!("| keys in one usage report | {} ", number(REPORTED_KEYS))),
+        ("SERIES_STEPS", format!("| steps of a usage series | {} ", number(SERIES_STEPS as usize))),
+        ("TOTALS_DAYS", format!("| days of usage totals | {TOTALS_DAYS} ")),
+        ("ACTIVITY_HOURS", format!("| hours of an activity query | {ACTIVITY_HOURS} ")),
+        ("ACTIVITY_LINES", format!("| items of activity as CSV or JSON lines | {} ", number(ACTIVITY_LINES as usize))),
     ]
 }
 

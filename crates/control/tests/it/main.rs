@@ -12,3 +12,4 @@ mod requests;
 mod rotation;
 mod submitted_key;
 mod test_plane;
+mod usage;

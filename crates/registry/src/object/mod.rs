@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use crate::feed::{self, FeedSizes};
 use crate::store::{Store, StoreError};
-use crate::{lookup, outbox, schema};
+use crate::{lookup, outbox, schema, usage};
 use keyward_key::epoch::Epoch;
 use keyward_key::keyring::Keyring;
 use keyward_key::time::Millis;
@@ -173,6 +173,7 @@ impl<H: ObjectHost> RegistryObject<H> {
                 Ok(Response::Changes { changes, restored })
             }
             Request::Control(control) => self.host.apply(store, *control, now),
+            Request::UsageTimes(times) => usage::note(store, &times, now),
         })?;
         if let Response::Changes { restored: true, .. } = answered {
             self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);
