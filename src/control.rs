@@ -20,6 +20,7 @@ use keyward_edge::usage::UsageDue;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
+use keyward_protocol::ExposureReport;
 
 /// One event for the control plane.
 pub struct ControlEvent {
@@ -50,6 +51,10 @@ impl ControlPlatform for ControlEvent {
 
     fn report_usage_in_background(&self, due: UsageDue) {
         usage::report(&self.state, &self.env, &self.context, &due);
+    }
+
+    fn report_in_background(&self, report: Box<ExposureReport>) {
+        events::report(Rc::clone(&self.state), self.env.clone(), &self.context, report);
     }
 
     fn nfc(&self, text: &str) -> String {

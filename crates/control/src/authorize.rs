@@ -11,7 +11,9 @@ use super::serve::{ControlContext, control_request};
 use super::sign_in::member;
 use keyward_config::Config;
 use keyward_edge::entry::refuse_gateway;
-use keyward_edge::{Level, LookupKey, Platform, RequestContext, decide, is_refresh_due, signing, start_or_wait, usage};
+use keyward_edge::{
+    Level, LookupKey, Platform, RequestContext, decide, exposures, is_refresh_due, signing, start_or_wait, usage,
+};
 use keyward_gate::{Grant, Reason, Refusal};
 use keyward_http::forwarded_request::{ForwardedRequest, VERIFIER, trusted_client_ip};
 use keyward_http::head::Head;
@@ -52,7 +54,10 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
     if let Some(due) = usage_due {
         context.event.report_usage_in_background(due);
     }
-    let grant = decided?;
+    let grant = decided.inspect_err(|refusal| {
+        let report = exposures::take(judged.isolate, config, &forwarded, refusal.reason, request_id);
+        report.into_iter().for_each(|report| context.event.report_in_background(report));
+    })?;
     if is_refresh_due(&judged, &grant) {
         context.event.refresh_in_background();
     }

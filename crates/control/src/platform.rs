@@ -4,6 +4,7 @@ use keyward_config::AccessSettings;
 use keyward_edge::usage::UsageDue;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
+use keyward_protocol::ExposureReport;
 
 /// Services of the platform for the control plane: bodies, randomness, sign-in by Cloudflare Access, published documents.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
@@ -28,6 +29,9 @@ pub trait ControlPlatform {
 
     /// Starts the report that a counted request makes due, in the background. The country of the client of a gateway is not known.
     fn report_usage_in_background(&self, due: UsageDue);
+
+    /// Starts to send a report of exposed keys in the background.
+    fn report_in_background(&self, report: Box<ExposureReport>);
 
     /// Returns a text that is not ASCII in Unicode's normalization form C (UAX #15).
     fn nfc(&self, text: &str) -> String;

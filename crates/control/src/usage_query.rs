@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::text_table::{self, Form};
 use keyward_edge::platform::ShardedObject;
 use keyward_edge::{Level, Platform};
+use keyward_http::limits::TOTALS;
 use keyward_http::problem::Code;
 use keyward_http::reply::Reply;
 use keyward_key::time::Millis;
@@ -16,9 +17,6 @@ use keyward_protocol::usage::{
     ALLOWED, Activity, ActivityPage, ActivityQuery, Series, SeriesQuery, Step, StepCount, Total, TotalsQuery,
     USAGE_SHARDS, UsageRequest, UsageResponse, usage_shard,
 };
-
-/// Maximum number of totals in an answer.
-const TOTALS: usize = 100;
 
 /// Time in milliseconds after which a count is in its shard, while the shard answers.
 const COMPLETE_AFTER_MS: i64 = 120_000;

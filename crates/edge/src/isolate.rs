@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 
+use super::exposures::ExposureLog;
 use super::lookup_queue::{LookupQueue, LookupSizes};
 use super::usage::UsageCounter;
 use keyward_gate::{Gate, GateSizes};
@@ -39,6 +40,8 @@ pub struct Isolate {
     lookups: RefCell<LookupQueue>,
     /// Counts of requests. Borrowed like the gate.
     usage: RefCell<UsageCounter>,
+    /// Exposed keys that were reported. Borrowed like the gate.
+    exposures: RefCell<ExposureLog>,
 }
 
 impl Isolate {
@@ -51,6 +54,7 @@ impl Isolate {
             sweep_above: Cell::new(SWEEP_ABOVE),
             lookups: RefCell::new(LookupQueue::new(lookups)),
             usage: RefCell::default(),
+            exposures: RefCell::default(),
         }
     }
 
@@ -67,6 +71,11 @@ impl Isolate {
     /// Borrows the counts of requests.
     pub fn usage(&self) -> Option<RefMut<'_, UsageCounter>> {
         self.usage.try_borrow_mut().ok()
+    }
+
+    /// Borrows the exposed keys that were reported.
+    pub(super) fn exposures(&self) -> Option<RefMut<'_, ExposureLog>> {
+        self.exposures.try_borrow_mut().ok()
     }
 
     /// Starts a lookup; `false` if one with this key is in flight.

@@ -31,6 +31,7 @@ pub enum Reason {
     WrongSecret,
     Revoked,
     Expired,
+    Quarantined,
     Address,
     NoAddress,
     Scope,

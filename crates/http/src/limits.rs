@@ -149,3 +149,19 @@ pub const ACTIVITY_HOURS: i64 = 841;
 
 /// Maximum number of items of activity in one answer as CSV or JSON lines: about 1 MB.
 pub const ACTIVITY_LINES: u32 = 5_000;
+
+/// Maximum number of keys in one URL that are reported as exposed. Nobody sends more by mistake.
+pub const EXPOSED_KEYS: usize = 4;
+
+/// Maximum number of reports of exposed keys by one isolate in a minute. A later request with the same key causes the report then.
+pub const EXPOSURE_REPORTS_A_MINUTE: u32 = 60;
+
+/// Time for which one isolate does not report the same key and kind of exposure again, in milliseconds. The authority records each once
+/// an hour. A key that was released from quarantine must be reported again soon.
+pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
+
+/// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
+pub const EXPOSURES_REMEMBERED: usize = 1_024;
+
+/// Maximum number of usage totals in one answer.
+pub const TOTALS: usize = 100;

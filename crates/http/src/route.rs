@@ -24,6 +24,7 @@ pub fn is_own_path(path: &str) -> bool {
 /// One row of `ROUTES`.
 #[derive(Debug, Clone)]
 pub struct Route {
+    /// The `match` of its row. Shared, because each counted request refers to it.
     text: Arc<str>,
     methods: Methods,
     pattern: Pattern,
@@ -71,7 +72,7 @@ impl Route {
         Self { own_assertion, ..self }
     }
 
-    /// Returns the `match`, for the counts of usage. Requests share the text.
+    /// Returns the `match` of its row in `ROUTES`, such as `GET /v1/contacts/*`. It contains no text of a client.
     #[must_use]
     pub const fn text(&self) -> &Arc<str> {
         &self.text

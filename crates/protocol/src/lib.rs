@@ -19,6 +19,7 @@
 )]
 
 pub mod audit;
+pub mod exposure;
 pub mod feed;
 pub mod level;
 pub mod request;
@@ -26,6 +27,7 @@ pub mod response;
 pub mod role;
 pub mod usage;
 
+pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
 pub use level::Level;
 pub use request::{
     Caller, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request, RequestMeta,

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::exposure::ExposureReport;
 use crate::feed::FeedQuery;
 use crate::response::Raw;
 use crate::usage::UsageTimes;
@@ -28,6 +29,8 @@ pub enum Request {
     Control(Box<ControlRequest>),
     /// A shard of the usage object tells when keys were used.
     UsageTimes(UsageTimes),
+    /// An isolate reports keys that a refused request exposed.
+    Expose(Box<ExposureReport>),
 }
 
 /// A request for an operation of the control plane.

@@ -13,7 +13,7 @@ use keyward_http::limits::NAME_CHARS;
 use keyward_http::problem::Problem;
 use keyward_key::id::Environment;
 use keyward_key::mint::Minted;
-use keyward_key::version::{USAGE_READER, second_reader};
+use keyward_key::version::{second_reader, third_reader};
 use keyward_protocol::{Role, Status};
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::list::{self, KeyFilter, KeyQuery};
@@ -21,7 +21,10 @@ use keyward_registry::order::{KeyOrder, SortKey};
 use keyward_registry::store::Store;
 
 const PARAMETERS: &[&str] =
-    &["limit", "cursor", "environment", "integration", "owner", "status", "q", "expires_before", "idle_days", "sort"];
+    &[
+        "limit", "cursor", "environment", "integration", "owner", "status", "q", "expires_before", "idle_days", "exposed",
+        "sort",
+    ];
 
 /// Maximum length of the search text, in characters: that of a name.
 const SEARCH_CHARS: usize = NAME_CHARS;
@@ -52,9 +55,9 @@ impl ListKeys {
     /// Creates the request for one page.
     #[must_use]
     pub fn new(filter: KeyFilter, order: KeyOrder, limit: u32, cursor: Option<String>) -> Self {
-        let third = filter.idle_days.is_some() || order.by == SortKey::LastUsedAt;
-        let second = !is_default(&order) || filter.q.is_some() || filter.expires_before.is_some();
-        let min_reader = if third { Some(USAGE_READER) } else { second_reader(second) };
+        let second = second_reader(!is_default(&order) || filter.needs_scan());
+        let third = filter.exposed.is_some() || filter.idle_days.is_some() || order.by == SortKey::LastUsedAt;
+        let min_reader = third_reader(third).or(second);
         Self { filter, limit, cursor, order, min_reader }
     }
 }
@@ -116,10 +119,11 @@ fn parse(query: &str, texts: TextParser<'_>) -> Result<ListKeys, Problem> {
         environment: choice(&mut query, "environment", Environment::parse, "This must be live or test.")?,
         integration: text(&mut query, "integration", texts)?,
         owner: text(&mut query, "owner", texts)?,
-        status: choice(&mut query, "status", Status::parse, "This must be active, retiring, expired or revoked.")?,
+        status: choice(&mut query, "status", Status::parse, "This must be active, retiring, quarantined, expired or revoked.")?,
         q: search(&mut query, texts)?,
         idle_days: query.take("idle_days").map(|text| days(&text)).transpose()?,
         expires_before: query.take("expires_before").map(|text| instant("expires_before", &text)).transpose()?,
+        exposed: choice(&mut query, "exposed", |text| text.parse().ok(), "This must be true or false.")?,
     };
     let order = choice(&mut query, "sort", KeyOrder::parse, SORTS)?.unwrap_or_default();
     Ok(ListKeys::new(filter, order, query.limit()?, query.take("cursor")))
@@ -165,7 +169,7 @@ const OPEN_API: &str = r##"{
   "operationId": "listKeys",
   "tags": ["Keys"],
   "summary": "Lists keys, newest first",
-  "description": "Owner, manager, responder, auditor. With `q`, `expires_before`, `idle_days` or `sort` a page scans at most 1,000 keys, so it may be short or empty even if `next_cursor` is present.",
+  "description": "Owner, manager, responder, auditor. With `q`, `expires_before`, `idle_days`, `exposed` or `sort` a page scans at most 1,000 keys, so it may be short or empty even if `next_cursor` is present.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [
     {
@@ -204,6 +208,12 @@ const OPEN_API: &str = r##"{
       "in": "query",
       "description": "Active and retiring keys that were neither issued nor used for this number of days. A key of which reports may be missing is not listed",
       "schema": {"type": "integer", "minimum": 1, "maximum": 400}
+    },
+    {
+      "name": "exposed",
+      "in": "query",
+      "description": "Keys with or without an exposure that was not dismissed",
+      "schema": {"type": "string", "enum": ["true", "false"]}
     },
     {
       "name": "sort",
@@ -274,6 +284,8 @@ mod tests {
         for query in ["idle_days=90", "sort=last_used_at", "sort=-last_used_at"] {
             assert_eq!(parse(query).ok().and_then(|list| list.min_reader), Some(3), "{query}");
         }
+        let Ok(exposed) = parse("exposed=true&sort=name") else { panic!("refused") };
+        assert_eq!((exposed.filter.exposed, exposed.min_reader), (Some(true), Some(3)));
         for query in [
             "limit=0",
             "limit=201",
@@ -290,6 +302,8 @@ mod tests {
             "idle_days=0",
             "idle_days=401",
             "idle_days=x",
+            "exposed=yes",
+            "exposed=",
             "color=red",
         ] {
             assert!(parse(query).is_err(), "{query}");

@@ -96,9 +96,17 @@ fn rows() -> Vec<(&'static str, String)> {
         ("COUNTED_TOTAL", format!("| unreported counts of an isolate | {} ", number(COUNTED_TOTAL))),
         ("REPORTED_KEYS", format!("| keys in one usage report | {} ", number(REPORTED_KEYS))),
         ("SERIES_STEPS", format!("| steps of a usage series | {} ", number(SERIES_STEPS as usize))),
+        ("TOTALS", format!("| usage totals in one answer | {TOTALS} ")),
         ("TOTALS_DAYS", format!("| days of usage totals | {TOTALS_DAYS} ")),
         ("ACTIVITY_HOURS", format!("| hours of an activity query | {ACTIVITY_HOURS} ")),
         ("ACTIVITY_LINES", format!("| items of activity as CSV or JSON lines | {} ", number(ACTIVITY_LINES as usize))),
+        ("EXPOSED_KEYS", format!("| exposed keys in one URL that are reported | {EXPOSED_KEYS} |")),
+        (
+            "EXPOSURE_REPORTS_A_MINUTE",
+            format!("| reports of exposed keys by one isolate | {EXPOSURE_REPORTS_A_MINUTE} a minute, "),
+        ),
+        ("EXPOSURE_INTERVAL_MS", format!("the same key and kind once in {} s; ", EXPOSURE_INTERVAL_MS / 1000)),
+        ("EXPOSURES_REMEMBERED", format!("it tracks {} of them. ", number(EXPOSURES_REMEMBERED))),
     ]
 }
 
