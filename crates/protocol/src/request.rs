@@ -29,6 +29,11 @@ pub enum Request {
     Control(Box<ControlRequest>),
     /// A shard of the usage object tells when keys were used.
     UsageTimes(UsageTimes),
+    /// An isolate tells that a shard of the usage object did not confirm its report: what the shard tells may be incomplete.
+    UsageMissing {
+        /// The shard.
+        shard: u32,
+    },
     /// An isolate reports keys that a refused request exposed.
     Expose(Box<ExposureReport>),
 }

@@ -139,7 +139,7 @@ pub enum Response {
     },
     /// The operation was refused; nothing changed.
     Refused(Rejection),
-    /// The times are stored. Answer to [`crate::Request::UsageTimes`].
+    /// It is stored. Answer to [`crate::Request::UsageTimes`] and [`crate::Request::UsageMissing`].
     UsageNoted,
 }
 

@@ -89,6 +89,7 @@ pub fn answer(
         }
         Request::Control(control_request) => control(store, *control_request),
         Request::UsageTimes(times) => usage::note(store, &times, now),
+        Request::UsageMissing { shard } => usage::missing(store, shard, now),
         Request::Expose(report) => exposures::record(store, &report, on_exposure, now),
     }
 }

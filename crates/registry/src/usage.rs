@@ -11,6 +11,9 @@ use super::store::{Row, Store, StoreError, Value};
 /// from before it proves that a key is unused. Twice the interval of a shard whose keys are not used.
 pub const LONGEST_PAUSE_MS: i64 = 3_600_000;
 
+/// Largest difference between the clocks of a shard and of the registry, in milliseconds, delivery of the message included.
+const CLOCK_TOLERANCE_MS: i64 = 300_000;
+
 /// Stores the times of a shard's keys, in one transaction. A time after the registry's clock counts as now. Times only widen, so a
 /// message that arrives twice or late changes nothing.
 ///
@@ -38,18 +41,45 @@ pub fn note(store: &mut dyn Store, times: &UsageTimes, now: Millis) -> Result<Re
              ) AS used WHERE keys.id = used.id",
             &[rows.as_str().into()],
         )?;
+        // Times of a shard whose clock is off are too early or too late, and so no proof of disuse.
+        let is_off = now.since(times.at).saturating_abs() > CLOCK_TOLERANCE_MS;
+        if is_off && !fault!("the clock of a shard is trusted") {
+            return forget_shard(store, times.shard, now);
+        }
         note_shard(store, times.shard, now)
     })?;
     Ok(Response::UsageNoted)
 }
 
+/// Records that an isolate could not report to a shard. Nothing from before proves that a key of the shard is unused: the isolate may
+/// end with what it counted.
+///
+/// # Errors
+/// [`StoreError`] if the store fails. The isolate tells it again.
+pub fn missing(store: &mut dyn Store, shard: u32, now: Millis) -> Result<Response, StoreError> {
+    if !fault!("a missing report is proof of disuse") {
+        forget_shard(store, shard, now)?;
+    }
+    Ok(Response::UsageNoted)
+}
+
+/// Records that the reports of a shard are complete only from now on.
+fn forget_shard(store: &mut dyn Store, shard: u32, now: Millis) -> Result<(), StoreError> {
+    store.execute(
+        "INSERT INTO usage_shards (shard, told_at, complete_since) VALUES (?, ?, ?)
+         ON CONFLICT (shard) DO UPDATE SET complete_since = excluded.complete_since",
+        &[Value::Integer(shard.into()), now.into(), now.into()],
+    )
+}
+
 /// Records that a shard told its times, and since when its reports are complete.
 fn note_shard(store: &mut dyn Store, shard: u32, now: Millis) -> Result<(), StoreError> {
+    let pause_ms = if fault!("a gap in the messages of a shard is no gap") { i64::MAX >> 11 } else { LONGEST_PAUSE_MS };
     store.execute(
         "INSERT INTO usage_shards (shard, told_at, complete_since) VALUES (?, ?, ?)
          ON CONFLICT (shard) DO UPDATE SET told_at = excluded.told_at, complete_since = CASE
              WHEN excluded.told_at - told_at BETWEEN 0 AND ? THEN complete_since ELSE excluded.complete_since END",
-        &[Value::Integer(shard.into()), now.into(), now.into(), Value::Integer(LONGEST_PAUSE_MS)],
+        &[Value::Integer(shard.into()), now.into(), now.into(), Value::Integer(pause_ms)],
     )
 }
 

@@ -15,6 +15,9 @@ use super::names::{Source, numbers_of, numbers_of_sources};
 /// Time in milliseconds for which an object remembers the last report of an isolate. An isolate gives a report up much earlier.
 pub const ISOLATE_MS: i64 = 86_400_000;
 
+/// Maximum time in milliseconds between a use and the arrival of its report: an isolate gives a report up after an hour.
+const LATEST_MS: i64 = 7_200_000;
+
 /// Maximum length of a client family, in characters.
 const CLIENT_CHARS: usize = 40;
 
@@ -78,9 +81,15 @@ fn environment_of(id: &KeyId) -> Option<Environment> {
     }
 }
 
-/// Merges the times of keys. A time after the object's own clock counts as now, so no use is ever in the future.
+/// Merges the times of keys. A time after the object's own clock counts as now, so no use is ever in the future. A report arrives within
+/// [`LATEST_MS`] of its uses, so an earlier time shows that the isolate's clock is behind.
 fn merge_times(store: &mut dyn Store, keys: &[KeyUsage], now: Millis) -> Result<(), StoreError> {
-    let limit = |at: Millis| if fault!("a use in the future is believed") { at.0 } else { at.min(now).0 };
+    let earliest = Millis(now.0.saturating_sub(LATEST_MS));
+    let limit = |at: Millis| match at {
+        at if fault!("a use in the future is believed") => at.0,
+        at if fault!("the clock of an isolate that is behind is believed") => at.min(now).0,
+        at => at.clamp(earliest, now).0,
+    };
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
         let Some(environment) = environment_of(&key.id) else { continue };

@@ -96,7 +96,8 @@ impl ControlOperation for RotateKey {
         // Both keys have the same rights, so the log contains their lists only once.
         let mut without_lists = shown(&retiring)?;
         if let Some(fields) = without_lists.as_object_mut() {
-            fields.retain(|_, value| !value.is_array());
+            // Where a key was used from is kept for days, and the log for ever.
+            fields.retain(|name, value| !value.is_array() && name != "first_used_at" && name != "last_used_from");
         }
         by.record(store, "key.rotate", &self.id, vec![("key", shown(&key)?), ("retiring", without_lists)])?;
         outbox::enqueue(store, &self.id, revision)?;

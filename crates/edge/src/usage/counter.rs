@@ -223,6 +223,17 @@ impl UsageCounter {
         std::mem::take(&mut self.lost) > 0 || gives_up
     }
 
+    /// Returns whether the registry must learn that a report to a shard is missing.
+    pub(super) fn must_tell_missing(&self, shard: u32, now: Millis) -> bool {
+        index(shard).and_then(|shard| self.outgoing.get(shard)).is_some_and(|outgoing| outgoing.must_tell_missing(now))
+    }
+
+    pub(super) fn told_missing(&mut self, shard: u32, now: Millis) {
+        if let Some(outgoing) = index(shard).and_then(|shard| self.outgoing.get_mut(shard)) {
+            outgoing.told_missing(now);
+        }
+    }
+
     /// Returns the number of keys and of counts in memory.
     #[must_use]
     pub fn sizes(&self) -> (usize, usize) {

@@ -19,6 +19,7 @@ pub use source::Origin;
 use super::context::RequestContext;
 use super::isolate::Isolate;
 use super::platform::{Level, Platform, ShardedObject};
+use super::registry;
 use counter::Use;
 use keyward_gate::{Grant, KeyUse, Refusal};
 use keyward_http::head::Head;
@@ -28,6 +29,7 @@ use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::usage::{ALLOWED, UsageResponse};
+use keyward_protocol::{Request, Response};
 
 /// Pause before a report that is not urgent, in milliseconds. The platform ends background work 30 s after the answer.
 pub const REPORT_PAUSE_MS: u32 = 20_000;
@@ -96,13 +98,26 @@ pub async fn report_shard(isolate: &Isolate, platform: &impl Platform, shard: u3
             Err(cause) => {
                 let lost = usage.failed(shard, platform.now());
                 drop(usage);
+                let number = shard;
                 let shard = shard.to_string();
                 platform.log(Level::Warn, "usage_report_failed", &[("shard", &shard), ("cause", &cause)]);
                 if lost {
                     platform.log(Level::Error, "usage_lost", &[("shard", &shard)]);
                 }
-                return;
+                return tell_missing(isolate, platform, number).await;
             }
         }
+    }
+}
+
+/// Tells the registry that reports to a shard are missing, so that no key of the shard is called idle. This isolate may end before the
+/// shard answers again.
+async fn tell_missing(isolate: &Isolate, platform: &impl Platform, shard: u32) {
+    if !isolate.usage().is_some_and(|usage| usage.must_tell_missing(shard, platform.now())) {
+        return;
+    }
+    let told = registry::ask(platform, &Request::UsageMissing { shard }).await;
+    if let (Ok(Response::UsageNoted), Some(mut usage)) = (told, isolate.usage()) {
+        usage.told_missing(shard, platform.now());
     }
 }

@@ -10,12 +10,16 @@ const ABANDONED_AFTER_MS: i64 = 6_000;
 /// report counts twice.
 const GIVE_UP_AFTER_MS: i64 = 3_600_000;
 
+/// Minimum interval between messages to the registry that a report is missing, in milliseconds.
+const MISSING_INTERVAL_MS: i64 = 60_000;
+
 /// Reports to one shard.
 #[derive(Default)]
 pub(super) struct Outgoing {
     sequence: u64,
     unconfirmed: Option<Unconfirmed>,
     sent_at: Option<Millis>,
+    told_missing_at: Option<Millis>,
 }
 
 struct Unconfirmed {
@@ -60,6 +64,16 @@ impl Outgoing {
         if sequence == self.sequence {
             (self.unconfirmed, self.sent_at) = (None, None);
         }
+    }
+
+    /// Returns whether the registry must learn that a report is missing: at most once a minute.
+    pub fn must_tell_missing(&self, now: Millis) -> bool {
+        !self.told_missing_at.is_some_and(|told_at| (0..MISSING_INTERVAL_MS).contains(&now.since(told_at)))
+    }
+
+    /// Records that the registry learned it.
+    pub const fn told_missing(&mut self, now: Millis) {
+        self.told_missing_at = Some(now);
     }
 
     /// Records that a report was not confirmed. Returns whether it is given up.

@@ -28,6 +28,7 @@ impl Counting {
         let due = counting.send(&counting.get()).unwrap();
         assert_eq!(due.report, Some(Report::KeyAtOnce));
         counting.report(&due);
+        counting.flush();
         counting.reports();
         counting
     }

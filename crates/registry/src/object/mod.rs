@@ -119,7 +119,9 @@ impl<H: ObjectHost> RegistryObject<H> {
         let (may_change, is_write) = match &request {
             Request::Control(control) => (true, control.writes),
             Request::Expose(_) => (true, true),
-            Request::Lookup { .. } | Request::Changes(_) | Request::UsageTimes(_) => (false, false),
+            Request::Lookup { .. } | Request::Changes(_) | Request::UsageTimes(_) | Request::UsageMissing { .. } => {
+                (false, false)
+            }
         };
         let answered = match self.answer(request) {
             Ok(answered) => answered,
@@ -187,6 +189,7 @@ impl<H: ObjectHost> RegistryObject<H> {
             }
             Request::Control(control) => self.host.apply(store, *control, now),
             Request::UsageTimes(times) => usage::note(store, &times, now),
+            Request::UsageMissing { shard } => usage::missing(store, shard, now),
             Request::Expose(report) => exposures::record(store, &report, settings.on_exposure, now),
         })?;
         if let Response::Changes { restored: true, .. } = answered {

@@ -3,6 +3,7 @@
 mod capacity;
 mod caps;
 mod merge;
+mod messages;
 mod object;
 mod queries;
 mod retention;
