@@ -138,8 +138,14 @@ pub const COUNTED_TOTAL: usize = 40_000;
 /// Maximum number of keys in one report. As many unreported keys are reported at once.
 pub const REPORTED_KEYS: usize = 200;
 
+/// Number of counts after which a report takes no further key: about 1 MB. A Durable Object binds texts of at most 2 MB.
+pub const REPORTED_USES: usize = 4_000;
+
 /// Maximum number of steps of one usage series: all minutes or days that are kept, and all hours of five weeks.
 pub const SERIES_STEPS: i64 = 1_000;
+
+/// Maximum number of usage totals in one answer.
+pub const TOTALS: usize = 100;
 
 /// Maximum number of days of usage totals. With 10,000 keys, a shard reads a million rows for them: about 0.2 s.
 pub const TOTALS_DAYS: i64 = 92;
@@ -162,6 +168,3 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
-
-/// Maximum number of usage totals in one answer.
-pub const TOTALS: usize = 100;

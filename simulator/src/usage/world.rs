@@ -94,7 +94,8 @@ struct Shard {
     store: RefCell<SqliteStore>,
     offset: Cell<Time>,
     alarm_at: Cell<Option<Time>>,
-    backup: RefCell<Option<Vec<u8>>>,
+    /// A savepoint stands for a backup.
+    has_backup: Cell<bool>,
 }
 
 impl World {
@@ -105,12 +106,14 @@ impl World {
     fn shard(&self, number: u32) -> Rc<Shard> {
         let mut shards = self.shards.borrow_mut();
         Rc::clone(shards.entry(number).or_insert_with(|| {
+            let mut store = SqliteStore::new();
+            store.measures_costs = false;
             Rc::new(Shard {
                 number,
-                store: RefCell::new(SqliteStore::new()),
+                store: RefCell::new(store),
                 offset: Cell::new(0),
                 alarm_at: Cell::new(None),
-                backup: RefCell::default(),
+                has_backup: Cell::new(false),
             })
         }))
     }
@@ -353,16 +356,12 @@ fn draw_faults(world: &World, random: &mut Random, history: &mut History) {
         if random.often(2) {
             shard.offset.set(offset(random));
         }
-        if random.often(3) {
-            let data = shard.store.borrow().connection.serialize("main").unwrap().to_vec();
-            *shard.backup.borrow_mut() = Some(data);
+        if random.often(3) && !shard.has_backup.replace(true) {
+            shard.store.borrow().connection.execute_batch("SAVEPOINT backup").unwrap();
         }
-        if random.often(1)
-            && let Some(backup) = shard.backup.borrow().as_ref()
-        {
+        if random.often(1) && shard.has_backup.get() {
             history.restored = true;
-            let mut store = shard.store.borrow_mut();
-            store.connection.deserialize_read_exact("main", backup.as_slice(), backup.len(), false).unwrap();
+            shard.store.borrow().connection.execute_batch("ROLLBACK TO backup").unwrap();
         }
     }
 }

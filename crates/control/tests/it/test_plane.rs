@@ -347,7 +347,7 @@ impl Plane {
             Action::Reply(reply) => Decided::Reply(reply),
             Action::Forward(plan) => Decided::Forward(plan),
             Action::Later(pending) => {
-                run(entry::resume(&self.isolate, Some(&self.config), &self.platform, &raw, pending))
+                run(entry::resume(&self.isolate, Some(&self.config), &self.platform, &raw, pending)).0
             }
         };
         match decided {

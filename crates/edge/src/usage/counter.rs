@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use keyward_gate::KeyUse;
-use keyward_http::limits::{COUNTED_KEYS, COUNTED_TOTAL, REPORTED_KEYS};
+use keyward_http::limits::{COUNTED_KEYS, COUNTED_TOTAL, REPORTED_KEYS, REPORTED_USES};
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
-use keyward_protocol::usage::USAGE_SHARDS;
+use keyward_protocol::usage::{KeyUsage, USAGE_SHARDS};
 
 use super::REPORT_PAUSE_MS;
 use super::key_counter::{Added, KeyCounter};
@@ -199,14 +199,18 @@ impl UsageCounter {
         self.outgoing.get_mut(place)?.send(now)
     }
 
-    /// Takes the counts of at most [`REPORTED_KEYS`] keys of a shard.
-    fn take(&mut self, shard: u32) -> Vec<keyward_protocol::usage::KeyUsage> {
-        let mut taken = Vec::new();
+    /// Takes the counts of at most [`REPORTED_KEYS`] keys of a shard, and about [`REPORTED_USES`] counts.
+    fn take(&mut self, shard: u32) -> Vec<KeyUsage> {
+        let (mut taken, mut uses) = (Vec::new(), 0_usize);
         for key in self.keys.values_mut().filter(|key| key.shard == shard && !key.is_reported()).take(REPORTED_KEYS) {
-            self.unreported = self.unreported.saturating_sub(key.len());
+            if uses >= REPORTED_USES {
+                break;
+            }
+            uses = uses.saturating_add(key.len());
             self.unreported_keys = self.unreported_keys.saturating_sub(1);
             taken.extend(key.take());
         }
+        self.unreported = self.unreported.saturating_sub(uses);
         taken
     }
 

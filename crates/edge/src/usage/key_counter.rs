@@ -27,8 +27,6 @@ pub(super) struct KeyCounter {
     counts: Vec<Count>,
     /// Position of the count that matched last.
     latest: usize,
-    /// Whether an unreported use is the first one in its hour.
-    pub is_urgent: bool,
 }
 
 /// Number of uses that agree in everything.
@@ -65,7 +63,6 @@ impl KeyCounter {
             last_network: 0,
             counts: Vec::new(),
             latest: 0,
-            is_urgent: false,
         }
     }
 
@@ -77,7 +74,7 @@ impl KeyCounter {
         if hour != self.hour {
             self.hour = hour;
             self.forget_networks();
-            (added.is_first, self.is_urgent) = (true, true);
+            added.is_first = true;
         }
         if self.integration.is_none() {
             self.integration = used.integration.map(str::to_owned);
@@ -199,7 +196,7 @@ impl KeyCounter {
         });
         let uses = uses.collect();
         self.forget_networks();
-        (self.latest, self.is_urgent) = (0, false);
+        self.latest = 0;
         Some(KeyUsage {
             id: self.key_id.clone(),
             integration: self.integration.clone(),
