@@ -93,7 +93,9 @@ function worker(name, { modules, bindings = {}, registry, usage = false, outboun
   });
   const bound = Object.entries(bindings).map(([binding, value]) => `(name = "${binding}", ${bindingOf(value)})`);
   const object = (binding, className) =>
-    bound.push(`(name = "${binding}", durableObjectNamespace = (className = "${className}", serviceName = "${registry}"))`);
+    bound.push(
+      `(name = "${binding}", durableObjectNamespace = (className = "${className}", serviceName = "${registry}"))`,
+    );
   if (registry) object("REGISTRY", "Registry");
   if (registry && usage) object("USAGE", "Usage");
   // The key is also the name of the folder of its databases.

@@ -68,7 +68,8 @@ test("an accepted request with a cached record makes at most three crossings and
   ]) {
     let counted = await cost(CONTACTS, { key: key.apiKey, ...request });
     // Half a minute has passed, so its assertion was signed again, or a task that reports usage began.
-    if (["sign", "keepAlive"].some((name) => counted.crossings.includes(name))) counted = await cost(CONTACTS, { key: key.apiKey, ...request });
+    if (["sign", "keepAlive"].some((name) => counted.crossings.includes(name)))
+      counted = await cost(CONTACTS, { key: key.apiKey, ...request });
     const { verdict, crossings, stores } = counted;
     t.diagnostic(`crossings: ${crossings.join(", ")}`);
     assert.equal(verdict, "200");

@@ -57,7 +57,8 @@ class Gate {
         compatibilityFlags: [],
         manifest: modules(instrumented, name === NAME ? build : edgeBuild),
         env: { ...varBindings({ ...VARS, ...SECRETS, ...vars }), ...STORES },
-        ...(name === NAME && { exports: {
+        ...(name === NAME && {
+          exports: {
             Registry: { type: "durable-object", storage: "sqlite" },
             Usage: { type: "durable-object", storage: "sqlite" },
           },

@@ -214,9 +214,9 @@ impl UsageCounter {
         taken
     }
 
-    pub(super) fn confirmed(&mut self, shard: u32, sequence: u64) {
+    pub(super) fn confirmed(&mut self, shard: u32, sequence: u64, now: Millis) {
         if let Some(outgoing) = index(shard).and_then(|shard| self.outgoing.get_mut(shard)) {
-            outgoing.confirmed(sequence);
+            outgoing.confirmed(sequence, now);
         }
     }
 

@@ -94,7 +94,7 @@ pub async fn report_shard(isolate: &Isolate, platform: &impl Platform, shard: u3
         });
         let Some(mut usage) = isolate.usage() else { return };
         match confirmed {
-            Ok(()) => usage.confirmed(shard, sequence),
+            Ok(()) => usage.confirmed(shard, sequence, platform.now()),
             Err(cause) => {
                 let lost = usage.failed(shard, platform.now());
                 drop(usage);

@@ -10,13 +10,20 @@ const ABANDONED_AFTER_MS: i64 = 6_000;
 /// report counts twice.
 const GIVE_UP_AFTER_MS: i64 = 3_600_000;
 
+/// Pause in milliseconds after which an isolate reports under another name: half the time for which a shard remembers it.
+const FORGOTTEN_AFTER_MS: i64 = 43_200_000;
+
 /// Minimum interval between messages to the registry that a report is missing, in milliseconds.
 const MISSING_INTERVAL_MS: i64 = 60_000;
 
 /// Reports to one shard.
 #[derive(Default)]
 pub(super) struct Outgoing {
+    /// Number of the name that the shard knows the isolate by.
+    generation: u32,
     sequence: u64,
+    /// Time of the last confirmation.
+    confirmed_at: Option<Millis>,
     unconfirmed: Option<Unconfirmed>,
     sent_at: Option<Millis>,
     told_missing_at: Option<Millis>,
@@ -43,10 +50,16 @@ impl Outgoing {
         self.sent_at.is_some_and(|sent_at| (0..ABANDONED_AFTER_MS).contains(&now.since(sent_at)))
     }
 
-    /// Makes the next report. Only if none is unconfirmed.
+    /// Makes the next report. Only if none is unconfirmed. After a long pause the shard may have forgotten the isolate, so the report is the
+    /// first one under another name.
     pub fn make(&mut self, shard: u32, isolate: &str, keys: Vec<KeyUsage>, now: Millis) {
+        if self.confirmed_at.is_some_and(|at| !(0..FORGOTTEN_AFTER_MS).contains(&now.since(at))) {
+            self.generation = self.generation.saturating_add(1);
+            self.sequence = 0;
+        }
         self.sequence = self.sequence.saturating_add(1);
-        let report = UsageReport { shard, isolate: isolate.to_owned(), sequence: self.sequence, keys };
+        let isolate = format!("{isolate}.{}", self.generation);
+        let report = UsageReport { shard, isolate, sequence: self.sequence, keys };
         if let Ok(message) = serde_json::to_string(&UsageRequest::Report(report)) {
             self.unconfirmed = Some(Unconfirmed { message, made_at: now });
         }
@@ -60,9 +73,9 @@ impl Outgoing {
     }
 
     /// Records that the shard has counted a report.
-    pub fn confirmed(&mut self, sequence: u64) {
+    pub fn confirmed(&mut self, sequence: u64, now: Millis) {
         if sequence == self.sequence {
-            (self.unconfirmed, self.sent_at) = (None, None);
+            (self.unconfirmed, self.sent_at, self.confirmed_at) = (None, None, Some(now));
         }
     }
 

@@ -268,3 +268,16 @@ fn a_request_while_the_authority_is_unreachable_is_counted_too() {
     assert_eq!(counted(&counting.reports())["authority_unavailable"], 1);
     assert_eq!(counting.platform.now.get(), Millis(NOW.0 + 3_000_000));
 }
+
+#[test]
+fn after_a_long_pause_an_isolate_reports_under_another_name() {
+    let counting = Counting::new();
+    let names = [11, 13].map(|hours| {
+        counting.later(hours * 3_600);
+        counting.send(&counting.get());
+        counting.flush();
+        let report = counting.reports().remove(0);
+        (report.isolate, report.sequence)
+    });
+    assert_eq!(names, [("0000000000000000.0".to_owned(), 2), ("0000000000000000.1".to_owned(), 1)]);
+}
