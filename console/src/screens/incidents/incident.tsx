@@ -77,7 +77,7 @@ function ClaimCell({ of }: { of: IncidentKey }) {
   return (
     <span class="row">
       <span>
-        Until <Time at={of.claim.expires_at} />
+        Ends <Time at={of.claim.expires_at} />
       </span>
       {url && (
         <CopyButton text={url} what="claim link" small>
