@@ -274,6 +274,8 @@ describe("every real answer matches the document", () => {
       [`${absent}/extend-rotation`, asked({ overlap_seconds: 60 })],
       [`${absent}/revoke`, asked({ reason: "x" })],
       [`${absent}/exposures`, { key: owner }],
+      [`${absent}/usage`, { key: owner }],
+      [`${absent}/activity`, { key: owner }],
       [`${absent}/dismiss-exposure`, asked({ reason: "x" })],
       [`${absent}/release`, asked({ reason: "x" })],
     ]) {
@@ -300,6 +302,21 @@ describe("every real answer matches the document", () => {
     assert.equal((await call(`${one}/exposures?limit=0`, { key: owner })).status, 400);
     // With `keyward` in the log.
     await call("/_keyward/v1/audit?limit=200", { key: owner });
+  });
+
+  test("usage and activity", async () => {
+    const { id, apiKey } = await gate.newKey();
+    const one = `${KEYS}/${id}`;
+    await gate.call("/v1/contacts/7", { key: apiKey });
+    const series = async () => (await call(`${one}/usage?step=minute`, { key: owner })).json.items;
+    // The first use of a key in an hour is reported at once.
+    await until("the use is counted", async () => (await series()).length === 1);
+    const activity = await call(`${one}/activity`, { key: owner });
+    assert.equal(activity.json.items.filter((item) => item.route !== undefined).length, 1);
+    assert.equal((await call("/_keyward/v1/usage?by=key", { key: owner })).json.items[0].name, id);
+    for (const path of [`${one}/usage?step=year`, `${one}/activity?limit=0`, "/_keyward/v1/usage"])
+      assert.equal((await call(path, { key: owner })).status, 400);
+    assert.equal((await call(`${KEYS}?sort=last_used_at&idle_days=30`, { key: owner })).status, 200);
   });
 
   test("members", async () => {

@@ -241,6 +241,8 @@ pub enum Answer {
     },
     /// The public keys that verify checkpoints.
     CheckpointKeys,
+    /// A question to the usage object.
+    Usage(super::usage_query::UsageQuestion),
 }
 
 impl Answer {

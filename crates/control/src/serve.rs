@@ -16,7 +16,7 @@ use super::route::{Endpoint, find};
 use super::sign_in::{NotSignedIn, SignIn, confirmation, sign_in};
 use super::text::TextParser;
 use super::transport::{check_console, check_transport};
-use super::{authorize, checkpoint, console, health, jwks, metadata, problem_page, rejection};
+use super::{authorize, checkpoint, console, health, jwks, metadata, problem_page, rejection, usage_query};
 use keyward_edge::entry::refuse_gateway;
 use keyward_edge::{Level, Platform, RequestContext, exposures, signing};
 use keyward_http::forwarded_request::{AUTHORIZE, ForwardAuthError, is_asking};
@@ -299,9 +299,11 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                     };
                     prepared.respond(input, Err(failure))
                 }
-                Response::Authorised | Response::Reported | Response::Records { .. } | Response::Changes { .. } => {
-                    Err(confused())
-                }
+                Response::Authorised
+                | Response::Reported
+                | Response::UsageNoted
+                | Response::Records { .. }
+                | Response::Changes { .. } => Err(confused()),
             };
         }
     }
@@ -386,6 +388,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             }
             (Answer::Lines(..), None) => Err(confused()),
             (Answer::Checkpoint { size, hash }, _) => self.sign_checkpoint(size, &hash).await,
+            (Answer::Usage(question), _) => {
+                let answered = usage_query::answer(self.request.platform, question, self.request.request_id).await;
+                answered.map(ControlReply::Reply)
+            }
             (Answer::CheckpointKeys, _) => {
                 self.hold_checkpoint_keys().await;
                 Ok(checkpoint::verifier_keys(self.request.config, self.request.request_id).into())

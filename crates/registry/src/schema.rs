@@ -7,7 +7,7 @@ use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
 const STEPS: &[Step] =
-    &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, SESSIONS, CLAIMS];
+    &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, SESSIONS, CLAIMS, USAGE];
 
 /// Version of the current schema: the number of steps.
 pub const VERSION: u64 = STEPS.len() as u64;
@@ -213,6 +213,20 @@ const CLAIMS: &[&str] = &[
         WHERE state IN ('active', 'pending', 'quarantined') AND successor IS NULL",
     "CREATE INDEX keys_current_by_name ON keys (environment, name, expires_at)
         WHERE state IN ('active', 'pending', 'quarantined') AND successor IS NULL",
+];
+
+/// First and last use of keys, and the shards of the usage object that report them.
+const USAGE: &[&str] = &[
+    "ALTER TABLE keys ADD COLUMN first_used_at INTEGER",
+    "ALTER TABLE keys ADD COLUMN last_used_from TEXT",
+    // A key that was never used sorts before all others.
+    "CREATE INDEX keys_sorted_by_use ON keys (ifnull(last_used_at, 0))",
+    "CREATE INDEX keys_of_environment_sorted_by_use ON keys (environment, ifnull(last_used_at, 0))",
+    "CREATE TABLE usage_shards (
+        shard INTEGER PRIMARY KEY,
+        told_at INTEGER NOT NULL,
+        complete_since INTEGER NOT NULL
+    ) STRICT",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

@@ -127,6 +127,9 @@ operations! {
     ClaimKey => claim_key,
     RevokeByClaimant => revoke_by_claimant,
     WithdrawClaim => withdraw_claim,
+    KeyUsage => key_usage,
+    UsageTotals => usage_totals,
+    KeyActivity => key_activity,
 }
 
 impl Operation {

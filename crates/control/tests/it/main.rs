@@ -16,3 +16,4 @@ mod rotation;
 mod sessions;
 mod submitted_key;
 mod test_plane;
+mod usage;
