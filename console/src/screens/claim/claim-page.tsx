@@ -153,8 +153,8 @@ function Open({
     <div class="stack">
       <Details shown={shown} />
       <p>
-        Press the button where you can store the key at once: it is made then, shown once, and the link stops working.
-        The link works until <Time at={shown.claim.expires_at} />.
+        Press the button where you can store the key at once: it is made then and shown once, and nobody else can get
+        it. The link ends <Time at={shown.claim.expires_at} />.
       </p>
       <div>
         <Button kind="primary" onClick={claim}>
