@@ -13,7 +13,10 @@ fn the_example_hook_refuses_a_commit_with_a_key_and_lets_others_pass() {
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
-        command.current_dir(user.path("repository")).args(["-c", "user.name=T", "-c", "user.email=t@t.example"]).args(arguments);
+        command
+            .current_dir(user.path("repository"))
+            .args(["-c", "user.name=T", "-c", "user.email=t@t.example"])
+            .args(arguments);
         command.env_clear().env("PATH", &path).env("HOME", user.path("repository")).output().unwrap()
     };
     user.write("repository/readme.md", "Hello\n");
@@ -27,7 +30,10 @@ fn the_example_hook_refuses_a_commit_with_a_key_and_lets_others_pass() {
     git(&["add", "."]);
     let refused = git(&["commit", "--quiet", "-m", "Leaky"]);
     let shown = format!("{}{}", String::from_utf8_lossy(&refused.stdout), String::from_utf8_lossy(&refused.stderr));
-    assert!(!refused.status.success() && shown.contains("This commit was not made.") && !shown.contains("kkkkk"), "{shown}");
+    assert!(
+        !refused.status.success() && shown.contains("This commit was not made.") && !shown.contains("kkkkk"),
+        "{shown}"
+    );
 
     user.run(&["scan", "--staged", "repository", "--write-baseline", "repository/.keyward-baseline.json"]).expect(0);
     assert!(git(&["commit", "--quiet", "-m", "Accepted"]).status.success());
