@@ -10,13 +10,14 @@ use super::entropy::System;
 use super::isolate_state::IsolateState;
 use super::log::{Level, event};
 use super::platform::Platform;
-use super::{events, glue, send};
+use super::{events, glue, send, usage};
 use keyward_config::{AccessSettings, Config};
 use keyward_control::access_verifier;
 use keyward_control::audit_stream::AuditStream;
 use keyward_control::console::ConsoleReply;
 use keyward_control::{AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply};
 use keyward_edge::RequestContext;
+use keyward_edge::usage::UsageDue;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
@@ -47,6 +48,10 @@ impl ControlPlatform for ControlEvent {
 
     fn refresh_in_background(&self) {
         events::refresh(Rc::clone(&self.state), self.env.clone(), &self.context);
+    }
+
+    fn report_usage_in_background(&self, due: UsageDue) {
+        usage::report(&self.state, &self.env, &self.context, &due);
     }
 
     fn report_in_background(&self, report: Box<ExposureReport>) {

@@ -182,7 +182,7 @@ export function variables(env, names) {
 
 /** Returns the names of missing bindings, separated by commas. */
 export function missingBindings(env) {
-  return ["KEY_INDEX", "REGISTRY"].filter((name) => env[name] === undefined).join(",");
+  return ["KEY_INDEX", "REGISTRY", "USAGE"].filter((name) => env[name] === undefined).join(",");
 }
 
 /** Settles as the promise does, or rejects after the time limit. */
@@ -245,6 +245,12 @@ export function cachePut(context, name, text, seconds) {
  */
 export function isOverload(thrown) {
   return thrown?.overloaded === true;
+}
+
+/** Returns the country of a request's client, a line feed, and the number of its autonomous system; locally both are empty. */
+export function origin(request) {
+  const { country, asn } = request.cf ?? {};
+  return `${country ?? ""}\n${asn ?? ""}`;
 }
 
 /** Sends a message to the object of a name and returns its answer; both are JSON text. */

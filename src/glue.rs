@@ -88,6 +88,9 @@ extern "C" {
     #[wasm_bindgen(js_name = isOverload)]
     pub fn is_overload(thrown: &JsValue) -> bool;
 
+    #[wasm_bindgen(catch)]
+    pub fn origin(request: &JsValue) -> Result<String, JsValue>;
+
     #[wasm_bindgen(catch, js_name = askObject)]
     pub async fn ask_object(
         env: &JsValue,

@@ -32,7 +32,7 @@ export const LOCAL_ENTRY = join(ROOT, "tools", "local-entry.mjs");
 /** The local KV namespace and Durable Object, with the keys issued under `npm start`. */
 export const STATE_DIR = join(ROOT, ".keyward", "state");
 
-/** Secrets and state of `npm run demo`, which starts with an empty folder each time. */
+/** Secrets and state of `npm run demo`, in a folder for each port, which is emptied at each start. */
 export const DEMO_DIR = join(ROOT, ".keyward", "demo");
 
 export const DEV_VARS = join(ROOT, ".dev.vars");

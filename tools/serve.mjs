@@ -16,7 +16,8 @@ import { demoWelcome, welcome } from "./welcome.mjs";
 
 const port = Number(process.argv[2]);
 const isDemo = process.argv[3] === "--demo";
-const devVars = isDemo ? join(DEMO_DIR, ".dev.vars") : DEV_VARS;
+const demoFolder = join(DEMO_DIR, String(port));
+const devVars = isDemo ? join(demoFolder, ".dev.vars") : DEV_VARS;
 const running = [];
 let stopping = false;
 
@@ -59,7 +60,7 @@ main(async () => {
     running.push(async () => server.closeAllConnections() ?? server.close());
   }
 
-  const worker = await startWorker({ config, vars, ports, ...(isDemo && { state: join(DEMO_DIR, "state") }) });
+  const worker = await startWorker({ config, vars, ports, ...(isDemo && { state: join(demoFolder, "state") }) });
   running.push(() => worker.dispose());
 
   const health = await firstHealth(`http://127.0.0.1:${port}/_keyward/health`);
@@ -78,8 +79,8 @@ main(async () => {
 
 /** Empties the folder of the demo, and makes its secrets. */
 function newDemoFolder() {
-  rmSync(DEMO_DIR, { recursive: true, force: true });
-  mkdirSync(DEMO_DIR, { recursive: true });
+  rmSync(demoFolder, { recursive: true, force: true });
+  mkdirSync(demoFolder, { recursive: true });
   ensureDevVars(devVars);
 }
 

@@ -142,7 +142,17 @@ function fuzz() {
 async function simulate() {
   await run("cargo", ["run", ...SIMULATOR, "--bin", "simulate", "--", "--seeds", "20000"]);
   if (!existsSync(join(ROOT, "simulator", "tests", "planted.rs"))) return;
-  await run("cargo", ["test", ...SIMULATOR, "--test", "planted", "--", "--ignored", "--nocapture"]);
+  await run("cargo", [
+    "test",
+    ...SIMULATOR,
+    "--test",
+    "planted",
+    "--test",
+    "usage",
+    "--",
+    "--include-ignored",
+    "--nocapture",
+  ]);
 }
 
 async function edge() {

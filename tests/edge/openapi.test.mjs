@@ -87,7 +87,8 @@ async function call(path, request = {}) {
   if (operation.responses[answer.status]) seen.add(where);
   for (const [name, header] of Object.entries(described.headers ?? {})) {
     const { required, schema } = follow(header);
-    const value = answer.headers[name.toLowerCase()];
+    // Node keeps each `Set-Cookie` apart.
+    const value = [answer.headers[name.toLowerCase()]].flat()[0];
     assert.ok(value !== undefined || !required, `${where}: no ${name}`);
     if (value !== undefined) check(schema, value, `${where}, ${name}`);
   }
@@ -273,6 +274,8 @@ describe("every real answer matches the document", () => {
       [`${absent}/extend-rotation`, asked({ overlap_seconds: 60 })],
       [`${absent}/revoke`, asked({ reason: "x" })],
       [`${absent}/exposures`, { key: owner }],
+      [`${absent}/usage`, { key: owner }],
+      [`${absent}/activity`, { key: owner }],
       [`${absent}/dismiss-exposure`, asked({ reason: "x" })],
       [`${absent}/release`, asked({ reason: "x" })],
     ]) {
@@ -299,6 +302,21 @@ describe("every real answer matches the document", () => {
     assert.equal((await call(`${one}/exposures?limit=0`, { key: owner })).status, 400);
     // With `keyward` in the log.
     await call("/_keyward/v1/audit?limit=200", { key: owner });
+  });
+
+  test("usage and activity", async () => {
+    const { id, apiKey } = await gate.newKey();
+    const one = `${KEYS}/${id}`;
+    await gate.call("/v1/contacts/7", { key: apiKey });
+    const series = async () => (await call(`${one}/usage?step=minute`, { key: owner })).json.items;
+    // The first use of a key in an hour is reported at once.
+    await until("the use is counted", async () => (await series()).length === 1);
+    const activity = await call(`${one}/activity`, { key: owner });
+    assert.equal(activity.json.items.filter((item) => item.route !== undefined).length, 1);
+    assert.equal((await call("/_keyward/v1/usage?by=key", { key: owner })).json.items[0].name, id);
+    for (const path of [`${one}/usage?step=year`, `${one}/activity?limit=0`, "/_keyward/v1/usage"])
+      assert.equal((await call(path, { key: owner })).status, 400);
+    assert.equal((await call(`${KEYS}?sort=last_used_at&idle_days=30`, { key: owner })).status, 200);
   });
 
   test("members", async () => {
@@ -358,7 +376,10 @@ describe("every real answer matches the document", () => {
     assert.equal((await call(session, asked({ x: 1 }))).status, 400);
     assert.equal((await call(session, json("DELETE", owner, { x: 1 }))).status, 400);
     assert.equal((await call(session, json("DELETE", owner, {}))).status, 404);
-    assert.equal((await call("/_keyward/v1/me", { key: owner, headers: { cookie } })).json.code, "ambiguous_credentials");
+    assert.equal(
+      (await call("/_keyward/v1/me", { key: owner, headers: { cookie } })).json.code,
+      "ambiguous_credentials",
+    );
     const page = { cookie, "sec-fetch-site": "same-origin", "keyward-console": "1" };
     assert.equal((await call(session, { method: "DELETE", headers: { cookie } })).json.code, "cross_site");
     const confirm = await call(MEMBERS, { method: "POST", json: memberDraft(), headers: page });

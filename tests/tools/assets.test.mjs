@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { collect } from "../../tools/assets.mjs";
+import { WRANGLER_TOML } from "../../tools/paths.mjs";
 
 const PAGE = { file: "index.html", type: "text/html; charset=utf-8", immutable: false };
 
@@ -52,4 +53,15 @@ test("an entry that leaves the folder, adds a header or hides an address of the 
     "/_keyward": PAGE,
   }))
     assert.throws(() => collected(t, { [path]: entry }), /cannot be served/, path);
+});
+
+test("Cloudflare asks the worker before it serves a file, and gives files no other address", () => {
+  const [, section] = /^\[assets\]\n((?:.+\n)+)/m.exec(readFileSync(WRANGLER_TOML, "utf8")) ?? [];
+  assert.deepEqual(section?.trimEnd().split("\n"), [
+    'directory = "build/assets"',
+    'binding = "ASSETS"',
+    "run_worker_first = true",
+    'html_handling = "none"',
+    'not_found_handling = "none"',
+  ]);
 });

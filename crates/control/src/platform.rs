@@ -1,6 +1,7 @@
 //! The control plane's port to one event. [`keyward_edge::Platform`] is its port to stores, clock, log and signatures.
 
 use keyward_config::AccessSettings;
+use keyward_edge::usage::UsageDue;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
 use keyward_protocol::ExposureReport;
@@ -25,6 +26,9 @@ pub trait ControlPlatform {
 
     /// Starts a refresh of the feed in the background.
     fn refresh_in_background(&self);
+
+    /// Starts the report that a counted request makes due, in the background. The country of the client of a gateway is not known.
+    fn report_usage_in_background(&self, due: UsageDue);
 
     /// Starts to send a report of exposed keys in the background.
     fn report_in_background(&self, report: Box<ExposureReport>);

@@ -16,7 +16,7 @@ use super::route::{Endpoint, find};
 use super::sign_in::{NotSignedIn, SignIn, confirmation, sign_in};
 use super::text::TextParser;
 use super::transport::{check_console, check_transport};
-use super::{authorize, checkpoint, console, health, jwks, metadata, problem_page, rejection};
+use super::{authorize, checkpoint, console, health, jwks, metadata, problem_page, rejection, usage_query};
 use keyward_edge::entry::refuse_gateway;
 use keyward_edge::{Level, Platform, RequestContext, exposures, signing};
 use keyward_http::forwarded_request::{AUTHORIZE, ForwardAuthError, is_asking};
@@ -177,10 +177,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         }
     }
 
-    /// Authenticates the caller. `None` for an operation whose caller is the holder of the key in its body.
+    /// Authenticates the caller. `None` for an operation whose caller is the holder of the key or claim's secret in its body.
     async fn signed_in(&self, operation: Operation) -> Result<Option<SignedIn>, Failure> {
         let spec = operation.spec();
-        if spec.access == Access::KeyHolder {
+        if matches!(spec.access, Access::KeyHolder | Access::Claimant) {
             return Ok(None);
         }
         if spec.body == BodyKind::Form {
@@ -255,13 +255,17 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 Err(failure @ Failure::Fault { .. }) => return Err(failure),
                 Err(failure) => return Err(self.refuse_input(operation, signed_in, failure).await),
             };
-            if prepared.holder.is_some() {
+            if matches!(prepared.holder, Some(Caller::Holder { .. })) {
                 self.limit_revocations()?;
             }
             let Some(caller) = prepared.holder.clone().or_else(|| signed_in.map(|signed_in| signed_in.caller.clone()))
             else {
-                // The body contains no key of ours, so it has no holder.
-                return prepared.respond(input, Err(Code::InvalidKey.into()));
+                // The body contains no key or secret of ours, so it has no holder.
+                let failure = match operation.spec().access {
+                    Access::Claimant => self.refuse_claimant(input.id),
+                    _ => Code::InvalidKey.into(),
+                };
+                return prepared.respond(input, Err(failure));
             };
             if operation == Operation::StartSession {
                 self.limit_sign_ins(&caller)?;
@@ -285,13 +289,21 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                     Ok(answer)
                 }
                 Response::Replayed { outcome, nonce, minted_under } => {
-                    prepared.replay(operation, input, outcome, &nonce, &minted_under)
+                    prepared.replay(input, outcome, &nonce, &minted_under)
                 }
                 Response::Refused(Rejection::IdTaken) if attempts > 0 => continue,
-                Response::Refused(refused) => prepared.respond(input, Err(self.refused(&refused, signed_in))),
-                Response::Authorised | Response::Reported | Response::Records { .. } | Response::Changes { .. } => {
-                    Err(confused())
+                Response::Refused(refused) => {
+                    let failure = match &prepared.holder {
+                        Some(Caller::Claimant { id, .. }) => self.refused_claimant(&refused, id),
+                        _ => self.refused(&refused, signed_in),
+                    };
+                    prepared.respond(input, Err(failure))
                 }
+                Response::Authorised
+                | Response::Reported
+                | Response::UsageNoted
+                | Response::Records { .. }
+                | Response::Changes { .. } => Err(confused()),
             };
         }
     }
@@ -337,6 +349,36 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         }
     }
 
+    /// Returns the answer to a wrong secret: the 404 of an unknown claim, and 429 if there were too many for this claim.
+    fn refuse_claimant(&self, claim: &str) -> Failure {
+        const DETAIL: &str = "Too many wrong secrets for this claim. Retry after the time in `Retry-After`.";
+        self.log(Level::Info, "sign_in_refused", ("reason", "Claim"));
+        let Some(claim) = KeyId::parse(claim) else { return Code::NotFound.into() };
+        let now = self.request.platform.now();
+        let taken = self.callers.try_borrow_mut().map_or(Ok(()), |mut callers| callers.wrong_secret(&claim, now));
+        match taken {
+            Ok(()) => Code::NotFound.into(),
+            Err(seconds) => Problem::rate_limited(DETAIL, seconds).into(),
+        }
+    }
+
+    /// Turns a refusal of a claimant into its response. A claim that has ended gets the 404 of an unknown one.
+    fn refused_claimant(&self, refused: &Rejection, claim: &KeyId) -> Failure {
+        match refused {
+            Rejection::Unauthenticated { .. } | Rejection::NotFound => {
+                self.log_refusal("operation_refused", &format!("{refused:?}"), Some(claim));
+                Code::NotFound.into()
+            }
+            Rejection::AlreadyClaimed => {
+                // Somebody else may have opened the link first.
+                let fields = [("key_id", claim.as_str()), ("request_id", self.request.request_id)];
+                self.request.platform.log(Level::Warn, "claim_used_again", &fields);
+                rejection::problem_of(refused).into()
+            }
+            refused => self.refused(refused, None),
+        }
+    }
+
     /// Turns the answer of an operation into a response.
     async fn complete(&self, answer: Answer, signed_in: Option<SignedIn>) -> Result<ControlReply, Failure> {
         match (answer, signed_in) {
@@ -346,6 +388,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             }
             (Answer::Lines(..), None) => Err(confused()),
             (Answer::Checkpoint { size, hash }, _) => self.sign_checkpoint(size, &hash).await,
+            (Answer::Usage(question), _) => {
+                let answered = usage_query::answer(self.request.platform, question, self.request.request_id).await;
+                answered.map(ControlReply::Reply)
+            }
             (Answer::CheckpointKeys, _) => {
                 self.hold_checkpoint_keys().await;
                 Ok(checkpoint::verifier_keys(self.request.config, self.request.request_id).into())

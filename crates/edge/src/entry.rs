@@ -15,6 +15,7 @@ use super::decide::{decide, finish, step};
 use super::exposures;
 use super::isolate::Isolate;
 use super::platform::{Level, Platform};
+use super::usage::{self, UsageDue};
 use keyward_config::{Config, HostRole};
 use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url};
 use keyward_http::forwarded_request::{ForwardAuthError, asks_to_authorize, is_gateways};
@@ -41,6 +42,8 @@ pub struct Entry {
     pub action: Action,
     /// Whether the caller must start [`refresh`](super::refresh) in the background.
     pub refresh_due: bool,
+    /// Work that the counts of usage make due.
+    pub usage_due: Option<UsageDue>,
     /// Keys that the request exposed, if it was refused for that. The caller must start [`exposures::send`] in the background.
     pub exposed: Option<Box<ExposureReport>>,
 }
@@ -60,7 +63,7 @@ pub enum Action {
 
 impl From<Action> for Entry {
     fn from(action: Action) -> Self {
-        Self { action, refresh_due: false, exposed: None }
+        Self { action, refresh_due: false, usage_due: None, exposed: None }
     }
 }
 
@@ -138,27 +141,33 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
     }
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let (step, refresh_due) = step(&context, head.now());
-    let action = match step {
-        Step::Forward(grant) => Action::Forward(grant.plan(&head, request_id)),
-        Step::Refuse(refusal) => return refused(refusal),
-        Step::Sign(unsigned) => Action::Later(Pending(Some(unsigned))),
-        Step::Need(_) => Action::Later(Pending(None)),
+    let (action, usage_due) = match step {
+        Step::Forward(grant) => {
+            let usage_due = usage::count_grant(isolate, &head, &grant);
+            (Action::Forward(grant.plan(&head, request_id)), usage_due)
+        }
+        Step::Refuse(refusal) => {
+            let usage_due = usage::count_refusal(&context, &refusal);
+            return Entry { usage_due, ..refused(refusal) };
+        }
+        Step::Sign(unsigned) => (Action::Later(Pending(Some(unsigned))), None),
+        Step::Need(_) => (Action::Later(Pending(None)), None),
     };
-    Entry { action, refresh_due, exposed: None }
+    Entry { action, refresh_due, usage_due, exposed: None }
 }
 
 /// Finishes a request for which [`handle`] returned [`Action::Later`], with the same arguments. Parses the head again, because it borrows
-/// its text and the text has moved into the promise.
+/// its text and the text has moved into the promise. Returns also the work that the counts of usage make due.
 pub async fn resume(
     isolate: &Isolate,
     config: Option<&Config>,
     platform: &impl Platform,
     request: &RawRequest,
     pending: Pending,
-) -> Decided {
+) -> (Decided, Option<UsageDue>) {
     let request_id = request.request_id.as_str();
     let (Some(config), Ok(head)) = (config, Head::parse(&request.head_text)) else {
-        return Decided::Reply(Reply::problem(&Code::InternalError.into(), request_id));
+        return (Decided::Reply(Reply::problem(&Code::InternalError.into(), request_id)), None);
     };
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let decided = match pending {
@@ -166,8 +175,14 @@ pub async fn resume(
         Pending(None) => decide(&context).await,
     };
     match decided {
-        Ok(grant) => Decided::Forward(grant.plan(&head, request_id)),
-        Err(refusal) => Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request)),
+        Ok(grant) => {
+            let usage_due = usage::count_grant(isolate, &head, &grant);
+            (Decided::Forward(grant.plan(&head, request_id)), usage_due)
+        }
+        Err(refusal) => {
+            let usage_due = usage::count_refusal(&context, &refusal);
+            (Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request)), usage_due)
+        }
     }
 }
 

@@ -86,6 +86,12 @@ impl Reply {
         Self::with(200, "text/plain; charset=utf-8", "no-store", body, request_id)
     }
 
+    /// Creates a text response of some content type that must not be stored.
+    #[must_use]
+    pub fn table(content_type: &str, body: String, request_id: &str) -> Self {
+        Self::with(200, content_type, "no-store", body, request_id)
+    }
+
     /// Creates the head of a response with a streamed body: JSON, one object per line.
     #[must_use]
     pub fn lines(request_id: &str) -> Self {

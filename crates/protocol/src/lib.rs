@@ -1,4 +1,4 @@
-//! Messages between isolates and the registry: requests, responses, and the change feed.
+//! Messages between isolates and the objects: requests, responses, the change feed, and usage reports.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -25,6 +25,7 @@ pub mod level;
 pub mod request;
 pub mod response;
 pub mod role;
+pub mod usage;
 
 pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
 pub use level::Level;

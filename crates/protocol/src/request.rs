@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::exposure::ExposureReport;
 use crate::feed::FeedQuery;
 use crate::response::Raw;
+use crate::usage::UsageTimes;
 use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
 use keyward_key::keyring::Generation;
@@ -26,6 +27,13 @@ pub enum Request {
     Changes(FeedQuery),
     /// The control plane asks for an operation.
     Control(Box<ControlRequest>),
+    /// A shard of the usage object tells when keys were used.
+    UsageTimes(UsageTimes),
+    /// An isolate tells that a shard of the usage object did not confirm its report: what the shard tells may be incomplete.
+    UsageMissing {
+        /// The shard.
+        shard: u32,
+    },
     /// An isolate reports keys that a refused request exposed.
     Expose(Box<ExposureReport>),
 }
@@ -110,6 +118,13 @@ pub enum Caller {
         id: KeyId,
         /// Hash of the key presented.
         key_hash: KeyHash,
+    },
+    /// Holder of a claim's secret with the right tag. Not a member: may look at that claim, use it, and revoke its key.
+    Claimant {
+        /// The id of the claim, which is its key's.
+        id: KeyId,
+        /// Hash of the secret presented.
+        secret_hash: KeyHash,
     },
 }
 

@@ -16,6 +16,8 @@
 //! | [`exposures`], [`quarantine`] | exposures of keys and members' credentials, and keys that are refused after one |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
+//! | [`claims`] | permissions to mint a pending key |
+//! | [`usage`] | when keys were used |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
@@ -42,6 +44,7 @@
 mod attributes;
 pub mod audit;
 pub mod authentication;
+pub mod claims;
 pub mod context;
 pub mod due;
 pub mod exposures;
@@ -61,6 +64,7 @@ pub mod quarantine;
 pub mod schema;
 pub mod sessions;
 mod sorted_list;
+pub mod usage;
 
 pub use keyward_store as store;
 
@@ -88,6 +92,8 @@ pub fn answer(
             Ok(Response::Changes { changes, restored })
         }
         Request::Control(control_request) => control(store, *control_request),
+        Request::UsageTimes(times) => usage::note(store, &times, now),
+        Request::UsageMissing { shard } => usage::missing(store, shard, now),
         Request::Expose(report) => exposures::record(store, &report, on_exposure, now),
     }
 }

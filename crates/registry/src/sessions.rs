@@ -18,7 +18,7 @@ use keyward_protocol::{Rejection, Status};
 pub const IDLE_SECONDS: i64 = 900;
 /// Maximum life of a session, in seconds.
 pub const LONGEST_SECONDS: i64 = 28_800;
-/// Minimum interval between two writes of [`Session::seen_at`], in seconds. A session may end this much earlier than
+/// Minimum interval between two writes of the last request of a session, in seconds. A session may end this much earlier than
 /// [`IDLE_SECONDS`] after its last request, and never later.
 pub const SEEN_INTERVAL_SECONDS: i64 = 60;
 /// Maximum number of sessions of one member. The next sign-in ends the one that was idle for longest.
@@ -76,7 +76,8 @@ pub(super) fn authenticate(
     match member.status(now) {
         Status::Revoked => return Err(refused_for_good("the session's member is revoked")),
         Status::Expired => return Err(refused_for_good("the credential of the session's member has expired")),
-        Status::Quarantined => return Err(unauthenticated("the session's member is quarantined")),
+        // No member is ever quarantined or pending.
+        Status::Quarantined | Status::Pending => return Err(unauthenticated("the session's member has a key's state")),
         Status::Active | Status::Retiring => {}
     }
     if !member.accepts(&session.credential_hash, now) {

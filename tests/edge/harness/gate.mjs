@@ -72,7 +72,12 @@ class Gate {
           ...(staticAssets ? { ASSETS: { type: "assets" } } : ASSETS_BINDING),
         },
         ...(staticAssets && { assets: STATIC_ASSETS }),
-        ...(name === NAME && { exports: { Registry: { type: "durable-object", storage: "sqlite" } } }),
+        ...(name === NAME && {
+          exports: {
+            Registry: { type: "durable-object", storage: "sqlite" },
+            Usage: { type: "durable-object", storage: "sqlite" },
+          },
+        }),
       },
       // Without these settings Miniflare puts a proxy between the client, the worker and the origin.
       dev: { stripCfConnectingIp: false, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
@@ -333,4 +338,5 @@ const varBindings = (vars) =>
 const STORES = {
   KEY_INDEX: { type: "kv", id: "KEY_INDEX" },
   REGISTRY: { type: "durable-object", worker: NAME, exportName: "Registry" },
+  USAGE: { type: "durable-object", worker: NAME, exportName: "Usage" },
 };

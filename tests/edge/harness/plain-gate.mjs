@@ -176,9 +176,13 @@ const keyward :Workerd.Worker = (
     (name = "KEY_INDEX", kvNamespace = "kv"),
     (name = "REGISTRY", durableObjectNamespace = "Registry"),
     (name = "ASSETS", service = "assets"),
+    (name = "USAGE", durableObjectNamespace = "Usage"),
     ${bindings.join(",\n    ")},
   ],
-  durableObjectNamespaces = [(className = "Registry", uniqueKey = "keyward", enableSql = true)],
+  durableObjectNamespaces = [
+    (className = "Registry", uniqueKey = "keyward", enableSql = true),
+    (className = "Usage", uniqueKey = "keyward-usage", enableSql = true),
+  ],
   durableObjectStorage = (localDisk = "state"),
 );
 `;

@@ -2,6 +2,7 @@
 
 mod access_verifier;
 mod callers;
+mod claims;
 mod conditions;
 mod console;
 mod exposures;
@@ -15,3 +16,4 @@ mod rotation;
 mod sessions;
 mod submitted_key;
 mod test_plane;
+mod usage;
