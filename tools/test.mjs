@@ -49,7 +49,7 @@ const STEPS = [
   { name: "simulate", what: "20,000 simulated histories, and planted faults", run: simulate },
   { name: "build", what: "the worker, and one with an added field", run: buildBoth },
   // Each test file starts workerd. With more than two at once, a small machine misses their timeouts.
-  { name: "edge", what: "the real wasm in workerd", run: edge, needs: buildBoth },
+  { name: "edge", what: "the real wasm in workerd, and the command line against it", run: edge, needs: buildBoth },
   { name: "console", what: "the console in Chromium", run: consoleTests, needs: build },
   { name: "deploy", what: "wrangler deploy --dry-run", run: deployDry, needs: build },
 ];
@@ -147,7 +147,10 @@ async function simulate() {
 
 async function edge() {
   await ensurePython();
+  // The profile of the native tests, whose dependencies are compiled already.
+  await cargo("build", "--locked", "--profile", "test", "-p", "keyward-cli");
   await nodeTests("edge", 2);
+  await nodeTests("cli", 2);
 }
 
 /** Two files at once: each starts workerd and a browser. */

@@ -127,14 +127,14 @@ test("a key is found, opened and revoked with the keyboard alone, and the focus 
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Overview" }).waitFor();
   await page.keyboard.press("?");
-  await seen(page, "Keyboard shortcuts");
+  await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
   await page.keyboard.press("Escape");
   await page.keyboard.press("g");
   await page.keyboard.press("k");
   await page.getByRole("heading", { name: "Keys" }).waitFor();
   await page.keyboard.press("/");
   await page.keyboard.type("test-sync");
-  await page.getByRole("option").waitFor();
+  await page.locator(".popup").getByRole("option").waitFor();
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "test-sync" }).waitFor();
   await tabTo(page, "Revoke");

@@ -136,7 +136,7 @@ test("signing out ends the session in every tab", { skip }, async () => {
   const other = await page.context().newPage();
   await other.goto("/keys");
   await seen(other, "Keys");
-  await page.getByLabel(/Signed in as/).click();
+  await page.locator("summary").filter({ hasText: "Signed in as" }).click();
   await page.getByRole("button", { name: "Sign out" }).click();
   await seen(page, "Sign in to Keyward");
   await other.reload();

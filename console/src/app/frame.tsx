@@ -105,13 +105,13 @@ function MemberMenu({ onShortcuts }: { onShortcuts: () => void }) {
     .toUpperCase();
   return (
     <Menu
-      label={`Signed in as ${member.name}`}
       summaryClass="button quiet"
       summary={
         <>
           <span class="avatar" aria-hidden="true">
             {initials}
           </span>
+          <span class="hidden-label">Signed in as </span>
           <span class="member-name">{member.name.length > 24 ? `${member.name.slice(0, 23)}…` : member.name}</span>
           <Icon name="down" />
         </>
@@ -162,7 +162,7 @@ function Banners({ expiresAt }: { expiresAt: number }) {
   const silentSince = useSilence();
   const left = expiresAt - now;
   return (
-    <>
+    <section aria-label="Messages">
       {silentSince !== null && (
         <div class="banner" role="alert">
           <Icon name="warning" />
@@ -191,7 +191,7 @@ function Banners({ expiresAt }: { expiresAt: number }) {
           <span>A local deployment, for trying out. Its keys work on this machine only.</span>
         </div>
       )}
-    </>
+    </section>
   );
 }
 

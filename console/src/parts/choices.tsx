@@ -21,7 +21,7 @@ export function Choices<T extends string | number>({ legend, hint, choices, valu
   const large = choices.some((choice) => choice.hint);
   return (
     <fieldset class="field">
-      <legend class="label" style={{ fontWeight: 500, marginBottom: 6 }}>
+      <legend class="label" style={{ fontWeight: 500 }}>
         {legend}
       </legend>
       <div class="choices">

@@ -1,6 +1,7 @@
 import type { ComponentChildren, PartialInputHTMLAttributes, TextareaHTMLAttributes } from "preact";
 import { useId } from "preact/hooks";
 import type { Problem } from "../api/problem.ts";
+import { WithCode } from "./with-code.tsx";
 
 interface FieldProps {
   label: string;
@@ -39,7 +40,7 @@ export function Field({
       )}
       {error && (
         <span class="error" id={`${id}-error`}>
-          {error}
+          <WithCode text={error} />
         </span>
       )}
     </div>

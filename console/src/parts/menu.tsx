@@ -8,7 +8,8 @@ export function Menu({
   children,
   summaryClass = "button quiet icon small",
 }: {
-  label: string;
+  /** Name of a button that shows only an icon. */
+  label?: string;
   summary: ComponentChildren;
   children: ComponentChildren;
   summaryClass?: string;

@@ -2,6 +2,7 @@ import type { Problem } from "../api/problem.ts";
 import { Button } from "./button.tsx";
 import { CopyButton } from "./copy-button.tsx";
 import { Notice } from "./notice.tsx";
+import { WithCode } from "./with-code.tsx";
 
 /** An error in the API's own words, with its request id and the page that explains it. */
 export function ProblemBox({ problem, retry }: { problem: Problem | null; retry?: () => unknown }) {
@@ -9,7 +10,9 @@ export function ProblemBox({ problem, retry }: { problem: Problem | null; retry?
   return (
     <Notice tone="danger" alert>
       <strong class="strong">{problem.title}</strong>
-      <span>{problem.message}</span>
+      <span>
+        <WithCode text={problem.message} />
+      </span>
       {problem.retryAfterSeconds !== null && <span>Try again in {problem.retryAfterSeconds} s.</span>}
       <span class="row small muted">
         {problem.requestId && (

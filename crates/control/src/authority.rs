@@ -70,8 +70,10 @@ fn run(
     match (&control.caller, access) {
         (Caller::Bootstrap, Access::BootstrapToken)
         | (Caller::Holder { .. }, Access::KeyHolder)
+        | (Caller::Claimant { .. }, Access::Claimant)
         | (Caller::Credential { .. } | Caller::Access { .. } | Caller::Session { .. }, _) => {}
         (Caller::Bootstrap, _) => return Err(unauthenticated("the bootstrap token is no member's credential")),
+        (Caller::Claimant { .. }, _) => return Err(unauthenticated("a claim's secret is no member's credential")),
         (Caller::Holder { .. }, _) => return Err(unauthenticated("a data key is no member's credential")),
     }
     let (mut actor, session) = authenticate(store, &control.caller, now)?;

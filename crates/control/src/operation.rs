@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 use super::credential::{self, Subject};
 use super::failure::Failure;
-use super::operations::Operation;
 use super::precondition;
+use super::retry::Retryable;
 use super::text::TextParser;
 use keyward_config::{Config, HostRole};
 use keyward_gate::SubmittedKey;
@@ -59,6 +59,8 @@ pub enum Access {
     BootstrapToken,
     /// Any holder of the key in the body.
     KeyHolder,
+    /// Any holder of the secret in the body, of the claim in the path.
+    Claimant,
 }
 
 impl Access {
@@ -128,6 +130,16 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
 
     /// Returns the key that the caller presents in the body, for an operation of [`Access::KeyHolder`].
     fn submitted_key(&self) -> Option<&SubmittedKey> {
+        None
+    }
+
+    /// Returns the caller, for an operation of [`Access::Claimant`]; `None` if the secret is wrong.
+    fn claimant(&self) -> Option<Caller> {
+        None
+    }
+
+    /// Returns the caller's nonce in the body, which takes the place of `Idempotency-Key`.
+    fn nonce(&self) -> Option<&str> {
         None
     }
 
@@ -261,8 +273,9 @@ pub struct Prepared {
     pub idempotency: Option<Idempotency>,
     /// Version that the key or member in the path must have (`If-Match`).
     pub precondition: Option<Precondition>,
-    /// The holder of the key in the body, for an operation of [`Access::KeyHolder`].
+    /// The holder of the key or of the claim's secret in the body, for an operation of [`Access::KeyHolder`] or [`Access::Claimant`].
     pub holder: Option<Caller>,
+    retryable: Option<Retryable>,
     minted: Option<Minted>,
     request: Box<dyn Respond>,
 }
@@ -288,16 +301,15 @@ impl Prepared {
     /// `authority_unavailable` if this isolate lacks the secret of the first attempt. An isolate with that secret can answer.
     pub fn replay(
         self,
-        operation: Operation,
         input: &Input<'_>,
         outcome: Raw,
         nonce: &str,
         minted_under: &Generation,
     ) -> Result<Answer, Failure> {
         let lost = || Failure::Fault { event: "replay_failed", code: Code::AuthorityUnavailable };
-        let subject = self.request.subject().ok_or_else(lost)?;
+        let (subject, retryable) = self.request.subject().zip(self.retryable.as_ref()).ok_or_else(lost)?;
         let minted =
-            credential::derive_again(operation.spec(), input, subject, nonce, minted_under).ok_or_else(lost)?;
+            credential::derive_again(input.config, retryable, subject, nonce, minted_under).ok_or_else(lost)?;
         self.request.respond(input, Ok(outcome), Some(&minted))
     }
 }
@@ -305,7 +317,8 @@ impl Prepared {
 /// The part of [`ControlOperation`] that does not depend on the operation's types.
 trait Respond {
     fn subject(&self) -> Option<Subject>;
-    fn submitted_key(&self) -> Option<&SubmittedKey>;
+    fn holder(&self) -> Option<Caller>;
+    fn nonce(&self) -> Option<&str>;
     fn respond(
         self: Box<Self>,
         input: &Input<'_>,
@@ -319,8 +332,13 @@ impl<O: ControlOperation> Respond for O {
         ControlOperation::subject(self)
     }
 
-    fn submitted_key(&self) -> Option<&SubmittedKey> {
-        ControlOperation::submitted_key(self)
+    fn holder(&self) -> Option<Caller> {
+        let holder = |key: &SubmittedKey| Caller::Holder { id: key.id().clone(), key_hash: key.hash().clone() };
+        self.submitted_key().map(holder).or_else(|| self.claimant())
+    }
+
+    fn nonce(&self) -> Option<&str> {
+        ControlOperation::nonce(self)
     }
 
     fn respond(
@@ -366,16 +384,22 @@ fn prepare_parsed(
     command: Raw,
     request: Box<dyn Respond>,
 ) -> Result<Prepared, Failure> {
-    let minting = request.subject().map(|subject| credential::mint(spec, input, subject, entropy)).transpose()?;
-    let (minted, idempotency) = minting.map_or((None, None), |(minted, idempotency)| (Some(minted), idempotency));
-    let holder =
-        request.submitted_key().map(|key| Caller::Holder { id: key.id().clone(), key_hash: key.hash().clone() });
+    let subject = request.subject();
+    let retryable = match subject {
+        Some(_) => credential::retryable(spec, input, request.nonce())?,
+        None => None,
+    };
+    let minting = subject.map(|subject| credential::mint(input.config, retryable.as_ref(), subject, entropy));
+    let (minted, idempotency) =
+        minting.transpose()?.map_or((None, None), |(minted, idempotency)| (Some(minted), idempotency));
+    let is_members = matches!(spec.access, Access::Roles(_));
     Ok(Prepared {
         command,
         credential: minted.as_ref().map(credential::without_text),
         idempotency,
-        precondition: if spec.writes { precondition::read(input.head, input.id) } else { None },
-        holder,
+        precondition: if spec.writes && is_members { precondition::read(input.head, input.id) } else { None },
+        holder: request.holder(),
+        retryable,
         minted,
         request,
     })

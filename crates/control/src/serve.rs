@@ -177,10 +177,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         }
     }
 
-    /// Authenticates the caller. `None` for an operation whose caller is the holder of the key in its body.
+    /// Authenticates the caller. `None` for an operation whose caller is the holder of the key or claim's secret in its body.
     async fn signed_in(&self, operation: Operation) -> Result<Option<SignedIn>, Failure> {
         let spec = operation.spec();
-        if spec.access == Access::KeyHolder {
+        if matches!(spec.access, Access::KeyHolder | Access::Claimant) {
             return Ok(None);
         }
         if spec.body == BodyKind::Form {
@@ -255,13 +255,17 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 Err(failure @ Failure::Fault { .. }) => return Err(failure),
                 Err(failure) => return Err(self.refuse_input(operation, signed_in, failure).await),
             };
-            if prepared.holder.is_some() {
+            if matches!(prepared.holder, Some(Caller::Holder { .. })) {
                 self.limit_revocations()?;
             }
             let Some(caller) = prepared.holder.clone().or_else(|| signed_in.map(|signed_in| signed_in.caller.clone()))
             else {
-                // The body contains no key of ours, so it has no holder.
-                return prepared.respond(input, Err(Code::InvalidKey.into()));
+                // The body contains no key or secret of ours, so it has no holder.
+                let failure = match operation.spec().access {
+                    Access::Claimant => self.refuse_claimant(input.id),
+                    _ => Code::InvalidKey.into(),
+                };
+                return prepared.respond(input, Err(failure));
             };
             if operation == Operation::StartSession {
                 self.limit_sign_ins(&caller)?;
@@ -285,10 +289,16 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                     Ok(answer)
                 }
                 Response::Replayed { outcome, nonce, minted_under } => {
-                    prepared.replay(operation, input, outcome, &nonce, &minted_under)
+                    prepared.replay(input, outcome, &nonce, &minted_under)
                 }
                 Response::Refused(Rejection::IdTaken) if attempts > 0 => continue,
-                Response::Refused(refused) => prepared.respond(input, Err(self.refused(&refused, signed_in))),
+                Response::Refused(refused) => {
+                    let failure = match &prepared.holder {
+                        Some(Caller::Claimant { id, .. }) => self.refused_claimant(&refused, id),
+                        _ => self.refused(&refused, signed_in),
+                    };
+                    prepared.respond(input, Err(failure))
+                }
                 Response::Authorised | Response::Reported | Response::Records { .. } | Response::Changes { .. } => {
                     Err(confused())
                 }
@@ -334,6 +344,36 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 Code::SessionEnded.into()
             }
             _ => rejection::problem_of(refused).into(),
+        }
+    }
+
+    /// Returns the answer to a wrong secret: the 404 of an unknown claim, and 429 if there were too many for this claim.
+    fn refuse_claimant(&self, claim: &str) -> Failure {
+        const DETAIL: &str = "Too many wrong secrets for this claim. Retry after the time in `Retry-After`.";
+        self.log(Level::Info, "sign_in_refused", ("reason", "Claim"));
+        let Some(claim) = KeyId::parse(claim) else { return Code::NotFound.into() };
+        let now = self.request.platform.now();
+        let taken = self.callers.try_borrow_mut().map_or(Ok(()), |mut callers| callers.wrong_secret(&claim, now));
+        match taken {
+            Ok(()) => Code::NotFound.into(),
+            Err(seconds) => Problem::rate_limited(DETAIL, seconds).into(),
+        }
+    }
+
+    /// Turns a refusal of a claimant into its response. A claim that has ended gets the 404 of an unknown one.
+    fn refused_claimant(&self, refused: &Rejection, claim: &KeyId) -> Failure {
+        match refused {
+            Rejection::Unauthenticated { .. } | Rejection::NotFound => {
+                self.log_refusal("operation_refused", &format!("{refused:?}"), Some(claim));
+                Code::NotFound.into()
+            }
+            Rejection::AlreadyClaimed => {
+                // Somebody else may have opened the link first.
+                let fields = [("key_id", claim.as_str()), ("request_id", self.request.request_id)];
+                self.request.platform.log(Level::Warn, "claim_used_again", &fields);
+                rejection::problem_of(refused).into()
+            }
+            refused => self.refused(refused, None),
         }
     }
 

@@ -19,7 +19,7 @@ use super::hash::KeyHash;
 use super::signing::SigningKey;
 
 /// 62^8, the number of possible tags.
-const TAG_MODULUS: u64 = 218_340_105_584_896;
+pub(super) const TAG_MODULUS: u64 = 218_340_105_584_896;
 
 /// `KEYWARD_SECRET`: 32 random bytes. This type only derives keys and never returns the bytes.
 pub struct Secret([u8; 32]);
@@ -108,6 +108,7 @@ pub struct DerivedKeys {
     reissue: MacKey,
     address: MacKey,
     session: MacKey,
+    claim: MacKey,
     checkpoint: SigningKey,
     assertion: SigningKey,
     /// Computed once the platform has supplied the public half.
@@ -131,6 +132,7 @@ impl DerivedKeys {
             reissue: MacKey::new(&secret.derive("keyward/reissue/v1")?),
             address: MacKey::new(&secret.derive("keyward/address/v1")?),
             session: MacKey::new(&secret.derive("keyward/session/v1")?),
+            claim: MacKey::new(&secret.derive("keyward/claim/v1")?),
             checkpoint,
             assertion,
             assertion_key: OnceLock::new(),
@@ -165,6 +167,11 @@ impl DerivedKeys {
     /// Returns the key that [`super::deterministic_entropy`] derives credentials with.
     pub(super) const fn reissue(&self) -> &MacKey {
         &self.reissue
+    }
+
+    /// Returns the key of hashes and tags of claims' secrets.
+    pub(super) const fn claim(&self) -> &MacKey {
+        &self.claim
     }
 
     /// Digest of a client's address for the log, 16 hex digits: the same for one address, and no help to find the address without

@@ -37,6 +37,7 @@
 
 pub mod assertion;
 pub mod base62;
+pub mod claim;
 pub mod deterministic_entropy;
 pub mod entropy;
 pub mod epoch;

@@ -111,6 +111,13 @@ pub enum Caller {
         /// Hash of the key presented.
         key_hash: KeyHash,
     },
+    /// Holder of a claim's secret with the right tag. Not a member: may look at that claim, use it, and revoke its key.
+    Claimant {
+        /// The id of the claim, which is its key's.
+        id: KeyId,
+        /// Hash of the secret presented.
+        secret_hash: KeyHash,
+    },
 }
 
 /// A write that may be retried (`Idempotency-Key`). The isolate derives the new credential from `nonce` and the server's secret,

@@ -39,6 +39,8 @@ pub enum Actor {
     Bootstrap,
     /// The holder of this key.
     Holder(KeyId),
+    /// The holder of the secret of this key's claim.
+    Claimant(KeyId),
 }
 
 /// Context of an operation: actor, request, policy, time.
@@ -62,13 +64,14 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Returns the actor's name for the audit log: the member's id, `bootstrap` or `holder`.
+    /// Returns the actor's name for the audit log: the member's id, `bootstrap`, `holder` or `claimant`.
     #[must_use]
     pub fn actor_name(&self) -> &str {
         match self.actor {
             Actor::Member(member) => member.id.as_str(),
             Actor::Bootstrap => "bootstrap",
             Actor::Holder(_) => "holder",
+            Actor::Claimant(_) => "claimant",
         }
     }
 
@@ -79,7 +82,7 @@ impl Context<'_> {
     pub fn member(&self) -> Result<&Member, OperationError> {
         match self.actor {
             Actor::Member(member) => Ok(member),
-            Actor::Bootstrap | Actor::Holder(_) => Err(Rejection::Forbidden.into()),
+            Actor::Bootstrap | Actor::Holder(_) | Actor::Claimant(_) => Err(Rejection::Forbidden.into()),
         }
     }
 

@@ -16,6 +16,7 @@
 //! | [`exposures`], [`quarantine`] | exposures of keys and members' credentials, and keys that are refused after one |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
+//! | [`claims`] | permissions to mint a pending key |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
@@ -42,6 +43,7 @@
 mod attributes;
 pub mod audit;
 pub mod authentication;
+pub mod claims;
 pub mod context;
 pub mod due;
 pub mod exposures;

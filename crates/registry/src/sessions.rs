@@ -76,7 +76,8 @@ pub(super) fn authenticate(
     match member.status(now) {
         Status::Revoked => return Err(refused_for_good("the session's member is revoked")),
         Status::Expired => return Err(refused_for_good("the credential of the session's member has expired")),
-        Status::Quarantined => return Err(unauthenticated("the session's member is quarantined")),
+        // No member is ever quarantined or pending.
+        Status::Quarantined | Status::Pending => return Err(unauthenticated("the session's member has a key's state")),
         Status::Active | Status::Retiring => {}
     }
     if !member.accepts(&session.credential_hash, now) {

@@ -26,7 +26,8 @@ const DESK = { width: 1280, height: 860 };
 export const startBrowser = () => chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
 
 /** Console messages of the browser itself about answers that a test provokes. */
-const EXPECTED = /Failed to load resource: the server responded with a status of (400|401|403|404|409|412|422|429|503)/;
+const EXPECTED =
+  /Failed to load resource: (the server responded with a status of (400|401|403|404|409|412|422|429|503)|net::ERR_CONNECTION_RESET)/;
 
 /**
  * Opens a page of a deployment in a context of its own. `close` also checks what the page did.
@@ -43,7 +44,7 @@ export async function openPage(browser, { url }, { dark = false, phone = false, 
   });
   if (clipboard) await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: url });
   const page = await context.newPage();
-  page.setDefaultTimeout(8_000);
+  page.setDefaultTimeout(15_000);
   const faults = [];
   page.on("pageerror", (error) => faults.push(`script error: ${error.message}`));
   page.on("console", (message) => {
@@ -73,11 +74,7 @@ export async function signIn(page, credential) {
   await page.goto("/");
   await page.getByLabel("Credential", { exact: true }).fill(credential);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
-  await page
-    .getByRole("navigation", { name: "Screens" })
-    .or(page.getByText("Nothing to see for this role"))
-    .first()
-    .waitFor({ state: "attached" });
+  await page.locator(".frame").or(page.getByText("Nothing to see for this role")).first().waitFor();
 }
 
 /** Waits until a text is on the page. */

@@ -45,7 +45,7 @@ export function LimitsField({
   const error = errorOf(problem, "limits");
   return (
     <fieldset class="field">
-      <legend style={{ fontWeight: 500, marginBottom: 4 }}>
+      <legend style={{ fontWeight: 500 }}>
         Limits <span class="optional">(optional)</span>
       </legend>
       <div class="stack-8">

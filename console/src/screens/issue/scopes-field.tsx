@@ -38,7 +38,7 @@ export function ScopesField({ scopes, onScopes, problem }: Props) {
     onScopes(scopes.includes(scope) ? scopes.filter((one) => one !== scope) : [...scopes, scope]);
   return (
     <fieldset class="field" aria-describedby={error ? "scopes-error" : undefined}>
-      <legend class="row spread" style={{ width: "100%", marginBottom: 4 }}>
+      <legend class="row spread" style={{ width: "100%" }}>
         <span style={{ fontWeight: 500 }}>Scopes, and the routes they open</span>
         <span class="small muted" style={{ fontWeight: 400 }} aria-live="polite">
           {count(scopes.length, "scope")} of {known.size}

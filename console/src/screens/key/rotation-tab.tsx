@@ -23,7 +23,7 @@ function Card({ of, name, current }: { of: Key; name: string; current: boolean }
   return (
     <div class="panel panel-body stack-8">
       <div class="row spread">
-        <h3>{name}</h3>
+        <h2>{name}</h2>
         <StatusChip status={of.status} />
       </div>
       {current ? (

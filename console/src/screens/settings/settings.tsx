@@ -12,13 +12,13 @@ import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Skeleton } from "../../parts/skeleton.tsx";
 import { Table } from "../../parts/table.tsx";
 import { Time } from "../../parts/time.tsx";
+import { WithCode } from "../../parts/with-code.tsx";
 
 function shown(value: unknown): ComponentChildren {
   if (value === null || value === undefined || value === "") return <span class="muted">not set</span>;
   if (typeof value === "object") return <code>{JSON.stringify(value)}</code>;
   return <code>{String(value)}</code>;
 }
-
 
 const isChanged = ({ value, default: initial, secret, is_set }: Setting) =>
   !secret && is_set !== false && JSON.stringify(value ?? null) !== JSON.stringify(initial ?? null);
@@ -90,7 +90,11 @@ function Details({ answer }: { answer: SettingsAnswer }) {
               cell: (setting) => (
                 <span class="stack-4">
                   <code>{setting.name}</code>
-                  {setting.meaning && <span class="small muted">{setting.meaning}</span>}
+                  {setting.meaning && (
+                    <span class="small muted">
+                      <WithCode text={setting.meaning} />
+                    </span>
+                  )}
                 </span>
               ),
             },
@@ -103,7 +107,10 @@ function Details({ answer }: { answer: SettingsAnswer }) {
                 </span>
               ),
             },
-            { label: "Default", cell: (setting) => shown(setting.default) },
+            {
+              label: "Default",
+              cell: (setting) => (setting.default === null ? <span class="muted">–</span> : shown(setting.default)),
+            },
           ]}
         />
       </Section>

@@ -115,7 +115,7 @@ fn parse(query: &str, texts: TextParser<'_>) -> Result<ListKeys, Problem> {
         environment: choice(&mut query, "environment", Environment::parse, "This must be live or test.")?,
         integration: text(&mut query, "integration", texts)?,
         owner: text(&mut query, "owner", texts)?,
-        status: choice(&mut query, "status", Status::parse, "This must be active, retiring, quarantined, expired or revoked.")?,
+        status: choice(&mut query, "status", Status::parse, STATUSES)?,
         q: search(&mut query, texts)?,
         expires_before: query.take("expires_before").map(|text| instant("expires_before", &text)).transpose()?,
         exposed: choice(&mut query, "exposed", |text| text.parse().ok(), "This must be true or false.")?,
@@ -133,6 +133,8 @@ fn choice<T>(
     let chosen = query.take(name).map(|value| parse(&value).ok_or_else(|| invalid(name, detail)));
     chosen.transpose()
 }
+
+const STATUSES: &str = "This must be active, pending, retiring, quarantined, expired or revoked.";
 
 const SORTS: &str = "This must be created_at, expires_at or name, with - before it for the greatest first.";
 

@@ -122,6 +122,11 @@ operations! {
     ShowSession => show_session,
     EndSession => end_session,
     ShowSettings => show_settings,
+    ListClaims => list_claims,
+    LookUpClaim => look_up_claim,
+    ClaimKey => claim_key,
+    RevokeByClaimant => revoke_by_claimant,
+    WithdrawClaim => withdraw_claim,
 }
 
 impl Operation {

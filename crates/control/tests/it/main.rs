@@ -2,6 +2,7 @@
 
 mod access_verifier;
 mod callers;
+mod claims;
 mod conditions;
 mod console;
 mod exposures;

@@ -91,8 +91,8 @@ fn only_a_members_own_bearer_credential_signs_in() {
             Ok(SignIn::Caller(Caller::Bootstrap)) => "bootstrap".to_owned(),
             Ok(SignIn::Caller(Caller::Credential { id, .. })) => id.to_string(),
             Ok(SignIn::Caller(Caller::Access { .. }) | SignIn::Access(..)) => "access".to_owned(),
-            Ok(SignIn::Caller(Caller::Holder { .. })) => panic!("a holder signs in nowhere"),
             Ok(SignIn::Caller(Caller::Session { .. })) => panic!("a session without a cookie"),
+            Ok(SignIn::Caller(Caller::Holder { .. } | Caller::Claimant { .. })) => panic!("a holder signs in nowhere"),
             Err(why) => why.code().as_str().to_owned(),
         }
     };

@@ -32,7 +32,7 @@ pub const BOOTSTRAP_TOKEN: &str = "a-bootstrap-token-of-a-test";
 
 /// Reads of the registry by their message, and the number of them.
 pub struct TestPlatform {
-    world: RefCell<World>,
+    pub world: RefCell<World>,
     policy: Policy,
     pub now: Cell<Millis>,
     /// Whether the registry answers.

@@ -3,6 +3,7 @@
 mod access;
 mod atomic;
 mod audit;
+mod claims;
 mod due;
 mod exposures;
 mod feed;
