@@ -14,6 +14,7 @@ use super::{events, glue, send, usage};
 use keyward_config::{AccessSettings, Config};
 use keyward_control::access_verifier;
 use keyward_control::audit_stream::AuditStream;
+use keyward_control::console::ConsoleReply;
 use keyward_control::{AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply};
 use keyward_edge::RequestContext;
 use keyward_edge::usage::UsageDue;
@@ -61,12 +62,16 @@ impl ControlPlatform for ControlEvent {
         js_sys::JsString::from(text).normalize("NFC").into()
     }
 
+    fn console_file(&self, path: &str) -> Option<String> {
+        glue::console_file(&self.env, path)
+    }
+
     fn advice(&self, code: Code) -> String {
         glue::advice(code.as_str())
     }
 }
 
-/// Serves a request to one of Keyward's own paths.
+/// Serves a request to the control plane.
 pub async fn serve(control_event: &ControlEvent, config: &Config, head: &Head<'_>, request_id: &str) -> JsValue {
     let ControlEvent { state, env, context, .. } = control_event;
     let platform = Platform::new(env, context);
@@ -81,6 +86,7 @@ pub async fn serve(control_event: &ControlEvent, config: &Config, head: &Head<'_
         ControlReply::Reply(reply) => send::reply(&reply),
         ControlReply::OpenApi(head) => send::open_api(&head, request_id),
         ControlReply::Lines(stream) => send_lines(Rc::clone(state), env.clone(), stream),
+        ControlReply::Console(ConsoleReply { file, head }) => send::console(env, &file, &head, request_id).await,
     }
 }
 

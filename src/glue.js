@@ -67,6 +67,19 @@ export function openApi(headers) {
   return reply(200, headers, texts().openApi);
 }
 
+/** Returns the entry of the console's manifest for a path, as JSON; `undefined` without one, or without the store of the files. */
+export function consoleFile(env, path) {
+  const { files } = texts().console;
+  return env.ASSETS !== undefined && Object.hasOwn(files, path) ? JSON.stringify(files[path]) : undefined;
+}
+
+/** Returns a response with a file of the console. Rejects if the store lacks it: the manifest and the files are of one build. */
+export async function consoleAsset(env, file, status, headers) {
+  const stored = await within(10_000, env.ASSETS.fetch(`https://assets.internal/${file}`));
+  if (stored.status !== 200) throw new Error(`the store of the console's files answered ${stored.status}`);
+  return reply(status, headers, stored.body);
+}
+
 /** Returns the advice for an error code. */
 export function advice(code) {
   return texts().advice[code];

@@ -17,6 +17,7 @@
 //! | `guard`, `callers` | rate limits and cached refusals, which protect the authority |
 //! | [`audit_stream`] | the audit log as a stream |
 //! | `usage_query` | questions to the usage object, and their answers |
+//! | [`console`] | the console's files |
 //! | [`open_api`] | the OpenAPI document and the table of roles, generated from the rows |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
@@ -47,7 +48,10 @@ mod callers;
 pub mod certs;
 pub mod changed;
 mod checkpoint;
+mod claimant;
+pub mod console;
 pub mod credential;
+pub mod delivery;
 pub mod failure;
 mod guard;
 mod health;

@@ -36,6 +36,9 @@ pub trait ControlPlatform {
     /// Returns a text that is not ASCII in Unicode's normalization form C (UAX #15).
     fn nfc(&self, text: &str) -> String;
 
+    /// Returns the entry of the console's manifest for a path, as JSON text. `None` if there is none, or no store of the files.
+    fn console_file(&self, path: &str) -> Option<String>;
+
     /// Returns the advice of a code's problem page.
     fn advice(&self, code: Code) -> String;
 }

@@ -17,7 +17,7 @@ use super::isolate::Isolate;
 use super::platform::{Level, Platform};
 use super::usage::{self, UsageDue};
 use keyward_config::{Config, HostRole};
-use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url, refuse_on_control_host};
+use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url};
 use keyward_http::forwarded_request::{ForwardAuthError, asks_to_authorize, is_gateways};
 use keyward_http::head::{BadHead, Head, came_over_https};
 use keyward_http::problem::{Code, Problem};
@@ -54,8 +54,8 @@ pub enum Action {
     Reply(Reply),
     /// Send the request to its origin as this plan says. Only the gate can create a plan.
     Forward(Plan),
-    /// Pass the request to the control plane: its path is one of Keyward's own. `keyward_control` decides whether the path is served
-    /// on this host.
+    /// Pass the request to the control plane: its path is one of Keyward's own, or its host is `CONTROL_HOST`. `keyward_control` decides
+    /// whether the path is served on this host.
     ControlPlane,
     /// Call [`resume`] in a promise.
     Later(Pending),
@@ -133,8 +133,11 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
         let exposed = exposures::take(isolate, config, &head, refusal.reason, request_id);
         Entry { exposed, ..Action::Reply(refuse(platform, &refusal, request_id)).into() }
     };
-    if let Err(refusal) = refuse_control_host(config, role, &head) {
-        return refused(refusal);
+    if matches!(role, HostRole::Control | HostRole::Ambiguous) {
+        return match refuse_key_in_url(config, &head).and_then(|()| refuse_ambiguous(role)) {
+            Ok(()) => Action::ControlPlane.into(),
+            Err(refusal) => refused(refusal),
+        };
     }
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let (step, refresh_due) = step(&context, head.now());
@@ -207,16 +210,6 @@ pub fn refuse_gateway(platform: &impl Platform, refusal: Refusal, request_id: &s
 /// Refuses a request whose host may be another spelling of `CONTROL_HOST`: neither the gate nor the control plane handles it.
 fn refuse_ambiguous(role: HostRole) -> Result<(), Refusal> {
     if role == HostRole::Ambiguous { Err(Refusal::new(Code::MisdirectedRequest, Reason::Host)) } else { Ok(()) }
-}
-
-/// Refuses an API request on `CONTROL_HOST` or on a host that may be another spelling of it.
-fn refuse_control_host(config: &Config, role: HostRole, head: &Head<'_>) -> Result<(), Refusal> {
-    if matches!(role, HostRole::GateAndControl | HostRole::Gate) {
-        return Ok(());
-    }
-    refuse_key_in_url(config, head)?;
-    refuse_ambiguous(role)?;
-    Err(refuse_on_control_host(config, head))
 }
 
 /// Refuses a request whose head is malformed. On the forward auth path the reply has a forward auth status even then.

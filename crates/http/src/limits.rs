@@ -77,6 +77,28 @@ pub const REVOCATION_MILLIS: i64 = 3_000;
 /// first.
 pub const REVOKERS_REMEMBERED: usize = 4_096;
 
+/// Default time for which a claim is open, in hours.
+pub const CLAIM_HOURS_DEFAULT: u32 = 24;
+
+/// Maximum time for which a claim is open, in hours: a week. A link that nobody opens in a week was lost.
+pub const CLAIM_HOURS_MOST: u32 = 168;
+
+/// Minimum length of the nonce of a claim, in characters.
+pub const CLAIM_NONCE_LEAST_CHARS: usize = 16;
+
+/// Maximum length of the nonce of a claim, in characters.
+pub const CLAIM_NONCE_CHARS: usize = 64;
+
+/// Maximum burst of wrong secrets for one claim, in one isolate. A wrong secret costs no query, and a right one is never limited by
+/// wrong ones, so nobody locks the claimant out.
+pub const WRONG_CLAIM_SECRETS_AT_ONCE: i64 = 10;
+
+/// Minimum interval between wrong secrets for one claim after the burst, in milliseconds: ten a minute.
+pub const WRONG_CLAIM_SECRET_MILLIS: i64 = 6_000;
+
+/// Maximum number of claims that one isolate tracks for this limit, about 150 bytes each. The least recently used are evicted first.
+pub const CLAIMS_REMEMBERED: usize = 4_096;
+
 /// Maximum number of requests to the control plane with one credential, in one isolate: the burst, and the rate per second. A script
 /// that works through thousands of keys stays below it; a loop that went wrong does not.
 pub const CONTROL_REQUESTS_A_SECOND: u32 = 100;
@@ -168,3 +190,9 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
+
+/// Maximum burst of sign-ins to the console with one credential, in one isolate. Each writes an entry of the audit log.
+pub const SIGN_INS_AT_ONCE: i64 = 10;
+
+/// Minimum interval between sign-ins to the console after the burst, in milliseconds.
+pub const SIGN_IN_MILLIS: i64 = 6_000;

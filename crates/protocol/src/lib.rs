@@ -30,7 +30,8 @@ pub mod usage;
 pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
 pub use level::Level;
 pub use request::{
-    Caller, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request, RequestMeta,
+    Caller, Confirmation, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request,
+    RequestMeta,
 };
 pub use response::{KeyAttributes, KeyView, LookedUp, MemberView, Raw, Rejection, Response, Status};
 pub use role::Role;

@@ -26,11 +26,14 @@ pub enum Status {
     Expired,
     /// Revoked. Final.
     Revoked,
+    /// Waits for its claim. It has no secret yet, so no request passes with it.
+    Pending,
 }
 
 impl Status {
     /// Every state.
-    pub const ALL: [Self; 5] = [Self::Active, Self::Retiring, Self::Quarantined, Self::Expired, Self::Revoked];
+    pub const ALL: [Self; 6] =
+        [Self::Active, Self::Retiring, Self::Quarantined, Self::Expired, Self::Revoked, Self::Pending];
 
     /// Returns the name in answers and in the store.
     #[must_use]
@@ -41,6 +44,7 @@ impl Status {
             Self::Quarantined => "quarantined",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Pending => "pending",
         }
     }
 
@@ -203,6 +207,15 @@ pub enum Rejection {
     IdempotencyMismatch,
     /// The key or member has another version than `If-Match` names: 412.
     PreconditionFailed,
+    /// The operation needs the member's credential again, beside the session: 403.
+    ConfirmationRequired,
+    /// The claim was used: 409.
+    AlreadyClaimed,
+    /// The key has a successor that waits for its claim: 409.
+    SuccessorPending {
+        /// The successor.
+        id: KeyId,
+    },
 }
 
 /// The attributes of a key that a member chooses. Every form of a key contains this struct, and the registry has one list of

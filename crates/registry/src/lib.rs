@@ -9,6 +9,7 @@
 //! | [`context`] | context, errors and transaction of an operation |
 //! | [`authentication`] | authentication of the caller |
 //! | [`keys`], `attributes`, [`members`] | the stored rows and their views |
+//! | [`sessions`] | sessions of the console |
 //! | [`list`], [`order`], `sorted_list`, [`member_list`], [`page`] | lists |
 //! | [`idempotency`] | retries of writes |
 //! | [`audit`] | the log and its hash chain |
@@ -16,6 +17,7 @@
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
 //! | [`usage`] | when keys were used |
+//! | [`claims`] | permissions to mint a pending key |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
@@ -42,6 +44,7 @@
 mod attributes;
 pub mod audit;
 pub mod authentication;
+pub mod claims;
 pub mod context;
 pub mod due;
 pub mod exposures;
@@ -59,6 +62,7 @@ pub mod outbox;
 pub mod page;
 pub mod quarantine;
 pub mod schema;
+pub mod sessions;
 mod sorted_list;
 pub mod usage;
 

@@ -119,7 +119,7 @@ fn parse(query: &str, texts: TextParser<'_>) -> Result<ListKeys, Problem> {
         environment: choice(&mut query, "environment", Environment::parse, "This must be live or test.")?,
         integration: text(&mut query, "integration", texts)?,
         owner: text(&mut query, "owner", texts)?,
-        status: choice(&mut query, "status", Status::parse, "This must be active, retiring, quarantined, expired or revoked.")?,
+        status: choice(&mut query, "status", Status::parse, STATUSES)?,
         q: search(&mut query, texts)?,
         idle_days: query.take("idle_days").map(|text| days(&text)).transpose()?,
         expires_before: query.take("expires_before").map(|text| instant("expires_before", &text)).transpose()?,
@@ -144,6 +144,8 @@ fn days(text: &str) -> Result<u32, Problem> {
     let days = whole(text).and_then(|days| u32::try_from(days).ok()).filter(|days| (1..=400).contains(days));
     days.ok_or_else(|| invalid("idle_days", "This must be a whole number from 1 to 400."))
 }
+
+const STATUSES: &str = "This must be active, pending, retiring, quarantined, expired or revoked.";
 
 const SORTS: &str = "This must be created_at, expires_at, last_used_at or name, with - before it for the greatest first.";
 

@@ -60,6 +60,19 @@ fn rows() -> Vec<(&'static str, String)> {
         ("REVOCATIONS_AT_ONCE", format!("| revocations by holders from one address | {REVOCATIONS_AT_ONCE} at once, ")),
         ("REVOCATION_MILLIS", format!("then one every {} s, in each isolate", REVOCATION_MILLIS / 1000)),
         ("REVOKERS_REMEMBERED", format!("which tracks {} addresses |", number(REVOKERS_REMEMBERED))),
+        ("CLAIM_HOURS_DEFAULT", format!("| time for which a claim is open | {CLAIM_HOURS_DEFAULT} hours, ")),
+        ("CLAIM_HOURS_MOST", format!("at most {CLAIM_HOURS_MOST} |")),
+        ("CLAIM_NONCE_LEAST_CHARS", format!("| nonce of a claim | {CLAIM_NONCE_LEAST_CHARS} to ")),
+        ("CLAIM_NONCE_CHARS", format!("to {CLAIM_NONCE_CHARS} visible characters |")),
+        (
+            "WRONG_CLAIM_SECRETS_AT_ONCE",
+            format!("| wrong secrets for one claim | {WRONG_CLAIM_SECRETS_AT_ONCE} at once, "),
+        ),
+        (
+            "WRONG_CLAIM_SECRET_MILLIS",
+            format!("then one every {} s, then 429, in each isolate", WRONG_CLAIM_SECRET_MILLIS / 1000),
+        ),
+        ("CLAIMS_REMEMBERED", format!("which tracks {} claims; ", number(CLAIMS_REMEMBERED))),
         (
             "CONTROL_REQUESTS_A_SECOND",
             format!("| control-plane requests with one credential | {CONTROL_REQUESTS_A_SECOND} a second, "),
@@ -108,6 +121,11 @@ fn rows() -> Vec<(&'static str, String)> {
         ),
         ("EXPOSURE_INTERVAL_MS", format!("the same key and kind once in {} s; ", EXPOSURE_INTERVAL_MS / 1000)),
         ("EXPOSURES_REMEMBERED", format!("it tracks {} of them. ", number(EXPOSURES_REMEMBERED))),
+        (
+            "SIGN_INS_AT_ONCE",
+            format!("| sign-ins to the console with one credential | {SIGN_INS_AT_ONCE} at once in each isolate, "),
+        ),
+        ("SIGN_IN_MILLIS", format!("then one every {} s |", SIGN_IN_MILLIS / 1_000)),
     ]
 }
 

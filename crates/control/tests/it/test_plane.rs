@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use keyward_config::{AccessSettings, Config};
+use keyward_control::console::ConsoleReply;
 use keyward_control::{
     AccessFailure, BodyError, Callers, ControlContext, ControlPlatform, ControlReply, RevocationLimiter, answer, serve,
 };
@@ -36,7 +37,7 @@ pub const BOOTSTRAP_TOKEN: &str = "a-bootstrap-token-of-a-test";
 
 /// Reads of the registry by their message, and the number of them.
 pub struct TestPlatform {
-    world: RefCell<World>,
+    pub world: RefCell<World>,
     policy: Policy,
     pub now: Cell<Millis>,
     /// Whether the registry answers.
@@ -57,6 +58,8 @@ pub struct TestPlatform {
     seed: Cell<u64>,
     /// A seed that is used for the next minting, as if an identifier collided.
     pub next_seed: Cell<Option<u64>>,
+    /// The console's manifest.
+    pub console: RefCell<Value>,
     /// Answer of Cloudflare Access.
     pub access: RefCell<Result<String, AccessFailure>>,
     /// Shards of the usage object.
@@ -190,6 +193,10 @@ impl ControlPlatform for TestPlatform {
         nfc(text)
     }
 
+    fn console_file(&self, path: &str) -> Option<String> {
+        self.console.borrow().get(path).map(Value::to_string)
+    }
+
     fn advice(&self, code: Code) -> String {
         format!("Advice about {}.", code.as_str())
     }
@@ -255,6 +262,7 @@ impl Plane {
             body: RefCell::new(Some(Vec::new())),
             seed: Cell::new(0),
             next_seed: Cell::new(None),
+            console: RefCell::default(),
             access: RefCell::new(Err(AccessFailure::Refused("Form".to_owned()))),
             shards: RefCell::default(),
             usage_due: RefCell::default(),
@@ -318,6 +326,9 @@ impl Plane {
         *self.platform.body.borrow_mut() = Some(body.to_vec());
         match self.serve(request) {
             ControlReply::Reply(reply) | ControlReply::OpenApi(reply) => reply.into(),
+            ControlReply::Console(ConsoleReply { file, head }) => {
+                TestReply { text: format!("file {file}"), ..head.into() }
+            }
             ControlReply::Lines(_) => panic!("a stream"),
         }
     }

@@ -61,6 +61,7 @@ fn a_list_is_newest_first_and_applies_every_filter() {
         (of_status(Status::Retiring), vec![3]),
         (of_status(Status::Expired), vec![1]),
         (of_status(Status::Revoked), vec![2]),
+        (of_status(Status::Pending), vec![]),
         (
             KeyFilter {
                 environment: Some(Environment::Live),
