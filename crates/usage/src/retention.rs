@@ -30,11 +30,15 @@ pub fn remove_old(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> 
         store.execute("DELETE FROM seen WHERE day < ?", &[before(SEEN_DAYS)])?;
         // A source is newer than the newest hour that names it, or of the same day.
         let old_sources = before(Step::Hour.kept_minutes().div_euclid(Step::Day.minutes()).saturating_add(1));
-        if !store.query("SELECT number FROM sources WHERE day < ? LIMIT 1", &[old_sources.clone()])?.is_empty() {
+        if !store
+            .query("SELECT number FROM sources WHERE day < ? LIMIT 1", std::slice::from_ref(&old_sources))?
+            .is_empty()
+        {
             store.execute("DELETE FROM sources WHERE day < ?", &[old_sources])?;
             recount(store)?;
         }
-        let old_keys = Millis(Step::Day.start(today.saturating_sub(Step::Day.kept_minutes() / Step::Day.minutes())).0);
+        let kept_days = Step::Day.of_minute(Step::Day.kept_minutes());
+        let old_keys = Step::Day.start(today.saturating_sub(kept_days));
         store.execute("DELETE FROM keys WHERE last_at < ? AND last_at <= told_at", &[old_keys.into()])?;
         let old_isolates = Millis(now.0.saturating_sub(ISOLATE_MS));
         store.execute("DELETE FROM isolates WHERE seen_at < ?", &[old_isolates.into()])

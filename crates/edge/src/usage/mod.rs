@@ -92,21 +92,19 @@ pub async fn report_shard(isolate: &Isolate, platform: &impl Platform, shard: u3
             Ok(UsageResponse::Reported) => Ok(()),
             _ => Err("the shard did not confirm the report".to_owned()),
         });
-        let Some(mut usage) = isolate.usage() else { return };
-        match confirmed {
-            Ok(()) => usage.confirmed(shard, sequence, platform.now()),
-            Err(cause) => {
-                let lost = usage.failed(shard, platform.now());
-                drop(usage);
-                let number = shard;
-                let shard = shard.to_string();
-                platform.log(Level::Warn, "usage_report_failed", &[("shard", &shard), ("cause", &cause)]);
-                if lost {
-                    platform.log(Level::Error, "usage_lost", &[("shard", &shard)]);
-                }
-                return tell_missing(isolate, platform, number).await;
-            }
+        let now = platform.now();
+        let Err(cause) = confirmed else {
+            let Some(mut usage) = isolate.usage() else { return };
+            usage.confirmed(shard, sequence, now);
+            continue;
+        };
+        let is_lost = isolate.usage().is_some_and(|mut usage| usage.failed(shard, now));
+        let number = shard.to_string();
+        platform.log(Level::Warn, "usage_report_failed", &[("shard", &number), ("cause", &cause)]);
+        if is_lost {
+            platform.log(Level::Error, "usage_lost", &[("shard", &number)]);
         }
+        return tell_missing(isolate, platform, shard).await;
     }
 }
 
