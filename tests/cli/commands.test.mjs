@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { startOrigin } from "../edge/harness/echo-origin.mjs";
 import { startGate } from "../edge/harness/gate.mjs";
+import { until } from "../edge/harness/wait.mjs";
 import { User } from "./harness.mjs";
 
 let gate;
@@ -168,4 +169,15 @@ to = "exec:cat > received"
   writeFileSync(user.path("keys.toml"), file);
   await user.expect(0, ["apply", "keys.toml", "--prune", "--yes"]);
   assert.equal((await view(key.id)).status, "revoked");
+});
+
+test("the usage of a key is shown once its requests are reported, and totals name it", async () => {
+  const { id, apiKey } = await issue("Counted");
+  assert.equal((await call(apiKey)).status, 200);
+  const steps = ["usage", id, "--since", "2h", "--step", "minute"];
+  const isCounted = async () => (await user.json(steps)).items.some((item) => item.allowed > 0);
+  await until("the request is counted", isCounted, { every: 200 });
+  assert.match((await user.expect(0, steps)).stdout, /^allowed {2,}1, at most 1 in one minute$/m);
+  const { stdout } = await user.expect(0, ["usage", "--by", "key"]);
+  assert.match(stdout, new RegExp(`^${id} +1 +0$`, "m"));
 });
