@@ -85,7 +85,7 @@ async function placesOf({ gate, origin, answers }) {
     ),
     "other answers": Buffer.from(
       answers
-        .filter(({ status, json }) => status < 400 && !json?.api_key)
+        .filter(({ status, json }) => status < 400 && !json?.api_key && !json?.claim?.url)
         .map(({ text, rawHeaders }) => `${text}\n${rawHeaders}`)
         .join("\n"),
     ),
@@ -246,6 +246,40 @@ describe("after the whole life cycle of a key", () => {
     }
     const { api_key: revokedByHolder } = await issue({ name: "S", integration: "s" });
     Object.assign(needles, needlesFor({ revokedByHolder }));
+
+    // By claim: the link's secret, and the key that it mints, right and wrong, twice, and withdrawn.
+    const pending = async (fields) => {
+      const { claim } = await issue({ deliver: "claim", ...fields });
+      const [claimId, secret] = new URL(claim.url).hash.slice(1).split(".");
+      Object.assign(needles, {
+        [`claim ${claimId}`]: forms(secret),
+        [`start of claim ${claimId}`]: forms(secret.slice(0, 22)),
+      });
+      return { claimId, secret };
+    };
+    const claims = "/_keyward/v1/claims";
+    const { claimId, secret } = await pending({ name: "Claimed", integration: "claimed" });
+    for (const json of [
+      { secret },
+      { secret: secret.slice(1) },
+      { secret, nonce: secret },
+      { [secret]: 1 },
+      { secret: [secret] },
+    ])
+      await call(`${claims}/${claimId}/lookup`, { method: "POST", json });
+    const nonce = "a-nonce-of-the-canary";
+    const { api_key: claimedKey } = (await call(`${claims}/${claimId}`, { method: "POST", json: { secret, nonce } }))
+      .json;
+    Object.assign(needles, needlesFor({ claimedKey }));
+    await call(`${claims}/${claimId}`, { method: "POST", json: { secret, nonce } });
+    await call(`${claims}/${claimId}`, { method: "POST", json: { secret, nonce: "another-nonce-of-the-canary" } });
+    await call(CONTACTS, { key: claimedKey });
+    await call(claims, { key: owner });
+    await call(`${claims}/${claimId}/revoke`, { method: "POST", json: { secret } });
+    const withdrawn = await pending({ name: "Withdrawn", integration: "withdrawn" });
+    await call(`${claims}/${withdrawn.claimId}/withdraw`, { method: "POST", key: owner });
+    await call(`${claims}/${withdrawn.claimId}`, { method: "POST", json: { secret: withdrawn.secret, nonce } });
+    await pending({ name: "Open", integration: "open" });
     await form("revoke", { token: revokedByHolder }, { key: revokedByHolder });
 
     // During faults of every store.

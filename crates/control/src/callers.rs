@@ -10,10 +10,11 @@ use lru::LruCache;
 
 use super::rate_limiter::{Debt, Rate};
 use keyward_http::limits::{
-    CONFIRMATIONS_A_SECOND, CONTROL_QUERIES_A_SECOND, CONTROL_REQUESTS_A_SECOND, CREDENTIALS_REMEMBERED,
-    FINAL_REFUSAL_MILLIS, REFUSAL_MILLIS, REFUSED_SIGN_INS_A_SECOND,
+    CLAIMS_REMEMBERED, CONFIRMATIONS_A_SECOND, CONTROL_QUERIES_A_SECOND, CONTROL_REQUESTS_A_SECOND,
+    CREDENTIALS_REMEMBERED, FINAL_REFUSAL_MILLIS, REFUSAL_MILLIS, REFUSED_SIGN_INS_A_SECOND, SIGN_IN_MILLIS,
+    SIGN_INS_AT_ONCE, WRONG_CLAIM_SECRET_MILLIS, WRONG_CLAIM_SECRETS_AT_ONCE,
 };
-use keyward_key::id::Environment;
+use keyward_key::id::{Environment, KeyId};
 use keyward_key::time::Millis;
 use keyward_protocol::{Caller, Role};
 
@@ -22,12 +23,19 @@ const CAPACITY: NonZeroUsize = match NonZeroUsize::new(CREDENTIALS_REMEMBERED) {
     None => NonZeroUsize::MIN,
 };
 
+const CLAIMS: NonZeroUsize = match NonZeroUsize::new(CLAIMS_REMEMBERED) {
+    Some(capacity) => capacity,
+    None => NonZeroUsize::MIN,
+};
+
+const WRONG_SECRETS: Rate = Rate { burst: WRONG_CLAIM_SECRETS_AT_ONCE, interval_ms: WRONG_CLAIM_SECRET_MILLIS };
 const REQUESTS: Rate = Rate::a_second(CONTROL_REQUESTS_A_SECOND);
 const REFUSALS: Rate = Rate::a_second(REFUSED_SIGN_INS_A_SECOND);
+const SIGN_INS: Rate = Rate { burst: SIGN_INS_AT_ONCE, interval_ms: SIGN_IN_MILLIS };
 const QUERIES: Rate = Rate::a_second(CONTROL_QUERIES_A_SECOND);
 const CONFIRMATIONS: Rate = Rate::a_second(CONFIRMATIONS_A_SECOND);
 
-/// Name of a caller: the id and the hash of a credential, or the address of a person.
+/// Name of a caller: the id and the hash of a credential, the hash of a session, or the address of a person.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct CallerName(String);
 
@@ -36,10 +44,12 @@ impl CallerName {
     pub fn of(caller: &Caller) -> Self {
         Self(match caller {
             Caller::Bootstrap => "bootstrap".to_owned(),
+            Caller::Session { token_hash, .. } => ["session ", &token_hash.to_hex()].concat(),
             Caller::Access { email } => ["access ", &email.to_ascii_lowercase()].concat(),
             Caller::Credential { id, key_hash } | Caller::Holder { id, key_hash } => {
                 [id.as_str(), " ", &key_hash.to_hex()].concat()
             }
+            Caller::Claimant { id, secret_hash } => ["claim ", id.as_str(), " ", &secret_hash.to_hex()].concat(),
         })
     }
 
@@ -96,6 +106,7 @@ impl Confirmation {
 struct Known {
     requests: Debt,
     refusals: Debt,
+    sign_ins: Debt,
     accepted: bool,
     /// The refusal, and its instant.
     refused: Option<(Refused, Millis)>,
@@ -121,13 +132,17 @@ pub struct Callers {
     known: LruCache<CallerName, Known>,
     queries: Debt,
     confirmations: Debt,
+    /// Wrong secrets for each claim, whether it exists or not.
+    wrong_secrets: LruCache<KeyId, Debt>,
 }
 
 impl Default for Callers {
     fn default() -> Self {
         let mut known = LruCache::unbounded();
         known.resize(CAPACITY);
-        Self { known, queries: Debt::default(), confirmations: Debt::default() }
+        let mut wrong_secrets = LruCache::unbounded();
+        wrong_secrets.resize(CLAIMS);
+        Self { known, queries: Debt::default(), confirmations: Debt::default(), wrong_secrets }
     }
 }
 
@@ -151,9 +166,25 @@ impl Callers {
         Ok(standing)
     }
 
+    /// Counts one start of a session.
+    ///
+    /// # Errors
+    /// The whole seconds after which the next one passes.
+    pub(super) fn take_sign_in(&mut self, name: &CallerName, now: Millis) -> Result<(), i64> {
+        self.of(name).sign_ins.take(SIGN_INS, now)
+    }
+
     /// Returns what is known of a caller.
     pub(super) fn standing(&mut self, name: &CallerName, now: Millis) -> Standing {
         self.known.get(name).map_or(Standing::Unknown, |known| known.standing(now))
+    }
+
+    /// Counts a wrong secret for a claim. A right one is not counted, and wrong ones do not limit it.
+    ///
+    /// # Errors
+    /// The whole seconds after which the next one is answered.
+    pub(super) fn wrong_secret(&mut self, claim: &KeyId, now: Millis) -> Result<(), i64> {
+        self.wrong_secrets.get_or_insert_mut_ref(claim, Debt::default).take(WRONG_SECRETS, now)
     }
 
     /// Takes one query to the authority from the isolate's rate.

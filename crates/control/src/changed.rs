@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::Link;
 use super::failure::Failure;
 use keyward_config::Config;
 use keyward_http::problem::Code;
@@ -20,6 +21,8 @@ pub(super) struct Changed<'a> {
     key: Option<&'a Raw>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim: Option<Link>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retiring: Option<&'a Raw>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +47,11 @@ impl<'a> Changed<'a> {
         Ok(Self { api_key: Some(text_of(key, minted)?), ..Self::key(key) })
     }
 
+    /// Creates the body for a new key that waits for its claim, with the link, which only this response shows.
+    pub fn pending_key(key: &'a Raw, link: Link) -> Self {
+        Self { claim: Some(link), ..Self::key(key) }
+    }
+
     /// Creates the body for a member with the text of their new credential, which only this response shows.
     pub fn new_credential(member: &'a Raw, minted: Option<&'a Minted>) -> Result<Self, Failure> {
         Ok(Self { api_key: Some(text_of(member, minted)?), ..Self::member(member) })
@@ -64,6 +72,11 @@ impl<'a> Changed<'a> {
 
 /// Returns the text of a credential if it belongs to the key or member in the view.
 fn text_of<'a>(view: &Raw, minted: Option<&'a Minted>) -> Result<&'a str, Failure> {
+    credential_of(view, minted).map(|minted| minted.api_key.expose())
+}
+
+/// Returns a credential if it belongs to the key or member in the view.
+pub(super) fn credential_of<'a>(view: &Raw, minted: Option<&'a Minted>) -> Result<&'a Minted, Failure> {
     #[derive(Deserialize)]
     struct Named {
         id: KeyId,
@@ -71,7 +84,6 @@ fn text_of<'a>(view: &Raw, minted: Option<&'a Minted>) -> Result<&'a str, Failur
     let named = version::read::<Named>(view.get()).ok();
     minted
         .filter(|minted| named.is_some_and(|named| named.id == minted.id))
-        .map(|minted| minted.api_key.expose())
         .ok_or(Failure::Fault { event: "replay_failed", code: Code::AuthorityUnavailable })
 }
 

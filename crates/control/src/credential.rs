@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::operation::{Input, Spec};
 use super::retry::Retryable;
 use keyward_config::Config;
+use keyward_key::claim::mint_claim;
 use keyward_key::deterministic_entropy::{DeterministicEntropy, NONCE_BYTES};
 use keyward_key::entropy::{Entropy, EntropyFailed};
 use keyward_key::id::{Class, KeyId};
@@ -15,8 +16,10 @@ use keyward_protocol::{Idempotency, NewCredential};
 pub enum Subject {
     /// A new key or member of this class.
     New(Class),
-    /// An existing member, who keeps their id.
+    /// An existing member, or a key that waits for its claim. Each keeps its id.
     Existing(KeyId),
+    /// A new key of this class that waits for its claim: its id, and the claim's secret.
+    Claim(Class),
 }
 
 impl Subject {
@@ -24,49 +27,54 @@ impl Subject {
         match self {
             Self::New(class) => mint_in(derived, &config.prefix, class, entropy),
             Self::Existing(id) => mint_for(derived, id, entropy),
+            Self::Claim(class) => mint_claim(derived, &config.prefix, class, entropy),
         }
     }
 }
 
-/// Mints a credential. Uses the system's entropy or, with an `Idempotency-Key`, derives it so that a retry gets the same one.
+/// Mints a credential. Uses the system's entropy or, for a write that can be retried, derives it so that a retry gets the same one.
 pub(super) fn mint(
-    spec: &Spec,
-    input: &Input<'_>,
+    config: &Config,
+    retryable: Option<&Retryable>,
     subject: Subject,
     entropy: &mut dyn Entropy,
 ) -> Result<(Minted, Option<Idempotency>), Failure> {
-    let derived = input.config.keyring.current();
+    let derived = config.keyring.current();
     let mut entropy = SystemEntropy(entropy);
-    let Some(retryable) = retryable(spec, input)? else {
-        return Ok((subject.mint(input.config, derived, &mut entropy)?, None));
+    let Some(retryable) = retryable else {
+        return Ok((subject.mint(config, derived, &mut entropy)?, None));
     };
     let nonce = Retryable::nonce(&mut entropy)?;
     let mut stream = DeterministicEntropy::new(derived, retryable.fingerprint, nonce);
-    Ok((subject.mint(input.config, derived, &mut stream)?, Some(retryable.note(nonce))))
+    Ok((subject.mint(config, derived, &mut stream)?, Some(retryable.note(nonce))))
 }
 
 /// Derives the credential of a first attempt again. `None` if this isolate lacks the secret that it was minted under.
 pub(super) fn derive_again(
-    spec: &Spec,
-    input: &Input<'_>,
+    config: &Config,
+    retryable: &Retryable,
     subject: Subject,
     nonce: &str,
     minted_under: &Generation,
 ) -> Option<Minted> {
-    let retryable = retryable(spec, input).ok()??;
     let mut bytes = [0; NONCE_BYTES];
     hex::decode_to_slice(nonce, &mut bytes).ok()?;
-    let derived = input.config.keyring.of_generation(minted_under)?;
+    let derived = config.keyring.of_generation(minted_under)?;
     let mut stream = DeterministicEntropy::new(derived, retryable.fingerprint, bytes);
-    subject.mint(input.config, derived, &mut stream).ok()
+    subject.mint(config, derived, &mut stream).ok()
 }
 
-fn retryable(spec: &Spec, input: &Input<'_>) -> Result<Option<Retryable>, Failure> {
+/// Returns how a write can be recognised again, if it can be retried: by `Idempotency-Key`, or by the caller's nonce in the body.
+pub(super) fn retryable(spec: &Spec, input: &Input<'_>, nonce: Option<&str>) -> Result<Option<Retryable>, Failure> {
     if !spec.idempotent {
         return Ok(None);
     }
     // The spelling of the route is part of every stored fingerprint, so it must not change.
-    Ok(Retryable::read(input.head, &spec.path.replace("{id}", "*"), input.id, input.body)?)
+    let route = spec.path.replace("{id}", "*");
+    match nonce {
+        Some(nonce) => Ok(Some(Retryable::of_nonce(&route, input.id, nonce))),
+        None => Ok(Retryable::read(input.head, &route, input.id, input.body)?),
+    }
 }
 
 /// Returns the fields of a credential that the registry stores.
@@ -75,7 +83,7 @@ pub(super) fn without_text(minted: &Minted) -> NewCredential {
 }
 
 /// Gives a trait object to functions that are generic over their entropy.
-struct SystemEntropy<'a>(&'a mut dyn Entropy);
+pub(super) struct SystemEntropy<'a>(pub &'a mut dyn Entropy);
 
 impl Entropy for SystemEntropy<'_> {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), EntropyFailed> {

@@ -41,7 +41,8 @@ pub(super) fn inspect(
     let nothing = Inspected { at: by.now, found: None };
     let Some(id) = id else { return Ok(nothing) };
     let Some(row) = keys::find(store, id)? else { return Ok(nothing) };
-    let (record, view, created_at) = (keys::record(&row)?, keys::view(&row, by.now)?, row.millis("created_at")?);
+    let Some(record) = keys::record(&row)? else { return Ok(nothing) };
+    let (view, created_at) = (keys::view(&row, by.now)?, row.millis("created_at")?);
     if !by.member()?.sees(view.attributes.environment) {
         return Ok(nothing);
     }

@@ -16,6 +16,8 @@
 //! | [`authorize`] | forward auth |
 //! | `guard`, `callers` | rate limits and cached refusals, which protect the authority |
 //! | [`audit_stream`] | the audit log as a stream |
+//! | `usage_query` | questions to the usage object, and their answers |
+//! | [`console`] | the console's files |
 //! | [`open_api`] | the OpenAPI document and the table of roles, generated from the rows |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
@@ -46,7 +48,10 @@ mod callers;
 pub mod certs;
 pub mod changed;
 mod checkpoint;
+mod claimant;
+pub mod console;
 pub mod credential;
+pub mod delivery;
 pub mod failure;
 mod guard;
 mod health;
@@ -70,7 +75,10 @@ pub mod serve;
 mod sight;
 pub mod sign_in;
 mod text;
+mod text_table;
+mod time_range;
 pub mod transport;
+mod usage_query;
 
 pub use authority::answer;
 pub use callers::Callers;

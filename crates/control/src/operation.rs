@@ -11,11 +11,12 @@ use serde::de::DeserializeOwned;
 
 use super::credential::{self, Subject};
 use super::failure::Failure;
-use super::operations::Operation;
 use super::precondition;
+use super::retry::Retryable;
 use super::text::TextParser;
-use keyward_config::Config;
+use keyward_config::{Config, HostRole};
 use keyward_gate::SubmittedKey;
+use keyward_http::cookies::SessionCookie;
 use keyward_http::head::Head;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
@@ -58,6 +59,8 @@ pub enum Access {
     BootstrapToken,
     /// Any holder of the key in the body.
     KeyHolder,
+    /// Any holder of the secret in the body, of the claim in the path.
+    Claimant,
 }
 
 impl Access {
@@ -73,6 +76,8 @@ impl Access {
 pub enum ServedOn {
     /// `CONTROL_HOST` only. On the hosts of the gate the path is 404.
     ControlHost,
+    /// `CONTROL_HOST` only, and nowhere while it is not set: for what belongs to the console.
+    Console,
     /// `CONTROL_HOST` and the hosts of the gate: for endpoints that origins, gateways and holders of keys use.
     EveryHost,
 }
@@ -97,6 +102,8 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     const SPEC: Spec;
     /// Hosts that serve it.
     const SERVED_ON: ServedOn = ServedOn::ControlHost;
+    /// Whether a session does not suffice: the request must show the member's credential again in `Keyward-Confirm`.
+    const NEEDS_CONFIRMATION: bool = false;
     /// The operation object of the OpenAPI document, as JSON text.
     const OPEN_API: &'static str;
     /// Outcome of [`Self::handle`], which the registry returns to the isolate as JSON.
@@ -108,6 +115,14 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     /// The failure to answer with, provided that the caller has permission for the operation.
     fn parse(input: &Input<'_>) -> Result<Self, Failure>;
 
+    /// Draws the random values that a request needs, after [`Self::parse`]. Runs in the isolate.
+    ///
+    /// # Errors
+    /// The failure to answer with.
+    fn draw(&mut self, _: &Input<'_>, _: &mut dyn Entropy) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Returns the subject of the credential that the isolate must mint for this request.
     fn subject(&self) -> Option<Subject> {
         None
@@ -115,6 +130,16 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
 
     /// Returns the key that the caller presents in the body, for an operation of [`Access::KeyHolder`].
     fn submitted_key(&self) -> Option<&SubmittedKey> {
+        None
+    }
+
+    /// Returns the caller, for an operation of [`Access::Claimant`]; `None` if the secret is wrong.
+    fn claimant(&self) -> Option<Caller> {
+        None
+    }
+
+    /// Returns the caller's nonce in the body, which takes the place of `Idempotency-Key`.
+    fn nonce(&self) -> Option<&str> {
         None
     }
 
@@ -180,10 +205,24 @@ impl Input<'_> {
         Answer::Reply(Reply::json(200, body, self.request_id))
     }
 
+    /// Returns the session cookie on `CONTROL_HOST`. On every other host there are no sessions.
+    #[must_use]
+    pub fn session_cookie(&self) -> SessionCookie<'_> {
+        session_cookie(self.config, self.head)
+    }
+
     /// Returns the 201 with `body` as JSON.
     #[must_use]
     pub fn created(&self, body: &impl Serialize) -> Answer {
         Answer::Reply(Reply::json(201, body, self.request_id))
+    }
+}
+
+/// Returns the session cookie of a request on `CONTROL_HOST`. On every other host there are no sessions.
+pub(super) fn session_cookie<'a>(config: &Config, head: &Head<'a>) -> SessionCookie<'a> {
+    match (config.host_role(head), head.cookie()) {
+        (HostRole::Control, Some(header)) => SessionCookie::find(header),
+        _ => SessionCookie::Absent,
     }
 }
 
@@ -202,9 +241,20 @@ pub enum Answer {
     },
     /// The public keys that verify checkpoints.
     CheckpointKeys,
+    /// A question to the usage object.
+    Usage(super::usage_query::UsageQuestion),
 }
 
 impl Answer {
+    /// Adds a `Set-Cookie`.
+    #[must_use]
+    pub fn setting_cookie(mut self, value: String) -> Self {
+        if let Self::Reply(reply) = &mut self {
+            reply.headers.push(("set-cookie", value));
+        }
+        self
+    }
+
     /// Adds the revision in this view of a key or member as `ETag`.
     #[must_use]
     pub fn tagged(mut self, view: &Raw) -> Self {
@@ -225,8 +275,9 @@ pub struct Prepared {
     pub idempotency: Option<Idempotency>,
     /// Version that the key or member in the path must have (`If-Match`).
     pub precondition: Option<Precondition>,
-    /// The holder of the key in the body, for an operation of [`Access::KeyHolder`].
+    /// The holder of the key or of the claim's secret in the body, for an operation of [`Access::KeyHolder`] or [`Access::Claimant`].
     pub holder: Option<Caller>,
+    retryable: Option<Retryable>,
     minted: Option<Minted>,
     request: Box<dyn Respond>,
 }
@@ -252,16 +303,15 @@ impl Prepared {
     /// `authority_unavailable` if this isolate lacks the secret of the first attempt. An isolate with that secret can answer.
     pub fn replay(
         self,
-        operation: Operation,
         input: &Input<'_>,
         outcome: Raw,
         nonce: &str,
         minted_under: &Generation,
     ) -> Result<Answer, Failure> {
         let lost = || Failure::Fault { event: "replay_failed", code: Code::AuthorityUnavailable };
-        let subject = self.request.subject().ok_or_else(lost)?;
+        let (subject, retryable) = self.request.subject().zip(self.retryable.as_ref()).ok_or_else(lost)?;
         let minted =
-            credential::derive_again(operation.spec(), input, subject, nonce, minted_under).ok_or_else(lost)?;
+            credential::derive_again(input.config, retryable, subject, nonce, minted_under).ok_or_else(lost)?;
         self.request.respond(input, Ok(outcome), Some(&minted))
     }
 }
@@ -269,7 +319,8 @@ impl Prepared {
 /// The part of [`ControlOperation`] that does not depend on the operation's types.
 trait Respond {
     fn subject(&self) -> Option<Subject>;
-    fn submitted_key(&self) -> Option<&SubmittedKey>;
+    fn holder(&self) -> Option<Caller>;
+    fn nonce(&self) -> Option<&str>;
     fn respond(
         self: Box<Self>,
         input: &Input<'_>,
@@ -283,8 +334,13 @@ impl<O: ControlOperation> Respond for O {
         ControlOperation::subject(self)
     }
 
-    fn submitted_key(&self) -> Option<&SubmittedKey> {
-        ControlOperation::submitted_key(self)
+    fn holder(&self) -> Option<Caller> {
+        let holder = |key: &SubmittedKey| Caller::Holder { id: key.id().clone(), key_hash: key.hash().clone() };
+        self.submitted_key().map(holder).or_else(|| self.claimant())
+    }
+
+    fn nonce(&self) -> Option<&str> {
+        ControlOperation::nonce(self)
     }
 
     fn respond(
@@ -306,7 +362,8 @@ pub(super) const fn confused() -> Failure {
 /// Parses a request, and mints the credential that it needs.
 pub(super) fn prepare<O: ControlOperation>(input: &Input<'_>, entropy: &mut dyn Entropy) -> Result<Prepared, Failure> {
     check_form(&O::SPEC, input)?;
-    let request = O::parse(input)?;
+    let mut request = O::parse(input)?;
+    request.draw(input, entropy)?;
     let command = to_raw_value(&request).map_err(|_| confused())?;
     prepare_parsed(&O::SPEC, input, entropy, command, Box::new(request))
 }
@@ -329,16 +386,22 @@ fn prepare_parsed(
     command: Raw,
     request: Box<dyn Respond>,
 ) -> Result<Prepared, Failure> {
-    let minting = request.subject().map(|subject| credential::mint(spec, input, subject, entropy)).transpose()?;
-    let (minted, idempotency) = minting.map_or((None, None), |(minted, idempotency)| (Some(minted), idempotency));
-    let holder =
-        request.submitted_key().map(|key| Caller::Holder { id: key.id().clone(), key_hash: key.hash().clone() });
+    let subject = request.subject();
+    let retryable = match subject {
+        Some(_) => credential::retryable(spec, input, request.nonce())?,
+        None => None,
+    };
+    let minting = subject.map(|subject| credential::mint(input.config, retryable.as_ref(), subject, entropy));
+    let (minted, idempotency) =
+        minting.transpose()?.map_or((None, None), |(minted, idempotency)| (Some(minted), idempotency));
+    let is_members = matches!(spec.access, Access::Roles(_));
     Ok(Prepared {
         command,
         credential: minted.as_ref().map(credential::without_text),
         idempotency,
-        precondition: if spec.writes { precondition::read(input.head, input.id) } else { None },
-        holder,
+        precondition: if spec.writes && is_members { precondition::read(input.head, input.id) } else { None },
+        holder: request.holder(),
+        retryable,
         minted,
         request,
     })

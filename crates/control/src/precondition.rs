@@ -19,7 +19,7 @@ const HEADER: &str = "if-match";
 pub(super) fn read(head: &Head<'_>, id: &str) -> Option<Precondition> {
     let value = head.header(HEADER)?;
     let revisions = if value == "*" { None } else { Some(parse(value).unwrap_or_default()) };
-    Some(Precondition { min_reader: version::READER, id: KeyId::parse(id)?, revisions })
+    Some(Precondition { min_reader: 2, id: KeyId::parse(id)?, revisions })
 }
 
 /// Parses a list of entity tags and returns the revisions in it. Weak tags and tags in another form never match. `None` if the text is

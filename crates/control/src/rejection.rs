@@ -20,6 +20,10 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         ),
         Rejection::Invalid { field, detail } => Problem::field(Code::InvalidRequest, field, detail),
         Rejection::UnknownScope { field, detail, .. } => Problem::field(Code::UnknownScope, field, detail),
+        Rejection::NotActive { status: Status::Pending } => Problem::detailed(
+            Code::NotActive,
+            "This key waits for its claim. Withdraw the claim, or wait until it is used.",
+        ),
         Rejection::NotActive { status: Status::Retiring } => {
             Problem::detailed(Code::NotActive, "This key is retiring. Rotate its successor.")
         }
@@ -38,6 +42,14 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         Rejection::EmailTaken => Code::EmailTaken.into(),
         Rejection::IdempotencyMismatch => Code::IdempotencyMismatch.into(),
         Rejection::PreconditionFailed => Code::PreconditionFailed.into(),
+        Rejection::ConfirmationRequired => Code::ConfirmationRequired.into(),
+        Rejection::AlreadyClaimed => Code::AlreadyClaimed.into(),
+        Rejection::SuccessorPending { id } => Problem::detailed(
+            Code::IntegrationHasKey,
+            format!(
+                "The successor {id} of this key waits for its claim. Withdraw that claim before you rotate this key again."
+            ),
+        ),
         Rejection::IdTaken => Code::InternalError.into(),
     }
 }

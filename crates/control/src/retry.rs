@@ -39,6 +39,12 @@ impl Retryable {
         Ok(Some(Self { fingerprint, body: Sha256::digest(body).into() }))
     }
 
+    /// Creates a write that its caller's nonce identifies, whatever else its body says.
+    pub(super) fn of_nonce(route: &str, id: &str, nonce: &str) -> Self {
+        let fingerprint = framed(&["keyward/idempotency/v1", route, id, nonce]);
+        Self { fingerprint, body: Sha256::digest(b"").into() }
+    }
+
     /// Returns a fresh nonce for this attempt.
     pub(super) fn nonce(entropy: &mut impl Entropy) -> Result<[u8; NONCE_BYTES], EntropyFailed> {
         let mut nonce = [0; NONCE_BYTES];

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::cookies::forget_session;
+
 /// Path prefix of the pages that explain the codes. A problem's `type` is this prefix followed by the code.
 pub const PAGES: &str = "/_keyward/problems/";
 
@@ -196,9 +198,18 @@ codes! {
     PreconditionFailed "precondition_failed" 412 "Changed since it was read"
         "This is not the version that `If-Match` names. Nothing was done. Read it again and decide anew."
         "Someone changed it between your read and your change. Read it again, look at what changed, and send the change with the new `ETag`."
+    AlreadyClaimed "already_claimed" 409 "Already claimed"
+        "This claim was used: its key was minted and shown. If that was not you, revoke the key."
+        "A claim shows its key once. If you have the key, use it. If somebody else opened the link, revoke the key with the same link and ask its issuer for another."
     CrossSite "cross_site" 403 "Cross-site request"
         "The control plane refuses requests from pages of other sites. Call it from a script or from a page on its own host."
         "Call the control plane from a script or from a page on its own host."
+    SessionEnded "session_ended" 401 "Session ended"
+        "This session has ended, or it is none of this deployment. Sign in again."
+        "A session ends after 15 minutes without a request, after 8 hours, at sign-out, and when the member is revoked or their credential replaced. Sign in with your credential again."
+    ConfirmationRequired "confirmation_required" 403 "Confirmation required"
+        "This operation needs more than a session. Send your own credential again in `Keyward-Confirm`."
+        "Creating or rotating a member's credential needs the credential of whoever is signed in, so that an open browser window alone cannot do it. Send it in the header `Keyward-Confirm`."
 }
 
 /// An error to send to a caller.
@@ -228,6 +239,10 @@ impl From<Code> for Problem {
             }
             Code::AuthorityUnavailable => problem.header("retry-after", "5".into()),
             _ => {}
+        }
+        if code == Code::SessionEnded {
+            // The browser forgets the cookie, so that another kind of sign-in works again.
+            problem.header("set-cookie", forget_session());
         }
         problem
     }

@@ -19,7 +19,7 @@ use super::hash::KeyHash;
 use super::signing::SigningKey;
 
 /// 62^8, the number of possible tags.
-const TAG_MODULUS: u64 = 218_340_105_584_896;
+pub(super) const TAG_MODULUS: u64 = 218_340_105_584_896;
 
 /// `KEYWARD_SECRET`: 32 random bytes. This type only derives keys and never returns the bytes.
 pub struct Secret([u8; 32]);
@@ -94,6 +94,12 @@ impl MacKey {
     }
 }
 
+/// Returns the tag in a MAC: its first 8 bytes, big-endian, modulo 62^8.
+pub(super) fn tag_of(mac: &[u8; 32]) -> [u8; TAG_LENGTH] {
+    let head = mac.first_chunk::<8>().copied().unwrap_or_default();
+    encode::<TAG_LENGTH>(u64::from_be_bytes(head) % TAG_MODULUS)
+}
+
 /// The keys derived from one `KEYWARD_SECRET`.
 pub struct DerivedKeys {
     generation: Generation,
@@ -101,6 +107,8 @@ pub struct DerivedKeys {
     record_mac: MacKey,
     reissue: MacKey,
     address: MacKey,
+    session: MacKey,
+    claim: MacKey,
     checkpoint: SigningKey,
     assertion: SigningKey,
     /// Computed once the platform has supplied the public half.
@@ -123,6 +131,8 @@ impl DerivedKeys {
             record_mac: MacKey::new(&secret.derive("keyward/record-mac/v1")?),
             reissue: MacKey::new(&secret.derive("keyward/reissue/v1")?),
             address: MacKey::new(&secret.derive("keyward/address/v1")?),
+            session: MacKey::new(&secret.derive("keyward/session/v1")?),
+            claim: MacKey::new(&secret.derive("keyward/claim/v1")?),
             checkpoint,
             assertion,
             assertion_key: OnceLock::new(),
@@ -142,9 +152,12 @@ impl DerivedKeys {
 
     /// Computes the tag of a key hash: the first 8 bytes of a MAC, big-endian, modulo 62^8.
     pub(super) fn tag(&self, hash: &KeyHash) -> [u8; TAG_LENGTH] {
-        let mac = self.pepper.mac(&[b"keyward/tag/v1", hash.as_bytes()]);
-        let head = mac.first_chunk::<8>().copied().unwrap_or_default();
-        encode::<TAG_LENGTH>(u64::from_be_bytes(head) % TAG_MODULUS)
+        tag_of(&self.pepper.mac(&[b"keyward/tag/v1", hash.as_bytes()]))
+    }
+
+    /// Returns the key of the hashes and tags of session tokens.
+    pub(super) const fn session(&self) -> &MacKey {
+        &self.session
     }
 
     pub(super) const fn record_mac(&self) -> &MacKey {
@@ -154,6 +167,11 @@ impl DerivedKeys {
     /// Returns the key that [`super::deterministic_entropy`] derives credentials with.
     pub(super) const fn reissue(&self) -> &MacKey {
         &self.reissue
+    }
+
+    /// Returns the key of hashes and tags of claims' secrets.
+    pub(super) const fn claim(&self) -> &MacKey {
+        &self.claim
     }
 
     /// Digest of a client's address for the log, 16 hex digits: the same for one address, and no help to find the address without

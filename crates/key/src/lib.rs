@@ -37,6 +37,7 @@
 
 pub mod assertion;
 pub mod base62;
+pub mod claim;
 pub mod deterministic_entropy;
 pub mod entropy;
 pub mod epoch;
@@ -50,6 +51,7 @@ pub mod note;
 pub mod record;
 pub mod scope;
 pub mod sealed;
+pub mod session;
 pub mod signing;
 pub mod time;
 pub mod version;

@@ -6,11 +6,16 @@ use super::hash::KeyHash;
 use super::id::{Class, IDENTIFIER_LENGTH, KeyId, Prefix};
 use super::keyring::{DerivedKeys, Generation, Keyring};
 
-/// A whole key in plain text. It has no `Debug`, `Display`, `Clone` or `Serialize`. Only [`Self::expose`] returns the text, and
-/// only the response that shows a new key calls it.
+/// Text of a new credential: a whole key, or the secret of a claim. It has no `Debug`, `Display`, `Clone` or `Serialize`. Only [`Self::expose`] returns the text, and
+/// only the response that shows a new credential calls it.
 pub struct ApiKey(String);
 
 impl ApiKey {
+    /// Takes the text of a credential that was just minted.
+    pub(super) const fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// Returns the text, for the response that shows it once.
     #[must_use]
     pub fn expose(&self) -> &str {

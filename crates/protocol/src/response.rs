@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::feed::{FeedPage, Position};
+use crate::usage::UsedFrom;
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::keyring::Generation;
 use keyward_key::record::Record;
@@ -25,11 +26,14 @@ pub enum Status {
     Expired,
     /// Revoked. Final.
     Revoked,
+    /// Waits for its claim. It has no secret yet, so no request passes with it.
+    Pending,
 }
 
 impl Status {
     /// Every state.
-    pub const ALL: [Self; 5] = [Self::Active, Self::Retiring, Self::Quarantined, Self::Expired, Self::Revoked];
+    pub const ALL: [Self; 6] =
+        [Self::Active, Self::Retiring, Self::Quarantined, Self::Expired, Self::Revoked, Self::Pending];
 
     /// Returns the name in answers and in the store.
     #[must_use]
@@ -40,6 +44,7 @@ impl Status {
             Self::Quarantined => "quarantined",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Pending => "pending",
         }
     }
 
@@ -138,6 +143,8 @@ pub enum Response {
     },
     /// The operation was refused; nothing changed.
     Refused(Rejection),
+    /// It is stored. Answer to [`crate::Request::UsageTimes`] and [`crate::Request::UsageMissing`].
+    UsageNoted,
 }
 
 /// Why an operation was refused.
@@ -200,6 +207,15 @@ pub enum Rejection {
     IdempotencyMismatch,
     /// The key or member has another version than `If-Match` names: 412.
     PreconditionFailed,
+    /// The operation needs the member's credential again, beside the session: 403.
+    ConfirmationRequired,
+    /// The claim was used: 409.
+    AlreadyClaimed,
+    /// The key has a successor that waits for its claim: 409.
+    SuccessorPending {
+        /// The successor.
+        id: KeyId,
+    },
 }
 
 /// The attributes of a key that a member chooses. Every form of a key contains this struct, and the registry has one list of
@@ -248,8 +264,14 @@ pub struct KeyView {
     pub revoked_by: Option<String>,
     /// The reason given.
     pub revoke_reason: Option<String>,
-    /// Time of the last use, RFC 3339; not recorded yet.
+    /// Time of the first use, RFC 3339. `None` also for a key that a registry of an older version showed.
+    #[serde(default)]
+    pub first_used_at: Option<String>,
+    /// Time of the last use, RFC 3339.
     pub last_used_at: Option<String>,
+    /// Where the last use came from.
+    #[serde(default)]
+    pub last_used_from: Option<UsedFrom>,
     /// Time of the first exposure since the issue or the last dismissal, RFC 3339.
     #[serde(default)]
     pub exposed_at: Option<String>,

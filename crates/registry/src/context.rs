@@ -2,8 +2,10 @@
 
 use super::audit::{self, AuditDetail, Change};
 use super::members::Member;
+use super::sessions::Session;
 use super::store::{Store, StoreError};
 use keyward_key::exposure::OnExposure;
+use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
@@ -37,6 +39,8 @@ pub enum Actor {
     Bootstrap,
     /// The holder of this key.
     Holder(KeyId),
+    /// The holder of the secret of this key's claim.
+    Claimant(KeyId),
 }
 
 /// Context of an operation: actor, request, policy, time.
@@ -49,18 +53,25 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// The credential that the edge minted for this operation.
     pub credential: Option<&'a NewCredential>,
+    /// Hash of the credential that the caller presented, if they signed in with one.
+    pub presented: Option<&'a KeyHash>,
+    /// The caller's session, if they signed in with one.
+    pub session: Option<&'a Session>,
+    /// Whether this request proves more than a session: it shows the credential, or Cloudflare Access vouches for the person.
+    pub is_confirmed: bool,
     /// The authority's clock.
     pub now: Millis,
 }
 
 impl Context<'_> {
-    /// Returns the actor's name for the audit log: the member's id, `bootstrap` or `holder`.
+    /// Returns the actor's name for the audit log: the member's id, `bootstrap`, `holder` or `claimant`.
     #[must_use]
     pub fn actor_name(&self) -> &str {
         match self.actor {
             Actor::Member(member) => member.id.as_str(),
             Actor::Bootstrap => "bootstrap",
             Actor::Holder(_) => "holder",
+            Actor::Claimant(_) => "claimant",
         }
     }
 
@@ -71,8 +82,16 @@ impl Context<'_> {
     pub fn member(&self) -> Result<&Member, OperationError> {
         match self.actor {
             Actor::Member(member) => Ok(member),
-            Actor::Bootstrap | Actor::Holder(_) => Err(Rejection::Forbidden.into()),
+            Actor::Bootstrap | Actor::Holder(_) | Actor::Claimant(_) => Err(Rejection::Forbidden.into()),
         }
+    }
+
+    /// Refuses a request by session that does not show the member's credential again.
+    ///
+    /// # Errors
+    /// [`Rejection::ConfirmationRequired`].
+    pub fn confirm(&self) -> Result<(), OperationError> {
+        if self.is_confirmed { Ok(()) } else { Err(Rejection::ConfirmationRequired.into()) }
     }
 
     /// Returns the credential that the edge minted.

@@ -3,6 +3,7 @@
 //! Each kind of work is one [`DueWork`] in the list [`WORK`]. The tables alone say what is due, so nothing is lost with an instance of
 //! the object, and nothing has to be cancelled: a row that no longer needs the work is no longer found.
 
+use super::claims;
 use super::quarantine;
 use super::store::{Store, StoreError};
 use keyward_key::time::Millis;
@@ -23,7 +24,7 @@ pub struct DueWork {
 pub const BATCH: u32 = 100;
 
 /// Every kind of due work.
-pub const WORK: &[DueWork] = &[quarantine::END];
+pub const WORK: &[DueWork] = &[quarantine::END, claims::END];
 
 impl DueWork {
     /// Does a batch of what is due at `now`, in one transaction. Only reads if nothing is due.

@@ -13,7 +13,6 @@ use super::page::{LARGEST_PAGE, check_limit, start, write_cursor};
 use super::quarantine;
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::exposure::{ExposureAction, ExposureKind, OnExposure};
-use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, KeyId};
 use keyward_key::time::Millis;
 use keyward_protocol::{ExposureReport, MAX_EXPOSED_KEYS, RequestMeta, Response, Status, SubmittedHash};
@@ -73,9 +72,9 @@ impl Subject {
             return Ok(member.map(|member| Self { id: member.id, key: None, dismissed_at: None }));
         }
         let Some(row) = keys::find(store, &key.id)? else { return Ok(None) };
-        let stored = row.parsed("key_hash", KeyHash::from_stored)?;
+        let Some(record) = keys::record(&row)? else { return Ok(None) };
         let status = keys::status(&row, now)?;
-        if matches!(status, Status::Expired | Status::Revoked) || !stored.matches(&key.key_hash) {
+        if matches!(status, Status::Expired | Status::Revoked) || !record.key_hash.matches(&key.key_hash) {
             return Ok(None);
         }
         let dismissed_at = row.optional_millis("exposure_dismissed_at")?;
@@ -230,7 +229,7 @@ pub fn list(
     )?;
     let page = usize::try_from(limit).unwrap_or(usize::MAX);
     let shown = rows.iter().take(page);
-    let last = shown.clone().last().filter(|_| rows.len() > page);
+    let last = shown.clone().next_back().filter(|_| rows.len() > page);
     let next_cursor = last.map(|row| row.integer("position").map(write_cursor)).transpose()?;
     Ok((shown.map(Exposure::from_row).collect::<Result<_, _>>()?, next_cursor))
 }

@@ -1,6 +1,7 @@
 //! The stored row of a key, and its two forms: the view for responses, and the record for the gate.
 
 use super::attributes::{self, attribute_columns, attribute_placeholders};
+use super::claims::{self, ClaimState};
 use super::context::OperationError;
 use super::meta;
 use super::outbox;
@@ -19,20 +20,21 @@ macro_rules! select_keys {
             "SELECT keys.position, keys.id, key_hash, minted_under, ",
             crate::attributes::attribute_columns!(),
             ", state, created_at, created_by, expires_at, rotated_from, successor, revoked_at, \
-             revoked_by, revoke_reason, last_used_at, exposed_at, exposure_dismissed_at, quarantine_ends_at, \
-             keys.revision FROM keys ",
+             revoked_by, revoke_reason, first_used_at, last_used_at, last_used_from, exposed_at, \
+             exposure_dismissed_at, quarantine_ends_at, keys.revision FROM keys ",
             $rest
         )
     };
 }
 pub(super) use select_keys;
 
-/// Returns the record of a key for the gate, including expired and revoked keys.
+/// Returns the record of a key for the gate, including expired and revoked keys. `None` for a key without a secret, which counts as
+/// unknown.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails or the row is malformed. An error never means "no such key".
 pub fn lookup(store: &mut dyn Store, id: &KeyId) -> Result<Option<Record>, StoreError> {
-    find(store, id)?.as_ref().map(record).transpose()
+    find(store, id)?.as_ref().map_or(Ok(None), record)
 }
 
 /// Returns the row of a key.
@@ -70,56 +72,68 @@ pub fn own_end(store: &mut dyn Store, id: &KeyId) -> Result<Option<Millis>, Stor
     rows.first().map_or(Ok(None), |row| row.optional_millis("own_end"))
 }
 
-/// Returns the active key of an integration in an environment. A quarantined key counts as active unless it has a successor.
+/// Returns the active or pending key of an integration in an environment. A quarantined key counts as active unless it has a successor.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
-pub fn active_of_integration(
+pub fn current_of_integration(
     store: &mut dyn Store,
     environment: Environment,
     integration: &str,
     now: Millis,
 ) -> Result<Option<KeyId>, StoreError> {
-    const ACTIVE: &str = "SELECT id FROM keys INDEXED BY keys_active_by_integration
-         WHERE environment = ? AND integration = ? AND state = 'active' AND expires_at > ? LIMIT 1";
-    const QUARANTINED: &str = "SELECT id FROM keys INDEXED BY keys_quarantined_by_integration
-         WHERE environment = ? AND integration = ? AND state = 'quarantined' AND successor IS NULL
-             AND expires_at > ? LIMIT 1";
-    first_of(store, &[ACTIVE, QUARANTINED], &[environment.as_str().into(), integration.into(), now.into()])
+    let rows = store.query(
+        "SELECT id FROM keys INDEXED BY keys_current_by_integration
+         WHERE environment = ? AND integration = ? AND expires_at > ?
+             AND state IN ('active', 'pending', 'quarantined') AND successor IS NULL LIMIT 1",
+        &[environment.as_str().into(), integration.into(), now.into()],
+    )?;
+    rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
 }
 
-/// Returns the id in the first row of the first statement that has one.
-fn first_of(store: &mut dyn Store, statements: &[&str], values: &[Value]) -> Result<Option<KeyId>, StoreError> {
-    for statement in statements {
-        if let Some(row) = store.query(statement, values)?.first() {
-            return row.parsed("id", KeyId::parse).map(Some);
-        }
-    }
-    Ok(None)
-}
-
-/// Returns the active key with this name in an environment. A quarantined key counts as active unless it has a successor.
+/// Returns an active or pending key of an environment that has this name and belongs to another integration than `integration`. The
+/// keys of one integration are a key and the successor that waits for its claim, which share their name. A quarantined key counts as
+/// active unless it has a successor.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
-pub fn active_of_name(
+pub fn other_of_name(
     store: &mut dyn Store,
     environment: Environment,
     name: &str,
+    integration: &str,
     now: Millis,
 ) -> Result<Option<KeyId>, StoreError> {
-    const ACTIVE: &str = "SELECT id FROM keys INDEXED BY keys_active_by_name
-         WHERE environment = ? AND name = ? AND state = 'active' AND expires_at > ? LIMIT 1";
-    const QUARANTINED: &str = "SELECT id FROM keys INDEXED BY keys_quarantined_by_name
-         WHERE environment = ? AND name = ? AND state = 'quarantined' AND successor IS NULL
-             AND expires_at > ? LIMIT 1";
-    first_of(store, &[ACTIVE, QUARANTINED], &[environment.as_str().into(), name.into(), now.into()])
+    let rows = store.query(
+        "SELECT id FROM keys INDEXED BY keys_current_by_name
+         WHERE environment = ? AND name = ? AND expires_at > ? AND integration <> ?
+             AND state IN ('active', 'pending', 'quarantined') AND successor IS NULL LIMIT 1",
+        &[environment.as_str().into(), name.into(), now.into(), integration.into()],
+    )?;
+    rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
+}
+
+/// Returns the successor of a key that waits for its claim.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn pending_successor(store: &mut dyn Store, key: &KeyView, now: Millis) -> Result<Option<KeyId>, StoreError> {
+    let KeyAttributes { environment, integration, .. } = &key.attributes;
+    let rows = store.query(
+        "SELECT id FROM keys INDEXED BY keys_current_by_integration
+         WHERE environment = ? AND integration = ? AND expires_at > ? AND rotated_from = ? AND state = 'pending'
+             AND state IN ('active', 'pending', 'quarantined') AND successor IS NULL LIMIT 1",
+        &[environment.as_str().into(), integration.as_str().into(), now.into(), key.id.as_str().into()],
+    )?;
+    rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
 }
 
 /// A key to insert: a new one, or a successor.
 pub struct NewKey<'a> {
-    /// The credential that the isolate minted.
-    pub credential: &'a NewCredential,
+    /// The key's id.
+    pub id: &'a KeyId,
+    /// The credential that the isolate minted; `None` for a key that waits for its claim.
+    pub credential: Option<&'a NewCredential>,
     /// The attributes that a member chose.
     pub attributes: &'a KeyAttributes,
     /// Instant of creation.
@@ -145,21 +159,20 @@ pub fn check_new_id(store: &mut dyn Store, id: &KeyId, environment: Environment)
     if find(store, id)?.is_some() { Err(Rejection::IdTaken.into()) } else { Ok(()) }
 }
 
-/// Inserts the row of a new, active key.
+/// Inserts the row of a new key: active, or pending if it has no credential yet.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
 pub fn insert(store: &mut dyn Store, key: &NewKey<'_>) -> Result<(), StoreError> {
     let revision = Value::count(key.revision)?;
-    let mut values = vec![
-        revision.clone(),
-        key.credential.id.as_str().into(),
-        key.credential.key_hash.to_hex().into(),
-        key.credential.minted_under.as_str().into(),
-    ];
+    let (key_hash, minted_under, status) = match key.credential {
+        Some(credential) => (credential.key_hash.to_hex(), credential.minted_under.as_str(), Status::Active),
+        None => (String::new(), "", Status::Pending),
+    };
+    let mut values = vec![revision.clone(), key.id.as_str().into(), key_hash.into(), minted_under.into()];
     values.extend(attributes::stored(key.attributes)?);
     values.extend([
-        Status::Active.as_str().into(),
+        status.as_str().into(),
         key.created_at.into(),
         key.created_by.as_str().into(),
         key.expires_at.into(),
@@ -204,7 +217,70 @@ pub fn update(
     )
 }
 
-/// Revokes a key that is not revoked, as `by`, and queues its copy, within the caller's transaction. The caller appends the audit entry.
+/// Gives a pending key its credential.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn activate(store: &mut dyn Store, credential: &NewCredential, revision: u64) -> Result<(), StoreError> {
+    store.execute(
+        "UPDATE keys SET key_hash = ?, minted_under = ?, state = ?, revision = ? WHERE id = ? AND state = 'pending'",
+        &[
+            credential.key_hash.to_hex().into(),
+            credential.minted_under.as_str().into(),
+            Status::Active.as_str().into(),
+            Value::count(revision)?,
+            credential.id.as_str().into(),
+        ],
+    )?;
+    outbox::enqueue(store, &credential.id, revision)
+}
+
+/// The end of a key's time as its integration's only key.
+pub struct Retirement<'a> {
+    /// The key.
+    pub id: &'a KeyId,
+    /// Its state: active or quarantined.
+    pub status: Status,
+    /// The key that replaces it.
+    pub successor: &'a KeyId,
+    /// Time of the rotation, at which the overlap begins.
+    pub at: Millis,
+    /// Length of the overlap, in seconds.
+    pub overlap_seconds: i64,
+    /// The key's own expiry.
+    pub own_end: Millis,
+    /// Number of the change.
+    pub revision: u64,
+}
+
+/// Retires a key until its overlap ends, or until its own expiry if that is sooner. A retiring key is not active, so no key gets two
+/// successors, and the integration still has one active key.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn retire(store: &mut dyn Store, key: &Retirement<'_>) -> Result<(), StoreError> {
+    // Without an overlap the key is expired by every clock. A quarantined one stays quarantined: only a release makes it work.
+    let status = match key.status {
+        _ if key.overlap_seconds == 0 => Status::Expired,
+        Status::Quarantined => Status::Quarantined,
+        _ => Status::Retiring,
+    };
+    store.execute(
+        "UPDATE keys SET state = ?, successor = ?, expires_at = ?, own_end = ?, revision = ? WHERE id = ?",
+        &[
+            status.as_str().into(),
+            key.successor.as_str().into(),
+            key.at.plus_seconds(key.overlap_seconds).min(key.own_end).into(),
+            key.own_end.into(),
+            Value::count(key.revision)?,
+            key.id.as_str().into(),
+        ],
+    )?;
+    outbox::enqueue(store, key.id, key.revision)
+}
+
+/// Revokes a key that is not revoked, as `by`, ends its claim if that is open, and queues its copy, within the caller's transaction. The
+/// caller appends the audit entry.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -221,19 +297,24 @@ pub fn mark_revoked(store: &mut dyn Store, id: &KeyId, by: &str, reason: &str, n
             id.as_str().into(),
         ],
     )?;
+    claims::end(store, id, ClaimState::Revoked, now)?;
     outbox::enqueue(store, id, revision)
 }
 
-/// Reads the record of the key in this row. A key that is stored as expired is expired by every isolate's clock.
+/// Reads the record of the key in this row; `None` if the key has no secret. A key that is stored as expired is expired by every
+/// isolate's clock.
 ///
 /// # Errors
 /// [`StoreError`] when the row is malformed.
-pub fn record(row: &Row) -> Result<Record, StoreError> {
+pub fn record(row: &Row) -> Result<Option<Record>, StoreError> {
+    if row.text("key_hash")?.is_empty() {
+        return Ok(None);
+    }
     let state = row.parsed("state", Status::parse)?;
     let is_quarantined = state == Status::Quarantined
         && !keyward_fault::fault!("the record of a quarantined key is that of a working one");
     let KeyAttributes { integration, scopes, allowed_cidrs, .. } = attributes::from_row(row)?;
-    Ok(Record {
+    Ok(Some(Record {
         id: row.parsed("id", KeyId::parse)?,
         key_hash: row.parsed("key_hash", KeyHash::from_stored)?,
         minted_under: row.parsed("minted_under", Generation::from_stored)?,
@@ -245,7 +326,7 @@ pub fn record(row: &Row) -> Result<Record, StoreError> {
         revoked: is_revoked(row)?,
         revision: row.count("revision")?,
         quarantined: Quarantined::when(is_quarantined),
-    })
+    }))
 }
 
 /// Returns whether the key in this row is revoked.
@@ -270,7 +351,9 @@ pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
         revoked_at: row.optional_millis("revoked_at")?.map(Millis::rfc3339),
         revoked_by: row.optional_text("revoked_by")?.map(str::to_owned),
         revoke_reason: row.optional_text("revoke_reason")?.map(str::to_owned),
+        first_used_at: row.optional_millis("first_used_at")?.map(Millis::rfc3339),
         last_used_at: row.optional_millis("last_used_at")?.map(Millis::rfc3339),
+        last_used_from: row.optional_parsed("last_used_from", |text| serde_json::from_str(text).ok())?,
         exposed_at: row.optional_millis("exposed_at")?.map(Millis::rfc3339),
         revision: row.count("revision")?,
     })
@@ -283,7 +366,11 @@ pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
 /// [`StoreError`] when the row is malformed.
 pub fn status(row: &Row, now: Millis) -> Result<Status, StoreError> {
     Ok(match row.parsed("state", Status::parse)? {
-        Status::Active | Status::Retiring | Status::Quarantined if row.millis("expires_at")? <= now => Status::Expired,
+        Status::Active | Status::Pending | Status::Retiring | Status::Quarantined
+            if row.millis("expires_at")? <= now =>
+        {
+            Status::Expired
+        }
         stored => stored,
     })
 }

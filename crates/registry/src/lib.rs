@@ -9,12 +9,15 @@
 //! | [`context`] | context, errors and transaction of an operation |
 //! | [`authentication`] | authentication of the caller |
 //! | [`keys`], `attributes`, [`members`] | the stored rows and their views |
+//! | [`sessions`] | sessions of the console |
 //! | [`list`], [`order`], `sorted_list`, [`member_list`], [`page`] | lists |
 //! | [`idempotency`] | retries of writes |
 //! | [`audit`] | the log and its hash chain |
 //! | [`exposures`], [`quarantine`] | exposures of keys and members' credentials, and keys that are refused after one |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
+//! | [`usage`] | when keys were used |
+//! | [`claims`] | permissions to mint a pending key |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
@@ -41,6 +44,7 @@
 mod attributes;
 pub mod audit;
 pub mod authentication;
+pub mod claims;
 pub mod context;
 pub mod due;
 pub mod exposures;
@@ -58,7 +62,9 @@ pub mod outbox;
 pub mod page;
 pub mod quarantine;
 pub mod schema;
+pub mod sessions;
 mod sorted_list;
+pub mod usage;
 
 pub use keyward_store as store;
 
@@ -86,6 +92,8 @@ pub fn answer(
             Ok(Response::Changes { changes, restored })
         }
         Request::Control(control_request) => control(store, *control_request),
+        Request::UsageTimes(times) => usage::note(store, &times, now),
+        Request::UsageMissing { shard } => usage::missing(store, shard, now),
         Request::Expose(report) => exposures::record(store, &report, on_exposure, now),
     }
 }

@@ -17,7 +17,7 @@ pub fn answer(store: &mut dyn Store, ids: &[KeyId]) -> Result<Response, StoreErr
     let mut records = Vec::new();
     let mut bytes = 0_usize;
     for id in ids.iter().take(MAX_LOOKUP_KEYS) {
-        let record = keys::find(store, id)?.as_ref().map(keys::record).transpose();
+        let record = keys::find(store, id)?.as_ref().map_or(Ok(None), keys::record);
         // An unreadable row must not prevent answers about the other keys.
         let looked_up = record.ok().and_then(|record| LookedUp::new(id.clone(), record.as_ref()));
         let looked_up = looked_up.unwrap_or_else(|| LookedUp::unreadable(id.clone()));

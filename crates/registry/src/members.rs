@@ -71,7 +71,8 @@ const HANDOVER_SECONDS: i64 = 600;
 
 impl Member {
     /// Returns whether the hash matches the member's credential, or the previous one while it still works.
-    pub(super) fn accepts(&self, presented: &KeyHash, now: Millis) -> bool {
+    #[must_use]
+    pub fn accepts(&self, presented: &KeyHash, now: Millis) -> bool {
         self.key_hash.matches(presented)
             || self.previous.as_ref().is_some_and(|previous| previous.works(now) && previous.hash.matches(presented))
     }
@@ -355,7 +356,7 @@ pub fn free_email(
         let takes_over = match by.actor {
             Actor::Member(actor) => !is_limited(by) && other.email_by_limited && other.id != actor.id,
             Actor::Bootstrap => other.status(by.now) != Status::Active,
-            Actor::Holder(_) => false,
+            Actor::Holder(_) | Actor::Claimant(_) => false,
         };
         if !takes_over {
             return Err(Rejection::EmailTaken.into());

@@ -11,15 +11,16 @@ use keyward_key::keyring::Generation;
 use keyward_key::record::Record;
 use keyward_key::time::Millis;
 
-/// Queues the copy of `id` for KV, within the caller's transaction. A later change of the key replaces the row.
+/// Queues the copy of `id` for KV, within the caller's transaction. A later change of the key replaces the row. A key without a secret
+/// has no copy.
 ///
 /// # Errors
 /// [`StoreError`] if the store fails.
 pub fn enqueue(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
     store.execute(
-        "INSERT INTO outbox (id, revision, attempts) VALUES (?, ?, 0)
+        "INSERT INTO outbox (id, revision, attempts) SELECT id, ?, 0 FROM keys WHERE id = ? AND key_hash <> ''
          ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, attempts = 0",
-        &[id.as_str().into(), Value::count(revision)?],
+        &[Value::count(revision)?, id.as_str().into()],
     )
 }
 
@@ -38,7 +39,7 @@ pub fn pending(store: &mut dyn Store, limit: u32) -> Result<Vec<(Record, u64)>, 
         )?
         .iter()
         .map(|row| {
-            let record = record(row)?;
+            let record = record(row)?.ok_or_else(|| StoreError::new("a key without a secret has a copy to write"))?;
             let revision = record.revision;
             // With a limit of 1 the caller only checks whether the outbox is empty.
             if fault!("a copy counts as written before KV has it") && limit > 1 {
@@ -67,10 +68,11 @@ pub fn refill(store: &mut dyn Store, generation: &Generation, now: Millis) -> Re
     Ok(true)
 }
 
-/// Queues every unexpired key, within the caller's transaction.
+/// Queues every unexpired key that has a secret, within the caller's transaction.
 pub(super) fn queue_all(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
     store.execute(
-        "INSERT INTO outbox (id, revision, attempts) SELECT id, revision, 0 FROM keys WHERE expires_at > ?
+        "INSERT INTO outbox (id, revision, attempts) SELECT id, revision, 0 FROM keys
+             WHERE expires_at > ? AND key_hash <> ''
          ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, attempts = 0",
         &[now.into()],
     )

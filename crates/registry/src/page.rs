@@ -38,7 +38,10 @@ pub fn check_limit(limit: u32, most: u32) -> Result<(), Rejection> {
 }
 
 /// Returns the exclusive upper bound of the positions on a page. Without a cursor it is above every position.
-pub(super) fn start(cursor: Option<&str>) -> Result<i64, Rejection> {
+///
+/// # Errors
+/// [`Rejection::Invalid`] with the field `cursor`.
+pub fn start(cursor: Option<&str>) -> Result<i64, Rejection> {
     match cursor {
         None => Ok(LARGEST_INTEGER),
         Some(text) => read_cursor(text).ok_or_else(|| Rejection::Invalid {
@@ -49,7 +52,8 @@ pub(super) fn start(cursor: Option<&str>) -> Result<i64, Rejection> {
 }
 
 /// Returns the cursor of the page that begins after `position`.
-pub(super) fn write_cursor(position: i64) -> String {
+#[must_use]
+pub fn write_cursor(position: i64) -> String {
     URL_SAFE_NO_PAD.encode(position.to_string())
 }
 

@@ -1,11 +1,13 @@
 //! Typed forms of the control plane's messages, for tests that speak to the registry.
 
 use keyward_control::Operation;
+use keyward_control::delivery::{ClaimTerms, Opened};
 use keyward_control::operation::ControlOperation;
 use keyward_control::operations::{
-    audit_checkpoint, bootstrap, create_member, dismiss_exposure, issue_key, list_exposures, list_keys, list_members,
-    me, read_audit, release_key, revoke_by_holder, revoke_key, revoke_member, rotate_key, rotate_member, show_key,
-    show_member, update_key, update_member,
+    audit_checkpoint, bootstrap, claim_key, create_member, dismiss_exposure, issue_key, list_claims, list_exposures,
+    list_keys, list_members, look_up_claim, me, read_audit, release_key, revoke_by_claimant, revoke_by_holder,
+    revoke_key, revoke_member, rotate_key, rotate_member, show_key, show_member, update_key, update_member,
+    withdraw_claim,
 };
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::record::Record;
@@ -115,6 +117,30 @@ pub enum Command {
     Introspect(KeyId),
     Verify(KeyId),
     RevokeByHolder,
+    /// Issues a key by claim. The credential has the hash of the claim's secret.
+    IssueByClaim {
+        draft: Box<KeyDraft>,
+        credential: NewCredential,
+        hours: u32,
+    },
+    RotateByClaim {
+        id: KeyId,
+        overlap_seconds: u32,
+        credential: NewCredential,
+        hours: u32,
+    },
+    ListClaims {
+        limit: u32,
+        cursor: Option<String>,
+    },
+    WithdrawClaim {
+        id: KeyId,
+    },
+    LookUpClaim,
+    ClaimKey {
+        credential: NewCredential,
+    },
+    RevokeByClaimant,
 }
 
 /// A key to issue: its attributes and its lifetime.
@@ -134,7 +160,7 @@ impl From<KeyDraft> for issue_key::IssueKey {
     fn from(draft: KeyDraft) -> Self {
         let KeyDraft { name, integration, environment, purpose, owner, scopes, allowed_cidrs, lifetime } = draft;
         let attributes = KeyAttributes { name, integration, environment, purpose, owner, scopes, allowed_cidrs };
-        Self { attributes, lifetime }
+        Self { attributes, lifetime, claim: None }
     }
 }
 
@@ -179,7 +205,7 @@ impl Command {
             }
             Self::RotateKey { id, overlap_seconds, credential } => {
                 new_credential = Some(credential);
-                raw(Operation::RotateKey, &rotate_key::RotateKey { id, overlap_seconds })
+                raw(Operation::RotateKey, &rotate_key::RotateKey { id, overlap_seconds, claim: None })
             }
             Self::CreateMember { draft, credential } => {
                 new_credential = Some(credential);
@@ -214,6 +240,28 @@ impl Command {
             Self::Introspect(id) => raw_json(Operation::Introspect, &json!({ "id": id })),
             Self::Verify(id) => raw_json(Operation::Verify, &json!({ "id": id })),
             Self::RevokeByHolder => raw(Operation::RevokeByHolder, &revoke_by_holder::RevokeByHolder::default()),
+            Self::IssueByClaim { draft, credential, hours } => {
+                new_credential = Some(credential);
+                let claim = Some(ClaimTerms::new(hours));
+                raw(Operation::IssueKey, &issue_key::IssueKey { claim, ..issue_key::IssueKey::from(*draft) })
+            }
+            Self::RotateByClaim { id, overlap_seconds, credential, hours } => {
+                new_credential = Some(credential);
+                let claim = Some(ClaimTerms::new(hours));
+                raw(Operation::RotateKey, &rotate_key::RotateKey { id, overlap_seconds, claim })
+            }
+            Self::ListClaims { limit, cursor } => {
+                raw(Operation::ListClaims, &list_claims::ListClaims { limit, cursor })
+            }
+            Self::WithdrawClaim { id } => raw(Operation::WithdrawClaim, &withdraw_claim::WithdrawClaim { id }),
+            Self::LookUpClaim => raw(Operation::LookUpClaim, &look_up_claim::LookUpClaim::default()),
+            Self::ClaimKey { credential } => {
+                new_credential = Some(credential);
+                raw(Operation::ClaimKey, &claim_key::ClaimKey::default())
+            }
+            Self::RevokeByClaimant => {
+                raw(Operation::RevokeByClaimant, &revoke_by_claimant::RevokeByClaimant::default())
+            }
         };
         ControlRequest {
             credential: new_credential,
@@ -263,6 +311,22 @@ pub enum Outcome {
         key: Box<KeyView>,
         retiring: Box<KeyView>,
         changed_at: Millis,
+    },
+    KeyPending {
+        key: Box<KeyView>,
+        claim: Opened,
+    },
+    KeyClaimed {
+        key: Box<KeyView>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retiring: Option<Box<KeyView>>,
+        changed_at: Millis,
+    },
+    ClaimShown(serde_json::Value),
+    ClaimWithdrawn(serde_json::Value),
+    Claims {
+        items: Vec<serde_json::Value>,
+        next_cursor: Option<String>,
     },
     ExposureDismissed(Box<KeyView>),
     KeyReleased {
@@ -319,7 +383,10 @@ impl From<RawResponse> for Response {
                 Self::Done(Outcome::Replayed { outcome, nonce, minted_under: minted_under.as_str().to_owned() })
             }
             RawResponse::Refused(refused) => Self::Refused(refused),
-            other @ (RawResponse::Reported | RawResponse::Records { .. } | RawResponse::Changes { .. }) => {
+            other @ (RawResponse::Reported
+            | RawResponse::UsageNoted
+            | RawResponse::Records { .. }
+            | RawResponse::Changes { .. }) => {
                 panic!("{other:?}")
             }
         }

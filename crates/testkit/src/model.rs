@@ -9,16 +9,73 @@ pub const MAX_DAYS: i64 = 365;
 /// An operation on keys and members, given by their numbers. The caller of `RevokeByHolder` presents the key with that secret.
 #[derive(Clone, Debug)]
 pub enum Op {
-    Issue { new: u32, environment: Environment, integration: u8, name: u8, days: i64 },
-    UpdateKey { key: u32, name: Option<u8>, wide: Option<bool>, end: Option<i64> },
-    RotateKey { key: u32, new: u32, overlap: i64 },
-    RevokeKey { key: u32 },
-    RevokeByHolder { key: u32, secret: u32 },
-    CreateMember { new: u32, role: Role, limit: Limit, email: u8, days: i64 },
-    UpdateMember { member: u32, role: Option<Role>, limit: Option<Limit>, email: Option<u8>, days: Option<i64> },
-    RotateMember { member: u32, secret: u32 },
-    RevokeMember { member: u32 },
-    ShowKey { key: u32 },
+    Issue {
+        new: u32,
+        environment: Environment,
+        integration: u8,
+        name: u8,
+        days: i64,
+        claim_hours: Option<u32>,
+    },
+    UpdateKey {
+        key: u32,
+        name: Option<u8>,
+        wide: Option<bool>,
+        end: Option<i64>,
+    },
+    RotateKey {
+        key: u32,
+        new: u32,
+        overlap: i64,
+        claim_hours: Option<u32>,
+    },
+    RevokeKey {
+        key: u32,
+    },
+    RevokeByHolder {
+        key: u32,
+        secret: u32,
+    },
+    /// The caller of these three presents the claim's secret. The attempt of the step is the nonce.
+    ClaimKey {
+        key: u32,
+        secret: u32,
+    },
+    LookUpClaim {
+        key: u32,
+        secret: u32,
+    },
+    RevokeByClaimant {
+        key: u32,
+        secret: u32,
+    },
+    WithdrawClaim {
+        key: u32,
+    },
+    CreateMember {
+        new: u32,
+        role: Role,
+        limit: Limit,
+        email: u8,
+        days: i64,
+    },
+    UpdateMember {
+        member: u32,
+        role: Option<Role>,
+        limit: Option<Limit>,
+        email: Option<u8>,
+        days: Option<i64>,
+    },
+    RotateMember {
+        member: u32,
+        secret: u32,
+    },
+    RevokeMember {
+        member: u32,
+    },
+    ShowKey {
+        key: u32,
+    },
     ListKeys,
     ReadAudit,
 }
@@ -55,8 +112,44 @@ pub struct Key {
     pub wide: bool,
     pub created_at: i64,
     pub expires_at: i64,
+    pub rotated_from: Option<u32>,
     pub successor: Option<u32>,
     pub revoked: bool,
+    pub claim: Option<Claim>,
+}
+
+/// The claim of a key. Its secret has the key's number.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub expires_at: i64,
+    pub overlap: i64,
+    pub state: ClaimState,
+    pub ended_at: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimState {
+    Open,
+    Claimed,
+    Withdrawn,
+    Expired,
+    Revoked,
+}
+
+impl Claim {
+    fn admits(&self, now: i64) -> bool {
+        match self.state {
+            ClaimState::Open => now < self.expires_at,
+            ClaimState::Claimed | ClaimState::Revoked => now < self.expires_at.max(self.ended_at + 600_000),
+            ClaimState::Withdrawn | ClaimState::Expired => false,
+        }
+    }
+
+    fn end(&mut self, state: ClaimState, now: i64) {
+        if self.state == ClaimState::Open {
+            (self.state, self.ended_at) = (state, now);
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -99,9 +192,26 @@ impl Key {
         match self {
             _ if self.revoked => "revoked",
             _ if self.expires_at <= now => "expired",
+            _ if self.waits() => "pending",
             _ if self.successor.is_some() => "retiring",
             _ => "active",
         }
+    }
+
+    /// Whether the key has no secret yet, or never got one.
+    fn waits(&self) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.state != ClaimState::Claimed)
+    }
+
+    fn is_current(&self, now: i64) -> bool {
+        matches!(self.status(now), "active" | "pending")
+    }
+
+    fn revoke(&mut self, state: ClaimState, now: i64) -> bool {
+        if let Some(claim) = &mut self.claim {
+            claim.end(state, now);
+        }
+        !std::mem::replace(&mut self.revoked, true)
     }
 }
 
@@ -126,12 +236,17 @@ impl Member {
 fn roles(op: &Op) -> &'static [Role] {
     use Role::*;
     match op {
-        Op::Issue { .. } | Op::UpdateKey { .. } | Op::RotateKey { .. } => &[Owner, Manager],
+        Op::Issue { .. } | Op::UpdateKey { .. } | Op::RotateKey { .. } | Op::WithdrawClaim { .. } => &[Owner, Manager],
         Op::RevokeKey { .. } => &[Owner, Manager, Responder],
         Op::ShowKey { .. } | Op::ListKeys => &[Owner, Manager, Responder, Auditor],
         Op::ReadAudit => &[Owner, Responder, Auditor],
         _ => &[Owner],
     }
+}
+
+fn open_claim(now: i64, hours: u32, overlap: i64, key_ends_at: i64) -> Claim {
+    let expires_at = (now + i64::from(hours) * 3_600_000).min(key_ends_at);
+    Claim { expires_at, overlap, state: ClaimState::Open, ended_at: 0 }
 }
 
 /// Returns the kind of a minting operation, which a retry must share, and the number of the new secret.
@@ -156,21 +271,85 @@ impl Model {
         let (members, changes, last_change) = (self.members.clone(), self.changes, self.last_change);
         self.run(step).unwrap_or_else(|refused| {
             // A refused write leaves nothing. A refused read may have ended a handover.
-            if !matches!(step.op, Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit) {
+            if !matches!(step.op, Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit | Op::LookUpClaim { .. }) {
                 (self.members, self.changes, self.last_change) = (members, changes, last_change);
             }
             ModelOutcome::Refused(refused)
         })
     }
 
+    /// Ends the claims whose time is over.
+    pub fn end_claims(&mut self) {
+        let now = self.now;
+        for at in 0..self.keys.len() {
+            let over = |claim: &Claim| claim.state == ClaimState::Open && claim.expires_at <= now;
+            if self.keys[at].claim.as_ref().is_some_and(over) {
+                let changed = self.keys[at].revoke(ClaimState::Expired, now);
+                self.count(changed);
+            }
+        }
+    }
+
+    /// Applies a step of a caller who holds a claim's secret.
+    fn run_as_claimant(&mut self, step: &Step, key: u32, secret: u32) -> Result<ModelOutcome, &'static str> {
+        let now = self.now;
+        let held = |one: &Key| one.number == key && key == secret;
+        let at = self.keys.iter().position(held).ok_or("unauthenticated")?;
+        let claim = self.keys[at].claim.clone().filter(|claim| claim.admits(now)).ok_or("unauthenticated")?;
+        match step.op {
+            Op::RevokeByClaimant { .. } => {
+                let changed = self.keys[at].revoke(ClaimState::Revoked, now);
+                self.count(changed);
+                return Ok(ModelOutcome::Done);
+            }
+            Op::LookUpClaim { .. } => {
+                let shown = matches!(claim.state, ClaimState::Open | ClaimState::Claimed);
+                return if shown { Ok(ModelOutcome::Done) } else { Err("not_found") };
+            }
+            _ => {}
+        }
+        let attempt = step.attempt.expect("a nonce");
+        let same = |first: &&RecordedAttempt| {
+            (first.member, first.kind, first.attempt.0) == (key, 4, attempt.0) && now - first.at < 600_000
+        };
+        if let Some(first) = self.recorded_attempts.iter().rev().find(same) {
+            self.changes += 1;
+            return Ok(ModelOutcome::Replayed(first.secret));
+        }
+        match claim.state {
+            ClaimState::Claimed => return Err("already_claimed"),
+            ClaimState::Open if self.keys[at].status(now) == "pending" => {}
+            _ => return Err("not_found"),
+        }
+        if let Some(claim) = &mut self.keys[at].claim {
+            claim.end(ClaimState::Claimed, now);
+        }
+        if let Some(old) = self.keys[at].rotated_from {
+            let old = self.key(old);
+            let old = &mut self.keys[old];
+            if old.status(now) == "active" {
+                old.successor = Some(key);
+                old.expires_at = old.expires_at.min(now + claim.overlap * 1000);
+            }
+        }
+        self.count(true);
+        self.recorded_attempts.push(RecordedAttempt { member: key, attempt, kind: 4, secret: key, at: now });
+        Ok(ModelOutcome::Done)
+    }
+
     fn run(&mut self, step: &Step) -> Result<ModelOutcome, &'static str> {
         let now = self.now;
         if let Op::RevokeByHolder { key, secret } = step.op {
-            let held = |one: &&mut Key| one.number == key && key == secret;
+            let held = |one: &&mut Key| one.number == key && key == secret && !one.waits();
             let held = self.keys.iter_mut().find(held).ok_or("unauthenticated")?;
             let changed = !std::mem::replace(&mut held.revoked, true);
             self.count(changed);
             return Ok(ModelOutcome::Done);
+        }
+        if let Op::ClaimKey { key, secret } | Op::LookUpClaim { key, secret } | Op::RevokeByClaimant { key, secret } =
+            step.op
+        {
+            return self.run_as_claimant(step, key, secret);
         }
         let named = self.members.iter().find(|member| member.number == step.member).ok_or("unauthenticated")?;
         // Cloudflare Access identifies an email address, which may belong to another member by now.
@@ -225,7 +404,11 @@ impl Model {
         let allow = |allowed| if allowed { Ok(()) } else { Err("forbidden") };
         match op {
             Op::Issue { environment, .. } => allow(caller.sees(*environment)),
-            Op::UpdateKey { key, .. } | Op::RotateKey { key, .. } | Op::RevokeKey { key } | Op::ShowKey { key } => {
+            Op::UpdateKey { key, .. }
+            | Op::RotateKey { key, .. }
+            | Op::RevokeKey { key }
+            | Op::ShowKey { key }
+            | Op::WithdrawClaim { key } => {
                 let seen = |one: &&Key| one.number == *key && caller.sees(one.environment);
                 self.keys.iter().find(seen).map(drop).ok_or("not_found")
             }
@@ -236,7 +419,7 @@ impl Model {
                 if let Op::UpdateMember { limit: Some(limit), .. } = op { allow(caller.covers(limit)) } else { Ok(()) }
             }
             Op::ReadAudit => allow(caller.limit.is_none()),
-            Op::ListKeys | Op::RevokeByHolder { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -244,15 +427,16 @@ impl Model {
     fn change(&mut self, op: &Op, caller: &Member) -> Result<bool, &'static str> {
         let now = self.now;
         match op.clone() {
-            Op::Issue { new, environment, integration, name, days } => {
-                let active = |key: &&Key| key.environment == environment && key.status(now) == "active";
-                if self.keys.iter().filter(active).any(|key| key.integration == integration) {
+            Op::Issue { new, environment, integration, name, days, claim_hours } => {
+                let current = |key: &&Key| key.environment == environment && key.is_current(now);
+                if self.keys.iter().filter(current).any(|key| key.integration == integration) {
                     return Err("integration_has_key");
                 }
-                if self.keys.iter().filter(active).any(|key| key.name == name) {
+                if self.keys.iter().filter(current).any(|key| key.name == name) {
                     return Err("name_taken");
                 }
                 let expires_at = now + days * DAY;
+                let claim = claim_hours.map(|hours| open_claim(now, hours, 0, expires_at));
                 self.keys.push(Key {
                     number: new,
                     environment,
@@ -261,8 +445,10 @@ impl Model {
                     wide: false,
                     created_at: now,
                     expires_at,
+                    rotated_from: None,
                     successor: None,
                     revoked: false,
+                    claim,
                 });
                 Ok(true)
             }
@@ -281,11 +467,12 @@ impl Model {
                         return Err("invalid");
                     }
                 } else if let Some(name) = name {
+                    // A key and the successor that waits for its claim share their name.
                     let other = |one: &Key| {
-                        one.number != key
+                        one.integration != old.integration
                             && one.environment == old.environment
                             && one.name == name
-                            && one.status(now) == "active"
+                            && one.is_current(now)
                     };
                     if self.keys.iter().any(other) {
                         return Err("name_taken");
@@ -295,24 +482,44 @@ impl Model {
                 new.name = name.unwrap_or(old.name);
                 new.wide = wide.unwrap_or(old.wide);
                 new.expires_at = end.unwrap_or(old.expires_at);
+                if let Some(claim) = new.claim.as_mut().filter(|_| status == "pending") {
+                    claim.expires_at = claim.expires_at.min(new.expires_at);
+                }
                 Ok((new.name, new.wide, new.expires_at) != (old.name, old.wide, old.expires_at))
             }
-            Op::RotateKey { key, new, overlap } => {
+            Op::RotateKey { key, new, overlap, claim_hours } => {
                 let at = self.key(key);
                 if self.keys[at].status(now) != "active" {
                     return Err("not_active");
                 }
+                let waits = |one: &Key| one.rotated_from == Some(key) && one.status(now) == "pending";
+                if self.keys.iter().any(waits) {
+                    return Err("successor_pending");
+                }
                 let old = &mut self.keys[at];
                 let life = (old.expires_at - old.created_at).min(MAX_DAYS * DAY);
-                let successor = Key { number: new, created_at: now, expires_at: now + life, ..old.clone() };
-                old.successor = Some(new);
-                old.expires_at = old.expires_at.min(now + overlap * 1000);
+                let mut successor = Key { number: new, created_at: now, expires_at: now + life, ..old.clone() };
+                successor.rotated_from = Some(key);
+                successor.claim = claim_hours.map(|hours| open_claim(now, hours, overlap, successor.expires_at));
+                if successor.claim.is_none() {
+                    old.successor = Some(new);
+                    old.expires_at = old.expires_at.min(now + overlap * 1000);
+                }
                 self.keys.push(successor);
                 Ok(true)
             }
             Op::RevokeKey { key } => {
                 let at = self.key(key);
-                Ok(!std::mem::replace(&mut self.keys[at].revoked, true))
+                Ok(self.keys[at].revoke(ClaimState::Revoked, now))
+            }
+            Op::WithdrawClaim { key } => {
+                let at = self.key(key);
+                match self.keys[at].claim.as_ref().map(|claim| claim.state) {
+                    None => Err("not_found"),
+                    Some(ClaimState::Claimed) => Err("already_claimed"),
+                    Some(ClaimState::Open) => Ok(self.keys[at].revoke(ClaimState::Withdrawn, now)),
+                    Some(_) => Ok(false),
+                }
             }
             Op::CreateMember { new, role, limit, email, days } => {
                 self.free_email(caller, email, None)?;
@@ -373,7 +580,7 @@ impl Model {
                 self.members[at].revoked = true;
                 Ok(true)
             }
-            Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit | Op::RevokeByHolder { .. } => Ok(false),
+            _ => Ok(false),
         }
     }
 

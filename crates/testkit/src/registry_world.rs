@@ -339,6 +339,40 @@ pub fn rotate_member(id: KeyId, byte: u8) -> Command {
     Command::RotateMember { credential: NewCredential { key_hash: hash(byte), ..credential(id.clone()) }, id }
 }
 
+/// Issues live key `number` by a claim of 24 hours, whose secret is [`hash`] of 9.
+pub fn issue_by_claim(number: u32, draft: KeyDraft) -> Command {
+    Command::IssueByClaim {
+        credential: credential(key_id(draft.environment, number)),
+        draft: Box::new(draft),
+        hours: 24,
+    }
+}
+
+/// Rotates live key `number` to `next` by a claim of 24 hours.
+pub fn rotate_by_claim(number: u32, next: u32, overlap_seconds: u32) -> Command {
+    Command::RotateByClaim {
+        id: key_id(Environment::Live, number),
+        overlap_seconds,
+        credential: credential(key_id(Environment::Live, next)),
+        hours: 24,
+    }
+}
+
+/// Returns the holder of the claim of live key `number`, whose secret is [`hash`] of 9.
+pub fn claimant(number: u32) -> Caller {
+    Caller::Claimant { id: key_id(Environment::Live, number), secret_hash: hash(9) }
+}
+
+/// Claims live key `number`.
+pub fn claim(number: u32) -> Command {
+    Command::ClaimKey { credential: credential(key_id(Environment::Live, number)) }
+}
+
+/// Withdraws the claim of live key `number`.
+pub fn withdraw(number: u32) -> Command {
+    Command::WithdrawClaim { id: key_id(Environment::Live, number) }
+}
+
 /// Returns a command that succeeds in a [`furnished`] world. For an operation that is not listed here, the command only checks permission.
 pub fn command_for(operation: Operation) -> Command {
     let id = || key_id(Environment::Live, 1);
@@ -367,6 +401,7 @@ pub fn command_for(operation: Operation) -> Command {
         Operation::Verify => Command::Verify(id()),
         Operation::Introspect => Command::Introspect(id()),
         Operation::RevokeByHolder => Command::RevokeByHolder,
+        Operation::ListClaims => Command::ListClaims { limit: 50, cursor: None },
         Operation::ListExposures => Command::ListExposures { id: id(), limit: 50, cursor: None },
         Operation::DismissExposure => dismiss_exposure(1),
         other => Command::Authorise { operation: other },

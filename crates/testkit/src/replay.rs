@@ -66,13 +66,27 @@ fn replay(log: &[Entry]) -> Tables {
             "key.rotate" => {
                 let successor = detail["key"]["id"].as_str().unwrap().to_owned();
                 assert!(tables.insert(successor, fields(&detail["key"], &KEY)).is_none(), "created twice");
+                if !detail.contains_key("retiring") {
+                    // The successor waits for its claim, and the old key is unchanged.
+                    continue;
+                }
                 let mut retiring = fields(&detail["retiring"], &KEY);
                 // Both keys have the same lists, so the entry has them once.
                 retiring.insert("scopes".to_owned(), detail["key"]["scopes"].clone());
                 let before = tables.insert(subject, retiring).unwrap();
                 assert!(before["successor"].is_null() && before["revoked"] == false);
             }
-            "key.revoke" => {
+            "key.claim" => {
+                let before = tables.insert(subject, fields(&detail["key"], &KEY)).unwrap();
+                assert_eq!(before["revoked"], false, "claimed after it was revoked");
+                if let Some(retiring) = detail.get("retiring") {
+                    let old = tables.get_mut(retiring["id"].as_str().unwrap()).unwrap();
+                    let scopes = old["scopes"].clone();
+                    *old = fields(retiring, &KEY);
+                    old.insert("scopes".to_owned(), scopes);
+                }
+            }
+            "key.revoke" | "claim.withdraw" | "claim.expire" => {
                 let key = tables.get_mut(&subject).unwrap();
                 let by = key.insert("revoked_by".to_owned(), entry.actor.as_str().into());
                 assert_eq!(by, Some(Json::Null), "revoked twice");

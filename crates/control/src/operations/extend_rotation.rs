@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rotate_key::{MAX_OVERLAP_SECONDS, parse_overlap};
 use super::update_key::{Updated, log_change};
-use crate::body::invalid;
+use crate::body::{Fields, invalid};
 use crate::changed::Changed;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
@@ -49,7 +49,7 @@ impl ControlOperation for ExtendRotation {
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
         let id = input.key_id()?;
         let missing = || invalid("overlap_seconds", "This field is required.");
-        Ok(Self { id, overlap_seconds: parse_overlap(input.body)?.ok_or_else(missing)? })
+        Ok(Self { id, overlap_seconds: parse_overlap(&mut Fields::parse(input.body, &["overlap_seconds"])?)?.ok_or_else(missing)? })
     }
 
     fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use crate::body::{Fields, Json, invalid};
 use crate::changed::Changed;
 use crate::credential::Subject;
+use crate::delivery::{self, ClaimTerms, Pending, PendingKey};
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::allow;
@@ -35,6 +36,8 @@ const FIELDS: &[&str] = &[
     "allowed_cidrs",
     "expires_in_days",
     "expires_at",
+    "deliver",
+    "claim_hours",
 ];
 
 /// Default lifetime of a key, in days.
@@ -47,13 +50,19 @@ pub struct IssueKey {
     pub attributes: KeyAttributes,
     /// Lifetime of the key.
     pub lifetime: Lifetime,
+    /// Terms of its claim, if it is delivered by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimTerms>,
 }
 
-/// The new key.
+/// The new key, active or waiting for its claim.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Outcome {
-    /// View.
-    pub key_issued: Raw,
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// View of the active key.
+    KeyIssued(Raw),
+    /// The key that waits for its claim.
+    KeyPending(Pending),
 }
 
 impl ControlOperation for IssueKey {
@@ -74,7 +83,8 @@ impl ControlOperation for IssueKey {
     }
 
     fn subject(&self) -> Option<Subject> {
-        Some(Subject::New(Class::Data(self.attributes.environment)))
+        let class = Class::Data(self.attributes.environment);
+        Some(if self.claim.is_some() { Subject::Claim(class) } else { Subject::New(class) })
     }
 
     fn authorise(request: Option<&Self>, _: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
@@ -86,10 +96,10 @@ impl ControlOperation for IssueKey {
         let KeyAttributes { environment, integration, name, scopes, .. } = &self.attributes;
         check_scopes(scopes, by.policy)?;
         let expires_at = end_of(self.lifetime, by.policy, by.now)?;
-        if let Some(id) = keys::active_of_integration(store, *environment, integration, by.now)? {
+        if let Some(id) = keys::current_of_integration(store, *environment, integration, by.now)? {
             return Err(Rejection::IntegrationHasKey { id }.into());
         }
-        if let Some(id) = keys::active_of_name(store, *environment, name, by.now)? {
+        if let Some(id) = keys::other_of_name(store, *environment, name, integration, by.now)? {
             return Err(Rejection::NameTaken { id }.into());
         }
         let credential = by.credential()?;
@@ -97,7 +107,8 @@ impl ControlOperation for IssueKey {
 
         let revision = meta::next_revision(store)?;
         let key = NewKey {
-            credential,
+            id: &credential.id,
+            credential: self.claim.is_none().then_some(credential),
             attributes: &self.attributes,
             created_at: by.now,
             created_by: &by.member()?.id,
@@ -107,9 +118,23 @@ impl ControlOperation for IssueKey {
         };
         keys::insert(store, &key)?;
         let view = keys::view(&keys::get_written(store, &credential.id)?, by.now)?;
-        by.record(store, "key.issue", &credential.id, vec![("key", shown(&view)?)])?;
+        let mut detail = vec![("key", shown(&view)?)];
+        let claim = match &self.claim {
+            Some(terms) => {
+                let pending = PendingKey { terms, credential, expires_at, overlap_seconds: None, revision };
+                let opened = delivery::open(store, by, &pending)?;
+                detail.push(("claim_until", opened.expires_at.rfc3339().into()));
+                Some(opened)
+            }
+            None => None,
+        };
+        by.record(store, "key.issue", &credential.id, detail)?;
         outbox::enqueue(store, &credential.id, revision)?;
-        Ok(Outcome { key_issued: raw(&view)? })
+        let key = raw(&view)?;
+        Ok(match claim {
+            Some(claim) => Outcome::KeyPending(Pending { key, claim }),
+            None => Outcome::KeyIssued(key),
+        })
     }
 
     fn respond(
@@ -118,7 +143,10 @@ impl ControlOperation for IssueKey {
         outcome: Result<Outcome, Failure>,
         minted: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        Ok(input.created(&Changed::new_key(&outcome?.key_issued, minted)?))
+        match outcome? {
+            Outcome::KeyIssued(key) => Ok(input.created(&Changed::new_key(&key, minted)?)),
+            Outcome::KeyPending(pending) => pending.respond(input, minted),
+        }
     }
 }
 
@@ -146,7 +174,7 @@ fn parse(body: &[u8], text: TextParser<'_>) -> Result<IssueKey, Problem> {
         scopes: scopes(&mut fields)?,
         allowed_cidrs: allowed_cidrs(&mut fields)?,
     };
-    Ok(IssueKey { attributes, lifetime: lifetime(&mut fields)? })
+    Ok(IssueKey { attributes, lifetime: lifetime(&mut fields)?, claim: delivery::parse(&mut fields)? })
 }
 
 fn environment(value: Json) -> Result<Environment, Problem> {
@@ -216,7 +244,7 @@ fn lifetime(fields: &mut Fields) -> Result<Lifetime, Problem> {
 }
 
 /// Parses a time of RFC 3339 with any offset.
-pub(super) fn instant(field: &str, text: &str) -> Result<Millis, Problem> {
+pub(crate) fn instant(field: &str, text: &str) -> Result<Millis, Problem> {
     Millis::parse(text).map_err(|why| {
         let detail = match why {
             BadTime::Malformed => "This must be an RFC 3339 time with an offset, like 2027-01-31T00:00:00Z.",
@@ -279,7 +307,7 @@ const OPEN_API: &str = r##"{
   "operationId": "issueKey",
   "tags": ["Keys"],
   "summary": "Issues a key",
-  "description": "Owner, manager. In each environment an integration has at most one active key, and names of active keys are unique.",
+  "description": "Owner, manager. In each environment an integration has at most one active key, and names of active keys are unique. A key that waits for its claim counts as active.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
   "requestBody": {
@@ -288,9 +316,9 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The key and its text, which only this response shows",
+      "description": "The key and its text, or with `deliver` the link of its claim, which only this response shows",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyIssued"}}}
+      "content": {"application/json": {"schema": {"oneOf": [{"$ref": "#/components/schemas/KeyIssued"}, {"$ref": "#/components/schemas/KeyPending"}]}}}
     },
     "400": {
       "description": "The body, query or path is invalid; `field` names the part: `invalid_request`, `unknown_scope`",

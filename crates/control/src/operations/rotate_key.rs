@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::body::{Fields, Json, invalid};
 use crate::changed::Changed;
 use crate::credential::Subject;
+use crate::delivery::{self, ClaimTerms, Pending, PendingKey};
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::check_key_in_sight;
@@ -15,8 +16,8 @@ use keyward_key::time::Millis;
 use keyward_protocol::{KeyView, Raw, Rejection, Role, Status};
 use keyward_registry::audit::shown;
 use keyward_registry::context::{Context, OperationError, days_after};
-use keyward_registry::keys::{self, NewKey};
-use keyward_registry::store::{Store, StoreError, Value};
+use keyward_registry::keys::{self, NewKey, Retirement};
+use keyward_registry::store::{Store, StoreError};
 use keyward_registry::{meta, outbox};
 
 /// Default overlap, in seconds: one day.
@@ -31,13 +32,19 @@ pub struct RotateKey {
     pub id: KeyId,
     /// Time for which the old key keeps working, 0 to 2,592,000 seconds.
     pub overlap_seconds: u32,
+    /// Terms of the successor's claim, if it is delivered by one. The overlap begins when the claim is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimTerms>,
 }
 
-/// The successor and the old key.
+/// The successor and the old key, or the successor alone if it waits for its claim.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Outcome {
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
     /// Both keys, and the time of the rotation.
-    pub key_rotated: Rotated,
+    KeyRotated(Rotated),
+    /// The successor, which waits for its claim. The old key is unchanged.
+    KeyPending(Pending),
 }
 
 impl ControlOperation for RotateKey {
@@ -54,11 +61,15 @@ impl ControlOperation for RotateKey {
     type Outcome = Outcome;
 
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
-        Ok(Self { id: parse_id(input.key_id()?)?, overlap_seconds: parse_overlap(input.body)?.unwrap_or(DEFAULT_OVERLAP_SECONDS) })
+        let id = parse_id(input.key_id()?)?;
+        let mut fields = Fields::parse(input.body, &["overlap_seconds", "deliver", "claim_hours"])?;
+        let overlap_seconds = parse_overlap(&mut fields)?.unwrap_or(DEFAULT_OVERLAP_SECONDS);
+        Ok(Self { id, overlap_seconds, claim: delivery::parse(&mut fields)? })
     }
 
     fn subject(&self) -> Option<Subject> {
-        Some(Subject::New(self.id.class()))
+        let class = self.id.class();
+        Some(if self.claim.is_some() { Subject::Claim(class) } else { Subject::New(class) })
     }
 
     fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
@@ -73,16 +84,19 @@ impl ControlOperation for RotateKey {
             let detail = format!("An overlap is 0 to {MAX_OVERLAP_SECONDS} seconds.");
             return Err(Rejection::Invalid { field: "overlap_seconds".to_owned(), detail }.into());
         }
+        if let Some(id) = keys::pending_successor(store, &old, by.now)? {
+            return Err(Rejection::SuccessorPending { id }.into());
+        }
         let credential = by.credential()?;
         keys::check_new_id(store, &credential.id, old.attributes.environment)?;
 
-        let end = row.millis("expires_at")?;
-        let lifetime_ms = end.since(row.millis("created_at")?);
+        let own_end = row.millis("expires_at")?;
+        let lifetime_ms = own_end.since(row.millis("created_at")?);
         // One change has one revision, even if it changes two keys.
         let revision = meta::next_revision(store)?;
-        self.retire(store, by, &credential.id, (old.status, end), revision)?;
         let successor = NewKey {
-            credential,
+            id: &credential.id,
+            credential: self.claim.is_none().then_some(credential),
             attributes: &old.attributes,
             created_at: by.now,
             created_by: &by.member()?.id,
@@ -91,17 +105,10 @@ impl ControlOperation for RotateKey {
             revision,
         };
         keys::insert(store, &successor)?;
-        let key = keys::view(&keys::get_written(store, &credential.id)?, by.now)?;
-        let retiring = keys::view(&keys::get_written(store, &self.id)?, by.now)?;
-        // Both keys have the same rights, so the log contains their lists only once.
-        let mut without_lists = shown(&retiring)?;
-        if let Some(fields) = without_lists.as_object_mut() {
-            fields.retain(|_, value| !value.is_array());
+        match &self.claim {
+            Some(terms) => self.await_claim(store, by, terms, &successor),
+            None => self.replace(store, by, &successor, (old.status, own_end)),
         }
-        by.record(store, "key.rotate", &self.id, vec![("key", shown(&key)?), ("retiring", without_lists)])?;
-        outbox::enqueue(store, &self.id, revision)?;
-        outbox::enqueue(store, &credential.id, revision)?;
-        Ok(Outcome { key_rotated: Rotated { key: raw(&key)?, retiring: raw(&retiring)?, changed_at: by.now } })
     }
 
     fn respond(
@@ -110,8 +117,11 @@ impl ControlOperation for RotateKey {
         outcome: Result<Outcome, Failure>,
         minted: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        let Rotated { key, retiring, changed_at } = outcome?.key_rotated;
-        Ok(input.created(&Changed::new_key(&key, minted)?.retiring(&retiring).since(input.config, changed_at)))
+        match outcome? {
+            Outcome::KeyRotated(Rotated { key, retiring, changed_at }) => Ok(input
+                .created(&Changed::new_key(&key, minted)?.retiring(&retiring).since(input.config, changed_at))),
+            Outcome::KeyPending(pending) => pending.respond(input, minted),
+        }
     }
 }
 
@@ -128,34 +138,59 @@ pub struct Rotated {
 }
 
 impl RotateKey {
-    /// Retires the old key until the overlap ends, or until its own expiry if that is sooner. A retiring key is not active, so no key gets
-    /// two successors, and the integration still has one active key.
-    fn retire(
+    /// Retires the old key, because its successor is active now.
+    fn replace(
         &self,
         store: &mut dyn Store,
         by: &Context<'_>,
-        successor: &KeyId,
-        (status, end): (Status, Millis),
-        revision: u64,
-    ) -> Result<(), StoreError> {
-        // Without an overlap the key is expired by every clock. A quarantined one stays quarantined: only a release makes it work.
-        let status = match status {
-            _ if self.overlap_seconds == 0 => Status::Expired,
-            Status::Quarantined => Status::Quarantined,
-            _ => Status::Retiring,
-        };
-        store.execute(
-            "UPDATE keys SET state = ?, successor = ?, expires_at = ?, own_end = ?, revision = ? WHERE id = ?",
-            &[
-                status.as_str().into(),
-                successor.as_str().into(),
-                by.now.plus_seconds(i64::from(self.overlap_seconds)).min(end).into(),
-                end.into(),
-                Value::count(revision)?,
-                self.id.as_str().into(),
-            ],
-        )
+        successor: &NewKey<'_>,
+        (status, own_end): (Status, Millis),
+    ) -> Result<Outcome, OperationError> {
+        let NewKey { id, revision, .. } = *successor;
+        let overlap_seconds = self.overlap_seconds.into();
+        let (id_of_old, at) = (&self.id, by.now);
+        let retirement = Retirement { id: id_of_old, status, successor: id, at, overlap_seconds, own_end, revision };
+        keys::retire(store, &retirement)?;
+        outbox::enqueue(store, id, revision)?;
+        let key = keys::view(&keys::get_written(store, id)?, by.now)?;
+        let retiring = keys::view(&keys::get_written(store, &self.id)?, by.now)?;
+        // Both keys have the same rights, so the log contains their lists only once.
+        let detail = vec![("key", shown(&key)?), ("retiring", shown_without_lists(&retiring)?)];
+        by.record(store, "key.rotate", &self.id, detail)?;
+        Ok(Outcome::KeyRotated(Rotated { key: raw(&key)?, retiring: raw(&retiring)?, changed_at: by.now }))
     }
+
+    /// Opens the claim that the successor waits for. Until it is used the old key stays as it is.
+    fn await_claim(
+        &self,
+        store: &mut dyn Store,
+        by: &Context<'_>,
+        terms: &ClaimTerms,
+        successor: &NewKey<'_>,
+    ) -> Result<Outcome, OperationError> {
+        let pending = PendingKey {
+            terms,
+            credential: by.credential()?,
+            expires_at: successor.expires_at,
+            overlap_seconds: Some(self.overlap_seconds),
+            revision: successor.revision,
+        };
+        let claim = delivery::open(store, by, &pending)?;
+        let key = keys::view(&keys::get_written(store, successor.id)?, by.now)?;
+        let detail = vec![("key", shown(&key)?), ("claim_until", claim.expires_at.rfc3339().into())];
+        by.record(store, "key.rotate", &self.id, detail)?;
+        Ok(Outcome::KeyPending(Pending { key: raw(&key)?, claim }))
+    }
+}
+
+/// Returns a view in the form of the log, without the lists of rights.
+pub(super) fn shown_without_lists(view: &KeyView) -> Result<serde_json::Value, StoreError> {
+    let mut shown = shown(view)?;
+    if let Some(fields) = shown.as_object_mut() {
+        // Where a key was used from is kept for days, and the log for ever.
+        fields.retain(|name, value| !value.is_array() && name != "first_used_at" && name != "last_used_from");
+    }
+    Ok(shown)
 }
 
 /// Refuses a key that is neither active nor quarantined, or that has a successor.
@@ -173,9 +208,8 @@ fn parse_id(id: KeyId) -> Result<KeyId, Problem> {
     if id.class() == Class::Member { Err(Code::NotFound.into()) } else { Ok(id) }
 }
 
-/// Parses `{"overlap_seconds"?}`.
-pub(super) fn parse_overlap(body: &[u8]) -> Result<Option<u32>, Problem> {
-    let mut fields = Fields::parse(body, &["overlap_seconds"])?;
+/// Parses `overlap_seconds`.
+pub(super) fn parse_overlap(fields: &mut Fields) -> Result<Option<u32>, Problem> {
     match fields.take("overlap_seconds") {
         None => Ok(None),
         Some(Json::Number(seconds)) if seconds <= MAX_OVERLAP_SECONDS.into() => {
@@ -198,9 +232,9 @@ const OPEN_API: &str = r##"{
   },
   "responses": {
     "201": {
-      "description": "The successor with its text, which only this response shows, and the old key",
+      "description": "The successor with its text, which only this response shows, and the old key; or with `deliver` the successor and the link of its claim",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-      "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyRotated"}}}
+      "content": {"application/json": {"schema": {"oneOf": [{"$ref": "#/components/schemas/KeyRotated"}, {"$ref": "#/components/schemas/KeyPending"}]}}}
     },
     "400": {
       "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
@@ -227,7 +261,7 @@ const OPEN_API: &str = r##"{
     "403": {"$ref": "#/components/responses/Forbidden"},
     "404": {"$ref": "#/components/responses/NotFound"},
     "409": {
-      "description": "`not_active`",
+      "description": "`not_active`; `integration_has_key` while a successor waits for its claim",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {
         "application/problem+json": {
@@ -236,7 +270,8 @@ const OPEN_API: &str = r##"{
             "properties": {
               "code": {
                 "enum": [
-                  "not_active"
+                  "not_active",
+                  "integration_has_key"
                 ]
               }
             }
@@ -257,6 +292,10 @@ const OPEN_API: &str = r##"{
 mod tests {
     use super::*;
 
+    fn parsed(body: &str) -> Result<Option<u32>, Problem> {
+        parse_overlap(&mut Fields::parse(body.as_bytes(), &["overlap_seconds"])?)
+    }
+
     #[test]
     fn an_overlap_is_0_to_30_days_and_a_day_by_default() {
         for (body, seconds) in [
@@ -265,12 +304,11 @@ mod tests {
             (r#"{"overlap_seconds":0}"#, Some(0)),
             (r#"{"overlap_seconds":2592000}"#, Some(2_592_000)),
         ] {
-            assert_eq!(parse_overlap(body.as_bytes()).ok(), Some(seconds), "{body}");
+            assert_eq!(parsed(body).ok(), Some(seconds), "{body}");
         }
         for value in ["2592001", "-1", "1.5", "\"1\"", "1e300", "4294967296"] {
-            assert!(parse_overlap(format!("{{\"overlap_seconds\":{value}}}").as_bytes()).is_err(), "{value}");
+            assert!(parsed(&format!("{{\"overlap_seconds\":{value}}}")).is_err(), "{value}");
         }
-        assert!(parse_overlap(b"").is_err());
         assert!(parse_id(KeyId::parse("wafl_live_8Fh2kQ0sZp1L").unwrap()).is_ok());
         assert!(parse_id(KeyId::parse("wafl_admin_8Fh2kQ0sZp1L").unwrap()).is_err());
     }

@@ -21,7 +21,7 @@ use keyward_protocol::{KeyAttributes, KeyView, Raw, Rejection, Role, Status};
 use keyward_registry::audit::difference;
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::store::Store;
-use keyward_registry::{keys, meta, outbox};
+use keyward_registry::{claims, keys, meta, outbox};
 
 const FIELDS: &[&str] = &["name", "purpose", "owner", "scopes", "allowed_cidrs", "expires_at"];
 
@@ -77,6 +77,9 @@ impl ControlOperation for UpdateKey {
         };
         let revision = meta::next_revision(store)?;
         keys::update(store, &self.id, &after.attributes, expires_at, revision)?;
+        if before.status == Status::Pending {
+            claims::end_by(store, &self.id, expires_at)?;
+        }
         by.record(store, "key.update", &self.id, difference)?;
         outbox::enqueue(store, &self.id, revision)?;
         let key = keys::view(&keys::get_written(store, &self.id)?, by.now)?;
@@ -174,9 +177,8 @@ impl UpdateKey {
         if *status == Status::Retiring {
             check_only_narrower(before, ends_at, &self.changes)?;
         } else if let Some(name) = &self.changes.name {
-            let other = keys::active_of_name(store, before.environment, name, by.now)?;
-            if let Some(other) = other.filter(|other| *other != self.id) {
-                return Err(Rejection::NameTaken { id: other }.into());
+            if let Some(id) = keys::other_of_name(store, before.environment, name, &before.integration, by.now)? {
+                return Err(Rejection::NameTaken { id }.into());
             }
         }
         Ok(())

@@ -2,7 +2,9 @@
 
 mod access_verifier;
 mod callers;
+mod claims;
 mod conditions;
+mod console;
 mod exposures;
 mod forward_auth;
 mod generated;
@@ -11,5 +13,7 @@ mod limits;
 mod plane;
 mod requests;
 mod rotation;
+mod sessions;
 mod submitted_key;
 mod test_plane;
+mod usage;

@@ -14,12 +14,12 @@ type CallerAndCommand = (Caller, Command);
 /// Name of the change, the world before it, the request, and its number of writing statements.
 type Case = (&'static str, fn() -> World, fn() -> CallerAndCommand, usize);
 
-fn changes() -> [Case; 11] {
+fn changes() -> [Case; 17] {
     [
         ("bootstrap", World::empty, || (Caller::Bootstrap, bootstrap()), 3),
         ("issue", World::with_owner, || (owner(), issue(1, live("crm"))), 4),
-        ("revoke", with_a_key, || (owner(), revoke(&key_id(Environment::Live, 1), "leaked")), 4),
-        ("revoke_by_holder", with_a_key, || (holder(1), Command::RevokeByHolder), 4),
+        ("revoke", with_a_key, || (owner(), revoke(&key_id(Environment::Live, 1), "leaked")), 5),
+        ("revoke_by_holder", with_a_key, || (holder(1), Command::RevokeByHolder), 5),
         ("update", furnished, || (owner(), command_for(Operation::UpdateKey)), 4),
         ("rotate", furnished, || (owner(), command_for(Operation::RotateKey)), 6),
         ("create a member", furnished, || (owner(), command_for(Operation::CreateMember)), 3),
@@ -28,6 +28,17 @@ fn changes() -> [Case; 11] {
         ("rotate a member", furnished, || (owner(), command_for(Operation::RotateMember)), 3),
         // Includes storing this attempt and deleting an expired one.
         ("issue again", with_an_old_attempt, || (owner(), issue(2, live("shop"))), 6),
+        ("issue by claim", World::with_owner, || (owner(), issue_by_claim(1, live("crm"))), 5),
+        ("rotate by claim", with_a_key, || (owner(), rotate_by_claim(1, 2, 60)), 4),
+        ("claim", with_an_open_claim, || (claimant(2), claim(2)), 7),
+        ("revoke by a claimant", with_an_open_claim, || (claimant(2), Command::RevokeByClaimant), 5),
+        ("withdraw a claim", with_an_open_claim, || (owner(), withdraw(2)), 6),
+        (
+            "change a pending key",
+            with_an_open_claim,
+            || (owner(), update(2, KeyChanges { name: Some("new".to_owned()), ..KeyChanges::default() })),
+            5,
+        ),
     ]
 }
 
@@ -43,6 +54,13 @@ fn with_an_old_attempt() -> World {
 fn with_a_key() -> World {
     let mut world = World::with_owner();
     world.issue(1, live("crm"));
+    world
+}
+
+/// A world with live key 1, and its successor 2 that waits for its claim.
+fn with_an_open_claim() -> World {
+    let mut world = with_a_key();
+    world.done(owner(), rotate_by_claim(1, 2, 60));
     world
 }
 

@@ -6,6 +6,7 @@ use keyward_key::id::{Environment, KeyId};
 use keyward_key::time::Millis;
 use keyward_protocol::role::Role;
 use keyward_protocol::{Caller, Idempotency, NewCredential, Rejection};
+use keyward_registry::due::WORK;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::model::{DAY, Limit, Member, Model, ModelOutcome, Op, Step};
 use keyward_testkit::registry_world::{
@@ -55,6 +56,10 @@ fn live_through(seed: u64) {
         let later = dice.advance();
         model.now += later;
         world.now = Millis(model.now);
+        for work in WORK {
+            work.run_if_due(&mut world.store, world.now).unwrap();
+        }
+        model.end_claims();
         let step = dice.step(&model);
         let fault = dice.fault(&step.op);
         history.log.push(format!("+{later} ms, {fault:?}: {step:?}"));
@@ -164,6 +169,8 @@ fn outcome_of(answer: &Response) -> ModelOutcome {
             Rejection::LastOwner => "last_owner",
             Rejection::EmailTaken => "email_taken",
             Rejection::IdempotencyMismatch => "mismatch",
+            Rejection::AlreadyClaimed => "already_claimed",
+            Rejection::SuccessorPending { .. } => "successor_pending",
             other => panic!("{other:?}"),
         }),
     }
@@ -183,6 +190,12 @@ fn caller(step: &Step, model: &Model) -> Caller {
     if let Op::RevokeByHolder { key, secret: held } = step.op {
         return Caller::Holder { id: to_key_id(model, key), key_hash: secret(held) };
     }
+    if let Op::ClaimKey { key, secret: held }
+    | Op::LookUpClaim { key, secret: held }
+    | Op::RevokeByClaimant { key, secret: held } = step.op
+    {
+        return Caller::Claimant { id: to_key_id(model, key), secret_hash: secret(held) };
+    }
     if step.access {
         let member = model.members.iter().find(|member| member.number == step.member).unwrap();
         return Caller::Access { email: email(member.email).to_uppercase() };
@@ -196,6 +209,10 @@ fn attempt(op: &Op, header: u8, body: u8) -> Idempotency {
         Op::RotateKey { new, .. } => ("rotate", *new),
         Op::CreateMember { new, .. } => ("create", *new),
         Op::RotateMember { secret, .. } => ("renew", *secret),
+        Op::ClaimKey { key, .. } => {
+            let fingerprint = format!("claim {key} {header}");
+            return Idempotency { fingerprint, body: String::new(), nonce: key.to_string() };
+        }
         _ => ("other", 0),
     };
     Idempotency { fingerprint: format!("{route} {header}"), body: body.to_string(), nonce: nonce.to_string() }
@@ -215,14 +232,18 @@ fn to_command(op: &Op, model: &Model) -> Command {
         |member: u32, number| NewCredential { key_hash: secret(number), ..credential(member_id(&member.to_string())) };
     let days = |days: i64| u32::try_from(days).unwrap();
     match op.clone() {
-        Op::Issue { new, environment, integration, name, days: life } => Command::IssueKey {
-            draft: Box::new(KeyDraft {
+        Op::Issue { new, environment, integration, name, days: life, claim_hours } => {
+            let draft = Box::new(KeyDraft {
                 name: format!("name {name}"),
                 lifetime: Lifetime::Days(days(life)),
                 ..keyward_testkit::registry_world::draft(&format!("i{integration}"), environment)
-            }),
-            credential: new_key(environment, new),
-        },
+            });
+            let credential = new_key(environment, new);
+            match claim_hours {
+                Some(hours) => Command::IssueByClaim { draft, credential, hours },
+                None => Command::IssueKey { draft, credential },
+            }
+        }
         Op::UpdateKey { key, name, wide, end } => Command::UpdateKey {
             id: id(key),
             changes: Box::new(KeyChanges {
@@ -235,13 +256,23 @@ fn to_command(op: &Op, model: &Model) -> Command {
                 ..KeyChanges::default()
             }),
         },
-        Op::RotateKey { key, new, overlap } => {
+        Op::RotateKey { key, new, overlap, claim_hours } => {
             let environment = model.keys.iter().find(|one| one.number == key).map(|key| key.environment);
             let credential = new_key(environment.unwrap_or(Environment::Live), new);
-            Command::RotateKey { id: id(key), overlap_seconds: days(overlap), credential }
+            let (id, overlap_seconds) = (id(key), days(overlap));
+            match claim_hours {
+                Some(hours) => Command::RotateByClaim { id, overlap_seconds, credential, hours },
+                None => Command::RotateKey { id, overlap_seconds, credential },
+            }
         }
         Op::RevokeKey { key } => Command::RevokeKey { id: id(key), reason: "a reason".to_owned() },
         Op::RevokeByHolder { .. } => Command::RevokeByHolder,
+        Op::ClaimKey { key, .. } => {
+            Command::ClaimKey { credential: NewCredential { key_hash: secret(key), ..credential(id(key)) } }
+        }
+        Op::LookUpClaim { .. } => Command::LookUpClaim,
+        Op::RevokeByClaimant { .. } => Command::RevokeByClaimant,
+        Op::WithdrawClaim { key } => Command::WithdrawClaim { id: id(key) },
         Op::CreateMember { new, role, limit, email: address, days: life } => Command::CreateMember {
             draft: Box::new(MemberDraft {
                 email: email(address),
@@ -321,7 +352,8 @@ impl Dice {
 
     fn fault(&mut self, op: &Op) -> Option<Fault> {
         // A list that marks expired keys may fail after such writes, which change nothing visible.
-        if matches!(op, Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit) || self.below(6) > 0 {
+        let reads = matches!(op, Op::ShowKey { .. } | Op::ListKeys | Op::ReadAudit | Op::LookUpClaim { .. });
+        if reads || self.below(6) > 0 {
             return None;
         }
         let at = 1 + usize::try_from(self.below(8)).unwrap();
@@ -344,13 +376,12 @@ impl Dice {
             (1..=4, Some((old, _))) => old,
             _ => named.secret,
         };
-        Step {
-            member,
-            secret,
-            access: self.below(8) == 0,
-            op: self.op(model),
-            attempt: self.sometimes(3, |dice| (dice.small(3), dice.small(8) / 7)),
-        }
+        let (access, op) = (self.below(8) == 0, self.op(model));
+        let attempt = match op {
+            Op::ClaimKey { .. } => Some((self.small(2), 0)),
+            _ => self.sometimes(3, |dice| (dice.small(3), dice.small(8) / 7)),
+        };
+        Step { member, secret, access, op, attempt }
     }
 
     fn op(&mut self, model: &Model) -> Op {
@@ -358,13 +389,16 @@ impl Dice {
         let new = u32::try_from(self.below(1 << 31)).unwrap();
         let key = if self.below(20) == 0 || model.keys.is_empty() { new } else { self.one(&model.keys).number };
         let member = if self.below(20) == 0 { new } else { self.one(&model.members).number };
-        match self.below(21) {
+        let claims: Vec<u32> = model.keys.iter().filter(|key| key.claim.is_some()).map(|key| key.number).collect();
+        let claim = if self.below(10) == 0 || claims.is_empty() { key } else { self.one(&claims) };
+        match self.below(28) {
             0..=4 => Op::Issue {
                 new,
                 environment: self.one(&[Environment::Live, Environment::Test]),
                 integration: self.small(3),
                 name: self.small(4),
                 days: self.one(&[1, 30, 365]),
+                claim_hours: self.sometimes(3, |dice| dice.one(&[1, 24, 168])),
             },
             5..=6 => Op::UpdateKey {
                 key,
@@ -373,7 +407,12 @@ impl Dice {
                 end: self
                     .sometimes(2, |dice| model.now + dice.one(&[-1, 0, 1, DAY, 40 * DAY, 365 * DAY, 365 * DAY + 1])),
             },
-            7..=9 => Op::RotateKey { key, new, overlap: self.one(&[0, 1, 300, 3600, 86_400, 2_592_000]) },
+            7..=9 => Op::RotateKey {
+                key,
+                new,
+                overlap: self.one(&[0, 1, 300, 3600, 86_400, 2_592_000]),
+                claim_hours: self.sometimes(3, |dice| dice.one(&[1, 24, 168])),
+            },
             10 => Op::RevokeKey { key },
             11..=12 => Op::CreateMember {
                 new,
@@ -394,7 +433,11 @@ impl Dice {
             17 => Op::ShowKey { key },
             18 => Op::ListKeys,
             19 => Op::RevokeByHolder { key, secret: self.one(&[key, key, key, new, 0]) },
-            _ => Op::ReadAudit,
+            20 => Op::ReadAudit,
+            21..=24 => Op::ClaimKey { key: claim, secret: self.one(&[claim, claim, claim, claim, new]) },
+            25 => Op::LookUpClaim { key: claim, secret: self.one(&[claim, claim, new]) },
+            26 => Op::RevokeByClaimant { key: claim, secret: self.one(&[claim, claim, new]) },
+            _ => Op::WithdrawClaim { key: claim },
         }
     }
 }

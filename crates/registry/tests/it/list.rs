@@ -61,6 +61,7 @@ fn a_list_is_newest_first_and_applies_every_filter() {
         (of_status(Status::Retiring), vec![3]),
         (of_status(Status::Expired), vec![1]),
         (of_status(Status::Revoked), vec![2]),
+        (of_status(Status::Pending), vec![]),
         (
             KeyFilter {
                 environment: Some(Environment::Live),
@@ -219,7 +220,7 @@ fn assert_cheap(world: &mut World, case: &str) {
         assert_eq!((cost.scanned, cost.sorts), (0, 0), "{case}: {}", cost.sql);
     }
     let steps: i32 = world.store.costs.iter().map(|cost| cost.steps).sum();
-    assert!(steps < 4_000, "{case}: {steps} steps");
+    assert!(steps < 4_500, "{case}: {steps} steps");
     world.store.costs.clear();
 }
 

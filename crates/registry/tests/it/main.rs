@@ -3,6 +3,7 @@
 mod access;
 mod atomic;
 mod audit;
+mod claims;
 mod due;
 mod exposures;
 mod feed;
@@ -20,6 +21,7 @@ mod quarantine;
 mod revoke;
 mod roles;
 mod rotate;
+mod sessions;
 mod sorted_list;
 mod stored_form;
 mod submitted_key;
