@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { wrongTag } from "./harness/keys.mjs";
+import { until } from "./harness/wait.mjs";
 
 const CONTACTS = "/v1/contacts";
 const EVENTS = "/v1/events";
@@ -101,7 +102,15 @@ test("an answer to a key is not stored in the edge cache; an answer of a public 
   ]);
 });
 
+/** Exposes the key in a URL and from a page: the first answer of a minute has a report behind it. */
+async function expose() {
+  await gate.call(`${CONTACTS}?k=${key.apiKey}`, {});
+  await gate.call(CONTACTS, { key: key.apiKey, headers: { "sec-fetch-site": "same-origin" } });
+  await until("both are recorded", () => gate.sql("SELECT * FROM exposures").length === 2);
+}
+
 test("a malformed key makes crossings for its head and reply only, and reads no store", async () => {
+  await expose();
   for (const [verdict, path, request] of [
     ["401 missing_key", CONTACTS, {}],
     ["401 invalid_key", CONTACTS, { key: "garbage" }],

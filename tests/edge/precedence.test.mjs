@@ -149,8 +149,10 @@ test("over plain HTTP, insecure_transport comes between invalid_key by form and 
       const { path = CONTACTS, ...rest } = request;
       assert.equal((await strict.call(path, rest)).verdict, verdict, JSON.stringify(request));
     }
+    // The exposed key is reported once, in the background.
     const { kvGet, registry } = await strict.take();
-    assert.deepEqual({ kvGet, registry }, { kvGet: 0, registry: 0 });
+    assert.equal(kvGet, 0);
+    assert.ok(registry <= 1, `${registry} calls of the registry`);
   } finally {
     await strict.stop();
   }
