@@ -176,10 +176,10 @@ impl UpdateKey {
         }
         if *status == Status::Retiring {
             check_only_narrower(before, ends_at, &self.changes)?;
-        } else if let Some(name) = &self.changes.name {
-            if let Some(id) = keys::other_of_name(store, before.environment, name, &before.integration, by.now)? {
-                return Err(Rejection::NameTaken { id }.into());
-            }
+        } else if let Some(name) = &self.changes.name
+            && let Some(id) = keys::other_of_name(store, before.environment, name, &before.integration, by.now)?
+        {
+            return Err(Rejection::NameTaken { id }.into());
         }
         Ok(())
     }

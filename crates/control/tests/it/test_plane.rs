@@ -52,7 +52,7 @@ pub struct TestPlatform {
     pub log: RefCell<Vec<String>>,
     pub refreshes: Cell<u32>,
     /// Reports of exposed keys that were started.
-    pub reports: RefCell<Vec<Box<ExposureReport>>>,
+    pub reports: RefCell<Vec<ExposureReport>>,
     /// Body of the request that is served; `None` does not arrive whole.
     pub body: RefCell<Option<Vec<u8>>>,
     seed: Cell<u64>,
@@ -186,7 +186,7 @@ impl ControlPlatform for TestPlatform {
     }
 
     fn report_in_background(&self, report: Box<ExposureReport>) {
-        self.reports.borrow_mut().push(report);
+        self.reports.borrow_mut().push(*report);
     }
 
     fn nfc(&self, text: &str) -> String {
@@ -343,7 +343,7 @@ impl Plane {
     /// Sends the reports that were started, as the background work of the worker does.
     fn send_reports(&self) {
         for report in self.platform.reports.take() {
-            run(exposures::send(&self.isolate, &self.platform, report));
+            run(exposures::send(&self.isolate, &self.platform, Box::new(report)));
         }
     }
 
@@ -351,7 +351,7 @@ impl Plane {
     pub fn enter(&self, request: &ClientRequest) -> String {
         let raw = RawRequest { head_text: self.text_of(request), request_id: "req-1".to_owned() };
         let Entry { action, exposed, .. } = entry::handle(&self.isolate, Some(&self.config), &self.platform, &raw);
-        self.platform.reports.borrow_mut().extend(exposed);
+        self.platform.reports.borrow_mut().extend(exposed.map(|report| *report));
         self.send_reports();
         let decided = match action {
             Action::ControlPlane => return self.send(request, b"").verdict(),

@@ -273,7 +273,7 @@ fn a_key_is_idle_only_after_days_without_use_and_without_a_gap_in_the_reports() 
     assert_eq!(used.listed("idle_days=1"), Vec::<String>::new(), "nothing has told anything");
     used.days_pass(20);
     used.tell(&busy, used.plane.platform.now.get());
-    assert_eq!(used.listed("idle_days=19"), [used.id.clone()]);
+    assert_eq!(used.listed("idle_days=19"), std::slice::from_ref(&used.id));
     assert_eq!(used.listed("idle_days=20"), Vec::<String>::new(), "the reports are complete for less than 20 days");
     // A shard that is silent for more than an hour may have lost reports.
     used.plane.later(3_600_001);

@@ -52,6 +52,7 @@ fn ten_thousand_keys_and_400_days_fit_into_one_object() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a native test may read the clock")]
 fn a_report_and_a_question_about_a_quarter_take_milliseconds_in_a_full_object() {
     let mut store = store();
     fill(&mut store, KEYS, 2, 1, 92);
