@@ -19,7 +19,7 @@ pub fn run(data: &[u8]) {
     assert!(whole == lines[2] || whole == format!("{}/", lines[2]), "{whole} is not {}", lines[2]);
     assert!(head.target().as_sent().len() <= TARGET_BYTES);
     super::path::run(head.target().as_sent().as_bytes());
-    let (_, authority) = head.base().split_once("://").expect("a base has a scheme");
+    let (scheme, authority) = head.base().split_once("://").expect("a base has a scheme");
     assert!(is_host(authority) && !authority.contains(['/', '?', '#', '@', '\\', ',', ' ']));
 
     let rest = &lines[3..lines.len() - 1];
@@ -46,7 +46,7 @@ pub fn run(data: &[u8]) {
         assert_eq!(known, last.map(|value| value.trim_matches([' ', '\t'])).filter(|value| !value.is_empty()));
     }
     // A default port may be written or left out, in the URL and in Host.
-    let default_port = if head.base().starts_with("https:") { ":443" } else { ":80" };
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
     let without_port = |host: &str| host.strip_suffix(default_port).unwrap_or(host).to_ascii_lowercase();
     let host =
         head.headers().iter().rev().find(|(name, _)| *name == "host").map(|(_, value)| value.trim_matches([' ', '\t']));

@@ -44,6 +44,8 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET v1/session": [ALL],
   "DELETE v1/session": [ALL, {}],
   "GET v1/settings": [["owner", "auditor"]],
+  "GET v1/claims": [["owner", "manager"]],
+  "POST v1/claims/*/withdraw": [["owner", "manager"], {}],
 });
 /** Routes without roles: health, pages, documents and public keys are for anyone, bootstrap needs its token, forward auth and revocation need a key. */
 const NO_ROLE = [
@@ -56,6 +58,10 @@ const NO_ROLE = [
   "ANY v1/authorize/**",
   "POST v1/bootstrap",
   "POST oauth/revoke",
+  // Whoever has the claim's link.
+  "POST v1/claims/*",
+  "POST v1/claims/*/lookup",
+  "POST v1/claims/*/revoke",
 ];
 /** Routes with roles, but with the forms and errors of OAuth: see below and oauth.test.mjs. */
 const FORMS = { "POST oauth/introspect": ["owner", "verifier"] };
