@@ -355,8 +355,11 @@ test("the search finds a secret planted in each place", async () => {
   await gate.newKey({ name: `SQL ${planted}` });
   await (await gate.kv()).put("planted", `KV ${planted}`);
   await call(`/public/x?q=${planted}`);
-  await call(`/_keyward/v1/keys?${planted}=x`, { key: owner });
-  const hits = found(needlesFor({ owner }), await placesOf(world));
+  // A name of a parameter is shown up to 24 characters.
+  const start = planted.slice(0, 22);
+  await call(`/_keyward/v1/keys?${start}=x`, { key: owner });
+  const needles = { ...needlesFor({ owner }), "start of the secret of owner": forms(start) };
+  const hits = found(needles, await placesOf(world));
   await gate.stop();
   await origin.close();
   rmSync(gate.state, { recursive: true, force: true });
@@ -364,7 +367,7 @@ test("the search finds a secret planted in each place", async () => {
     "BOOTSTRAP_TOKEN in logs",
     "secret of owner in kv",
     "secret of owner in origin traffic",
-    "secret of owner in problems",
+    "start of the secret of owner in problems",
   ])
     assert.ok(hits.includes(hit), `${hit} was not found`);
   assert.ok(
