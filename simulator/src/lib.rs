@@ -15,11 +15,13 @@
 //! | [`quiescence`] | the state after the faults stopped |
 //! | [`checker`] | the contract's rules; shares no code with the product |
 //! | [`shrink`] | the smallest plan that still fails |
+//! | [`limits`] | the same for limits: leases, objects, and a checker of windows |
 //! | [`tally`] | counts of everything that was simulated |
 
 pub mod checker;
 pub mod history;
 pub mod keys;
+pub mod limits;
 pub mod object;
 pub mod plan;
 pub mod port;

@@ -37,6 +37,7 @@ mod feed;
 mod forward;
 mod identity;
 mod key_cache;
+pub mod leases;
 mod min_revisions;
 mod refusal;
 mod sizes;

@@ -1,4 +1,4 @@
-//! Messages between isolates and the registry: requests, responses, and the change feed.
+//! Messages between isolates and the objects: requests, responses, the change feed, and leases.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -20,6 +20,7 @@
 
 pub mod audit;
 pub mod feed;
+pub mod lease;
 pub mod level;
 pub mod request;
 pub mod response;
