@@ -6,7 +6,7 @@
 //! | [`host`] | the port to the platform |
 //! | [`group`] | the limits of one group and who holds its leases: the grant |
 //! | [`window`], [`calendar`] | what was granted in a sliding window, or in a calendar period |
-//! | [`clock`] | the object's time, which no step of its clock advances |
+//! | [`clock`] | the object's time, which a step of its clock does not advance |
 //! | [`row`] | the stored form |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]

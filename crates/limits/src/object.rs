@@ -15,7 +15,7 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError, Value};
 
 use super::Instant;
-use super::clock::ObjectClock;
+use super::clock::{ObjectClock, Reading};
 use super::group::Group;
 use super::host::{Level, LimitsHost};
 use super::row::Row;
@@ -100,7 +100,7 @@ impl<H: LimitsHost> LimitsObject<H> {
         state.epoch = Some(epoch);
         let is_ours = query.epoch == Some(epoch);
         let utc = self.host.now();
-        let now = state.clock.read(utc, query.asked_at, query.object_at.filter(|_| is_ours));
+        let Reading { now, witnessed } = state.clock.read(utc, query.object_at.filter(|_| is_ours));
         let at = Instant { now, utc };
         let answered = self.host.with_store(|store| answer_groups(store, &mut state, query, is_ours, at));
         if answered.is_err() {
@@ -112,7 +112,7 @@ impl<H: LimitsHost> LimitsObject<H> {
         let groups = answered?;
         state.sweep(now);
         self.purge(&mut state, utc)?;
-        Ok(LeaseAnswer { epoch, now, groups })
+        Ok(LeaseAnswer { epoch, now: witnessed, groups })
     }
 
     fn start(&self) -> Result<u64, StoreError> {

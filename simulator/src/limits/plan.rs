@@ -2,6 +2,7 @@
 
 use keyward_key::limit::{Limit, Period, Span};
 use keyward_key::time::Millis;
+use keyward_limits::clock::STEP_TOLERANCE_MS;
 
 use crate::random::Random;
 use crate::scheduler::Time;
@@ -27,7 +28,11 @@ pub enum Disturbance {
     /// The object ends, and the next query starts an instance whose clock has another offset.
     CrashObject { offset: Time, leaves_zombie: bool },
     /// The object's clock steps.
-    StepObject { by: Time },
+    StepObject {
+        by: Time,
+        /// Whether it stays right to 5 s.
+        bounded: bool,
+    },
     /// An isolate's clock steps.
     StepIsolate { slot: usize, by: Time },
     /// An isolate ends with its leases, and another one takes its place.
@@ -96,7 +101,7 @@ fn calm(seed: u64, random: &mut Random) -> Plan {
     let requests = random.pick(&[1_u64, 3, 10, 25, 60, 100]);
     let isolates = 1 + random.below(2);
     let per_isolate = f64::from(seconds) * 1_000.0 / requests as f64 * isolates as f64;
-    let interval_ms = ((per_isolate / random.pick(&[2.0, 4.0])) as Time).max(4);
+    let interval_ms = ((per_isolate / random.pick(&[2.0, 4.0])) as Time).min(i64::from(seconds) * 20).max(4);
     let slot = |random: &mut Random| Slot { offset: random.within(-5_000, 5_000), interval_ms, burst: 1, starts_at: 0 };
     Plan {
         seed,
@@ -144,17 +149,21 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
         burst: if random.often(300) { random.within(2, 12) } else { 1 },
         starts_at: if random.often(300) { random.within(0, ends_at / 2) } else { random.within(0, 500) },
     };
-    let slots: Vec<Slot> = (0..isolates).map(|_| slot(random)).collect();
+    let mut slots: Vec<Slot> = (0..isolates).map(|_| slot(random)).collect();
     let max_latency = random.pick(&[20, 80, 300, 1_200]);
     let rate = |random: &mut Random| if random.often(400) { random.within(5, 150) } else { 0 };
+    let steps_object = random.often(250);
     let faults = Faults {
         lost: rate(random),
         late: rate(random),
-        crash_after: rate(random) / 4,
-        store_fails: rate(random) / 4,
+        crash_after: if steps_object { 0 } else { rate(random) / 4 },
+        store_fails: if steps_object { 0 } else { rate(random) / 4 },
         twice: rate(random) / 2,
     };
-    let disturbances = disturbances(random, ends_at, &slots, has_calendar, requests);
+    for slot in slots.iter_mut().filter(|_| steps_object) {
+        slot.starts_at = slot.starts_at.min(500);
+    }
+    let disturbances = disturbances(random, ends_at, &slots, (steps_object, has_calendar), requests);
     Plan {
         seed,
         kind: Kind::Stormy,
@@ -171,47 +180,40 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
     }
 }
 
-/// Draws the disturbances. One history has steps of the object's clock or steps forward of isolates' clocks, not both: an isolate's clock is
-/// the only witness of the object's.
+/// Draws the disturbances. In a history with steps of the object's clock, object and isolates live on, because only isolates that heard from
+/// an instance can tell it of a step.
 fn disturbances(
     random: &mut Random,
     ends_at: Time,
     slots: &[Slot],
-    has_calendar: bool,
+    (steps_object, has_calendar): (bool, bool),
     requests: u64,
 ) -> Vec<(Time, Disturbance)> {
-    let steps_object = random.often(500);
+    let is_wild = steps_object && !has_calendar;
     let mut drawn = Vec::new();
+    let mut is_changed = false;
     for _ in 0..random.within(0, 6) {
         let at = random.within(200, ends_at);
         let slot = random.below(slots.len());
         let offset = random.within(-MAX_OFFSET_MS, MAX_OFFSET_MS);
         let disturbance = match random.below(8) {
-            0 | 1 => Disturbance::CrashObject { offset, leaves_zombie: random.often(300) },
-            2 if steps_object => {
-                // The calendar needs a clock that is right to 5 s, windows need none: a step may then be an hour.
-                let most = if has_calendar { 0 } else { random.pick(&[200, 3_000, 60_000, 3_600_000]) };
-                Disturbance::StepObject { by: random.within(-most, most) }
+            0 | 1 if !steps_object => Disturbance::CrashObject { offset, leaves_zombie: random.often(300) },
+            0..=3 if steps_object && at > 5_000 => {
+                let most = random.pick(&[3_000, 60_000, 3_600_000]);
+                let by = random.within(STEP_TOLERANCE_MS, most) * random.pick(&[-1, 1]);
+                Disturbance::StepObject { by, bounded: !is_wild }
             }
-            2 => Disturbance::StepIsolate { slot, by: random.within(-4_000, 4_000) },
-            3 => Disturbance::StepIsolate { slot, by: random.within(-4_000, if steps_object { 0 } else { 4_000 }) },
-            4 | 5 => Disturbance::ReplaceIsolate { slot, offset },
+            2 | 3 if !steps_object => Disturbance::StepIsolate { slot, by: random.within(-4_000, 4_000) },
+            4 | 5 if !steps_object => Disturbance::ReplaceIsolate { slot, offset },
             6 if random.often(500) => Disturbance::Outage { for_ms: random.within(500, 20_000) },
             6 => Disturbance::CutOff { slot, for_ms: random.within(500, 30_000) },
-            _ if random.often(300) => Disturbance::ChangeLimit { requests: random.within(1, 2 * requests as i64) as u64 },
+            7 if random.often(300) && !std::mem::replace(&mut is_changed, true) => {
+                Disturbance::ChangeLimit { requests: random.within(1, 2 * requests as i64) as u64 }
+            }
             _ => continue,
         };
         drawn.push((at, disturbance));
     }
-    let steps = drawn.iter().any(|(_, disturbance)| matches!(disturbance, Disturbance::StepObject { by } if by.abs() > 5_000));
-    if steps {
-        // A restored row is dated by the host's clock, which must be right to 5 s then.
-        drawn.retain(|(_, disturbance)| !matches!(disturbance, Disturbance::CrashObject { .. }));
-    }
     drawn.sort_by_key(|(at, _)| *at);
-    let mut is_changed = false;
-    drawn.retain(|(_, disturbance)| {
-        !matches!(disturbance, Disturbance::ChangeLimit { .. }) || !std::mem::replace(&mut is_changed, true)
-    });
     drawn
 }

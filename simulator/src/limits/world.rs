@@ -10,6 +10,7 @@ use keyward_gate::leases::{KeyLimits, LeaseBook, Spend, Spending};
 use keyward_key::id::KeyId;
 use keyward_key::limit::{Limit, Period, Span};
 use keyward_key::time::Millis;
+use keyward_limits::clock::STEP_TOLERANCE_MS;
 use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::lease::{LEASE_MS, LeaseAnswer};
 use keyward_testkit::sqlite_store::Fault;
@@ -327,10 +328,15 @@ impl World<'_> {
     fn disturb(&mut self, disturbance: Disturbance) {
         match disturbance {
             Disturbance::CrashObject { offset, leaves_zombie } => self.crash(offset, leaves_zombie),
-            Disturbance::StepObject { by } => {
+            Disturbance::StepObject { by, bounded } => {
                 self.count("object's clock stepped");
                 let offset = &self.object.host().offset;
-                offset.set(offset.get() + by);
+                let stepped = offset.get() + by;
+                let clamped = if bounded { stepped.clamp(-5_000, 5_000) } else { stepped };
+                // A smaller step forward is not noticed.
+                if clamped - offset.get() > STEP_TOLERANCE_MS || clamped < offset.get() {
+                    offset.set(clamped);
+                }
             }
             Disturbance::StepIsolate { slot, by } => {
                 self.count("isolate's clock stepped");
