@@ -20,6 +20,9 @@ const MAX_HOLDERS: usize = 64;
 /// Maximum number of counters: those of the current limits, and those of limits that were removed recently.
 const MAX_COUNTERS: usize = 8;
 
+/// An isolate that got more than another one waits for this part of the window's life longer.
+const COURTESY_PARTS: i64 = 60;
+
 /// Minimum time until a refused isolate asks again, in milliseconds.
 const MIN_RETRY_MS: i64 = 100;
 
@@ -196,7 +199,8 @@ impl Group {
         let units = if query.need > available { 0 } else { available.min(self.share(position, query, available)) };
         let lease = self.grant(position, units, at);
         let reserve_given = self.top_up(position, at);
-        let retry_in_ms = (query.need > units).then(|| self.retry_in_ms(query.need, at));
+        let retry_in_ms = (query.need > units)
+            .then(|| self.retry_in_ms(query.need, at).saturating_add(self.courtesy_ms(position, at)));
         if let Some(holder) = position.and_then(|position| self.holders.get_mut(position)) {
             holder.is_short = units < query.wanted.max(query.need);
             let wait_ms = retry_in_ms.unwrap_or_default().saturating_add(LEASE_MS.saturating_mul(2));
@@ -242,6 +246,7 @@ impl Group {
 
     /// Records the contact. Returns the position of the isolate's holder, `None` if there are too many, and the contact before.
     fn contact(&mut self, isolate: u64, grace_ms: i64, at: Instant) -> (Option<usize>, Instant) {
+        let life_ms = self.life_ms();
         let known = self.holders.iter().position(|holder| holder.isolate == Some(isolate));
         if known.is_none() && self.holders.len() >= MAX_HOLDERS {
             return (None, at);
@@ -252,7 +257,9 @@ impl Group {
         let position = known.or_else(|| self.holders.len().checked_sub(1));
         let Some(holder) = position.and_then(|position| self.holders.get_mut(position)) else { return (None, at) };
         holder.grace_ms = grace_ms;
-        (position, std::mem::replace(&mut holder.contact, at))
+        let before = holder.contact;
+        holder.contacted(at, life_ms);
+        (position, before)
     }
 
     fn take_back(&mut self, position: Option<usize>, query: &GroupQuery, contact: Instant, at: Instant) {
@@ -311,6 +318,26 @@ impl Group {
         let parts = if is_awaited { active.saturating_mul(4) } else { active.saturating_add(1) };
         let part = available.checked_div(parts).unwrap_or_default();
         query.need.max(query.wanted.min(part.max(1)))
+    }
+
+    /// Returns the longest time for which a grant counts in a window; a minute without a window.
+    fn life_ms(&self) -> i64 {
+        let life = |counter: &Counter| match counter.limit.span() {
+            Span::Seconds(seconds) => Some(Durations::of(seconds).life_ms),
+            Span::Period(_) => None,
+        };
+        self.applied().filter_map(life).max().unwrap_or(60_000)
+    }
+
+    /// Returns the time in milliseconds by which an isolate asks later than another that waits too and got less.
+    fn courtesy_ms(&self, position: Option<usize>, at: Instant) -> i64 {
+        let life_ms = self.life_ms();
+        let Some(own) = position.and_then(|position| self.holders.get(position)) else { return 0 };
+        let own_taken = own.taken(at.now, life_ms);
+        let got_less = |holder: &Holder| {
+            holder.is_short && holder.active_until >= at.now && holder.taken(at.now, life_ms) < own_taken
+        };
+        if self.holders.iter().any(got_less) { MIN_RETRY_MS.max(life_ms / COURTESY_PARTS) } else { 0 }
     }
 
     fn grant(&mut self, position: Option<usize>, units: u64, at: Instant) -> u64 {

@@ -34,6 +34,8 @@ pub struct Holder {
     pub active_until: i64,
     /// Whether its last query was not granted in full.
     pub is_short: bool,
+    /// Units granted to it, in thousandths, decayed over the life of a window.
+    taken: u64,
 }
 
 impl Holder {
@@ -41,11 +43,26 @@ impl Holder {
     #[must_use]
     pub const fn new(isolate: Option<u64>, contact: Instant, grace_ms: i64) -> Self {
         let active_until = contact.now;
-        Self { isolate, leases: Vec::new(), contact, grace_ms, given: 0, spent: 0, active_until, is_short: false }
+        Self { isolate, leases: Vec::new(), contact, grace_ms, given: 0, spent: 0, active_until, is_short: false, taken: 0 }
+    }
+
+    /// Returns what it got lately, to compare with other isolates.
+    #[must_use]
+    pub fn taken(&self, now: i64, life_ms: i64) -> u64 {
+        let left_ms = life_ms.saturating_sub(now.saturating_sub(self.contact.now)).clamp(0, life_ms);
+        let part = self.taken.saturating_mul(left_ms.unsigned_abs()).checked_div(life_ms.unsigned_abs());
+        part.unwrap_or_default()
+    }
+
+    /// Records a contact.
+    pub fn contacted(&mut self, at: Instant, life_ms: i64) {
+        self.taken = self.taken(at.now, life_ms);
+        self.contact = at;
     }
 
     /// Records a lease.
     pub fn hold(&mut self, number: u64, units: u64, granted: Instant) {
+        self.taken = self.taken.saturating_add(units.saturating_mul(1_000));
         if self.leases.len() >= OPEN_LEASES {
             self.leases.remove(0);
         }

@@ -50,6 +50,7 @@ struct Isolate {
     in_flight: Option<u64>,
     waiting: Vec<(u64, u32)>,
     cut_off_until: Time,
+    first_answer_at: Option<Time>,
     random: Random,
 }
 
@@ -137,6 +138,7 @@ fn isolate(plan: Slot, offset: Time, life: u64, limits: &Arc<KeyLimits>, random:
         in_flight: None,
         waiting: Vec::new(),
         cut_off_until: 0,
+        first_answer_at: None,
         random: Random::new(random.next()),
     }
 }
@@ -174,6 +176,7 @@ impl World<'_> {
                 let now = self.read_clock(slot);
                 let isolate = &mut self.isolates[slot];
                 isolate.in_flight = None;
+                isolate.first_answer_at.get_or_insert(self.time.get());
                 isolate.book.apply(isolate.limits.shard, &answer, asked_at, now);
                 self.retry_waiting(slot);
             }
@@ -329,6 +332,11 @@ impl World<'_> {
         match disturbance {
             Disturbance::CrashObject { offset, leaves_zombie } => self.crash(offset, leaves_zombie),
             Disturbance::StepObject { by, bounded } => {
+                // Only an isolate that heard from the instance can tell it of a step, and a query from before may still be on its way.
+                let heard = |isolate: &Isolate| isolate.first_answer_at.is_some_and(|at| at + 8_000 < self.time.get());
+                if !self.isolates.iter().all(heard) {
+                    return;
+                }
                 self.count("object's clock stepped");
                 let offset = &self.object.host().offset;
                 let stepped = offset.get() + by;
