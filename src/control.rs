@@ -19,6 +19,7 @@ use keyward_edge::RequestContext;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
+use keyward_protocol::ExposureReport;
 
 /// One event for the control plane.
 pub struct ControlEvent {
@@ -45,6 +46,10 @@ impl ControlPlatform for ControlEvent {
 
     fn refresh_in_background(&self) {
         events::refresh(Rc::clone(&self.state), self.env.clone(), &self.context);
+    }
+
+    fn report_in_background(&self, report: Box<ExposureReport>) {
+        events::report(Rc::clone(&self.state), self.env.clone(), &self.context, report);
     }
 
     fn nfc(&self, text: &str) -> String {

@@ -14,6 +14,7 @@ use super::{control, glue, send};
 use keyward_edge::entry::{self, Action, Decided, Entry, Pending, RawRequest};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
+use keyward_protocol::ExposureReport;
 
 /// The worker's `fetch` handler. Returns a response or a promise of one. A request that the gate can decide at once creates no promise
 /// of our own.
@@ -27,9 +28,12 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
         Ok(head) if !request_id.is_empty() => RawRequest { head_text: head.text, request_id },
         _ => return send::reply(&entry::unreadable(&platform, &request_id)),
     };
-    let Entry { action, refresh_due } = entry::handle(&state.isolate, state.config.as_ref(), &platform, &raw);
+    let Entry { action, refresh_due, exposed } = entry::handle(&state.isolate, state.config.as_ref(), &platform, &raw);
     if refresh_due {
         refresh(Rc::clone(&state), env.clone(), &context);
+    }
+    if let Some(exposed) = exposed {
+        report(Rc::clone(&state), env.clone(), &context, exposed);
     }
     match action {
         Action::Reply(reply) => send::reply(&reply),
@@ -55,6 +59,15 @@ pub(super) fn refresh(state: Rc<IsolateState>, env: JsValue, context: &JsValue) 
         if let Some(config) = &state.config {
             keyward_edge::refresh(&state.isolate, config, &Platform::new(&env, &held)).await;
         }
+        JsValue::UNDEFINED
+    });
+}
+
+/// Sends a report of exposed keys in the background. No request waits for it.
+pub(super) fn report(state: Rc<IsolateState>, env: JsValue, context: &JsValue, report: Box<ExposureReport>) {
+    let held = context.clone();
+    later(Some(context), async move {
+        keyward_edge::exposures::send(&state.isolate, &Platform::new(&env, &held), report).await;
         JsValue::UNDEFINED
     });
 }

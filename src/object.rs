@@ -10,6 +10,7 @@ use super::entropy::System;
 use super::isolate_state::load_config;
 use super::sql::ObjectStore;
 use super::{clock, glue, log};
+use keyward_config::Config;
 use keyward_control::authority::apply;
 use keyward_key::entropy::base62;
 use keyward_key::time::Millis;
@@ -34,9 +35,10 @@ impl DurableObject for Registry {
                 max_key_days: config.max_key_days,
                 max_member_days: config.max_member_days,
                 known_scopes: config.routes.scopes(),
+                on_exposure: config.on_exposure,
             });
-            let (keyring, authority_epoch) = (config.keyring, config.authority_epoch);
-            settings = Some(ObjectSettings { keyring, authority_epoch, feed: FeedSizes::default() });
+            let Config { keyring, authority_epoch, on_exposure, .. } = config;
+            settings = Some(ObjectSettings { keyring, authority_epoch, feed: FeedSizes::default(), on_exposure });
         }
         Self { inner: Rc::new(RegistryObject::new(DurableObjectHost { state, env, policy }, settings)) }
     }

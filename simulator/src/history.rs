@@ -135,6 +135,8 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights {
     pub revoked: bool,
+    /// Refused after an exposure, until it is released.
+    pub quarantined: bool,
     /// The change itself ended the key (a rotation without overlap), so the key is expired by every clock.
     pub ended_by_change: bool,
     /// End of the key by the clock of the isolate that decides, in milliseconds since 1970.
@@ -183,6 +185,7 @@ pub enum Verdict {
     Invalid,
     Revoked,
     Expired,
+    Quarantined,
     Address,
     Scope,
     Unavailable,

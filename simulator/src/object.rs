@@ -78,8 +78,12 @@ fn running(world: &Rc<World>) -> Rc<RegistryObject<SimulatedHost>> {
     let (instance, setting) = (object.instance, object.setting.clone());
     let start = || {
         let host = SimulatedHost { world: Rc::clone(world), instance };
-        let settings =
-            ObjectSettings { keyring: crate::keys::keyring(), authority_epoch: setting, feed: world.feed_sizes };
+        let settings = ObjectSettings {
+            keyring: crate::keys::keyring(),
+            authority_epoch: setting,
+            feed: world.feed_sizes,
+            on_exposure: world.policy.on_exposure,
+        };
         Rc::new(RegistryObject::new(host, Some(settings)))
     };
     Rc::clone(object.running.get_or_insert_with(start))

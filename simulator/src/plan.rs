@@ -136,12 +136,39 @@ pub enum Route {
 /// A change of the control plane. `lifetime_ms` counts from the change.
 #[derive(Clone, Debug)]
 pub enum Change {
-    Issue { key: usize, scopes: u8, addresses: u8, lifetime_ms: Time },
-    Rotate { key: usize, next: usize, overlap_seconds: u32 },
-    Revoke { key: usize },
-    Scopes { key: usize, scopes: u8 },
-    Addresses { key: usize, addresses: u8 },
-    Expiry { key: usize, lifetime_ms: Time },
+    Issue {
+        key: usize,
+        scopes: u8,
+        addresses: u8,
+        lifetime_ms: Time,
+    },
+    Rotate {
+        key: usize,
+        next: usize,
+        overlap_seconds: u32,
+    },
+    Revoke {
+        key: usize,
+    },
+    Scopes {
+        key: usize,
+        scopes: u8,
+    },
+    Addresses {
+        key: usize,
+        addresses: u8,
+    },
+    Expiry {
+        key: usize,
+        lifetime_ms: Time,
+    },
+    /// The holder of the key exposes it, which quarantines it.
+    Quarantine {
+        key: usize,
+    },
+    Release {
+        key: usize,
+    },
 }
 
 /// A fault that lasts for some time.

@@ -24,6 +24,7 @@ impl Tally {
                         (_, Verdict::Invalid) => "401 invalid_key",
                         (_, Verdict::Revoked) => "401 revoked_key",
                         (_, Verdict::Expired) => "401 expired_key",
+                        (_, Verdict::Quarantined) => "401 quarantined_key",
                         (_, Verdict::Address) => "403 address_not_allowed",
                         (_, Verdict::Scope) => "403 insufficient_scope",
                         (_, Verdict::Unavailable) => "503 authority_unavailable",

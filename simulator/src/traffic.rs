@@ -7,9 +7,10 @@ use keyward_edge::entry::{self, Action, Decided, Entry, RawRequest};
 use keyward_gate::Plan;
 use keyward_http::problem::AUTHORITY;
 use keyward_http::reply::Reply;
+use keyward_key::exposure::ExposureKind;
 use keyward_key::id::Environment;
 use keyward_key::scope::Scope;
-use keyward_protocol::{NewCredential, Request, RequestMeta, Response};
+use keyward_protocol::{ExposureReport, NewCredential, Request, RequestMeta, Response, SubmittedHash};
 use keyward_testkit::registry_world::{Command, KeyChanges, KeyDraft, Lifetime};
 
 use crate::history::{Answered, Credential, Event, Verdict};
@@ -61,7 +62,7 @@ pub fn request(world: &Rc<World>, planned: PlannedRequest, mut random: Random) {
     world.record(Event::RequestArrived { isolate: number, clock: clock.0 });
     let request = RawRequest { head_text, request_id: REQUEST_ID.to_owned() };
     let port = Port::new(world, Some(number), location, random.clone());
-    let Entry { action, refresh_due } = entry::handle(&isolate, Some(&world.config), &port, &request);
+    let Entry { action, refresh_due, .. } = entry::handle(&isolate, Some(&world.config), &port, &request);
     if refresh_due {
         refresh(world, number, Rc::clone(&isolate), location, Random::new(random.next()));
     }
@@ -109,6 +110,7 @@ fn refuse(world: &World, mut answered: Answered, reply: &Reply) {
         "invalid_key" => Verdict::Invalid,
         "revoked_key" => Verdict::Revoked,
         "expired_key" => Verdict::Expired,
+        "quarantined_key" => Verdict::Quarantined,
         "address_not_allowed" => Verdict::Address,
         "insufficient_scope" => Verdict::Scope,
         "authority_unavailable" => Verdict::Unavailable,
@@ -121,23 +123,19 @@ fn refuse(world: &World, mut answered: Answered, reply: &Reply) {
 
 /// Sends a change to the registry through a random location, and records its confirmation.
 pub fn change(world: &Rc<World>, change: &Change, mut random: Random) {
-    let (key, name, command) = command(world, change);
-    let meta = RequestMeta { request_id: "simulated".to_owned(), client_address: None };
-    let control = command.into_request(sqlite::owner(), meta, None);
+    let (key, name, request) = message(world, change);
     let locations = world.locations.borrow().len();
     let port = Port::new(world, None, random.below(locations), random);
     let world = Rc::clone(world);
     let scheduler = Rc::clone(&world.scheduler);
     scheduler.start(Owner::External, async move {
-        let Ok(Response::Done(done)) = keyward_edge::registry::ask(&port, &Request::Control(Box::new(control))).await
-        else {
-            return;
-        };
+        let Ok(Response::Done(done)) = keyward_edge::registry::ask(&port, &request).await else { return };
         let outcome: serde_json::Value = serde_json::from_str(done.get()).unwrap();
         let changed = [
             (key, &outcome["key_issued"]),
             (key, &outcome["key_revoked"]["key"]),
             (key, &outcome["key_updated"]["key"]),
+            (key, &outcome["key_released"]["key"]),
             (key, &outcome["key_rotated"]["retiring"]),
             (usize::MAX, &outcome["key_rotated"]["key"]),
         ];
@@ -147,6 +145,24 @@ pub fn change(world: &Rc<World>, change: &Change, mut random: Random) {
             world.record(Event::ChangeConfirmed { key, revision, change: name });
         }
     });
+}
+
+/// Returns the message of a change, its key and its name.
+fn message(world: &World, change: &Change) -> (usize, &'static str, Request) {
+    if let Change::Quarantine { key } = *change {
+        let minted = &keys::all()[key];
+        let report = ExposureReport {
+            kind: ExposureKind::Url,
+            keys: vec![SubmittedHash { id: minted.id.clone(), key_hash: minted.hash.clone() }],
+            route: None,
+            network: None,
+            request_id: REQUEST_ID.to_owned(),
+        };
+        return (key, "quarantine", Request::Expose(Box::new(report)));
+    }
+    let (key, name, command) = command(world, change);
+    let meta = RequestMeta { request_id: "simulated".to_owned(), client_address: None };
+    (key, name, Request::Control(Box::new(command.into_request(sqlite::owner(), meta, None))))
 }
 
 fn command(world: &World, change: &Change) -> (usize, &'static str, Command) {
@@ -182,6 +198,10 @@ fn command(world: &World, change: &Change) -> (usize, &'static str, Command) {
             (key, "rotate", Command::RotateKey { id: id(key), overlap_seconds, credential: credential(next) })
         }
         Change::Revoke { key } => (key, "revoke", Command::RevokeKey { id: id(key), reason: "simulated".to_owned() }),
+        Change::Release { key } => {
+            (key, "release", Command::ReleaseKey { id: id(key), reason: "simulated".to_owned() })
+        }
+        Change::Quarantine { .. } => unreachable!("an isolate reports it: no command"),
         Change::Scopes { key, scopes } => {
             (key, "scopes", update(key, KeyChanges { scopes: Some(scopes_of(scopes)), ..KeyChanges::default() }))
         }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use keyward_config::Config;
 use keyward_edge::{Isolate, LookupSizes};
 use keyward_gate::GateSizes;
+use keyward_key::exposure::{ExposureAction, ExposureKind, OnExposure};
 use keyward_key::time::Millis;
 use keyward_registry::context::Policy;
 use keyward_registry::feed::FeedSizes;
@@ -61,7 +62,12 @@ struct LiveIsolate {
 #[must_use]
 pub fn execute(plan: &Plan) -> History {
     let config = config(plan);
-    let policy = Policy { max_key_days: 1, max_member_days: 365, known_scopes: config.routes.scopes() };
+    let policy = Policy {
+        max_key_days: 1,
+        max_member_days: 365,
+        known_scopes: config.routes.scopes(),
+        on_exposure: OnExposure::default().with(ExposureKind::Url, ExposureAction::Quarantine),
+    };
     let (initial_config, initial_policy) = (Rc::clone(&config), policy.clone());
     sqlite::with_fresh(&initial_config, &initial_policy, move |sqlite| {
         let world = Rc::new(World {
@@ -259,6 +265,7 @@ impl World {
                     if networks == "[]" { 3 } else { bits(&networks, &NETWORKS.map(|(network, _)| network)) };
                 let rights = Rights {
                     revoked: text(2) == "revoked",
+                    quarantined: text(2) == "quarantined",
                     ended_by_change: text(2) == "expired",
                     expires_at,
                     scopes: bits(&text(4), &SCOPES),

@@ -9,7 +9,7 @@ const SEEDS: u64 = 5_000;
 
 /// Planted faults that the checker must find. The switch "a copy newer than the feed is used" is missing: such a copy is harmful only after
 /// a restore that no isolate noticed, where the checker allows every state of the lost history. The gate's own tests cover it.
-const FAULTS: [&str; 21] = [
+const FAULTS: [&str; 22] = [
     "no bound",
     "grace a second longer",
     "closed routes are given the grace",
@@ -31,6 +31,7 @@ const FAULTS: [&str; 21] = [
     "a record whose answer was overtaken by a change is used",
     "the feed skips one change",
     "a copy is used though the feed overflowed",
+    "the record of a quarantined key is that of a working one",
 ];
 
 /// Returns the first seed whose history violates a rule with this fault planted, and the rule.

@@ -64,6 +64,7 @@ describe("lists", () => {
       "revoked_by",
       "revoke_reason",
       "last_used_at",
+      "exposed_at",
       "revision",
     ]);
     assert.ok(!answer.text.includes("hash"));

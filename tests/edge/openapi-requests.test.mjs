@@ -197,8 +197,9 @@ async function compareBodies(operationId, { id = "", only = () => true, to = sen
 const inQuery = ({ type }, text) => (type === "integer" && /^-?(0|[1-9]\d*)$/.test(text) ? Number(text) : text);
 
 /** Sends a query with each sample of each parameter, with parameters that nobody knows, and with several. */
-async function compareQueries(operationId) {
-  const { path, operation } = described(operationId);
+async function compareQueries(operationId, id = "") {
+  const { path: template, operation } = described(operationId);
+  const path = template.replace("{id}", id);
   const parameters = operation.parameters.map(follow).filter((one) => one.in === "query");
   const properties = Object.fromEntries(parameters.map(({ name, schema }) => [name, schema]));
   const schema = { type: "object", properties, additionalProperties: false };
@@ -243,6 +244,12 @@ describe("the gate accepts and refuses as the document says", () => {
     await compareBodies("finishRotation", { id });
   });
   test("revocations", async () => compareBodies("revokeKey", { id: await key() }));
+  test("dismissals and releases", async () => {
+    const id = await key();
+    await compareBodies("dismissExposure", { id });
+    await compareBodies("releaseKey", { id });
+  });
+  test("lists of exposures", async () => compareQueries("listExposures", await key()));
   test("new members", () => compareBodies("createMember"));
   test("changes of a member", async () => compareBodies("updateMember", { id: await member() }));
   test("a member's rotations and revocations", async () => {

@@ -12,6 +12,7 @@ import addFormats from "ajv-formats";
 import { startGate } from "./harness/gate.mjs";
 import { MEMBERS, memberDraft, newMember } from "./harness/members.mjs";
 import { ROOT, ROUTES, SECRETS } from "./harness/settings.mjs";
+import { until } from "./harness/wait.mjs";
 
 const KEYS = "/_keyward/v1/keys";
 /** An unreachable authority is tested for some operations only. */
@@ -25,7 +26,11 @@ const seen = new Set();
 before(async () => {
   gate = await startGate({
     instrumented: true,
-    vars: { ORIGIN_LIVE: "http://127.0.0.1:1", ROUTES: [...ROUTES, { match: "GET /ping", scope: "contacts:read" }] },
+    vars: {
+      ORIGIN_LIVE: "http://127.0.0.1:1",
+      ON_EXPOSURE: { url: "quarantine" },
+      ROUTES: [...ROUTES, { match: "GET /ping", scope: "contacts:read" }],
+    },
   });
   document = (await gate.call("/_keyward/openapi.json")).json;
   ajv = new Ajv2020({ strict: true, strictRequired: false, strictTypes: false, allErrors: true });
@@ -238,6 +243,8 @@ describe("every real answer matches the document", () => {
       [`${one}/finish-rotation`, asked({})],
       [`${one}/extend-rotation`, asked({ overlap_seconds: 120 })],
       [`${one}/revoke`, asked({ reason: "x" })],
+      [`${one}/dismiss-exposure`, asked({ reason: "x" })],
+      [`${one}/release`, asked({ reason: "x" })],
     ]))
       assert.equal((await call(path, { ...request, ...stale })).status, 412);
     assert.equal(
@@ -261,10 +268,33 @@ describe("every real answer matches the document", () => {
       [`${absent}/finish-rotation`, asked({})],
       [`${absent}/extend-rotation`, asked({ overlap_seconds: 60 })],
       [`${absent}/revoke`, asked({ reason: "x" })],
+      [`${absent}/exposures`, { key: owner }],
+      [`${absent}/dismiss-exposure`, asked({ reason: "x" })],
+      [`${absent}/release`, asked({ reason: "x" })],
     ]) {
       assert.equal((await call(path, request)).status, 404);
     }
     assert.equal((await call(`${KEYS}/${api_key}`, { key: owner })).json.code, "key_in_url");
+  });
+
+  test("exposures and quarantine", async () => {
+    const { id, apiKey } = await gate.newKey();
+    const one = `${KEYS}/${id}`;
+    await gate.call(`/v1/contacts/7?k=${apiKey}`);
+    const listed = async () => (await call(`${one}/exposures`, { key: owner })).json.items;
+    await until("the exposure is recorded", async () => (await listed()).length === 1);
+    assert.equal((await call(one, { key: owner })).json.status, "quarantined");
+    assert.equal((await call(`${KEYS}?exposed=true&status=quarantined`, { key: owner })).json.items.length, 1);
+    assert.equal((await call(`${KEYS}?exposed=1`, { key: owner })).status, 400);
+    assert.equal((await call(one, json("PATCH", owner, { name: "newer" }))).status, 409);
+    assert.equal((await right(`${one}/release`, asked({ reason: "a test page" }))).status, 200);
+    assert.equal((await call(`${one}/release`, asked({ reason: "again" }))).status, 409);
+    assert.equal((await right(`${one}/dismiss-exposure`, asked({ reason: "a test page" }))).status, 200);
+    for (const operation of ["release", "dismiss-exposure"])
+      assert.equal((await call(`${one}/${operation}`, asked({}))).status, 400);
+    assert.equal((await call(`${one}/exposures?limit=0`, { key: owner })).status, 400);
+    // With `keyward` in the log.
+    await call("/_keyward/v1/audit?limit=200", { key: owner });
   });
 
   test("members", async () => {

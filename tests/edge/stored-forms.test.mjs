@@ -148,6 +148,9 @@ describe("SQL", () => {
       revoked_by: null,
       revoke_reason: null,
       last_used_at: null,
+      exposed_at: null,
+      exposure_dismissed_at: null,
+      quarantine_ends_at: null,
       revision: 2,
     });
   });
@@ -188,7 +191,7 @@ describe("SQL", () => {
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
     assert.deepEqual(
       rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)),
-      ["epoch", `revision ${rows[1].value}`, "schema 6", `sealed_under ${GENERATION}`],
+      ["epoch", `revision ${rows[1].value}`, "schema 8", `sealed_under ${GENERATION}`],
     );
   });
 });

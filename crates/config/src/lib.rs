@@ -33,6 +33,7 @@ use keyward_http::head::{Head, is_host};
 use keyward_http::origin::origin_of;
 use keyward_http::route::Routes;
 use keyward_http::target::Target;
+use keyward_key::exposure::{ExposureAction, ExposureKind, OnExposure};
 use keyward_key::id::Prefix;
 use keyward_key::keyring::{Keyring, Secret};
 use route::parse_route;
@@ -83,6 +84,8 @@ pub struct Config {
     pub access: Option<AccessSettings>,
     /// `ISSUER`; see [`Self::issuer`].
     issuer: Option<String>,
+    /// `ON_EXPOSURE`, by default only recorded.
+    pub on_exposure: OnExposure,
 }
 
 /// Trusted identity provider for e-mail addresses: a Cloudflare Access team, for one of its applications.
@@ -149,6 +152,7 @@ impl Config {
         let control_host = reader.control_host(&route_hosts, [origin_live.as_ref(), origin_test.as_ref()]);
         let access = reader.access();
         let issuer = reader.issuer();
+        let on_exposure = reader.on_exposure();
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
             (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
@@ -172,6 +176,7 @@ impl Config {
                     control_host,
                     access,
                     issuer,
+                    on_exposure,
                 })
             }
             _ => Err(reader.problems),
@@ -358,6 +363,26 @@ impl<'a> Reader<'a> {
             self.problem("ISSUER", "must be a URL without a query, like https://api.example.com/_keyward");
         }
         in_order.then(|| text.to_owned())
+    }
+
+    /// Reads `ON_EXPOSURE`: a table of kinds, each with its action. A kind that it does not name is only recorded.
+    fn on_exposure(&mut self) -> OnExposure {
+        let name = "ON_EXPOSURE";
+        let table = match self.get(name) {
+            None => return OnExposure::default(),
+            Some(Value::String(text)) => serde_json::from_str(text).ok(),
+            Some(value) => value.as_object().cloned(),
+        };
+        let parse = |table: Map<String, Value>| {
+            table.iter().try_fold(OnExposure::default(), |settings, (kind, action)| {
+                Some(settings.with(ExposureKind::parse(kind)?, ExposureAction::parse(action.as_str()?)?))
+            })
+        };
+        table.and_then(parse).unwrap_or_else(|| {
+            let form = "must be a table of url, browser and http, each record, quarantine or revoke";
+            self.problem(name, form);
+            OnExposure::default()
+        })
     }
 
     fn routes(&mut self) -> Routes {

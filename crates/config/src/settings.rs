@@ -112,6 +112,11 @@ pub const SETTINGS: &[Setting] = &[
         "ISSUER",
         "Issuer of the assertions: a URL without a query. Default: scheme and host of the request, with `/_keyward`.",
     ),
+    setting(
+        "ON_EXPOSURE",
+        r#"{"url": "record", "browser": "record", "http": "record"}"#,
+        "Action for a key in a URL, from a browser page and over plain HTTP, each `record`, `quarantine` or `revoke`: see [Exposed keys](../concepts/exposures.md). A kind that is left out is recorded.",
+    ),
     required("ROUTES", false, "Routes, each with the scope that it requires: see [ROUTES](routes.md)."),
 ];
 

@@ -71,6 +71,7 @@ fn all_problems_are_reported_at_once_without_secrets() {
         "ACCESS_TEAM_DOMAIN": "https://access.evil.example",
         "ACCESS_AUDIENCE": "two words",
         "ISSUER": "keys.example.com",
+        "ON_EXPOSURE": {"url": "ignore"},
         "ROUTES": [{"match": "GET /a"}, {"match": "GET /a", "scope": "a", "acces": "public"}, 1],
     });
     let Err(problems) = Config::parse(&vars(&broken)) else { panic!("accepted") };
@@ -272,6 +273,29 @@ fn a_route_with_a_parameter_is_told_what_to_write() {
     for pattern in ["POST,PUT,PATCH /v1/contacts/*", "GET /v1/contacts/**", "GET /**"] {
         let row = json!({"match": pattern, "scope": "a"});
         assert!(Config::parse(&vars(&json!({"ROUTES": [row]}))).is_ok(), "{pattern}");
+    }
+}
+
+#[test]
+fn each_kind_of_exposure_has_its_action_and_is_recorded_by_default() {
+    let set = |value: Value| Config::parse(&vars(&json!({"ON_EXPOSURE": value}))).map(|config| config.on_exposure).ok();
+    let expected = OnExposure { url: ExposureAction::Revoke, ..OnExposure::default() };
+    for value in [json!({"url": "revoke"}), json!(r#"{"url": "revoke", "http": "record"}"#)] {
+        assert_eq!(set(value), Some(expected));
+    }
+    let quarantine = set(json!({"browser": "quarantine", "http": "revoke"})).unwrap();
+    assert_eq!((quarantine.browser, quarantine.http), (ExposureAction::Quarantine, ExposureAction::Revoke));
+    assert_eq!(set(json!({})), Some(OnExposure::default()));
+    for wrong in [
+        json!("quarantine"),
+        json!([]),
+        json!(true),
+        json!({"url": "none"}),
+        json!({"url": null}),
+        json!({"leak": "revoke"}),
+        json!({"URL": "revoke"}),
+    ] {
+        assert_eq!(problems(&json!({"ON_EXPOSURE": wrong})), ["ON_EXPOSURE"]);
     }
 }
 

@@ -22,7 +22,8 @@ pub fn answer(
     random: &str,
     now: Millis,
 ) -> Result<Response, StoreError> {
-    keyward_registry::answer(store, request, random, now, |store, control| apply(store, &control, policy, now))
+    let control = |store: &mut dyn Store, control| apply(store, &control, policy, now);
+    keyward_registry::answer(store, request, policy.on_exposure, (random, now), control)
 }
 
 /// Answers one request of the control plane. A write runs in one transaction, which a refusal rolls back.

@@ -11,7 +11,9 @@ use super::serve::{ControlContext, control_request};
 use super::sign_in::member;
 use keyward_config::Config;
 use keyward_edge::entry::refuse_gateway;
-use keyward_edge::{Level, LookupKey, Platform, RequestContext, decide, is_refresh_due, signing, start_or_wait};
+use keyward_edge::{
+    Level, LookupKey, Platform, RequestContext, decide, exposures, is_refresh_due, signing, start_or_wait,
+};
 use keyward_gate::{Grant, Reason, Refusal};
 use keyward_http::forwarded_request::{ForwardedRequest, VERIFIER, trusted_client_ip};
 use keyward_http::head::Head;
@@ -41,10 +43,14 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
     let forwarded = ForwardedRequest::of(head, address)?;
     let forwarded = forwarded.head()?;
     let judged = RequestContext { head: &forwarded, ..context.request };
-    let grant = match verifier {
-        Some(gateway) => Vouching { context, judged, gateway }.decide().await?,
-        None => decide(&judged).await?,
+    let decided = match verifier {
+        Some(gateway) => Vouching { context, judged, gateway }.decide().await,
+        None => decide(&judged).await,
     };
+    let grant = decided.inspect_err(|refusal| {
+        let report = exposures::take(judged.isolate, config, &forwarded, refusal.reason, request_id);
+        report.into_iter().for_each(|report| context.event.report_in_background(report));
+    })?;
     if is_refresh_due(&judged, &grant) {
         context.event.refresh_in_background();
     }

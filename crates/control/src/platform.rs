@@ -3,6 +3,7 @@
 use keyward_config::AccessSettings;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
+use keyward_protocol::ExposureReport;
 
 /// Services of the platform for the control plane: bodies, randomness, sign-in by Cloudflare Access, published documents.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
@@ -24,6 +25,9 @@ pub trait ControlPlatform {
 
     /// Starts a refresh of the feed in the background.
     fn refresh_in_background(&self);
+
+    /// Starts to send a report of exposed keys in the background.
+    fn report_in_background(&self, report: Box<ExposureReport>);
 
     /// Returns a text that is not ASCII in Unicode's normalization form C (UAX #15).
     fn nfc(&self, text: &str) -> String;

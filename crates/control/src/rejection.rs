@@ -26,10 +26,14 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         Rejection::NotActive { status: Status::Active } => {
             Problem::detailed(Code::NotActive, "This key is active and has no successor. Rotate it first.")
         }
+        Rejection::NotActive { status: Status::Quarantined } => {
+            Problem::detailed(Code::NotActive, "This key is quarantined. Release it, rotate it or revoke it.")
+        }
         Rejection::NotActive { status } => Problem::detailed(
             Code::NotActive,
             format!("This key is {}. Issue another key for the integration.", status.as_str()),
         ),
+        Rejection::NotQuarantined => Code::NotQuarantined.into(),
         Rejection::LastOwner => Code::LastOwner.into(),
         Rejection::EmailTaken => Code::EmailTaken.into(),
         Rejection::IdempotencyMismatch => Code::IdempotencyMismatch.into(),

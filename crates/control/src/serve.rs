@@ -17,14 +17,15 @@ use super::text::TextParser;
 use super::transport::check_transport;
 use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection};
 use keyward_edge::entry::refuse_gateway;
-use keyward_edge::{Level, Platform, RequestContext, signing};
+use keyward_edge::{Level, Platform, RequestContext, exposures, signing};
 use keyward_http::forwarded_request::{AUTHORIZE, ForwardAuthError, is_asking};
 use keyward_http::limits::BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
+use keyward_key::exposure::ExposureKind;
 use keyward_key::id::KeyId;
 use keyward_key::keyring::DerivedKeys;
-use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, RequestMeta, Response};
+use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, RequestMeta, Response, SubmittedHash};
 
 /// Maximum number of attempts to mint a credential. Another attempt is made only if the 71 random bits of an identifier collide.
 const MINT_ATTEMPTS: u8 = 4;
@@ -134,7 +135,8 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     /// 4. The registry, in one query: caller, role and operation.
     async fn operate(&self, operation: Operation, segment: &str) -> Result<ControlReply, Failure> {
         let spec = operation.spec();
-        check_transport(self.request.config, self.request.head, spec.body)?;
+        check_transport(self.request.config, self.request.head, spec.body)
+            .inspect_err(|problem| self.report_credential(problem.code))?;
         let signed_in = self.signed_in(operation).await?;
         let body = if spec.body == BodyKind::None { Vec::new() } else { self.body().await? };
         let nfc = |text: &str| self.event.nfc(text);
@@ -148,6 +150,19 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         };
         let answer = self.ask_for(operation, &input, signed_in.as_ref()).await?;
         self.complete(answer, signed_in).await
+    }
+
+    /// Reports a member's credential that a page of another site sent.
+    fn report_credential(&self, code: Code) {
+        let RequestContext { isolate, config, head, request_id, .. } = self.request;
+        if code != Code::CrossSite {
+            return;
+        }
+        if let Ok((Caller::Credential { id, key_hash }, _)) = oauth::client(config, head) {
+            let exposed = (ExposureKind::Browser, vec![SubmittedHash { id, key_hash }]);
+            let report = exposures::report_of(isolate, config, head, exposed, request_id);
+            report.into_iter().for_each(|report| self.event.report_in_background(report));
+        }
     }
 
     /// Authenticates the caller. `None` for an operation whose caller is the holder of the key in its body.
@@ -254,7 +269,9 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 }
                 Response::Refused(Rejection::IdTaken) if attempts > 0 => continue,
                 Response::Refused(refused) => prepared.respond(input, Err(self.refused(&refused, signed_in))),
-                Response::Authorised | Response::Records { .. } | Response::Changes { .. } => Err(confused()),
+                Response::Authorised | Response::Reported | Response::Records { .. } | Response::Changes { .. } => {
+                    Err(confused())
+                }
             };
         }
     }

@@ -12,6 +12,7 @@
 
 use super::context::RequestContext;
 use super::decide::{decide, finish, step};
+use super::exposures;
 use super::isolate::Isolate;
 use super::platform::{Level, Platform};
 use keyward_config::{Config, HostRole};
@@ -21,6 +22,7 @@ use keyward_http::head::{BadHead, Head, came_over_https};
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 use keyward_http::route::is_own_path;
+use keyward_protocol::ExposureReport;
 
 /// The only path that is answered without a configuration.
 const HEALTH: &str = "/_keyward/health";
@@ -39,6 +41,8 @@ pub struct Entry {
     pub action: Action,
     /// Whether the caller must start [`refresh`](super::refresh) in the background.
     pub refresh_due: bool,
+    /// Keys that the request exposed, if it was refused for that. The caller must start [`exposures::send`] in the background.
+    pub exposed: Option<Box<ExposureReport>>,
 }
 
 /// Action to take for a request.
@@ -56,7 +60,7 @@ pub enum Action {
 
 impl From<Action> for Entry {
     fn from(action: Action) -> Self {
-        Self { action, refresh_due: false }
+        Self { action, refresh_due: false, exposed: None }
     }
 }
 
@@ -85,12 +89,11 @@ pub enum Decided {
 
 /// Handles a request as far as possible without waiting. `config` is `None` while the configuration is invalid.
 pub fn handle(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, request: &RawRequest) -> Entry {
-    let Entry { action, refresh_due } = route(isolate, config, platform, request);
-    let action = match action {
-        Action::Reply(reply) => Action::Reply(over_transport(reply, request)),
-        other => other,
-    };
-    Entry { action, refresh_due }
+    let entry = route(isolate, config, platform, request);
+    match entry.action {
+        Action::Reply(reply) => Entry { action: Action::Reply(over_transport(reply, request)), ..entry },
+        action => Entry { action, ..entry },
+    }
 }
 
 /// Adds the transport security headers to our own reply. A reply to a gateway concerns another host and gets none.
@@ -110,28 +113,35 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
     };
     let role = config.host_role(&head);
     if is_own_path(head.target().path()) {
-        let action = match refuse_key_in_url(config, &head).and_then(|()| refuse_ambiguous(role)) {
-            Ok(()) => Action::ControlPlane,
-            Err(refusal) => Action::Reply(refuse_raw(config, platform, refusal, request)),
+        return match refuse_key_in_url(config, &head).and_then(|()| refuse_ambiguous(role)) {
+            Ok(()) => Action::ControlPlane.into(),
+            Err(refusal) => {
+                let exposed = exposures::take(isolate, config, &head, refusal.reason, request_id);
+                let action = Action::Reply(refuse_raw(config, platform, refusal, request));
+                Entry { exposed, ..action.into() }
+            }
         };
-        return action.into();
     }
     // A gateway that uses another path would read the origin's 200 as permission, and its own address as its client's.
     if is_gateways(&head) {
         return Action::Reply(refuse_gateway(platform, ForwardAuthError::WrongPath.into(), request_id)).into();
     }
+    let refused = |refusal: Refusal| {
+        let exposed = exposures::take(isolate, config, &head, refusal.reason, request_id);
+        Entry { exposed, ..Action::Reply(refuse(platform, &refusal, request_id)).into() }
+    };
     if let Err(refusal) = refuse_control_host(config, role, &head) {
-        return Action::Reply(refuse(platform, &refusal, request_id)).into();
+        return refused(refusal);
     }
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let (step, refresh_due) = step(&context, head.now());
     let action = match step {
         Step::Forward(grant) => Action::Forward(grant.plan(&head, request_id)),
-        Step::Refuse(refusal) => Action::Reply(refuse(platform, &refusal, request_id)),
+        Step::Refuse(refusal) => return refused(refusal),
         Step::Sign(unsigned) => Action::Later(Pending(Some(unsigned))),
         Step::Need(_) => Action::Later(Pending(None)),
     };
-    Entry { action, refresh_due }
+    Entry { action, refresh_due, exposed: None }
 }
 
 /// Finishes a request for which [`handle`] returned [`Action::Later`], with the same arguments. Parses the head again, because it borrows

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 
+use super::exposures::ExposureLog;
 use super::lookup_queue::{LookupQueue, LookupSizes};
 use keyward_gate::{Gate, GateSizes};
 use keyward_key::id::KeyId;
@@ -36,6 +37,8 @@ pub struct Isolate {
     sweep_above: Cell<usize>,
     /// Keys that wait for the authority. Borrowed like the gate.
     lookups: RefCell<LookupQueue>,
+    /// Exposed keys that were reported. Borrowed like the gate.
+    exposures: RefCell<ExposureLog>,
 }
 
 impl Isolate {
@@ -47,6 +50,7 @@ impl Isolate {
             in_flight: RefCell::default(),
             sweep_above: Cell::new(SWEEP_ABOVE),
             lookups: RefCell::new(LookupQueue::new(lookups)),
+            exposures: RefCell::default(),
         }
     }
 
@@ -58,6 +62,11 @@ impl Isolate {
     /// Borrows the keys that wait for the authority.
     pub(super) fn lookups(&self) -> Option<RefMut<'_, LookupQueue>> {
         self.lookups.try_borrow_mut().ok()
+    }
+
+    /// Borrows the exposed keys that were reported.
+    pub(super) fn exposures(&self) -> Option<RefMut<'_, ExposureLog>> {
+        self.exposures.try_borrow_mut().ok()
     }
 
     /// Starts a lookup; `false` if one with this key is in flight.

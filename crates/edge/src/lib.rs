@@ -10,6 +10,7 @@
 //! | [`entry`] | from the text of a request's head to a reply or a forward |
 //! | `context` | [`RequestContext`], the inputs of every step of one request |
 //! | [`decide`](mod@decide) | the loop of gate steps and lookups |
+//! | [`exposures`] | reports of keys that refused requests exposed |
 //! | [`connections`] | how long WebSockets and event streams may stay open |
 //! | `changes` | the feed: the data centre's cache, then the authority, then the cache's last answer |
 //! | `record` | a key's record: KV, then the authority |
@@ -41,6 +42,7 @@ pub mod connections;
 mod context;
 pub mod decide;
 pub mod entry;
+pub mod exposures;
 pub mod isolate;
 mod lookup_queue;
 pub mod platform;

@@ -28,7 +28,11 @@ pub async fn ask(platform: &impl Platform, call: &Request) -> Result<Response, U
 
 /// Returns whether a request may write. A control-plane message carries this as a field.
 fn writes(request: &Request) -> bool {
-    matches!(request, Request::Control(control) if control.writes)
+    match request {
+        Request::Control(control) => control.writes,
+        Request::Expose(_) => true,
+        Request::Lookup { .. } | Request::Changes(_) => false,
+    }
 }
 
 async fn once(platform: &impl Platform, message: &str, may_change: bool) -> Result<Response, RegistryFailure> {

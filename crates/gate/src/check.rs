@@ -50,10 +50,10 @@ impl SubmittedKey {
     }
 
     /// Checks that `record`, the authority's answer for this id, has this key's hash, and that the key is neither revoked nor expired
-    /// at `now`.
+    /// nor quarantined at `now`.
     ///
     /// # Errors
-    /// `invalid_key` (no record, or the record of another key), `revoked_key`, `expired_key`.
+    /// `invalid_key` (no record, or the record of another key), `revoked_key`, `expired_key`, `quarantined_key`.
     pub fn check_alive(&self, record: Option<&Record>, now: Millis) -> Result<(), Refusal> {
         let record = record.filter(|record| record.id == self.id);
         let record = record.ok_or_else(|| Refusal::invalid_key(Reason::UnknownId).about(self.id.clone()))?;

@@ -123,7 +123,7 @@ impl Connection {
 }
 
 impl Gate {
-    /// Checks at `now` whether a connection may stay open: its key is neither revoked nor expired, has the route's scope and allows the
+    /// Checks at `now` whether a connection may stay open: its key is neither revoked, expired nor quarantined, has the route's scope and allows the
     /// client's network. Records the latest confirmation in the connection, even if a lookup is needed.
     pub fn check_connection(&mut self, config: &Config, connection: &mut Connection, now: Millis) -> Checked {
         self.note_clock(now);

@@ -33,6 +33,7 @@
 mod assertion;
 mod check;
 mod connection;
+mod exposure;
 mod feed;
 mod forward;
 mod identity;
@@ -45,6 +46,7 @@ mod updates;
 
 pub use check::{SubmittedKey, check_rights, scope_asked};
 pub use connection::{Checked, Closing, Connection, TOO_OLD};
+pub use exposure::{exposed_keys, exposure_kind, route_asked};
 pub use feed::{Applied, FRESH_SECONDS};
 pub use forward::{Grant, Plan, Unsigned};
 pub use refusal::{Reason, Refusal};
@@ -275,6 +277,13 @@ pub fn refuse_on_control_host(config: &Config, head: &Head<'_>) -> Refusal {
     }
 }
 
+/// Returns the texts of a URL in which a key may be: path and query as sent, percent-decoded once, and scheme and host.
+fn url_texts<'a>(head: &Head<'a>) -> [Cow<'a, [u8]>; 3] {
+    let target = head.target().as_sent();
+    let decoded: Cow<'a, [u8]> = percent_encoding::percent_decode_str(target).into();
+    [target.as_bytes().into(), decoded, head.base().as_bytes().into()]
+}
+
 fn find_route<'c>(config: &'c Config, head: &Head<'_>) -> Result<&'c Route, Refusal> {
     let path = head.target().path();
     if is_own_path(path) {
@@ -317,7 +326,7 @@ fn recognise_text<'a>(config: &Config, text: &'a str) -> Result<(Presented<'a>, 
     Ok((presented, recognised))
 }
 
-/// Checks that the record has this key's hash, and that the key is neither revoked nor expired.
+/// Checks that the record has this key's hash, and that the key is neither revoked nor expired nor quarantined.
 fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<(), Refusal> {
     if !record.key_hash.matches(recognised.hash()) {
         return Err(Refusal::invalid_key(Reason::WrongSecret));
@@ -325,13 +334,16 @@ fn check_alive(record: &Record, recognised: &Recognised, now: Millis) -> Result<
     check_state(record, now)
 }
 
-/// Checks that a key is neither revoked nor expired. Used for new requests and for open connections.
+/// Checks that a key is neither revoked nor expired nor quarantined. Used for new requests and for open connections.
 fn check_state(record: &Record, now: Millis) -> Result<(), Refusal> {
     if record.revoked {
         return Err(Refusal::new(Code::RevokedKey, Reason::Revoked));
     }
     if now >= record.expires_at {
         return Err(Refusal::new(Code::ExpiredKey, Reason::Expired));
+    }
+    if record.quarantined.is_some() {
+        return Err(Refusal::new(Code::QuarantinedKey, Reason::Quarantined));
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ pub enum Reason {
     WrongSecret,
     Revoked,
     Expired,
+    Quarantined,
     Address,
     NoAddress,
     Scope,

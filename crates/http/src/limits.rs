@@ -118,3 +118,16 @@ pub const ACCESS_KEYS: usize = 16;
 /// Maximum total size of one isolate's cached assertions, in bytes, with the claims used to look them up. Commonly 800 each, so
 /// about 5,000 keys in use within half a minute fit. With more, some assertions are signed again early.
 pub const ASSERTION_BYTES: usize = 4_194_304;
+
+/// Maximum number of keys in one URL that are reported as exposed. Nobody sends more by mistake.
+pub const EXPOSED_KEYS: usize = 4;
+
+/// Maximum number of reports of exposed keys by one isolate in a minute. A later request with the same key causes the report then.
+pub const EXPOSURE_REPORTS_A_MINUTE: u32 = 60;
+
+/// Time for which one isolate does not report the same key and kind of exposure again, in milliseconds. The authority records each once
+/// an hour. A key that was released from quarantine must be reported again soon.
+pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
+
+/// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
+pub const EXPOSURES_REMEMBERED: usize = 1_024;

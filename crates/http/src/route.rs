@@ -22,6 +22,8 @@ pub fn is_own_path(path: &str) -> bool {
 /// One row of `ROUTES`.
 #[derive(Debug, Clone)]
 pub struct Route {
+    /// The `match` of its row.
+    text: Box<str>,
     methods: Methods,
     pattern: Pattern,
     /// Access rule of the route.
@@ -59,7 +61,13 @@ impl Route {
     pub fn parse(text: &str, access: Access, closed_on_outage: bool) -> Result<Self, BadPattern> {
         let (methods, path) = text.split_once(' ').ok_or("must be a method (or *), one space, and a path")?;
         let (methods, pattern) = (Methods::parse(methods)?, Pattern::parse(path)?);
-        Ok(Self { methods, pattern, access, closed_on_outage, own_assertion: false })
+        Ok(Self { text: text.into(), methods, pattern, access, closed_on_outage, own_assertion: false })
+    }
+
+    /// Returns the `match` of its row in `ROUTES`, such as `GET /v1/contacts/*`. It contains no text of a client.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Returns the route with or without its own assertion for each request.

@@ -107,17 +107,21 @@ pub fn check_of(body: &str) -> [u8; CHECK_LENGTH] {
 /// Takes time linear in `text`: at each candidate position it reads at most the length of a key.
 #[must_use]
 pub fn contains_key(text: &[u8], prefix: &Prefix) -> bool {
+    keys_in(text, prefix).next().is_some()
+}
+
+/// Returns the well-formed keys in `text`, as [`contains_key`] finds them.
+pub fn keys_in<'a>(text: &'a [u8], prefix: &'a Prefix) -> impl Iterator<Item = Presented<'a>> {
     let needle = prefix.as_str().as_bytes();
     text.windows(needle.len().saturating_add(1))
         .enumerate()
-        .filter(|(_, window)| window.strip_prefix(needle) == Some(b"_"))
-        .any(|(at, _)| {
+        .filter(move |(_, window)| window.strip_prefix(needle) == Some(b"_"))
+        .filter_map(move |(at, _)| {
             let rest = text.get(at..).unwrap_or_default();
-            ["live", "test", "admin"].iter().any(|class| {
+            ["live", "test", "admin"].iter().find_map(|class| {
                 let length = needle.len().saturating_add(class.len()).saturating_add(FIXED_LENGTH);
-                rest.get(..length)
-                    .and_then(|candidate| std::str::from_utf8(candidate).ok())
-                    .is_some_and(|candidate| Presented::parse(candidate, prefix).is_ok())
+                let candidate = rest.get(..length).and_then(|candidate| std::str::from_utf8(candidate).ok())?;
+                Presented::parse(candidate, prefix).ok()
             })
         })
 }

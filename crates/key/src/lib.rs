@@ -14,6 +14,7 @@
 //! | [`signing::SigningKey`] | signs checkpoints of the audit log ([`note`]) and assertions ([`assertion::AssertionKey`]) |
 //! | [`record::Record`] | the data of a key that the gate decides by; [`sealed`] is its form in KV |
 //! | [`epoch::Epoch`] | name of one history of the authority |
+//! | [`exposure::ExposureKind`] | how a key became visible to others |
 //! | [`version`] | lets two versions of the worker read each other's forms |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
@@ -39,6 +40,7 @@ pub mod base62;
 pub mod deterministic_entropy;
 pub mod entropy;
 pub mod epoch;
+pub mod exposure;
 pub mod format;
 pub mod hash;
 pub mod id;

@@ -33,4 +33,23 @@ pub struct Record {
     pub revoked: bool,
     /// Number of the change that led to this state. A lower number is an older state.
     pub revision: u64,
+    /// Present while the key is quarantined, and so refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<Quarantined>,
+}
+
+/// Mark of a quarantined key. It contains the number of the first reader that knows it, so that older readers refuse the record instead of
+/// accepting the key: see [`crate::version`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Always 3.
+    min_reader: u64,
+}
+
+impl Quarantined {
+    /// Creates the mark for a key that is or is not quarantined.
+    #[must_use]
+    pub const fn when(is_quarantined: bool) -> Option<Self> {
+        if is_quarantined { Some(Self { min_reader: 3 }) } else { None }
+    }
 }

@@ -18,13 +18,19 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// Number of this reader, to compare with `min_reader`. Raise it together with the code that reads a new form.
-pub const READER: u64 = 2;
+pub const READER: u64 = 3;
 
 /// Value of an optional `min_reader` field of a message: present exactly when the message `has` something that readers below 2
 /// would ignore.
 #[must_use]
 pub const fn second_reader(has: bool) -> Option<u64> {
     if has { Some(2) } else { None }
+}
+
+/// Like [`second_reader`], for something that readers below 3 would ignore.
+#[must_use]
+pub const fn third_reader(has: bool) -> Option<u64> {
+    if has { Some(3) } else { None }
 }
 
 /// Quoted name of the field. Keyward's own writers never escape it.

@@ -19,6 +19,7 @@
 )]
 
 pub mod audit;
+pub mod exposure;
 pub mod feed;
 pub mod lease;
 pub mod level;
@@ -26,6 +27,7 @@ pub mod request;
 pub mod response;
 pub mod role;
 
+pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
 pub use level::Level;
 pub use request::{
     Caller, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request, RequestMeta,

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::exposure::ExposureReport;
 use crate::feed::FeedQuery;
 use crate::response::Raw;
 use keyward_key::hash::KeyHash;
@@ -25,6 +26,8 @@ pub enum Request {
     Changes(FeedQuery),
     /// The control plane asks for an operation.
     Control(Box<ControlRequest>),
+    /// An isolate reports keys that a refused request exposed.
+    Expose(Box<ExposureReport>),
 }
 
 /// A request for an operation of the control plane.

@@ -19,6 +19,8 @@ pub enum Status {
     Active,
     /// Valid until its overlap ends. A successor exists.
     Retiring,
+    /// Refused after an exposure, until a member releases it.
+    Quarantined,
     /// Past its expiry.
     Expired,
     /// Revoked. Final.
@@ -27,7 +29,7 @@ pub enum Status {
 
 impl Status {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Retiring, Self::Expired, Self::Revoked];
+    pub const ALL: [Self; 5] = [Self::Active, Self::Retiring, Self::Quarantined, Self::Expired, Self::Revoked];
 
     /// Returns the name in answers and in the store.
     #[must_use]
@@ -35,6 +37,7 @@ impl Status {
         match self {
             Self::Active => "active",
             Self::Retiring => "retiring",
+            Self::Quarantined => "quarantined",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         }
@@ -118,6 +121,8 @@ pub enum Response {
         /// Whether the isolate knew changes that no longer exist: the authority was restored from a backup and began a new epoch.
         restored: bool,
     },
+    /// Answer to [`crate::Request::Expose`], whatever the report had an effect on.
+    Reported,
     /// The caller may do the operation. Answer to a request without a command.
     Authorised,
     /// The operation was done. Its outcome has the operation's own form.
@@ -185,6 +190,8 @@ pub enum Rejection {
         /// Its state.
         status: Status,
     },
+    /// The key is not quarantined, or the time to release it is over: 409.
+    NotQuarantined,
     /// The change would leave no active owner: 409.
     LastOwner,
     /// Another member who is not revoked has this e-mail address: 409.
@@ -237,12 +244,15 @@ pub struct KeyView {
     pub successor: Option<KeyId>,
     /// Time of revocation, RFC 3339.
     pub revoked_at: Option<String>,
-    /// Member id, or `holder`.
+    /// Member id, `holder` or `keyward`.
     pub revoked_by: Option<String>,
     /// The reason given.
     pub revoke_reason: Option<String>,
     /// Time of the last use, RFC 3339; not recorded yet.
     pub last_used_at: Option<String>,
+    /// Time of the first exposure since the issue or the last dismissal, RFC 3339.
+    #[serde(default)]
+    pub exposed_at: Option<String>,
     /// Number of the key's last change.
     pub revision: u64,
 }

@@ -10,7 +10,6 @@ use keyward_protocol::audit::{EMPTY_LOG_HASH, Entry, Head, canonical};
 
 use super::page::PAGE_BYTES;
 use super::store::{Row, Store, StoreError, Value};
-use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 use keyward_protocol::RequestMeta;
 
@@ -178,8 +177,9 @@ pub(super) struct Change<'a> {
     pub(super) at: Millis,
     pub(super) actor: &'a str,
     pub(super) action: &'static str,
-    pub(super) subject: &'a KeyId,
-    pub(super) request: &'a RequestMeta,
+    pub(super) subject: &'a str,
+    /// `None` for due work, which no request causes.
+    pub(super) request: Option<&'a RequestMeta>,
     pub(super) detail: AuditDetail,
 }
 
@@ -259,15 +259,17 @@ fn changed_fields(one: &Map<String, Json>, other: &Map<String, Json>) -> Map<Str
 pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), StoreError> {
     let last = head(store)?;
     let mut detail = Map::new();
-    detail.insert("request_id".to_owned(), change.request.request_id.as_str().into());
-    detail.insert("client_address".to_owned(), change.request.client_address.as_deref().into());
+    if let Some(request) = change.request {
+        detail.insert("request_id".to_owned(), request.request_id.as_str().into());
+        detail.insert("client_address".to_owned(), request.client_address.as_deref().into());
+    }
     detail.extend(change.detail.into_iter().map(|(name, value)| (name.to_owned(), value)));
     let mut entry = Entry {
         seq: last.seq.saturating_add(1),
         at: change.at.rfc3339(),
         actor: change.actor.to_owned(),
         action: change.action.to_owned(),
-        subject: change.subject.to_string(),
+        subject: change.subject.to_owned(),
         detail,
         previous: last.hash,
         hash: String::new(),

@@ -42,6 +42,8 @@ fn member(store: &mut dyn Store, id: &KeyId, presented: &KeyHash, now: Millis) -
     match member.status(now) {
         Status::Revoked => Err(refused_for_good("the member is revoked")),
         Status::Expired => Err(refused_for_good("the credential has expired")),
+        // No member is ever quarantined.
+        Status::Quarantined => Err(unauthenticated("the member is quarantined")),
         Status::Active | Status::Retiring => Ok(member),
     }
 }

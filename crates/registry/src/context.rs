@@ -3,6 +3,7 @@
 use super::audit::{self, AuditDetail, Change};
 use super::members::Member;
 use super::store::{Store, StoreError};
+use keyward_key::exposure::OnExposure;
 use keyward_key::id::KeyId;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
@@ -17,6 +18,8 @@ pub struct Policy {
     pub max_member_days: u32,
     /// Scopes that `ROUTES` uses.
     pub known_scopes: Vec<Scope>,
+    /// `ON_EXPOSURE`.
+    pub on_exposure: OnExposure,
 }
 
 /// Returns the instant `days` days of 86,400 seconds after `now`.
@@ -91,9 +94,41 @@ impl Context<'_> {
         subject: &KeyId,
         detail: AuditDetail,
     ) -> Result<(), StoreError> {
-        let change = Change { at: self.now, actor: self.actor_name(), action, subject, request: self.request, detail };
-        audit::append(store, change)
+        self.record_about(store, action, subject.as_str(), detail)
     }
+
+    /// Like [`Self::record`], for a subject that is neither a key nor a member.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub fn record_about(
+        &self,
+        store: &mut dyn Store,
+        action: &'static str,
+        subject: &str,
+        detail: AuditDetail,
+    ) -> Result<(), StoreError> {
+        let request = Some(self.request);
+        audit::append(store, Change { at: self.now, actor: self.actor_name(), action, subject, request, detail })
+    }
+}
+
+/// Actor of due work in the audit log.
+pub const OWN_ACTOR: &str = "keyward";
+
+/// Appends the audit entry of a change that due work makes at `now`, within the caller's transaction.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn record_own(
+    store: &mut dyn Store,
+    now: Millis,
+    action: &'static str,
+    subject: &KeyId,
+    detail: AuditDetail,
+) -> Result<(), StoreError> {
+    let change = Change { at: now, actor: OWN_ACTOR, action, subject: subject.as_str(), request: None, detail };
+    audit::append(store, change)
 }
 
 /// Reason why an operation stopped. Nothing is written in either case.

@@ -2,11 +2,13 @@
 
 use super::attributes::{self, attribute_columns, attribute_placeholders};
 use super::context::OperationError;
+use super::meta;
+use super::outbox;
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, Environment, KeyId};
 use keyward_key::keyring::Generation;
-use keyward_key::record::Record;
+use keyward_key::record::{Quarantined, Record};
 use keyward_key::time::Millis;
 use keyward_protocol::{KeyAttributes, KeyView, NewCredential, Rejection, Status};
 
@@ -17,7 +19,8 @@ macro_rules! select_keys {
             "SELECT keys.position, keys.id, key_hash, minted_under, ",
             crate::attributes::attribute_columns!(),
             ", state, created_at, created_by, expires_at, rotated_from, successor, revoked_at, \
-             revoked_by, revoke_reason, last_used_at, keys.revision FROM keys ",
+             revoked_by, revoke_reason, last_used_at, exposed_at, exposure_dismissed_at, quarantine_ends_at, \
+             keys.revision FROM keys ",
             $rest
         )
     };
@@ -67,7 +70,7 @@ pub fn own_end(store: &mut dyn Store, id: &KeyId) -> Result<Option<Millis>, Stor
     rows.first().map_or(Ok(None), |row| row.optional_millis("own_end"))
 }
 
-/// Returns the active key of an integration in an environment.
+/// Returns the active key of an integration in an environment. A quarantined key counts as active unless it has a successor.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -77,15 +80,25 @@ pub fn active_of_integration(
     integration: &str,
     now: Millis,
 ) -> Result<Option<KeyId>, StoreError> {
-    let rows = store.query(
-        "SELECT id FROM keys INDEXED BY keys_active_by_integration
-         WHERE environment = ? AND integration = ? AND state = 'active' AND expires_at > ? LIMIT 1",
-        &[environment.as_str().into(), integration.into(), now.into()],
-    )?;
-    rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
+    const ACTIVE: &str = "SELECT id FROM keys INDEXED BY keys_active_by_integration
+         WHERE environment = ? AND integration = ? AND state = 'active' AND expires_at > ? LIMIT 1";
+    const QUARANTINED: &str = "SELECT id FROM keys INDEXED BY keys_quarantined_by_integration
+         WHERE environment = ? AND integration = ? AND state = 'quarantined' AND successor IS NULL
+             AND expires_at > ? LIMIT 1";
+    first_of(store, &[ACTIVE, QUARANTINED], &[environment.as_str().into(), integration.into(), now.into()])
 }
 
-/// Returns the active key with this name in an environment.
+/// Returns the id in the first row of the first statement that has one.
+fn first_of(store: &mut dyn Store, statements: &[&str], values: &[Value]) -> Result<Option<KeyId>, StoreError> {
+    for statement in statements {
+        if let Some(row) = store.query(statement, values)?.first() {
+            return row.parsed("id", KeyId::parse).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the active key with this name in an environment. A quarantined key counts as active unless it has a successor.
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
@@ -95,12 +108,12 @@ pub fn active_of_name(
     name: &str,
     now: Millis,
 ) -> Result<Option<KeyId>, StoreError> {
-    let rows = store.query(
-        "SELECT id FROM keys INDEXED BY keys_active_by_name
-         WHERE environment = ? AND name = ? AND state = 'active' AND expires_at > ? LIMIT 1",
-        &[environment.as_str().into(), name.into(), now.into()],
-    )?;
-    rows.first().map(|row| row.parsed("id", KeyId::parse)).transpose()
+    const ACTIVE: &str = "SELECT id FROM keys INDEXED BY keys_active_by_name
+         WHERE environment = ? AND name = ? AND state = 'active' AND expires_at > ? LIMIT 1";
+    const QUARANTINED: &str = "SELECT id FROM keys INDEXED BY keys_quarantined_by_name
+         WHERE environment = ? AND name = ? AND state = 'quarantined' AND successor IS NULL
+             AND expires_at > ? LIMIT 1";
+    first_of(store, &[ACTIVE, QUARANTINED], &[environment.as_str().into(), name.into(), now.into()])
 }
 
 /// A key to insert: a new one, or a successor.
@@ -191,12 +204,34 @@ pub fn update(
     )
 }
 
+/// Revokes a key that is not revoked, as `by`, and queues its copy, within the caller's transaction. The caller appends the audit entry.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn mark_revoked(store: &mut dyn Store, id: &KeyId, by: &str, reason: &str, now: Millis) -> Result<(), StoreError> {
+    let revision = meta::next_revision(store)?;
+    store.execute(
+        "UPDATE keys SET state = ?, revoked_at = ?, revoked_by = ?, revoke_reason = ?, revision = ? WHERE id = ?",
+        &[
+            Status::Revoked.as_str().into(),
+            now.into(),
+            by.into(),
+            reason.into(),
+            Value::count(revision)?,
+            id.as_str().into(),
+        ],
+    )?;
+    outbox::enqueue(store, id, revision)
+}
+
 /// Reads the record of the key in this row. A key that is stored as expired is expired by every isolate's clock.
 ///
 /// # Errors
 /// [`StoreError`] when the row is malformed.
 pub fn record(row: &Row) -> Result<Record, StoreError> {
-    let over = row.parsed("state", Status::parse)? == Status::Expired;
+    let state = row.parsed("state", Status::parse)?;
+    let is_quarantined = state == Status::Quarantined
+        && !keyward_fault::fault!("the record of a quarantined key is that of a working one");
     let KeyAttributes { integration, scopes, allowed_cidrs, .. } = attributes::from_row(row)?;
     Ok(Record {
         id: row.parsed("id", KeyId::parse)?,
@@ -205,10 +240,11 @@ pub fn record(row: &Row) -> Result<Record, StoreError> {
         integration,
         scopes,
         allowed_cidrs,
-        expires_at: if over { Millis(0) } else { row.millis("expires_at")? },
+        expires_at: if state == Status::Expired { Millis(0) } else { row.millis("expires_at")? },
         retiring: row.optional_text("successor")?.is_some(),
         revoked: is_revoked(row)?,
         revision: row.count("revision")?,
+        quarantined: Quarantined::when(is_quarantined),
     })
 }
 
@@ -235,6 +271,7 @@ pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
         revoked_by: row.optional_text("revoked_by")?.map(str::to_owned),
         revoke_reason: row.optional_text("revoke_reason")?.map(str::to_owned),
         last_used_at: row.optional_millis("last_used_at")?.map(Millis::rfc3339),
+        exposed_at: row.optional_millis("exposed_at")?.map(Millis::rfc3339),
         revision: row.count("revision")?,
     })
 }
@@ -246,7 +283,7 @@ pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
 /// [`StoreError`] when the row is malformed.
 pub fn status(row: &Row, now: Millis) -> Result<Status, StoreError> {
     Ok(match row.parsed("state", Status::parse)? {
-        Status::Active | Status::Retiring if row.millis("expires_at")? <= now => Status::Expired,
+        Status::Active | Status::Retiring | Status::Quarantined if row.millis("expires_at")? <= now => Status::Expired,
         stored => stored,
     })
 }

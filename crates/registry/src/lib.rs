@@ -12,8 +12,10 @@
 //! | [`list`], [`order`], `sorted_list`, [`member_list`], [`page`] | lists |
 //! | [`idempotency`] | retries of writes |
 //! | [`audit`] | the log and its hash chain |
+//! | [`exposures`], [`quarantine`] | exposures of keys and members' credentials, and keys that are refused after one |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
+//! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
 //! | [`store`] | the port to SQLite |
@@ -40,6 +42,8 @@ mod attributes;
 pub mod audit;
 pub mod authentication;
 pub mod context;
+pub mod due;
+pub mod exposures;
 pub mod feed;
 pub mod idempotency;
 pub mod keys;
@@ -52,25 +56,27 @@ pub mod object;
 pub mod order;
 pub mod outbox;
 pub mod page;
+pub mod quarantine;
 pub mod schema;
 mod sorted_list;
 
 pub use keyward_store as store;
 
+use keyward_key::exposure::OnExposure;
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, Response};
 use store::{Store, StoreError};
 
 /// Answers one request. `control` runs the operations of the control plane. `random` is 16 characters for the name of a new epoch, in
-/// case one begins.
+/// case one begins. `on_exposure` is the setting.
 ///
 /// # Errors
 /// [`StoreError`] if the store failed: nothing changed, and the answer is unknown.
 pub fn answer(
     store: &mut dyn Store,
     request: Request,
-    random: &str,
-    now: Millis,
+    on_exposure: OnExposure,
+    (random, now): (&str, Millis),
     control: impl FnOnce(&mut dyn Store, ControlRequest) -> Result<Response, StoreError>,
 ) -> Result<Response, StoreError> {
     match request {
@@ -80,5 +86,6 @@ pub fn answer(
             Ok(Response::Changes { changes, restored })
         }
         Request::Control(control_request) => control(store, *control_request),
+        Request::Expose(report) => exposures::record(store, &report, on_exposure, now),
     }
 }

@@ -1,7 +1,7 @@
 //! Lists of keys, newest first. `sorted_list` handles other orders and searches.
 //!
 //! A page reads about as many rows as it shows, for any number of keys and any filter: for each environment and state, an index yields
-//! the newest positions in order, and the page takes the newest of all of them (at most 2 × 4 × (limit + 1) index entries). The state
+//! the newest positions in order, and the page takes the newest of all of them (at most 2 × 5 × (limit + 1) index entries). The state
 //! is a column for this purpose, although it also depends on the clock: [`mark_expired`] updates it before a filter by state is
 //! applied.
 
@@ -37,6 +37,17 @@ pub struct KeyFilter {
     /// Time before which the key expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_before: Option<Millis>,
+    /// Whether the key has an exposure that was not dismissed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposed: Option<bool>,
+}
+
+impl KeyFilter {
+    /// Returns whether only a scan can tell the matching keys. The other filters have indexes.
+    #[must_use]
+    pub const fn needs_scan(&self) -> bool {
+        self.q.is_some() || self.expires_before.is_some() || self.exposed.is_some()
+    }
 }
 
 /// A request for one page of a list of keys.
@@ -64,12 +75,12 @@ pub fn list(
 ) -> Result<(Vec<KeyView>, Option<String>), OperationError> {
     let KeyQuery { filter, order, limit, cursor } = *query;
     check_limit(limit, LARGEST_PAGE)?;
-    if order != KeyOrder::default() || filter.q.is_some() || filter.expires_before.is_some() {
+    if order != KeyOrder::default() || filter.needs_scan() {
         return sorted_list::list(store, member, query, now);
     }
     let before = start(cursor)?;
     // Without a filter by state, the lists of all states are merged, so an outdated state has no effect.
-    if matches!(filter.status, Some(Status::Active | Status::Retiring | Status::Expired)) {
+    if filter.status.is_some_and(|status| status != Status::Revoked) {
         mark_expired(store, now)?;
     }
 
@@ -120,19 +131,25 @@ pub(super) fn json_list(positions: &[i64]) -> Result<Value, StoreError> {
 /// # Errors
 /// [`StoreError`] when the store fails.
 pub fn mark_expired(store: &mut dyn Store, now: Millis) -> Result<(), StoreError> {
-    let due = store.query(
-        "SELECT position FROM keys INDEXED BY keys_by_end
-         WHERE state IN ('active', 'retiring') AND expires_at <= ? LIMIT 1",
-        &[now.into()],
-    )?;
-    if due.is_empty() {
-        return Ok(());
+    let working = "SELECT position FROM keys INDEXED BY keys_by_end
+         WHERE state IN ('active', 'retiring') AND expires_at <= ? LIMIT 1";
+    if !store.query(working, &[now.into()])?.is_empty() {
+        store.execute(
+            "UPDATE keys INDEXED BY keys_by_end SET state = 'expired'
+             WHERE state IN ('active', 'retiring') AND expires_at <= ?",
+            &[now.into()],
+        )?;
     }
-    store.execute(
-        "UPDATE keys INDEXED BY keys_by_end SET state = 'expired'
-         WHERE state IN ('active', 'retiring') AND expires_at <= ?",
-        &[now.into()],
-    )
+    let quarantined = "SELECT position FROM keys INDEXED BY keys_quarantined_by_end
+         WHERE state = 'quarantined' AND expires_at <= ? LIMIT 1";
+    if !store.query(quarantined, &[now.into()])?.is_empty() {
+        store.execute(
+            "UPDATE keys INDEXED BY keys_quarantined_by_end SET state = 'expired'
+             WHERE state = 'quarantined' AND expires_at <= ?",
+            &[now.into()],
+        )?;
+    }
+    Ok(())
 }
 
 /// Returns the newest positions before `before`, newest first, at most `limit`.

@@ -6,7 +6,7 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT];
+const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -136,6 +136,38 @@ const SORTED_IN_SIGHT: &[&str] = &[
     "CREATE INDEX keys_of_environment ON keys (environment)",
     "CREATE INDEX keys_of_environment_sorted_by_end ON keys (environment, expires_at)",
     "CREATE INDEX keys_of_environment_sorted_by_name ON keys (environment, name COLLATE NOCASE)",
+];
+
+/// Exposures of keys and of members' credentials.
+const EXPOSURES: &[&str] = &[
+    "CREATE TABLE exposures (
+        position INTEGER PRIMARY KEY,
+        subject TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        route TEXT,
+        network TEXT
+    ) STRICT",
+    // SQLite appends `position`, the primary key: for lists, newest first.
+    "CREATE INDEX exposures_by_subject ON exposures (subject)",
+    // Finds whether this hour has one already.
+    "CREATE INDEX exposures_by_kind ON exposures (subject, kind, at)",
+    "ALTER TABLE keys ADD COLUMN exposed_at INTEGER",
+    "ALTER TABLE keys ADD COLUMN exposure_dismissed_at INTEGER",
+];
+
+/// Quarantined keys.
+const QUARANTINE: &[&str] = &[
+    // Time at which the key is revoked unless it was released.
+    "ALTER TABLE keys ADD COLUMN quarantine_ends_at INTEGER",
+    "CREATE INDEX keys_by_quarantine_end ON keys (quarantine_ends_at)
+        WHERE quarantine_ends_at IS NOT NULL AND state <> 'revoked'",
+    // As the indexes of active keys: a quarantined key without a successor keeps its integration and its name.
+    "CREATE INDEX keys_quarantined_by_integration ON keys (environment, integration, expires_at)
+        WHERE state = 'quarantined' AND successor IS NULL",
+    "CREATE INDEX keys_quarantined_by_name ON keys (environment, name, expires_at)
+        WHERE state = 'quarantined' AND successor IS NULL",
+    "CREATE INDEX keys_quarantined_by_end ON keys (expires_at) WHERE state = 'quarantined'",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

@@ -103,9 +103,10 @@ macro_rules! scan {
         concat!(
             "SELECT position, name, expires_at, octet_length(scopes) + octet_length(allowed_cidrs) AS bytes,
                  (? IS NULL OR integration = ?) AND (? IS NULL OR owner = ?)
-                 AND (? IS NULL OR ? = CASE WHEN state IN ('active', 'retiring') AND expires_at <= ? THEN 'expired'
+                 AND (? IS NULL OR ? = CASE WHEN state IN ('active', 'retiring', 'quarantined') AND expires_at <= ? THEN 'expired'
                      ELSE state END)
                  AND (? IS NULL OR expires_at < ?)
+                 AND (? IS NULL OR (exposed_at IS NOT NULL) = ?)
                  AND (? IS NULL OR instr(lower(name), ?) > 0 OR instr(lower(id), ?) > 0) AS fits
              FROM keys ",
             $index,
@@ -207,6 +208,7 @@ impl Filters {
         let one = seen.next()?;
         let only = seen.next().is_none().then_some(one);
         let status = filter.status.map(Status::as_str);
+        let exposed = filter.exposed.map_or(Value::Null, |exposed| Value::Integer(exposed.into()));
         let text = filter.q.as_ref().map(|text| text.to_ascii_lowercase());
         let values = vec![
             filter.integration.as_deref().into(),
@@ -218,6 +220,8 @@ impl Filters {
             now.into(),
             filter.expires_before.into(),
             filter.expires_before.into(),
+            exposed.clone(),
+            exposed,
             text.as_deref().into(),
             text.as_deref().into(),
             text.as_deref().into(),

@@ -65,6 +65,7 @@ impl Key {
             retiring: false,
             revoked: false,
             revision: 10,
+            quarantined: None,
         };
         Self { text: minted.api_key.expose().to_owned(), record }
     }

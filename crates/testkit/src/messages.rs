@@ -3,8 +3,9 @@
 use keyward_control::Operation;
 use keyward_control::operation::ControlOperation;
 use keyward_control::operations::{
-    audit_checkpoint, bootstrap, create_member, issue_key, list_keys, list_members, me, read_audit, revoke_by_holder,
-    revoke_key, revoke_member, rotate_key, rotate_member, show_key, show_member, update_key, update_member,
+    audit_checkpoint, bootstrap, create_member, dismiss_exposure, issue_key, list_exposures, list_keys, list_members,
+    me, read_audit, release_key, revoke_by_holder, revoke_key, revoke_member, rotate_key, rotate_member, show_key,
+    show_member, update_key, update_member,
 };
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::record::Record;
@@ -98,6 +99,19 @@ pub enum Command {
         filter: AuditFilter,
     },
     AuditHead,
+    DismissExposure {
+        id: KeyId,
+        reason: String,
+    },
+    ReleaseKey {
+        id: KeyId,
+        reason: String,
+    },
+    ListExposures {
+        id: KeyId,
+        limit: u32,
+        cursor: Option<String>,
+    },
     Introspect(KeyId),
     Verify(KeyId),
     RevokeByHolder,
@@ -190,6 +204,13 @@ impl Command {
                 raw(Operation::ReadAudit, &read_audit::ReadAudit::new(after, limit, filter))
             }
             Self::AuditHead => raw(Operation::AuditCheckpoint, &audit_checkpoint::AuditCheckpoint {}),
+            Self::DismissExposure { id, reason } => {
+                raw(Operation::DismissExposure, &dismiss_exposure::DismissExposure { id, reason })
+            }
+            Self::ReleaseKey { id, reason } => raw(Operation::ReleaseKey, &release_key::ReleaseKey { id, reason }),
+            Self::ListExposures { id, limit, cursor } => {
+                raw(Operation::ListExposures, &list_exposures::ListExposures { id, limit, cursor })
+            }
             Self::Introspect(id) => raw_json(Operation::Introspect, &json!({ "id": id })),
             Self::Verify(id) => raw_json(Operation::Verify, &json!({ "id": id })),
             Self::RevokeByHolder => raw(Operation::RevokeByHolder, &revoke_by_holder::RevokeByHolder::default()),
@@ -243,6 +264,15 @@ pub enum Outcome {
         retiring: Box<KeyView>,
         changed_at: Millis,
     },
+    ExposureDismissed(Box<KeyView>),
+    KeyReleased {
+        key: Box<KeyView>,
+        changed_at: Millis,
+    },
+    Exposures {
+        items: Vec<serde_json::Value>,
+        next_cursor: Option<String>,
+    },
     MemberRotated(MemberView),
     Members {
         items: Vec<MemberView>,
@@ -289,7 +319,9 @@ impl From<RawResponse> for Response {
                 Self::Done(Outcome::Replayed { outcome, nonce, minted_under: minted_under.as_str().to_owned() })
             }
             RawResponse::Refused(refused) => Self::Refused(refused),
-            other @ (RawResponse::Records { .. } | RawResponse::Changes { .. }) => panic!("{other:?}"),
+            other @ (RawResponse::Reported | RawResponse::Records { .. } | RawResponse::Changes { .. }) => {
+                panic!("{other:?}")
+            }
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Registry in memory with fixed ids, times and members.
 
 use keyward_key::epoch::Epoch;
+pub use keyward_key::exposure::{ExposureAction, ExposureKind, OnExposure};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::keyring::Generation;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
 use keyward_protocol::role::Role;
-use keyward_protocol::{Caller, Idempotency, KeyView, MemberView, NewCredential, Rejection, RequestMeta};
+use keyward_protocol::{
+    Caller, ExposureReport, Idempotency, KeyView, MemberView, NewCredential, Rejection, Request, RequestMeta,
+    Response as RawResponse, SubmittedHash,
+};
 use keyward_registry::audit::{audit_after, head};
 use keyward_registry::context::Policy;
 use keyward_registry::schema::migrate;
@@ -49,6 +53,7 @@ impl World {
                 max_key_days: 365,
                 max_member_days: 365,
                 known_scopes: vec![scope("contacts:read"), scope("contacts:write")],
+                on_exposure: OnExposure::default(),
             },
             now: NOW,
             idempotency: None,
@@ -167,6 +172,15 @@ impl World {
         (entry.actor, entry.action, entry.subject, Json::Object(entry.detail))
     }
 
+    /// Reports exposures, and returns the number of audit entries that this made.
+    pub fn expose(&mut self, report: &ExposureReport) -> u64 {
+        let before = head(&mut self.store).unwrap().seq;
+        let request = Request::Expose(Box::new(report.clone()));
+        let answered = keyward_control::answer(&mut self.store, request, &self.policy, "random", self.now).unwrap();
+        assert!(matches!(answered, RawResponse::Reported), "{answered:?}");
+        head(&mut self.store).unwrap().seq - before
+    }
+
     pub fn later(&mut self, seconds: i64) {
         self.now = self.now.plus_seconds(seconds);
     }
@@ -183,6 +197,17 @@ pub fn scope(text: &str) -> Scope {
 
 pub fn hash(byte: u8) -> KeyHash {
     KeyHash::new([byte; 32])
+}
+
+/// Returns a report that live key `number` was exposed by its holder.
+pub fn exposure(number: u32, kind: ExposureKind) -> ExposureReport {
+    ExposureReport {
+        kind,
+        keys: vec![SubmittedHash { id: key_id(Environment::Live, number), key_hash: hash(9) }],
+        route: Some("GET /v1/contacts/*".to_owned()),
+        network: Some("192.0.2.0/24".to_owned()),
+        request_id: "req-7".to_owned(),
+    }
 }
 
 /// Returns the holder of live key `number`, whose secret is [`hash`] of 9.
@@ -266,6 +291,16 @@ pub fn update(number: u32, changes: KeyChanges) -> Command {
     Command::UpdateKey { id: key_id(Environment::Live, number), changes: Box::new(changes) }
 }
 
+/// Dismisses the exposures of live key `number`.
+pub fn dismiss_exposure(number: u32) -> Command {
+    Command::DismissExposure { id: key_id(Environment::Live, number), reason: "a test page".to_owned() }
+}
+
+/// Releases live key `number` from its quarantine.
+pub fn release(number: u32) -> Command {
+    Command::ReleaseKey { id: key_id(Environment::Live, number), reason: "a test page".to_owned() }
+}
+
 /// Returns an id such as `wafl_admin_00000manager`.
 pub fn member_id(name: &str) -> KeyId {
     KeyId::parse(&format!("wafl_admin_{name:0>12}")).unwrap()
@@ -332,6 +367,8 @@ pub fn command_for(operation: Operation) -> Command {
         Operation::Verify => Command::Verify(id()),
         Operation::Introspect => Command::Introspect(id()),
         Operation::RevokeByHolder => Command::RevokeByHolder,
+        Operation::ListExposures => Command::ListExposures { id: id(), limit: 50, cursor: None },
+        Operation::DismissExposure => dismiss_exposure(1),
         other => Command::Authorise { operation: other },
     }
 }

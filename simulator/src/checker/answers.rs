@@ -63,6 +63,8 @@ fn demanded(state: &State, answered: &Answered) -> Verdict {
         Verdict::Revoked
     } else if rights.ended_by_change || answered.clock >= rights.expires_at {
         Verdict::Expired
+    } else if rights.quarantined {
+        Verdict::Quarantined
     } else if rights.addresses & answered.address == 0 {
         Verdict::Address
     } else if rights.scopes & answered.scope == 0 {

@@ -4,7 +4,7 @@ use keyward_edge::LookupSizes;
 use keyward_gate::GateSizes;
 use keyward_registry::feed::FeedSizes;
 
-use super::requests::{draw_changes, draw_requests};
+use super::requests::{draw_changes, draw_quarantines, draw_requests};
 use super::{Attack, Fault, FaultRates, Plan, PlannedAction, Sizes};
 use crate::random::Random;
 use crate::scheduler::Time;
@@ -43,8 +43,9 @@ pub fn draw(seed: u64) -> Plan {
     if random.often(if severity == 0 { 0 } else { 150 }) {
         draw_restore(&mut plan, &mut random);
     }
-    // Drawn last, so that this size changes nothing else of a seed's plan.
+    // Drawn last, so that they change nothing else of a seed's plan.
     plan.sizes.lookups.batch = random.pick(&[1, 1, 2, 500]);
+    draw_quarantines(&mut plan, &mut random, &isolates, &changes);
     plan.events.sort_by_key(|event| event.at);
     plan
 }

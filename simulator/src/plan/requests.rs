@@ -53,6 +53,31 @@ pub(super) fn draw_changes(plan: &mut Plan, random: &mut Random) -> Vec<ChangeTi
     change_times
 }
 
+/// Draws exposures that quarantine a key, releases, and requests around them.
+pub(super) fn draw_quarantines(
+    plan: &mut Plan,
+    random: &mut Random,
+    lifetimes: &[IsolateLifetime],
+    change_times: &[ChangeTime],
+) {
+    if !random.often(400) {
+        return;
+    }
+    let mut times = Vec::new();
+    for _ in 0..random.within(1, 2) {
+        let key = change_times[random.below(change_times.len())].key;
+        let at = random.within(1_000, plan.ends_at);
+        plan.add(random, at, PlannedAction::Change { change: Change::Quarantine { key } });
+        times.push(ChangeTime { key, at });
+        if random.often(500) {
+            let at = random.within(at, plan.ends_at);
+            plan.add(random, at, PlannedAction::Change { change: Change::Release { key } });
+            times.push(ChangeTime { key, at });
+        }
+    }
+    draw_requests(plan, random, lifetimes, &times);
+}
+
 pub(super) fn draw_requests(
     plan: &mut Plan,
     random: &mut Random,

@@ -13,7 +13,7 @@ use keyward_http::limits::NAME_CHARS;
 use keyward_http::problem::Problem;
 use keyward_key::id::Environment;
 use keyward_key::mint::Minted;
-use keyward_key::version::second_reader;
+use keyward_key::version::{second_reader, third_reader};
 use keyward_protocol::{Role, Status};
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::list::{self, KeyFilter, KeyQuery};
@@ -21,7 +21,7 @@ use keyward_registry::order::KeyOrder;
 use keyward_registry::store::Store;
 
 const PARAMETERS: &[&str] =
-    &["limit", "cursor", "environment", "integration", "owner", "status", "q", "expires_before", "sort"];
+    &["limit", "cursor", "environment", "integration", "owner", "status", "q", "expires_before", "exposed", "sort"];
 
 /// Maximum length of the search text, in characters: that of a name.
 const SEARCH_CHARS: usize = NAME_CHARS;
@@ -52,8 +52,9 @@ impl ListKeys {
     /// Creates the request for one page.
     #[must_use]
     pub fn new(filter: KeyFilter, order: KeyOrder, limit: u32, cursor: Option<String>) -> Self {
-        let newer = !is_default(&order) || filter.q.is_some() || filter.expires_before.is_some();
-        Self { filter, limit, cursor, order, min_reader: second_reader(newer) }
+        let second = second_reader(!is_default(&order) || filter.needs_scan());
+        let min_reader = third_reader(filter.exposed.is_some()).or(second);
+        Self { filter, limit, cursor, order, min_reader }
     }
 }
 
@@ -114,9 +115,10 @@ fn parse(query: &str, texts: TextParser<'_>) -> Result<ListKeys, Problem> {
         environment: choice(&mut query, "environment", Environment::parse, "This must be live or test.")?,
         integration: text(&mut query, "integration", texts)?,
         owner: text(&mut query, "owner", texts)?,
-        status: choice(&mut query, "status", Status::parse, "This must be active, retiring, expired or revoked.")?,
+        status: choice(&mut query, "status", Status::parse, "This must be active, retiring, quarantined, expired or revoked.")?,
         q: search(&mut query, texts)?,
         expires_before: query.take("expires_before").map(|text| instant("expires_before", &text)).transpose()?,
+        exposed: choice(&mut query, "exposed", |text| text.parse().ok(), "This must be true or false.")?,
     };
     let order = choice(&mut query, "sort", KeyOrder::parse, SORTS)?.unwrap_or_default();
     Ok(ListKeys::new(filter, order, query.limit()?, query.take("cursor")))
@@ -156,7 +158,7 @@ const OPEN_API: &str = r##"{
   "operationId": "listKeys",
   "tags": ["Keys"],
   "summary": "Lists keys, newest first",
-  "description": "Owner, manager, responder, auditor. With `q`, `expires_before` or `sort` a page scans at most 1,000 keys, so it may be short or empty even if `next_cursor` is present.",
+  "description": "Owner, manager, responder, auditor. With `q`, `expires_before`, `exposed` or `sort` a page scans at most 1,000 keys, so it may be short or empty even if `next_cursor` is present.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [
     {
@@ -189,6 +191,12 @@ const OPEN_API: &str = r##"{
       "in": "query",
       "description": "Keys that expire before this time, with any offset. Leap seconds are refused",
       "schema": {"type": "string", "format": "date-time"}
+    },
+    {
+      "name": "exposed",
+      "in": "query",
+      "description": "Keys with or without an exposure that was not dismissed",
+      "schema": {"type": "string", "enum": ["true", "false"]}
     },
     {
       "name": "sort",
@@ -256,6 +264,8 @@ mod tests {
         assert_eq!((sorted.filter.q.as_deref(), sorted.order.as_str(), sorted.min_reader), (Some("Café"), "-name", Some(2)));
         assert_eq!(sorted.filter.expires_before.unwrap().rfc3339(), "2027-01-31T00:00:00.000Z");
         assert_eq!(filter.owner.as_deref(), Some("ops@acme.example"));
+        let Ok(exposed) = parse("exposed=true&sort=name") else { panic!("refused") };
+        assert_eq!((exposed.filter.exposed, exposed.min_reader), (Some(true), Some(3)));
         for query in [
             "limit=0",
             "limit=201",
@@ -269,6 +279,8 @@ mod tests {
             "sort=",
             "sort=name&sort=name",
             "expires_before=tomorrow",
+            "exposed=yes",
+            "exposed=",
             "color=red",
         ] {
             assert!(parse(query).is_err(), "{query}");

@@ -108,6 +108,9 @@ operations! {
     Verify => verify,
     Introspect => introspect,
     RevokeByHolder => revoke_by_holder,
+    ListExposures => list_exposures,
+    DismissExposure => dismiss_exposure,
+    ReleaseKey => release_key,
 }
 
 impl Operation {

@@ -13,8 +13,8 @@ use keyward_key::mint::Minted;
 use keyward_key::time::Millis;
 use keyward_protocol::{Raw, Rejection, Role, Status};
 use keyward_registry::context::{Context, OperationError};
-use keyward_registry::store::{Store, Value};
-use keyward_registry::{keys, meta, outbox};
+use keyward_registry::keys;
+use keyward_registry::store::Store;
 
 /// The request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -88,20 +88,8 @@ pub(super) fn revoke(
 ) -> Result<Outcome, OperationError> {
     let row = keys::find(store, id)?.ok_or(Rejection::NotFound)?;
     if keys::status(&row, by.now)? != Status::Revoked {
-        let revision = meta::next_revision(store)?;
-        store.execute(
-            "UPDATE keys SET state = ?, revoked_at = ?, revoked_by = ?, revoke_reason = ?, revision = ? WHERE id = ?",
-            &[
-                Status::Revoked.as_str().into(),
-                by.now.into(),
-                by.actor_name().into(),
-                reason.into(),
-                Value::count(revision)?,
-                id.as_str().into(),
-            ],
-        )?;
+        keys::mark_revoked(store, id, by.actor_name(), reason, by.now)?;
         by.record(store, "key.revoke", id, vec![("reason", reason.into())])?;
-        outbox::enqueue(store, id, revision)?;
     }
     let row = keys::get_written(store, id)?;
     let revoked = Revoked { key: raw(&keys::view(&row, by.now)?)?, changed_at: row.millis("revoked_at")? };

@@ -12,7 +12,7 @@ use keyward_http::problem::{Code, Problem};
 use keyward_key::id::{Class, KeyId};
 use keyward_key::mint::Minted;
 use keyward_key::time::Millis;
-use keyward_protocol::{Raw, Rejection, Role, Status};
+use keyward_protocol::{KeyView, Raw, Rejection, Role, Status};
 use keyward_registry::audit::shown;
 use keyward_registry::context::{Context, OperationError, days_after};
 use keyward_registry::keys::{self, NewKey};
@@ -68,9 +68,7 @@ impl ControlOperation for RotateKey {
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
         let row = keys::find(store, &self.id)?.ok_or(Rejection::NotFound)?;
         let old = keys::view(&row, by.now)?;
-        if old.status != Status::Active {
-            return Err(Rejection::NotActive { status: old.status }.into());
-        }
+        check_rotatable(&old)?;
         if self.overlap_seconds > MAX_OVERLAP_SECONDS {
             let detail = format!("An overlap is 0 to {MAX_OVERLAP_SECONDS} seconds.");
             return Err(Rejection::Invalid { field: "overlap_seconds".to_owned(), detail }.into());
@@ -82,7 +80,7 @@ impl ControlOperation for RotateKey {
         let lifetime_ms = end.since(row.millis("created_at")?);
         // One change has one revision, even if it changes two keys.
         let revision = meta::next_revision(store)?;
-        self.retire(store, by, &credential.id, end, revision)?;
+        self.retire(store, by, &credential.id, (old.status, end), revision)?;
         let successor = NewKey {
             credential,
             attributes: &old.attributes,
@@ -137,11 +135,15 @@ impl RotateKey {
         store: &mut dyn Store,
         by: &Context<'_>,
         successor: &KeyId,
-        end: Millis,
+        (status, end): (Status, Millis),
         revision: u64,
     ) -> Result<(), StoreError> {
-        // Without an overlap the key is expired by every clock.
-        let status = if self.overlap_seconds == 0 { Status::Expired } else { Status::Retiring };
+        // Without an overlap the key is expired by every clock. A quarantined one stays quarantined: only a release makes it work.
+        let status = match status {
+            _ if self.overlap_seconds == 0 => Status::Expired,
+            Status::Quarantined => Status::Quarantined,
+            _ => Status::Retiring,
+        };
         store.execute(
             "UPDATE keys SET state = ?, successor = ?, expires_at = ?, own_end = ?, revision = ? WHERE id = ?",
             &[
@@ -153,6 +155,16 @@ impl RotateKey {
                 self.id.as_str().into(),
             ],
         )
+    }
+}
+
+/// Refuses a key that is neither active nor quarantined, or that has a successor.
+fn check_rotatable(key: &KeyView) -> Result<(), Rejection> {
+    match key.status {
+        Status::Active => Ok(()),
+        Status::Quarantined if key.successor.is_none() => Ok(()),
+        Status::Quarantined => Err(Rejection::NotActive { status: Status::Retiring }),
+        status => Err(Rejection::NotActive { status }),
     }
 }
 

@@ -162,7 +162,7 @@ impl UpdateKey {
         before: &KeyAttributes,
         ends_at: Millis,
     ) -> Result<(), OperationError> {
-        if let Status::Expired | Status::Revoked = status {
+        if let Status::Quarantined | Status::Expired | Status::Revoked = status {
             return Err(Rejection::NotActive { status: *status }.into());
         }
         if let Some(scopes) = &self.changes.scopes {

@@ -74,7 +74,7 @@ impl ControlOperation for UpdateMember {
             Status::Expired if self.changes.expires_in_days.is_some() => {
                 return Err(Rejection::NotActive { status: Status::Expired }.into());
             }
-            Status::Active | Status::Retiring | Status::Expired => {}
+            Status::Active | Status::Retiring | Status::Quarantined | Status::Expired => {}
         }
         let after = self.changes.apply(&before, by.policy, by.now)?;
         members::free_email(store, by, &after.email, Some(&self.id))?;

@@ -66,7 +66,7 @@ fn every_change_of_one_key_or_member_takes_the_condition() {
         let body = match operation {
             Operation::UpdateKey | Operation::UpdateMember => json!({"name": "Other"}),
             Operation::ExtendRotation => json!({"overlap_seconds": 60}),
-            Operation::RevokeKey => json!({"reason": "leaked"}),
+            Operation::RevokeKey | Operation::DismissExposure | Operation::ReleaseKey => json!({"reason": "leaked"}),
             _ => json!({}),
         };
         let line = format!("{} {}", spec.method, spec.path.replace("{id}", &id));

@@ -89,6 +89,13 @@ fn rows() -> Vec<(&'static str, String)> {
             "ASSERTION_BYTES",
             format!("| cached assertions of one isolate, with their claims | {} bytes; ", number(ASSERTION_BYTES)),
         ),
+        ("EXPOSED_KEYS", format!("| exposed keys in one URL that are reported | {EXPOSED_KEYS} |")),
+        (
+            "EXPOSURE_REPORTS_A_MINUTE",
+            format!("| reports of exposed keys by one isolate | {EXPOSURE_REPORTS_A_MINUTE} a minute, "),
+        ),
+        ("EXPOSURE_INTERVAL_MS", format!("the same key and kind once in {} s; ", EXPOSURE_INTERVAL_MS / 1000)),
+        ("EXPOSURES_REMEMBERED", format!("it tracks {} of them. ", number(EXPOSURES_REMEMBERED))),
     ]
 }
 

@@ -3,6 +3,7 @@
 mod access_verifier;
 mod callers;
 mod conditions;
+mod exposures;
 mod forward_auth;
 mod generated;
 mod hosts;

@@ -9,8 +9,9 @@ use keyward_config::{AccessSettings, Config};
 use keyward_control::{
     AccessFailure, BodyError, Callers, ControlContext, ControlPlatform, ControlReply, RevocationLimiter, answer, serve,
 };
+use keyward_edge::entry::{self, Action, Decided, Entry, RawRequest};
 use keyward_edge::platform::REGISTRY_READ_TIMEOUT_MS;
-use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext, ShardedObject};
+use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext, ShardedObject, exposures};
 use keyward_gate::GateSizes;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -18,7 +19,7 @@ use keyward_http::reply::Reply;
 use keyward_key::entropy::Entropy;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
-use keyward_protocol::Request;
+use keyward_protocol::{ExposureReport, Request};
 use keyward_registry::context::Policy;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::ClientRequest;
@@ -44,6 +45,8 @@ pub struct TestPlatform {
     /// Logged events and their fields.
     pub log: RefCell<Vec<String>>,
     pub refreshes: Cell<u32>,
+    /// Reports of exposed keys that were started.
+    pub reports: RefCell<Vec<Box<ExposureReport>>>,
     /// Body of the request that is served; `None` does not arrive whole.
     pub body: RefCell<Option<Vec<u8>>>,
     seed: Cell<u64>,
@@ -145,6 +148,10 @@ impl ControlPlatform for TestPlatform {
         self.refreshes.set(self.refreshes.get() + 1);
     }
 
+    fn report_in_background(&self, report: Box<ExposureReport>) {
+        self.reports.borrow_mut().push(report);
+    }
+
     fn nfc(&self, text: &str) -> String {
         nfc(text)
     }
@@ -194,7 +201,12 @@ impl Plane {
     /// A deployment without members; `changes` are variables of its configuration.
     pub fn new(changes: &Value) -> Self {
         let config = keyward_testkit::gate_world::config(changes);
-        let policy = Policy { max_key_days: 365, max_member_days: 365, known_scopes: config.routes.scopes() };
+        let policy = Policy {
+            max_key_days: 365,
+            max_member_days: 365,
+            known_scopes: config.routes.scopes(),
+            on_exposure: config.on_exposure,
+        };
         let platform = TestPlatform {
             world: RefCell::new(World::empty()),
             policy,
@@ -205,6 +217,7 @@ impl Plane {
             messages: RefCell::default(),
             log: RefCell::default(),
             refreshes: Cell::new(0),
+            reports: RefCell::default(),
             body: RefCell::new(Some(Vec::new())),
             seed: Cell::new(0),
             next_seed: Cell::new(None),
@@ -221,7 +234,12 @@ impl Plane {
 
     /// A deployment with an owner, and the owner's credential.
     pub fn with_owner() -> (Self, String) {
-        let plane = Self::new(&json!({}));
+        Self::with_owner_of(&json!({}))
+    }
+
+    /// The same, with some variables changed.
+    pub fn with_owner_of(changes: &Value) -> (Self, String) {
+        let plane = Self::new(changes);
         let body = json!({"name": "Ada", "email": "ada@acme.example"});
         let made = plane.call(&post("v1/bootstrap").with("authorization", &bearer(BOOTSTRAP_TOKEN)), &body);
         assert_eq!(made.status, 201, "{}", made.text);
@@ -269,7 +287,41 @@ impl Plane {
 
     /// Serves a request with the body that the platform has.
     pub fn serve(&self, request: &ClientRequest) -> ControlReply {
-        run(self.serving(request))
+        let reply = run(self.serving(request));
+        self.send_reports();
+        reply
+    }
+
+    /// Sends the reports that were started, as the background work of the worker does.
+    fn send_reports(&self) {
+        for report in self.platform.reports.take() {
+            run(exposures::send(&self.isolate, &self.platform, report));
+        }
+    }
+
+    /// Serves a request as the worker does, and returns its status and code. An accepted one is `forwarded`.
+    pub fn enter(&self, request: &ClientRequest) -> String {
+        let raw = RawRequest { head_text: self.text_of(request), request_id: "req-1".to_owned() };
+        let Entry { action, exposed, .. } = entry::handle(&self.isolate, Some(&self.config), &self.platform, &raw);
+        self.platform.reports.borrow_mut().extend(exposed);
+        self.send_reports();
+        let decided = match action {
+            Action::ControlPlane => return self.send(request, b"").verdict(),
+            Action::Reply(reply) => Decided::Reply(reply),
+            Action::Forward(plan) => Decided::Forward(plan),
+            Action::Later(pending) => {
+                run(entry::resume(&self.isolate, Some(&self.config), &self.platform, &raw, pending))
+            }
+        };
+        match decided {
+            Decided::Forward(_) => "forwarded".to_owned(),
+            Decided::Reply(reply) => TestReply::from(reply).verdict(),
+        }
+    }
+
+    /// Returns the head of a request that arrives now.
+    fn text_of(&self, request: &ClientRequest) -> String {
+        request.text().replacen(&NOW.0.to_string(), &self.platform.now.get().0.to_string(), 1)
     }
 
     /// Serves requests at the same time. The registry answers none of them before all wait, then every one. Returns the verdicts.
@@ -293,7 +345,7 @@ impl Plane {
     }
 
     async fn serving(&self, request: &ClientRequest) -> ControlReply {
-        let text = request.text().replacen(&NOW.0.to_string(), &self.platform.now.get().0.to_string(), 1);
+        let text = self.text_of(request);
         let head = Head::parse(&text).unwrap();
         let request = RequestContext {
             isolate: &self.isolate,

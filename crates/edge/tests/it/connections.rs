@@ -4,7 +4,7 @@ use keyward_edge::connections::{Check, Open, Verdict, check, look_up, open};
 use keyward_edge::{Isolate, LookupContext, LookupSizes, RequestContext};
 use keyward_gate::{GateSizes, TOO_OLD};
 use keyward_http::head::Head;
-use keyward_key::record::Record;
+use keyward_key::record::{Quarantined, Record};
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
 use keyward_testkit::gate_world::{ClientRequest, Key, NOW};
@@ -108,9 +108,10 @@ fn a_connection_is_checked_once_a_bound_and_its_text_holds_no_credential() {
 #[test]
 fn a_change_that_takes_the_right_away_closes_the_connection_at_the_next_check() {
     type Change = fn(&mut Record);
-    let changes: [(&str, Change); 4] = [
+    let changes: [(&str, Change); 5] = [
         ("revoked_key", |record| record.revoked = true),
         ("expired_key", |record| record.expires_at = NOW),
+        ("quarantined_key", |record| record.quarantined = Quarantined::when(true)),
         ("insufficient_scope", |record| record.scopes = vec![Scope::parse("contacts:write").unwrap()]),
         ("address_not_allowed", |record| record.allowed_cidrs = vec!["198.51.100.0/24".parse().unwrap()]),
     ];

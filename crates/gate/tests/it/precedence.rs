@@ -20,6 +20,7 @@ enum Fault {
     WrongSecret,
     Revoked,
     Expired,
+    Quarantined,
     Address,
     Scope,
     NoOrigin,
@@ -27,7 +28,7 @@ enum Fault {
 
 use Fault::*;
 
-const ORDER: [(Fault, &str); 16] = [
+const ORDER: [(Fault, &str); 17] = [
     (Form, "400 bad_path"),
     (KeyInUrl, "400 key_in_url"),
     (Misdirected, "421 misdirected_request"),
@@ -41,6 +42,7 @@ const ORDER: [(Fault, &str); 16] = [
     (WrongSecret, "401 invalid_key"),
     (Revoked, "401 revoked_key"),
     (Expired, "401 expired_key"),
+    (Quarantined, "401 quarantined_key"),
     (Address, "403 address_not_allowed"),
     (Scope, "403 insufficient_scope"),
     (NoOrigin, "503 no_origin"),
@@ -63,6 +65,7 @@ fn verdict(faults: &[Fault], warm: bool) -> String {
     if has(Expired) {
         record.expires_at = NOW;
     }
+    record.quarantined = keyward_key::record::Quarantined::when(has(Quarantined));
     if has(Address) {
         record.allowed_cidrs = vec!["192.0.2.0/24".parse().unwrap()];
     }
@@ -129,7 +132,7 @@ fn of_two_faults_the_first_in_the_documented_order_wins() {
             pairs += 1;
         }
     }
-    assert_eq!(pairs, 118);
+    assert_eq!(pairs, 134);
 }
 
 #[test]

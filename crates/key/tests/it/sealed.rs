@@ -8,7 +8,7 @@ use keyward_key::epoch::Epoch;
 use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
 use keyward_key::keyring::{Generation, Keyring, Secret};
-use keyward_key::record::Record;
+use keyward_key::record::{Quarantined, Record};
 use keyward_key::scope::Scope;
 use keyward_key::sealed::{Broken, SEALED_LENGTH, Sealed, SealedUnder, seal_text, storage_name};
 use keyward_key::time::Millis;
@@ -50,6 +50,7 @@ fn record() -> Record {
         expires_at: Millis(1_795_442_523_004),
         retiring: false,
         revoked: false,
+        quarantined: None,
         revision: 17,
     }
 }
@@ -87,6 +88,15 @@ fn a_sealed_record_opens_to_what_was_sealed() {
     let opened = open(STORED, &id(), &keyring(CURRENT, None)).expect("sealed by this keyring");
     assert_eq!(json(&opened), json(&record()));
     assert!(opened.key_hash.matches(&record().key_hash));
+}
+
+#[test]
+fn a_quarantined_record_needs_a_reader_that_knows_quarantine() {
+    let ring = keyring(CURRENT, None);
+    let quarantined = Record { quarantined: Quarantined::when(true), ..record() };
+    assert_eq!(json(&quarantined), json(&record()).replace('}', r#","quarantined":{"min_reader":3}}"#));
+    assert!(open(&sealed(&quarantined, &ring), &id(), &ring).is_ok_and(|opened| opened.quarantined.is_some()));
+    assert!(open(&sealed(&record(), &ring), &id(), &ring).is_ok_and(|opened| opened.quarantined.is_none()));
 }
 
 #[test]

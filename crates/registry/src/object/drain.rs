@@ -10,40 +10,30 @@ use keyward_key::sealed::{Sealed, storage_name};
 
 impl<H: ObjectHost> RegistryObject<H> {
     /// Writes copies until none is pending. Only one drain runs at a time, because two could put an older copy over a newer one.
-    /// After a failure the alarm retries, with a backoff that doubles.
+    /// After a failure the alarm retries, with a backoff that doubles. Sets the next alarm in every case.
     pub(super) async fn drain(&self) {
         let now = self.host.now();
-        let started_at = self.drain_started_at.get();
-        if started_at.is_some_and(|started_at| (0..DRAIN_TIMEOUT_MS).contains(&now.since(started_at))) {
+        // After a step back of the clock, the running drain counts from the new time.
+        let running_since = self.drain_started_at.get().map(|started_at| started_at.min(now));
+        if running_since.is_some_and(|started_at| now.since(started_at) < DRAIN_TIMEOUT_MS) {
+            self.drain_started_at.set(running_since);
             // The alarm that triggered this call is used up. If the running drain ends with this instance, another alarm must follow.
-            self.set_alarm_or_log().await;
+            self.reset_alarm().await;
             return;
         }
         self.drain_started_at.set(Some(now));
         let drained = self.write_copies().await;
         self.drain_started_at.set(None);
         match drained {
-            Ok(()) => {
-                self.backoff_ms.set(FIRST_BACKOFF_MS);
-                if !self.has_pending() {
-                    // An alarm that is not deleted finds no work.
-                    let _ = self.host.delete_alarm().await;
-                }
-            }
+            Ok(()) => self.backoff_ms.set(FIRST_BACKOFF_MS),
             Err(cause) => {
                 let backoff_ms = self.backoff_ms.get().saturating_mul(2).min(LONGEST_BACKOFF_MS);
                 self.backoff_ms.set(backoff_ms);
                 let fields = [("cause", cause.as_str()), ("retry_in_ms", &backoff_ms.to_string())];
                 self.host.log(Level::Warn, "kv_copy_failed", &fields);
-                self.set_alarm_or_log().await;
             }
         }
-    }
-
-    async fn set_alarm_or_log(&self) {
-        if let Err(cause) = self.host.set_alarm(self.backoff_ms.get()).await {
-            self.host.log(Level::Error, "alarm_failed", &[("cause", &cause)]);
-        }
+        self.reset_alarm().await;
     }
 
     async fn write_copies(&self) -> Result<(), String> {

@@ -2,11 +2,12 @@
 //!
 //! A call is one JSON message in and one out (docs/internals/storage.md). A change is decided and written in one synchronous transaction
 //! without an await, so no other request can interleave. Copies are written to KV afterwards, and retried by alarm until all are
-//! written.
+//! written. The same alarm does work that falls due at a time ([`crate::due`]).
 //!
 //! [`RegistryObject`] decides; [`ObjectHost`] is its port to the platform. The worker, the simulator and the native tests each
 //! implement the port and run this same code.
 
+mod alarm;
 mod drain;
 mod host;
 
@@ -15,10 +16,12 @@ pub use host::{Level, ObjectHost};
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
 use crate::store::{Store, StoreError};
-use crate::{lookup, outbox, schema};
+use crate::{exposures, lookup, outbox, schema};
 use keyward_key::epoch::Epoch;
+use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::Keyring;
 use keyward_key::time::Millis;
 use keyward_key::version;
@@ -47,6 +50,8 @@ pub struct ObjectSettings {
     pub authority_epoch: Option<String>,
     /// Page sizes of the feed.
     pub feed: FeedSizes,
+    /// `ON_EXPOSURE`.
+    pub on_exposure: OnExposure,
 }
 
 /// Reason why a call has no answer.
@@ -63,24 +68,37 @@ pub struct RegistryObject<H> {
     host: H,
     /// `None` while the configuration is invalid. The object then answers nothing and writes nothing to KV.
     settings: Option<ObjectSettings>,
+    work: &'static [DueWork],
     migrated: Cell<bool>,
-    /// Set if copies were queued for a reason other than a change since the last drain started.
+    /// Set if copies were queued for a reason other than a change since the last drain started, or if an instance starts and work
+    /// will fall due.
     refilled: Cell<bool>,
     drain_started_at: Cell<Option<Millis>>,
+    /// Pause before copies are retried.
     backoff_ms: Cell<i64>,
+    /// Pause before due work is retried.
+    work_backoff_ms: Cell<i64>,
 }
 
 impl<H: ObjectHost> RegistryObject<H> {
     /// Creates an instance. It first reads its store at the first call.
     #[must_use]
     pub const fn new(host: H, settings: Option<ObjectSettings>) -> Self {
+        Self::with_work(host, settings, due::WORK)
+    }
+
+    /// Like [`Self::new`], with other kinds of due work than [`due::WORK`]. For tests.
+    #[must_use]
+    pub const fn with_work(host: H, settings: Option<ObjectSettings>, work: &'static [DueWork]) -> Self {
         Self {
             host,
             settings,
+            work,
             migrated: Cell::new(false),
             refilled: Cell::new(false),
             drain_started_at: Cell::new(None),
             backoff_ms: Cell::new(FIRST_BACKOFF_MS),
+            work_backoff_ms: Cell::new(FIRST_BACKOFF_MS),
         }
     }
 
@@ -98,37 +116,31 @@ impl<H: ObjectHost> RegistryObject<H> {
             self.host.log(Level::Error, "registry_message_malformed", &[]);
             return Err(FetchError::Malformed);
         };
-        let is_control = matches!(request, Request::Control(_));
+        let (may_change, is_write) = match &request {
+            Request::Control(control) => (true, control.writes),
+            Request::Expose(_) => (true, true),
+            Request::Lookup { .. } | Request::Changes(_) => (false, false),
+        };
         let answered = match self.answer(request) {
             Ok(answered) => answered,
             Err(error) => {
                 self.host.log(Level::Error, "registry_failed", &[("cause", &error.to_string())]);
-                // The change may have been committed even so. Then its copy is pending.
-                if self.has_pending() {
-                    self.set_alarm().await?;
-                }
+                // The change may have been committed even so. Then its copy is pending, or its work will fall due.
+                self.set_alarm().await?;
                 return Err(FetchError::Failed);
             }
         };
-        if (is_control || self.refilled.take()) && self.has_pending() {
-            // Set before the answer is sent: if this instance ends now, the alarm still writes the copies to KV.
-            self.set_alarm().await?;
+        let refilled = self.refilled.take();
+        let pending = (may_change || refilled) && self.has_pending();
+        if pending || is_write || refilled {
+            // Set before the answer is sent: if this instance ends now, the alarm still does the work.
+            self.set_alarm().await.inspect_err(|_| self.refilled.set(refilled))?;
+        }
+        if pending {
             let object = Rc::clone(self);
             self.host.spawn(async move { object.drain().await });
         }
         Ok(answered)
-    }
-
-    /// Handles the alarm.
-    pub async fn alarm(&self) {
-        self.drain().await;
-    }
-
-    async fn set_alarm(&self) -> Result<(), FetchError> {
-        self.host.set_alarm(self.backoff_ms.get()).await.map_err(|cause| {
-            self.host.log(Level::Error, "alarm_failed", &[("cause", &cause)]);
-            FetchError::Failed
-        })
     }
 
     fn random_name(&self) -> Result<String, StoreError> {
@@ -156,9 +168,10 @@ impl<H: ObjectHost> RegistryObject<H> {
         if began {
             self.host.log(Level::Error, "epoch_began", &[("cause", "AUTHORITY_EPOCH was changed")]);
         }
-        // Copies may also be pending since the previous instance ended, or since a backup was made. An unreadable row delays the copies,
-        // but not the registry.
-        let waiting = outbox::pending(store, 1).map_or(true, |pending| !pending.is_empty());
+        // Copies may also be pending since the previous instance ended, or since a backup was made, and an alarm may be lost. An
+        // unreadable row delays the copies, but not the registry.
+        let waiting = outbox::pending(store, 1).map_or(true, |pending| !pending.is_empty())
+            || due::earliest(store, self.work).map_or(true, |due_at| due_at.is_some());
         self.refilled.set(resealed || began || waiting);
         Ok(())
     }
@@ -173,6 +186,7 @@ impl<H: ObjectHost> RegistryObject<H> {
                 Ok(Response::Changes { changes, restored })
             }
             Request::Control(control) => self.host.apply(store, *control, now),
+            Request::Expose(report) => exposures::record(store, &report, settings.on_exposure, now),
         })?;
         if let Response::Changes { restored: true, .. } = answered {
             self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);

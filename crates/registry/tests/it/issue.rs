@@ -45,6 +45,7 @@ fn an_issued_key_has_the_documented_view() {
   "revoked_by": null,
   "revoke_reason": null,
   "last_used_at": null,
+  "exposed_at": null,
   "revision": 2
 }"#
     );

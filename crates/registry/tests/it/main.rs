@@ -3,6 +3,8 @@
 mod access;
 mod atomic;
 mod audit;
+mod due;
+mod exposures;
 mod feed;
 mod histories;
 mod idempotency;
@@ -14,6 +16,7 @@ mod members;
 mod messages;
 mod object;
 mod outbox;
+mod quarantine;
 mod revoke;
 mod roles;
 mod rotate;

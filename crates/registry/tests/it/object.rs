@@ -8,9 +8,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use keyward_control::authority::apply;
+use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::{Keyring, Secret};
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, RequestMeta, Response as RegistryResponse};
+use keyward_registry::due::DueWork;
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::meta;
 use keyward_registry::object::{DRAIN_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
@@ -19,28 +21,28 @@ use keyward_registry::store::{Store, StoreError};
 use keyward_testkit::registry_world::*;
 use keyward_testkit::sqlite_store::Fault;
 
-const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER_SECRET: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 /// State that outlives an instance of the object, and the scripted behaviour of the platform.
 #[derive(Clone)]
-struct Platform(Rc<Shared>);
+pub struct Platform(pub Rc<Shared>);
 
-struct Shared {
-    world: RefCell<World>,
-    now: Cell<Millis>,
-    alarm: Cell<Option<i64>>,
+pub struct Shared {
+    pub world: RefCell<World>,
+    pub now: Cell<Millis>,
+    pub alarm: Cell<Option<i64>>,
     spawned: RefCell<VecDeque<Work>>,
-    written: RefCell<Vec<(String, i64)>>,
-    log: RefCell<Vec<String>>,
-    kv_fails: Cell<bool>,
-    kv_hangs: Cell<bool>,
+    pub written: RefCell<Vec<(String, i64)>>,
+    pub log: RefCell<Vec<String>>,
+    pub kv_fails: Cell<bool>,
+    pub kv_hangs: Cell<bool>,
 }
 
 impl Platform {
-    fn new(world: World) -> Self {
+    pub fn new(world: World) -> Self {
         Self(Rc::new(Shared {
             now: Cell::new(world.now),
             world: RefCell::new(world),
@@ -54,15 +56,15 @@ impl Platform {
     }
 
     fn start(&self, secret: &str, authority_epoch: Option<&str>) -> Rc<RegistryObject<Self>> {
-        let settings = ObjectSettings {
-            keyring: Keyring::new(&Secret::parse(secret).unwrap(), None).unwrap(),
-            authority_epoch: authority_epoch.map(str::to_owned),
-            feed: FeedSizes::default(),
-        };
-        Rc::new(RegistryObject::new(self.clone(), Some(settings)))
+        Rc::new(RegistryObject::new(self.clone(), Some(settings(secret, authority_epoch))))
     }
 
-    fn pending(&self) -> usize {
+    /// Starts an instance that does this due work and no other.
+    pub fn start_with(&self, work: &'static [DueWork]) -> Rc<RegistryObject<Self>> {
+        Rc::new(RegistryObject::with_work(self.clone(), Some(settings(SECRET, None)), work))
+    }
+
+    pub fn pending(&self) -> usize {
         pending(&mut self.0.world.borrow_mut().store, 100).unwrap().len()
     }
 
@@ -71,7 +73,7 @@ impl Platform {
     }
 
     /// Polls each background task once and keeps those that are pending.
-    fn run_spawned(&self) {
+    pub fn run_spawned(&self) {
         let work: Vec<Work> = self.0.spawned.borrow_mut().drain(..).collect();
         for mut work in work {
             if poll(work.as_mut()).is_pending() {
@@ -81,11 +83,20 @@ impl Platform {
     }
 }
 
-fn poll<T>(work: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
+pub fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
+    ObjectSettings {
+        keyring: Keyring::new(&Secret::parse(secret).unwrap(), None).unwrap(),
+        authority_epoch: authority_epoch.map(str::to_owned),
+        feed: FeedSizes::default(),
+        on_exposure: OnExposure::default(),
+    }
+}
+
+pub fn poll<T>(work: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
     work.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-fn ready<T>(work: impl Future<Output = T>) -> T {
+pub fn ready<T>(work: impl Future<Output = T>) -> T {
     match poll(std::pin::pin!(work)) {
         Poll::Ready(result) => result,
         Poll::Pending => panic!("pending"),
@@ -147,9 +158,9 @@ impl ObjectHost for Platform {
     }
 }
 
-const SNAPSHOT: &str = "{\"changes\":{\"snapshot\":{\"after\":null}}}";
+pub const SNAPSHOT: &str = "{\"changes\":{\"snapshot\":{\"after\":null}}}";
 
-fn issue_message(number: u32) -> String {
+pub fn issue_message(number: u32) -> String {
     let meta = RequestMeta { request_id: "req-1".to_owned(), client_address: None };
     let control = issue(number, live(&format!("i-{number}"))).into_request(owner(), meta, None);
     serde_json::to_string(&Request::Control(Box::new(control))).unwrap()
@@ -258,6 +269,24 @@ fn a_drain_that_hung_for_a_minute_is_replaced() {
     ready(object.alarm());
     assert_eq!(platform.pending(), 1);
     platform.0.now.set(Millis(platform.0.now.get().0 + 1));
+    let mut alarm = std::pin::pin!(object.alarm());
+    assert!(poll(alarm.as_mut()).is_pending());
+    assert!(poll(alarm.as_mut()).is_ready());
+    assert_eq!(platform.pending(), 0);
+}
+
+/// Seed 171,502 of the simulator: the second drain wrote a newer copy, and the first one's late write put the older copy over it.
+#[test]
+fn a_clock_that_steps_back_starts_no_second_drain() {
+    let (platform, object) = with_one_pending();
+    platform.0.kv_hangs.set(true);
+    platform.run_spawned();
+    platform.0.kv_hangs.set(false);
+    let began_at = platform.0.now.get().0;
+    platform.0.now.set(Millis(began_at - 3_000));
+    ready(object.alarm());
+    assert_eq!((platform.pending(), platform.0.written.borrow().len()), (1, 0));
+    platform.0.now.set(Millis(began_at - 3_000 + DRAIN_TIMEOUT_MS));
     let mut alarm = std::pin::pin!(object.alarm());
     assert!(poll(alarm.as_mut()).is_pending());
     assert!(poll(alarm.as_mut()).is_ready());
