@@ -169,7 +169,7 @@ export function variables(env, names) {
 
 /** Returns the names of missing bindings, separated by commas. */
 export function missingBindings(env) {
-  return ["KEY_INDEX", "REGISTRY"].filter((name) => env[name] === undefined).join(",");
+  return ["KEY_INDEX", "REGISTRY", "LIMITS"].filter((name) => env[name] === undefined).join(",");
 }
 
 /** Settles as the promise does, or rejects after the time limit. */

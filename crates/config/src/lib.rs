@@ -20,6 +20,7 @@
 )]
 
 mod hosts;
+mod limits;
 mod route;
 mod settings;
 
@@ -36,6 +37,8 @@ use keyward_http::target::Target;
 use keyward_key::exposure::{ExposureAction, ExposureKind, OnExposure};
 use keyward_key::id::Prefix;
 use keyward_key::keyring::{Keyring, Secret};
+use keyward_key::limit::Limit;
+use limits::parse_limits;
 use route::parse_route;
 
 pub use hosts::{Host, HostRole};
@@ -86,6 +89,8 @@ pub struct Config {
     issuer: Option<String>,
     /// `ON_EXPOSURE`, by default only recorded.
     pub on_exposure: OnExposure,
+    /// `DEFAULT_LIMITS`, for keys without limits of their own.
+    pub default_limits: Vec<Limit>,
 }
 
 /// Trusted identity provider for e-mail addresses: a Cloudflare Access team, for one of its applications.
@@ -153,6 +158,7 @@ impl Config {
         let access = reader.access();
         let issuer = reader.issuer();
         let on_exposure = reader.on_exposure();
+        let default_limits = reader.default_limits();
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
             (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
@@ -177,6 +183,7 @@ impl Config {
                     access,
                     issuer,
                     on_exposure,
+                    default_limits,
                 })
             }
             _ => Err(reader.problems),
@@ -382,6 +389,19 @@ impl<'a> Reader<'a> {
             let form = "must be a table of url, browser and http, each record, quarantine or revoke";
             self.problem(name, form);
             OnExposure::default()
+        })
+    }
+
+    fn default_limits(&mut self) -> Vec<Limit> {
+        let name = "DEFAULT_LIMITS";
+        let list = match self.get(name) {
+            None => return Vec::new(),
+            Some(Value::String(text)) => serde_json::from_str(text).ok(),
+            Some(value) => Some(value.clone()),
+        };
+        parse_limits(list).unwrap_or_else(|problem| {
+            self.problem(name, problem);
+            Vec::new()
         })
     }
 

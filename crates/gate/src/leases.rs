@@ -14,6 +14,7 @@ mod group;
 mod link;
 
 pub use group::{Exhausted, KeyLimits, Receipt};
+pub(super) use group::seconds_of;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -99,6 +100,15 @@ impl LeaseBook {
     #[must_use]
     pub fn refusal(&self, limits: &KeyLimits, spending: Spending) -> Option<Exhausted> {
         self.groups.peek(&limits.group)?.refusal(spending)
+    }
+
+    /// Puts back the units of a request that was not let through after all.
+    pub fn refund(&mut self, receipt: &Receipt) {
+        if let Some(taken) = receipt.taken
+            && let Some(group) = self.groups.peek_mut(&taken.group)
+        {
+            group.refund(taken);
+        }
     }
 
     /// Returns whether a renewal in the background became due, and forgets it.

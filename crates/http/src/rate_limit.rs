@@ -54,6 +54,16 @@ pub fn rate_limit_fields(limits: &[Limit], left: &[Left<'_>]) -> Vec<(&'static s
         .collect()
 }
 
+/// Reads the block of [`rate_limit_headers`] back as names and values.
+pub fn fields_of(block: &str) -> impl Iterator<Item = (&'static str, String)> {
+    let mut lines = block.split_terminator('\n');
+    std::iter::from_fn(move || {
+        let name = lines.next()?;
+        let value = lines.next()?;
+        Some((if name == POLICY { POLICY } else { STATE }, value.to_owned()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

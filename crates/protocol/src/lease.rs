@@ -52,7 +52,7 @@ pub struct LeaseQuery {
 pub struct GroupQuery {
     /// The group.
     pub group: CompactKeyId,
-    /// Revision of the record that the limits are from. The object applies the limits of the latest revision.
+    /// Number of the last change of the limits, 0 before the first. The object applies the limits of the latest revision.
     pub revision: u64,
     /// Limits of the group.
     pub limits: Vec<Limit>,

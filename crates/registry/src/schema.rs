@@ -6,7 +6,7 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE];
+const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, LIMITS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -168,6 +168,16 @@ const QUARANTINE: &[&str] = &[
     "CREATE INDEX keys_quarantined_by_name ON keys (environment, name, expires_at)
         WHERE state = 'quarantined' AND successor IS NULL",
     "CREATE INDEX keys_quarantined_by_end ON keys (expires_at) WHERE state = 'quarantined'",
+];
+
+/// Limits of keys.
+const LIMITS: &[&str] = &[
+    // NULL for a key without its own limits, to which DEFAULT_LIMITS apply.
+    "ALTER TABLE keys ADD COLUMN limits TEXT",
+    // First key of the chain of rotations. NULL for that key itself.
+    "ALTER TABLE keys ADD COLUMN limit_group TEXT",
+    // Number of the last change of the limits; NULL if they were never changed.
+    "ALTER TABLE keys ADD COLUMN limit_revision INTEGER",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

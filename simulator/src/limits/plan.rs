@@ -53,6 +53,8 @@ pub struct Slot {
     pub interval_ms: Time,
     /// Requests that arrive together.
     pub burst: i64,
+    /// Chance in 1,000 of a pause of seconds after a request, so that leases end unspent.
+    pub pauses: i64,
     pub starts_at: Time,
 }
 
@@ -102,7 +104,7 @@ fn calm(seed: u64, random: &mut Random) -> Plan {
     let isolates = 1 + random.below(2);
     let per_isolate = f64::from(seconds) * 1_000.0 / requests as f64 * isolates as f64;
     let interval_ms = ((per_isolate / random.pick(&[2.0, 4.0])) as Time).min(i64::from(seconds) * 20).max(4);
-    let slot = |random: &mut Random| Slot { offset: random.within(-5_000, 5_000), interval_ms, burst: 1, starts_at: 0 };
+    let slot = |random: &mut Random| Slot { offset: random.within(-5_000, 5_000), interval_ms, burst: 1, pauses: 0, starts_at: 0 };
     Plan {
         seed,
         kind: Kind::Calm,
@@ -141,12 +143,13 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
         Millis(1_795_442_523_004)
     };
     let isolates = 1 + random.below(5);
-    let total_ms = f64::from(seconds) * 1_000.0 / requests as f64 / random.pick(&[0.5, 1.5, 4.0, 12.0]);
-    let interval_ms = ((total_ms * isolates as f64) as Time).max(20 * isolates as Time);
+    let total_ms = f64::from(seconds) * 1_000.0 / requests as f64 / random.pick(&[0.5, 1.5, 4.0, 8.0]);
+    let interval_ms = ((total_ms * isolates as f64) as Time).max(30 * isolates as Time);
     let slot = |random: &mut Random| Slot {
         offset: random.within(-MAX_OFFSET_MS, MAX_OFFSET_MS),
         interval_ms,
         burst: if random.often(300) { random.within(2, 12) } else { 1 },
+        pauses: random.pick(&[0, 0, 30, 150]),
         starts_at: if random.often(300) { random.within(0, ends_at / 2) } else { random.within(0, 500) },
     };
     let mut slots: Vec<Slot> = (0..isolates).map(|_| slot(random)).collect();

@@ -215,7 +215,10 @@ impl World<'_> {
                 most => isolate.random.within(0, most) as u64,
             })
             .collect();
-        let pause = isolate.random.within(1, 2 * plan.interval_ms) * burst;
+        let mut pause = isolate.random.within(1, 2 * plan.interval_ms) * burst;
+        if isolate.random.often(plan.pauses) {
+            pause += isolate.random.within(500, 3_800);
+        }
         for cost in costs {
             self.request(slot, cost, 0);
         }

@@ -8,6 +8,7 @@ use crate::body::{Fields, Json, invalid};
 use crate::changed::Changed;
 use crate::credential::Subject;
 use crate::failure::Failure;
+use crate::limits::take_limits;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::allow;
 use crate::text::TextParser;
@@ -18,6 +19,7 @@ use keyward_key::id::{Class, Environment};
 use keyward_key::mint::Minted;
 use keyward_key::scope::Scope;
 use keyward_key::time::{BadTime, Millis};
+use keyward_key::version::third_reader;
 use keyward_protocol::{KeyAttributes, Raw, Rejection, Role};
 use keyward_registry::audit::shown;
 use keyward_registry::context::{Context, OperationError, Policy, days_after};
@@ -33,6 +35,7 @@ const FIELDS: &[&str] = &[
     "owner",
     "scopes",
     "allowed_cidrs",
+    "limits",
     "expires_in_days",
     "expires_at",
 ];
@@ -47,6 +50,9 @@ pub struct IssueKey {
     pub attributes: KeyAttributes,
     /// Lifetime of the key.
     pub lifetime: Lifetime,
+    /// Set if the key has limits of its own, so that a reader that would ignore them refuses the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_reader: Option<u64>,
 }
 
 /// The new key.
@@ -103,6 +109,7 @@ impl ControlOperation for IssueKey {
             created_by: &by.member()?.id,
             expires_at,
             rotated_from: None,
+            limit_group: None,
             revision,
         };
         keys::insert(store, &key)?;
@@ -145,8 +152,10 @@ fn parse(body: &[u8], text: TextParser<'_>) -> Result<IssueKey, Problem> {
         owner: text.parse("owner", fields.require("owner")?, CONTACT_CHARS)?,
         scopes: scopes(&mut fields)?,
         allowed_cidrs: allowed_cidrs(&mut fields)?,
+        limits: take_limits(&mut fields)?,
     };
-    Ok(IssueKey { attributes, lifetime: lifetime(&mut fields)? })
+    let min_reader = third_reader(attributes.limits.is_some());
+    Ok(IssueKey { attributes, lifetime: lifetime(&mut fields)?, min_reader })
 }
 
 fn environment(value: Json) -> Result<Environment, Problem> {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::link::Link;
 use super::{Spend, Spending};
+use keyward_config::Config;
 use keyward_fault::fault;
 use keyward_http::rate_limit::{Left, rate_limit_headers};
 use keyward_key::limit::Limit;
+use keyward_key::record::Record;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::lease::{GroupAnswer, GroupQuery, LEASE_MS, LimitState, Returned, shard_of};
@@ -48,6 +50,14 @@ impl KeyLimits {
         let headers = rate_limit_headers(limits, &[]).into();
         Some(Self { group, shard: shard_of(&group), revision, limits: limits.to_vec(), headers })
     }
+
+    /// Returns the limits that apply to the key of a record. `None` without a limit, and for a member's record.
+    #[must_use]
+    pub fn of_record(record: &Record, config: &Config) -> Option<Self> {
+        let group = CompactKeyId::of(record.limit_group.as_ref().unwrap_or(&record.id))?;
+        let limits = record.limits.as_ref().map_or(config.default_limits.as_slice(), |own| own.limits.as_slice());
+        Self::of(group, record.limit_revision, limits)
+    }
 }
 
 /// A request was counted.
@@ -59,6 +69,16 @@ pub struct Receipt {
     pub outage_age_ms: Option<i64>,
     /// Whether the lease should be renewed in the background.
     pub(super) renewal_due: bool,
+    /// Lease that all units came from, and their number.
+    pub(super) taken: Option<Taken>,
+}
+
+/// Units that can be put back while their lease lasts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub group: CompactKeyId,
+    lease: u64,
+    units: u64,
 }
 
 /// A request was not counted, because a limit is reached.
@@ -154,10 +174,14 @@ impl GroupLeases {
 
     pub fn spend(&mut self, link: &Link, spending: Spending) -> Spend {
         let Spending { cost, now, .. } = spending;
+        let mut live = self.leases.iter().filter(|lease| now < lease.ends_at && lease.units > 0);
+        let before = live.next().filter(|lease| lease.units >= cost).map(|lease| lease.number);
         if self.take(cost, now) {
             self.recent = self.recent.saturating_add(cost);
             let renewal_due = self.is_renewal_due(link, now);
-            return Spend::Granted(Receipt { headers: Arc::clone(&self.headers), outage_age_ms: None, renewal_due });
+            let taken = before.filter(|_| cost > 0).map(|lease| Taken { group: self.limits.group, lease, units: cost });
+            let headers = Arc::clone(&self.headers);
+            return Spend::Granted(Receipt { headers, outage_age_ms: None, renewal_due, taken });
         }
         if link.is_down() {
             return self.spend_in_outage(link, spending);
@@ -222,7 +246,7 @@ impl GroupLeases {
             self.reserve.spent = spent_after;
             let renewal_due = link.may_retry(now);
             let headers = Arc::clone(&self.headers);
-            return Spend::Granted(Receipt { headers, outage_age_ms: Some(age_ms), renewal_due });
+            return Spend::Granted(Receipt { headers, outage_age_ms: Some(age_ms), renewal_due, taken: None });
         }
         Spend::Refused(self.exhausted(1_000, now))
     }
@@ -326,6 +350,13 @@ impl GroupLeases {
         rate_limit_headers(&limits, &lefts).into()
     }
 
+    /// Puts units back that were taken for a request which was not let through.
+    pub fn refund(&mut self, taken: Taken) {
+        if let Some(lease) = self.leases.iter_mut().find(|lease| lease.number == taken.lease) {
+            lease.units = lease.units.saturating_add(taken.units);
+        }
+    }
+
     pub fn clock_stepped_back(&mut self) {
         for lease in &mut self.leases {
             lease.ends_at = Millis(i64::MIN);
@@ -338,6 +369,6 @@ impl GroupLeases {
 }
 
 /// Returns whole seconds, rounded up.
-pub(super) const fn seconds_of(milliseconds: i64) -> i64 {
+pub(crate) const fn seconds_of(milliseconds: i64) -> i64 {
     milliseconds.saturating_add(999) / 1_000
 }

@@ -51,6 +51,9 @@ fn record() -> Record {
         retiring: false,
         revoked: false,
         quarantined: None,
+        limits: None,
+        limit_group: None,
+        limit_revision: 0,
         revision: 17,
     }
 }
