@@ -3,10 +3,10 @@
 // object is made once. Only after a panic is worker-build's class used: it makes a new wasm instance first.
 
 import openApi from "keyward-openapi";
-import Recovering, { Registry } from "worker-build";
+import Recovering, { Limits, Registry } from "worker-build";
 import advice from "../crates/control/src/advice.json";
 
-export { Registry };
+export { Limits, Registry };
 
 // Texts for glue.js: the OpenAPI document with its version (tools/build.mjs), and the advice for each error code.
 globalThis.__keyward_texts = { openApi, advice };

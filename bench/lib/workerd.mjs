@@ -93,10 +93,14 @@ function worker(name, { modules, bindings = {}, registry, outbound = "internet" 
   });
   const bound = Object.entries(bindings).map(([binding, value]) => `(name = "${binding}", ${bindingOf(value)})`);
   if (registry)
-    bound.push(`(name = "REGISTRY", durableObjectNamespace = (className = "Registry", serviceName = "${registry}"))`);
+    for (const [binding, className] of Object.entries({ REGISTRY: "Registry", LIMITS: "Limits" }))
+      bound.push(`(name = "${binding}", durableObjectNamespace = (className = "${className}", serviceName = "${registry}"))`);
   // The key is also the name of the folder of its databases.
   const objects = `
-  durableObjectNamespaces = [(className = "Registry", uniqueKey = "${name}", enableSql = true)],
+  durableObjectNamespaces = [
+    (className = "Registry", uniqueKey = "${name}", enableSql = true),
+    (className = "Limits", uniqueKey = "${name}-limits", enableSql = true),
+  ],
   durableObjectStorage = (localDisk = "storage"),`;
   return `const ${name} :Workerd.Worker = (
   modules = [${embedded.join(", ")}],

@@ -57,7 +57,7 @@ class Gate {
         compatibilityFlags: [],
         manifest: modules(instrumented, name === NAME ? build : edgeBuild),
         env: { ...varBindings({ ...VARS, ...SECRETS, ...vars }), ...STORES },
-        ...(name === NAME && { exports: { Registry: { type: "durable-object", storage: "sqlite" } } }),
+        ...(name === NAME && { exports: OBJECTS }),
       },
       // Without these settings Miniflare puts a proxy between the client, the worker and the origin.
       dev: { stripCfConnectingIp: false, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
@@ -314,4 +314,10 @@ const varBindings = (vars) =>
 const STORES = {
   KEY_INDEX: { type: "kv", id: "KEY_INDEX" },
   REGISTRY: { type: "durable-object", worker: NAME, exportName: "Registry" },
+  LIMITS: { type: "durable-object", worker: NAME, exportName: "Limits" },
+};
+
+const OBJECTS = {
+  Registry: { type: "durable-object", storage: "sqlite" },
+  Limits: { type: "durable-object", storage: "sqlite" },
 };

@@ -174,9 +174,13 @@ const keyward :Workerd.Worker = (
   bindings = [
     (name = "KEY_INDEX", kvNamespace = "kv"),
     (name = "REGISTRY", durableObjectNamespace = "Registry"),
+    (name = "LIMITS", durableObjectNamespace = "Limits"),
     ${bindings.join(",\n    ")},
   ],
-  durableObjectNamespaces = [(className = "Registry", uniqueKey = "keyward", enableSql = true)],
+  durableObjectNamespaces = [
+    (className = "Registry", uniqueKey = "keyward", enableSql = true),
+    (className = "Limits", uniqueKey = "keyward-limits", enableSql = true),
+  ],
   durableObjectStorage = (localDisk = "state"),
 );
 `;
