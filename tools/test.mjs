@@ -140,6 +140,8 @@ async function simulate() {
   await run("cargo", ["run", ...SIMULATOR, "--bin", "simulate", "--", "--seeds", "20000"]);
   if (!existsSync(join(ROOT, "simulator", "tests", "planted.rs"))) return;
   await run("cargo", ["test", ...SIMULATOR, "--test", "planted", "--", "--ignored", "--nocapture"]);
+  await run("cargo", ["run", ...SIMULATOR, "--bin", "simulate", "--", "--limits", "--seeds", "5000"]);
+  await run("cargo", ["test", ...SIMULATOR, "--test", "limits", "--", "--ignored", "--nocapture"]);
 }
 
 async function edge() {

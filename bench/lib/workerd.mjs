@@ -94,7 +94,9 @@ function worker(name, { modules, bindings = {}, registry, outbound = "internet" 
   const bound = Object.entries(bindings).map(([binding, value]) => `(name = "${binding}", ${bindingOf(value)})`);
   if (registry)
     for (const [binding, className] of Object.entries({ REGISTRY: "Registry", LIMITS: "Limits" }))
-      bound.push(`(name = "${binding}", durableObjectNamespace = (className = "${className}", serviceName = "${registry}"))`);
+      bound.push(
+        `(name = "${binding}", durableObjectNamespace = (className = "${className}", serviceName = "${registry}"))`,
+      );
   // The key is also the name of the folder of its databases.
   const objects = `
   durableObjectNamespaces = [

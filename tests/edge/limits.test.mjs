@@ -162,13 +162,20 @@ describe("one worker", () => {
     const free = await gate.issue({ limits: [] });
     assert.deepEqual(free.json.key.limits, []);
     const answer = await call(CONTACTS, free.json.api_key);
-    assert.deepEqual([answer.status, answer.headers.ratelimit, answer.headers["ratelimit-policy"]], [200, undefined, undefined]);
+    assert.deepEqual(
+      [answer.status, answer.headers.ratelimit, answer.headers["ratelimit-policy"]],
+      [200, undefined, undefined],
+    );
   });
 
   test("a change keeps what was used, holds within the bound, and is in the audit log", async () => {
     const { id, apiKey } = await gate.newKey({ limits: [{ name: "burst", requests: 2, seconds: 60 }] });
     assert.deepEqual(await verdicts(3, CONTACTS, apiKey), ["200", "200", "429 rate_limited"]);
-    const request = { method: "PATCH", key: gate.owner, json: { limits: [{ name: "burst", requests: 4, seconds: 60 }] } };
+    const request = {
+      method: "PATCH",
+      key: gate.owner,
+      json: { limits: [{ name: "burst", requests: 4, seconds: 60 }] },
+    };
     const changed = await gate.callPatiently(`${KEYS}/${id}`, request);
     assert.deepEqual(changed.json.key.limits, request.json.limits);
     await pause(5_500);
@@ -182,7 +189,10 @@ describe("one worker", () => {
   });
 
   test("a wrong limit is named", async () => {
-    const limits = [{ name: "a", requests: 1, seconds: 1 }, { name: "b", requests: 1, seconds: 0 }];
+    const limits = [
+      { name: "a", requests: 1, seconds: 1 },
+      { name: "b", requests: 1, seconds: 0 },
+    ];
     const answer = await gate.issue({ limits });
     assert.deepEqual([answer.verdict, answer.json.field], ["400 invalid_request", "limits[1].seconds"]);
   });
@@ -203,7 +213,8 @@ describe("one worker", () => {
       const json = { api_key: apiKey, ...fields };
       return gate.callPatiently("/_keyward/v1/verify", { method: "POST", key: verifier.key, json });
     };
-    for (let at = 0; at < 3; at += 1) assert.equal((await verify({ method: "GET", path: "/v1/dear" })).json.valid, true);
+    for (let at = 0; at < 3; at += 1)
+      assert.equal((await verify({ method: "GET", path: "/v1/dear" })).json.valid, true);
     const counted = await verify({ method: "GET", path: "/v1/dear", count: true });
     assert.equal(counted.json.valid, true);
     assert.ok(fieldsOf(counted.headers.ratelimit).burst.r <= 7);

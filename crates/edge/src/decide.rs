@@ -1,9 +1,9 @@
 //! Decision about one request, including its lookups.
 
 use super::changes;
-use super::leases::{self, MAX_LEASE_ROUNDS};
 use super::context::{LookupContext, RequestContext};
 use super::isolate::{Isolate, LookupKey};
+use super::leases::{self, MAX_LEASE_ROUNDS};
 use super::platform::{Level, Platform};
 use super::poll::Polls;
 use super::record::{self, Unknown};

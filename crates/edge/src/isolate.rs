@@ -67,9 +67,10 @@ impl Isolate {
 
     /// Returns the random number that names this isolate to the objects.
     pub(super) fn number(&self, platform: &impl Platform) -> u64 {
-        let number = self.number.get().unwrap_or_else(|| {
-            (0..6).fold(0_u64, |number, _| number.wrapping_shl(8) | u64::from(platform.jitter()))
-        });
+        let number = self
+            .number
+            .get()
+            .unwrap_or_else(|| (0..6).fold(0_u64, |number, _| number.wrapping_shl(8) | u64::from(platform.jitter())));
         self.number.set(Some(number));
         number
     }

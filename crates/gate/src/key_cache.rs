@@ -1,7 +1,7 @@
 //! The cache of keys. Its size is bounded, and no entry is older than the feed.
 
-use std::num::NonZeroUsize;
 use std::cell::OnceCell;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lru::LruCache;

@@ -13,8 +13,8 @@
 mod group;
 mod link;
 
-pub use group::{Exhausted, KeyLimits, Receipt};
 pub(super) use group::seconds_of;
+pub use group::{Exhausted, KeyLimits, Receipt};
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -128,8 +128,7 @@ impl LeaseBook {
         let count = shard.pending.len().min(MAX_QUERY_GROUPS);
         let asked: Vec<CompactKeyId> = shard.pending.drain(..count).collect();
         let groups = &mut self.groups;
-        let groups: Vec<_> =
-            asked.iter().filter_map(|id| groups.peek_mut(id).map(|group| group.query(now))).collect();
+        let groups: Vec<_> = asked.iter().filter_map(|id| groups.peek_mut(id).map(|group| group.query(now))).collect();
         if groups.is_empty() {
             return None;
         }

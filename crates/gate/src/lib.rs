@@ -62,13 +62,11 @@ use assertion::Assertions;
 use feed::{Feed, Freshness};
 use forward::GrantedKey;
 use key_cache::{Entry, KeyCache};
-use leases::LeaseBook;
-use limited::{Counted, count};
 use keyward_config::{Config, Origin};
 use keyward_http::credential::{Credential, CredentialHeaders};
 use keyward_http::head::Head;
-use keyward_http::origin::origin_of;
 use keyward_http::limits::LEASED_GROUPS;
+use keyward_http::origin::origin_of;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::route::{Access, Matched, Route, is_own_path};
 use keyward_key::format::{Presented, contains_key};
@@ -78,6 +76,8 @@ use keyward_key::record::Record;
 use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
+use leases::LeaseBook;
+use limited::{Counted, count};
 
 /// Maximum step back of the clock that is ignored as rounding, in milliseconds. A larger step makes every age unknown.
 const CLOCK_STEP_TOLERANCE_MS: i64 = 100;

@@ -41,12 +41,7 @@ pub(super) enum Counted {
 }
 
 /// Counts a request, if it `has_origin`. One without is refused for that, unless a limit is reached already.
-pub(super) fn count(
-    leases: &mut LeaseBook,
-    limits: &Arc<KeyLimits>,
-    spending: Spending,
-    has_origin: bool,
-) -> Counted {
+pub(super) fn count(leases: &mut LeaseBook, limits: &Arc<KeyLimits>, spending: Spending, has_origin: bool) -> Counted {
     let over_limit = |exhausted| Counted::Refused(Box::new(Refusal::over_limit(&exhausted)));
     if !has_origin {
         return leases.refusal(limits, spending).map_or(Counted::Granted(None), over_limit);

@@ -80,7 +80,8 @@ impl Refusal {
     /// Creates the refusal of a request over a limit.
     pub(super) fn over_limit(exhausted: &Exhausted) -> Self {
         let age_ms = exhausted.age_ms;
-        let reset = |state: &LimitState| seconds_of(state.reset_in_ms.saturating_sub(age_ms)).max(i64::from(state.violated));
+        let reset =
+            |state: &LimitState| seconds_of(state.reset_in_ms.saturating_sub(age_ms)).max(i64::from(state.violated));
         let violated = || exhausted.limits.iter().filter(|state| state.violated);
         let retry = seconds_of(exhausted.retry_in_ms).max(1).max(violated().map(reset).max().unwrap_or_default());
         let lefts: Vec<Left<'_>> = exhausted
@@ -90,7 +91,8 @@ impl Refusal {
             .collect();
         let limits: Vec<Limit> = exhausted.limits.iter().map(|state| state.limit.clone()).collect();
         let unit = if retry == 1 { "second" } else { "seconds" };
-        let sentence = violated().next().map_or_else(String::new, |state| format!("At most {}. ", state.limit.sentence()));
+        let sentence =
+            violated().next().map_or_else(String::new, |state| format!("At most {}. ", state.limit.sentence()));
         let detail = format!("{sentence}Try again in {retry} {unit}.");
         let names = violated().map(|state| state.limit.name().to_owned()).collect();
         let problem = Problem::limit_reached(detail, retry, names, rate_limit_fields(&limits, &lefts));

@@ -221,8 +221,15 @@ pub struct Problem {
 
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
-        let mut problem =
-            Self { code, status: code.status(), detail: None, field: None, violated: Vec::new(), headers: Vec::new(), pages_at: None };
+        let mut problem = Self {
+            code,
+            status: code.status(),
+            detail: None,
+            field: None,
+            violated: Vec::new(),
+            headers: Vec::new(),
+            pages_at: None,
+        };
         match code {
             Code::MissingKey => problem.header("www-authenticate", r#"Bearer realm="keyward""#.into()),
             _ if code.status() == 401 => {

@@ -53,9 +53,8 @@ impl Period {
     pub fn number(self, at: Millis) -> i64 {
         match self {
             Self::Day => at.0.div_euclid(DAY_MS),
-            Self::Month => DateTime::from_timestamp_millis(at.0).map_or(0, |date| {
-                i64::from(date.year()).saturating_mul(12).saturating_add(i64::from(date.month0()))
-            }),
+            Self::Month => DateTime::from_timestamp_millis(at.0)
+                .map_or(0, |date| i64::from(date.year()).saturating_mul(12).saturating_add(i64::from(date.month0()))),
         }
     }
 
@@ -260,7 +259,10 @@ mod tests {
             assert_eq!(period.next_start(last), first);
         }
         assert_eq!(Period::Month.next_start(at("2027-12-05T08:00:00Z")), at("2028-01-01T00:00:00Z"));
-        assert_eq!(Period::Month.number(at("2027-12-05T08:00:00Z")) + 1, Period::Month.number(at("2028-01-01T00:00:00Z")));
+        assert_eq!(
+            Period::Month.number(at("2027-12-05T08:00:00Z")) + 1,
+            Period::Month.number(at("2028-01-01T00:00:00Z"))
+        );
         assert_eq!(Period::Day.next_start(first), at("2028-03-02T00:00:00Z"));
     }
 }

@@ -45,11 +45,12 @@ impl ObjectClock {
         let by_host = self.witnessed.saturating_add(elapsed_ms);
         let least = object_at.unwrap_or(i64::MIN);
         let ahead_ms = object_at.map_or(0, |least| by_host.saturating_sub(least));
-        let excess_ms = if ahead_ms > STEP_TOLERANCE_MS && !keyward_fault::fault!("a step of the object's clock is followed") {
-            ahead_ms
-        } else {
-            0
-        };
+        let excess_ms =
+            if ahead_ms > STEP_TOLERANCE_MS && !keyward_fault::fault!("a step of the object's clock is followed") {
+                ahead_ms
+            } else {
+                0
+            };
         self.now = self.now.saturating_add(elapsed_ms.saturating_sub(excess_ms).max(0));
         self.witnessed = by_host.saturating_sub(excess_ms).max(least);
         Reading { now: self.now, witnessed: self.witnessed }

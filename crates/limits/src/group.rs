@@ -57,9 +57,8 @@ impl Counter {
 
     /// Applies another limit of the same name. A change between window and period starts a new count.
     fn follow(&mut self, limit: &Limit) {
-        let same_kind =
-            matches!((self.limit.span(), limit.span()), (Span::Seconds(_), Span::Seconds(_)))
-                || matches!((self.limit.span(), limit.span()), (Span::Period(old), Span::Period(new)) if old == new);
+        let same_kind = matches!((self.limit.span(), limit.span()), (Span::Seconds(_), Span::Seconds(_)))
+            || matches!((self.limit.span(), limit.span()), (Span::Period(old), Span::Period(new)) if old == new);
         if !same_kind {
             *self = Self::new(limit.clone());
         }
@@ -90,7 +89,9 @@ impl Counter {
                 let last = at.now.saturating_add(within_ms.saturating_sub(LEASE_MS));
                 window.add(last, units, Durations::of(seconds).slot_ms);
             }
-            (Counted::Calendar(calendar), Span::Period(period)) => calendar.add(range(period, at.utc, within_ms), units),
+            (Counted::Calendar(calendar), Span::Period(period)) => {
+                calendar.add(range(period, at.utc, within_ms), units)
+            }
             _ => {}
         }
     }
@@ -413,7 +414,7 @@ impl Group {
     /// Returns the units that the next row covers in advance: twice what was granted since the last one if that was recent.
     #[must_use]
     pub fn advance(&self, at: Instant) -> u64 {
-        let is_recent = self.is_within(HORIZON_MS.saturating_add(HORIZON_MS / 5), at);
+        let is_recent = self.is_within(HORIZON_MS.saturating_mul(2), at);
         if is_recent { self.covered.granted_since.saturating_mul(2) } else { 0 }
     }
 

@@ -43,7 +43,17 @@ impl Holder {
     #[must_use]
     pub const fn new(isolate: Option<u64>, contact: Instant, grace_ms: i64) -> Self {
         let active_until = contact.now;
-        Self { isolate, leases: Vec::new(), contact, grace_ms, given: 0, spent: 0, active_until, is_short: false, taken: 0 }
+        Self {
+            isolate,
+            leases: Vec::new(),
+            contact,
+            grace_ms,
+            given: 0,
+            spent: 0,
+            active_until,
+            is_short: false,
+            taken: 0,
+        }
     }
 
     /// Returns what it got lately, to compare with other isolates.

@@ -82,9 +82,9 @@ impl<H: LimitsHost> LimitsObject<H> {
             self.host.log(Level::Error, "limits_message_malformed", &[]);
             return Err(FetchError::Malformed);
         };
-        let answered = self.answer(&query).and_then(|answer| {
-            serde_json::to_string(&answer).map_err(|error| StoreError::new(error.to_string()))
-        });
+        let answered = self
+            .answer(&query)
+            .and_then(|answer| serde_json::to_string(&answer).map_err(|error| StoreError::new(error.to_string())));
         answered.map_err(|error| {
             self.host.log(Level::Error, "limits_failed", &[("cause", &error.to_string())]);
             FetchError::Failed

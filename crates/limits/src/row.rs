@@ -104,7 +104,9 @@ impl Row {
             let time = |age: i64| written.now.saturating_sub(age);
             let entry = |(first, last, units): (i64, i64, u64)| Entry { first: time(first), last: time(last), units };
             let counted = match stored.limit.span() {
-                Span::Seconds(_) => Counted::Window(Window::from_entries(stored.window.into_iter().map(entry).collect())),
+                Span::Seconds(_) => {
+                    Counted::Window(Window::from_entries(stored.window.into_iter().map(entry).collect()))
+                }
                 Span::Period(_) => Counted::Calendar(Calendar::from_used(stored.periods)),
             };
             group.counters.push(Counter { limit: stored.limit, counted, applies: stored.applies });

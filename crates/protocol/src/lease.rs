@@ -22,9 +22,8 @@ pub const MAX_QUERY_GROUPS: usize = 500;
 /// Returns the shard of a limit group: FNV-1a of its text, so that every version finds the same one.
 #[must_use]
 pub fn shard_of(group: &CompactKeyId) -> u32 {
-    let hash = group.as_bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash =
+        group.as_bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     hash % LIMIT_SHARDS
 }
 

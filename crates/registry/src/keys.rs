@@ -337,7 +337,10 @@ pub(super) fn is_revoked(row: &Row) -> Result<bool, StoreError> {
 pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
     Ok(KeyView {
         id: row.parsed("id", KeyId::parse)?,
-        attributes: KeyAttributes { limits: Some(attributes::list(row, "applied_limits")?), ..attributes::from_row(row)? },
+        attributes: KeyAttributes {
+            limits: Some(attributes::list(row, "applied_limits")?),
+            ..attributes::from_row(row)?
+        },
         status: status(row, now)?,
         created_at: row.millis("created_at")?.rfc3339(),
         created_by: row.text("created_by")?.to_owned(),

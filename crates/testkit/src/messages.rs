@@ -133,7 +133,8 @@ pub struct KeyDraft {
 impl From<KeyDraft> for issue_key::IssueKey {
     fn from(draft: KeyDraft) -> Self {
         let KeyDraft { name, integration, environment, purpose, owner, scopes, allowed_cidrs, lifetime } = draft;
-        let attributes = KeyAttributes { name, integration, environment, purpose, owner, scopes, allowed_cidrs, limits: None };
+        let attributes =
+            KeyAttributes { name, integration, environment, purpose, owner, scopes, allowed_cidrs, limits: None };
         Self { attributes, lifetime, min_reader: None }
     }
 }

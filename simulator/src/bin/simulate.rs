@@ -75,7 +75,11 @@ fn limits(arguments: &[String], number: &(dyn Fn(&str, u64) -> u64 + Sync)) -> E
                         failures.lock().unwrap().push(seed);
                     }
                     if (seed - from + 1).is_multiple_of(10_000) {
-                        println!("{} of {seeds} histories in {:.0} s", seed - from + 1, started.elapsed().as_secs_f64());
+                        println!(
+                            "{} of {seeds} histories in {:.0} s",
+                            seed - from + 1,
+                            started.elapsed().as_secs_f64()
+                        );
                     }
                 }
                 for (name, count) in counts {

@@ -104,7 +104,13 @@ fn calm(seed: u64, random: &mut Random) -> Plan {
     let isolates = 1 + random.below(2);
     let per_isolate = f64::from(seconds) * 1_000.0 / requests as f64 * isolates as f64;
     let interval_ms = ((per_isolate / random.pick(&[2.0, 4.0])) as Time).min(i64::from(seconds) * 20).max(4);
-    let slot = |random: &mut Random| Slot { offset: random.within(-5_000, 5_000), interval_ms, burst: 1, pauses: 0, starts_at: 0 };
+    let slot = |random: &mut Random| Slot {
+        offset: random.within(-5_000, 5_000),
+        interval_ms,
+        burst: 1,
+        pauses: 0,
+        starts_at: 0,
+    };
     Plan {
         seed,
         kind: Kind::Calm,
@@ -153,7 +159,7 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
         starts_at: if random.often(300) { random.within(0, ends_at / 2) } else { random.within(0, 500) },
     };
     let mut slots: Vec<Slot> = (0..isolates).map(|_| slot(random)).collect();
-    
+
     let rate = |random: &mut Random| if random.often(400) { random.within(5, 150) } else { 0 };
     let steps_object = random.often(250);
     // A query that takes longer than the tolerance looks like a step, so these histories have none.

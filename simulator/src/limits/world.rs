@@ -170,9 +170,12 @@ impl World<'_> {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Arrive { slot, life } => self.arrive(slot, life),
-            Event::Deliver { slot, life, query, message, asked_at } => self.deliver(slot, life, query, &message, asked_at),
+            Event::Deliver { slot, life, query, message, asked_at } => {
+                self.deliver(slot, life, query, &message, asked_at)
+            }
             Event::Answer { slot, life, query, text, asked_at } if self.is_awaited(slot, life, query) => {
-                let answer: LeaseAnswer = keyward_key::version::read(&text).expect("the object's answer is well formed");
+                let answer: LeaseAnswer =
+                    keyward_key::version::read(&text).expect("the object's answer is well formed");
                 let now = self.read_clock(slot);
                 let isolate = &mut self.isolates[slot];
                 isolate.in_flight = None;

@@ -82,7 +82,8 @@ const watchedRegistry = (namespace) =>
     getByName: (...values) => watchedStub(namespace.getByName(...values)),
   });
 
-const watchedLimitsStub = (stub) => facade(stub, { fetch: (...values) => runWithFault("limits", () => stub.fetch(...values)) });
+const watchedLimitsStub = (stub) =>
+  facade(stub, { fetch: (...values) => runWithFault("limits", () => stub.fetch(...values)) });
 
 const watchedLimits = (namespace) =>
   facade(namespace, { getByName: (...values) => watchedLimitsStub(namespace.getByName(...values)) });

@@ -231,15 +231,16 @@ impl GroupLeases {
     fn spend_in_outage(&mut self, link: &Link, spending: Spending) -> Spend {
         let Spending { cost, now, grace_ms } = spending;
         let age_ms = self.contact_at.map(|contact_at| now.since(contact_at));
-        let Some(age_ms) = age_ms.filter(|age_ms| {
-            grace_ms > 0 && (0..LEASE_MS.saturating_add(grace_ms)).contains(age_ms)
-        }) else {
+        let Some(age_ms) =
+            age_ms.filter(|age_ms| grace_ms > 0 && (0..LEASE_MS.saturating_add(grace_ms)).contains(age_ms))
+        else {
             return if link.may_retry(now) { self.wait_for(cost) } else { Spend::Unreachable };
         };
         let Reserve { given, spent, spent_before, .. } = self.reserve;
         let part = given.saturating_sub(spent_before);
         let elapsed_ms = u64::try_from(age_ms.saturating_sub(LEASE_MS)).unwrap_or_default();
-        let by_now = part.saturating_mul(elapsed_ms).checked_div(u64::try_from(grace_ms).unwrap_or(1)).unwrap_or_default();
+        let by_now =
+            part.saturating_mul(elapsed_ms).checked_div(u64::try_from(grace_ms).unwrap_or(1)).unwrap_or_default();
         let most = spent_before.saturating_add(by_now.saturating_add(1).max(cost).min(part));
         let spent_after = spent.saturating_add(cost);
         if spent_after <= most || (fault!("the outage has no end of units")) {
