@@ -410,7 +410,9 @@ impl World<'_> {
                 Some((at, changed)) => {
                     rules.push(Rule { requests, span, from: start, to: at });
                     rules.push(Rule { requests: requests.max(changed), span, from: start, to: end });
-                    rules.push(Rule { requests: changed, span, from: at + BOUND_MS + LEASE_MS, to: end });
+                    // An isolate that gets no answer spends its reserve for the grace.
+                    let holds_at = at + BOUND_MS + LEASE_MS + self.plan.grace_ms;
+                    rules.push(Rule { requests: changed, span, from: holds_at, to: end });
                 }
             }
         }
