@@ -26,6 +26,8 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET v1/keys/*/exposures": [["owner", "manager", "responder", "auditor"]],
   "POST v1/keys/*/dismiss-exposure": [["owner", "responder"], { reason: "x" }],
   "POST v1/keys/*/release": [["owner", "responder"], { reason: "x" }],
+  "GET v1/leaks": [["owner", "manager", "responder", "auditor"]],
+  "GET v1/leaks/*": [["owner", "manager", "responder", "auditor"]],
   "POST v1/members": [["owner"], { name: 1 }],
   "GET v1/members": [["owner"]],
   "GET v1/members/*": [["owner"]],
@@ -47,6 +49,11 @@ const NO_ROLE = [
   "ANY v1/authorize/**",
   "POST v1/bootstrap",
   "POST oauth/revoke",
+  "POST v1/leaks",
+  "GET v1/leaks/rules",
+  "POST v1/leaks/github",
+  "GET v1/leaks/gitlab/v1/revocable_token_types",
+  "POST v1/leaks/gitlab/v1/revoke_tokens",
 ];
 /** Routes with roles, but with the forms and errors of OAuth: see below and oauth.test.mjs. */
 const FORMS = { "POST oauth/introspect": ["owner", "verifier"] };

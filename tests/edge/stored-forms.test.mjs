@@ -113,12 +113,15 @@ describe("SQL", () => {
         "index keys_quarantined_by_name",
         "index keys_sorted_by_end",
         "index keys_sorted_by_name",
+        "index leak_items_by_key",
         "index members_by_email",
         "index outbox_by_revision",
         "table audit",
         "table exposures",
         "table idempotency",
         "table keys",
+        "table leak_items",
+        "table leaks",
         "table members",
         "table meta",
         "table outbox",
@@ -198,7 +201,7 @@ describe("SQL", () => {
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
     assert.deepEqual(
       rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)),
-      ["epoch", `revision ${rows[1].value}`, "schema 8", `sealed_under ${GENERATION}`],
+      ["epoch", `revision ${rows[1].value}`, "schema 9", `sealed_under ${GENERATION}`],
     );
   });
 });

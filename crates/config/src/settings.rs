@@ -117,6 +117,18 @@ pub const SETTINGS: &[Setting] = &[
         r#"{"url": "record", "browser": "record", "http": "record"}"#,
         "Action for a key in a URL, from a browser page and over plain HTTP, each `record`, `quarantine` or `revoke`: see [Exposed keys](../concepts/exposures.md). A kind that is left out is recorded.",
     ),
+    setting(
+        "LEAK_GITHUB_KEYS_URL",
+        "https://api.github.com/meta/public_keys/secret_scanning",
+        "URL of the keys that sign GitHub's leak reports; plain HTTP only on loopback: see [Leak reports](../guides/leak-reports.md).",
+    ),
+    Setting {
+        name: "LEAK_GITLAB_TOKEN",
+        default: None,
+        required: false,
+        secret: true,
+        meaning: "At least 22 visible ASCII characters. `Authorization` of GitLab's leak reports. Without it their addresses are 404.",
+    },
     required("ROUTES", false, "Routes, each with the scope that it requires: see [ROUTES](routes.md)."),
 ];
 

@@ -23,7 +23,7 @@ pub fn answer(
     now: Millis,
 ) -> Result<Response, StoreError> {
     let control = |store: &mut dyn Store, control| apply(store, &control, policy, now);
-    keyward_registry::answer(store, request, policy.on_exposure, (random, now), control)
+    keyward_registry::answer(store, request, policy, (random, now), control)
 }
 
 /// Answers one request of the control plane. A write runs in one transaction, which a refusal rolls back.

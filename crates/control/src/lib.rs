@@ -14,6 +14,7 @@
 //! | [`authority`] | the flow of a message in the registry |
 //! | [`route`] | the router |
 //! | [`authorize`] | forward auth |
+//! | [`leaks`] | receivers of leak reports |
 //! | `guard`, `callers` | rate limits and cached refusals, which protect the authority |
 //! | [`audit_stream`] | the audit log as a stream |
 //! | [`open_api`] | the OpenAPI document and the table of roles, generated from the rows |
@@ -52,6 +53,7 @@ mod guard;
 mod health;
 pub mod inspect;
 mod jwks;
+pub mod leaks;
 mod metadata;
 pub mod oauth;
 pub mod open_api;
@@ -75,6 +77,7 @@ pub mod transport;
 pub use authority::answer;
 pub use callers::Callers;
 pub use health::health;
+pub use leaks::LeakState;
 pub use operations::Operation;
 pub use platform::{AccessFailure, BodyError, ControlPlatform};
 pub use revocation_limiter::RevocationLimiter;

@@ -131,3 +131,12 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
+
+/// Maximum size of a leak report, in bytes. GitHub reports many matches at once.
+pub const LEAK_BODY_BYTES: usize = 1_048_576;
+
+/// Maximum number of keys in one public leak report, and of keys that are looked for in one text.
+pub const LEAKED_KEYS: usize = 1_000;
+
+/// Maximum length of the place where a leaked key was found, in characters. A longer one is cut.
+pub const LEAK_PLACE_CHARS: usize = 2_000;

@@ -59,6 +59,12 @@ impl Reply {
         reply
     }
 
+    /// Creates a 204, which must not be stored.
+    #[must_use]
+    pub fn no_content(request_id: &str) -> Self {
+        Self { status: 204, ..Self::empty(request_id) }
+    }
+
     /// Creates a plain-text response that must not be stored.
     #[must_use]
     pub fn text(body: String, request_id: &str) -> Self {

@@ -21,12 +21,14 @@
 pub mod audit;
 pub mod exposure;
 pub mod feed;
+pub mod leak;
 pub mod level;
 pub mod request;
 pub mod response;
 pub mod role;
 
 pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
+pub use leak::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS};
 pub use level::Level;
 pub use request::{
     Caller, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request, RequestMeta,

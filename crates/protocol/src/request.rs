@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exposure::ExposureReport;
 use crate::feed::FeedQuery;
+use crate::leak::LeakReport;
 use crate::response::Raw;
 use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
@@ -28,6 +29,8 @@ pub enum Request {
     Control(Box<ControlRequest>),
     /// An isolate reports keys that a refused request exposed.
     Expose(Box<ExposureReport>),
+    /// An isolate reports keys that were found where they do not belong.
+    Leak(Box<LeakReport>),
 }
 
 /// A request for an operation of the control plane.

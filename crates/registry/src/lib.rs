@@ -13,6 +13,7 @@
 //! | [`idempotency`] | retries of writes |
 //! | [`audit`] | the log and its hash chain |
 //! | [`exposures`], [`quarantine`] | exposures of keys and members' credentials, and keys that are refused after one |
+//! | [`leaks`] | reports of leaked keys |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
 //! | [`due`] | work that falls due at a time |
@@ -47,6 +48,7 @@ pub mod exposures;
 pub mod feed;
 pub mod idempotency;
 pub mod keys;
+pub mod leaks;
 pub mod list;
 mod lookup;
 pub mod member_list;
@@ -62,20 +64,20 @@ mod sorted_list;
 
 pub use keyward_store as store;
 
-use keyward_key::exposure::OnExposure;
+use context::Policy;
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, Response};
 use store::{Store, StoreError};
 
 /// Answers one request. `control` runs the operations of the control plane. `random` is 16 characters for the name of a new epoch, in
-/// case one begins. `on_exposure` is the setting.
+/// case one begins.
 ///
 /// # Errors
 /// [`StoreError`] if the store failed: nothing changed, and the answer is unknown.
 pub fn answer(
     store: &mut dyn Store,
     request: Request,
-    on_exposure: OnExposure,
+    policy: &Policy,
     (random, now): (&str, Millis),
     control: impl FnOnce(&mut dyn Store, ControlRequest) -> Result<Response, StoreError>,
 ) -> Result<Response, StoreError> {
@@ -86,6 +88,7 @@ pub fn answer(
             Ok(Response::Changes { changes, restored })
         }
         Request::Control(control_request) => control(store, *control_request),
-        Request::Expose(report) => exposures::record(store, &report, on_exposure, now),
+        Request::Leak(report) => leaks::report(store, &report, policy, now),
+        Request::Expose(report) => exposures::record(store, &report, policy.on_exposure, now),
     }
 }

@@ -6,7 +6,7 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE];
+const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, LEAKS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -168,6 +168,33 @@ const QUARANTINE: &[&str] = &[
     "CREATE INDEX keys_quarantined_by_name ON keys (environment, name, expires_at)
         WHERE state = 'quarantined' AND successor IS NULL",
     "CREATE INDEX keys_quarantined_by_end ON keys (expires_at) WHERE state = 'quarantined'",
+];
+
+/// Leak reports, and the keys in each.
+const LEAKS: &[&str] = &[
+    "CREATE TABLE leaks (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        source TEXT NOT NULL,
+        received_at INTEGER NOT NULL,
+        found_at INTEGER,
+        note TEXT
+    ) STRICT",
+    "CREATE TABLE leak_items (
+        leak INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        key_id TEXT NOT NULL,
+        place TEXT,
+        was_active INTEGER NOT NULL,
+        integration TEXT,
+        owner TEXT NOT NULL,
+        environment TEXT,
+        scopes TEXT NOT NULL,
+        revoked_at INTEGER,
+        last_used_before INTEGER,
+        PRIMARY KEY (leak, number)
+    ) STRICT",
+    "CREATE INDEX leak_items_by_key ON leak_items (key_id)",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

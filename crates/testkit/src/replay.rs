@@ -94,9 +94,15 @@ fn replay(log: &[Entry]) -> Tables {
                 }
                 change_lists(row, detail);
             }
-            "key.expose" | "key.dismiss_exposure" | "key.quarantine" | "key.release" | "member.expose" => {
+            "key.expose"
+            | "key.dismiss_exposure"
+            | "key.quarantine"
+            | "key.release"
+            | "member.expose"
+            | "member.end_handover" => {
                 assert!(tables.contains_key(&subject), "exposed before it was created");
             }
+            "leak.report" => assert!(subject.starts_with("leak_")),
             "key.shown_again" => assert!(tables.contains_key(&subject), "shown before it was created"),
             other => panic!("{other}"),
         }

@@ -111,6 +111,8 @@ operations! {
     ListExposures => list_exposures,
     DismissExposure => dismiss_exposure,
     ReleaseKey => release_key,
+    ListLeaks => list_leaks,
+    ShowLeak => show_leak,
 }
 
 impl Operation {

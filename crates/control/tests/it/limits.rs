@@ -96,6 +96,9 @@ fn rows() -> Vec<(&'static str, String)> {
         ),
         ("EXPOSURE_INTERVAL_MS", format!("the same key and kind once in {} s; ", EXPOSURE_INTERVAL_MS / 1000)),
         ("EXPOSURES_REMEMBERED", format!("it tracks {} of them. ", number(EXPOSURES_REMEMBERED))),
+        ("LEAK_BODY_BYTES", format!("| body of a leak report | {} bytes |", number(LEAK_BODY_BYTES))),
+        ("LEAKED_KEYS", format!("| keys of one public leak report | {} |", number(LEAKED_KEYS))),
+        ("LEAK_PLACE_CHARS", format!("| place of a leaked key | {} characters, ", number(LEAK_PLACE_CHARS))),
     ]
 }
 

@@ -7,6 +7,7 @@ mod exposures;
 mod forward_auth;
 mod generated;
 mod hosts;
+mod leaks;
 mod limits;
 mod plane;
 mod requests;

@@ -16,12 +16,12 @@ pub use host::{Level, ObjectHost};
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::context::Policy;
 use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
 use crate::store::{Store, StoreError};
-use crate::{exposures, lookup, outbox, schema};
+use crate::{exposures, leaks, lookup, outbox, schema};
 use keyward_key::epoch::Epoch;
-use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::Keyring;
 use keyward_key::time::Millis;
 use keyward_key::version;
@@ -50,8 +50,8 @@ pub struct ObjectSettings {
     pub authority_epoch: Option<String>,
     /// Page sizes of the feed.
     pub feed: FeedSizes,
-    /// `ON_EXPOSURE`.
-    pub on_exposure: OnExposure,
+    /// Settings that limit keys and members.
+    pub policy: Policy,
 }
 
 /// Reason why a call has no answer.
@@ -118,7 +118,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         };
         let (may_change, is_write) = match &request {
             Request::Control(control) => (true, control.writes),
-            Request::Expose(_) => (true, true),
+            Request::Expose(_) | Request::Leak(_) => (true, true),
             Request::Lookup { .. } | Request::Changes(_) => (false, false),
         };
         let answered = match self.answer(request) {
@@ -186,7 +186,8 @@ impl<H: ObjectHost> RegistryObject<H> {
                 Ok(Response::Changes { changes, restored })
             }
             Request::Control(control) => self.host.apply(store, *control, now),
-            Request::Expose(report) => exposures::record(store, &report, settings.on_exposure, now),
+            Request::Leak(report) => leaks::report(store, &report, &settings.policy, now),
+            Request::Expose(report) => exposures::record(store, &report, settings.policy.on_exposure, now),
         })?;
         if let Response::Changes { restored: true, .. } = answered {
             self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);

@@ -264,7 +264,7 @@ fn keys_changed_before_the_feed_existed_stay_in_the_snapshot() {
              DROP INDEX keys_by_quarantine_end; DROP INDEX keys_quarantined_by_integration;
              DROP INDEX keys_quarantined_by_name; DROP INDEX keys_quarantined_by_end;
              ALTER TABLE keys DROP COLUMN quarantine_ends_at;
-             DROP TABLE exposures; ALTER TABLE keys DROP COLUMN exposed_at;
+             DROP TABLE leak_items; DROP TABLE leaks; DROP TABLE exposures; ALTER TABLE keys DROP COLUMN exposed_at;
              ALTER TABLE keys DROP COLUMN exposure_dismissed_at;
              UPDATE meta SET value = '1' WHERE name = 'schema'",
         )

@@ -9,6 +9,7 @@ mod feed;
 mod histories;
 mod idempotency;
 mod issue;
+mod leaks;
 mod limits;
 mod list;
 mod lookup;
