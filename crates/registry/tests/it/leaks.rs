@@ -4,7 +4,8 @@ use keyward_key::hash::KeyHash;
 use keyward_key::id::{Environment, KeyId};
 use keyward_protocol::role::Role;
 use keyward_protocol::{
-    Caller, KeyView, LeakReport, LeakSource, LeakedKey, Rejection, Request, RequestMeta, Response as RawResponse, Status,
+    Caller, KeyView, LeakReport, LeakSource, LeakedKey, Rejection, Request, RequestMeta, Response as RawResponse,
+    Status,
 };
 use keyward_registry::audit::{audit_after, head};
 use keyward_registry::leaks::Leak;
@@ -145,7 +146,7 @@ fn a_leaked_credential_of_a_member_is_revoked() {
 #[test]
 fn a_leaked_credential_that_its_owner_has_replaced_ends_only_the_handover() {
     let mut world = world();
-    let caller = world.add_member(Role::Manager, None);
+    let caller = world.add_member(Role::Owner, None);
     let Caller::Credential { id, key_hash } = caller.clone() else { panic!() };
     world.done(caller, rotate_member(id.clone(), 8));
     assert_eq!(send(&mut world, &report(vec![leaked(id.clone(), key_hash.clone(), "a")])), 2);
