@@ -249,6 +249,27 @@ describe("the gate accepts and refuses as the document says", () => {
     await compareBodies("dismissExposure", { id });
     await compareBodies("releaseKey", { id });
   });
+  test("claims", async () => {
+    const request = { id: "wafl_live_000000000000", to: (path, one) => gate.call(path, one) };
+    for (const operationId of ["lookUpClaim", "claimKey", "revokeByClaimant"])
+      await compareBodies(operationId, { ...request, key: undefined });
+    const { key: pending } = (
+      await send(KEYS, {
+        method: "POST",
+        json: {
+          name: "pending",
+          integration: "pending",
+          environment: "live",
+          purpose: "p",
+          owner: "o",
+          scopes: ["contacts:read"],
+          deliver: "claim",
+        },
+      })
+    ).json;
+    await compareBodies("withdrawClaim", { id: pending.id });
+    await compareQueries("listClaims");
+  });
   test("lists of exposures", async () => compareQueries("listExposures", await key()));
   test("new members", () => compareBodies("createMember"));
   test("changes of a member", async () => compareBodies("updateMember", { id: await member() }));

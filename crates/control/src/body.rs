@@ -13,7 +13,7 @@ use keyward_http::problem::{Code, Problem};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Json {
     Null,
-    Bool,
+    Bool(bool),
     Number(u64),
     OtherNumber,
     Text(String),
@@ -40,8 +40,8 @@ impl<'de> Visitor<'de> for AnyJson {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Bool)
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Json, E> {

@@ -75,10 +75,10 @@ impl<'a> TextParser<'a> {
 }
 
 /// Returns the name of a field or parameter as an answer may show it: without misleading characters, and a long name cut, so that
-/// a key sent in the wrong place does not come back.
+/// a key or a claim's secret sent in the wrong place does not come back.
 pub(super) fn shown(name: &str) -> String {
     let plain = || name.chars().filter(|letter| !misleading(*letter));
-    if plain().count() <= 32 { plain().collect() } else { plain().take(16).chain(['…']).collect() }
+    if plain().count() <= 24 { plain().collect() } else { plain().take(16).chain(['…']).collect() }
 }
 
 /// Whether a character misleads a reader: controls, line separators, direction marks and overrides, invisible joiners, tags.

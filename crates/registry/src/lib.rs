@@ -16,6 +16,7 @@
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
 //! | [`claims`] | permissions to mint a pending key |
+//! | [`incidents`] | keys that were revoked together, and what is still to be done |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
@@ -48,6 +49,7 @@ pub mod due;
 pub mod exposures;
 pub mod feed;
 pub mod idempotency;
+pub mod incidents;
 pub mod keys;
 pub mod list;
 mod lookup;

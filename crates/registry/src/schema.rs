@@ -6,7 +6,8 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[Step] = &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, CLAIMS];
+const STEPS: &[Step] =
+    &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, CLAIMS, INCIDENTS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -195,6 +196,31 @@ const CLAIMS: &[&str] = &[
         WHERE state IN ('active', 'pending', 'quarantined') AND successor IS NULL",
     "CREATE INDEX keys_current_by_name ON keys (environment, name, expires_at)
         WHERE state IN ('active', 'pending', 'quarantined') AND successor IS NULL",
+];
+
+/// Incidents and their keys.
+const INCIDENTS: &[&str] = &[
+    "CREATE TABLE incidents (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        environments TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        note TEXT NOT NULL,
+        opened_at INTEGER NOT NULL,
+        opened_by TEXT NOT NULL,
+        reviewed_at INTEGER,
+        reviewed_by TEXT,
+        finding TEXT,
+        closed_at INTEGER,
+        closed_by TEXT
+    ) STRICT",
+    "CREATE INDEX incidents_by_environments ON incidents (environments)",
+    "CREATE TABLE incident_keys (
+        incident TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        successor TEXT,
+        PRIMARY KEY (incident, key_id)
+    ) STRICT",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

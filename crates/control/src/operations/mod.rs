@@ -116,6 +116,12 @@ operations! {
     ClaimKey => claim_key,
     RevokeByClaimant => revoke_by_claimant,
     WithdrawClaim => withdraw_claim,
+    OpenIncident => open_incident,
+    ListIncidents => list_incidents,
+    ShowIncident => show_incident,
+    ReviewIncident => review_incident,
+    CloseIncident => close_incident,
+    CompromiseKey => compromise_key,
 }
 
 impl Operation {
