@@ -3,7 +3,8 @@
 //     cp -r build /tmp/before      (change something, npm run build)
 //     node bench/compare.mjs /tmp/before build
 
-import { basename, resolve } from "node:path";
+import { readFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 import { ControlPlane, forged, keyward, peers, shapeless } from "./lib/gates.mjs";
 import { startLoad, startOrigin } from "./lib/processes.mjs";
 import { PATH } from "./lib/request.mjs";
@@ -16,7 +17,11 @@ const builds = process.argv.slice(2).map((folder) => resolve(folder));
 const [origin, load] = [await startOrigin(), startLoad()];
 const { forward, edit } = peers(origin, { honoFile: "", usualBuild: "" });
 const services = { forward, edit, keyward: keyward(origin) };
-for (const [index, build] of builds.entries()) services[`b${index}`] = keyward(origin, { build });
+for (const [index, build] of builds.entries()) {
+  // A build of an earlier version has no object for usage.
+  const usage = /\bUsage\b/.test(readFileSync(join(build, "index.js"), "utf8"));
+  services[`b${index}`] = keyward(origin, { build, usage });
+}
 const workerd = await startWorkerd(services, origin);
 const control = new ControlPlane(workerd.ports.keyward);
 await control.bootstrap();

@@ -10,12 +10,14 @@ use super::entropy::System;
 use super::isolate_state::IsolateState;
 use super::log::{Level, event};
 use super::platform::Platform;
-use super::{events, glue, send};
+use super::{events, glue, send, usage};
 use keyward_config::{AccessSettings, Config};
 use keyward_control::access_verifier;
 use keyward_control::audit_stream::AuditStream;
+use keyward_control::console::ConsoleReply;
 use keyward_control::{AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply};
 use keyward_edge::RequestContext;
+use keyward_edge::usage::UsageDue;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
@@ -48,6 +50,10 @@ impl ControlPlatform for ControlEvent {
         events::refresh(Rc::clone(&self.state), self.env.clone(), &self.context);
     }
 
+    fn report_usage_in_background(&self, due: UsageDue) {
+        usage::report(&self.state, &self.env, &self.context, &due);
+    }
+
     fn report_in_background(&self, report: Box<ExposureReport>) {
         events::report(Rc::clone(&self.state), self.env.clone(), &self.context, report);
     }
@@ -56,12 +62,16 @@ impl ControlPlatform for ControlEvent {
         js_sys::JsString::from(text).normalize("NFC").into()
     }
 
+    fn console_file(&self, path: &str) -> Option<String> {
+        glue::console_file(&self.env, path)
+    }
+
     fn advice(&self, code: Code) -> String {
         glue::advice(code.as_str())
     }
 }
 
-/// Serves a request to one of Keyward's own paths.
+/// Serves a request to the control plane.
 pub async fn serve(control_event: &ControlEvent, config: &Config, head: &Head<'_>, request_id: &str) -> JsValue {
     let ControlEvent { state, env, context, .. } = control_event;
     let platform = Platform::new(env, context);
@@ -76,6 +86,7 @@ pub async fn serve(control_event: &ControlEvent, config: &Config, head: &Head<'_
         ControlReply::Reply(reply) => send::reply(&reply),
         ControlReply::OpenApi(head) => send::open_api(&head, request_id),
         ControlReply::Lines(stream) => send_lines(Rc::clone(state), env.clone(), stream),
+        ControlReply::Console(ConsoleReply { file, head }) => send::console(env, &file, &head, request_id).await,
     }
 }
 

@@ -9,6 +9,12 @@ declare module "worker-build" {
   export class Registry {}
 }
 
+declare module "keyward-console" {
+  /** Manifest of the console's files by path. */
+  const manifest: { files: Record<string, object> };
+  export default manifest;
+}
+
 declare module "keyward-openapi" {
   const text: string;
   export default text;
@@ -39,5 +45,9 @@ interface ResponseInit {
   webSocket?: WorkerWebSocket | null;
 }
 
-declare var __keyward_texts: { openApi: string; advice: Record<string, string> };
+declare var __keyward_texts: {
+  openApi: string;
+  advice: Record<string, string>;
+  console: { files: Record<string, object> };
+};
 declare var __worker_init_state: { criticalError: boolean };

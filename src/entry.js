@@ -2,14 +2,16 @@
 // runtime makes an instance for every request: 4 % of an accepted request in a profile (docs/decisions/0010-hot-path.md). This plain
 // object is made once. Only after a panic is worker-build's class used: it makes a new wasm instance first.
 
+import consoleFiles from "keyward-console";
 import openApi from "keyward-openapi";
-import Recovering, { Registry } from "worker-build";
+import Recovering, { Registry, Usage } from "worker-build";
 import advice from "../crates/control/src/advice.json";
 
-export { Registry };
+export { Registry, Usage };
 
-// Texts for glue.js: the OpenAPI document with its version (tools/build.mjs), and the advice for each error code.
-globalThis.__keyward_texts = { openApi, advice };
+// Texts for glue.js: the OpenAPI document with its version and the manifest of the console's files (tools/build.mjs), and the advice for each
+// error code.
+globalThis.__keyward_texts = { openApi, advice, console: consoleFiles };
 
 const { fetch } = Recovering.prototype;
 const state = globalThis.__worker_init_state;

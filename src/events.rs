@@ -10,7 +10,7 @@ use wasm_bindgen_futures::future_to_promise;
 use super::control::ControlEvent;
 use super::isolate_state::IsolateState;
 use super::platform::Platform;
-use super::{control, glue, send};
+use super::{control, glue, send, usage};
 use keyward_edge::entry::{self, Action, Decided, Entry, Pending, RawRequest};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -28,9 +28,13 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
         Ok(head) if !request_id.is_empty() => RawRequest { head_text: head.text, request_id },
         _ => return send::reply(&entry::unreadable(&platform, &request_id)),
     };
-    let Entry { action, refresh_due, exposed } = entry::handle(&state.isolate, state.config.as_ref(), &platform, &raw);
+    let Entry { action, refresh_due, usage_due, exposed } =
+        entry::handle(&state.isolate, state.config.as_ref(), &platform, &raw);
     if refresh_due {
         refresh(Rc::clone(&state), env.clone(), &context);
+    }
+    if let Some(due) = usage_due {
+        usage::counted(&state, &env, &request, &context, &due);
     }
     if let Some(exposed) = exposed {
         report(Rc::clone(&state), env.clone(), &context, exposed);
@@ -78,7 +82,11 @@ fn resume(event: Event, pending: Pending) -> JsValue {
     later(keep_alive, async move {
         let Event { state, request, env, context, raw } = event;
         let platform = Platform::new(&env, &context);
-        match entry::resume(&state.isolate, state.config.as_ref(), &platform, &raw, pending).await {
+        let (decided, usage_due) = entry::resume(&state.isolate, state.config.as_ref(), &platform, &raw, pending).await;
+        if let Some(due) = usage_due {
+            usage::counted(&state, &env, &request, &context, &due);
+        }
+        match decided {
             Decided::Forward(plan) => send::forward(&request, &context, state.number, plan, &raw.request_id),
             Decided::Reply(reply) => send::reply(&reply),
         }

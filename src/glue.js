@@ -67,6 +67,19 @@ export function openApi(headers) {
   return reply(200, headers, texts().openApi);
 }
 
+/** Returns the entry of the console's manifest for a path, as JSON; `undefined` without one, or without the store of the files. */
+export function consoleFile(env, path) {
+  const { files } = texts().console;
+  return env.ASSETS !== undefined && Object.hasOwn(files, path) ? JSON.stringify(files[path]) : undefined;
+}
+
+/** Returns a response with a file of the console. Rejects if the store lacks it: the manifest and the files are of one build. */
+export async function consoleAsset(env, file, status, headers) {
+  const stored = await within(10_000, env.ASSETS.fetch(`https://assets.internal/${file}`));
+  if (stored.status !== 200) throw new Error(`the store of the console's files answered ${stored.status}`);
+  return reply(status, headers, stored.body);
+}
+
 /** Returns the advice for an error code. */
 export function advice(code) {
   return texts().advice[code];
@@ -169,7 +182,7 @@ export function variables(env, names) {
 
 /** Returns the names of missing bindings, separated by commas. */
 export function missingBindings(env) {
-  return ["KEY_INDEX", "REGISTRY"].filter((name) => env[name] === undefined).join(",");
+  return ["KEY_INDEX", "REGISTRY", "USAGE"].filter((name) => env[name] === undefined).join(",");
 }
 
 /** Settles as the promise does, or rejects after the time limit. */
@@ -232,6 +245,12 @@ export function cachePut(context, name, text, seconds) {
  */
 export function isOverload(thrown) {
   return thrown?.overloaded === true;
+}
+
+/** Returns the country of a request's client, a line feed, and the number of its autonomous system; locally both are empty. */
+export function origin(request) {
+  const { country, asn } = request.cf ?? {};
+  return `${country ?? ""}\n${asn ?? ""}`;
 }
 
 /** Sends a message to the object of a name and returns its answer; both are JSON text. */

@@ -19,6 +19,12 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = openApi)]
     pub fn open_api(headers: &str) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(js_name = consoleFile)]
+    pub fn console_file(env: &JsValue, path: &str) -> Option<String>;
+
+    #[wasm_bindgen(catch, js_name = consoleAsset)]
+    pub async fn console_asset(env: &JsValue, file: &str, status: u16, headers: &str) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen]
     pub fn advice(code: &str) -> String;
 
@@ -81,6 +87,9 @@ extern "C" {
 
     #[wasm_bindgen(js_name = isOverload)]
     pub fn is_overload(thrown: &JsValue) -> bool;
+
+    #[wasm_bindgen(catch)]
+    pub fn origin(request: &JsValue) -> Result<String, JsValue>;
 
     #[wasm_bindgen(catch, js_name = askObject)]
     pub async fn ask_object(

@@ -5,7 +5,7 @@
 //! ```text
 //! key ← http ← config ← gate ← edge ← control ← keyward
 //!  └─── protocol ────────┘      │        │
-//!          └──────────── registry ───────┘
+//!          └──────── registry, usage ────┘
 //! ```
 #![deny(missing_docs, unsafe_code, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -39,3 +39,5 @@ mod object;
 mod platform;
 mod send;
 mod sql;
+mod usage;
+mod usage_object;

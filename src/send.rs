@@ -51,6 +51,17 @@ pub fn open_api(head: &Reply, request_id: &str) -> JsValue {
     })
 }
 
+/// Returns the response with a file of the console.
+pub async fn console(env: &JsValue, file: &str, head: &Reply, request_id: &str) -> JsValue {
+    match glue::console_asset(env, file, head.status, &header_block(head)).await {
+        Ok(response) => response,
+        Err(thrown) => {
+            event(Level::Error, "console_file_failed", &[("file", file), ("cause", &glue::cause(&thrown))]);
+            problem(&Code::InternalError.into(), request_id)
+        }
+    }
+}
+
 /// Returns the response for a reply.
 pub fn reply(reply: &Reply) -> JsValue {
     glue::reply(reply.status, &header_block(reply), &reply.body).unwrap_or_else(|thrown| {

@@ -7,7 +7,8 @@ import { homedir } from "node:os";
 import { delimiter, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import { BUILD_DIR, NEXT_BUILD_DIR, NODE_BIN, ROOT, TOOLS_BIN } from "./paths.mjs";
+import { buildAssets } from "./assets.mjs";
+import { ASSETS_DIR, BUILD_DIR, CONSOLE_DIR, NEXT_BUILD_DIR, NODE_BIN, ROOT, TOOLS_BIN } from "./paths.mjs";
 import { main, run, runWithProgress, Stop } from "./run.mjs";
 import { setup } from "./setup.mjs";
 
@@ -29,7 +30,9 @@ export const NEXT_VERSION = { folder: NEXT_BUILD_DIR, features: ["--features", "
 const outputsOf = ({ folder }) => ({
   script: join(folder, "index.js"),
   wasm: join(folder, "index_bg.wasm"),
+  glue: join(folder, ".worker-build.js"),
   stamp: join(folder, ".stamp"),
+  wasmStamp: join(folder, ".stamp-wasm"),
 });
 
 /** Inputs of the build besides the sources and the files that cargo lists. package-lock.json pins esbuild and wasm-opt. */
@@ -42,6 +45,9 @@ const ALSO = [
   "package-lock.json",
   "tools/build.mjs",
 ];
+
+/** Inputs of the script alone: with a change of only these, the wasm is kept. */
+const OF_SCRIPT = ["package-lock.json", "tools/console.mjs", "tools/assets.mjs", "tools/build.mjs"];
 
 /** Each option saves bytes that every isolate would compile or keep: docs/decisions/0005-sizes.md. */
 const RUSTC_OPTIONS = [
@@ -60,13 +66,25 @@ const RUSTC_OPTIONS = [
 const UNUSED_EXPORTS = ["intounderlying", "r2range", "containerstartupoptions", "minifyconfig"];
 
 export async function build(variant = SHIPPED) {
-  const { script, wasm, stamp } = outputsOf(variant);
+  const { wasm, stamp } = outputsOf(variant);
   const folder = relative(ROOT, variant.folder);
   await setup();
   if (isCurrent(variant)) {
     console.log(`Build: nothing changed in ${folder}/ since the last one (${sizes(wasm)}).`);
     return;
   }
+  if (!isWasmCurrent(variant)) await compile(variant);
+  const manifest = await buildAssets();
+  await bundle(variant, manifest);
+  writeFileSync(stamp, `${digest(variant)}\n`);
+  const files = Object.keys(manifest.files).length;
+  console.log(`  ${folder}/index_bg.wasm: ${sizes(wasm)}; ${files} addresses of the console`);
+}
+
+/** Compiles the crate. The script that worker-build writes is kept for `bundle`. */
+async function compile(variant) {
+  const { script, wasm, glue, wasmStamp } = outputsOf(variant);
+  const folder = relative(ROOT, variant.folder);
   console.log("Build: compiling to WebAssembly. The first build takes 1 to 3 minutes, later ones less than one.");
   await runWithProgress(
     "worker-build",
@@ -89,34 +107,34 @@ export async function build(variant = SHIPPED) {
   if (!existsSync(script) || !existsSync(wasm)) {
     throw new Stop(`worker-build succeeded without ${folder}/index.js and ${folder}/index_bg.wasm.`);
   }
-  await replaceEntry(variant);
   await stripNames(wasm);
-  writeFileSync(stamp, `${digest(variant)}\n`);
-  console.log(`  ${folder}/index_bg.wasm: ${sizes(wasm)}`);
+  renameSync(script, glue);
+  writeFileSync(wasmStamp, `${wasmDigest(variant)}\n`);
 }
 
-/** Replaces worker-build's entry, which is slow for each request: see src/entry.js. */
-async function replaceEntry(variant) {
-  const { script } = outputsOf(variant);
-  const made = join(variant.folder, "worker-build.js");
+/** Makes the script: src/entry.js in place of worker-build's entry, which is slow for each request, with the texts that it embeds. */
+async function bundle(variant, manifest) {
+  const { script, glue } = outputsOf(variant);
   const openApi = join(variant.folder, "openapi.js");
-  renameSync(script, made);
+  const consoleFiles = join(variant.folder, "console.js");
   writeFileSync(openApi, `export default ${JSON.stringify(openApiDocument())};\n`);
+  writeFileSync(consoleFiles, `export default ${JSON.stringify(manifest)};\n`);
   await run(join(NODE_BIN, "esbuild"), [
     join(ROOT, "src", "entry.js"),
     "--bundle",
     "--format=esm",
     "--target=es2022",
     "--minify",
-    `--alias:worker-build=${made}`,
+    `--alias:worker-build=${glue}`,
     `--alias:keyward-openapi=${openApi}`,
+    `--alias:keyward-console=${consoleFiles}`,
     "--external:cloudflare:workers",
     "--external:./index_bg.wasm",
     `--outfile=${script}`,
     "--log-level=warning",
   ]);
-  rmSync(made);
   rmSync(openApi);
+  rmSync(consoleFiles);
 }
 
 /** Returns crates/control/src/openapi.json on one line with this version. It is not in the wasm, which every isolate compiles. */
@@ -159,11 +177,29 @@ function isCurrent(variant) {
   return readFileSync(stamp, "utf8").trim() === digest(variant);
 }
 
-/** Returns one hash over every input and both outputs of a build, so that an output changed by hand is rebuilt. */
+function isWasmCurrent(variant) {
+  const { glue, wasm, wasmStamp } = outputsOf(variant);
+  if (![glue, wasm, wasmStamp].every(existsSync)) return false;
+  return readFileSync(wasmStamp, "utf8").trim() === wasmDigest(variant);
+}
+
+/** Returns one hash over every input and output of a build, so that an output changed by hand is rebuilt. */
 function digest(variant) {
-  const { script, wasm } = outputsOf(variant);
+  const { script, wasm, glue } = outputsOf(variant);
+  const page = existsSync(CONSOLE_DIR) ? filesBelow(CONSOLE_DIR) : [];
+  const assets = existsSync(ASSETS_DIR) ? filesBelow(ASSETS_DIR) : [];
+  return digestOf([...inputs(), ...OF_SCRIPT.map((name) => join(ROOT, name)), ...page, ...assets, script, wasm, glue]);
+}
+
+/** Returns one hash over the inputs and outputs of the compilation. */
+function wasmDigest(variant) {
+  const { wasm, glue } = outputsOf(variant);
+  return digestOf([...inputs(), wasm, glue]);
+}
+
+function digestOf(files) {
   const hash = createHash("sha256");
-  for (const file of [...new Set([...inputs(), script, wasm])].sort()) {
+  for (const file of [...new Set(files)].sort()) {
     const content = existsSync(file) ? readFileSync(file) : Buffer.from("absent");
     hash.update(`${relative(ROOT, file)} ${content.length}\n`).update(content);
   }

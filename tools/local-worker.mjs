@@ -6,7 +6,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { experimental_readRawConfig } from "wrangler";
-import { BUILD_DIR, LOCAL_ENTRY, STATE_DIR, WRANGLER_TOML } from "./paths.mjs";
+import { ASSETS_BINDING, assetsWorker } from "./assets-worker.mjs";
+import { ASSETS_DIR, BUILD_DIR, LOCAL_ENTRY, STATE_DIR, WRANGLER_TOML } from "./paths.mjs";
 import { loopbackHosts } from "./ports.mjs";
 
 /** Returns wrangler.toml without defaults and without values from the environment. */
@@ -36,7 +37,7 @@ export async function startWorker({ config, vars, ports, state = STATE_DIR }) {
           compatibilityDate: config.compatibility_date,
           compatibilityFlags: config.compatibility_flags ?? [],
           manifest: { mainModule: "local-entry.mjs", modulesRoot: BUILD_DIR, modules: modules() },
-          env: { ...varBindings(vars), ...storeBindings(config) },
+          env: { ...varBindings(vars), ...storeBindings(config), ...ASSETS_BINDING },
           exports: config.exports,
         },
         dev: {
@@ -44,6 +45,7 @@ export async function startWorker({ config, vars, ports, state = STATE_DIR }) {
           unsafeDirectSockets: ports.flatMap((port) => loopbackHosts().map((host) => ({ host, port }))),
         },
       },
+      assetsWorker(ASSETS_DIR, config.compatibility_date),
     ],
   });
   await miniflare.ready;

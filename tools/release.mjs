@@ -47,6 +47,7 @@ function pack(file) {
     `--directory=${BUILD_DIR}`,
     "index.js",
     "index_bg.wasm",
+    "assets",
     `--directory=${ROOT}`,
     "LICENSE",
     "wrangler.toml",

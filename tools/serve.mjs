@@ -1,16 +1,23 @@
 // Second half of `npm start`, in the pinned Node: demo origin, worker, welcome text.
-// start.mjs runs it after setup and build, with the port as its only argument.
+// start.mjs runs it after setup and build, with the port, and `--demo` for a deployment with data to look at.
 
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fill } from "./demo/fill.mjs";
 import { startDemoOrigin } from "./demo-origin.mjs";
-import { readDevVars } from "./dev-vars.mjs";
+import { ensureDevVars, readDevVars } from "./dev-vars.mjs";
+import { consoleAddress, hasConsole } from "./first-run.mjs";
 import { localSettings } from "./local-settings.mjs";
 import { readWranglerToml, startWorker } from "./local-worker.mjs";
-import { DEV_VARS } from "./paths.mjs";
+import { DEMO_DIR, DEV_VARS } from "./paths.mjs";
 import { main, Stop } from "./run.mjs";
-import { welcome } from "./welcome.mjs";
+import { demoWelcome, welcome } from "./welcome.mjs";
 
 const port = Number(process.argv[2]);
+const isDemo = process.argv[3] === "--demo";
+const demoFolder = join(DEMO_DIR, String(port));
+const devVars = isDemo ? join(demoFolder, ".dev.vars") : DEV_VARS;
 const running = [];
 let stopping = false;
 
@@ -30,9 +37,10 @@ process.on("disconnect", () => stop(0));
 
 main(async () => {
   const config = readWranglerToml();
+  if (isDemo) newDemoFolder();
   const { vars, ports, gate, control, demo } = localSettings({
     shipped: config.vars,
-    devVars: readDevVars(DEV_VARS),
+    devVars: readDevVars(devVars),
     port,
   });
 
@@ -52,13 +60,15 @@ main(async () => {
     running.push(async () => server.closeAllConnections() ?? server.close());
   }
 
-  const worker = await startWorker({ config, vars, ports });
+  const worker = await startWorker({ config, vars, ports, ...(isDemo && { state: join(demoFolder, "state") }) });
   running.push(() => worker.dispose());
 
   const health = await firstHealth(`http://127.0.0.1:${port}/_keyward/health`);
   if (stopping) return;
   if (health === 200) {
-    console.log(welcome({ gate, control, devVars: DEV_VARS, demo }));
+    if (isDemo) return showDemo({ gate, control, token: vars.BOOTSTRAP_TOKEN });
+    const page = hasConsole() ? await consoleAddress(control, vars.BOOTSTRAP_TOKEN) : null;
+    console.log(welcome({ gate, control, devVars, demo, page }));
     return;
   }
   console.error(
@@ -66,6 +76,18 @@ main(async () => {
       "\nFix wrangler.toml or .dev.vars, then Ctrl-C and npm start again.",
   );
 });
+
+/** Empties the folder of the demo, and makes its secrets. */
+function newDemoFolder() {
+  rmSync(demoFolder, { recursive: true, force: true });
+  mkdirSync(demoFolder, { recursive: true });
+  ensureDevVars(devVars);
+}
+
+async function showDemo({ gate, control, token }) {
+  const signIns = await fill({ gate, control, token, report: (name) => console.log(`  Demo: ${name}`) });
+  console.log(demoWelcome({ gate, control, signIns, hasConsole: hasConsole() }));
+}
 
 /** Polls until the first answer and returns its status, because workerd needs time to start. */
 async function firstHealth(url) {

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build, NEXT_VERSION } from "./build.mjs";
+import { ensureChromium } from "./chromium.mjs";
 import { NODE_BIN, ROOT } from "./paths.mjs";
 import { ensurePython } from "./python.mjs";
 import { duration, main, run, Stop } from "./run.mjs";
@@ -48,7 +49,8 @@ const STEPS = [
   { name: "simulate", what: "20,000 simulated histories, and planted faults", run: simulate },
   { name: "build", what: "the worker, and one with an added field", run: buildBoth },
   // Each test file starts workerd. With more than two at once, a small machine misses their timeouts.
-  { name: "edge", what: "the real wasm in workerd", run: edge, needs: buildBoth },
+  { name: "edge", what: "the real wasm in workerd, and the command line against it", run: edge, needs: buildBoth },
+  { name: "console", what: "the console in Chromium", run: consoleTests, needs: build },
   { name: "deploy", what: "wrangler deploy --dry-run", run: deployDry, needs: build },
 ];
 
@@ -124,6 +126,7 @@ async function javascript() {
   await run(join(NODE_BIN, "biome"), ["check", "--error-on-warnings"]);
   await run(join(NODE_BIN, "tsc"), ["-p", "tsconfig.json"]);
   await run(join(NODE_BIN, "tsc"), ["-p", join("tests", "tsconfig.json")]);
+  await run(join(NODE_BIN, "tsc"), ["-p", join("console", "tsconfig.json")]);
 }
 
 function clippy() {
@@ -139,12 +142,30 @@ function fuzz() {
 async function simulate() {
   await run("cargo", ["run", ...SIMULATOR, "--bin", "simulate", "--", "--seeds", "20000"]);
   if (!existsSync(join(ROOT, "simulator", "tests", "planted.rs"))) return;
-  await run("cargo", ["test", ...SIMULATOR, "--test", "planted", "--", "--ignored", "--nocapture"]);
+  await run("cargo", [
+    "test",
+    ...SIMULATOR,
+    "--test",
+    "planted",
+    "--test",
+    "usage",
+    "--",
+    "--include-ignored",
+    "--nocapture",
+  ]);
 }
 
 async function edge() {
   await ensurePython();
+  // The profile of the native tests, whose dependencies are compiled already.
+  await cargo("build", "--locked", "--profile", "test", "-p", "keyward-cli");
   await nodeTests("edge", 2);
+  await nodeTests("cli", 2);
+}
+
+/** Two files at once: each starts workerd and a browser. */
+async function consoleTests() {
+  if (await ensureChromium()) await nodeTests("console", 2);
 }
 
 async function deployDry() {

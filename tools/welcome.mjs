@@ -2,9 +2,11 @@
 
 /**
  * Returns the text. `gate` and `control` are URLs like http://localhost:8787, `devVars` is the full path of .dev.vars, and `demo` the URL of the
- * demo origin, or null.
+ * demo origin, or null. `page` is the address of the console, with the bootstrap token in its fragment if there is no owner yet; null without a
+ * console.
+ * @param {{ gate: string, control: string, devVars: string, demo: string | null, page?: string | null }} options
  */
-export function welcome({ gate, control, devVars, demo }) {
+export function welcome({ gate, control, devVars, demo, page = null }) {
   const api = `${control}/_keyward/v1`;
   const json = "-H 'Content-Type: application/json'";
   const token = `$(sed -n 's/^BOOTSTRAP_TOKEN=//p' ${quoted(devVars)})`;
@@ -23,7 +25,7 @@ Keyward is running at ${gate}: the gate, where callers of your API send their re
 ${control === gate ? "The control plane is there too." : `The control plane, where your team manages keys, is at ${control}`}
 ${demo ? `The demo origin behind it, which echoes what it receives, is at ${demo}` : "Its origin is the one that .dev.vars names."}
 
-Paste these into a second terminal, in this order.
+${page ? `${consoleLine(page)}\nOr paste these into a second terminal, in this order.` : "Paste these into a second terminal, in this order."}
 
 1. Make the first owner. The owner's credential is shown once, and kept in $OWNER.
 
@@ -49,6 +51,27 @@ curl -sS ${api}/keys/"\${KEY%_*}"/revoke -H "Authorization: Bearer $OWNER" ${jso
 sleep 5; curl -sS -i ${gate}/v1/contacts -H "Authorization: Bearer $KEY"
 
 Ctrl-C stops everything. Keys, members and the audit log stay for the next start.
+`;
+}
+
+function consoleLine(page) {
+  const isFirstRun = page.includes("#");
+  return isFirstRun
+    ? `Open the console and make the first owner. Whoever has this address can do that, once:\n\n  ${page}\n`
+    : `Open the console and sign in:\n\n  ${page}\n`;
+}
+
+/** Returns the text that `npm run demo` prints. `signIns` are credentials by role. */
+export function demoWelcome({ gate, control, signIns, hasConsole }) {
+  const lines = Object.entries(signIns).map(([role, credential]) => `  ${role.padEnd(10)} ${credential}`);
+  return `
+The demo is running: the gate at ${gate}, the control plane at ${control}
+
+${hasConsole ? `Open ${control}/ and sign in with one of these credentials:` : "This build has no console. The API takes these credentials:"}
+
+${lines.join("\n")}
+
+The data is in .keyward/demo, and begins anew at each start. Ctrl-C stops everything.
 `;
 }
 

@@ -12,8 +12,11 @@ import { KV } from "./workerd.mjs";
 const BENCH = join(ROOT, "bench");
 const SHIPPED_ROUTES = experimental_readRawConfig({ config: WRANGLER_TOML }).rawConfig.vars.ROUTES;
 
-/** Returns Keyward's build with the shipped routes. `registry` names the service that has the object. */
-export function keyward(origin, { registry = "keyward", build = BUILD_DIR, routes = SHIPPED_ROUTES } = {}) {
+/** Returns Keyward's build with the shipped routes. `registry` names the service that has the objects. `usage`: the build counts. */
+export function keyward(
+  origin,
+  { registry = "keyward", build = BUILD_DIR, routes = SHIPPED_ROUTES, usage = true } = {},
+) {
   return {
     modules: { "index.js": join(build, "index.js"), "index_bg.wasm": join(build, "index_bg.wasm") },
     bindings: {
@@ -27,6 +30,7 @@ export function keyward(origin, { registry = "keyward", build = BUILD_DIR, route
       KEY_INDEX: KV,
     },
     registry,
+    usage,
   };
 }
 

@@ -9,7 +9,7 @@ import { NODE_BIN } from "../../tools/paths.mjs";
 import { attend } from "../../tools/run.mjs";
 
 /**
- * Starts `services`, by name `{modules: {file: path}, bindings, registry?, outbound?}`. The first module is the entry. `registry`
+ * Starts `services`, by name `{modules: {file: path}, bindings, registry?, usage?, outbound?}`. The first module is the entry. `registry`
  * names the service that has the object. Without `state` a temporary folder is created and removed.
  * @param {Record<string, any>} services
  * @param {{ kvPort?: number, originPort?: number, state?: string, args?: string[], v8Flags?: string[], quiet?: boolean }} [options]
@@ -84,7 +84,7 @@ ${names.map((name) => `    (name = "${name}", address = "127.0.0.1:0", http = ()
 ${names.map((name) => worker(name, services[name], folder)).join("\n")}`;
 }
 
-function worker(name, { modules, bindings = {}, registry, outbound = "internet" }, folder) {
+function worker(name, { modules, bindings = {}, registry, usage = false, outbound = "internet" }, folder) {
   const embedded = Object.entries(modules).map(([file, path]) => {
     mkdirSync(join(folder, name), { recursive: true });
     copyFileSync(path, join(folder, name, basename(file)));
@@ -92,11 +92,19 @@ function worker(name, { modules, bindings = {}, registry, outbound = "internet" 
     return `(name = ${quoted(file)}, ${kind} = embed ${quoted(`${name}/${basename(file)}`)})`;
   });
   const bound = Object.entries(bindings).map(([binding, value]) => `(name = "${binding}", ${bindingOf(value)})`);
-  if (registry)
-    bound.push(`(name = "REGISTRY", durableObjectNamespace = (className = "Registry", serviceName = "${registry}"))`);
+  const object = (binding, className) =>
+    bound.push(
+      `(name = "${binding}", durableObjectNamespace = (className = "${className}", serviceName = "${registry}"))`,
+    );
+  if (registry) object("REGISTRY", "Registry");
+  if (registry && usage) object("USAGE", "Usage");
   // The key is also the name of the folder of its databases.
   const objects = `
-  durableObjectNamespaces = [(className = "Registry", uniqueKey = "${name}", enableSql = true)],
+  durableObjectNamespaces = [
+    (className = "Registry", uniqueKey = "${name}", enableSql = true),${
+      usage ? `\n    (className = "Usage", uniqueKey = "${name}-usage", enableSql = true),` : ""
+    }
+  ],
   durableObjectStorage = (localDisk = "storage"),`;
   return `const ${name} :Workerd.Worker = (
   modules = [${embedded.join(", ")}],

@@ -37,7 +37,7 @@ pub fn run(data: &[u8]) {
         assert!(head.origin().is_none_or(|origin| origin.eq_ignore_ascii_case(head.base())));
         assert!(head.sec_fetch_site().is_none_or(|site| matches!(site, "same-origin" | "none")));
     }
-    if sign_in(&CONFIG, &head, operation.spec().access).is_ok() {
+    if sign_in(&CONFIG, &head, operation).is_ok() {
         let value = head.authorization().expect("the caller signed in with this header");
         assert!(value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer")));
     }

@@ -15,6 +15,7 @@
 //! | [`quiescence`] | the state after the faults stopped |
 //! | [`checker`] | the contract's rules; shares no code with the product |
 //! | [`shrink`] | the smallest plan that still fails |
+//! | [`usage`] | the counts of usage, a simulation of days with a checker of its own |
 //! | [`tally`] | counts of everything that was simulated |
 
 pub mod checker;
@@ -31,6 +32,7 @@ pub mod sqlite;
 pub mod stores;
 pub mod tally;
 pub mod traffic;
+pub mod usage;
 pub mod world;
 
 use checker::Violation;

@@ -76,7 +76,8 @@ pub fn request(world: &Rc<World>, planned: PlannedRequest, mut random: Random) {
             let world = Rc::clone(world);
             let scheduler = Rc::clone(&world.scheduler);
             scheduler.start(Owner::Isolate(number), async move {
-                let decided = entry::resume(&isolate, Some(&world.config), &port, &request, pending).await;
+                // Usage has a simulation of its own: crate::usage.
+                let (decided, _) = entry::resume(&isolate, Some(&world.config), &port, &request, pending).await;
                 answered.clock = world.clock(number).0;
                 match decided {
                     Decided::Forward(plan) => accept(&world, answered, &plan),

@@ -13,13 +13,17 @@ const CREATED_FILES: &[&str] = &["build/index.js", "/_keyward/openapi.json", "/_
 /// Names in capitals that are not settings of the worker.
 const OTHER_VARIABLES: &[&str] = &[
     "CLOUDFLARE_API_TOKEN",
+    "KEYWARD_CREDENTIAL",
     "KEYWARD_FUZZ_SECONDS",
     "KEYWARD_FUZZ_SEED",
     "KEYWARD_KEEP_NAMES",
     "KEYWARD_LOAD_SECONDS",
+    "KEYWARD_PROFILE",
     "KEYWARD_REVOCATIONS",
     "KEYWARD_TRY_ALL",
     "KEYWARD_UPDATE",
+    "KEYWARD_URL",
+    "NO_COLOR",
     "PROPTEST_RNG_SEED",
 ];
 

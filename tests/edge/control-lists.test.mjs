@@ -63,7 +63,9 @@ describe("lists", () => {
       "revoked_at",
       "revoked_by",
       "revoke_reason",
+      "first_used_at",
       "last_used_at",
+      "last_used_from",
       "exposed_at",
       "revision",
     ]);

@@ -27,7 +27,9 @@ before(async () => {
   });
   await gate.bootstrap();
   key = await gate.newKey({ scopes: ["contacts:read", "contacts:write"] });
-  assert.equal((await gate.call(CONTACTS, { key: key.apiKey })).status, 200);
+  // The first use of a key in an hour is reported at once, and the second one begins the task that reports the rest.
+  for (let use = 0; use < 3; use += 1) assert.equal((await gate.call(CONTACTS, { key: key.apiKey })).status, 200);
+  await new Promise((resolve) => setTimeout(resolve, 500));
 });
 
 after(async () => {
@@ -45,7 +47,8 @@ async function cost(path, request) {
   const { crossings, kvGet, kvPut, registry } = await gate.take();
   const names = crossings.map((name) => name.replace(/^__wbg_(.+)_[0-9a-f]{16}$/, "$1"));
   // wasm-bindgen itself makes about a dozen for the promise of a signature.
-  assert.ok(names.length <= (names.includes("sign") ? 24 : 3), names.join(", "));
+  const hasPromise = ["sign", "keepAlive"].some((name) => names.includes(name));
+  assert.ok(names.length <= (hasPromise ? 40 : 3), names.join(", "));
   return { verdict, crossings: names.filter((name) => name !== ENTROPY), stores: kvGet + kvPut + registry };
 }
 
@@ -64,8 +67,9 @@ test("an accepted request with a cached record makes at most three crossings and
     { headers: { cookie: "a=1", "x-forwarded-for": "6.6.6.6", "keyward-key-id": "forged" } },
   ]) {
     let counted = await cost(CONTACTS, { key: key.apiKey, ...request });
-    // Half a minute has passed, so its assertion was signed again.
-    if (counted.crossings.includes("sign")) counted = await cost(CONTACTS, { key: key.apiKey, ...request });
+    // Half a minute has passed, so its assertion was signed again, or a task that reports usage began.
+    if (["sign", "keepAlive"].some((name) => counted.crossings.includes(name)))
+      counted = await cost(CONTACTS, { key: key.apiKey, ...request });
     const { verdict, crossings, stores } = counted;
     t.diagnostic(`crossings: ${crossings.join(", ")}`);
     assert.equal(verdict, "200");

@@ -57,7 +57,8 @@ const counts = {};
 
 before(async () => {
   const more = [...SCOPES].map((scope, at) => ({ match: `GET /s/${at}`, scope }));
-  gate = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1", ROUTES: [...ROUTES, ...more] } });
+  const vars = { ORIGIN_LIVE: "http://127.0.0.1:1", ROUTES: [...ROUTES, ...more], CONTROL_HOST: "keys.acme.example" };
+  gate = await startGate({ vars });
   await gate.bootstrap();
   owners.push(gate.owner);
   // Each credential has its own rate.
@@ -276,6 +277,10 @@ describe("the gate accepts and refuses as the document says", () => {
   test("a member's rotations and revocations", async () => {
     await compareBodies("rotateMember", { id: await member() });
     await compareBodies("revokeMember", { id: await member() });
+  });
+  test("sign-in and sign-out", async () => {
+    await compareBodies("startSession");
+    await compareBodies("endSession");
   });
   test("bootstrap", async () => {
     // Once there is an owner, every body is 409.

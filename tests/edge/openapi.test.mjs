@@ -15,8 +15,11 @@ import { ROOT, ROUTES, SECRETS } from "./harness/settings.mjs";
 import { until } from "./harness/wait.mjs";
 
 const KEYS = "/_keyward/v1/keys";
-/** An unreachable authority is tested for some operations only. */
-const UNSEEN = /^(?!verifyKey|introspect|revokeToken|issueKey|listKeys|me ).* 503$/;
+/**
+ * An unreachable authority is tested for some operations only. The page of claims is there if the build has a console. Sign-in through Access is
+ * tested in crates/control.
+ */
+const UNSEEN = /^(?!verifyKey|introspect|revokeToken|issueKey|listKeys|me ).* 503$|^claimPage 200$|^startSession 200$/;
 
 let gate;
 let document;
@@ -29,6 +32,7 @@ before(async () => {
     vars: {
       ORIGIN_LIVE: "http://127.0.0.1:1",
       ON_EXPOSURE: { url: "quarantine" },
+      CONTROL_HOST: "keys.acme.example",
       ROUTES: [...ROUTES, { match: "GET /ping", scope: "contacts:read" }],
     },
   });
@@ -83,7 +87,8 @@ async function call(path, request = {}) {
   if (operation.responses[answer.status]) seen.add(where);
   for (const [name, header] of Object.entries(described.headers ?? {})) {
     const { required, schema } = follow(header);
-    const value = answer.headers[name.toLowerCase()];
+    // Node keeps each `Set-Cookie` apart.
+    const value = [answer.headers[name.toLowerCase()]].flat()[0];
     assert.ok(value !== undefined || !required, `${where}: no ${name}`);
     if (value !== undefined) check(schema, value, `${where}, ${name}`);
   }
@@ -269,6 +274,8 @@ describe("every real answer matches the document", () => {
       [`${absent}/extend-rotation`, asked({ overlap_seconds: 60 })],
       [`${absent}/revoke`, asked({ reason: "x" })],
       [`${absent}/exposures`, { key: owner }],
+      [`${absent}/usage`, { key: owner }],
+      [`${absent}/activity`, { key: owner }],
       [`${absent}/dismiss-exposure`, asked({ reason: "x" })],
       [`${absent}/release`, asked({ reason: "x" })],
     ]) {
@@ -295,6 +302,21 @@ describe("every real answer matches the document", () => {
     assert.equal((await call(`${one}/exposures?limit=0`, { key: owner })).status, 400);
     // With `keyward` in the log.
     await call("/_keyward/v1/audit?limit=200", { key: owner });
+  });
+
+  test("usage and activity", async () => {
+    const { id, apiKey } = await gate.newKey();
+    const one = `${KEYS}/${id}`;
+    await gate.call("/v1/contacts/7", { key: apiKey });
+    const series = async () => (await call(`${one}/usage?step=minute`, { key: owner })).json.items;
+    // The first use of a key in an hour is reported at once.
+    await until("the use is counted", async () => (await series()).length === 1);
+    const activity = await call(`${one}/activity`, { key: owner });
+    assert.equal(activity.json.items.filter((item) => item.route !== undefined).length, 1);
+    assert.equal((await call("/_keyward/v1/usage?by=key", { key: owner })).json.items[0].name, id);
+    for (const path of [`${one}/usage?step=year`, `${one}/activity?limit=0`, "/_keyward/v1/usage"])
+      assert.equal((await call(path, { key: owner })).status, 400);
+    assert.equal((await call(`${KEYS}?sort=last_used_at&idle_days=30`, { key: owner })).status, 200);
   });
 
   test("members", async () => {
@@ -342,6 +364,31 @@ describe("every real answer matches the document", () => {
     ]) {
       assert.equal((await call(path, request)).status, 404);
     }
+  });
+
+  test("sessions and settings", async () => {
+    const session = "/_keyward/v1/session";
+    const begun = await right(session, asked({}));
+    const [cookie] = begun.headers["set-cookie"][0].split(";");
+    assert.equal((await call(session, { headers: { cookie } })).status, 200);
+    assert.equal((await call(session, { key: owner })).status, 200);
+    assert.equal((await call(`${session}?x=y`, { key: owner })).status, 400);
+    assert.equal((await call(session, asked({ x: 1 }))).status, 400);
+    assert.equal((await call(session, json("DELETE", owner, { x: 1 }))).status, 400);
+    assert.equal((await call(session, json("DELETE", owner, {}))).status, 404);
+    assert.equal(
+      (await call("/_keyward/v1/me", { key: owner, headers: { cookie } })).json.code,
+      "ambiguous_credentials",
+    );
+    const page = { cookie, "sec-fetch-site": "same-origin", "keyward-console": "1" };
+    assert.equal((await call(session, { method: "DELETE", headers: { cookie } })).json.code, "cross_site");
+    const confirm = await call(MEMBERS, { method: "POST", json: memberDraft(), headers: page });
+    assert.equal(confirm.json.code, "confirmation_required");
+    assert.equal((await call(session, { method: "DELETE", headers: page })).status, 204);
+    assert.equal((await call("/_keyward/v1/me", { headers: { cookie } })).json.code, "session_ended");
+    assert.equal((await call("/_keyward/v1/settings", { key: owner })).status, 200);
+    assert.equal((await call("/_keyward/v1/settings?x=y", { key: owner })).status, 400);
+    await call("/_keyward/claim");
   });
 
   test("the audit log", async () => {

@@ -26,6 +26,9 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET v1/keys/*/exposures": [["owner", "manager", "responder", "auditor"]],
   "POST v1/keys/*/dismiss-exposure": [["owner", "responder"], { reason: "x" }],
   "POST v1/keys/*/release": [["owner", "responder"], { reason: "x" }],
+  "GET v1/keys/*/usage": [["owner", "manager", "responder", "auditor"]],
+  "GET v1/keys/*/activity": [["owner", "responder", "auditor"]],
+  "GET v1/usage": [["owner", "manager", "responder", "auditor"]],
   "POST v1/members": [["owner"], { name: 1 }],
   "GET v1/members": [["owner"]],
   "GET v1/members/*": [["owner"]],
@@ -34,8 +37,13 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "POST v1/members/*/rotate": [["owner"], {}],
   "GET v1/audit": [["owner", "responder", "auditor"]],
   "GET v1/audit/checkpoint": [["owner", "responder", "auditor"]],
+  "GET v1/routes": [["owner", "manager", "responder", "auditor"]],
   "GET v1/audit/key": [["owner", "responder", "auditor"]],
   "POST v1/verify": [["owner", "verifier"], { api_key: "x" }],
+  "POST v1/session": [ALL, { nonsense: 1 }],
+  "GET v1/session": [ALL],
+  "DELETE v1/session": [ALL, {}],
+  "GET v1/settings": [["owner", "auditor"]],
 });
 /** Routes without roles: health, pages, documents and public keys are for anyone, bootstrap needs its token, forward auth and revocation need a key. */
 const NO_ROLE = [
@@ -43,6 +51,7 @@ const NO_ROLE = [
   "GET problems/*",
   "GET jwks.json",
   "GET openapi.json",
+  "GET claim",
   "ANY v1/authorize",
   "ANY v1/authorize/**",
   "POST v1/bootstrap",
@@ -63,7 +72,8 @@ const routes = Object.entries(paths)
 let gate;
 const members = {};
 before(async () => {
-  gate = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1" } });
+  // Sessions and the console need a control host.
+  gate = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:1", CONTROL_HOST: "keys.acme.example" } });
   await gate.bootstrap();
   for (const role of ROLES) members[role] = await newMember(gate, { role });
   for (const role of ROLES) members[`${role} of test`] = await newMember(gate, { role, environments: ["test"] });

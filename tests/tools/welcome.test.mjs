@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { welcome } from "../../tools/welcome.mjs";
+import { demoWelcome, welcome } from "../../tools/welcome.mjs";
 
 const text = welcome({
   gate: "http://localhost:8787",
@@ -36,4 +36,26 @@ test("the credential is taken out of the answer, and the key id out of the key",
 
 test("the terminal shows no secret, only where it is read from", () => {
   assert.match(lines[0], /sed -n 's\/\^BOOTSTRAP_TOKEN=\/\/p' '\/home\/o'\\''neil\/my clone\/\.dev\.vars'/);
+});
+
+test("the address of the console comes first if the build has one, and the token in it is the only secret", () => {
+  const settings = { gate: "http://localhost:8787", control: "http://localhost:8789", devVars: "/v", demo: null };
+  assert.doesNotMatch(welcome(settings), /console/i);
+  const first = welcome({ ...settings, page: "http://localhost:8789/#bootstrap=abc" });
+  assert.match(first, /make the first owner[^\n]*\n\n {2}http:\/\/localhost:8789\/#bootstrap=abc\n/);
+  assert.equal(first.split("abc").length, 2);
+  assert.match(welcome({ ...settings, page: "http://localhost:8789/" }), /sign in:\n\n {2}http:\/\/localhost:8789\/\n/);
+});
+
+test("the demo prints a credential of each role, and where to use it", () => {
+  const signIns = { owner: "wafl_admin_o", auditor: "wafl_admin_a" };
+  const shown = demoWelcome({
+    gate: "http://localhost:8797",
+    control: "http://localhost:8799",
+    signIns,
+    hasConsole: true,
+  });
+  assert.match(shown, /Open http:\/\/localhost:8799\/ and sign in/);
+  assert.match(shown, /^ {2}owner {6}wafl_admin_o$/m);
+  assert.match(shown, /^ {2}auditor {4}wafl_admin_a$/m);
 });

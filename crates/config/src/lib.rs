@@ -19,6 +19,7 @@
     )
 )]
 
+mod effective;
 mod hosts;
 mod route;
 mod settings;
@@ -38,6 +39,7 @@ use keyward_key::id::Prefix;
 use keyward_key::keyring::{Keyring, Secret};
 use route::parse_route;
 
+pub use effective::{EffectiveSetting, of_default};
 pub use hosts::{Host, HostRole};
 pub use settings::{SETTINGS, Setting, settings_table};
 
@@ -86,6 +88,8 @@ pub struct Config {
     issuer: Option<String>,
     /// `ON_EXPOSURE`, by default only recorded.
     pub on_exposure: OnExposure,
+    /// Settings as given, without secrets; see [`Self::effective`].
+    given: effective::Given,
 }
 
 /// Trusted identity provider for e-mail addresses: a Cloudflare Access team, for one of its applications.
@@ -177,6 +181,7 @@ impl Config {
                     access,
                     issuer,
                     on_exposure,
+                    given: reader.given(),
                 })
             }
             _ => Err(reader.problems),

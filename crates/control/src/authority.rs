@@ -5,7 +5,7 @@ use super::operations::Operation;
 use super::precondition;
 use keyward_key::time::Millis;
 use keyward_key::version;
-use keyward_protocol::{Caller, ControlRequest, Raw, Rejection, Request, Response};
+use keyward_protocol::{Caller, Confirmation, ControlRequest, Raw, Rejection, Request, Response};
 use keyward_registry::authentication::{authenticate, unauthenticated};
 use keyward_registry::context::{Actor, Context, OperationError, Policy, transact};
 use keyward_registry::store::{Store, StoreError};
@@ -71,22 +71,43 @@ fn run(
         (Caller::Bootstrap, Access::BootstrapToken)
         | (Caller::Holder { .. }, Access::KeyHolder)
         | (Caller::Claimant { .. }, Access::Claimant)
-        | (Caller::Credential { .. } | Caller::Access { .. }, _) => {}
+        | (Caller::Credential { .. } | Caller::Access { .. } | Caller::Session { .. }, _) => {}
         (Caller::Bootstrap, _) => return Err(unauthenticated("the bootstrap token is no member's credential")),
         (Caller::Claimant { .. }, _) => return Err(unauthenticated("a claim's secret is no member's credential")),
         (Caller::Holder { .. }, _) => return Err(unauthenticated("a data key is no member's credential")),
     }
-    let mut actor = authenticate(store, &control.caller, now)?;
+    let (mut actor, session) = authenticate(store, &control.caller, now)?;
+    let mut presented = None;
     if let (Actor::Member(member), Caller::Credential { key_hash, .. }) = (&mut actor, &control.caller) {
         members::finish_handover(store, member, key_hash)?;
+        presented = Some(key_hash);
     }
     if let Actor::Member(member) = &actor
         && !access.admits(member.role)
     {
         return Err(Rejection::Forbidden.into());
     }
-    let by = Context { actor: &actor, request: &control.request, policy, credential: control.credential.as_ref(), now };
+    let by = Context {
+        actor: &actor,
+        request: &control.request,
+        policy,
+        credential: control.credential.as_ref(),
+        presented,
+        session: session.as_ref(),
+        is_confirmed: session.is_none() || shows_credential(&actor, control.confirmation.as_ref(), now),
+        now,
+    };
     operation.decide(store, &by, control)
+}
+
+/// Returns whether the credential in `Keyward-Confirm` is the actor's own.
+fn shows_credential(actor: &Actor, confirmation: Option<&Confirmation>, now: Millis) -> bool {
+    match (actor, confirmation) {
+        (Actor::Member(member), Some(Confirmation { id, key_hash })) => {
+            *id == member.id && member.accepts(key_hash, now)
+        }
+        _ => false,
+    }
 }
 
 /// Authorises and runs one operation. A retry within the window gets the first attempt's outcome.
@@ -99,6 +120,9 @@ pub(super) fn decide<O: ControlOperation>(
     let request = request.map_err(|_| StoreError::new("the message has a malformed command"))?;
     O::authorise(request.as_ref(), store, by)?;
     let Some(request) = request else { return Ok(Response::Authorised) };
+    if O::NEEDS_CONFIRMATION {
+        by.confirm()?;
+    }
     handle_once(store, by, control, &O::SPEC, &|store| Ok(raw(&request.handle(store, by)?)?))
 }
 

@@ -12,7 +12,7 @@ use super::sign_in::member;
 use keyward_config::Config;
 use keyward_edge::entry::refuse_gateway;
 use keyward_edge::{
-    Level, LookupKey, Platform, RequestContext, decide, exposures, is_refresh_due, signing, start_or_wait,
+    Level, LookupKey, Platform, RequestContext, decide, exposures, is_refresh_due, signing, start_or_wait, usage,
 };
 use keyward_gate::{Grant, Reason, Refusal};
 use keyward_http::forwarded_request::{ForwardedRequest, VERIFIER, trusted_client_ip};
@@ -47,6 +47,13 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
         Some(gateway) => Vouching { context, judged, gateway }.decide().await,
         None => decide(&judged).await,
     };
+    let usage_due = match &decided {
+        Ok(grant) => usage::count_grant(judged.isolate, &forwarded, grant),
+        Err(refusal) => usage::count_refusal(&judged, refusal),
+    };
+    if let Some(due) = usage_due {
+        context.event.report_usage_in_background(due);
+    }
     let grant = decided.inspect_err(|refusal| {
         let report = exposures::take(judged.isolate, config, &forwarded, refusal.reason, request_id);
         report.into_iter().for_each(|report| context.event.report_in_background(report));

@@ -11,8 +11,8 @@ use lru::LruCache;
 use super::rate_limiter::{Debt, Rate};
 use keyward_http::limits::{
     CLAIMS_REMEMBERED, CONFIRMATIONS_A_SECOND, CONTROL_QUERIES_A_SECOND, CONTROL_REQUESTS_A_SECOND,
-    CREDENTIALS_REMEMBERED, FINAL_REFUSAL_MILLIS, REFUSAL_MILLIS, REFUSED_SIGN_INS_A_SECOND, WRONG_CLAIM_SECRET_MILLIS,
-    WRONG_CLAIM_SECRETS_AT_ONCE,
+    CREDENTIALS_REMEMBERED, FINAL_REFUSAL_MILLIS, REFUSAL_MILLIS, REFUSED_SIGN_INS_A_SECOND, SIGN_IN_MILLIS,
+    SIGN_INS_AT_ONCE, WRONG_CLAIM_SECRET_MILLIS, WRONG_CLAIM_SECRETS_AT_ONCE,
 };
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::time::Millis;
@@ -31,10 +31,11 @@ const CLAIMS: NonZeroUsize = match NonZeroUsize::new(CLAIMS_REMEMBERED) {
 const WRONG_SECRETS: Rate = Rate { burst: WRONG_CLAIM_SECRETS_AT_ONCE, interval_ms: WRONG_CLAIM_SECRET_MILLIS };
 const REQUESTS: Rate = Rate::a_second(CONTROL_REQUESTS_A_SECOND);
 const REFUSALS: Rate = Rate::a_second(REFUSED_SIGN_INS_A_SECOND);
+const SIGN_INS: Rate = Rate { burst: SIGN_INS_AT_ONCE, interval_ms: SIGN_IN_MILLIS };
 const QUERIES: Rate = Rate::a_second(CONTROL_QUERIES_A_SECOND);
 const CONFIRMATIONS: Rate = Rate::a_second(CONFIRMATIONS_A_SECOND);
 
-/// Name of a caller: the id and the hash of a credential, or the address of a person.
+/// Name of a caller: the id and the hash of a credential, the hash of a session, or the address of a person.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct CallerName(String);
 
@@ -43,6 +44,7 @@ impl CallerName {
     pub fn of(caller: &Caller) -> Self {
         Self(match caller {
             Caller::Bootstrap => "bootstrap".to_owned(),
+            Caller::Session { token_hash, .. } => ["session ", &token_hash.to_hex()].concat(),
             Caller::Access { email } => ["access ", &email.to_ascii_lowercase()].concat(),
             Caller::Credential { id, key_hash } | Caller::Holder { id, key_hash } => {
                 [id.as_str(), " ", &key_hash.to_hex()].concat()
@@ -104,6 +106,7 @@ impl Confirmation {
 struct Known {
     requests: Debt,
     refusals: Debt,
+    sign_ins: Debt,
     accepted: bool,
     /// The refusal, and its instant.
     refused: Option<(Refused, Millis)>,
@@ -161,6 +164,14 @@ impl Callers {
             known.refusals.add(REFUSALS, now);
         }
         Ok(standing)
+    }
+
+    /// Counts one start of a session.
+    ///
+    /// # Errors
+    /// The whole seconds after which the next one passes.
+    pub(super) fn take_sign_in(&mut self, name: &CallerName, now: Millis) -> Result<(), i64> {
+        self.of(name).sign_ins.take(SIGN_INS, now)
     }
 
     /// Returns what is known of a caller.

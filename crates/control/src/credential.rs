@@ -113,7 +113,7 @@ pub(super) fn without_text(minted: &Minted) -> NewCredential {
 }
 
 /// Gives a trait object to functions that are generic over their entropy.
-struct SystemEntropy<'a>(&'a mut dyn Entropy);
+pub(super) struct SystemEntropy<'a>(pub &'a mut dyn Entropy);
 
 impl Entropy for SystemEntropy<'_> {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), EntropyFailed> {

@@ -203,8 +203,11 @@ impl NewIncidentRequest {
         if self.dry_run {
             return Ok(Opened::Counted(counts));
         }
-        if counts.keys > UNCONFIRMED_KEYS && self.confirm.as_deref() != Some(counts.confirm.as_str()) {
-            return Err(Rejection::ConfirmationRequired { keys: counts.keys }.into());
+        if counts.keys > UNCONFIRMED_KEYS {
+            if self.confirm.as_deref() != Some(counts.confirm.as_str()) {
+                return Err(Rejection::CountNotConfirmed { keys: counts.keys }.into());
+            }
+            by.confirm()?;
         }
         let incident = self.insert(store, by, views.iter().map(|(view, ..)| view), counts.keys)?;
         for view in unrevoked() {

@@ -16,6 +16,8 @@
 //! | [`authorize`] | forward auth |
 //! | `guard`, `callers` | rate limits and cached refusals, which protect the authority |
 //! | [`audit_stream`] | the audit log as a stream |
+//! | [`console`] | the console's files |
+//! | `usage_query` | questions to the usage object, and their answers |
 //! | [`open_api`] | the OpenAPI document and the table of roles, generated from the rows |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
@@ -47,6 +49,7 @@ pub mod certs;
 pub mod changed;
 mod checkpoint;
 mod claimant;
+pub mod console;
 pub mod credential;
 pub mod delivery;
 pub mod failure;
@@ -74,7 +77,10 @@ pub mod serve;
 mod sight;
 pub mod sign_in;
 mod text;
+mod text_table;
+mod time_range;
 pub mod transport;
+mod usage_query;
 
 pub use authority::answer;
 pub use callers::Callers;

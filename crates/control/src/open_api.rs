@@ -3,12 +3,12 @@
 //! A test compares both with the files in the repository; `KEYWARD_UPDATE=1 cargo test -p keyward-control generated` updates them.
 //! The platform serves the document, so the wasm does not contain it.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::operation::{Access, ServedOn};
 use super::operations::Operation;
 use super::route::{Endpoint, Route, routes};
-use super::{authorize, health, jwks, metadata, problem_page};
+use super::{authorize, console, health, jwks, metadata, problem_page};
 use keyward_http::problem::Code;
 use keyward_protocol::Role;
 
@@ -52,9 +52,38 @@ fn piece_of(route: &Route) -> &'static str {
         Endpoint::OpenApi => OPEN_API,
         Endpoint::Metadata => metadata::OPEN_API,
         Endpoint::Jwks => jwks::OPEN_API,
+        Endpoint::ClaimPage => console::CLAIM_PAGE_OPEN_API,
         Endpoint::Authorize if route.path.ends_with("*}") => authorize::OPEN_API_BY_PATH,
         Endpoint::Authorize => authorize::OPEN_API_BY_HEADERS,
         Endpoint::Operation(operation) => operation.open_api(),
+    }
+}
+
+/// Adds to an operation of members what holds for every one of them: a session signs in too, a write by session has its headers, and two
+/// credentials are refused.
+fn add_session(piece: &mut Map<String, Value>, operation: Operation) {
+    let Some(Value::Array(security)) = piece.get_mut("security") else { return };
+    let by_session = operation != Operation::StartSession;
+    if !by_session || !security.iter().any(|scheme| scheme.get("access").is_some()) {
+        return;
+    }
+    security.push(json!({"session": []}));
+    let codes = piece
+        .get_mut("responses")
+        .and_then(|responses| {
+            responses.pointer_mut("/400/content/application~1problem+json/schema/properties/code/enum")
+        })
+        .and_then(Value::as_array_mut);
+    if let Some(codes) = codes {
+        codes.push(Code::AmbiguousCredentials.as_str().into());
+    }
+    let mut headers = vec![json!({"$ref": "#/components/parameters/Console"})];
+    if operation.needs_confirmation() {
+        headers.push(json!({"$ref": "#/components/parameters/Confirm"}));
+    }
+    let parameters = piece.entry("parameters").or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(parameters) = parameters {
+        parameters.extend(headers);
     }
 }
 
@@ -69,8 +98,11 @@ pub fn document(base: &str) -> Result<Value, String> {
         let path = if path.starts_with('/') { path } else { format!("/_keyward/{path}") };
         // Forward auth treats every method alike, so the document describes one.
         let method = if route.method == "ANY" { "get".to_owned() } else { route.method.to_lowercase() };
-        let piece: Map<String, Value> =
+        let mut piece: Map<String, Value> =
             serde_json::from_str(piece_of(&route)).map_err(|error| format!("{method} {path}: {error}"))?;
+        if let Endpoint::Operation(operation) = route.endpoint {
+            add_session(&mut piece, operation);
+        }
         let item = paths.entry(path).or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(item) = item {
             item.insert(method, Value::Object(piece));
@@ -95,9 +127,13 @@ pub fn hosts_table() -> String {
         let (method, any) = if route.method == "ANY" { ("", ", any method") } else { (route.method, "") };
         let below = if route.path.starts_with('/') { "" } else { "/_keyward/" };
         let path = route.path.replace("*}", "}");
-        let open = if route.served_on == ServedOn::EveryHost { "yes" } else { "404" };
+        let (open, control) = match route.served_on {
+            ServedOn::EveryHost => ("yes", "yes"),
+            ServedOn::ControlHost => ("404", "yes"),
+            ServedOn::Console => ("404", "yes, if it is set"),
+        };
         let line = format!("{method} {below}{path}");
-        table.push_str(&format!("| `{}`{any} | {open} | yes |\n", line.trim_start()));
+        table.push_str(&format!("| `{}`{any} | {open} | {control} |\n", line.trim_start()));
     }
     table
 }

@@ -14,8 +14,9 @@ use super::failure::Failure;
 use super::precondition;
 use super::retry::Retryable;
 use super::text::TextParser;
-use keyward_config::Config;
+use keyward_config::{Config, HostRole};
 use keyward_gate::SubmittedKey;
+use keyward_http::cookies::SessionCookie;
 use keyward_http::head::Head;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
@@ -75,6 +76,8 @@ impl Access {
 pub enum ServedOn {
     /// `CONTROL_HOST` only. On the hosts of the gate the path is 404.
     ControlHost,
+    /// `CONTROL_HOST` only, and nowhere while it is not set: for what belongs to the console.
+    Console,
     /// `CONTROL_HOST` and the hosts of the gate: for endpoints that origins, gateways and holders of keys use.
     EveryHost,
 }
@@ -99,6 +102,8 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     const SPEC: Spec;
     /// Hosts that serve it.
     const SERVED_ON: ServedOn = ServedOn::ControlHost;
+    /// Whether a session does not suffice: the request must show the member's credential again in `Keyward-Confirm`.
+    const NEEDS_CONFIRMATION: bool = false;
     /// The operation object of the OpenAPI document, as JSON text.
     const OPEN_API: &'static str;
     /// Outcome of [`Self::handle`], which the registry returns to the isolate as JSON.
@@ -109,6 +114,14 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     /// # Errors
     /// The failure to answer with, provided that the caller has permission for the operation.
     fn parse(input: &Input<'_>) -> Result<Self, Failure>;
+
+    /// Draws the random values that a request needs, after [`Self::parse`]. Runs in the isolate.
+    ///
+    /// # Errors
+    /// The failure to answer with.
+    fn draw(&mut self, _: &Input<'_>, _: &mut dyn Entropy) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Returns the subject of the credential that the isolate must mint for this request.
     fn subject(&self) -> Option<Subject> {
@@ -200,10 +213,24 @@ impl Input<'_> {
         Answer::Reply(Reply::json(200, body, self.request_id))
     }
 
+    /// Returns the session cookie on `CONTROL_HOST`. On every other host there are no sessions.
+    #[must_use]
+    pub fn session_cookie(&self) -> SessionCookie<'_> {
+        session_cookie(self.config, self.head)
+    }
+
     /// Returns the 201 with `body` as JSON.
     #[must_use]
     pub fn created(&self, body: &impl Serialize) -> Answer {
         Answer::Reply(Reply::json(201, body, self.request_id))
+    }
+}
+
+/// Returns the session cookie of a request on `CONTROL_HOST`. On every other host there are no sessions.
+pub(super) fn session_cookie<'a>(config: &Config, head: &Head<'a>) -> SessionCookie<'a> {
+    match (config.host_role(head), head.cookie()) {
+        (HostRole::Control, Some(header)) => SessionCookie::find(header),
+        _ => SessionCookie::Absent,
     }
 }
 
@@ -222,9 +249,20 @@ pub enum Answer {
     },
     /// The public keys that verify checkpoints.
     CheckpointKeys,
+    /// A question to the usage object.
+    Usage(super::usage_query::UsageQuestion),
 }
 
 impl Answer {
+    /// Adds a `Set-Cookie`.
+    #[must_use]
+    pub fn setting_cookie(mut self, value: String) -> Self {
+        if let Self::Reply(reply) = &mut self {
+            reply.headers.push(("set-cookie", value));
+        }
+        self
+    }
+
     /// Adds the revision in this view of a key or member as `ETag`.
     #[must_use]
     pub fn tagged(mut self, view: &Raw) -> Self {
@@ -340,6 +378,7 @@ pub(super) const fn confused() -> Failure {
 pub(super) fn prepare<O: ControlOperation>(input: &Input<'_>, entropy: &mut dyn Entropy) -> Result<Prepared, Failure> {
     check_form(&O::SPEC, input)?;
     let mut request = O::parse(input)?;
+    request.draw(input, entropy)?;
     let minting = mint_for(&O::SPEC, input, entropy, &mut request)?;
     let command = to_raw_value(&request).map_err(|_| confused())?;
     Ok(prepare_minted(&O::SPEC, input, minting, command, Box::new(request)))

@@ -1,6 +1,7 @@
 //! The control plane's port to one event. [`keyward_edge::Platform`] is its port to stores, clock, log and signatures.
 
 use keyward_config::AccessSettings;
+use keyward_edge::usage::UsageDue;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
 use keyward_protocol::ExposureReport;
@@ -26,11 +27,17 @@ pub trait ControlPlatform {
     /// Starts a refresh of the feed in the background.
     fn refresh_in_background(&self);
 
+    /// Starts the report that a counted request makes due, in the background. The country of the client of a gateway is not known.
+    fn report_usage_in_background(&self, due: UsageDue);
+
     /// Starts to send a report of exposed keys in the background.
     fn report_in_background(&self, report: Box<ExposureReport>);
 
     /// Returns a text that is not ASCII in Unicode's normalization form C (UAX #15).
     fn nfc(&self, text: &str) -> String;
+
+    /// Returns the entry of the console's manifest for a path, as JSON text. `None` if there is none, or no store of the files.
+    fn console_file(&self, path: &str) -> Option<String>;
 
     /// Returns the advice of a code's problem page.
     fn advice(&self, code: Code) -> String;

@@ -36,7 +36,12 @@ impl Query {
 
     /// Takes `limit`, or its default.
     pub fn limit(&mut self) -> Result<u32, Problem> {
-        let Some(text) = self.take("limit") else { return Ok(PAGE_DEFAULT) };
+        self.limit_or(None)
+    }
+
+    /// Takes `limit`, or this default.
+    pub fn limit_or(&mut self, default: Option<u32>) -> Result<u32, Problem> {
+        let Some(text) = self.take("limit") else { return Ok(default.unwrap_or(PAGE_DEFAULT)) };
         match whole(&text).map(u32::try_from) {
             Some(Ok(number @ 1..=PAGE_MOST)) => Ok(number),
             _ => Err(invalid("limit", "This must be a whole number from 1 to 200.")),

@@ -44,14 +44,14 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         Rejection::EmailTaken => Code::EmailTaken.into(),
         Rejection::IdempotencyMismatch => Code::IdempotencyMismatch.into(),
         Rejection::PreconditionFailed => Code::PreconditionFailed.into(),
+        Rejection::ConfirmationRequired => Code::ConfirmationRequired.into(),
         Rejection::AlreadyClaimed => Code::AlreadyClaimed.into(),
         Rejection::KeyNotFound { id } => {
             Problem::detailed(Code::NotFound, format!("There is no key {id}, or you may not see it. Nothing was done."))
         }
-        Rejection::ConfirmationRequired { keys } => Problem::detailed(
-            Code::ConfirmationRequired,
-            format!("This would revoke {keys} keys. Send \"confirm\": \"{keys} keys\" if that is what you want."),
-        ),
+        Rejection::CountNotConfirmed { keys } => Problem::count_not_confirmed(format!(
+            "This would revoke {keys} keys. Send \"confirm\": \"{keys} keys\" if that is what you want."
+        )),
         Rejection::NotReviewed => Code::NotReviewed.into(),
         Rejection::SuccessorPending { id } => Problem::detailed(
             Code::IntegrationHasKey,

@@ -22,6 +22,8 @@ pub enum Endpoint {
     Jwks,
     /// Any method on `/_keyward/v1/authorize` and everything below: forward auth.
     Authorize,
+    /// `GET /_keyward/claim`: the page on which a claim is opened.
+    ClaimPage,
     /// An operation.
     Operation(Operation),
 }
@@ -49,6 +51,7 @@ const FIXED: &[Route] = &[
     open("GET", "jwks.json", Endpoint::Jwks),
     open("ANY", "v1/authorize", Endpoint::Authorize),
     open("ANY", "v1/authorize/{path*}", Endpoint::Authorize),
+    Route { method: "GET", path: "claim", endpoint: Endpoint::ClaimPage, served_on: ServedOn::Console },
 ];
 
 /// Creates a route that is not an operation and that every host serves.
@@ -59,7 +62,8 @@ const fn open(method: &'static str, path: &'static str, endpoint: Endpoint) -> R
 impl Route {
     fn is_served_on(&self, host: HostRole) -> bool {
         match host {
-            HostRole::GateAndControl | HostRole::Control => true,
+            HostRole::Control => true,
+            HostRole::GateAndControl => self.served_on != ServedOn::Console,
             HostRole::Gate => self.served_on == ServedOn::EveryHost,
             HostRole::Ambiguous => false,
         }
@@ -175,9 +179,10 @@ mod tests {
             let path = if path.starts_with('/') { path } else { format!("/_keyward/{path}") };
             let method = if route.method == "ANY" { "PUT" } else { route.method };
             let on = |host| find(method, &path, host).map(|(endpoint, _)| endpoint).map_err(|problem| problem.code);
-            for host in [HostRole::GateAndControl, HostRole::Control] {
-                assert_eq!(on(host), Ok(route.endpoint), "{path} {host:?}");
-            }
+            assert_eq!(on(HostRole::Control), Ok(route.endpoint), "{path}");
+            let without_control_host = on(HostRole::GateAndControl);
+            let expected = if route.served_on == ServedOn::Console { Err(Code::NoRoute) } else { Ok(route.endpoint) };
+            assert_eq!(without_control_host, expected, "{path}");
             match on(HostRole::Gate) {
                 Ok(endpoint) => {
                     assert_eq!(endpoint, route.endpoint, "{path}");

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::audit_stream::AuditStream;
 use super::callers::Callers;
+use super::console::ConsoleReply;
 use super::failure::Failure;
 use super::guard::NoAnswer;
 use super::oauth::{self, Challenge, OAuthError};
@@ -12,16 +13,17 @@ use super::operations::Operation;
 use super::platform::{AccessFailure, BodyError, ControlPlatform};
 use super::revocation_limiter::RevocationLimiter;
 use super::route::{Endpoint, find};
-use super::sign_in::{NotSignedIn, SignIn, sign_in};
+use super::sign_in::{NotSignedIn, SignIn, confirmation, sign_in};
 use super::text::TextParser;
-use super::transport::check_transport;
-use super::{authorize, checkpoint, health, jwks, metadata, problem_page, rejection};
+use super::transport::{check_console, check_transport};
+use super::{authorize, checkpoint, console, health, jwks, metadata, problem_page, rejection, usage_query};
 use keyward_edge::entry::refuse_gateway;
 use keyward_edge::{Level, Platform, RequestContext, exposures, signing};
 use keyward_http::forwarded_request::{AUTHORIZE, ForwardAuthError, is_asking};
 use keyward_http::limits::BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
+use keyward_http::route::is_own_path;
 use keyward_key::exposure::ExposureKind;
 use keyward_key::id::KeyId;
 use keyward_key::keyring::DerivedKeys;
@@ -50,6 +52,8 @@ pub enum ControlReply {
     OpenApi(Reply),
     /// The audit log as a stream.
     Lines(AuditStream),
+    /// A file of the console, which the platform stores.
+    Console(ConsoleReply),
 }
 
 impl From<Reply> for ControlReply {
@@ -58,7 +62,7 @@ impl From<Reply> for ControlReply {
     }
 }
 
-/// Serves a request to one of Keyward's own paths.
+/// Serves a request to one of Keyward's own paths, or any request on `CONTROL_HOST`.
 pub async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> ControlReply {
     let head = context.request.head;
     // A reply to a gateway concerns another host. Its transport headers would reach that host's clients, so it has none.
@@ -69,11 +73,17 @@ pub async fn serve<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
         ControlReply::Reply(reply) => ControlReply::Reply(reply.over(https)),
         ControlReply::OpenApi(head) => ControlReply::OpenApi(head.over(https)),
         ControlReply::Lines(stream) => ControlReply::Lines(stream.over(https)),
+        ControlReply::Console(ConsoleReply { file, head }) => {
+            ControlReply::Console(ConsoleReply { file, head: head.over(https) })
+        }
     }
 }
 
 async fn serve_path<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> ControlReply {
     let RequestContext { config, platform, head, request_id: id, .. } = context.request;
+    if !is_own_path(head.target().path()) {
+        return console::serve(context);
+    }
     let found = find(head.method(), head.target().path(), config.host_role(head));
     if !matches!(found, Ok((Endpoint::Authorize, _))) && is_asking(head) {
         return refuse_gateway(platform, ForwardAuthError::WrongPath.into(), id).into();
@@ -91,6 +101,7 @@ async fn serve_path<P: Platform, C: ControlPlatform>(context: &ControlContext<'_
             None => Reply::problem(&Code::NoRoute.into(), id).into(),
         },
         Ok((Endpoint::OpenApi, _)) => ControlReply::OpenApi(Reply::document_head(id)),
+        Ok((Endpoint::ClaimPage, _)) => console::serve_page(context),
         Ok((Endpoint::Metadata, _)) => metadata::metadata(config, head, id).into(),
         Ok((Endpoint::Operation(operation), segment)) => {
             context.operate(operation, segment).await.unwrap_or_else(|failure| context.fail(&failure).into())
@@ -116,6 +127,7 @@ pub fn control_request(
         credential: None,
         idempotency: None,
         precondition: None,
+        confirmation: None,
     }
 }
 
@@ -189,7 +201,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 code => code.into(),
             }
         };
-        let caller = match sign_in(self.request.config, self.request.head, spec.access) {
+        let caller = match sign_in(self.request.config, self.request.head, operation) {
             Ok(SignIn::Caller(caller)) => caller,
             Ok(SignIn::Access(token, settings)) => match self.event.verify_access(token, settings).await {
                 Ok(email) => Caller::Access { email },
@@ -207,6 +219,9 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             }
             Err(why) => return Err(refuse(why.code(), &format!("{why:?}")).into()),
         };
+        if let Caller::Session { .. } = caller {
+            check_console(self.request.head, spec.body)?;
+        }
         Ok(Some(SignedIn { caller, challenge: None }))
     }
 
@@ -252,7 +267,12 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 };
                 return prepared.respond(input, Err(failure));
             };
+            if operation == Operation::StartSession {
+                self.limit_sign_ins(&caller)?;
+            }
+            let by_session = matches!(caller, Caller::Session { .. });
             let control = ControlRequest {
+                confirmation: confirmation(self.request.config, self.request.head).filter(|_| by_session),
                 credential: prepared.credential.clone(),
                 idempotency: prepared.idempotency.clone(),
                 precondition: prepared.precondition.clone(),
@@ -279,9 +299,11 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                     };
                     prepared.respond(input, Err(failure))
                 }
-                Response::Authorised | Response::Reported | Response::Records { .. } | Response::Changes { .. } => {
-                    Err(confused())
-                }
+                Response::Authorised
+                | Response::Reported
+                | Response::UsageNoted
+                | Response::Records { .. }
+                | Response::Changes { .. } => Err(confused()),
             };
         }
     }
@@ -316,8 +338,13 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             _ => None,
         };
         self.log_refusal("operation_refused", &format!("{refused:?}"), id);
-        match (refused, signed_in.and_then(|signed_in| signed_in.challenge)) {
-            (Rejection::Unauthenticated { .. }, Some(challenge)) => OAuthError::Client(challenge).into(),
+        match (refused, signed_in) {
+            (Rejection::Unauthenticated { .. }, Some(SignedIn { challenge: Some(challenge), .. })) => {
+                OAuthError::Client(*challenge).into()
+            }
+            (Rejection::Unauthenticated { .. }, Some(SignedIn { caller: Caller::Session { .. }, .. })) => {
+                Code::SessionEnded.into()
+            }
             _ => rejection::problem_of(refused).into(),
         }
     }
@@ -361,6 +388,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             }
             (Answer::Lines(..), None) => Err(confused()),
             (Answer::Checkpoint { size, hash }, _) => self.sign_checkpoint(size, &hash).await,
+            (Answer::Usage(question), _) => {
+                let answered = usage_query::answer(self.request.platform, question, self.request.request_id).await;
+                answered.map(ControlReply::Reply)
+            }
             (Answer::CheckpointKeys, _) => {
                 self.hold_checkpoint_keys().await;
                 Ok(checkpoint::verifier_keys(self.request.config, self.request.request_id).into())

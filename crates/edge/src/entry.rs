@@ -15,8 +15,9 @@ use super::decide::{decide, finish, step};
 use super::exposures;
 use super::isolate::Isolate;
 use super::platform::{Level, Platform};
+use super::usage::{self, UsageDue};
 use keyward_config::{Config, HostRole};
-use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url, refuse_on_control_host};
+use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url};
 use keyward_http::forwarded_request::{ForwardAuthError, asks_to_authorize, is_gateways};
 use keyward_http::head::{BadHead, Head, came_over_https};
 use keyward_http::problem::{Code, Problem};
@@ -41,6 +42,8 @@ pub struct Entry {
     pub action: Action,
     /// Whether the caller must start [`refresh`](super::refresh) in the background.
     pub refresh_due: bool,
+    /// Work that the counts of usage make due.
+    pub usage_due: Option<UsageDue>,
     /// Keys that the request exposed, if it was refused for that. The caller must start [`exposures::send`] in the background.
     pub exposed: Option<Box<ExposureReport>>,
 }
@@ -51,8 +54,8 @@ pub enum Action {
     Reply(Reply),
     /// Send the request to its origin as this plan says. Only the gate can create a plan.
     Forward(Plan),
-    /// Pass the request to the control plane: its path is one of Keyward's own. `keyward_control` decides whether the path is served
-    /// on this host.
+    /// Pass the request to the control plane: its path is one of Keyward's own, or its host is `CONTROL_HOST`. `keyward_control` decides
+    /// whether the path is served on this host.
     ControlPlane,
     /// Call [`resume`] in a promise.
     Later(Pending),
@@ -60,7 +63,7 @@ pub enum Action {
 
 impl From<Action> for Entry {
     fn from(action: Action) -> Self {
-        Self { action, refresh_due: false, exposed: None }
+        Self { action, refresh_due: false, usage_due: None, exposed: None }
     }
 }
 
@@ -130,32 +133,41 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
         let exposed = exposures::take(isolate, config, &head, refusal.reason, request_id);
         Entry { exposed, ..Action::Reply(refuse(platform, &refusal, request_id)).into() }
     };
-    if let Err(refusal) = refuse_control_host(config, role, &head) {
-        return refused(refusal);
+    if matches!(role, HostRole::Control | HostRole::Ambiguous) {
+        return match refuse_key_in_url(config, &head).and_then(|()| refuse_ambiguous(role)) {
+            Ok(()) => Action::ControlPlane.into(),
+            Err(refusal) => refused(refusal),
+        };
     }
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let (step, refresh_due) = step(&context, head.now());
-    let action = match step {
-        Step::Forward(grant) => Action::Forward(grant.plan(&head, request_id)),
-        Step::Refuse(refusal) => return refused(refusal),
-        Step::Sign(unsigned) => Action::Later(Pending(Some(unsigned))),
-        Step::Need(_) => Action::Later(Pending(None)),
+    let (action, usage_due) = match step {
+        Step::Forward(grant) => {
+            let usage_due = usage::count_grant(isolate, &head, &grant);
+            (Action::Forward(grant.plan(&head, request_id)), usage_due)
+        }
+        Step::Refuse(refusal) => {
+            let usage_due = usage::count_refusal(&context, &refusal);
+            return Entry { usage_due, ..refused(refusal) };
+        }
+        Step::Sign(unsigned) => (Action::Later(Pending(Some(unsigned))), None),
+        Step::Need(_) => (Action::Later(Pending(None)), None),
     };
-    Entry { action, refresh_due, exposed: None }
+    Entry { action, refresh_due, usage_due, exposed: None }
 }
 
 /// Finishes a request for which [`handle`] returned [`Action::Later`], with the same arguments. Parses the head again, because it borrows
-/// its text and the text has moved into the promise.
+/// its text and the text has moved into the promise. Returns also the work that the counts of usage make due.
 pub async fn resume(
     isolate: &Isolate,
     config: Option<&Config>,
     platform: &impl Platform,
     request: &RawRequest,
     pending: Pending,
-) -> Decided {
+) -> (Decided, Option<UsageDue>) {
     let request_id = request.request_id.as_str();
     let (Some(config), Ok(head)) = (config, Head::parse(&request.head_text)) else {
-        return Decided::Reply(Reply::problem(&Code::InternalError.into(), request_id));
+        return (Decided::Reply(Reply::problem(&Code::InternalError.into(), request_id)), None);
     };
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let decided = match pending {
@@ -163,8 +175,14 @@ pub async fn resume(
         Pending(None) => decide(&context).await,
     };
     match decided {
-        Ok(grant) => Decided::Forward(grant.plan(&head, request_id)),
-        Err(refusal) => Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request)),
+        Ok(grant) => {
+            let usage_due = usage::count_grant(isolate, &head, &grant);
+            (Decided::Forward(grant.plan(&head, request_id)), usage_due)
+        }
+        Err(refusal) => {
+            let usage_due = usage::count_refusal(&context, &refusal);
+            (Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request)), usage_due)
+        }
     }
 }
 
@@ -192,16 +210,6 @@ pub fn refuse_gateway(platform: &impl Platform, refusal: Refusal, request_id: &s
 /// Refuses a request whose host may be another spelling of `CONTROL_HOST`: neither the gate nor the control plane handles it.
 fn refuse_ambiguous(role: HostRole) -> Result<(), Refusal> {
     if role == HostRole::Ambiguous { Err(Refusal::new(Code::MisdirectedRequest, Reason::Host)) } else { Ok(()) }
-}
-
-/// Refuses an API request on `CONTROL_HOST` or on a host that may be another spelling of it.
-fn refuse_control_host(config: &Config, role: HostRole, head: &Head<'_>) -> Result<(), Refusal> {
-    if matches!(role, HostRole::GateAndControl | HostRole::Gate) {
-        return Ok(());
-    }
-    refuse_key_in_url(config, head)?;
-    refuse_ambiguous(role)?;
-    Err(refuse_on_control_host(config, head))
 }
 
 /// Refuses a request whose head is malformed. On the forward auth path the reply has a forward auth status even then.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::exposures::ExposureLog;
 use super::lookup_queue::{LookupQueue, LookupSizes};
+use super::usage::UsageCounter;
 use keyward_gate::{Gate, GateSizes};
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
@@ -37,6 +38,8 @@ pub struct Isolate {
     sweep_above: Cell<usize>,
     /// Keys that wait for the authority. Borrowed like the gate.
     lookups: RefCell<LookupQueue>,
+    /// Counts of requests. Borrowed like the gate.
+    usage: RefCell<UsageCounter>,
     /// Exposed keys that were reported. Borrowed like the gate.
     exposures: RefCell<ExposureLog>,
 }
@@ -50,6 +53,7 @@ impl Isolate {
             in_flight: RefCell::default(),
             sweep_above: Cell::new(SWEEP_ABOVE),
             lookups: RefCell::new(LookupQueue::new(lookups)),
+            usage: RefCell::default(),
             exposures: RefCell::default(),
         }
     }
@@ -62,6 +66,11 @@ impl Isolate {
     /// Borrows the keys that wait for the authority.
     pub(super) fn lookups(&self) -> Option<RefMut<'_, LookupQueue>> {
         self.lookups.try_borrow_mut().ok()
+    }
+
+    /// Borrows the counts of requests.
+    pub fn usage(&self) -> Option<RefMut<'_, UsageCounter>> {
+        self.usage.try_borrow_mut().ok()
     }
 
     /// Borrows the exposed keys that were reported.

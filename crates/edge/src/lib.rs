@@ -17,6 +17,7 @@
 //! | `lookup_queue` | the keys that wait for the authority, and the lookups in flight |
 //! | `poll` | waiting for another request of the isolate |
 //! | [`registry`] | queries to the authority, with one retry for reads |
+//! | [`usage`] | counts of requests, and reports to the usage object |
 //! | [`signing`] | assertions and notes, signed by the platform |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
@@ -50,6 +51,7 @@ mod poll;
 mod record;
 pub mod registry;
 pub mod signing;
+pub mod usage;
 
 pub use context::{LookupContext, RequestContext};
 pub use decide::{decide, finish, is_refresh_due, refresh, start_or_wait, step};

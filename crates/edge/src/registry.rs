@@ -31,6 +31,7 @@ fn writes(request: &Request) -> bool {
     match request {
         Request::Control(control) => control.writes,
         Request::Expose(_) => true,
+        Request::UsageTimes(_) | Request::UsageMissing { .. } => true,
         Request::Lookup { .. } | Request::Changes(_) => false,
     }
 }

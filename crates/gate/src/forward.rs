@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::assertion::{Assertion, Assertions, HEADER};
+use super::identity::Identity;
+use super::usage::{KeyUse, RefusedUse};
 use super::{Refusal, Step};
 use keyward_config::Origin;
 use keyward_http::credential::CredentialHeaders;
@@ -12,6 +14,7 @@ use keyward_http::problem::{AUTHORITY, Code, KEY_EXPIRES, unreachable};
 use keyward_http::reply::Reply;
 use keyward_key::assertion::AssertionKey;
 use keyward_key::id::Environment;
+use keyward_protocol::feed::CompactKeyId;
 
 /// Permission to forward one request, and the identity it carries. Only the gate creates a grant, after every check, and forwarding
 /// consumes it. So code that forwards an unverified request does not compile, nor code that forwards an [`Unsigned`] one.
@@ -36,6 +39,8 @@ pub(super) struct GrantedKey {
     pub retires_at: Option<Arc<str>>,
     /// The assertion, which also holds the identity.
     pub assertion: Assertion,
+    /// Id of the key, and the route's `match`, for the counts of usage.
+    pub used: (CompactKeyId, Arc<str>),
 }
 
 /// The edits that turn a client's request into the request to the origin, in the form that the glue reads. Method, body and all other
@@ -77,6 +82,14 @@ impl Grant {
         let is_signed = key.assertion.is_signed();
         let grant = Self { origin, strip, key: Some(key), outage_age_ms };
         if is_signed { Step::Forward(grant) } else { Step::Sign(Unsigned(grant)) }
+    }
+
+    /// Returns the use of the key, for the counts; `None` on a public route.
+    #[must_use]
+    pub fn used(&self) -> Option<KeyUse<'_>> {
+        let GrantedKey { assertion, used: (id, route), .. } = self.key.as_ref()?;
+        let Identity { key_id, integration, .. } = assertion.identity();
+        Some(KeyUse { id: *id, key_id, integration: Some(integration), route })
     }
 
     /// Returns whether the grant belongs to a key; otherwise the route is public.
@@ -186,7 +199,10 @@ impl Unsigned {
     pub fn refused(&self, refusal: Refusal) -> Refusal {
         let grant = &self.0;
         let refusal = match &grant.key {
-            Some(key) => refusal.about(key.assertion.identity().key_id.clone()),
+            Some(GrantedKey { assertion, used: (id, route), .. }) => {
+                let used = RefusedUse::new(*id, route, Some(&assertion.identity().integration));
+                refusal.about(assertion.identity().key_id.clone()).of_use(used)
+            }
             None => refusal,
         };
         refusal.by_retiring_key(grant.retires_at()).during_outage(grant.outage_age_ms)

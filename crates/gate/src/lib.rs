@@ -42,6 +42,7 @@ mod min_revisions;
 mod refusal;
 mod sizes;
 mod updates;
+mod usage;
 
 pub use check::{SubmittedKey, check_rights, scope_asked};
 pub use connection::{Checked, Closing, Connection, TOO_OLD};
@@ -51,8 +52,10 @@ pub use forward::{Grant, Plan, Unsigned};
 pub use refusal::{Reason, Refusal};
 pub use sizes::GateSizes;
 pub use updates::PendingQuery;
+pub use usage::KeyUse;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use assertion::Assertions;
 use feed::{Feed, Freshness};
@@ -72,6 +75,7 @@ use keyward_key::scope::Scope;
 use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
+use usage::RefusedUse;
 
 /// Maximum step back of the clock that is ignored as rounding, in milliseconds. A larger step makes every age unknown.
 const CLOCK_STEP_TOLERANCE_MS: i64 = 100;
@@ -188,7 +192,8 @@ impl Gate {
             Freshness::StaleWithinGrace(age_ms) => Some(age_ms),
             Freshness::RefreshRequired => return Ok(Step::Need(Need::Changes)),
             Freshness::Unavailable => {
-                return Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable).about(id));
+                let refusal = Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable);
+                return Err(refusal.about(id).of_use(RefusedUse::new(compact, route.text(), None)));
             }
         };
         let key = match self.cache.get(compact, self.feed.revision(), now) {
@@ -198,14 +203,20 @@ impl Gate {
             }
             Some(Entry::Found(key)) => key,
         };
-        check_alive(&key.record, &recognised, now)
-            .map_err(|refusal| refusal.about(id.clone()).during_outage(outage_age_ms))?;
+        let used = || RefusedUse::new(compact, route.text(), Some(&key.record.integration));
+        check_alive(&key.record, &recognised, now).map_err(|refusal| {
+            let is_genuine = refusal.reason != Reason::WrongSecret;
+            let refusal = refusal.about(id.clone()).during_outage(outage_age_ms);
+            if is_genuine { refusal.of_use(used()) } else { refusal }
+        })?;
         let origin = check_use(config, &key.record, scope, environment, head).map_err(|refusal| {
-            refusal.about(id).by_retiring_key(key.retires_at.as_deref()).during_outage(outage_age_ms)
+            let refusal = refusal.about(id).of_use(used());
+            refusal.by_retiring_key(key.retires_at.as_deref()).during_outage(outage_age_ms)
         })?;
         let granted = GrantedKey {
             identity_headers: key.identity_headers.clone(),
             retires_at: key.retires_at.clone(),
+            used: (compact, Arc::clone(route.text())),
             assertion: self.assertions.of(
                 &config.issuer(head),
                 &audience(origin, head),

@@ -1,5 +1,6 @@
 //! A refusal: a public problem for the caller, and an internal reason for the log.
 
+use super::usage::{KeyUse, RefusedUse};
 use keyward_http::forwarded_request::ForwardAuthError;
 use keyward_http::head::BadHead;
 use keyward_http::problem::{Code, Problem};
@@ -50,6 +51,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// Id of the refused key, for the log. Set only after its tag showed that it is one of ours.
     pub key_id: Option<KeyId>,
+    /// The use of a genuine key, for the counts. Boxed, because few refusals have one.
+    used: Option<Box<RefusedUse>>,
 }
 
 impl Refusal {
@@ -62,7 +65,7 @@ impl Refusal {
     /// Creates a refusal with its own problem.
     #[must_use]
     pub const fn with(problem: Problem, reason: Reason) -> Self {
-        Self { problem, reason, key_id: None }
+        Self { problem, reason, key_id: None, used: None }
     }
 
     /// Creates the refusal of a credential that is not a valid key. The public answer is the same for every reason.
@@ -90,6 +93,17 @@ impl Refusal {
     #[must_use]
     pub fn with_pages_at(self, base: &str) -> Self {
         Self { problem: self.problem.with_pages_at(base), ..self }
+    }
+
+    /// Adds the use of a genuine key.
+    pub(super) fn of_use(self, used: RefusedUse) -> Self {
+        Self { used: Some(Box::new(used)), ..self }
+    }
+
+    /// Returns the use of a genuine key, for the counts. `None` if the key is not genuine, or its record is not known.
+    #[must_use]
+    pub fn used(&self) -> Option<KeyUse<'_>> {
+        self.used.as_ref()?.about(self.key_id.as_ref()?)
     }
 
     /// Adds the id of the refused key, for the log.

@@ -217,6 +217,12 @@ impl<'a> Head<'a> {
         self.known.cookie
     }
 
+    /// `User-Agent`.
+    #[must_use]
+    pub const fn user_agent(&self) -> Option<&'a str> {
+        self.known.user_agent
+    }
+
     /// The client's address as the edge saw it (`CF-Connecting-IP`), if present.
     #[must_use]
     pub const fn client_address(&self) -> Option<&'a str> {

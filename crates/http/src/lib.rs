@@ -19,7 +19,7 @@
 )]
 
 pub mod address;
-mod cookies;
+pub mod cookies;
 pub mod credential;
 pub mod forwarded_request;
 pub mod head;

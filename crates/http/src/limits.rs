@@ -147,6 +147,43 @@ pub const ACCESS_KEYS: usize = 16;
 /// about 5,000 keys in use within half a minute fit. With more, some assertions are signed again early.
 pub const ASSERTION_BYTES: usize = 4_194_304;
 
+/// Maximum length of a client family in the counts of usage, in bytes. Product tokens are short.
+pub const CLIENT_FAMILY_BYTES: usize = 40;
+
+/// Maximum number of networks of one key that an isolate tells apart in an hour. More are counted as `other`, as in the object.
+pub const COUNTED_NETWORKS: usize = 64;
+
+/// Maximum number of unreported counts of one key, about 150 bytes each. More are counted as one for each hour and decision.
+pub const COUNTED_USES: usize = 128;
+
+/// Maximum number of keys that an isolate counts. With more, it forgets those whose counts are reported.
+pub const COUNTED_KEYS: usize = 10_000;
+
+/// Maximum number of unreported counts of all keys together: 6 MB of an isolate's 128 MB. It is reached only while the usage object
+/// is unreachable; then counts of further keys are lost, and the log says so.
+pub const COUNTED_TOTAL: usize = 40_000;
+
+/// Maximum number of keys in one report. As many unreported keys are reported at once.
+pub const REPORTED_KEYS: usize = 200;
+
+/// Number of counts after which a report takes no further key: about 1 MB. A Durable Object binds texts of at most 2 MB.
+pub const REPORTED_USES: usize = 4_000;
+
+/// Maximum number of steps of one usage series: all minutes or days that are kept, and all hours of five weeks.
+pub const SERIES_STEPS: i64 = 1_000;
+
+/// Maximum number of usage totals in one answer.
+pub const TOTALS: usize = 100;
+
+/// Maximum number of days of usage totals. With 10,000 keys, a shard reads a million rows for them: about 0.2 s.
+pub const TOTALS_DAYS: i64 = 92;
+
+/// Maximum number of hours of one activity query: all that are kept.
+pub const ACTIVITY_HOURS: i64 = 841;
+
+/// Maximum number of items of activity in one answer as CSV or JSON lines: about 1 MB.
+pub const ACTIVITY_LINES: u32 = 5_000;
+
 /// Maximum number of keys in one URL that are reported as exposed. Nobody sends more by mistake.
 pub const EXPOSED_KEYS: usize = 4;
 
@@ -159,3 +196,9 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
+
+/// Maximum burst of sign-ins to the console with one credential, in one isolate. Each writes an entry of the audit log.
+pub const SIGN_INS_AT_ONCE: i64 = 10;
+
+/// Minimum interval between sign-ins to the console after the burst, in milliseconds.
+pub const SIGN_IN_MILLIS: i64 = 6_000;

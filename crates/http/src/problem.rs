@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::cookies::forget_session;
+
 /// Path prefix of the pages that explain the codes. A problem's `type` is this prefix followed by the code.
 pub const PAGES: &str = "/_keyward/problems/";
 
@@ -199,15 +201,18 @@ codes! {
     AlreadyClaimed "already_claimed" 409 "Already claimed"
         "This claim was used: its key was minted and shown. If that was not you, revoke the key."
         "A claim shows its key once. If you have the key, use it. If somebody else opened the link, revoke the key with the same link and ask its issuer for another."
-    ConfirmationRequired "confirmation_required" 409 "Confirmation required"
-        "This would revoke more than 20 keys. Send the text in `detail` as `confirm` if that is what you want."
-        "Run it with `dry_run` first: the answer counts the keys, and has the text to send as `confirm`."
     NotReviewed "not_reviewed" 409 "Not reviewed"
         "This incident was not reviewed yet. Review it, then close it."
         "Look at what the keys did, and send what you found to the incident's `review`."
     CrossSite "cross_site" 403 "Cross-site request"
         "The control plane refuses requests from pages of other sites. Call it from a script or from a page on its own host."
         "Call the control plane from a script or from a page on its own host."
+    SessionEnded "session_ended" 401 "Session ended"
+        "This session has ended, or it is none of this deployment. Sign in again."
+        "A session ends after 15 minutes without a request, after 8 hours, at sign-out, and when the member is revoked or their credential replaced. Sign in with your credential again."
+    ConfirmationRequired "confirmation_required" 403 "Confirmation required"
+        "This operation needs more than a session. Send your own credential again in `Keyward-Confirm`."
+        "Creating or rotating a member's credential needs the credential of whoever is signed in, so that an open browser window alone cannot do it. Send it in the header `Keyward-Confirm`. An incident of more than 20 keys needs it too, and its number of keys in `confirm`: without that the status is 409."
 }
 
 /// An error to send to a caller.
@@ -237,6 +242,10 @@ impl From<Code> for Problem {
             }
             Code::AuthorityUnavailable => problem.header("retry-after", "5".into()),
             _ => {}
+        }
+        if code == Code::SessionEnded {
+            // The browser forgets the cookie, so that another kind of sign-in works again.
+            problem.header("set-cookie", forget_session());
         }
         problem
     }
@@ -290,6 +299,12 @@ impl Problem {
         let mut problem = Self::detailed(Code::RateLimited, detail);
         problem.header("retry-after", seconds.to_string());
         problem
+    }
+
+    /// Creates a 409 for a change of many objects whose number was not confirmed. The credential of a session is confirmed with 403.
+    #[must_use]
+    pub fn count_not_confirmed(detail: String) -> Self {
+        Self { status: 409, ..Self::detailed(Code::ConfirmationRequired, detail) }
     }
 
     /// Creates the health endpoint's answer for an invalid configuration. Only this endpoint answers 503, so that monitoring reports the

@@ -59,10 +59,37 @@ impl Reply {
         reply
     }
 
+    /// Creates a 204, which must not be stored.
+    #[must_use]
+    pub fn no_content(request_id: &str) -> Self {
+        Self { status: 204, ..Self::empty(request_id) }
+    }
+
+    /// Creates the head of a response with a file of the console, which no page of another origin may embed, open or read. The caller
+    /// adds the headers that depend on the file.
+    #[must_use]
+    pub fn console(request_id: &str, status: u16) -> Self {
+        let headers = vec![
+            ("keyward-request-id", request_id.to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+            ("cross-origin-opener-policy", "same-origin".to_owned()),
+            ("cross-origin-resource-policy", "same-origin".to_owned()),
+            ("referrer-policy", "no-referrer".to_owned()),
+            ("x-robots-tag", "noindex".to_owned()),
+        ];
+        Self { status, headers, body: String::new() }
+    }
+
     /// Creates a plain-text response that must not be stored.
     #[must_use]
     pub fn text(body: String, request_id: &str) -> Self {
         Self::with(200, "text/plain; charset=utf-8", "no-store", body, request_id)
+    }
+
+    /// Creates a text response of some content type that must not be stored.
+    #[must_use]
+    pub fn table(content_type: &str, body: String, request_id: &str) -> Self {
+        Self::with(200, content_type, "no-store", body, request_id)
     }
 
     /// Creates the head of a response with a streamed body: JSON, one object per line.

@@ -2,6 +2,8 @@
 
 mod pattern;
 
+use std::sync::Arc;
+
 use keyward_key::scope::Scope;
 use pattern::{Fit, Pattern, Readings};
 
@@ -22,8 +24,8 @@ pub fn is_own_path(path: &str) -> bool {
 /// One row of `ROUTES`.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// The `match` of its row.
-    text: Box<str>,
+    /// The `match` of its row. Shared, because each counted request refers to it.
+    text: Arc<str>,
     methods: Methods,
     pattern: Pattern,
     /// Access rule of the route.
@@ -64,16 +66,16 @@ impl Route {
         Ok(Self { text: text.into(), methods, pattern, access, closed_on_outage, own_assertion: false })
     }
 
-    /// Returns the `match` of its row in `ROUTES`, such as `GET /v1/contacts/*`. It contains no text of a client.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     /// Returns the route with or without its own assertion for each request.
     #[must_use]
     pub fn with_own_assertion(self, own_assertion: bool) -> Self {
         Self { own_assertion, ..self }
+    }
+
+    /// Returns the `match` of its row in `ROUTES`, such as `GET /v1/contacts/*`. It contains no text of a client.
+    #[must_use]
+    pub const fn text(&self) -> &Arc<str> {
+        &self.text
     }
 
     fn asks_the_same(&self, other: &Self) -> bool {

@@ -14,6 +14,8 @@ const FIXED_LENGTH: usize = 3 + IDENTIFIER_LENGTH + SECRET_LENGTH + TAG_LENGTH +
 
 /// Minimum length of a data key, in bytes: with a prefix of two letters.
 pub const SHORTEST: usize = 2 + 4 + FIXED_LENGTH;
+/// Maximum length of a key, in bytes: with a prefix of eight letters and the class `admin`.
+pub const LONGEST: usize = 8 + 5 + FIXED_LENGTH;
 
 /// The first defect of a text that is not a well-formed key. For logs and tests; the caller gets the same 401 for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub enum Malformed {
 /// A well-formed key as presented: form and check are right, the tag is not verified yet.
 /// It borrows the secret's text, so it has no `Debug`, `Display` or `Serialize`.
 pub struct Presented<'a> {
+    text: &'a str,
     class: Class,
     id: &'a str,
     message: &'a str,
@@ -61,7 +64,13 @@ impl<'a> Presented<'a> {
         }
         let (message, tag) = split_end(body, TAG_LENGTH)?;
         let (id, _) = split_end(message, SECRET_LENGTH + 1)?;
-        Ok(Self { class, id, message, tag })
+        Ok(Self { text, class, id, message, tag })
+    }
+
+    /// Returns the whole key. It is secret.
+    #[must_use]
+    pub const fn expose(&self) -> &'a str {
+        self.text
     }
 
     /// Returns the class that the key names.
@@ -102,8 +111,20 @@ pub fn check_of(body: &str) -> [u8; CHECK_LENGTH] {
     encode::<CHECK_LENGTH>(u64::from(CRC_32.checksum(body.as_bytes())))
 }
 
+/// Returns the well-formed key at the start of `text`. What follows it does not matter, not even letters, because its class determines
+/// its length.
+#[must_use]
+pub fn key_at<'a>(text: &'a [u8], prefix: &Prefix) -> Option<Presented<'a>> {
+    let name = prefix.as_str().as_bytes();
+    let rest = text.strip_prefix(name)?;
+    let class = ["_live_", "_test_", "_admin_"].iter().find(|class| rest.starts_with(class.as_bytes()))?;
+    // `FIXED_LENGTH` counts the two underscores around the class.
+    let length = name.len().saturating_add(class.len()).saturating_add(FIXED_LENGTH - 2);
+    let candidate = std::str::from_utf8(text.get(..length)?).ok()?;
+    Presented::parse(candidate, prefix).ok()
+}
+
 /// Whether `text` contains a well-formed key. Prefix, form and check must be right, so look-alikes do not count.
-/// The characters around the key do not matter, not even letters, because its class determines its length.
 /// Takes time linear in `text`: at each candidate position it reads at most the length of a key.
 #[must_use]
 pub fn contains_key(text: &[u8], prefix: &Prefix) -> bool {
@@ -116,12 +137,5 @@ pub fn keys_in<'a>(text: &'a [u8], prefix: &'a Prefix) -> impl Iterator<Item = P
     text.windows(needle.len().saturating_add(1))
         .enumerate()
         .filter(move |(_, window)| window.strip_prefix(needle) == Some(b"_"))
-        .filter_map(move |(at, _)| {
-            let rest = text.get(at..).unwrap_or_default();
-            ["live", "test", "admin"].iter().find_map(|class| {
-                let length = needle.len().saturating_add(class.len()).saturating_add(FIXED_LENGTH);
-                let candidate = rest.get(..length).and_then(|candidate| std::str::from_utf8(candidate).ok())?;
-                Presented::parse(candidate, prefix).ok()
-            })
-        })
+        .filter_map(move |(at, _)| key_at(text.get(at..)?, prefix))
 }

@@ -94,6 +94,12 @@ impl MacKey {
     }
 }
 
+/// Returns the tag in a MAC: its first 8 bytes, big-endian, modulo 62^8.
+pub(super) fn tag_of(mac: &[u8; 32]) -> [u8; TAG_LENGTH] {
+    let head = mac.first_chunk::<8>().copied().unwrap_or_default();
+    encode::<TAG_LENGTH>(u64::from_be_bytes(head) % TAG_MODULUS)
+}
+
 /// The keys derived from one `KEYWARD_SECRET`.
 pub struct DerivedKeys {
     generation: Generation,
@@ -101,6 +107,7 @@ pub struct DerivedKeys {
     record_mac: MacKey,
     reissue: MacKey,
     address: MacKey,
+    session: MacKey,
     claim: MacKey,
     checkpoint: SigningKey,
     assertion: SigningKey,
@@ -124,6 +131,7 @@ impl DerivedKeys {
             record_mac: MacKey::new(&secret.derive("keyward/record-mac/v1")?),
             reissue: MacKey::new(&secret.derive("keyward/reissue/v1")?),
             address: MacKey::new(&secret.derive("keyward/address/v1")?),
+            session: MacKey::new(&secret.derive("keyward/session/v1")?),
             claim: MacKey::new(&secret.derive("keyward/claim/v1")?),
             checkpoint,
             assertion,
@@ -144,9 +152,12 @@ impl DerivedKeys {
 
     /// Computes the tag of a key hash: the first 8 bytes of a MAC, big-endian, modulo 62^8.
     pub(super) fn tag(&self, hash: &KeyHash) -> [u8; TAG_LENGTH] {
-        let mac = self.pepper.mac(&[b"keyward/tag/v1", hash.as_bytes()]);
-        let head = mac.first_chunk::<8>().copied().unwrap_or_default();
-        encode::<TAG_LENGTH>(u64::from_be_bytes(head) % TAG_MODULUS)
+        tag_of(&self.pepper.mac(&[b"keyward/tag/v1", hash.as_bytes()]))
+    }
+
+    /// Returns the key of the hashes and tags of session tokens.
+    pub(super) const fn session(&self) -> &MacKey {
+        &self.session
     }
 
     pub(super) const fn record_mac(&self) -> &MacKey {

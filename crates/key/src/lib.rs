@@ -51,6 +51,7 @@ pub mod note;
 pub mod record;
 pub mod scope;
 pub mod sealed;
+pub mod session;
 pub mod signing;
 pub mod time;
 pub mod version;

@@ -1,4 +1,4 @@
-//! Messages between isolates and the registry: requests, responses, and the change feed.
+//! Messages between isolates and the objects: requests, responses, the change feed, and usage reports.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -25,11 +25,13 @@ pub mod level;
 pub mod request;
 pub mod response;
 pub mod role;
+pub mod usage;
 
 pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
 pub use level::Level;
 pub use request::{
-    Caller, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request, RequestMeta,
+    Caller, Confirmation, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request,
+    RequestMeta,
 };
 pub use response::{KeyAttributes, KeyView, LookedUp, MemberView, Raw, Rejection, Response, Status};
 pub use role::Role;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::exposure::ExposureReport;
 use crate::feed::FeedQuery;
 use crate::response::Raw;
+use crate::usage::UsageTimes;
 use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
 use keyward_key::keyring::Generation;
@@ -26,6 +27,13 @@ pub enum Request {
     Changes(FeedQuery),
     /// The control plane asks for an operation.
     Control(Box<ControlRequest>),
+    /// A shard of the usage object tells when keys were used.
+    UsageTimes(UsageTimes),
+    /// An isolate tells that a shard of the usage object did not confirm its report: what the shard tells may be incomplete.
+    UsageMissing {
+        /// The shard.
+        shard: u32,
+    },
     /// An isolate reports keys that a refused request exposed.
     Expose(Box<ExposureReport>),
 }
@@ -52,6 +60,18 @@ pub struct ControlRequest {
     /// The `If-Match` of a change of one key or member, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precondition: Option<Precondition>,
+    /// The member's credential in `Keyward-Confirm`, if the request has one with a right tag. Only read for a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<Confirmation>,
+}
+
+/// A member's credential that a request of a session shows again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The member's id.
+    pub id: KeyId,
+    /// Hash of the credential presented.
+    pub key_hash: KeyHash,
 }
 
 /// Version that a key or member must have for a change of it (`If-Match`, RFC 9110, section 13.1.1).
@@ -83,6 +103,14 @@ pub enum Caller {
         /// E-mail address in the JWT. The comparison with members' addresses ignores ASCII case, and exactly one active
         /// member must have it.
         email: String,
+    },
+    /// Holder of a session cookie with the right tag.
+    Session {
+        /// Hash of the token.
+        token_hash: KeyHash,
+        /// Whether the request does not count as activity: a page sent it unprompted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        background: bool,
     },
     /// Holder of a well-formed data key with the right tag. Not a member: may revoke that key and do nothing else.
     Holder {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::feed::{FeedPage, Position};
+use crate::usage::UsedFrom;
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::keyring::Generation;
 use keyward_key::record::Record;
@@ -142,6 +143,8 @@ pub enum Response {
     },
     /// The operation was refused; nothing changed.
     Refused(Rejection),
+    /// It is stored. Answer to [`crate::Request::UsageTimes`] and [`crate::Request::UsageMissing`].
+    UsageNoted,
 }
 
 /// Why an operation was refused.
@@ -204,6 +207,8 @@ pub enum Rejection {
     IdempotencyMismatch,
     /// The key or member has another version than `If-Match` names: 412.
     PreconditionFailed,
+    /// The operation needs the member's credential again, beside the session: 403.
+    ConfirmationRequired,
     /// The claim was used: 409.
     AlreadyClaimed,
     /// A named key does not exist, or is in an environment that the caller may not see: 404 that names it.
@@ -211,8 +216,8 @@ pub enum Rejection {
         /// The id, as it was sent.
         id: KeyId,
     },
-    /// The incident has more keys than may be revoked without a confirmation: 409.
-    ConfirmationRequired {
+    /// The incident has more keys than may be revoked without a confirmation of their number: 409.
+    CountNotConfirmed {
         /// Number of keys that would be revoked.
         keys: usize,
     },
@@ -271,8 +276,14 @@ pub struct KeyView {
     pub revoked_by: Option<String>,
     /// The reason given.
     pub revoke_reason: Option<String>,
-    /// Time of the last use, RFC 3339; not recorded yet.
+    /// Time of the first use, RFC 3339. `None` also for a key that a registry of an older version showed.
+    #[serde(default)]
+    pub first_used_at: Option<String>,
+    /// Time of the last use, RFC 3339.
     pub last_used_at: Option<String>,
+    /// Where the last use came from.
+    #[serde(default)]
+    pub last_used_from: Option<UsedFrom>,
     /// Time of the first exposure since the issue or the last dismissal, RFC 3339.
     #[serde(default)]
     pub exposed_at: Option<String>,

@@ -1,27 +1,37 @@
-//! Authentication of callers. Runs on every request, because there are no sessions.
+//! Authentication of callers, on every request.
 
 use super::claims;
 use super::context::{Actor, OperationError};
 use super::keys;
 use super::members::{self, Member};
+use super::sessions::{self, Session};
 use super::store::Store;
 use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 use keyward_protocol::{Caller, Rejection, Status};
 
-/// Authenticates a caller at `now`.
+/// Authenticates a caller at `now`. The session is returned for a caller who has one.
 ///
 /// # Errors
 /// [`Rejection::Unauthenticated`] with a reason for the log, or a failure of the store.
-pub fn authenticate(store: &mut dyn Store, caller: &Caller, now: Millis) -> Result<Actor, OperationError> {
-    match caller {
-        Caller::Bootstrap => Ok(Actor::Bootstrap),
-        Caller::Holder { id, key_hash } => holder(store, id, key_hash),
-        Caller::Claimant { id, secret_hash } => claimant(store, id, secret_hash, now),
-        Caller::Credential { id, key_hash } => member(store, id, key_hash, now).map(Box::new).map(Actor::Member),
-        Caller::Access { email } => member_by_email(store, email, now).map(Box::new).map(Actor::Member),
-    }
+pub fn authenticate(
+    store: &mut dyn Store,
+    caller: &Caller,
+    now: Millis,
+) -> Result<(Actor, Option<Session>), OperationError> {
+    let member = match caller {
+        Caller::Bootstrap => return Ok((Actor::Bootstrap, None)),
+        Caller::Holder { id, key_hash } => return Ok((holder(store, id, key_hash)?, None)),
+        Caller::Claimant { id, secret_hash } => return Ok((claimant(store, id, secret_hash, now)?, None)),
+        Caller::Session { token_hash, background } => {
+            let (member, session) = sessions::authenticate(store, token_hash, *background, now)?;
+            return Ok((Actor::Member(Box::new(member)), Some(session)));
+        }
+        Caller::Credential { id, key_hash } => member(store, id, key_hash, now)?,
+        Caller::Access { email } => member_by_email(store, email, now)?,
+    };
+    Ok((Actor::Member(Box::new(member)), None))
 }
 
 /// Returns the refusal whose public form is a plain 401. `reason` is for the log.
@@ -31,7 +41,7 @@ pub fn unauthenticated(reason: &str) -> OperationError {
 }
 
 /// Returns the same refusal for a credential that can never be accepted again: revoked, expired or replaced.
-fn refused_for_good(reason: &str) -> OperationError {
+pub(super) fn refused_for_good(reason: &str) -> OperationError {
     Rejection::Unauthenticated { reason: reason.to_owned(), is_final: true }.into()
 }
 

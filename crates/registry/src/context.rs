@@ -2,8 +2,10 @@
 
 use super::audit::{self, AuditDetail, Change};
 use super::members::Member;
+use super::sessions::Session;
 use super::store::{Store, StoreError};
 use keyward_key::exposure::OnExposure;
+use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
@@ -51,6 +53,12 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// The credential that the edge minted for this operation.
     pub credential: Option<&'a NewCredential>,
+    /// Hash of the credential that the caller presented, if they signed in with one.
+    pub presented: Option<&'a KeyHash>,
+    /// The caller's session, if they signed in with one.
+    pub session: Option<&'a Session>,
+    /// Whether this request proves more than a session: it shows the credential, or Cloudflare Access vouches for the person.
+    pub is_confirmed: bool,
     /// The authority's clock.
     pub now: Millis,
 }
@@ -76,6 +84,14 @@ impl Context<'_> {
             Actor::Member(member) => Ok(member),
             Actor::Bootstrap | Actor::Holder(_) | Actor::Claimant(_) => Err(Rejection::Forbidden.into()),
         }
+    }
+
+    /// Refuses a request by session that does not show the member's credential again.
+    ///
+    /// # Errors
+    /// [`Rejection::ConfirmationRequired`].
+    pub fn confirm(&self) -> Result<(), OperationError> {
+        if self.is_confirmed { Ok(()) } else { Err(Rejection::ConfirmationRequired.into()) }
     }
 
     /// Returns the credential that the edge minted.

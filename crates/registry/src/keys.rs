@@ -20,8 +20,8 @@ macro_rules! select_keys {
             "SELECT keys.position, keys.id, key_hash, minted_under, ",
             crate::attributes::attribute_columns!(),
             ", state, created_at, created_by, expires_at, rotated_from, successor, revoked_at, \
-             revoked_by, revoke_reason, last_used_at, exposed_at, exposure_dismissed_at, quarantine_ends_at, \
-             keys.revision FROM keys ",
+             revoked_by, revoke_reason, first_used_at, last_used_at, last_used_from, exposed_at, \
+             exposure_dismissed_at, quarantine_ends_at, keys.revision FROM keys ",
             $rest
         )
     };
@@ -356,7 +356,9 @@ pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
         revoked_at: row.optional_millis("revoked_at")?.map(Millis::rfc3339),
         revoked_by: row.optional_text("revoked_by")?.map(str::to_owned),
         revoke_reason: row.optional_text("revoke_reason")?.map(str::to_owned),
+        first_used_at: row.optional_millis("first_used_at")?.map(Millis::rfc3339),
         last_used_at: row.optional_millis("last_used_at")?.map(Millis::rfc3339),
+        last_used_from: row.optional_parsed("last_used_from", |text| serde_json::from_str(text).ok())?,
         exposed_at: row.optional_millis("exposed_at")?.map(Millis::rfc3339),
         revision: row.count("revision")?,
     })

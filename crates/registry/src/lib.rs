@@ -9,6 +9,7 @@
 //! | [`context`] | context, errors and transaction of an operation |
 //! | [`authentication`] | authentication of the caller |
 //! | [`keys`], `attributes`, [`members`] | the stored rows and their views |
+//! | [`sessions`] | sessions of the console |
 //! | [`list`], [`order`], `sorted_list`, [`member_list`], [`page`] | lists |
 //! | [`idempotency`] | retries of writes |
 //! | [`audit`] | the log and its hash chain |
@@ -16,6 +17,7 @@
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
 //! | [`claims`] | permissions to mint a pending key |
+//! | [`usage`] | when keys were used |
 //! | [`incidents`] | keys that were revoked together, and what is still to be done |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
@@ -62,7 +64,9 @@ pub mod outbox;
 pub mod page;
 pub mod quarantine;
 pub mod schema;
+pub mod sessions;
 mod sorted_list;
+pub mod usage;
 
 pub use keyward_store as store;
 
@@ -90,6 +94,8 @@ pub fn answer(
             Ok(Response::Changes { changes, restored })
         }
         Request::Control(control_request) => control(store, *control_request),
+        Request::UsageTimes(times) => usage::note(store, &times, now),
+        Request::UsageMissing { shard } => usage::missing(store, shard, now),
         Request::Expose(report) => exposures::record(store, &report, on_exposure, now),
     }
 }

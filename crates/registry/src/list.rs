@@ -40,13 +40,16 @@ pub struct KeyFilter {
     /// Whether the key has an exposure that was not dismissed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposed: Option<bool>,
+    /// Number of days for which the key was not used. A key of which a report may be missing does not match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_days: Option<u32>,
 }
 
 impl KeyFilter {
     /// Returns whether only a scan can tell the matching keys. The other filters have indexes.
     #[must_use]
     pub const fn needs_scan(&self) -> bool {
-        self.q.is_some() || self.expires_before.is_some() || self.exposed.is_some()
+        self.q.is_some() || self.expires_before.is_some() || self.exposed.is_some() || self.idle_days.is_some()
     }
 }
 

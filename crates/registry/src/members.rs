@@ -71,7 +71,8 @@ const HANDOVER_SECONDS: i64 = 600;
 
 impl Member {
     /// Returns whether the hash matches the member's credential, or the previous one while it still works.
-    pub(super) fn accepts(&self, presented: &KeyHash, now: Millis) -> bool {
+    #[must_use]
+    pub fn accepts(&self, presented: &KeyHash, now: Millis) -> bool {
         self.key_hash.matches(presented)
             || self.previous.as_ref().is_some_and(|previous| previous.works(now) && previous.hash.matches(presented))
     }

@@ -12,6 +12,8 @@ pub enum SortKey {
     ExpiresAt,
     /// Name, ignoring the case of ASCII letters.
     Name,
+    /// Time of the last use. A key that was never used comes first in ascending order.
+    LastUsedAt,
 }
 
 /// Order of a list of keys. The default is newest first.
@@ -31,7 +33,7 @@ impl Default for KeyOrder {
 
 impl KeyOrder {
     /// Every order.
-    pub const ALL: [Self; 6] = {
+    pub const ALL: [Self; 8] = {
         const fn order(by: SortKey, descending: bool) -> KeyOrder {
             KeyOrder { by, descending }
         }
@@ -42,6 +44,8 @@ impl KeyOrder {
             order(SortKey::ExpiresAt, true),
             order(SortKey::Name, false),
             order(SortKey::Name, true),
+            order(SortKey::LastUsedAt, false),
+            order(SortKey::LastUsedAt, true),
         ]
     };
 
@@ -55,6 +59,8 @@ impl KeyOrder {
             (SortKey::ExpiresAt, true) => "-expires_at",
             (SortKey::Name, false) => "name",
             (SortKey::Name, true) => "-name",
+            (SortKey::LastUsedAt, false) => "last_used_at",
+            (SortKey::LastUsedAt, true) => "-last_used_at",
         }
     }
 

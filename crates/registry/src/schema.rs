@@ -6,8 +6,23 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[Step] =
-    &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, CLAIMS, INCIDENTS];
+const STEPS: &[Step] = &[
+    FIRST,
+    FEED,
+    AUDIT_FILTERS,
+    HANDOVER,
+    SORTED,
+    SORTED_IN_SIGHT,
+    EXPOSURES,
+    QUARANTINE,
+    SESSIONS,
+    CLAIMS,
+    USAGE,
+    INCIDENTS,
+];
+
+/// Version of the current schema: the number of steps.
+pub const VERSION: u64 = STEPS.len() as u64;
 
 const FIRST: &[&str] = &[
     "CREATE TABLE members (
@@ -171,6 +186,20 @@ const QUARANTINE: &[&str] = &[
     "CREATE INDEX keys_quarantined_by_end ON keys (expires_at) WHERE state = 'quarantined'",
 ];
 
+/// Sessions of the console.
+const SESSIONS: &[&str] = &[
+    "CREATE TABLE sessions (
+        token_hash TEXT PRIMARY KEY,
+        member TEXT NOT NULL,
+        credential_hash TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        seen_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT",
+    "CREATE INDEX sessions_by_member ON sessions (member, seen_at)",
+    "CREATE INDEX sessions_by_end ON sessions (expires_at)",
+];
+
 /// Claims, and one index for each check of uniqueness: a pending key counts like an active one, as a quarantined key without a successor
 /// does.
 const CLAIMS: &[&str] = &[
@@ -196,6 +225,20 @@ const CLAIMS: &[&str] = &[
         WHERE state IN ('active', 'pending', 'quarantined') AND successor IS NULL",
     "CREATE INDEX keys_current_by_name ON keys (environment, name, expires_at)
         WHERE state IN ('active', 'pending', 'quarantined') AND successor IS NULL",
+];
+
+/// First and last use of keys, and the shards of the usage object that report them.
+const USAGE: &[&str] = &[
+    "ALTER TABLE keys ADD COLUMN first_used_at INTEGER",
+    "ALTER TABLE keys ADD COLUMN last_used_from TEXT",
+    // A key that was never used sorts before all others.
+    "CREATE INDEX keys_sorted_by_use ON keys (ifnull(last_used_at, 0))",
+    "CREATE INDEX keys_of_environment_sorted_by_use ON keys (environment, ifnull(last_used_at, 0))",
+    "CREATE TABLE usage_shards (
+        shard INTEGER PRIMARY KEY,
+        told_at INTEGER NOT NULL,
+        complete_since INTEGER NOT NULL
+    ) STRICT",
 ];
 
 /// Incidents and their keys.

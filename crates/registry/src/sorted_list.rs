@@ -20,6 +20,7 @@ use super::members::Member;
 use super::order::{KeyOrder, SortKey};
 use super::page::{PAGE_BYTES, start, write_cursor};
 use super::store::{LARGEST_INTEGER, Row, Store, StoreError, Value};
+use super::usage::Idle;
 use keyward_key::id::Environment;
 use keyward_key::time::Millis;
 use keyward_protocol::{KeyView, Rejection, Status};
@@ -57,6 +58,7 @@ pub(super) fn list(
         None => first(order, filter),
     };
     let filters = Filters::new(member, filter, now);
+    let idle = filter.idle_days.map(|days| Idle::new(store, days, now)).transpose()?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut chosen, mut bytes, mut scanned) = (Vec::new(), 0_u64, 0_usize);
     let more = 'walk: loop {
@@ -66,7 +68,7 @@ pub(super) fn list(
             if is_past(order, filter, row)? {
                 break 'walk false;
             }
-            if row.count("fits")? != 0 {
+            if row.count("fits")? != 0 && idle.as_ref().map_or(Ok(true), |idle| idle.is_met(row))? {
                 bytes = bytes.saturating_add(row.count("bytes")?).saturating_add(KEY_BYTES);
                 if chosen.len() == most || (!chosen.is_empty() && bytes > PAGE_BYTES) {
                     break 'walk true;
@@ -101,7 +103,7 @@ fn views(store: &mut dyn Store, positions: &[i64], now: Millis) -> Result<Vec<Ke
 macro_rules! scan {
     ($index:literal, $environment:literal, $after:literal, $order:literal) => {
         concat!(
-            "SELECT position, name, expires_at, octet_length(scopes) + octet_length(allowed_cidrs) AS bytes,
+            "SELECT position, name, expires_at, id, state, created_at, ifnull(last_used_at, 0) AS used_at, octet_length(scopes) + octet_length(allowed_cidrs) AS bytes,
                  (? IS NULL OR integration = ?) AND (? IS NULL OR owner = ?)
                  AND (? IS NULL OR ? = CASE WHEN state IN ('active', 'retiring', 'quarantined') AND expires_at <= ? THEN 'expired'
                      ELSE state END)
@@ -174,7 +176,20 @@ const fn by_value(order: KeyOrder, one: bool) -> (&'static str, &'static str) {
             )
         };
     }
+    macro_rules! by_use {
+        ($after:literal, $order:literal) => {
+            walk!(one, "INDEXED BY keys_of_environment_sorted_by_use", "INDEXED BY keys_sorted_by_use", $after, $order)
+        };
+    }
     match (order.by, order.descending) {
+        (SortKey::LastUsedAt, false) => (
+            by_use!("ifnull(last_used_at, 0) = ? AND position > ?", "position"),
+            by_use!("ifnull(last_used_at, 0) > ?", "ifnull(last_used_at, 0), position"),
+        ),
+        (SortKey::LastUsedAt, true) => (
+            by_use!("ifnull(last_used_at, 0) = ? AND position < ?", "position DESC"),
+            by_use!("ifnull(last_used_at, 0) < ?", "ifnull(last_used_at, 0) DESC, position DESC"),
+        ),
         (SortKey::CreatedAt | SortKey::ExpiresAt, false) => {
             (by_end!("expires_at = ? AND position > ?", "position"), by_end!("expires_at > ?", "expires_at, position"))
         }
@@ -235,12 +250,15 @@ fn first(order: KeyOrder, filter: &KeyFilter) -> Place {
     let position = if order.descending { LARGEST_INTEGER } else { 0 };
     match (order.by, order.descending) {
         (SortKey::CreatedAt, _) => Place { value: None, position },
-        (SortKey::ExpiresAt, false) => Place { value: Some(Value::Integer(-LARGEST_INTEGER)), position },
+        (SortKey::ExpiresAt | SortKey::LastUsedAt, false) => {
+            Place { value: Some(Value::Integer(-LARGEST_INTEGER)), position }
+        }
         // Keys that expire exactly at the bound do not expire before it.
         (SortKey::ExpiresAt, true) => match filter.expires_before {
             Some(bound) => Place { value: Some(bound.into()), position: 0 },
             None => Place { value: Some(Value::Integer(LARGEST_INTEGER)), position },
         },
+        (SortKey::LastUsedAt, true) => Place { value: Some(Value::Integer(LARGEST_INTEGER)), position },
         (SortKey::Name, false) => Place { value: Some("".into()), position },
         (SortKey::Name, true) => Place { value: Some(AFTER_EVERY_NAME.to_string().repeat(101).into()), position },
     }
@@ -258,6 +276,7 @@ fn place_of(order: KeyOrder, row: &Row) -> Result<Place, StoreError> {
         SortKey::CreatedAt => None,
         SortKey::ExpiresAt => Some(row.millis("expires_at")?.into()),
         SortKey::Name => Some(row.text("name")?.into()),
+        SortKey::LastUsedAt => Some(row.millis("used_at")?.into()),
     };
     Ok(Place { value, position: row.integer("position")? })
 }
@@ -291,7 +310,7 @@ fn read(order: KeyOrder, text: &str) -> Result<Place, Rejection> {
         serde_json::from_str(&json).map_err(|_| refused())?;
     let value = match (order.by, value) {
         (SortKey::CreatedAt, serde_json::Value::Null) => None,
-        (SortKey::ExpiresAt, serde_json::Value::Number(end)) => {
+        (SortKey::ExpiresAt | SortKey::LastUsedAt, serde_json::Value::Number(end)) => {
             let end = end.as_i64().filter(|end| (-LARGEST_INTEGER..=LARGEST_INTEGER).contains(end));
             Some(Value::Integer(end.ok_or_else(refused)?))
         }

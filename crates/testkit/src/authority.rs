@@ -13,6 +13,7 @@ pub fn reply(world: &World, message: &str) -> Result<String, String> {
             let look_up = |id: KeyId| LookedUp::new(id.clone(), world.authority.get(&id)).unwrap();
             Response::Records { records: ids.into_iter().map(look_up).collect(), at: world.position() }
         }
+        Request::UsageTimes(_) | Request::UsageMissing { .. } => Response::UsageNoted,
         Request::Expose(_) => Response::Reported,
         Request::Control(_) => return Err("control requests are not supported".to_owned()),
     };

@@ -383,7 +383,10 @@ impl From<RawResponse> for Response {
                 Self::Done(Outcome::Replayed { outcome, nonce, minted_under: minted_under.as_str().to_owned() })
             }
             RawResponse::Refused(refused) => Self::Refused(refused),
-            other @ (RawResponse::Reported | RawResponse::Records { .. } | RawResponse::Changes { .. }) => {
+            other @ (RawResponse::Reported
+            | RawResponse::UsageNoted
+            | RawResponse::Records { .. }
+            | RawResponse::Changes { .. }) => {
                 panic!("{other:?}")
             }
         }

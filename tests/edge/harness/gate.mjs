@@ -6,15 +6,25 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { ASSETS_BINDING, assetsWorker } from "../../../tools/assets-worker.mjs";
 import { newAgent, send } from "./client.mjs";
 import { raw } from "./raw.mjs";
-import { BUILD_DIR, COMPATIBILITY_DATE, SECRETS, VARS } from "./settings.mjs";
+import { ASSETS_DIR, BUILD_DIR, COMPATIBILITY_DATE, SECRETS, VARS } from "./settings.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const NAME = "keyward";
 
+/** [assets] of wrangler.toml. */
+const STATIC_ASSETS = {
+  directory: ASSETS_DIR,
+  runWorkerFirst: true,
+  htmlHandling: "none",
+  notFoundHandling: "none",
+  hasUserWorker: true,
+};
+
 /**
- * Starts a gate. `vars` override the tests' defaults. `instrumented` wraps it in counting-entry.mjs. `state` is a folder that outlives the
+ * Starts a gate. With `staticAssets` the console's files are in Workers Static Assets, otherwise in a worker as under `npm start`. `vars` override the tests' defaults. `instrumented` wraps it in counting-entry.mjs. `state` is a folder that outlives the
  * gate; without it the gate has a temporary one, removed at `stop`. `edges` is the number of further workers of the same build with the
  * same registry and KV; each is an isolate, and their addresses are in `edges`. `build` and `edgeBuild` are the folders of the builds. `neighbours` are other workers in the same runtime, by
  * name: `{source, env}`. `GATE` in their `env` is a service binding to this gate.
@@ -47,7 +57,7 @@ class Gate {
   }
 
   async start() {
-    const { vars = {}, instrumented = false, edges = 0, neighbours = {} } = this.#options;
+    const { vars = {}, instrumented = false, edges = 0, neighbours = {}, staticAssets = false } = this.#options;
     const { build = BUILD_DIR, edgeBuild = build } = this.#options;
     const names = [NAME, ...Array.from({ length: edges }, (_, at) => `edge-${at + 1}`)];
     const worker = (name) => ({
@@ -56,8 +66,18 @@ class Gate {
         compatibilityDate: COMPATIBILITY_DATE,
         compatibilityFlags: [],
         manifest: modules(instrumented, name === NAME ? build : edgeBuild),
-        env: { ...varBindings({ ...VARS, ...SECRETS, ...vars }), ...STORES },
-        ...(name === NAME && { exports: { Registry: { type: "durable-object", storage: "sqlite" } } }),
+        env: {
+          ...varBindings({ ...VARS, ...SECRETS, ...vars }),
+          ...STORES,
+          ...(staticAssets ? { ASSETS: { type: "assets" } } : ASSETS_BINDING),
+        },
+        ...(staticAssets && { assets: STATIC_ASSETS }),
+        ...(name === NAME && {
+          exports: {
+            Registry: { type: "durable-object", storage: "sqlite" },
+            Usage: { type: "durable-object", storage: "sqlite" },
+          },
+        }),
       },
       // Without these settings Miniflare puts a proxy between the client, the worker and the origin.
       dev: { stripCfConnectingIp: false, unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
@@ -71,7 +91,11 @@ class Gate {
       log: new Log(LogLevel.NONE),
       handleStructuredLogs: ({ level, message }) => this.#log(`${level}: ${message}`),
       resourcePersistencePath: this.#state,
-      workers: [...names.map(worker), ...Object.entries(neighbours).map(neighbour)],
+      workers: [
+        ...names.map(worker),
+        assetsWorker(ASSETS_DIR, COMPATIBILITY_DATE),
+        ...Object.entries(neighbours).map(neighbour),
+      ],
     });
     await this.#miniflare.ready;
     this.url = (await this.#miniflare.unsafeGetDirectURL(NAME)).origin;
@@ -263,7 +287,7 @@ class Gate {
 
 let drafts = 0;
 
-function draft(fields) {
+export function draft(fields = {}) {
   drafts += 1;
   return {
     name: `Sync ${drafts}`,
@@ -314,4 +338,5 @@ const varBindings = (vars) =>
 const STORES = {
   KEY_INDEX: { type: "kv", id: "KEY_INDEX" },
   REGISTRY: { type: "durable-object", worker: NAME, exportName: "Registry" },
+  USAGE: { type: "durable-object", worker: NAME, exportName: "Usage" },
 };

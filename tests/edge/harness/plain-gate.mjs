@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { newAgent, send } from "./client.mjs";
 import { portOf } from "./ports.mjs";
 import { raw } from "./raw.mjs";
-import { BUILD_DIR, COMPATIBILITY_DATE, SECRETS, VARS } from "./settings.mjs";
+import { ASSETS_DIR, BUILD_DIR, COMPATIBILITY_DATE, SECRETS, VARS } from "./settings.mjs";
 
 /** Path of the workerd binary, without npm's launcher. */
 const WORKERD = createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd").default;
@@ -164,6 +164,7 @@ const config :Workerd.Config = (
     (name = "keyward", worker = .keyward),
     (name = "kv", external = (address = "127.0.0.1:${kvPort}", http = ())),
     (name = "state", disk = (path = ${text(state)}, writable = true)),
+    (name = "assets", disk = (path = ${text(ASSETS_DIR)})),
     (name = "internet", network = (allow = ["public", "private", "local"])),
   ],
   sockets = [(name = "gate", address = "127.0.0.1:0", http = (), service = "keyward")],
@@ -174,9 +175,14 @@ const keyward :Workerd.Worker = (
   bindings = [
     (name = "KEY_INDEX", kvNamespace = "kv"),
     (name = "REGISTRY", durableObjectNamespace = "Registry"),
+    (name = "ASSETS", service = "assets"),
+    (name = "USAGE", durableObjectNamespace = "Usage"),
     ${bindings.join(",\n    ")},
   ],
-  durableObjectNamespaces = [(className = "Registry", uniqueKey = "keyward", enableSql = true)],
+  durableObjectNamespaces = [
+    (className = "Registry", uniqueKey = "keyward", enableSql = true),
+    (className = "Usage", uniqueKey = "keyward-usage", enableSql = true),
+  ],
   durableObjectStorage = (localDisk = "state"),
 );
 `;

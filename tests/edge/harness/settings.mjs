@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 export const BUILD_DIR = join(ROOT, "build");
+export const ASSETS_DIR = join(BUILD_DIR, "assets");
 export const NEXT_BUILD_DIR = join(ROOT, "build-next");
 
 const wranglerToml = readFileSync(join(ROOT, "wrangler.toml"), "utf8");

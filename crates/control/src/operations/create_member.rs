@@ -53,6 +53,7 @@ impl ControlOperation for CreateMember {
         writes: true,
         idempotent: true,
     };
+    const NEEDS_CONFIRMATION: bool = true;
     const OPEN_API: &'static str = OPEN_API;
     type Outcome = Outcome;
 

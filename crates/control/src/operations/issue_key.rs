@@ -244,7 +244,7 @@ fn lifetime(fields: &mut Fields) -> Result<Lifetime, Problem> {
 }
 
 /// Parses a time of RFC 3339 with any offset.
-pub(super) fn instant(field: &str, text: &str) -> Result<Millis, Problem> {
+pub(crate) fn instant(field: &str, text: &str) -> Result<Millis, Problem> {
     Millis::parse(text).map_err(|why| {
         let detail = match why {
             BadTime::Malformed => "This must be an RFC 3339 time with an offset, like 2027-01-31T00:00:00Z.",

@@ -7,7 +7,7 @@ use crate::changed::ListPage;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use super::issue_key::instant;
-use crate::query::Query;
+use crate::query::{Query, whole};
 use crate::text::TextParser;
 use keyward_http::limits::NAME_CHARS;
 use keyward_http::problem::Problem;
@@ -17,11 +17,14 @@ use keyward_key::version::{second_reader, third_reader};
 use keyward_protocol::{Role, Status};
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::list::{self, KeyFilter, KeyQuery};
-use keyward_registry::order::KeyOrder;
+use keyward_registry::order::{KeyOrder, SortKey};
 use keyward_registry::store::Store;
 
 const PARAMETERS: &[&str] =
-    &["limit", "cursor", "environment", "integration", "owner", "status", "q", "expires_before", "exposed", "sort"];
+    &[
+        "limit", "cursor", "environment", "integration", "owner", "status", "q", "expires_before", "idle_days", "exposed",
+        "sort",
+    ];
 
 /// Maximum length of the search text, in characters: that of a name.
 const SEARCH_CHARS: usize = NAME_CHARS;
@@ -53,7 +56,8 @@ impl ListKeys {
     #[must_use]
     pub fn new(filter: KeyFilter, order: KeyOrder, limit: u32, cursor: Option<String>) -> Self {
         let second = second_reader(!is_default(&order) || filter.needs_scan());
-        let min_reader = third_reader(filter.exposed.is_some()).or(second);
+        let third = filter.exposed.is_some() || filter.idle_days.is_some() || order.by == SortKey::LastUsedAt;
+        let min_reader = third_reader(third).or(second);
         Self { filter, limit, cursor, order, min_reader }
     }
 }
@@ -117,6 +121,7 @@ fn parse(query: &str, texts: TextParser<'_>) -> Result<ListKeys, Problem> {
         owner: text(&mut query, "owner", texts)?,
         status: choice(&mut query, "status", Status::parse, STATUSES)?,
         q: search(&mut query, texts)?,
+        idle_days: query.take("idle_days").map(|text| days(&text)).transpose()?,
         expires_before: query.take("expires_before").map(|text| instant("expires_before", &text)).transpose()?,
         exposed: choice(&mut query, "exposed", |text| text.parse().ok(), "This must be true or false.")?,
     };
@@ -136,7 +141,13 @@ fn choice<T>(
 
 const STATUSES: &str = "This must be active, pending, retiring, quarantined, expired or revoked.";
 
-const SORTS: &str = "This must be created_at, expires_at or name, with - before it for the greatest first.";
+/// Parses a number of days that usage is kept for.
+fn days(text: &str) -> Result<u32, Problem> {
+    let days = whole(text).and_then(|days| u32::try_from(days).ok()).filter(|days| (1..=400).contains(days));
+    days.ok_or_else(|| invalid("idle_days", "This must be a whole number from 1 to 400."))
+}
+
+const SORTS: &str = "This must be created_at, expires_at, last_used_at or name, with - before it for the greatest first.";
 
 /// Parses the search text.
 fn search(query: &mut Query, texts: TextParser<'_>) -> Result<Option<String>, Problem> {
@@ -160,7 +171,7 @@ const OPEN_API: &str = r##"{
   "operationId": "listKeys",
   "tags": ["Keys"],
   "summary": "Lists keys, newest first",
-  "description": "Owner, manager, responder, auditor. With `q`, `expires_before`, `exposed` or `sort` a page scans at most 1,000 keys, so it may be short or empty even if `next_cursor` is present.",
+  "description": "Owner, manager, responder, auditor. With `q`, `expires_before`, `idle_days`, `exposed` or `sort` a page scans at most 1,000 keys, so it may be short or empty even if `next_cursor` is present.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [
     {
@@ -195,6 +206,12 @@ const OPEN_API: &str = r##"{
       "schema": {"type": "string", "format": "date-time"}
     },
     {
+      "name": "idle_days",
+      "in": "query",
+      "description": "Active and retiring keys that were neither issued nor used for this number of days. A key of which reports may be missing is not listed",
+      "schema": {"type": "integer", "minimum": 1, "maximum": 400}
+    },
+    {
       "name": "exposed",
       "in": "query",
       "description": "Keys with or without an exposure that was not dismissed",
@@ -206,7 +223,7 @@ const OPEN_API: &str = r##"{
       "description": "Sort order; `-` means descending. A cursor is valid only for the `sort` of its response",
       "schema": {
         "type": "string",
-        "enum": ["created_at", "-created_at", "expires_at", "-expires_at", "name", "-name"],
+        "enum": ["created_at", "-created_at", "expires_at", "-expires_at", "name", "-name", "last_used_at", "-last_used_at"],
         "default": "-created_at"
       }
     },
@@ -266,6 +283,9 @@ mod tests {
         assert_eq!((sorted.filter.q.as_deref(), sorted.order.as_str(), sorted.min_reader), (Some("Café"), "-name", Some(2)));
         assert_eq!(sorted.filter.expires_before.unwrap().rfc3339(), "2027-01-31T00:00:00.000Z");
         assert_eq!(filter.owner.as_deref(), Some("ops@acme.example"));
+        for query in ["idle_days=90", "sort=last_used_at", "sort=-last_used_at"] {
+            assert_eq!(parse(query).ok().and_then(|list| list.min_reader), Some(3), "{query}");
+        }
         let Ok(exposed) = parse("exposed=true&sort=name") else { panic!("refused") };
         assert_eq!((exposed.filter.exposed, exposed.min_reader), (Some(true), Some(3)));
         for query in [
@@ -281,6 +301,9 @@ mod tests {
             "sort=",
             "sort=name&sort=name",
             "expires_before=tomorrow",
+            "idle_days=0",
+            "idle_days=401",
+            "idle_days=x",
             "exposed=yes",
             "exposed=",
             "color=red",

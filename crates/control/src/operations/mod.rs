@@ -52,6 +52,12 @@ macro_rules! operations {
                 match self { $(Self::$name => $module::$name::SERVED_ON),* }
             }
 
+            /// Returns whether a session does not suffice for it.
+            #[must_use]
+            pub const fn needs_confirmation(self) -> bool {
+                match self { $(Self::$name => $module::$name::NEEDS_CONFIRMATION),* }
+            }
+
             /// Returns the operation object of the OpenAPI document, as JSON text.
             #[must_use]
             pub const fn open_api(self) -> &'static str {
@@ -102,6 +108,7 @@ operations! {
     UpdateMember => update_member,
     RevokeMember => revoke_member,
     RotateMember => rotate_member,
+    ListRoutes => list_routes,
     ReadAudit => read_audit,
     AuditCheckpoint => audit_checkpoint,
     AuditKey => audit_key,
@@ -111,11 +118,18 @@ operations! {
     ListExposures => list_exposures,
     DismissExposure => dismiss_exposure,
     ReleaseKey => release_key,
+    StartSession => start_session,
+    ShowSession => show_session,
+    EndSession => end_session,
+    ShowSettings => show_settings,
     ListClaims => list_claims,
     LookUpClaim => look_up_claim,
     ClaimKey => claim_key,
     RevokeByClaimant => revoke_by_claimant,
     WithdrawClaim => withdraw_claim,
+    KeyUsage => key_usage,
+    UsageTotals => usage_totals,
+    KeyActivity => key_activity,
     OpenIncident => open_incident,
     ListIncidents => list_incidents,
     ShowIncident => show_incident,

@@ -187,7 +187,8 @@ impl RotateKey {
 pub(super) fn shown_without_lists(view: &KeyView) -> Result<serde_json::Value, StoreError> {
     let mut shown = shown(view)?;
     if let Some(fields) = shown.as_object_mut() {
-        fields.retain(|_, value| !value.is_array());
+        // Where a key was used from is kept for days, and the log for ever.
+        fields.retain(|name, value| !value.is_array() && name != "first_used_at" && name != "last_used_from");
     }
     Ok(shown)
 }

@@ -42,6 +42,7 @@ impl ControlOperation for RotateMember {
         writes: true,
         idempotent: true,
     };
+    const NEEDS_CONFIRMATION: bool = true;
     const OPEN_API: &'static str = OPEN_API;
     type Outcome = Outcome;
 

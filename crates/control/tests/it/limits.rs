@@ -104,6 +104,18 @@ fn rows() -> Vec<(&'static str, String)> {
             "ASSERTION_BYTES",
             format!("| cached assertions of one isolate, with their claims | {} bytes; ", number(ASSERTION_BYTES)),
         ),
+        ("CLIENT_FAMILY_BYTES", format!("| client family in usage | {} bytes", number(CLIENT_FAMILY_BYTES))),
+        ("COUNTED_NETWORKS", format!("| networks of a key in an hour, in an isolate | {},", number(COUNTED_NETWORKS))),
+        ("COUNTED_USES", format!("| unreported counts of a key | {},", number(COUNTED_USES))),
+        ("COUNTED_KEYS", format!("| keys that an isolate counts | {} ", number(COUNTED_KEYS))),
+        ("COUNTED_TOTAL", format!("| unreported counts of an isolate | {} ", number(COUNTED_TOTAL))),
+        ("REPORTED_KEYS", format!("| keys in one usage report | {} keys, ", number(REPORTED_KEYS))),
+        ("REPORTED_USES", format!("or about {} counts |", number(REPORTED_USES))),
+        ("SERIES_STEPS", format!("| steps of a usage series | {} ", number(SERIES_STEPS as usize))),
+        ("TOTALS", format!("| usage totals in one answer | {TOTALS} ")),
+        ("TOTALS_DAYS", format!("| days of usage totals | {TOTALS_DAYS} ")),
+        ("ACTIVITY_HOURS", format!("| hours of an activity query | {ACTIVITY_HOURS} ")),
+        ("ACTIVITY_LINES", format!("| items of activity as CSV or JSON lines | {} ", number(ACTIVITY_LINES as usize))),
         ("EXPOSED_KEYS", format!("| exposed keys in one URL that are reported | {EXPOSED_KEYS} |")),
         (
             "EXPOSURE_REPORTS_A_MINUTE",
@@ -111,6 +123,11 @@ fn rows() -> Vec<(&'static str, String)> {
         ),
         ("EXPOSURE_INTERVAL_MS", format!("the same key and kind once in {} s; ", EXPOSURE_INTERVAL_MS / 1000)),
         ("EXPOSURES_REMEMBERED", format!("it tracks {} of them. ", number(EXPOSURES_REMEMBERED))),
+        (
+            "SIGN_INS_AT_ONCE",
+            format!("| sign-ins to the console with one credential | {SIGN_INS_AT_ONCE} at once in each isolate, "),
+        ),
+        ("SIGN_IN_MILLIS", format!("then one every {} s |", SIGN_IN_MILLIS / 1_000)),
     ]
 }
 

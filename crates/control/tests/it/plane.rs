@@ -20,7 +20,8 @@ fn request_for(operation: Operation, id: &str) -> ClientRequest {
 
 #[test]
 fn every_operation_refuses_a_caller_without_a_credential() {
-    let (plane, _) = Plane::with_owner();
+    // With a control host, which the console's operations need.
+    let plane = Plane::new(&json!({"CONTROL_HOST": "gate.example"}));
     let signs_in = |access| !matches!(access, Access::KeyHolder | Access::Claimant);
     for operation in Operation::ALL.iter().copied().filter(|operation| signs_in(operation.spec().access)) {
         let reply = plane.send(&request_for(operation, "wafl_live_8Fh2kQ0sZp1L"), b"");
@@ -141,6 +142,7 @@ fn every_reply_over_https_asks_for_https_except_to_a_gateway() {
         let reply = match plane.serve(request) {
             ControlReply::Reply(reply) | ControlReply::OpenApi(reply) => reply,
             ControlReply::Lines(stream) => stream.head(),
+            ControlReply::Console(_) => panic!("a file"),
         };
         reply.headers.contains(&("strict-transport-security", "max-age=31536000".to_owned()))
     };
@@ -187,6 +189,7 @@ fn a_stream_of_the_log_has_every_entry_and_ends_with_a_revoked_member() {
         match plane.serve(&request) {
             ControlReply::Lines(stream) => stream,
             ControlReply::Reply(reply) | ControlReply::OpenApi(reply) => panic!("{}", reply.body),
+            ControlReply::Console(_) => panic!("a file"),
         }
     };
     let mut stream = lines(&owner);
@@ -227,6 +230,19 @@ fn a_checkpoint_is_signed_and_the_key_that_verifies_it_is_published() {
     for path in ["v1/audit", "v1/audit/checkpoint", "v1/audit/key"] {
         assert_eq!(plane.get(path, &limited).verdict(), "403 forbidden", "{path}");
     }
+}
+
+#[test]
+fn everyone_who_reads_keys_sees_which_routes_a_scope_opens() {
+    let (plane, owner) = Plane::with_owner();
+    let auditor = plane.member(&owner, "auditor", &json!(["test"]));
+    let shown = plane.get("v1/routes", &auditor);
+    assert_eq!(shown.status, 200);
+    let rows = shown.json["items"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["scope"] == "contacts:read" && row["access"] == "key"), "{}", shown.text);
+    assert!(rows.iter().all(|row| row["match"].as_str().is_some_and(|text| text.contains(" /"))), "{}", shown.text);
+    let verifier = plane.member(&owner, "verifier", &Value::Null);
+    assert_eq!(plane.get("v1/routes", &verifier).verdict(), "403 forbidden");
 }
 
 #[test]
@@ -382,6 +398,7 @@ fn the_head_of_the_log_reads_no_page() {
                 assert_eq!(run(stream.next(&plane.platform, &plane.callers)), Ok(None));
             }
             ControlReply::OpenApi(_) => panic!("the document"),
+            ControlReply::Console(_) => panic!("a file"),
         }
     }
     assert_eq!(plane.asked(), 2);

@@ -87,10 +87,11 @@ fn only_a_members_own_bearer_credential_signs_in() {
     let who = |operation: Operation, headers: &[(&str, &str)]| {
         let request = headers.iter().fold(post("keys"), |request, (name, value)| request.with(name, value));
         let text = request.text();
-        match sign_in(&config, &Head::parse(&text).unwrap(), operation.spec().access) {
+        match sign_in(&config, &Head::parse(&text).unwrap(), operation) {
             Ok(SignIn::Caller(Caller::Bootstrap)) => "bootstrap".to_owned(),
             Ok(SignIn::Caller(Caller::Credential { id, .. })) => id.to_string(),
             Ok(SignIn::Caller(Caller::Access { .. }) | SignIn::Access(..)) => "access".to_owned(),
+            Ok(SignIn::Caller(Caller::Session { .. })) => panic!("a session without a cookie"),
             Ok(SignIn::Caller(Caller::Holder { .. } | Caller::Claimant { .. })) => panic!("a holder signs in nowhere"),
             Err(why) => why.code().as_str().to_owned(),
         }

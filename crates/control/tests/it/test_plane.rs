@@ -1,16 +1,19 @@
 //! A control plane in memory: the shipped flow over the shipped registry on SQLite, and a platform that answers at once.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use keyward_config::{AccessSettings, Config};
+use keyward_control::console::ConsoleReply;
 use keyward_control::{
     AccessFailure, BodyError, Callers, ControlContext, ControlPlatform, ControlReply, RevocationLimiter, answer, serve,
 };
 use keyward_edge::entry::{self, Action, Decided, Entry, RawRequest};
 use keyward_edge::platform::REGISTRY_READ_TIMEOUT_MS;
+use keyward_edge::usage::UsageDue;
 use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext, ShardedObject, exposures};
 use keyward_gate::GateSizes;
 use keyward_http::head::Head;
@@ -19,12 +22,15 @@ use keyward_http::reply::Reply;
 use keyward_key::entropy::Entropy;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
+use keyward_protocol::usage::{UsageRequest, UsageResponse, UsageTimes};
 use keyward_protocol::{ExposureReport, Request};
 use keyward_registry::context::Policy;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::ClientRequest;
 use keyward_testkit::registry_world::{NOW, World};
+use keyward_testkit::sqlite_store::SqliteStore;
 use keyward_testkit::text::nfc;
+use keyward_usage::query;
 use serde_json::{Value, json};
 
 pub const BOOTSTRAP_TOKEN: &str = "a-bootstrap-token-of-a-test";
@@ -52,8 +58,15 @@ pub struct TestPlatform {
     seed: Cell<u64>,
     /// A seed that is used for the next minting, as if an identifier collided.
     pub next_seed: Cell<Option<u64>>,
+    /// The console's manifest.
+    pub console: RefCell<Value>,
     /// Answer of Cloudflare Access.
     pub access: RefCell<Result<String, AccessFailure>>,
+    /// Shards of the usage object.
+    pub shards: RefCell<HashMap<u32, SqliteStore>>,
+    pub usage_due: RefCell<Vec<UsageDue>>,
+    /// Whether these shards answer.
+    pub shards_reachable: Cell<bool>,
 }
 
 impl Platform for TestPlatform {
@@ -98,8 +111,28 @@ impl Platform for TestPlatform {
         Ok(serde_json::to_string(&response.map_err(|error| error.to_string())?).unwrap())
     }
 
-    async fn ask_shard(&self, object: ShardedObject, _: u32, _: &str) -> Result<String, String> {
-        panic!("{object:?} is not asked here")
+    async fn ask_shard(&self, object: ShardedObject, shard: u32, message: &str) -> Result<String, String> {
+        assert_eq!(object, ShardedObject::Usage);
+        if !self.shards_reachable.get() {
+            return Err("unreachable".to_owned());
+        }
+        let mut shards = self.shards.borrow_mut();
+        let store = shards.entry(shard).or_insert_with(|| {
+            let mut store = SqliteStore::new();
+            keyward_usage::schema::migrate(&mut store).unwrap();
+            store
+        });
+        let now = self.now.get();
+        let response = match serde_json::from_str(message).unwrap() {
+            UsageRequest::Report(report) => {
+                keyward_usage::report::apply(store, &report, now).unwrap();
+                UsageResponse::Reported
+            }
+            UsageRequest::Series(asked) => UsageResponse::Series(query::series(store, &asked, now).unwrap()),
+            UsageRequest::Totals(asked) => UsageResponse::Totals(query::totals(store, &asked).unwrap()),
+            UsageRequest::Activity(asked) => UsageResponse::Activity(query::activity(store, &asked).unwrap()),
+        };
+        Ok(serde_json::to_string(&response).unwrap())
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
@@ -127,6 +160,10 @@ impl TestPlatform {
 }
 
 impl ControlPlatform for TestPlatform {
+    fn report_usage_in_background(&self, due: UsageDue) {
+        self.usage_due.borrow_mut().push(due);
+    }
+
     async fn read_body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
         let body = self.body.borrow().clone().ok_or(BodyError::Incomplete)?;
         if body.len() > max_bytes { Err(BodyError::TooLarge) } else { Ok(body) }
@@ -154,6 +191,10 @@ impl ControlPlatform for TestPlatform {
 
     fn nfc(&self, text: &str) -> String {
         nfc(text)
+    }
+
+    fn console_file(&self, path: &str) -> Option<String> {
+        self.console.borrow().get(path).map(Value::to_string)
     }
 
     fn advice(&self, code: Code) -> String {
@@ -221,7 +262,11 @@ impl Plane {
             body: RefCell::new(Some(Vec::new())),
             seed: Cell::new(0),
             next_seed: Cell::new(None),
+            console: RefCell::default(),
             access: RefCell::new(Err(AccessFailure::Refused("Form".to_owned()))),
+            shards: RefCell::default(),
+            usage_due: RefCell::default(),
+            shards_reachable: Cell::new(true),
         };
         Self {
             config,
@@ -281,6 +326,9 @@ impl Plane {
         *self.platform.body.borrow_mut() = Some(body.to_vec());
         match self.serve(request) {
             ControlReply::Reply(reply) | ControlReply::OpenApi(reply) => reply.into(),
+            ControlReply::Console(ConsoleReply { file, head }) => {
+                TestReply { text: format!("file {file}"), ..head.into() }
+            }
             ControlReply::Lines(_) => panic!("a stream"),
         }
     }
@@ -310,7 +358,7 @@ impl Plane {
             Action::Reply(reply) => Decided::Reply(reply),
             Action::Forward(plan) => Decided::Forward(plan),
             Action::Later(pending) => {
-                run(entry::resume(&self.isolate, Some(&self.config), &self.platform, &raw, pending))
+                run(entry::resume(&self.isolate, Some(&self.config), &self.platform, &raw, pending)).0
             }
         };
         match decided {
@@ -361,6 +409,12 @@ impl Plane {
             callers: &self.callers,
         })
         .await
+    }
+
+    /// Tells the registry times of use, as a shard does.
+    pub fn tell(&self, times: UsageTimes) {
+        let message = serde_json::to_string(&Request::UsageTimes(times)).unwrap();
+        assert_eq!(run(self.platform.ask_registry(&message, true)).unwrap(), "\"usage_noted\"");
     }
 
     /// Lets time pass.

@@ -43,7 +43,7 @@ impl Entrance {
 
     fn resume(&self, raw: &RawRequest, pending: entry::Pending) -> Decided {
         let config = Some(&self.platform.world.config);
-        at_once(entry::resume(&self.isolate, config, &self.platform, raw, pending))
+        at_once(entry::resume(&self.isolate, config, &self.platform, raw, pending)).0
     }
 
     fn reply(&self, request: &ClientRequest) -> Reply {
@@ -172,7 +172,7 @@ fn resuming_without_a_configuration_or_a_head_is_an_internal_error() {
     };
     let unconfigured = entry::resume(&entrance.isolate, None, &entrance.platform, &request, pending());
     let malformed = RawRequest { head_text: String::new(), request_id: "req-1".to_owned() };
-    for decided in [at_once(unconfigured), entrance.resume(&malformed, pending())] {
+    for decided in [at_once(unconfigured).0, entrance.resume(&malformed, pending())] {
         let Decided::Reply(reply) = decided else { panic!("forwarded") };
         assert_eq!(verdict(&reply), "500 internal_error");
     }

@@ -73,10 +73,15 @@ fn the_gate_is_never_served_on_the_host_of_the_control_plane() {
             ClientRequest::new("GET /v1/contacts"),
             ClientRequest::new("DELETE /v1/contacts"),
         ] {
-            assert_eq!(deployment.action(base, &request), "421 misdirected_request", "{base} {}", request.line);
+            assert_eq!(
+                deployment.action(base, &request),
+                "own",
+                "{base} {}: the control plane's to refuse",
+                request.line
+            );
         }
         for path in ["/", "/nowhere", "/favicon.ico", "/V1/contacts", "/v1/contacts;x"] {
-            assert_eq!(deployment.get(base, path), "404 no_route", "{base}{path}");
+            assert_eq!(deployment.get(base, path), "own", "{base}{path}: a path of the console, or none");
         }
         for path in
             ["/_keyward/v1/keys", "/_keyward/health", "/_keyward", "/.well-known/oauth-authorization-server/_keyward"]
@@ -120,7 +125,7 @@ fn a_control_host_with_a_port_leaves_the_other_ports_of_its_name_to_the_gate() {
     let deployment = Deployment::new(&json!({"CONTROL_HOST": "localhost:8789"}));
     for name in ["localhost", "127.0.0.1", "[::1]"] {
         assert_eq!(deployment.get(&format!("http://{name}:8787"), "/public/a"), "forward", "{name}");
-        assert_eq!(deployment.get(&format!("http://{name}:8789"), "/public/a"), "421 misdirected_request", "{name}");
+        assert_eq!(deployment.get(&format!("http://{name}:8789"), "/public/a"), "own", "{name}");
     }
 }
 

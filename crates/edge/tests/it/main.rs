@@ -9,3 +9,4 @@ mod lookups;
 mod shared_cache;
 mod signing;
 mod test_platform;
+mod usage;

@@ -25,6 +25,10 @@ pub struct TestPlatform {
     pub signed: Cell<u32>,
     /// Names of the logged events.
     pub logged: RefCell<Vec<String>>,
+    /// Messages to shards of the usage object, with their shards.
+    pub reports: RefCell<Vec<(u32, String)>>,
+    /// Whether these shards answer.
+    pub shards_answer: Cell<bool>,
 }
 
 impl Platform for TestPlatform {
@@ -57,8 +61,10 @@ impl Platform for TestPlatform {
         Ok(keyward_testkit::authority::reply(&self.world, message)?)
     }
 
-    async fn ask_shard(&self, object: ShardedObject, _: u32, _: &str) -> Result<String, String> {
-        panic!("{object:?} is not asked here")
+    async fn ask_shard(&self, object: ShardedObject, shard: u32, message: &str) -> Result<String, String> {
+        assert_eq!(object, ShardedObject::Usage);
+        self.reports.borrow_mut().push((shard, message.to_owned()));
+        if self.shards_answer.get() { Ok("\"reported\"".to_owned()) } else { Err("no answer".to_owned()) }
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
@@ -97,6 +103,8 @@ impl TestPlatform {
             imported: Cell::new(0),
             signed: Cell::new(0),
             logged: RefCell::default(),
+            reports: RefCell::default(),
+            shards_answer: Cell::new(true),
         };
         (platform, key)
     }

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
 use crate::store::{Store, StoreError};
-use crate::{exposures, lookup, outbox, schema};
+use crate::{exposures, lookup, outbox, schema, usage};
 use keyward_key::epoch::Epoch;
 use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::Keyring;
@@ -119,7 +119,9 @@ impl<H: ObjectHost> RegistryObject<H> {
         let (may_change, is_write) = match &request {
             Request::Control(control) => (true, control.writes),
             Request::Expose(_) => (true, true),
-            Request::Lookup { .. } | Request::Changes(_) => (false, false),
+            Request::Lookup { .. } | Request::Changes(_) | Request::UsageTimes(_) | Request::UsageMissing { .. } => {
+                (false, false)
+            }
         };
         let answered = match self.answer(request) {
             Ok(answered) => answered,
@@ -186,6 +188,8 @@ impl<H: ObjectHost> RegistryObject<H> {
                 Ok(Response::Changes { changes, restored })
             }
             Request::Control(control) => self.host.apply(store, *control, now),
+            Request::UsageTimes(times) => usage::note(store, &times, now),
+            Request::UsageMissing { shard } => usage::missing(store, shard, now),
             Request::Expose(report) => exposures::record(store, &report, settings.on_exposure, now),
         })?;
         if let Response::Changes { restored: true, .. } = answered {

@@ -253,7 +253,7 @@ fn keys_changed_before_the_feed_existed_stay_in_the_snapshot() {
         .store
         .connection
         .execute_batch(
-            "DROP INDEX audit_by_subject; DROP INDEX audit_by_actor; DROP INDEX audit_by_action;
+            "DROP TABLE sessions; DROP INDEX audit_by_subject; DROP INDEX audit_by_actor; DROP INDEX audit_by_action;
              ALTER TABLE idempotency DROP COLUMN credential;
              ALTER TABLE members DROP COLUMN previous_hash; ALTER TABLE members DROP COLUMN previous_until;
              ALTER TABLE members DROP COLUMN email_by_limited;
@@ -267,6 +267,9 @@ fn keys_changed_before_the_feed_existed_stay_in_the_snapshot() {
              DROP INDEX keys_changed; DROP INDEX keys_by_revision; ALTER TABLE keys DROP COLUMN latest_end;
              DROP INDEX keys_by_quarantine_end; DROP INDEX keys_quarantined_by_end;
              ALTER TABLE keys DROP COLUMN quarantine_ends_at;
+             DROP INDEX keys_sorted_by_use; DROP INDEX keys_of_environment_sorted_by_use;
+             ALTER TABLE keys DROP COLUMN first_used_at; ALTER TABLE keys DROP COLUMN last_used_from;
+             DROP TABLE usage_shards;
              DROP TABLE exposures; ALTER TABLE keys DROP COLUMN exposed_at;
              ALTER TABLE keys DROP COLUMN exposure_dismissed_at;
              UPDATE meta SET value = '1' WHERE name = 'schema'",

@@ -44,7 +44,9 @@ fn an_issued_key_has_the_documented_view() {
   "revoked_at": null,
   "revoked_by": null,
   "revoke_reason": null,
+  "first_used_at": null,
   "last_used_at": null,
+  "last_used_from": null,
   "exposed_at": null,
   "revision": 2
 }"#

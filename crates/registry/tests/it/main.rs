@@ -21,6 +21,7 @@ mod quarantine;
 mod revoke;
 mod roles;
 mod rotate;
+mod sessions;
 mod sorted_list;
 mod stored_form;
 mod submitted_key;

@@ -55,12 +55,14 @@ fn every_column_of_every_table_is_documented() {
     for (table, rows) in [
         ("meta", 2),
         ("members", 17),
-        ("keys", 27),
+        ("keys", 29),
         ("audit", 8),
         ("outbox", 3),
         ("idempotency", 8),
         ("exposures", 6),
+        ("sessions", 6),
         ("claims", 10),
+        ("usage_shards", 3),
         ("incidents", 12),
         ("incident_keys", 3),
     ] {

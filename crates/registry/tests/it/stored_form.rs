@@ -40,6 +40,8 @@ fn the_stored_form_is_this_literal_json_of_every_table() {
     };
     world.member(create("two", draft));
     world.later(1);
+    crate::sessions::sign_in(&mut world, owner(), 0xab);
+    world.later(1);
     world.done(owner(), issue_by_claim(4, live("mail")));
     let stored: Json = serde_json::from_str(include_str!("stored_form.json")).unwrap();
     let found = world.store.dump();

@@ -1,0 +1,102 @@
+import { call } from "../../api/client.ts";
+import type { Page as ApiPage, Incident } from "../../api/types.ts";
+import { Page } from "../../app/page.tsx";
+import { href, setParams, usePlace } from "../../app/router.ts";
+import { useNames } from "../../app/shared.ts";
+import { useResource } from "../../logic/resource.ts";
+import { capital, count } from "../../logic/words.ts";
+import { Chip } from "../../parts/chip.tsx";
+import { Empty } from "../../parts/empty.tsx";
+import { Pager } from "../../parts/pager.tsx";
+import { ProblemBox } from "../../parts/problem-box.tsx";
+import { Skeleton } from "../../parts/skeleton.tsx";
+import { Table } from "../../parts/table.tsx";
+import { Time } from "../../parts/time.tsx";
+
+export function IncidentStatus({ status }: { status: Incident["status"] }) {
+  return status === "open" ? (
+    <Chip tone="danger" shape="◼">
+      Open
+    </Chip>
+  ) : (
+    <Chip tone="quiet" shape="–">
+      Closed
+    </Chip>
+  );
+}
+
+export function Incidents() {
+  const names = useNames();
+  const cursor = usePlace().query.get("cursor");
+  const list = useResource<ApiPage<Incident>>(`incidents ${cursor}`, () =>
+    call<ApiPage<Incident>>("/incidents", { query: { cursor } }),
+  );
+  const rows = list.data?.items ?? [];
+  const next = list.data?.next_cursor ?? null;
+  return (
+    <Page
+      title="Incidents"
+      intro="Keys that were revoked because someone may have them, and what remains to be done for each."
+    >
+      <ProblemBox problem={list.problem} retry={list.reload} />
+      {!list.data && list.loading && <Skeleton rows={4} />}
+      {list.data && rows.length === 0 && (
+        <div class="panel">
+          <Empty
+            action={
+              <a class="button" href={href("/keys")}>
+                Open keys
+              </a>
+            }
+          >
+            No incident so far. If a key may be in wrong hands, open it and press Compromised.
+          </Empty>
+        </div>
+      )}
+      {rows.length > 0 && (
+        <Table
+          caption="Incidents"
+          rows={rows}
+          idOf={({ id }) => id}
+          opens
+          columns={[
+            {
+              label: "What happened",
+              cell: (incident) => (
+                <a class="row-link" href={href("/incident", { id: incident.id })}>
+                  {incident.note}
+                </a>
+              ),
+            },
+            { label: "Status", tight: true, cell: ({ status }) => <IncidentStatus status={status} /> },
+            { label: "Kind", tight: true, cell: ({ kind }) => capital(kind) },
+            { label: "Keys", tight: true, cell: ({ keys }) => count(keys.length, "key") },
+            {
+              label: "To do",
+              tight: true,
+              cell: ({ checklist }) => `${checklist.filter(({ done }) => done).length} of ${checklist.length} done`,
+            },
+            {
+              label: "Opened",
+              tight: true,
+              cell: (incident) => (
+                <span class="stack-4">
+                  <Time at={incident.opened_at} />
+                  <span class="small muted">by {names(incident.opened_by)}</span>
+                </span>
+              ),
+            },
+          ]}
+        />
+      )}
+      {(next || cursor) && (
+        <Pager
+          shown=""
+          onPrevious={null}
+          onFirst={cursor ? () => setParams({ cursor: null }) : null}
+          onNext={next ? () => setParams({ cursor: next }) : null}
+        />
+      )}
+    </Page>
+  );
+}

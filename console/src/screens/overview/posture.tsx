@@ -1,0 +1,94 @@
+import { call } from "../../api/client.ts";
+import type { Finding, Posture } from "../../api/types.ts";
+import { href } from "../../app/router.ts";
+import { useResource } from "../../logic/resource.ts";
+import { capital, count } from "../../logic/words.ts";
+import { Chip, type Tone } from "../../parts/chip.tsx";
+import { Empty } from "../../parts/empty.tsx";
+import { ProblemBox } from "../../parts/problem-box.tsx";
+import { Skeleton } from "../../parts/skeleton.tsx";
+import { Time } from "../../parts/time.tsx";
+
+const SHOWN = 5;
+const TONES: Record<Finding["severity"], { tone: Tone; shape: string }> = {
+  critical: { tone: "danger", shape: "◼" },
+  high: { tone: "danger", shape: "▲" },
+  medium: { tone: "warning", shape: "◆" },
+  low: { tone: "quiet", shape: "○" },
+};
+
+/** What the button of a fix says, by the operation that makes it. */
+function fixName(fix: NonNullable<Finding["fix"]>): string {
+  const last = fix.path.split("/").pop() ?? "";
+  const names: Record<string, string> = {
+    rotate: "Rotate",
+    revoke: "Revoke",
+    members: "Add an owner",
+    "dismiss-exposure": "Decide",
+    compromise: "Open incident",
+  };
+  return names[last] ?? (fix.method === "PATCH" ? "Change" : "Open");
+}
+
+/** Where a person makes the fix: always with a look at the key first. */
+function placeOf(finding: Finding): string {
+  if (finding.key_id) return href("/key", { id: finding.key_id });
+  return finding.fix?.path.includes("/members") ? href("/members") : href("/keys");
+}
+
+/** How well keys are kept: the score, and the findings that weigh most. */
+export function PosturePanel() {
+  const posture = useResource<Posture>("posture", () => call<Posture>("/posture"));
+  const findings = posture.data?.findings ?? [];
+  return (
+    <section>
+      <div class="section-head">
+        <h2>Posture</h2>
+        {posture.at && (
+          <span class="small muted">
+            counted <Time at={posture.at} />
+          </span>
+        )}
+      </div>
+      <ProblemBox problem={posture.problem} retry={posture.reload} />
+      {!posture.data && posture.loading && <Skeleton rows={4} />}
+      {posture.data && (
+        <div class="panel">
+          <div class="panel-body row" style={{ borderBottom: "1px solid var(--line)" }}>
+            <strong class="score">{posture.data.score}</strong>
+            <span class="muted">
+              of 100.{" "}
+              {findings.length === 0
+                ? "Nothing was found."
+                : `${count(findings.length, "finding")}; 100 exactly when there is none.`}
+            </span>
+          </div>
+          {findings.length === 0 && <Empty>Every key follows the guide.</Empty>}
+          <ul>
+            {findings.slice(0, SHOWN).map((finding) => (
+              <li key={`${finding.rule} ${finding.key_id}`} class="finding">
+                <Chip tone={TONES[finding.severity]?.tone} shape={TONES[finding.severity]?.shape}>
+                  {capital(finding.severity)}
+                </Chip>
+                <span class="grow">
+                  {finding.detail}{" "}
+                  <span class="small muted">
+                    since <Time at={finding.since} />
+                  </span>
+                </span>
+                {finding.fix && (
+                  <a class="button small" href={placeOf(finding)}>
+                    {fixName(finding.fix)}
+                  </a>
+                )}
+              </li>
+            ))}
+          </ul>
+          {findings.length > SHOWN && (
+            <p class="panel-body small muted">and {findings.length - SHOWN} more that weigh less</p>
+          )}
+        </div>
+      )}
+    </section>
+  );
+}

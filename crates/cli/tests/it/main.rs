@@ -1,0 +1,17 @@
+//! The real binary against a server that each test scripts. `tests/cli` runs it against the real worker.
+
+mod arguments;
+mod audit;
+mod claim;
+mod credentials;
+mod delivery;
+mod errors;
+mod help;
+mod hook;
+mod keys;
+mod members;
+mod plan;
+mod program;
+mod scan;
+mod server;
+mod snapshot;

@@ -1,0 +1,250 @@
+//! The counts of one isolate, and what is due to be reported.
+
+use std::collections::HashMap;
+
+use keyward_gate::KeyUse;
+use keyward_http::limits::{COUNTED_KEYS, COUNTED_TOTAL, REPORTED_KEYS, REPORTED_USES};
+use keyward_key::time::Millis;
+use keyward_protocol::feed::CompactKeyId;
+use keyward_protocol::usage::{KeyUsage, USAGE_SHARDS};
+
+use super::REPORT_PAUSE_MS;
+use super::key_counter::{Added, KeyCounter};
+use super::outgoing::Outgoing;
+use super::source::{Network, Origin};
+
+/// Age in milliseconds after which a task that waits to report counts as ended by the platform.
+const TASK_ENDED_AFTER_MS: i64 = 2 * (REPORT_PAUSE_MS as i64);
+
+/// What is counted of a request, beside its key and route.
+pub(super) struct Use<'a> {
+    /// `allowed` or the code of the refusal.
+    pub decision: &'static str,
+    /// Network of the client.
+    pub network: Network,
+    /// Client family.
+    pub client: &'a str,
+    /// Time of the request.
+    pub now: Millis,
+}
+
+/// Work that a counted request makes due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageDue {
+    /// The key.
+    pub key: CompactKeyId,
+    /// A network of which country and system are to be set.
+    pub new_network: Option<Network>,
+    /// Report to send.
+    pub report: Option<Report>,
+}
+
+/// When to report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// To the shard of the key, at once.
+    KeyAtOnce,
+    /// To all shards, at once: many keys are unreported.
+    AllAtOnce,
+    /// To all shards, after [`REPORT_PAUSE_MS`].
+    AllLater,
+}
+
+/// The counts of one isolate.
+pub struct UsageCounter {
+    keys: HashMap<CompactKeyId, KeyCounter>,
+    /// Number of keys with counts, and number of these counts.
+    unreported_keys: usize,
+    unreported: usize,
+    outgoing: [Outgoing; USAGE_SHARDS as usize],
+    /// Random name; empty before the first report.
+    name: String,
+    /// A shard that this isolate wakes with an empty report, so that shards whose keys nobody uses are awake too.
+    wakes: Option<u32>,
+    /// Start of the task that waits to report.
+    waits_since: Option<Millis>,
+    /// Number of requests that could not be counted.
+    lost: u64,
+}
+
+impl Default for UsageCounter {
+    fn default() -> Self {
+        Self {
+            keys: HashMap::new(),
+            unreported_keys: 0,
+            unreported: 0,
+            outgoing: std::array::from_fn(|_| Outgoing::default()),
+            name: String::new(),
+            wakes: None,
+            waits_since: None,
+            lost: 0,
+        }
+    }
+}
+
+impl UsageCounter {
+    /// Counts one request. `None` if nothing is due.
+    pub(super) fn count(&mut self, used: &KeyUse<'_>, request: &Use<'_>) -> Option<UsageDue> {
+        let is_full = self.unreported >= COUNTED_TOTAL;
+        let Some(key) = self.keys.get_mut(&used.id) else {
+            if is_full {
+                self.lost = self.lost.saturating_add(1);
+                return None;
+            }
+            return self.count_new(used, request);
+        };
+        if is_full && key.is_reported() {
+            self.lost = self.lost.saturating_add(1);
+            return None;
+        }
+        let was_reported = key.is_reported();
+        let added = key.add(used, request);
+        self.unreported_keys = self.unreported_keys.saturating_add(was_reported.into());
+        self.due(used.id, added, request.now)
+    }
+
+    fn count_new(&mut self, used: &KeyUse<'_>, request: &Use<'_>) -> Option<UsageDue> {
+        if self.keys.len() >= COUNTED_KEYS {
+            // Forgetting a reported key makes its next use a first use again, which costs one more report.
+            self.keys.retain(|_, key| !key.is_reported());
+        }
+        let key = self.keys.entry(used.id).or_insert_with(|| KeyCounter::new(used));
+        let added = key.add(used, request);
+        self.unreported_keys = self.unreported_keys.saturating_add(1);
+        self.due(used.id, added, request.now)
+    }
+
+    fn due(&mut self, key: CompactKeyId, added: Added, now: Millis) -> Option<UsageDue> {
+        self.unreported = self.unreported.saturating_add(added.has_grown.into());
+        let is_waiting = self.waits_since.is_some_and(|since| (0..TASK_ENDED_AFTER_MS).contains(&now.since(since)));
+        let report = if self.unreported_keys >= REPORTED_KEYS {
+            // Counts stay with their shard while a report is in flight, so the next request must not report again.
+            self.unreported_keys = 0;
+            Some(Report::AllAtOnce)
+        } else if added.is_first {
+            Some(Report::KeyAtOnce)
+        } else if is_waiting {
+            None
+        } else {
+            self.waits_since = Some(now);
+            Some(Report::AllLater)
+        };
+        (report.is_some() || added.new_network.is_some()).then_some(UsageDue {
+            key,
+            new_network: added.new_network,
+            report,
+        })
+    }
+
+    pub(super) fn set_origin(&mut self, key: CompactKeyId, network: Network, origin: Origin) {
+        if let Some(key) = self.keys.get_mut(&key) {
+            key.set_origin(network, origin);
+        }
+    }
+
+    /// Returns the shards to report to. Ends the wait of the task that asks for all.
+    pub(super) fn shards_due(&mut self, key: Option<CompactKeyId>, now: Millis) -> Vec<u32> {
+        if let Some(key) = key {
+            let shard = self.keys.get(&key).map(|key| key.shard);
+            return shard.into_iter().filter(|shard| !self.is_in_flight(*shard, now)).collect();
+        }
+        self.waits_since = None;
+        let mut due = [false; USAGE_SHARDS as usize];
+        for key in self.keys.values().filter(|key| !key.is_reported()) {
+            if let Some(due) = index(key.shard).and_then(|shard| due.get_mut(shard)) {
+                *due = true;
+            }
+        }
+        (0..USAGE_SHARDS)
+            .zip(due.iter().zip(&self.outgoing))
+            .filter(|(shard, (due, outgoing))| {
+                (**due || outgoing.is_unconfirmed() || self.wakes == Some(*shard)) && !outgoing.is_in_flight(now)
+            })
+            .map(|(shard, _)| shard)
+            .collect()
+    }
+
+    fn is_in_flight(&self, shard: u32, now: Millis) -> bool {
+        index(shard).and_then(|shard| self.outgoing.get(shard)).is_some_and(|outgoing| outgoing.is_in_flight(now))
+    }
+
+    /// Returns the next report to a shard with its number; `None` if there is none, or another task waits for an answer. `random`
+    /// returns a random byte.
+    pub(super) fn next_report(
+        &mut self,
+        shard: u32,
+        now: Millis,
+        random: &mut dyn FnMut() -> u8,
+    ) -> Option<(u64, String)> {
+        if self.name.is_empty() {
+            self.name = (0..8).map(|_| format!("{:02x}", random())).collect();
+            self.wakes = Some(u32::from(random()) % USAGE_SHARDS);
+        }
+        let place = index(shard)?;
+        if self.is_in_flight(shard, now) {
+            return None;
+        }
+        if !self.outgoing.get(place)?.is_unconfirmed() {
+            let keys = self.take(shard);
+            let wakes = self.wakes == Some(shard);
+            if wakes {
+                self.wakes = None;
+            }
+            let outgoing = self.outgoing.get_mut(place)?;
+            if keys.is_empty() && !(wakes && outgoing.is_new()) {
+                return None;
+            }
+            outgoing.make(shard, &self.name, keys, now);
+        }
+        self.outgoing.get_mut(place)?.send(now)
+    }
+
+    /// Takes the counts of at most [`REPORTED_KEYS`] keys of a shard, and about [`REPORTED_USES`] counts.
+    fn take(&mut self, shard: u32) -> Vec<KeyUsage> {
+        let (mut taken, mut uses) = (Vec::new(), 0_usize);
+        for key in self.keys.values_mut().filter(|key| key.shard == shard && !key.is_reported()).take(REPORTED_KEYS) {
+            if uses >= REPORTED_USES {
+                break;
+            }
+            uses = uses.saturating_add(key.len());
+            self.unreported_keys = self.unreported_keys.saturating_sub(1);
+            taken.extend(key.take());
+        }
+        self.unreported = self.unreported.saturating_sub(uses);
+        taken
+    }
+
+    pub(super) fn confirmed(&mut self, shard: u32, sequence: u64, now: Millis) {
+        if let Some(outgoing) = index(shard).and_then(|shard| self.outgoing.get_mut(shard)) {
+            outgoing.confirmed(sequence, now);
+        }
+    }
+
+    /// Records a failed report. Returns whether counts were lost since the last failure.
+    pub(super) fn failed(&mut self, shard: u32, now: Millis) -> bool {
+        let gives_up =
+            index(shard).and_then(|shard| self.outgoing.get_mut(shard)).is_some_and(|outgoing| outgoing.failed(now));
+        std::mem::take(&mut self.lost) > 0 || gives_up
+    }
+
+    /// Returns whether the registry must learn that a report to a shard is missing.
+    pub(super) fn must_tell_missing(&self, shard: u32, now: Millis) -> bool {
+        index(shard).and_then(|shard| self.outgoing.get(shard)).is_some_and(|outgoing| outgoing.must_tell_missing(now))
+    }
+
+    pub(super) fn told_missing(&mut self, shard: u32, now: Millis) {
+        if let Some(outgoing) = index(shard).and_then(|shard| self.outgoing.get_mut(shard)) {
+            outgoing.told_missing(now);
+        }
+    }
+
+    /// Returns the number of keys and of counts in memory.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.keys.len(), self.keys.values().map(KeyCounter::len).sum())
+    }
+}
+
+fn index(shard: u32) -> Option<usize> {
+    usize::try_from(shard).ok()
+}

@@ -1,0 +1,123 @@
+//! Counts the requests of genuine keys in memory, and reports them to the shards of the usage object.
+//!
+//! ```text
+//! count ─► UsageDue ─► origin?  the platform tells country and system of a new network
+//!                   └► report?  at once for the first use of a key in an hour, otherwise within half a minute
+//! report_shard ─► one message to one shard, repeated unchanged until it is confirmed
+//! ```
+//!
+//! Counting a known key, route, network and client allocates nothing and makes no crossing.
+
+mod counter;
+mod key_counter;
+mod outgoing;
+mod source;
+
+pub use counter::{Report, UsageCounter, UsageDue};
+pub use source::Origin;
+
+use super::context::RequestContext;
+use super::isolate::Isolate;
+use super::platform::{Level, Platform, ShardedObject};
+use super::registry;
+use counter::Use;
+use keyward_gate::{Grant, KeyUse, Refusal};
+use keyward_http::head::Head;
+use keyward_http::problem::Code;
+use keyward_http::route::Matched;
+use keyward_key::time::Millis;
+use keyward_key::version;
+use keyward_protocol::feed::CompactKeyId;
+use keyward_protocol::usage::{ALLOWED, UsageResponse};
+use keyward_protocol::{Request, Response};
+
+/// Pause before a report that is not urgent, in milliseconds. The platform ends background work 30 s after the answer.
+pub const REPORT_PAUSE_MS: u32 = 20_000;
+
+/// Maximum number of reports that one task sends to one shard.
+const REPORTS_A_TASK: u32 = 10;
+
+/// Counts a request that will be forwarded. `None` on a public route, and if nothing is to be done.
+pub fn count_grant(isolate: &Isolate, head: &Head<'_>, grant: &Grant) -> Option<UsageDue> {
+    count(isolate, head, &grant.used()?, ALLOWED)
+}
+
+/// Counts a refused request, if its key is genuine.
+pub fn count_refusal(context: &RequestContext<'_, impl Platform>, refusal: &Refusal) -> Option<UsageDue> {
+    let RequestContext { isolate, config, head, .. } = *context;
+    let code = refusal.problem.code;
+    if let Some(used) = refusal.used() {
+        return count(isolate, head, &used, code.as_str());
+    }
+    // The record is unknown, because neither KV nor the authority answered. The tag has shown that the key is one of ours.
+    let key_id = refusal.key_id.as_ref().filter(|_| code == Code::AuthorityUnavailable)?;
+    let Matched::Route(route) = config.routes.find(head.method(), head.target().path()) else { return None };
+    let used = KeyUse { id: CompactKeyId::of(key_id)?, key_id, integration: None, route: route.text() };
+    count(isolate, head, &used, code.as_str())
+}
+
+fn count(isolate: &Isolate, head: &Head<'_>, used: &KeyUse<'_>, decision: &'static str) -> Option<UsageDue> {
+    let mut usage = isolate.usage()?;
+    let request = Use {
+        decision,
+        network: source::network_of(head.client_address()),
+        client: source::client_of(head.user_agent()),
+        now: head.now(),
+    };
+    usage.count(used, &request)
+}
+
+/// Sets the origin of a network that [`UsageDue::new_network`] names.
+pub fn set_origin(isolate: &Isolate, due: &UsageDue, origin: Origin) {
+    if let (Some(mut usage), Some(network)) = (isolate.usage(), due.new_network) {
+        usage.set_origin(due.key, network, origin);
+    }
+}
+
+/// Returns the shards to which the isolate has something to report. With `key`, the shard of that key alone.
+pub fn shards_due(isolate: &Isolate, key: Option<CompactKeyId>, now: Millis) -> Vec<u32> {
+    isolate.usage().map_or_else(Vec::new, |mut usage| usage.shards_due(key, now))
+}
+
+/// Reports to one shard. A report that is not confirmed is sent again by a later task.
+pub async fn report_shard(isolate: &Isolate, platform: &impl Platform, shard: u32) {
+    for _ in 0..REPORTS_A_TASK {
+        let next = match isolate.usage() {
+            Some(mut usage) => usage.next_report(shard, platform.now(), &mut || platform.jitter()),
+            None => return,
+        };
+        let Some((sequence, message)) = next else { return };
+        let answer = platform.ask_shard(ShardedObject::Usage, shard, &message).await;
+        let confirmed = answer.and_then(|answer| match version::read::<UsageResponse>(&answer) {
+            Ok(UsageResponse::Reported) => Ok(()),
+            _ => Err("the shard did not confirm the report".to_owned()),
+        });
+        let Some(mut usage) = isolate.usage() else { return };
+        match confirmed {
+            Ok(()) => usage.confirmed(shard, sequence, platform.now()),
+            Err(cause) => {
+                let lost = usage.failed(shard, platform.now());
+                drop(usage);
+                let number = shard;
+                let shard = shard.to_string();
+                platform.log(Level::Warn, "usage_report_failed", &[("shard", &shard), ("cause", &cause)]);
+                if lost {
+                    platform.log(Level::Error, "usage_lost", &[("shard", &shard)]);
+                }
+                return tell_missing(isolate, platform, number).await;
+            }
+        }
+    }
+}
+
+/// Tells the registry that reports to a shard are missing, so that no key of the shard is called idle. This isolate may end before the
+/// shard answers again.
+async fn tell_missing(isolate: &Isolate, platform: &impl Platform, shard: u32) {
+    if !isolate.usage().is_some_and(|usage| usage.must_tell_missing(shard, platform.now())) {
+        return;
+    }
+    let told = registry::ask(platform, &Request::UsageMissing { shard }).await;
+    if let (Ok(Response::UsageNoted), Some(mut usage)) = (told, isolate.usage()) {
+        usage.told_missing(shard, platform.now());
+    }
+}

@@ -1,0 +1,181 @@
+//! Life cycle of one shard of the usage object.
+//!
+//! A call is one JSON message in and one out (docs/internals/storage.md). The alarm tells the registry when keys were used, and removes
+//! old rows. It is set at the first report and again by each alarm, so a shard that was used once lives for ever: the registry
+//! needs its messages to know that no report is missing.
+
+mod host;
+
+pub use host::{Level, UsageHost};
+
+use std::cell::Cell;
+
+use keyward_key::time::Millis;
+use keyward_key::version;
+use keyward_protocol::usage::{KeyTimes, UsageRequest, UsageResponse, UsageTimes};
+use keyward_protocol::{Request, Response};
+use keyward_store::{Store, StoreError, meta};
+
+use crate::report::{Applied, apply};
+use crate::{query, retention, schema, times};
+
+/// Pause between a use and the message to the registry, in milliseconds: all uses of a minute share one message.
+pub const TELL_INTERVAL_MS: i64 = 60_000;
+/// Interval of messages to the registry while no key is used, in milliseconds.
+pub const QUIET_INTERVAL_MS: i64 = 1_800_000;
+/// Maximum number of messages of one alarm: 10,000 keys. Each keeps the registry busy for some milliseconds.
+const MESSAGES_AN_ALARM: u32 = 5;
+/// Minimum interval between removals of old rows, in milliseconds.
+const REMOVAL_INTERVAL_MS: i64 = 600_000;
+/// Name in `meta` of this shard's number.
+const SHARD: &str = "shard";
+
+/// Reason why a call has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchError {
+    /// The message is malformed. Nothing was done.
+    Malformed,
+    /// The store or the platform failed. A report may have been counted; the isolate sends it again.
+    Failed,
+}
+
+/// One instance of a shard. Its memory is lost when it ends; storage and alarm are kept.
+pub struct UsageObject<H> {
+    host: H,
+    migrated: Cell<bool>,
+    /// When the alarm is due; `None` if this instance has not set it.
+    alarm_at: Cell<Option<Millis>>,
+    removed_at: Cell<Option<Millis>>,
+}
+
+impl<H: UsageHost> UsageObject<H> {
+    /// Creates an instance. It first reads its store at the first call.
+    #[must_use]
+    pub const fn new(host: H) -> Self {
+        Self { host, migrated: Cell::new(false), alarm_at: Cell::new(None), removed_at: Cell::new(None) }
+    }
+
+    /// Returns the platform of this instance.
+    pub const fn host(&self) -> &H {
+        &self.host
+    }
+
+    /// Answers one message.
+    ///
+    /// # Errors
+    /// [`FetchError`]; the cause is logged.
+    pub async fn fetch(&self, message: &str) -> Result<String, FetchError> {
+        let Ok(request) = version::read::<UsageRequest>(message) else {
+            self.host.log(Level::Error, "usage_message_malformed", &[]);
+            return Err(FetchError::Malformed);
+        };
+        let is_report = matches!(request, UsageRequest::Report(_));
+        let answered = self.answer(request).map_err(|error| {
+            self.host.log(Level::Error, "usage_failed", &[("cause", &error.to_string())]);
+            FetchError::Failed
+        })?;
+        if is_report {
+            // Before the answer: if this instance ends now, the alarm still tells the registry.
+            self.set_alarm_within(TELL_INTERVAL_MS).await?;
+        }
+        serde_json::to_string(&answered).map_err(|_| FetchError::Failed)
+    }
+
+    fn answer(&self, request: UsageRequest) -> Result<UsageResponse, StoreError> {
+        let now = self.host.now();
+        self.with_store(|store| match request {
+            UsageRequest::Report(report) => {
+                if meta::read(store, SHARD)?.is_none() {
+                    meta::write(store, SHARD, report.shard.to_string())?;
+                }
+                if apply(store, &report, now)? == Applied::TimesOnly {
+                    self.host.log(Level::Warn, "usage_report_not_counted", &[("isolate", &report.isolate)]);
+                }
+                Ok(UsageResponse::Reported)
+            }
+            UsageRequest::Series(asked) => query::series(store, &asked, now).map(UsageResponse::Series),
+            UsageRequest::Totals(asked) => query::totals(store, &asked).map(UsageResponse::Totals),
+            UsageRequest::Activity(asked) => query::activity(store, &asked).map(UsageResponse::Activity),
+        })
+    }
+
+    /// Runs `work` on the store, after migrating it at the first call.
+    fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.host.with_store(|store| {
+            if !self.migrated.get() {
+                schema::migrate(store)?;
+                self.migrated.set(true);
+            }
+            work(store)
+        })
+    }
+
+    /// Sets the alarm, unless one is due by then.
+    async fn set_alarm_within(&self, after_ms: i64) -> Result<(), FetchError> {
+        let now = self.host.now();
+        let is_soon = |at: Millis| (0..=after_ms).contains(&at.since(now));
+        if self.alarm_at.get().is_some_and(is_soon) {
+            return Ok(());
+        }
+        self.host.set_alarm(after_ms).await.map_err(|cause| {
+            self.host.log(Level::Error, "alarm_failed", &[("cause", &cause)]);
+            FetchError::Failed
+        })?;
+        self.alarm_at.set(Some(Millis(now.0.saturating_add(after_ms))));
+        Ok(())
+    }
+
+    /// Handles the alarm: tells the registry, removes old rows, and sets the next alarm.
+    pub async fn alarm(&self) {
+        self.alarm_at.set(None);
+        let more = match self.tell().await {
+            Ok(more) => more,
+            Err(cause) => {
+                self.host.log(Level::Warn, "usage_times_failed", &[("cause", &cause)]);
+                true
+            }
+        };
+        let now = self.host.now();
+        let is_recent = |at: Millis| (0..REMOVAL_INTERVAL_MS).contains(&now.since(at));
+        if !self.removed_at.get().is_some_and(is_recent) {
+            match self.with_store(|store| retention::remove_old(store, now)) {
+                Ok(()) => self.removed_at.set(Some(now)),
+                Err(error) => self.host.log(Level::Error, "usage_failed", &[("cause", &error.to_string())]),
+            }
+        }
+        let after_ms = if more { TELL_INTERVAL_MS } else { QUIET_INTERVAL_MS };
+        // A failure was logged. The next report sets the alarm.
+        let _ = self.set_alarm_within(after_ms).await;
+    }
+
+    /// Tells the registry which keys were used, in messages of at most [`MAX_KEY_TIMES`](keyward_protocol::usage::MAX_KEY_TIMES) keys.
+    /// Returns whether there is more to tell. A message without keys tells that the shard lives.
+    async fn tell(&self) -> Result<bool, String> {
+        for _ in 0..MESSAGES_AN_ALARM {
+            let found = self.with_store(|store| {
+                let shard = meta::read(store, SHARD)?.and_then(|text| text.parse().ok());
+                Ok((shard, times::to_tell(store)?))
+            });
+            let (shard, keys) = found.map_err(|error| error.to_string())?;
+            // No report has reached this shard: the control plane only asked it.
+            let Some(shard) = shard else { return Ok(false) };
+            self.tell_keys(shard, &keys).await?;
+            let left = self.with_store(times::is_any_to_tell).map_err(|error| error.to_string())?;
+            if !left {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn tell_keys(&self, shard: u32, keys: &[KeyTimes]) -> Result<(), String> {
+        let told = Request::UsageTimes(UsageTimes { shard, at: self.host.now(), keys: keys.to_vec() });
+        let message = serde_json::to_string(&told).map_err(|error| error.to_string())?;
+        let answer = self.host.ask_registry(&message).await?;
+        match version::read::<Response>(&answer) {
+            Ok(Response::UsageNoted) => {}
+            _ => return Err("the registry did not confirm the times".to_owned()),
+        }
+        self.with_store(|store| times::told(store, keys)).map_err(|error| error.to_string())
+    }
+}

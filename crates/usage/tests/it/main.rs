@@ -1,0 +1,10 @@
+//! Tests of the usage object on real SQLite.
+
+mod capacity;
+mod caps;
+mod merge;
+mod messages;
+mod object;
+mod queries;
+mod retention;
+mod world;

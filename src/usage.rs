@@ -1,0 +1,52 @@
+//! Reports of usage: the origin of a new network, and background messages to the shards.
+
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+
+use super::events::later;
+use super::glue;
+use super::isolate_state::IsolateState;
+use super::platform::Platform;
+use keyward_edge::Platform as _;
+use keyward_edge::usage::{Origin, REPORT_PAUSE_MS, Report, UsageDue, report_shard, set_origin, shards_due};
+
+/// Does what a counted request makes due. `request.cf` is read for a new network only, because reading it takes microseconds.
+pub fn counted(state: &Rc<IsolateState>, env: &JsValue, request: &JsValue, context: &JsValue, due: &UsageDue) {
+    if due.new_network.is_some() {
+        let origin = glue::origin(request).unwrap_or_default();
+        let (country, asn) = origin.split_once('\n').unwrap_or_default();
+        set_origin(&state.isolate, due, Origin::parse(country, asn));
+    }
+    report(state, env, context, due);
+}
+
+/// Starts the report that is due, in the background.
+pub fn report(state: &Rc<IsolateState>, env: &JsValue, context: &JsValue, due: &UsageDue) {
+    let now = Platform::of(env).now();
+    match due.report {
+        None => {}
+        Some(Report::KeyAtOnce) => send(state, env, context, &shards_due(&state.isolate, Some(due.key), now)),
+        Some(Report::AllAtOnce) => send(state, env, context, &shards_due(&state.isolate, None, now)),
+        Some(Report::AllLater) => {
+            let (state, env, held) = (Rc::clone(state), env.clone(), context.clone());
+            later(Some(context), async move {
+                let platform = Platform::new(&env, &held);
+                platform.pause(REPORT_PAUSE_MS).await;
+                send(&state, &env, &held, &shards_due(&state.isolate, None, platform.now()));
+                JsValue::UNDEFINED
+            });
+        }
+    }
+}
+
+/// Sends to all these shards at the same time.
+fn send(state: &Rc<IsolateState>, env: &JsValue, context: &JsValue, shards: &[u32]) {
+    for shard in shards.iter().copied() {
+        let (state, env, held) = (Rc::clone(state), env.clone(), context.clone());
+        later(Some(context), async move {
+            report_shard(&state.isolate, &Platform::new(&env, &held), shard).await;
+            JsValue::UNDEFINED
+        });
+    }
+}

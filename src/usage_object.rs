@@ -1,0 +1,69 @@
+//! A shard of the usage object: passes the platform's events and calls to [`UsageObject`], which decides.
+
+use wasm_bindgen::JsValue;
+use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
+
+use super::sql::ObjectStore;
+use super::{clock, glue, log};
+use keyward_edge::platform::REGISTRY_CHANGE_TIMEOUT_MS;
+use keyward_key::time::Millis;
+use keyward_registry::store::{Store, StoreError};
+use keyward_usage::object::{FetchError, Level, UsageHost, UsageObject};
+
+/// The Durable Object class that `wrangler.toml` binds.
+#[durable_object(alarm)]
+pub struct Usage {
+    inner: UsageObject<DurableObjectHost>,
+}
+
+impl DurableObject for Usage {
+    fn new(state: State, env: Env) -> Self {
+        Self { inner: UsageObject::new(DurableObjectHost { state, env: JsValue::from(env) }) }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let message = request.text().await?;
+        match self.inner.fetch(&message).await {
+            Ok(answer) => Response::ok(answer),
+            Err(FetchError::Malformed) => Response::error("malformed", 400),
+            Err(FetchError::Failed) => Response::error("failed", 500),
+        }
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.inner.alarm().await;
+        Response::ok("")
+    }
+}
+
+struct DurableObjectHost {
+    state: State,
+    env: JsValue,
+}
+
+impl UsageHost for DurableObjectHost {
+    fn now(&self) -> Millis {
+        clock::now()
+    }
+
+    fn with_store<T>(
+        &self,
+        work: impl FnOnce(&mut dyn Store) -> std::result::Result<T, StoreError>,
+    ) -> std::result::Result<T, StoreError> {
+        work(&mut ObjectStore::new(&self.state.storage()))
+    }
+
+    async fn ask_registry(&self, message: &str) -> std::result::Result<String, String> {
+        let answered = glue::ask_object(&self.env, "REGISTRY", "registry", message, REGISTRY_CHANGE_TIMEOUT_MS).await;
+        let answer = answered.map_err(|thrown| glue::cause(&thrown))?;
+        answer.as_string().ok_or_else(|| "the registry's answer is not a text".to_owned())
+    }
+
+    async fn set_alarm(&self, after_ms: i64) -> std::result::Result<(), String> {
+        self.state.storage().set_alarm(after_ms).await.map_err(|error| error.to_string())
+    }
+
+    fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]) {
+        log::event(level, event, fields);
+    }
+}

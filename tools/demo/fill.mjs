@@ -1,0 +1,20 @@
+// Fills a local deployment through its API, step by step, so that every screen of the console has something to show.
+
+import { Deployment } from "./deployment.mjs";
+import { STEPS } from "./steps.mjs";
+
+/**
+ * Runs the steps in order and returns the credentials to sign in with, by role. A step whose operation this deployment lacks is left out.
+ * `report` receives the name of each step.
+ * @param {{ gate: string, control: string, token: string, report?: (name: string) => void }} options
+ */
+export async function fill({ gate, control, token, report = () => {} }) {
+  const deployment = new Deployment(gate, control);
+  await deployment.begin(token);
+  for (const { name, needs, run } of STEPS) {
+    if (needs && !deployment.has(needs)) continue;
+    report(name);
+    await run(deployment);
+  }
+  return deployment.signIns;
+}

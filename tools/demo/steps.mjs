@@ -1,0 +1,117 @@
+// The steps that fill the demo, in order. Each has a name, what it does, and perhaps an operation that it needs: a deployment without it
+// leaves the step out. To show a new feature, add a step.
+
+import { setTimeout as sleep } from "node:timers/promises";
+
+/**
+ * @typedef {{ name: string, needs?: string, run: (to: import("./deployment.mjs").Deployment) => Promise<void> }} Step
+ */
+
+const CRM = { purpose: "Nightly contact sync to the CRM", owner: "sales-ops@acme.example" };
+
+/** @type {Step[]} */
+export const STEPS = [
+  {
+    name: "members of each role",
+    async run(to) {
+      await to.member("manager", "Mateo Manager");
+      await to.member("responder", "Rana Responder");
+      await to.member("auditor", "Aiko Auditor");
+      await to.member("verifier", "Vera Verifier");
+      await to.member("manager", "Tess Tester", { environments: ["test"] });
+      const { member } = await to.member("responder", "Felix Former");
+      await to.call("POST", `/members/${member.id}/revoke`);
+    },
+  },
+  {
+    name: "active keys, narrow and wide, with and without networks",
+    async run(to) {
+      await to.issue("crm-sync", { ...CRM, scopes: ["contacts:read"], allowed_cidrs: ["192.0.2.0/24", "127.0.0.0/8"] });
+      await to.issue("crm-sync", { ...CRM, environment: "test", scopes: ["contacts:read", "contacts:write"] });
+      await to.issue("shop-export", {
+        purpose: "Hourly export of contacts and events to the shop",
+        scopes: ["contacts:read", "events:read"],
+        expires_in_days: 30,
+      });
+      await to.issue("helpdesk", {
+        purpose: "Shows conversations beside a ticket",
+        owner: "support@acme.example",
+        scopes: ["conversations:read", "conversations:write", "contacts:read"],
+        expires_in_days: 180,
+      });
+      await to.issue("data-lake", {
+        purpose: "Copies everything to the data lake. To be split by source",
+        owner: "data@acme.example",
+        scopes: ["contacts:read", "conversations:read", "events:read", "integrations:read", "automations:read"],
+        expires_in_days: 365,
+      });
+      await to.issue("status-page", {
+        purpose: "Counts events for the public status page",
+        scopes: ["events:read"],
+        expires_in_days: 7,
+      });
+    },
+  },
+  {
+    name: "a list long enough for pages and search",
+    async run(to) {
+      for (let number = 1; number <= 60; number += 1) {
+        const name = `Partner ${String(number).padStart(2, "0")}`;
+        const fields = { name, purpose: `Reads contacts for ${name}`, owner: `partner-${number % 7}@acme.example` };
+        const environment = number % 3 === 0 ? "test" : "live";
+        const scopes = number % 4 === 0 ? ["contacts:read", "events:read"] : ["contacts:read"];
+        await to.issue(`partner-${number}`, { ...fields, environment, scopes, expires_in_days: 20 + 3 * number });
+      }
+    },
+  },
+  {
+    name: "a rotation that is under way, and one that has ended",
+    async run(to) {
+      const old = to.key("helpdesk");
+      const rotated = await to.call("POST", `/keys/${old.id}/rotate`, { overlap_seconds: 86_400 });
+      to.keys.set("helpdesk-successor live", { id: rotated.key.id, text: rotated.api_key });
+      await to.call("POST", `/keys/${to.key("shop-export").id}/rotate`, { overlap_seconds: 0 });
+    },
+  },
+  {
+    name: "revoked keys",
+    async run(to) {
+      const lost = { purpose: "Widget on the old website", scopes: ["contacts:read"] };
+      const { id } = await to.issue("old-widget", lost);
+      await to.call("POST", `/keys/${id}/revoke`, { reason: "Found in the page source of the old website" });
+      await to.issue("laptop-script", { ...lost, purpose: "A script on a laptop that was stolen" });
+      await to.call("POST", `/keys/${to.key("laptop-script").id}/revoke`, { reason: "The laptop was stolen" });
+    },
+  },
+  {
+    name: "a key that has expired",
+    async run(to) {
+      const expires_at = new Date(Date.now() + 1_500).toISOString();
+      await to.issue("fair-2026", { purpose: "Badge scanner at the fair", scopes: ["contacts:write"], expires_at });
+      await sleep(1_600);
+    },
+  },
+  {
+    name: "changes to read in the audit log",
+    async run(to) {
+      const { id } = to.key("data-lake");
+      await to.call("PATCH", `/keys/${id}`, { scopes: ["contacts:read", "conversations:read", "events:read"] });
+      await to.call("PATCH", `/keys/${to.key("status-page").id}`, { owner: "web@acme.example" });
+    },
+  },
+  {
+    name: "requests: accepted, without a key, of a revoked key, without the scope, for an unknown path",
+    async run(to) {
+      const good = to.key("crm-sync").text;
+      for (let page = 1; page <= 25; page += 1) await to.request(`/v1/contacts?page=${page}`, good);
+      for (let page = 1; page <= 10; page += 1) await to.request("/v1/events", to.key("data-lake").text);
+      await to.request("/v1/contacts", to.key("helpdesk").text);
+      await to.request("/v1/contacts", to.key("helpdesk-successor").text);
+      await to.request("/v1/contacts", to.key("laptop-script").text);
+      await to.request("/v1/contacts", to.key("fair-2026").text);
+      await to.request("/v1/automations", good);
+      await to.request("/v1/contacts", null);
+      await to.request("/v2/contacts", good);
+    },
+  },
+];
