@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { join, resolve } from "node:path";
 import { build } from "./build.mjs";
 import { BUILD_DIR, ROOT } from "./paths.mjs";
-import { main, run, Stop } from "./run.mjs";
+import { ask, main, run, Stop } from "./run.mjs";
 import { sbom } from "./supply-chain.mjs";
 
 main(async () => {
@@ -17,7 +17,12 @@ main(async () => {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   await build();
-  await pack(join(out, "keyward-worker.tar.gz"));
+  await pack(
+    join(out, "keyward-worker.tar.gz"),
+    [BUILD_DIR, "index.js", "index_bg.wasm"],
+    [ROOT, "LICENSE", "wrangler.toml"],
+  );
+  await packProgram(out, process.env.KEYWARD_PROGRAM_TARGET ?? (await hostTarget()));
   copyFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), join(out, "openapi.json"));
   await sbom(out);
   writeChecksums(out);
@@ -32,8 +37,26 @@ function checkVersion(tag) {
     throw new Stop(`The tag is ${tag}, the version ${version}. Tag a release v${version}.`);
 }
 
-/** Packs what a deployment uploads. The same inputs give the same bytes: no times, no owners. */
-function pack(file) {
+/** Builds the command line for a target, and packs it. For `…-linux-musl` it needs no library of the machine. */
+async function packProgram(out, target) {
+  const arguments_ = ["build", "--locked", "--profile", "cli", "-p", "keyward-cli", "--target", target];
+  await run("cargo", arguments_, { env: { CARGO_TARGET_DIR: undefined } });
+  const folder = join(ROOT, "target", target, "cli");
+  await pack(join(out, `keyward-${target}.tar.gz`), [folder, "keyward"], [ROOT, "LICENSE"]);
+}
+
+async function hostTarget() {
+  const host = /^host: (.+)$/m.exec((await ask("rustc", ["-vV"])).out)?.[1];
+  if (host === undefined) throw new Stop("rustc -vV names no host.");
+  return host;
+}
+
+/**
+ * Packs files, each list beginning with its folder. The same inputs give the same bytes: no times, no owners.
+ * @param {string} file
+ * @param {string[][]} lists
+ */
+function pack(file, ...lists) {
   return run("tar", [
     "--create",
     `--file=${file}`,
@@ -43,14 +66,8 @@ function pack(file) {
     "--owner=0",
     "--group=0",
     "--numeric-owner",
-    "--mode=u=rw,go=r",
-    `--directory=${BUILD_DIR}`,
-    "index.js",
-    "index_bg.wasm",
-    "assets",
-    `--directory=${ROOT}`,
-    "LICENSE",
-    "wrangler.toml",
+    "--mode=u=rwX,go=rX",
+    ...lists.flatMap(([folder, ...names]) => [`--directory=${folder}`, ...names]),
   ]);
 }
 

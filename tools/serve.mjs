@@ -4,7 +4,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fill } from "./demo/fill.mjs";
+import { DEMO_VARS, fill } from "./demo/fill.mjs";
 import { startDemoOrigin } from "./demo-origin.mjs";
 import { ensureDevVars, readDevVars } from "./dev-vars.mjs";
 import { consoleAddress, hasConsole } from "./first-run.mjs";
@@ -60,7 +60,12 @@ main(async () => {
     running.push(async () => server.closeAllConnections() ?? server.close());
   }
 
-  const worker = await startWorker({ config, vars, ports, ...(isDemo && { state: join(demoFolder, "state") }) });
+  const worker = await startWorker({
+    config,
+    vars: { ...vars, ...(isDemo && DEMO_VARS) },
+    ports,
+    ...(isDemo && { state: join(demoFolder, "state") }),
+  });
   running.push(() => worker.dispose());
 
   const health = await firstHealth(`http://127.0.0.1:${port}/_keyward/health`);

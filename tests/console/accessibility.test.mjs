@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { endAll, openPage, overflows, seen, signIn, skip, startBrowser } from "./harness/browser.mjs";
 import { startDeployment } from "./harness/deployment.mjs";
@@ -64,6 +65,12 @@ async function violations(page) {
   return JSON.parse(result.value);
 }
 
+/** Writes a picture for people, if `KEYWARD_SCREENSHOTS` names a folder. */
+async function picture(page, name) {
+  const folder = process.env.KEYWARD_SCREENSHOTS;
+  if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+}
+
 /** Opens a screen and waits until nothing loads any more. */
 async function open(page, path) {
   await page.goto(path);
@@ -80,6 +87,7 @@ for (const dark of [false, true]) {
     await signIn(page, deployment.owner);
     for (const [name, path] of Object.entries(screens)) {
       await open(page, path);
+      await picture(page, `${name}-${dark ? "dark" : "light"}`);
       assert.deepEqual(await violations(page), [], name);
     }
     await close();
@@ -108,6 +116,7 @@ test("no screen is wider than a window of 360 px, and the screens are behind a m
   await signIn(page, deployment.owner);
   for (const [name, path] of Object.entries(screens)) {
     await open(page, path);
+    await picture(page, `${name}-360`);
     assert.equal(await overflows(page), false, name);
     assert.deepEqual(await violations(page), [], name);
   }

@@ -10,7 +10,7 @@ use crate::markdown::anchors;
 const FRONT_PAGES: &[&str] = &["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"];
 /// Folders with files that a page may name.
 const SOURCE_FOLDERS: &[&str] =
-    &["bench", "crates", "docs", "examples", "fuzz", "simulator", "src", "tests", "tools", ".github", ".ci"];
+    &["bench", "console", "crates", "docs", "examples", "fuzz", "simulator", "src", "tests", "tools", ".github", ".ci"];
 /// Folders that builds and runs create; they are not part of the repository.
 const GENERATED_FOLDERS: &[&str] = &["target", "node_modules", "build"];
 

@@ -29,6 +29,9 @@ before(async () => {
   key = await gate.newKey({ scopes: ["contacts:read", "contacts:write"] });
   // The first use of a key in an hour is reported at once, and the second one begins the task that reports the rest.
   for (let use = 0; use < 3; use += 1) assert.equal((await gate.call(CONTACTS, { key: key.apiKey })).status, 200);
+  // An exposure is reported once a minute for each key and kind.
+  await gate.call(`${CONTACTS}?k=${key.apiKey}`);
+  await gate.call(CONTACTS, { key: key.apiKey, headers: { "sec-fetch-site": "same-origin" } });
   await new Promise((resolve) => setTimeout(resolve, 500));
 });
 

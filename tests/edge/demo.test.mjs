@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fill } from "../../tools/demo/fill.mjs";
+import { DEMO_VARS, fill } from "../../tools/demo/fill.mjs";
 import { STEPS } from "../../tools/demo/steps.mjs";
 import { startDemoOrigin } from "../../tools/demo-origin.mjs";
 import { ensureDevVars, readDevVars } from "../../tools/dev-vars.mjs";
@@ -29,7 +29,12 @@ before(async () => {
   const port = await freePorts(20_000 + (process.pid % 20_000));
   settings = localSettings({ shipped: config.vars, devVars: readDevVars(devVars), port });
   demo = await startDemoOrigin(port + 1);
-  worker = await startWorker({ config, vars: settings.vars, ports: settings.ports, state: join(folder, "state") });
+  worker = await startWorker({
+    config,
+    vars: { ...settings.vars, ...DEMO_VARS },
+    ports: settings.ports,
+    state: join(folder, "state"),
+  });
   const { gate, control, vars } = settings;
   const address = await consoleAddress(control, vars.BOOTSTRAP_TOKEN);
   assert.equal(address, `${control}/#bootstrap=${vars.BOOTSTRAP_TOKEN}`, "while there is no owner");
@@ -65,7 +70,7 @@ test("there is somebody of each role to sign in as", async () => {
 });
 
 test("there are keys in every status, in both environments, and more than a page of them", async () => {
-  for (const status of ["active", "retiring", "expired", "revoked"])
+  for (const status of ["active", "retiring", "quarantined", "expired", "revoked"])
     assert.ok((await get(`/keys?status=${status}`)).items.length > 0, status);
   for (const environment of ["live", "test"])
     assert.ok((await get(`/keys?environment=${environment}`)).items.length > 0, environment);

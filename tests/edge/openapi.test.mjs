@@ -388,6 +388,8 @@ describe("every real answer matches the document", () => {
     assert.equal((await call("/_keyward/v1/me", { headers: { cookie } })).json.code, "session_ended");
     assert.equal((await call("/_keyward/v1/settings", { key: owner })).status, 200);
     assert.equal((await call("/_keyward/v1/settings?x=y", { key: owner })).status, 400);
+    assert.equal((await call("/_keyward/v1/routes", { key: owner })).status, 200);
+    assert.equal((await call("/_keyward/v1/routes?x=y", { key: owner })).status, 400);
     await call("/_keyward/claim");
   });
 

@@ -72,6 +72,15 @@ export class Deployment {
     return answer.status;
   }
 
+  /** Waits until `happened` resolves with true. Throws after five seconds. */
+  async until(happened) {
+    for (let tries = 0; tries < 50; tries += 1) {
+      if (await happened()) return;
+      await sleep(100);
+    }
+    throw new Error("What the demo waits for did not happen within 5 seconds.");
+  }
+
   async #send(method, path, json, credential) {
     const headers = {
       ...(credential && { authorization: `Bearer ${credential}` }),

@@ -3,6 +3,9 @@
 import { Deployment } from "./deployment.mjs";
 import { STEPS } from "./steps.mjs";
 
+/** Settings of the demo besides those of a local start: what the steps show needs them. */
+export const DEMO_VARS = { ON_EXPOSURE: { url: "quarantine", browser: "record", http: "record" } };
+
 /**
  * Runs the steps in order and returns the credentials to sign in with, by role. A step whose operation this deployment lacks is left out.
  * `report` receives the name of each step.

@@ -92,6 +92,22 @@ export const STEPS = [
     },
   },
   {
+    name: "exposed keys: one in a URL, which is quarantined, and one on a web page",
+    needs: "GET /_keyward/v1/keys/{id}/exposures",
+    async run(to) {
+      await to.issue("newsletter", { purpose: "Signs readers up", scopes: ["contacts:write"] });
+      await to.request(`/v1/contacts?api_key=${to.key("newsletter").text}`, null);
+      await to.issue("map-widget", { purpose: "Shows events on a map", scopes: ["events:read"] });
+      await to.request("/v1/events", to.key("map-widget").text, { headers: { "sec-fetch-site": "cross-site" } });
+      // An exposure is reported after the answer.
+      for (const integration of ["newsletter", "map-widget"])
+        await to.until(async () => {
+          const { items } = await to.call("GET", `/keys/${to.key(integration).id}/exposures`);
+          return items.length > 0;
+        });
+    },
+  },
+  {
     name: "changes to read in the audit log",
     async run(to) {
       const { id } = to.key("data-lake");

@@ -18,6 +18,8 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** Return a 401 to the caller instead of asking the person to sign in again. */
   quiet?: boolean;
+  /** Without the session: for the page of a claim, whoever is signed in. */
+  anonymous?: boolean;
   /** Nobody asked for it just now, so it must not keep an unattended session alive. */
   background?: boolean;
 }
@@ -76,6 +78,7 @@ async function sendOnce(path: string, options: CallOptions): Promise<Response> {
       body: options.body === undefined ? undefined : JSON.stringify(options.body),
       signal: options.signal,
       cache: "no-store",
+      credentials: options.anonymous ? "omit" : "same-origin",
       redirect: "error",
     });
   } catch (error) {

@@ -76,6 +76,7 @@ export interface Claim {
   id: string;
   url?: string;
   key_id?: string;
+  status?: string;
   expires_at: string;
 }
 

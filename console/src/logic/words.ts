@@ -41,7 +41,15 @@ const ACTIONS: Record<string, string> = {
   "key.quarantine": "Quarantined the key",
   "key.release": "Released the key from quarantine",
   "key.dismiss_exposure": "Dismissed an exposure",
+  "claim.expire": "The claim ended unused",
+  "claim.withdraw": "Withdrew the claim",
+  "incident.open": "Opened an incident",
+  "incident.review": "Reviewed an incident",
+  "incident.close": "Closed an incident",
+  "session.start": "Signed in to the console",
+  "session.end": "Signed out of the console",
   "member.create": "Added the member",
+  "member.expose": "The member's credential was exposed",
   "member.update": "Changed the member",
   "member.rotate": "Replaced the member's credential",
   "member.revoke": "Removed the member",
@@ -49,4 +57,3 @@ const ACTIONS: Record<string, string> = {
 
 /** An audit action in words. An action that this console does not know is shown as it is. */
 export const actionWords = (action: string) => ACTIONS[action] ?? action;
-export const KNOWN_ACTIONS = Object.keys(ACTIONS);

@@ -122,11 +122,11 @@ export function Chart({ label, times, series, detailAt }: Props) {
         ref={box}
         role="img"
         aria-label={`${label}. The table below has the numbers.`}
-        style={{ minHeight: HEIGHT }}
+        style={{ minHeight: `${HEIGHT}px` }}
       />
       <details class="small">
         <summary>Show as a table</summary>
-        <div class="table-wrap" style={{ maxHeight: 240, overflow: "auto", marginTop: 8 }}>
+        <div class="table-wrap" style={{ maxHeight: "240px", overflow: "auto", marginTop: "8px" }}>
           <table>
             <caption class="hidden-label">{label}</caption>
             <thead>

@@ -37,7 +37,7 @@ export function HoverCard({ summary, children }: { summary: ComponentChildren; c
           role="tooltip"
           id={id}
           class="hover-card"
-          style={{ left: spot.left, [spot.above ? "bottom" : "top"]: spot.top }}
+          style={{ left: `${spot.left}px`, [spot.above ? "bottom" : "top"]: `${spot.top}px` }}
         >
           {children}
         </span>

@@ -4,7 +4,7 @@ export function Skeleton({ rows = 4, height = 40 }: { rows?: number; height?: nu
     <div role="status">
       <span class="hidden-label">Loading</span>
       {Array.from({ length: rows }, (_, at) => (
-        <div key={at} style={{ height, padding: "14px 12px" }} aria-hidden="true">
+        <div key={at} style={{ height: `${height}px`, padding: "14px 12px" }} aria-hidden="true">
           <span class="skeleton" style={{ width: `${85 - ((at * 17) % 40)}%` }} />
         </div>
       ))}

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::plan as keys_as_code;
-use crate::commands::{audit, claim, completion, keys, login, man, members, scan, whoami};
+use crate::commands::{audit, claim, completion, incident, keys, login, man, members, posture, scan, usage, whoami};
 
 /// What stands below the list of commands.
 const AFTER_HELP: &str = "\
@@ -43,6 +43,13 @@ pub enum Command {
     /// People and their credentials
     #[command(subcommand)]
     Members(members::MembersCommand),
+    /// Revoke what leaked, replace it, and follow up
+    #[command(subcommand)]
+    Incident(incident::IncidentCommand),
+    /// Show how much keys are used
+    Usage(usage::UsageArgs),
+    /// Show the score of the deployment's keys, and what lowers it
+    Posture(posture::PostureArgs),
     /// Show what a file of keys would change
     Plan(keys_as_code::PlanArgs),
     /// Make the deployment's keys those of a file

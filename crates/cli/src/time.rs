@@ -36,6 +36,24 @@ pub fn date(text: &str) -> String {
     text.split('T').next().unwrap_or_default().to_owned()
 }
 
+/// Parses a duration such as `90s`, `15m`, `24h` or `7d`, and returns its seconds.
+///
+/// # Errors
+/// How a duration is written.
+pub fn parse_duration(text: &str) -> Result<u32, String> {
+    let wrong = || "Write a number with s, m, h or d, such as 24h.".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let factor: u32 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number = text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok()).ok_or_else(wrong)?;
+    number.checked_mul(factor).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +70,16 @@ mod tests {
             ("never", "never"),
         ] {
             assert_eq!(relative(text, now), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_has_a_unit() {
+        for (text, count) in [("0s", 0), ("90s", 90), ("15m", 900), ("24h", 86_400), ("30d", 2_592_000)] {
+            assert_eq!(parse_duration(text), Ok(count));
+        }
+        for text in ["", "5", "h", "-1h", "1.5h", "1w", "99999999d", "é"] {
+            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 }

@@ -161,7 +161,7 @@ pub fn limit_text(limit: &Json) -> String {
     let requests = number("requests").map(|count| count.to_string()).unwrap_or_default();
     match number("seconds") {
         Some(seconds) => format!("{} {requests} in {seconds} s", text("name")),
-        None => format!("{} {requests} a {}", text("name"), text("per")),
+        None => format!("{} {requests} a {}", text("name"), text("period")),
     }
 }
 

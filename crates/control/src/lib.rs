@@ -16,8 +16,8 @@
 //! | [`authorize`] | forward auth |
 //! | `guard`, `callers` | rate limits and cached refusals, which protect the authority |
 //! | [`audit_stream`] | the audit log as a stream |
-//! | [`console`] | the console's files |
 //! | `usage_query` | questions to the usage object, and their answers |
+//! | [`console`] | the console's files |
 //! | [`open_api`] | the OpenAPI document and the table of roles, generated from the rows |
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]

@@ -15,6 +15,10 @@ use keyward_protocol::feed::{Change, CompactKeyId};
 const NEGATIVE_TTL_MS: i64 = 1_000;
 
 /// Cache entry of one key.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every entry is a record, and a box would cost each request a pointer"
+)]
 pub(super) enum Entry {
     /// Its record, up to date with the feed.
     Found(CachedKey),

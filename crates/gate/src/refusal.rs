@@ -49,8 +49,8 @@ pub struct Refusal {
     pub problem: Problem,
     /// Reason for the log.
     pub reason: Reason,
-    /// Id of the refused key, for the log. Set only after its tag showed that it is one of ours.
-    pub key_id: Option<KeyId>,
+    /// Id of the refused key, for the log. Boxed, because most refusals have none. Set only after its tag showed that it is one of ours.
+    pub key_id: Option<Box<KeyId>>,
     /// The use of a genuine key, for the counts. Boxed, because few refusals have one.
     used: Option<Box<RefusedUse>>,
 }
@@ -109,7 +109,7 @@ impl Refusal {
     /// Adds the id of the refused key, for the log.
     #[must_use]
     pub fn about(self, id: KeyId) -> Self {
-        Self { key_id: Some(id), ..self }
+        Self { key_id: Some(Box::new(id)), ..self }
     }
 }
 

@@ -229,7 +229,7 @@ pub fn list(
     )?;
     let page = usize::try_from(limit).unwrap_or(usize::MAX);
     let shown = rows.iter().take(page);
-    let last = shown.clone().last().filter(|_| rows.len() > page);
+    let last = shown.clone().next_back().filter(|_| rows.len() > page);
     let next_cursor = last.map(|row| row.integer("position").map(write_cursor)).transpose()?;
     Ok((shown.map(Exposure::from_row).collect::<Result<_, _>>()?, next_cursor))
 }

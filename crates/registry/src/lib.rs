@@ -16,8 +16,8 @@
 //! | [`exposures`], [`quarantine`] | exposures of keys and members' credentials, and keys that are refused after one |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
-//! | [`claims`] | permissions to mint a pending key |
 //! | [`usage`] | when keys were used |
+//! | [`claims`] | permissions to mint a pending key |
 //! | [`incidents`] | keys that were revoked together, and what is still to be done |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |

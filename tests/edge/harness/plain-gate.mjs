@@ -175,8 +175,8 @@ const keyward :Workerd.Worker = (
   bindings = [
     (name = "KEY_INDEX", kvNamespace = "kv"),
     (name = "REGISTRY", durableObjectNamespace = "Registry"),
-    (name = "ASSETS", service = "assets"),
     (name = "USAGE", durableObjectNamespace = "Usage"),
+    (name = "ASSETS", service = "assets"),
     ${bindings.join(",\n    ")},
   ],
   durableObjectNamespaces = [

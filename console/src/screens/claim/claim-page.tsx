@@ -79,7 +79,13 @@ function Taken({
   const revoke = async () => {
     setProblem(null);
     try {
-      onRevoked(await call<KeyChanged>(`/claims/${link.id}/revoke`, { body: { secret: link.secret }, quiet: true }));
+      onRevoked(
+        await call<KeyChanged>(`/claims/${link.id}/revoke`, {
+          body: { secret: link.secret },
+          quiet: true,
+          anonymous: true,
+        }),
+      );
     } catch (error) {
       setProblem(asProblem(error));
     }
@@ -133,6 +139,7 @@ function Open({
       const issued = await call<KeyIssued>(`/claims/${link.id}`, {
         body: { secret: link.secret, nonce: link.nonce },
         quiet: true,
+        anonymous: true,
       });
       onState({ at: "key", issued });
     } catch (error) {
@@ -146,8 +153,8 @@ function Open({
     <div class="stack">
       <Details shown={shown} />
       <p>
-        Press the button where you can store the key at once: it is made then, shown once, and the link stops working.
-        The link works until <Time at={shown.claim.expires_at} />.
+        Press the button where you can store the key at once: it is made then and shown once, and nobody else can get
+        it. The link ends <Time at={shown.claim.expires_at} />.
       </p>
       <div>
         <Button kind="primary" onClick={claim}>
@@ -161,12 +168,17 @@ function Open({
 /** Reads what the link claims. Looking uses nothing up. */
 async function look(link: Link): Promise<State> {
   try {
-    const shown = await call<ClaimShown>(`/claims/${link.id}/lookup`, { body: { secret: link.secret }, quiet: true });
+    const shown = await call<ClaimShown>(`/claims/${link.id}/lookup`, {
+      body: { secret: link.secret },
+      quiet: true,
+      anonymous: true,
+    });
     if (shown.claim.status !== "claimed") return { at: "open", shown };
     // Claimed from this tab, perhaps: then the nonce shows the same key again for ten minutes.
     const issued = await call<KeyIssued>(`/claims/${link.id}`, {
       body: { secret: link.secret, nonce: link.nonce },
       quiet: true,
+      anonymous: true,
     }).catch(() => null);
     return issued ? { at: "key", issued } : { at: "taken", shown };
   } catch (error) {

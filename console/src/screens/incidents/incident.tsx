@@ -66,11 +66,18 @@ function Checklist({ steps }: { steps: ChecklistStep[] }) {
 
 function ClaimCell({ of }: { of: IncidentKey }) {
   if (!of.claim) return <span class="muted">none</span>;
+  if (of.claim.status && of.claim.status !== "open") {
+    return (
+      <span>
+        {capital(of.claim.status)}: <a href={href("/key", { id: of.claim.id })}>the new key</a>
+      </span>
+    );
+  }
   const url = of.claim.url ?? linkOf(of.claim.id);
   return (
     <span class="row">
       <span>
-        Until <Time at={of.claim.expires_at} />
+        Ends <Time at={of.claim.expires_at} />
       </span>
       {url && (
         <CopyButton text={url} what="claim link" small>

@@ -52,7 +52,7 @@ function Lines({ of, secret }: { of: Key; secret: string }) {
   return (
     <details>
       <summary>Ready lines for .env, curl and the command line</summary>
-      <div class="stack-8" style={{ paddingTop: 8 }}>
+      <div class="stack-8" style={{ paddingTop: "8px" }}>
         <Snippet text={`${name}=${secret}`} what="line for .env" wrap />
         <Snippet text={`curl -H "Authorization: Bearer $${name}" https://your-api.example/`} what="curl command" />
         <p class="small muted">

@@ -254,7 +254,7 @@ export function Issue() {
       crumb={<a href={href("/keys")}>Keys</a>}
       intro="One key for one program, with only the rights that it needs."
     >
-      <form class="stack-24" style={{ maxWidth: 800 }} onSubmit={submit} noValidate>
+      <form class="stack-24" style={{ maxWidth: "800px" }} onSubmit={submit} noValidate>
         <WhatFor draft={draft} change={change} problem={problem} only={only} />
         <WhatItMay draft={draft} change={change} problem={problem} limits={takes.limits} />
         <section class="panel panel-body">

@@ -59,7 +59,7 @@ export function LimitsField({
                   type="text"
                   aria-label={`Name of limit ${at + 1}`}
                   value={limit.name}
-                  style={{ width: 120 }}
+                  style={{ width: "120px" }}
                   onInput={(event) => change(at, { ...limit, name: event.currentTarget.value })}
                 />
                 <input
@@ -68,14 +68,14 @@ export function LimitsField({
                   max={1_000_000_000}
                   aria-label={`Requests of limit ${at + 1}`}
                   value={limit.requests}
-                  style={{ width: 120 }}
+                  style={{ width: "120px" }}
                   onInput={(event) => change(at, { ...limit, requests: event.currentTarget.valueAsNumber || 0 })}
                 />
                 <span>requests in</span>
                 <select
                   aria-label={`Window of limit ${at + 1}`}
                   value={named}
-                  style={{ width: 150 }}
+                  style={{ width: "150px" }}
                   onChange={(event) => change(at, withWindow(limit, event.currentTarget.value))}
                 >
                   {!WINDOWS.some(([value]) => value === named) && <option value={named}>any {named} seconds</option>}

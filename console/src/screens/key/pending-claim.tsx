@@ -28,7 +28,7 @@ export function PendingClaim({ of, onChanged }: { of: Key; onChanged: () => void
         No secret exists yet, and no request passes with this key.{" "}
         {open && (
           <>
-            Its link works until <Time at={open.expires_at} />; unused, the key is revoked then.
+            Its link ends <Time at={open.expires_at} />; unused, the key is revoked then.
           </>
         )}
       </span>

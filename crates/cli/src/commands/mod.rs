@@ -3,12 +3,15 @@
 pub mod audit;
 pub mod claim;
 pub mod completion;
+pub mod incident;
 pub mod keys;
 pub mod login;
 pub mod man;
 pub mod members;
 pub mod plan;
+pub mod posture;
 pub mod scan;
+pub mod usage;
 pub mod whoami;
 
 use keyward_key::id::{Class, KeyId};
@@ -28,6 +31,9 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(command) => keys::run(&command),
         Command::Claim(args) => claim::run(&args),
         Command::Members(command) => members::run(&command),
+        Command::Incident(command) => incident::run(&command),
+        Command::Usage(args) => usage::run(&args),
+        Command::Posture(args) => posture::run(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Apply(args) => plan::apply(&args),
         Command::Export(args) => plan::export(&args),

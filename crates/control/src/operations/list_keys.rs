@@ -139,13 +139,13 @@ fn choice<T>(
     chosen.transpose()
 }
 
-const STATUSES: &str = "This must be active, pending, retiring, quarantined, expired or revoked.";
-
 /// Parses a number of days that usage is kept for.
 fn days(text: &str) -> Result<u32, Problem> {
     let days = whole(text).and_then(|days| u32::try_from(days).ok()).filter(|days| (1..=400).contains(days));
     days.ok_or_else(|| invalid("idle_days", "This must be a whole number from 1 to 400."))
 }
+
+const STATUSES: &str = "This must be active, pending, retiring, quarantined, expired or revoked.";
 
 const SORTS: &str = "This must be created_at, expires_at, last_used_at or name, with - before it for the greatest first.";
 

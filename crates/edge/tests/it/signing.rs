@@ -47,7 +47,7 @@ fn a_request_that_cannot_be_signed_is_not_forwarded_and_the_next_one_tries_again
         for _ in 0..2 {
             let refusal = send(&platform, &isolate, &key).unwrap_err();
             assert_eq!((refusal.problem.code, refusal.reason), (Code::InternalError, Reason::Unsigned));
-            assert_eq!(refusal.key_id.as_ref(), Some(&key.record.id));
+            assert_eq!(refusal.key_id.as_deref(), Some(&key.record.id));
             assert!(!is_forwarded_at_once(&platform, &isolate, &key), "nothing was cached");
         }
         assert_eq!(*platform.logged.borrow(), [event, event]);

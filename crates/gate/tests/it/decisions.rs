@@ -166,7 +166,7 @@ fn a_revoked_key_is_refused_as_revoked() {
     let outcome = world.send(&get().key(&key));
     assert_eq!(outcome.verdict(), "401 revoked_key");
     assert_eq!(outcome.header("www-authenticate"), Some(INVALID_TOKEN));
-    assert_eq!(outcome.refusal().key_id.as_ref(), Some(&key.record.id));
+    assert_eq!(outcome.refusal().key_id.as_deref(), Some(&key.record.id));
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn a_test_key_never_reaches_the_live_origin() {
         assert_eq!(outcome.verdict(), expected);
         match outcome {
             GateAnswer::Forward(plan) => assert!(plan.edits.starts_with("https://test.example/v1/contacts\n")),
-            other => assert_eq!(other.refusal().key_id.as_ref(), Some(&key.record.id)),
+            other => assert_eq!(other.refusal().key_id.as_deref(), Some(&key.record.id)),
         }
     }
 }

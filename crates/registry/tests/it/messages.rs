@@ -60,6 +60,7 @@ fn every_column_of_every_table_is_documented() {
         ("outbox", 3),
         ("idempotency", 8),
         ("exposures", 6),
+        ("usage_shards", 3),
         ("sessions", 6),
         ("claims", 10),
         ("usage_shards", 3),

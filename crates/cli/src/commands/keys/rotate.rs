@@ -30,7 +30,7 @@ pub struct RotateArgs {
     #[arg(value_name = "ID", add = ArgValueCandidates::new(completion::key_ids))]
     id: String,
     /// How long the old key still works: a number with s, m, h or d; 1 day by default, 30 at most
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = crate::time::parse_duration)]
     overlap: Option<u32>,
     /// How long a claim link is good, in hours; 24 by default
     #[arg(long, value_name = "HOURS", conflicts_with_all = ["to", "show"])]
@@ -68,7 +68,7 @@ pub struct ExtendArgs {
     #[arg(value_name = "ID", add = ArgValueCandidates::new(completion::key_ids))]
     id: String,
     /// How long it works from now on: a number with s, m, h or d
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = crate::time::parse_duration)]
     overlap: u32,
     #[command(flatten)]
     connection: ConnectionArgs,
@@ -125,34 +125,4 @@ pub fn extend(args: &ExtendArgs) -> Result<(), Failure> {
     let body = json!({"overlap_seconds": args.overlap});
     let answer = session.send(&Request::change("POST", &path(id.as_str(), "/extend-rotation"), Some(&body)))?;
     show_change(&output, &answer, "works for longer")
-}
-
-/// Parses a duration such as `90s`, `15m`, `24h` or `7d`.
-fn seconds(text: &str) -> Result<u32, String> {
-    let wrong = || "Write a number with s, m, h or d, such as 24h.".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let factor: u32 = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number = text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok()).ok_or_else(wrong)?;
-    number.checked_mul(factor).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::seconds;
-
-    #[test]
-    fn a_duration_has_a_unit() {
-        for (text, count) in [("0s", 0), ("90s", 90), ("15m", 900), ("24h", 86_400), ("30d", 2_592_000)] {
-            assert_eq!(seconds(text), Ok(count));
-        }
-        for text in ["", "5", "h", "-1h", "1.5h", "1w", "99999999d", "é"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
-    }
 }

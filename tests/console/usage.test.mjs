@@ -1,0 +1,63 @@
+// Charts: drawn under the content security policy, with the same numbers as a table, and refusals by code.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { endAll, openPage, seen, signIn, skip, startBrowser } from "./harness/browser.mjs";
+import { startDeployment } from "./harness/deployment.mjs";
+
+const HOUR_MS = 3_600_000;
+let browser;
+let deployment;
+
+before(async () => {
+  if (skip) return;
+  [browser, deployment] = await Promise.all([startBrowser(), startDeployment()]);
+});
+after(() =>
+  endAll(
+    () => browser?.close(),
+    () => deployment?.stop(),
+  ),
+);
+
+/** Answers each question for usage with 7 allowed and 3 refused requests in its last whole hour, as the API omits steps without any. */
+async function withUsage(page) {
+  await page.route("**/_keyward/v1/keys/*/usage?*", async (route) => {
+    const { searchParams } = new URL(route.request().url());
+    const [from, to, step] = ["from", "to", "step"].map((name) => searchParams.get(name));
+    const at = new Date(Date.parse(to) - HOUR_MS).toISOString();
+    const items = [{ at, allowed: 7, refused: { revoked_key: 2, rate_limited: 1 } }];
+    await route.fulfill({ json: { step, from, to, complete_to: to, items } });
+  });
+}
+
+test("a key's use is a chart and a table, with refusals by code", { skip }, async () => {
+  const { key } = await deployment.issue("used");
+  const { page, close } = await openPage(browser, deployment, { dark: true });
+  await signIn(page, deployment.owner);
+  await withUsage(page);
+  await page.goto(`/key?id=${key.id}&tab=use`);
+  await page.locator("canvas").waitFor();
+  await seen(page, "Refused by code: revoked_key 2 and rate_limited 1");
+  await page.getByText("Show as a table").click();
+  const row = page.locator(".chart tbody tr").last();
+  assert.deepEqual((await row.locator("td").allTextContents()).slice(1), ["7", "3"]);
+  assert.equal(await page.locator(".chart tbody tr").count(), 24, "hours without a request are there too");
+  await page.getByRole("button", { name: "7 days" }).click();
+  await page.waitForFunction(() => document.querySelectorAll(".chart tbody tr").length === 168);
+  assert.equal(new URL(page.url()).searchParams.get("span"), "7d");
+  await close();
+});
+
+test("a rotation shows both keys on one chart", { skip }, async () => {
+  const { key } = await deployment.issue("rotated");
+  await deployment.call("POST", `/keys/${key.id}/rotate`, { json: { overlap_seconds: 3_600 } });
+  const { page, close } = await openPage(browser, deployment);
+  await signIn(page, deployment.owner);
+  await withUsage(page);
+  await page.goto(`/key?id=${key.id}&tab=rotation`);
+  await page.locator("canvas").waitFor();
+  const legend = await page.locator(".legend").textContent();
+  assert.match(legend, /Old key 7.*New key 7/);
+  await close();
+});
