@@ -12,9 +12,9 @@ use std::collections::HashMap;
 use super::isolate::Isolate;
 use super::platform::{Level, Platform};
 use super::registry::{self, Unreachable};
+use super::usage::source::network_of;
 use keyward_config::Config;
 use keyward_gate::{Reason, exposed_keys, exposure_kind, route_asked};
-use keyward_http::address::network_of;
 use keyward_http::head::Head;
 use keyward_http::limits::{EXPOSURE_INTERVAL_MS, EXPOSURE_REPORTS_A_MINUTE, EXPOSURES_REMEMBERED};
 use keyward_key::exposure::ExposureKind;
@@ -102,7 +102,7 @@ pub fn report_of(
         kind,
         keys,
         route: route_asked(config, head).map(str::to_owned),
-        network: head.client_address().and_then(network_of),
+        network: network_of(head.client_address()).text(),
         request_id: request_id.to_owned(),
     }))
 }

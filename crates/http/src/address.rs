@@ -39,14 +39,6 @@ pub fn parse_network(text: &str) -> Result<IpNet, BadNetwork> {
     if network.trunc() == network { Ok(network) } else { Err(BadNetwork::HostBits(network.trunc())) }
 }
 
-/// Returns the network of a client's address, for records that must not tell the address itself: its /24, or /48 for IPv6.
-#[must_use]
-pub fn network_of(address: &str) -> Option<String> {
-    let address = parse_address(address)?.to_canonical();
-    let length = if address.is_ipv4() { 24 } else { 48 };
-    Some(IpNet::new(address, length).ok()?.trunc().to_string())
-}
-
 fn parse_length(text: &str) -> Result<u8, BadNetwork> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_plain).ok_or(BadNetwork::Form)
@@ -67,19 +59,6 @@ mod tests {
             ("::/0", "::/0"),
         ] {
             assert_eq!(parse_network(text).map(|network| network.to_string()).as_deref(), Ok(network), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_network_of_an_address_is_its_24_or_48_bits() {
-        for (address, network) in [
-            ("192.0.2.7", Some("192.0.2.0/24")),
-            ("::ffff:192.0.2.7", Some("192.0.2.0/24")),
-            ("2001:db8:1:2::3", Some("2001:db8:1::/48")),
-            ("192.0.2", None),
-            ("", None),
-        ] {
-            assert_eq!(network_of(address).as_deref(), network, "{address}");
         }
     }
 

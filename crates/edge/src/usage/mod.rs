@@ -11,7 +11,7 @@
 mod counter;
 mod key_counter;
 mod outgoing;
-mod source;
+pub(crate) mod source;
 
 pub use counter::{Report, UsageCounter, UsageDue};
 pub use source::Origin;

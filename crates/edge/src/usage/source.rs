@@ -40,7 +40,7 @@ pub enum Network {
 
 impl Network {
     /// Returns the network in CIDR form; `None` for an unknown address.
-    pub(super) fn text(self) -> Option<String> {
+    pub(crate) fn text(self) -> Option<String> {
         match self {
             Self::V4(bits) => Some(format!("{}/24", Ipv4Addr::from_bits(bits << 8))),
             Self::V6(bits) => Some(format!("{}/48", Ipv6Addr::from_bits(u128::from(bits) << 80))),
@@ -51,7 +51,7 @@ impl Network {
 }
 
 /// Returns the network of an address. An IPv4 address in IPv6 form is in its IPv4 network.
-pub(super) fn network_of(address: Option<&str>) -> Network {
+pub(crate) fn network_of(address: Option<&str>) -> Network {
     match address.and_then(parse_address).map(|address| address.to_canonical()) {
         Some(IpAddr::V4(address)) => Network::V4(address.to_bits() >> 8),
         Some(IpAddr::V6(address)) => Network::V6(u64::try_from(address.to_bits() >> 80).unwrap_or_default()),
@@ -81,6 +81,8 @@ mod tests {
             ("2001:db8:1:2:3:4:5:6", Some("2001:db8:1::/48")),
             ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Some("ffff:ffff:ffff::/48")),
             ("::1", Some("::/48")),
+            ("2001:db8:1:2::3", Some("2001:db8:1::/48")),
+            ("192.0.2", None),
             ("", None),
             ("010.0.0.1", None),
         ] {
