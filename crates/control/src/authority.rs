@@ -8,8 +8,9 @@ use keyward_key::version;
 use keyward_protocol::{Caller, Confirmation, ControlRequest, Raw, Rejection, Request, Response};
 use keyward_registry::authentication::{authenticate, unauthenticated};
 use keyward_registry::context::{Actor, Context, OperationError, Policy, transact};
+use keyward_registry::feed::FeedSizes;
 use keyward_registry::store::{Store, StoreError};
-use keyward_registry::{idempotency, members, meta};
+use keyward_registry::{AnswerContext, idempotency, members, meta};
 
 /// Answers one request to the registry. `random` is 16 characters for the name of a new epoch, in case one begins.
 ///
@@ -23,7 +24,8 @@ pub fn answer(
     now: Millis,
 ) -> Result<Response, StoreError> {
     let control = |store: &mut dyn Store, control| apply(store, &control, policy, now);
-    keyward_registry::answer(store, request, policy.on_exposure, (random, now), control)
+    let context = AnswerContext { on_exposure: policy.on_exposure, feed: FeedSizes::default(), random, now };
+    keyward_registry::answer(store, request, &context, control)
 }
 
 /// Answers one request of the control plane. A write runs in one transaction, which a refusal rolls back.

@@ -60,19 +60,6 @@ pub fn position(store: &mut dyn Store) -> Result<Position, StoreError> {
 pub fn answer(
     store: &mut dyn Store,
     query: &FeedQuery,
-    random: &str,
-    now: Millis,
-) -> Result<(FeedPage, bool), StoreError> {
-    answer_sized(store, query, FeedSizes::default(), random, now)
-}
-
-/// Like [`answer`], with other sizes than the default.
-///
-/// # Errors
-/// [`StoreError`] if the store fails.
-pub fn answer_sized(
-    store: &mut dyn Store,
-    query: &FeedQuery,
     sizes: FeedSizes,
     random: &str,
     now: Millis,

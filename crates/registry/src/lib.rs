@@ -68,27 +68,39 @@ pub mod usage;
 
 pub use keyward_store as store;
 
+use feed::FeedSizes;
 use keyward_key::exposure::OnExposure;
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, Response};
 use store::{Store, StoreError};
 
-/// Answers one request. `control` runs the operations of the control plane. `random` is 16 characters for the name of a new epoch, in
-/// case one begins. `on_exposure` is the setting.
+/// Settings and circumstances of one request to the registry.
+pub struct AnswerContext<'a> {
+    /// `ON_EXPOSURE`.
+    pub on_exposure: OnExposure,
+    /// Page sizes of the feed.
+    pub feed: FeedSizes,
+    /// 16 characters for the name of a new epoch, in case one begins.
+    pub random: &'a str,
+    /// Time of the registry's clock.
+    pub now: Millis,
+}
+
+/// Answers one request. `control` runs the operations of the control plane.
 ///
 /// # Errors
 /// [`StoreError`] if the store failed: nothing changed, and the answer is unknown.
 pub fn answer(
     store: &mut dyn Store,
     request: Request,
-    on_exposure: OnExposure,
-    (random, now): (&str, Millis),
+    context: &AnswerContext<'_>,
     control: impl FnOnce(&mut dyn Store, ControlRequest) -> Result<Response, StoreError>,
 ) -> Result<Response, StoreError> {
+    let AnswerContext { on_exposure, feed, random, now } = *context;
     match request {
         Request::Lookup { ids } => lookup::answer(store, &ids),
         Request::Changes(query) => {
-            let (changes, restored) = feed::answer(store, &query, random, now)?;
+            let (changes, restored) = feed::answer(store, &query, feed, random, now)?;
             Ok(Response::Changes { changes, restored })
         }
         Request::Control(control_request) => control(store, *control_request),

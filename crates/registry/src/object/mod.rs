@@ -19,7 +19,7 @@ use std::rc::Rc;
 use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
 use crate::store::{Store, StoreError};
-use crate::{exposures, lookup, outbox, schema, usage};
+use crate::{AnswerContext, outbox, schema};
 use keyward_key::epoch::Epoch;
 use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::Keyring;
@@ -181,17 +181,9 @@ impl<H: ObjectHost> RegistryObject<H> {
     fn answer(&self, request: Request) -> Result<String, StoreError> {
         let settings = self.settings.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
         let (random, now) = (self.random_name()?, self.host.now());
-        let answered = self.with_store(|store| match request {
-            Request::Lookup { ids } => lookup::answer(store, &ids),
-            Request::Changes(query) => {
-                let (changes, restored) = feed::answer_sized(store, &query, settings.feed, &random, now)?;
-                Ok(Response::Changes { changes, restored })
-            }
-            Request::Control(control) => self.host.apply(store, *control, now),
-            Request::UsageTimes(times) => usage::note(store, &times, now),
-            Request::UsageMissing { shard } => usage::missing(store, shard, now),
-            Request::Expose(report) => exposures::record(store, &report, settings.on_exposure, now),
-        })?;
+        let context = AnswerContext { on_exposure: settings.on_exposure, feed: settings.feed, random: &random, now };
+        let control = |store: &mut dyn Store, control| self.host.apply(store, control, now);
+        let answered = self.with_store(|store| crate::answer(store, request, &context, control))?;
         if let Response::Changes { restored: true, .. } = answered {
             self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);
             self.refilled.set(true);
