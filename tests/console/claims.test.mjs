@@ -56,7 +56,9 @@ test("the link opens a page that shows the key once, and until then nothing can 
   await close();
 });
 
-test("whoever comes second is told, and can revoke the key that somebody else has", { skip }, async () => {
+test("the page tells a second claimant that the key was claimed, and lets them revoke the key that somebody else has", {
+  skip,
+}, async () => {
   const link = await issueByClaim(opened.page, "Stolen");
   const thief = await openPage(browser, deployment);
   await thief.page.goto(link);

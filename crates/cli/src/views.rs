@@ -19,7 +19,7 @@ pub struct Key {
     pub integration: String,
     /// `live` or `test`.
     pub environment: String,
-    /// What it is for.
+    /// Purpose.
     pub purpose: String,
     /// Whom to ask.
     pub owner: String,

@@ -14,7 +14,7 @@
 //! | `caps` | caps on networks, clients and routes, which a client can vary |
 //! | [`query`] | series, totals and activity |
 //! | [`retention`] | removal of old rows |
-//! | [`times`] | what the registry is told |
+//! | [`times`] | times of use, sent to the registry |
 //! | [`object`] | life cycle of the Durable Object |
 //! | [`schema`] | the tables |
 #![forbid(unsafe_code)]

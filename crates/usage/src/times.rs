@@ -37,7 +37,7 @@ fn times_of(row: &Row) -> Result<KeyTimes, StoreError> {
     })
 }
 
-/// Records that the registry has these times. A key that was used since is told again.
+/// Records that the registry has these times. A key that was used since is sent again.
 ///
 /// # Errors
 /// [`StoreError`] if the store fails.

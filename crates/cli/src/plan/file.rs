@@ -22,7 +22,7 @@ pub struct Wanted {
     pub integration: String,
     /// Environment.
     pub environment: Environment,
-    /// What it is for.
+    /// Purpose.
     pub purpose: String,
     /// Whom to ask.
     pub owner: String,
@@ -76,7 +76,7 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
 }
 
 impl Wanted {
-    /// What identifies the key.
+    /// Identity of the key.
     #[must_use]
     pub fn identity(&self) -> (String, String) {
         (self.environment.as_str().to_owned(), self.integration.clone())

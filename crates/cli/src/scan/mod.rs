@@ -43,7 +43,7 @@ pub struct Place {
 pub struct Finding {
     /// Key id. The only part of the key that is ever shown.
     pub id: String,
-    /// Whether it is a member's credential.
+    /// `true` for a member's credential, `false` for a data key.
     pub is_member: bool,
     /// Place.
     pub place: Place,

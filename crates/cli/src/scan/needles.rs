@@ -33,7 +33,7 @@ pub struct Hit {
     pub end: usize,
     /// Key id.
     pub id: String,
-    /// Whether it is a member's credential.
+    /// `true` for a member's credential, `false` for a data key.
     pub is_member: bool,
     /// The key.
     pub key: Secret,
