@@ -10,7 +10,7 @@ import { startDemoOrigin } from "../../tools/demo-origin.mjs";
 import { ensureDevVars, readDevVars } from "../../tools/dev-vars.mjs";
 import { localSettings } from "../../tools/local-settings.mjs";
 import { readWranglerToml, startWorker } from "../../tools/local-worker.mjs";
-import { freePorts } from "../../tools/ports.mjs";
+import { testPorts } from "../edge/harness/ports.mjs";
 import { ROOT } from "../edge/harness/settings.mjs";
 import { PROGRAM } from "./harness.mjs";
 
@@ -24,7 +24,7 @@ before(async () => {
   const devVars = join(folder, ".dev.vars");
   ensureDevVars(devVars);
   const config = readWranglerToml();
-  const port = await freePorts(20_000 + (process.pid % 20_000));
+  const port = await testPorts();
   settings = localSettings({ shipped: config.vars, devVars: readDevVars(devVars), port });
   demo = await startDemoOrigin(port + 1);
   worker = await startWorker({ config, vars: settings.vars, ports: settings.ports, state: join(folder, "state") });

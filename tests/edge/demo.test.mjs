@@ -12,7 +12,7 @@ import { ensureDevVars, readDevVars } from "../../tools/dev-vars.mjs";
 import { consoleAddress } from "../../tools/first-run.mjs";
 import { localSettings } from "../../tools/local-settings.mjs";
 import { readWranglerToml, startWorker } from "../../tools/local-worker.mjs";
-import { freePorts } from "../../tools/ports.mjs";
+import { testPorts } from "./harness/ports.mjs";
 
 let folder;
 let settings;
@@ -26,7 +26,7 @@ before(async () => {
   const devVars = join(folder, ".dev.vars");
   ensureDevVars(devVars);
   const config = readWranglerToml();
-  const port = await freePorts(20_000 + (process.pid % 20_000));
+  const port = await testPorts();
   settings = localSettings({ shipped: config.vars, devVars: readDevVars(devVars), port });
   demo = await startDemoOrigin(port + 1);
   worker = await startWorker({

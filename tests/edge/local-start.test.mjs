@@ -11,9 +11,9 @@ import { startDemoOrigin } from "../../tools/demo-origin.mjs";
 import { ensureDevVars, readDevVars } from "../../tools/dev-vars.mjs";
 import { localSettings } from "../../tools/local-settings.mjs";
 import { readWranglerToml, startWorker } from "../../tools/local-worker.mjs";
-import { freePorts } from "../../tools/ports.mjs";
 import { welcome } from "../../tools/welcome.mjs";
 import { newAgent, send } from "./harness/client.mjs";
+import { testPorts } from "./harness/ports.mjs";
 import { acceptWebSocket, openWebSocket } from "./harness/websocket.mjs";
 
 const agent = newAgent();
@@ -28,7 +28,7 @@ before(async () => {
   const devVars = join(folder, ".dev.vars");
   ensureDevVars(devVars);
   const config = readWranglerToml();
-  const port = await freePorts(20_000 + (process.pid % 20_000));
+  const port = await testPorts();
   settings = localSettings({ shipped: config.vars, devVars: readDevVars(devVars), port });
   demo = await startDemoOrigin(port + 1);
   demo.on("upgrade", acceptWebSocket);

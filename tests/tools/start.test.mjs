@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "../../tools/paths.mjs";
-import { freePorts } from "../../tools/ports.mjs";
+import { testPorts } from "../edge/harness/ports.mjs";
 
 const start = (...options) =>
   spawnSync(process.execPath, [join(ROOT, "tools", "start.mjs"), ...options], { encoding: "utf8", timeout: 30_000 });
@@ -20,7 +20,7 @@ test("a start says which three ports it takes, and refuses a number that leaves 
 });
 
 test("a taken port of the control plane is reported before the build, with free ports", async (t) => {
-  const port = await freePorts(40_000 + (process.pid % 10_000));
+  const port = await testPorts();
   const other = createServer().listen(port + 2, "127.0.0.1");
   t.after(() => other.close());
   await once(other, "listening");

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { startDemoOrigin } from "../../../tools/demo-origin.mjs";
 import { localSettings } from "../../../tools/local-settings.mjs";
 import { readWranglerToml, startWorker } from "../../../tools/local-worker.mjs";
-import { freePorts } from "../../../tools/ports.mjs";
 import { newAgent, send } from "../../edge/harness/client.mjs";
+import { testPorts } from "../../edge/harness/ports.mjs";
 
 const DEV_VARS = {
   KEYWARD_SECRET: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
@@ -36,7 +36,7 @@ class Deployment {
 
   async start() {
     const config = readWranglerToml();
-    const port = await freePorts(20_000 + (process.pid % 20_000));
+    const port = await testPorts();
     const { vars, ports, gate, control } = localSettings({ shipped: config.vars, devVars: DEV_VARS, port });
     this.#demo = await startDemoOrigin(port + 1);
     this.#worker = await startWorker({ config, vars, ports, state: this.#state });
