@@ -35,6 +35,7 @@ test("a key's rights are shown as a sentence and as the routes that it may use, 
   await page.goto(`/key?id=${key.id}&tab=rights`);
   await seen(page, /^May read contacts and events from 192\.0\.2\.0\/24, until/);
   const row = page.getByRole("row").filter({ has: page.getByText("/v1/contacts", { exact: true }) });
+  await row.getByText("GET allowed").waitFor();
   assert.equal(await row.getByText("GET allowed").count(), 1);
   assert.equal(await row.getByText("POST refused").count(), 1);
 });

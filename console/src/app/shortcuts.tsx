@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Button } from "../parts/button.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { useConsole } from "./context.ts";
@@ -26,7 +26,8 @@ const LETTERS: Record<string, string> = {
 export function Shortcuts({ open, setOpen }: { open: boolean; setOpen: (open: boolean) => void }) {
   const { rights } = useConsole();
   const afterG = useRef(0);
-  useEffect(() => {
+  // Not useEffect, which runs after the next frame: a key pressed in between would be lost.
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent) => {
       if (isTaken(event)) return;
       const went = Date.now() - afterG.current < 1_500;

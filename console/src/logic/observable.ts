@@ -1,6 +1,6 @@
 // A value outside the component tree that components can follow: router, notices, session.
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 
 export class Observable<T> {
   #value: T;
@@ -27,6 +27,7 @@ export class Observable<T> {
 
 export function useObservable<T>(observable: Observable<T>): T {
   const [, setVersion] = useState(0);
-  useEffect(() => observable.watch(() => setVersion((version) => version + 1)), [observable]);
+  // Not useEffect, which runs after the next frame: a value set in between would never be shown.
+  useLayoutEffect(() => observable.watch(() => setVersion((version) => version + 1)), [observable]);
   return observable.value;
 }

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { guardLeaving } from "../app/router.ts";
 import { download } from "../logic/download.ts";
 import { Button } from "./button.tsx";
@@ -17,7 +17,7 @@ interface Props {
 /** Shows a secret once. It goes only behind "I have stored it", and leaving the page asks first. */
 export function SecretOnce({ secret, what, fileName, children, onStored }: Props) {
   const [stored, setStored] = useState(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const warn = (event: BeforeUnloadEvent) => event.preventDefault();
     addEventListener("beforeunload", warn);
     guardLeaving(() => confirm(`The ${what} is shown only here and only once. Leave without storing it?`));
