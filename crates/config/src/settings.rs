@@ -125,7 +125,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "REVOKE_IDLE_DAYS",
         "0",
-        "Days without use after which a key is revoked, 1 to 400; 0 revokes none. It is announced 30, 7 and 1 days before.",
+        "Days without use after which a key is revoked, 0 to 400; 0 revokes none. It is announced 30, 7 and 1 days before.",
     ),
     required("ROUTES", false, "Routes, each with the scope that it requires: see [ROUTES](routes.md)."),
 ];
