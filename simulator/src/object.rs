@@ -220,7 +220,7 @@ impl ObjectHost for SimulatedHost {
         };
         match behaviour {
             WriteBehaviour::Plain => write(duration, text.to_owned(), confirmed),
-            WriteBehaviour::Lost => world.kv.borrow_mut().mark_corrupted(name),
+            WriteBehaviour::Lost => world.kv.borrow_mut().lose(name, number),
             WriteBehaviour::Truncated => write(duration, text.chars().take(text.len() / 2).collect(), false),
             WriteBehaviour::Twice(later) => {
                 write(duration, text.to_owned(), confirmed);
