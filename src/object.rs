@@ -37,8 +37,9 @@ impl DurableObject for Registry {
                 known_scopes: config.routes.scopes(),
                 on_exposure: config.on_exposure,
             });
-            let Config { keyring, authority_epoch, on_exposure, .. } = config;
-            settings = Some(ObjectSettings { keyring, authority_epoch, feed: FeedSizes::default(), on_exposure });
+            let Config { keyring, authority_epoch, on_exposure, default_limits, .. } = config;
+            let feed = FeedSizes::default();
+            settings = Some(ObjectSettings { keyring, authority_epoch, feed, on_exposure, default_limits });
         }
         Self { inner: Rc::new(RegistryObject::new(DurableObjectHost { state, env, policy }, settings)) }
     }

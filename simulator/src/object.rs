@@ -83,6 +83,7 @@ fn running(world: &Rc<World>) -> Rc<RegistryObject<SimulatedHost>> {
             authority_epoch: setting,
             feed: world.feed_sizes,
             on_exposure: world.policy.on_exposure,
+            default_limits: Vec::new(),
         };
         Rc::new(RegistryObject::new(host, Some(settings)))
     };

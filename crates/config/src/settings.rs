@@ -117,6 +117,10 @@ pub const SETTINGS: &[Setting] = &[
         r#"{"url": "record", "browser": "record", "http": "record"}"#,
         "Action for a key in a URL, from a browser page and over plain HTTP, each `record`, `quarantine` or `revoke`: see [Exposed keys](../concepts/exposures.md). A kind that is left out is recorded.",
     ),
+    optional(
+        "DEFAULT_LIMITS",
+        r#"Limits of keys that have none of their own, as in the API: `[{"name": "burst", "requests": 100, "seconds": 60}]`. See [Limits](../concepts/limits.md)."#,
+    ),
     required("ROUTES", false, "Routes, each with the scope that it requires: see [ROUTES](routes.md)."),
 ];
 

@@ -57,6 +57,7 @@ mod guard;
 mod health;
 pub mod inspect;
 mod jwks;
+mod limits;
 mod metadata;
 pub mod oauth;
 pub mod open_api;

@@ -6,8 +6,20 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[Step] =
-    &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, SESSIONS, CLAIMS, USAGE];
+const STEPS: &[Step] = &[
+    FIRST,
+    FEED,
+    AUDIT_FILTERS,
+    HANDOVER,
+    SORTED,
+    SORTED_IN_SIGHT,
+    EXPOSURES,
+    QUARANTINE,
+    SESSIONS,
+    CLAIMS,
+    USAGE,
+    LIMITS,
+];
 
 /// Version of the current schema: the number of steps.
 pub const VERSION: u64 = STEPS.len() as u64;
@@ -227,6 +239,16 @@ const USAGE: &[&str] = &[
         told_at INTEGER NOT NULL,
         complete_since INTEGER NOT NULL
     ) STRICT",
+];
+
+/// Limits of keys.
+const LIMITS: &[&str] = &[
+    // NULL for a key without its own limits, to which DEFAULT_LIMITS apply.
+    "ALTER TABLE keys ADD COLUMN limits TEXT",
+    // First key of the chain of rotations. NULL for that key itself.
+    "ALTER TABLE keys ADD COLUMN limit_group TEXT",
+    // Number of the last change of the limits; NULL if they were never changed.
+    "ALTER TABLE keys ADD COLUMN limit_revision INTEGER",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

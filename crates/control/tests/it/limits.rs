@@ -95,6 +95,8 @@ fn rows() -> Vec<(&'static str, String)> {
         ),
         ("REFUSAL_MILLIS", format!("{} s for any other refused sign-in |", REFUSAL_MILLIS / 1000)),
         ("IDEMPOTENCY_KEY_CHARS", format!("| `Idempotency-Key` | {} visible", number(IDEMPOTENCY_KEY_CHARS))),
+        ("ROUTE_COST", format!("| cost of a route | {} |", number(ROUTE_COST as usize))),
+        ("LEASED_GROUPS", format!("| limit groups of which one isolate holds leases | {};", number(LEASED_GROUPS))),
         ("ACCESS_TOKEN_BYTES", format!("| JWT of Cloudflare Access | {} bytes, ", number(ACCESS_TOKEN_BYTES))),
         ("ACCESS_KEY_ID_BYTES", format!("{} for the key id, ", number(ACCESS_KEY_ID_BYTES))),
         ("ACCESS_KEYS", format!("{} keys of the team |", number(ACCESS_KEYS))),

@@ -19,10 +19,11 @@ use std::rc::Rc;
 use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
 use crate::store::{Store, StoreError};
-use crate::{AnswerContext, outbox, schema};
+use crate::{AnswerContext, keys, outbox, schema};
 use keyward_key::epoch::Epoch;
 use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::Keyring;
+use keyward_key::limit::Limit;
 use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::{Request, Response};
@@ -52,6 +53,8 @@ pub struct ObjectSettings {
     pub feed: FeedSizes,
     /// `ON_EXPOSURE`.
     pub on_exposure: OnExposure,
+    /// `DEFAULT_LIMITS`.
+    pub default_limits: Vec<Limit>,
 }
 
 /// Reason why a call has no answer.
@@ -167,6 +170,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         // After a change of the secret, every KV copy must be sealed again (docs/guides/rotate-the-secret.md).
         let resealed = outbox::refill(store, settings.keyring.current().generation(), now)?;
         let began = feed::follow_setting(store, settings.authority_epoch.as_deref(), &random, now)?;
+        keys::follow_default_limits(store, &settings.default_limits)?;
         if began {
             self.host.log(Level::Error, "epoch_began", &[("cause", "AUTHORITY_EPOCH was changed")]);
         }

@@ -89,6 +89,7 @@ pub fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
         authority_epoch: authority_epoch.map(str::to_owned),
         feed: FeedSizes::default(),
         on_exposure: OnExposure::default(),
+        default_limits: Vec::new(),
     }
 }
 
