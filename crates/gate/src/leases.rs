@@ -7,7 +7,7 @@
 //!                     └► Unreachable  answer 503: the object is unreachable and the grace has passed
 //! ```
 //!
-//! Units are spent from leases, which end [`LEASE_MS`] after the time at which the isolate asked. The object learns what is unspent with
+//! Units are spent from leases, which end [`LEASE_MS`](keyward_protocol::lease::LEASE_MS) after the time at which the isolate asked. The object learns what is unspent with
 //! the next query. While the object is unreachable, a group spends its part of the outage reserve.
 
 mod group;

@@ -223,12 +223,16 @@ pub struct Problem {
     /// Invalid body field or parameter.
     field: Option<Box<str>>,
     /// Names of the limits that are reached (`violated-policies`).
-    violated: Vec<String>,
+    violated: Option<Box<Violated>>,
     /// Headers of this problem, with names in lower case.
     headers: Vec<(&'static str, String)>,
     /// Scheme and host of the page that explains the code. `None`: those of the caller's request.
     pages_at: Option<Box<str>>,
 }
+
+/// Names of limits. Behind one pointer, because every refusal has room for them and few have any.
+#[derive(Debug, Serialize)]
+struct Violated(Vec<String>);
 
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
@@ -237,7 +241,7 @@ impl From<Code> for Problem {
             status: code.status(),
             detail: None,
             field: None,
-            violated: Vec::new(),
+            violated: None,
             headers: Vec::new(),
             pages_at: None,
         };
@@ -267,8 +271,8 @@ struct Body<'a> {
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
-    #[serde(rename = "violated-policies", skip_serializing_if = "<[String]>::is_empty")]
-    violated: &'a [String],
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    violated: Option<&'a Violated>,
 }
 
 impl Problem {
@@ -317,6 +321,7 @@ impl Problem {
         violated: Vec<String>,
         fields: Vec<(&'static str, String)>,
     ) -> Self {
+        let violated = Some(Box::new(Violated(violated)));
         let mut problem = Self { violated, ..Self::detailed(Code::RateLimited, detail) };
         problem.header("retry-after", seconds.to_string());
         problem.headers.extend(fields);
@@ -386,7 +391,7 @@ impl Problem {
             code: code.as_str(),
             request_id,
             field: self.field.as_deref(),
-            violated: &self.violated,
+            violated: self.violated.as_deref(),
         };
         serde_json::to_string(&body).unwrap_or_default()
     }

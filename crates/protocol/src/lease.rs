@@ -63,7 +63,7 @@ pub struct GroupQuery {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub returned: Vec<Returned>,
     /// Units of the outage reserve that the isolate has spent since the object's instance began.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub reserve_spent: u64,
 }
 
@@ -97,7 +97,7 @@ pub struct GroupAnswer {
     /// Granted units.
     pub units: u64,
     /// Units of the outage reserve that the isolate was given since the object's instance began.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub reserve_given: u64,
     /// State of each limit after the grant, in the order in which the object applies them.
     pub limits: Vec<LimitState>,
@@ -120,7 +120,6 @@ pub struct LimitState {
     pub violated: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
