@@ -16,10 +16,7 @@ pub(super) fn take_limits(fields: &mut Fields) -> Result<Option<Vec<Limit>>, Pro
     }
     let mut limits: Vec<Limit> = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
-        let limit = parse(item).map_err(|BadLimit { field, detail }| {
-            let name = if field.is_empty() { format!("limits[{index}]") } else { format!("limits[{index}].{field}") };
-            invalid(name, detail)
-        })?;
+        let limit = parse(item, &format!("limits[{index}]"))?;
         if limits.iter().any(|other| other.name() == limit.name()) {
             return Err(invalid(format!("limits[{index}].name"), "Duplicate name. Use each name once."));
         }
@@ -28,30 +25,23 @@ pub(super) fn take_limits(fields: &mut Fields) -> Result<Option<Vec<Limit>>, Pro
     Ok(Some(limits))
 }
 
-fn parse(item: Json) -> Result<Limit, BadLimit> {
-    const FORM: &str = "A limit has name, requests, and either seconds or period.";
-    let bad = |field, detail| BadLimit { field, detail };
-    let Json::Object(entries) = item else { return Err(bad("", FORM)) };
-    let (mut name, mut requests, mut seconds, mut period) = (None, None, None, None);
-    for (field, value) in entries {
-        let (slot, field) = match field.as_str() {
-            "name" => (&mut name, "name"),
-            "requests" => (&mut requests, "requests"),
-            "seconds" => (&mut seconds, "seconds"),
-            "period" => (&mut period, "period"),
-            _ => return Err(bad("", FORM)),
-        };
-        if slot.replace(value).is_some() {
-            return Err(bad(field, "Duplicate field. Send it once."));
-        }
-    }
-    let Some(Json::Text(name)) = name else { return Err(bad("name", "This is required and must be a string.")) };
-    let requests = match requests {
-        Some(Json::Number(requests)) => requests,
-        _ => return Err(bad("requests", "This must be a whole number, 1 to 1000000000.")),
+fn parse(item: Json, place: &str) -> Result<Limit, Problem> {
+    let Json::Object(entries) = item else {
+        return Err(invalid(place, "A limit has name, requests, and either seconds or period."));
     };
-    let present = |value: Option<Json>| value.filter(|value| *value != Json::Null);
-    let span = match (present(seconds), present(period)) {
+    let mut fields = Fields::of(entries, &["name", "requests", "seconds", "period"], &format!("{place}."))?;
+    limit(&mut fields).map_err(|BadLimit { field, detail }| invalid(format!("{place}.{field}"), detail))
+}
+
+fn limit(fields: &mut Fields) -> Result<Limit, BadLimit> {
+    let bad = |field, detail| BadLimit { field, detail };
+    let Some(Json::Text(name)) = fields.take("name") else {
+        return Err(bad("name", "This is required and must be a string."));
+    };
+    let Some(Json::Number(requests)) = fields.take("requests") else {
+        return Err(bad("requests", "This must be a whole number, 1 to 1000000000."));
+    };
+    let span = match (fields.take("seconds"), fields.take("period")) {
         (Some(Json::Number(seconds)), None) => Span::Seconds(u32::try_from(seconds).unwrap_or(u32::MAX)),
         (Some(_), None) => return Err(bad("seconds", "This must be a whole number of seconds, 1 to 86400.")),
         (None, Some(Json::Text(text))) if text == "day" => Span::Period(Period::Day),
@@ -98,7 +88,7 @@ mod tests {
             (json!({}), "limits"),
             (json!([good, good, good, good, good]), "limits"),
             (json!([1]), "limits[0]"),
-            (json!([{"name": "a", "requests": 1, "seconds": 1, "burst": 2}]), "limits[0]"),
+            (json!([{"name": "a", "requests": 1, "seconds": 1, "burst": 2}]), "limits[0].burst"),
             (json!([good, {"name": "a", "requests": 1, "period": "day"}]), "limits[1].name"),
             (json!([{"name": "A", "requests": 1, "seconds": 1}]), "limits[0].name"),
             (json!([{"requests": 1, "seconds": 1}]), "limits[0].name"),
