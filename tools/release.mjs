@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { build } from "./build.mjs";
+import { packNpm } from "./npm-package.mjs";
 import { BUILD_DIR, ROOT } from "./paths.mjs";
 import { ask, main, run, Stop } from "./run.mjs";
 import { sbom } from "./supply-chain.mjs";
@@ -37,12 +38,14 @@ function checkVersion(tag) {
     throw new Stop(`The tag is ${tag}, the version ${version}. Tag a release v${version}.`);
 }
 
-/** Builds the command line for a target, and packs it. For `…-linux-musl` it needs no library of the machine. */
+/** Builds the command line for a target, and packs it, for npm too. For `…-linux-musl` it needs no library of the machine. */
 async function packProgram(out, target) {
   const arguments_ = ["build", "--locked", "--profile", "cli", "-p", "keyward-cli", "--target", target];
   await run("cargo", arguments_, { env: { CARGO_TARGET_DIR: undefined } });
   const folder = join(ROOT, "target", target, "cli");
   await pack(join(out, `keyward-${target}.tar.gz`), [folder, "keyward"], [ROOT, "LICENSE"]);
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  await packNpm(out, { program: join(folder, "keyward"), target, version });
 }
 
 async function hostTarget() {

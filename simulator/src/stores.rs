@@ -47,8 +47,11 @@ impl Kv {
         self.values.get(name).is_some_and(|value| value.corrupted)
     }
 
-    pub fn mark_corrupted(&mut self, name: &str) {
-        self.values.entry(name.to_owned()).or_default().corrupted = true;
+    /// Loses write number `write`. An earlier write that lands later doesn't make up for it.
+    pub fn lose(&mut self, name: &str, write: u64) {
+        let value = self.values.entry(name.to_owned()).or_default();
+        value.write = value.write.max(write);
+        value.corrupted = true;
     }
 
     /// Applies write number `write`. `in_order` tells whether its writer receives the confirmation.

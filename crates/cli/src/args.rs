@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::plan as keys_as_code;
-use crate::commands::{audit, claim, completion, incident, keys, login, man, members, posture, scan, usage, whoami};
+use crate::commands::{
+    audit, claim, claims, completion, incident, keys, login, man, members, posture, scan, usage, whoami,
+};
 
 /// What stands below the list of commands.
 const AFTER_HELP: &str = "\
@@ -40,6 +42,9 @@ pub enum Command {
     Keys(keys::KeysCommand),
     /// Mint the key that a claim link permits, straight into a secret manager
     Claim(claim::ClaimArgs),
+    /// Claim links that were given out and are not used yet
+    #[command(subcommand)]
+    Claims(claims::ClaimsCommand),
     /// People and their credentials
     #[command(subcommand)]
     Members(members::MembersCommand),

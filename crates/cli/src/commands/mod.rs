@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod claim;
+pub mod claims;
 pub mod completion;
 pub mod incident;
 pub mod keys;
@@ -30,6 +31,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Whoami(args) => whoami::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Claim(args) => claim::run(&args),
+        Command::Claims(command) => claims::run(&command),
         Command::Members(command) => members::run(&command),
         Command::Incident(command) => incident::run(&command),
         Command::Usage(args) => usage::run(&args),

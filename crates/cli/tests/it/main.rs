@@ -3,6 +3,7 @@
 mod arguments;
 mod audit;
 mod claim;
+mod claims;
 mod credentials;
 mod delivery;
 mod errors;
