@@ -147,7 +147,8 @@ pub const CLIENT_FAMILY_BYTES: usize = 40;
 /// Maximum number of networks of one key that an isolate tells apart in an hour. More are counted as `other`, as in the object.
 pub const COUNTED_NETWORKS: usize = 64;
 
-/// Maximum number of unreported counts of one key, about 150 bytes each. More are counted as one for each hour and decision.
+/// Maximum number of unreported counts of one key, about 150 bytes each. More are counted as one for each hour, decision and route, and
+/// beyond as many again as one for each hour and decision.
 pub const COUNTED_USES: usize = 128;
 
 /// Maximum number of keys that an isolate counts. With more, it forgets those whose counts are reported.
