@@ -72,6 +72,11 @@ export class Deployment {
     return answer.status;
   }
 
+  /** Reports leaked keys, as anybody may, and returns the answer. */
+  report(json) {
+    return this.#send("POST", "/_keyward/v1/leaks", json, undefined, this.#gate);
+  }
+
   /** Waits until `happened` resolves with true. Throws after five seconds. */
   async until(happened) {
     for (let tries = 0; tries < 50; tries += 1) {
@@ -81,13 +86,20 @@ export class Deployment {
     throw new Error("What the demo waits for did not happen within 5 seconds.");
   }
 
-  async #send(method, path, json, credential) {
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {any} [json]
+   * @param {string} [credential]
+   * @param {string} [host]
+   */
+  async #send(method, path, json, credential, host = this.#control) {
     const headers = {
       ...(credential && { authorization: `Bearer ${credential}` }),
       ...(json && { "content-type": "application/json" }),
     };
     for (let tries = 0; ; tries += 1) {
-      const answer = await fetch(`${this.#control}${path}`, { method, headers, body: json && JSON.stringify(json) });
+      const answer = await fetch(`${host}${path}`, { method, headers, body: json && JSON.stringify(json) });
       if (answer.status === 429 && tries < RETRIES) {
         await answer.arrayBuffer();
         await sleep(1_000 * Number(answer.headers.get("retry-after") ?? 1));

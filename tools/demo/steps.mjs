@@ -108,6 +108,54 @@ export const STEPS = [
     },
   },
   {
+    name: "keys that wait for their claim links to be used, and one whose link was withdrawn",
+    needs: "GET /_keyward/v1/claims",
+    async run(to) {
+      const claim = (integration, fields) =>
+        to.call("POST", "/keys", {
+          ...{ integration, name: integration, environment: "live", scopes: ["contacts:read"], deliver: "claim" },
+          ...fields,
+        });
+      await claim("fleet-app", {
+        purpose: "Addresses for the drivers' app",
+        owner: "fleet@acme.example",
+        claim_hours: 4,
+      });
+      await claim("payroll", { purpose: "Reads who is employed", owner: "hr@acme.example", claim_hours: 72 });
+      const { key } = await claim("contractor", { purpose: "A trial by a contractor", owner: "it@acme.example" });
+      await to.call("POST", `/claims/${key.id}/withdraw`);
+    },
+  },
+  {
+    name: "an incident that is under way: two keys revoked, and a claim link for each successor",
+    needs: "POST /_keyward/v1/incidents",
+    async run(to) {
+      const stolen = { purpose: "Sends order updates", owner: "orders@acme.example", scopes: ["conversations:write"] };
+      const ids = [];
+      for (const integration of ["order-bot", "order-archive"]) ids.push((await to.issue(integration, stolen)).id);
+      for (const integration of ["order-bot", "order-archive"])
+        await to.request("/v1/conversations/4711", to.key(integration).text, { method: "POST" });
+      await to.call("POST", "/incidents", {
+        key_ids: ids,
+        kind: "exposed",
+        note: "The build log of the order service was public for a day",
+        replace: "claim",
+      });
+    },
+  },
+  {
+    name: "a leaked key that somebody reported",
+    needs: "POST /_keyward/v1/leaks",
+    async run(to) {
+      await to.issue("webinar", {
+        purpose: "Signs up guests",
+        owner: "events@acme.example",
+        scopes: ["contacts:write"],
+      });
+      await to.report({ keys: [to.key("webinar").text], note: "In the sources of our landing page" });
+    },
+  },
+  {
     name: "changes to read in the audit log",
     async run(to) {
       const { id } = to.key("data-lake");

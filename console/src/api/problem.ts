@@ -55,10 +55,13 @@ export async function problemOf(response: Response): Promise<Problem> {
       text("detail") ?? `The answer has status ${response.status} and is not Keyward's. A proxy may have made it.`,
     field: text("field"),
     requestId: text("request_id") ?? requestId,
-    page: text("type"),
+    page: explained(text("type")),
     retryAfterSeconds: Number.isFinite(retryAfter) ? retryAfter : null,
   });
 }
+
+/** The address of a page of this deployment. Whatever made the answer, no other address becomes a link. */
+const explained = (type: string | null) => (type?.startsWith("/_keyward/problems/") ? type : null);
 
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import { useOnce } from "../logic/once.ts";
 import { Icon, type IconName } from "./icon.tsx";
 
 interface Props {
@@ -32,13 +33,13 @@ export function Button({
 }: Props) {
   const [working, setWorking] = useState(false);
   const isBusy = busy || working;
-  const press = async (event: MouseEvent) => {
-    if (isBusy) return event.preventDefault();
+  const work = useOnce((event: MouseEvent) => {
     const result = onClick?.(event);
-    if (!(result instanceof Promise)) return;
+    if (!(result instanceof Promise)) return result;
     setWorking(true);
-    await result.catch(() => {}).then(() => setWorking(false));
-  };
+    return result.catch(() => {}).then(() => setWorking(false));
+  });
+  const press = (event: MouseEvent) => (isBusy ? event.preventDefault() : work(event));
   const classes = ["button", kind, small && "small", icon && !children && "icon"].filter(Boolean).join(" ");
   return (
     <button

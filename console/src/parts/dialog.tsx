@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
+import { Form } from "./form.tsx";
 
 interface Props {
   title: string;
@@ -25,19 +26,15 @@ export function Dialog({ title, children, foot, wide, onClose, onSubmit }: Props
     event.preventDefault();
     onClose?.();
   };
-  const submit = (event: Event) => {
-    event.preventDefault();
-    onSubmit?.();
-  };
   return (
     <dialog ref={ref} class={wide ? "wide" : undefined} aria-labelledby={id} onCancel={cancel}>
-      <form onSubmit={submit} noValidate>
+      <Form onSubmit={onSubmit} noValidate>
         <div class="dialog-head">
           <h2 id={id}>{title}</h2>
         </div>
         <div class="dialog-body stack">{children}</div>
         {foot && <div class="dialog-foot">{foot}</div>}
-      </form>
+      </Form>
     </dialog>
   );
 }

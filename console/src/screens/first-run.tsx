@@ -6,6 +6,7 @@ import { resume, session, signIn } from "../app/session.ts";
 import { DAY_MS, date } from "../logic/time.ts";
 import { Button } from "../parts/button.tsx";
 import { errorOf, problemElsewhere, TextField } from "../parts/field.tsx";
+import { Form } from "../parts/form.tsx";
 import { Logo } from "../parts/icon.tsx";
 import { ProblemBox } from "../parts/problem-box.tsx";
 import { SecretOnce } from "../parts/secret-once.tsx";
@@ -45,8 +46,7 @@ export function FirstRun({ token }: { token: string }) {
   useEffect(() => {
     document.title = "First run · Keyward";
   }, []);
-  const submit = async (event: Event) => {
-    event.preventDefault();
+  const submit = async () => {
     setBusy(true);
     setProblem(null);
     try {
@@ -76,7 +76,7 @@ export function FirstRun({ token }: { token: string }) {
             {made ? (
               <Stored made={made} />
             ) : (
-              <form class="stack" onSubmit={submit}>
+              <Form class="stack" onSubmit={submit}>
                 <p>This deployment has no owner yet. An owner adds the other members and may do everything else.</p>
                 <ProblemBox problem={problemElsewhere(problem, ["name", "email"])} />
                 <TextField
@@ -107,7 +107,7 @@ export function FirstRun({ token }: { token: string }) {
                     Sign in instead
                   </Button>
                 </div>
-              </form>
+              </Form>
             )}
           </div>
         </div>

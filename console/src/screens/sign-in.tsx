@@ -3,6 +3,7 @@ import { asProblem, type Problem } from "../api/problem.ts";
 import { isVouched, resume, signIn } from "../app/session.ts";
 import { Button } from "../parts/button.tsx";
 import { TextField } from "../parts/field.tsx";
+import { Form } from "../parts/form.tsx";
 import { Logo } from "../parts/icon.tsx";
 import { ProblemBox } from "../parts/problem-box.tsx";
 
@@ -24,10 +25,7 @@ export function SignIn() {
       setBusy(false);
     }
   };
-  const submit = (event: Event) => {
-    event.preventDefault();
-    enter(() => signIn(credential));
-  };
+  const submit = () => enter(() => signIn(credential));
   return (
     <main class="centre">
       <div class="card-page">
@@ -36,7 +34,7 @@ export function SignIn() {
           <h1 tabIndex={-1}>Sign in to Keyward</h1>
         </div>
         <div class="panel">
-          <form class="panel-body stack" onSubmit={submit}>
+          <Form class="panel-body stack" onSubmit={submit}>
             <ProblemBox problem={problem} />
             {vouched && (
               <>
@@ -64,7 +62,7 @@ export function SignIn() {
                 Sign in
               </Button>
             </div>
-          </form>
+          </Form>
         </div>
         <p class="small muted">
           Lost your credential? An owner can replace it under Members. The last owner uses the deployment's bootstrap

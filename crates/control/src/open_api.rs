@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operation::{Access, ServedOn};
+use super::operation::{Access, BodyKind, ServedOn, Spec};
 use super::operations::Operation;
 use super::route::{Endpoint, Route, routes};
 use super::{authorize, console, health, jwks, metadata, problem_page};
@@ -59,6 +59,43 @@ fn piece_of(route: &Route) -> &'static str {
     }
 }
 
+/// Adds the responses that the row of an operation of members implies, unless the operation describes them itself.
+fn add_responses(piece: &mut Map<String, Value>, spec: &Spec) {
+    if !matches!(spec.access, Access::Roles(_)) {
+        return;
+    }
+    let names_one = spec.path.contains("{id}");
+    let takes_json = matches!(spec.body, BodyKind::Json | BodyKind::OptionalJson);
+    let implied = [
+        (true, "401", "Unauthorized"),
+        (true, "403", "Forbidden"),
+        (names_one, "404", "NotFound"),
+        (names_one && spec.writes, "412", "PreconditionFailed"),
+        (takes_json, "413", "TooLarge"),
+        (takes_json, "415", "UnsupportedMediaType"),
+        (spec.idempotent, "422", "Mismatch"),
+        (true, "503", "Unavailable"),
+        (true, "default", "General"),
+    ];
+    let responses = piece.entry("responses").or_insert_with(|| Value::Object(Map::new()));
+    let Value::Object(responses) = responses else { return };
+    for (_, status, name) in implied.into_iter().filter(|(applies, ..)| *applies) {
+        let reference = json!({"$ref": format!("#/components/responses/{name}")});
+        responses.entry(status).or_insert(reference);
+    }
+    responses.entry("400").or_insert_with(|| {
+        let codes = [Code::InvalidRequest, Code::BadPath, Code::KeyInUrl, Code::UnexpectedBody].map(Code::as_str);
+        json!({
+            "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
+            "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+            "content": {"application/problem+json": {"schema": {
+                "$ref": "#/components/schemas/Problem",
+                "properties": {"code": {"enum": codes}},
+            }}},
+        })
+    });
+}
+
 /// Adds to an operation of members what holds for every one of them: a session signs in too, a write by session has its headers, and two
 /// credentials are refused.
 fn add_session(piece: &mut Map<String, Value>, operation: Operation) {
@@ -101,6 +138,7 @@ pub fn document(base: &str) -> Result<Value, String> {
         let mut piece: Map<String, Value> =
             serde_json::from_str(piece_of(&route)).map_err(|error| format!("{method} {path}: {error}"))?;
         if let Endpoint::Operation(operation) = route.endpoint {
+            add_responses(&mut piece, operation.spec());
             add_session(&mut piece, operation);
         }
         let item = paths.entry(path).or_insert_with(|| Value::Object(Map::new()));

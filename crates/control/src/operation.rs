@@ -104,7 +104,8 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     const SERVED_ON: ServedOn = ServedOn::ControlHost;
     /// Whether a session does not suffice: the request must show the member's credential again in `Keyward-Confirm`.
     const NEEDS_CONFIRMATION: bool = false;
-    /// The operation object of the OpenAPI document, as JSON text.
+    /// The operation object of the OpenAPI document, as JSON text, without what the row implies: what a session adds, and for members the
+    /// common responses (400, 401, 403, 503; 404, 412, 413, 415 and 422 where they fit).
     const OPEN_API: &'static str;
     /// Outcome of [`Self::handle`], which the registry returns to the isolate as JSON.
     type Outcome: Serialize + DeserializeOwned;

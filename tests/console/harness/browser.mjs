@@ -27,7 +27,7 @@ export const startBrowser = () => chromium.launch({ executablePath: CHROMIUM, he
 
 /** Console messages of the browser itself about answers that a test provokes. */
 const EXPECTED =
-  /Failed to load resource: (the server responded with a status of (400|401|403|404|409|412|422|429|503)|net::ERR_CONNECTION_RESET)/;
+  /Failed to load resource: (the server responded with a status of (400|401|403|404|409|412|422|429|500|502|503)|net::ERR_CONNECTION_RESET)/;
 
 /**
  * Opens a page of a deployment in a context of its own. `close` also checks what the page did.

@@ -11,6 +11,7 @@ import { Button } from "../../parts/button.tsx";
 import { EnvironmentChip } from "../../parts/chip.tsx";
 import { Choices } from "../../parts/choices.tsx";
 import { errorOf, problemElsewhere, TextArea, TextField } from "../../parts/field.tsx";
+import { Form } from "../../parts/form.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Delivered } from "./delivered.tsx";
 import { type Delivery, DeliveryField } from "./delivery-field.tsx";
@@ -208,8 +209,7 @@ export function Issue() {
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
   const retryKey = useRef(newIdempotencyKey());
-  const submit = async (event: Event) => {
-    event.preventDefault();
+  const submit = async () => {
     setBusy(true);
     setProblem(null);
     try {
@@ -254,7 +254,7 @@ export function Issue() {
       crumb={<a href={href("/keys")}>Keys</a>}
       intro="One key for one program, with only the rights that it needs."
     >
-      <form class="stack-24" style={{ maxWidth: "800px" }} onSubmit={submit} noValidate>
+      <Form class="stack-24" style={{ maxWidth: "800px" }} onSubmit={submit} noValidate>
         <WhatFor draft={draft} change={change} problem={problem} only={only} />
         <WhatItMay draft={draft} change={change} problem={problem} limits={takes.limits} />
         <section class="panel panel-body">
@@ -285,7 +285,7 @@ export function Issue() {
             Cancel
           </a>
         </div>
-      </form>
+      </Form>
     </Page>
   );
 }

@@ -65,31 +65,6 @@ const OPEN_API: &str = r##"{
       "description": "C2SP verifier keys, one per line",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}}
-    },
-    "400": {
-      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-      "content": {
-        "application/problem+json": {
-          "schema": {
-            "$ref": "#/components/schemas/Problem",
-            "properties": {
-              "code": {
-                "enum": [
-                  "invalid_request",
-                  "bad_path",
-                  "key_in_url",
-                  "unexpected_body"
-                ]
-              }
-            }
-          }
-        }
-      }
-    },
-    "401": {"$ref": "#/components/responses/Unauthorized"},
-    "403": {"$ref": "#/components/responses/Forbidden"},
-    "503": {"$ref": "#/components/responses/Unavailable"},
-    "default": {"$ref": "#/components/responses/General"}
+    }
   }
 }"##;

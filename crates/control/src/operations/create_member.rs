@@ -196,29 +196,6 @@ const OPEN_API: &str = r##"{
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/MemberMade"}}}
     },
-    "400": {
-      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-      "content": {
-        "application/problem+json": {
-          "schema": {
-            "$ref": "#/components/schemas/Problem",
-            "properties": {
-              "code": {
-                "enum": [
-                  "invalid_request",
-                  "bad_path",
-                  "key_in_url",
-                  "unexpected_body"
-                ]
-              }
-            }
-          }
-        }
-      }
-    },
-    "401": {"$ref": "#/components/responses/Unauthorized"},
-    "403": {"$ref": "#/components/responses/Forbidden"},
     "409": {
       "description": "`email_taken`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
@@ -236,12 +213,7 @@ const OPEN_API: &str = r##"{
           }
         }
       }
-    },
-    "413": {"$ref": "#/components/responses/TooLarge"},
-    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
-    "422": {"$ref": "#/components/responses/Mismatch"},
-    "503": {"$ref": "#/components/responses/Unavailable"},
-    "default": {"$ref": "#/components/responses/General"}
+    }
   }
 }"##;
 

@@ -108,30 +108,6 @@ const OPEN_API: &str = r##"{
       },
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/KeyChanged"}}}
     },
-    "400": {
-      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-      "content": {
-        "application/problem+json": {
-          "schema": {
-            "$ref": "#/components/schemas/Problem",
-            "properties": {
-              "code": {
-                "enum": [
-                  "invalid_request",
-                  "bad_path",
-                  "key_in_url",
-                  "unexpected_body"
-                ]
-              }
-            }
-          }
-        }
-      }
-    },
-    "401": {"$ref": "#/components/responses/Unauthorized"},
-    "403": {"$ref": "#/components/responses/Forbidden"},
-    "404": {"$ref": "#/components/responses/NotFound"},
     "409": {
       "description": "The key is not retiring: `not_active`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
@@ -149,11 +125,6 @@ const OPEN_API: &str = r##"{
           }
         }
       }
-    },
-    "412": {"$ref": "#/components/responses/PreconditionFailed"},
-    "413": {"$ref": "#/components/responses/TooLarge"},
-    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
-    "503": {"$ref": "#/components/responses/Unavailable"},
-    "default": {"$ref": "#/components/responses/General"}
+    }
   }
 }"##;

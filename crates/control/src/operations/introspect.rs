@@ -187,9 +187,6 @@ const OPEN_API: &str = r##"{
         }
       }
     },
-    "403": {"$ref": "#/components/responses/Forbidden"},
-    "413": {"$ref": "#/components/responses/TooLarge"},
-    "503": {"$ref": "#/components/responses/Unavailable"},
-    "default": {"$ref": "#/components/responses/General"}
+    "413": {"$ref": "#/components/responses/TooLarge"}
   }
 }"##;

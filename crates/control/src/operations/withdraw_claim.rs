@@ -105,14 +105,6 @@ const OPEN_API: &str = r##"{
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ClaimChanged"}}}
     },
     "400": {"$ref": "#/components/responses/ClaimInvalid"},
-    "401": {"$ref": "#/components/responses/Unauthorized"},
-    "403": {"$ref": "#/components/responses/Forbidden"},
-    "404": {"$ref": "#/components/responses/NotFound"},
-    "409": {"$ref": "#/components/responses/AlreadyClaimed"},
-    "412": {"$ref": "#/components/responses/PreconditionFailed"},
-    "413": {"$ref": "#/components/responses/TooLarge"},
-    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
-    "503": {"$ref": "#/components/responses/Unavailable"},
-    "default": {"$ref": "#/components/responses/General"}
+    "409": {"$ref": "#/components/responses/AlreadyClaimed"}
   }
 }"##;
