@@ -17,6 +17,7 @@ use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Response as RegistryResponse};
 use keyward_registry::context::Policy;
 use keyward_registry::feed::FeedSizes;
+use keyward_registry::idle::IdleRules;
 use keyward_registry::object::{FetchError, KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
 use keyward_registry::store::{Store, StoreError};
 
@@ -37,8 +38,9 @@ impl DurableObject for Registry {
                 known_scopes: config.routes.scopes(),
                 on_exposure: config.on_exposure,
             });
+            let idle = IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days };
             let Config { keyring, authority_epoch, on_exposure, .. } = config;
-            settings = Some(ObjectSettings { keyring, authority_epoch, feed: FeedSizes::default(), on_exposure });
+            settings = Some(ObjectSettings { keyring, authority_epoch, feed: FeedSizes::default(), on_exposure, idle });
         }
         Self { inner: Rc::new(RegistryObject::new(DurableObjectHost { state, env, policy }, settings)) }
     }

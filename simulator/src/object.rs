@@ -6,6 +6,7 @@ use std::rc::Rc;
 use keyward_control::authority::apply;
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Response};
+use keyward_registry::idle::IdleRules;
 use keyward_registry::object::{KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
 use keyward_registry::store::{Store, StoreError};
 use keyward_testkit::sqlite_store::Fault as StoreFault;
@@ -83,6 +84,7 @@ fn running(world: &Rc<World>) -> Rc<RegistryObject<SimulatedHost>> {
             authority_epoch: setting,
             feed: world.feed_sizes,
             on_exposure: world.policy.on_exposure,
+            idle: IdleRules::default(),
         };
         Rc::new(RegistryObject::new(host, Some(settings)))
     };

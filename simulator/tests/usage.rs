@@ -6,7 +6,7 @@ const SEEDS: u64 = 60;
 /// Number of histories in which a planted fault must be found.
 const SEEDS_WITH_FAULT: u64 = 400;
 
-const FAULTS: [&str; 7] = [
+const FAULTS: [&str; 10] = [
     "a repeated usage report counts again",
     "a use in the future is believed",
     "the clock of an isolate that is behind is believed",
@@ -14,23 +14,27 @@ const FAULTS: [&str; 7] = [
     "a silent shard counts as proof",
     "a missing report is proof of disuse",
     "a gap in the messages of a shard is no gap",
+    "an idle key is revoked without a warning",
+    "an idle key is revoked on missing data",
+    "a use after the warning is overlooked",
 ];
 
 #[test]
 fn no_history_of_usage_violates_a_rule() {
-    let (mut idle, mut uses, mut lost) = (0, 0, 0);
+    let (mut idle, mut uses, mut lost, mut revoked) = (0, 0, 0, 0);
     for seed in 0..SEEDS {
         let history = execute(seed);
         let violations = check(&history);
         assert_eq!(violations, [], "seed {seed}");
         idle += history.seen.iter().filter(|seen| seen.is_idle).count();
         uses += history.uses.len();
+        revoked += history.revocations.len();
         lost += history.uses.iter().filter(|used| used.lost_at.is_some()).count();
     }
     println!(
-        "{SEEDS} histories: {uses} uses, {lost} unreported at an end of their isolate, {idle} times a key was idle"
+        "{SEEDS} histories: {uses} uses, {lost} unreported at an end of their isolate, {idle} times a key was idle, {revoked} keys revoked"
     );
-    assert!(idle > 100 && uses > 1_000 && lost > 10);
+    assert!(idle > 100 && uses > 1_000 && lost > 10 && revoked > 3);
 }
 
 #[test]

@@ -41,6 +41,7 @@ const ACTIONS: Record<string, string> = {
   "key.quarantine": "Quarantined the key",
   "key.release": "Released the key from quarantine",
   "key.dismiss_exposure": "Dismissed an exposure",
+  "key.idle": "The key is idle",
   "claim.expire": "The claim ended unused",
   "claim.withdraw": "Withdrew the claim",
   "incident.open": "Opened an incident",

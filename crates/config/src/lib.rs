@@ -88,6 +88,10 @@ pub struct Config {
     issuer: Option<String>,
     /// `ON_EXPOSURE`, by default only recorded.
     pub on_exposure: OnExposure,
+    /// `IDLE_DAYS`: days without use after which a key is idle.
+    pub idle_days: u32,
+    /// `REVOKE_IDLE_DAYS`: days without use after which a key is revoked; 0 for never.
+    pub revoke_idle_days: u32,
     /// Settings as given, without secrets; see [`Self::effective`].
     given: effective::Given,
 }
@@ -157,6 +161,8 @@ impl Config {
         let access = reader.access();
         let issuer = reader.issuer();
         let on_exposure = reader.on_exposure();
+        let idle_days = reader.number("IDLE_DAYS", 90, 1, 400);
+        let revoke_idle_days = reader.number("REVOKE_IDLE_DAYS", 0, 0, 400);
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
             (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
@@ -181,6 +187,8 @@ impl Config {
                     access,
                     issuer,
                     on_exposure,
+                    idle_days,
+                    revoke_idle_days,
                     given: reader.given(),
                 })
             }

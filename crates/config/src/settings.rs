@@ -117,6 +117,16 @@ pub const SETTINGS: &[Setting] = &[
         r#"{"url": "record", "browser": "record", "http": "record"}"#,
         "Action for a key in a URL, from a browser page and over plain HTTP, each `record`, `quarantine` or `revoke`: see [Exposed keys](../concepts/exposures.md). A kind that is left out is recorded.",
     ),
+    setting(
+        "IDLE_DAYS",
+        "90",
+        "Days without use after which a key is idle, 1 to 400. A key that was never used is idle 30 days after its issue, or sooner if this is less: see [Usage](../concepts/usage.md#idle-keys).",
+    ),
+    setting(
+        "REVOKE_IDLE_DAYS",
+        "0",
+        "Days without use after which a key is revoked, 0 to 400; 0 revokes none. It is announced 30, 7 and 1 days before.",
+    ),
     required("ROUTES", false, "Routes, each with the scope that it requires: see [ROUTES](routes.md)."),
 ];
 

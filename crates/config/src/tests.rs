@@ -72,6 +72,8 @@ fn all_problems_are_reported_at_once_without_secrets() {
         "ACCESS_AUDIENCE": "two words",
         "ISSUER": "keys.example.com",
         "ON_EXPOSURE": {"url": "ignore"},
+        "IDLE_DAYS": 0,
+        "REVOKE_IDLE_DAYS": 401,
         "ROUTES": [{"match": "GET /a"}, {"match": "GET /a", "scope": "a", "acces": "public"}, 1],
     });
     let Err(problems) = Config::parse(&vars(&broken)) else { panic!("accepted") };

@@ -4,6 +4,7 @@
 //! the object, and nothing has to be cancelled: a row that no longer needs the work is no longer found.
 
 use super::claims;
+use super::idle;
 use super::quarantine;
 use super::store::{Store, StoreError};
 use keyward_key::time::Millis;
@@ -24,7 +25,7 @@ pub struct DueWork {
 pub const BATCH: u32 = 100;
 
 /// Every kind of due work.
-pub const WORK: &[DueWork] = &[quarantine::END, claims::END];
+pub const WORK: &[DueWork] = &[quarantine::END, claims::END, idle::CHECK];
 
 impl DueWork {
     /// Does a batch of what is due at `now`, in one transaction. Only reads if nothing is due.

@@ -16,7 +16,7 @@
 //! | [`exposures`], [`quarantine`] | exposures of keys and members' credentials, and keys that are refused after one |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
-//! | [`usage`] | when keys were used |
+//! | [`usage`], [`idle`] | when keys were used; keys that nobody uses |
 //! | [`claims`] | permissions to mint a pending key |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
@@ -50,6 +50,7 @@ pub mod due;
 pub mod exposures;
 pub mod feed;
 pub mod idempotency;
+pub mod idle;
 pub mod keys;
 pub mod list;
 mod lookup;

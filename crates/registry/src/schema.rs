@@ -6,8 +6,20 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
-const STEPS: &[Step] =
-    &[FIRST, FEED, AUDIT_FILTERS, HANDOVER, SORTED, SORTED_IN_SIGHT, EXPOSURES, QUARANTINE, SESSIONS, CLAIMS, USAGE];
+const STEPS: &[Step] = &[
+    FIRST,
+    FEED,
+    AUDIT_FILTERS,
+    HANDOVER,
+    SORTED,
+    SORTED_IN_SIGHT,
+    EXPOSURES,
+    QUARANTINE,
+    SESSIONS,
+    CLAIMS,
+    USAGE,
+    IDLE,
+];
 
 /// Version of the current schema: the number of steps.
 pub const VERSION: u64 = STEPS.len() as u64;
@@ -226,6 +238,22 @@ const USAGE: &[&str] = &[
         shard INTEGER PRIMARY KEY,
         told_at INTEGER NOT NULL,
         complete_since INTEGER NOT NULL
+    ) STRICT",
+];
+
+/// When each key is checked for disuse, and what was announced about those that are not used.
+const IDLE: &[&str] = &[
+    // NULL for a key that was not checked yet: its first check is a day after its issue.
+    "ALTER TABLE keys ADD COLUMN idle_check_at INTEGER",
+    "CREATE INDEX keys_by_idle_check ON keys (ifnull(idle_check_at, created_at + 86400000))
+        WHERE state IN ('active', 'retiring')",
+    "CREATE TABLE idle_keys (
+        id TEXT PRIMARY KEY,
+        last_at INTEGER NOT NULL,
+        unused_since INTEGER NOT NULL,
+        is_announced INTEGER NOT NULL,
+        warned_days INTEGER,
+        revoke_at INTEGER NOT NULL
     ) STRICT",
 ];
 

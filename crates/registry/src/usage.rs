@@ -83,25 +83,22 @@ fn note_shard(store: &mut dyn Store, shard: u32, now: Millis) -> Result<(), Stor
     )
 }
 
-/// A rule about keys that were not used for some days.
+/// What the shards of the usage object prove about unused keys.
 ///
-/// A key is idle only if its shard proves it: the shard has told its times lately, and without a gap since the days began. A report that
-/// is missing is no proof of disuse.
+/// A report that is missing is no proof of disuse: a shard proves something only while it tells its times, and only about the time since
+/// its last gap.
 #[derive(Clone, Debug)]
-pub struct Idle {
-    /// Keys must be unused since this instant.
-    since: Millis,
+pub struct Evidence {
     /// The instant since which the reports of each shard are complete; `None` if they are not.
     complete_since: [Option<Millis>; USAGE_SHARDS as usize],
-    now: Millis,
 }
 
-impl Idle {
-    /// Creates the rule for a number of days, at `now`.
+impl Evidence {
+    /// Reads what the shards prove at `now`.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub fn new(store: &mut dyn Store, days: u32, now: Millis) -> Result<Self, StoreError> {
+    pub fn new(store: &mut dyn Store, now: Millis) -> Result<Self, StoreError> {
         let mut complete_since = [None; USAGE_SHARDS as usize];
         for row in store.query("SELECT shard, told_at, complete_since FROM usage_shards", &[])? {
             let is_silent = !(0..=LONGEST_PAUSE_MS).contains(&now.since(row.millis("told_at")?));
@@ -111,8 +108,36 @@ impl Idle {
                     .filter(|_| !is_silent || fault!("a silent shard counts as proof"));
             }
         }
+        Ok(Self { complete_since })
+    }
+
+    /// Returns the instant since which a key is known to be unused: `last`, its last known use or its issue, or a later instant before
+    /// which reports may be missing. `None` if its shard proves nothing.
+    #[must_use]
+    pub fn unused_since(&self, id: &str, last: Millis) -> Option<Millis> {
+        let shard = usize::try_from(usage_shard(id)).ok();
+        let complete = shard.and_then(|shard| self.complete_since.get(shard)).copied().flatten();
+        complete.map(|complete| complete.max(last))
+    }
+}
+
+/// A rule about keys that were not used for some days. [`Evidence`] must prove it.
+#[derive(Clone, Debug)]
+pub struct Idle {
+    /// Keys must be unused since this instant.
+    since: Millis,
+    evidence: Evidence,
+    now: Millis,
+}
+
+impl Idle {
+    /// Creates the rule for a number of days, at `now`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub fn new(store: &mut dyn Store, days: u32, now: Millis) -> Result<Self, StoreError> {
         let since = now.plus_seconds(i64::from(days).saturating_mul(-86_400));
-        Ok(Self { since, complete_since, now })
+        Ok(Self { since, evidence: Evidence::new(store, now)?, now })
     }
 
     /// Returns whether the key in this row is idle: active or retiring, and neither issued nor used since. The row has the columns `id`,
@@ -123,9 +148,8 @@ impl Idle {
     pub fn is_met(&self, row: &Row) -> Result<bool, StoreError> {
         let state = row.parsed("state", Status::parse)?;
         let is_usable = matches!(state, Status::Active | Status::Retiring) && self.now < row.millis("expires_at")?;
-        let shard = usize::try_from(usage_shard(row.text("id")?)).ok();
-        let complete = shard.and_then(|shard| self.complete_since.get(shard)).copied().flatten();
         let last = row.millis("created_at")?.max(row.millis("used_at")?);
-        Ok(is_usable && last <= self.since && complete.is_some_and(|complete| complete <= self.since))
+        let unused_since = self.evidence.unused_since(row.text("id")?, last);
+        Ok(is_usable && unused_since.is_some_and(|unused_since| unused_since <= self.since))
     }
 }

@@ -108,7 +108,7 @@ fn replay(log: &[Entry]) -> Tables {
                 }
                 change_lists(row, detail);
             }
-            "key.expose" | "key.dismiss_exposure" | "key.quarantine" | "key.release" | "member.expose" => {
+            "key.expose" | "key.dismiss_exposure" | "key.quarantine" | "key.release" | "key.idle" | "member.expose" => {
                 assert!(tables.contains_key(&subject), "exposed before it was created");
             }
             "key.shown_again" => assert!(tables.contains_key(&subject), "shown before it was created"),

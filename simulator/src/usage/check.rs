@@ -2,6 +2,8 @@
 
 use super::world::{History, Time};
 
+const DAY_MS: Time = 86_400_000;
+
 /// Time in milliseconds after which the use of an isolate that ends is safe: its report arrived, or the registry learned that one is
 /// missing. An isolate that reaches neither refuses all keys after the bound and the grace.
 const SAFE_AFTER_MS: Time = 75_000;
@@ -11,6 +13,38 @@ const SAFE_AFTER_MS: Time = 75_000;
 pub struct Violation {
     pub rule: &'static str,
     pub text: String,
+}
+
+/// Tolerance in milliseconds of a time that the registry keeps: clocks may step by less than a gap, and the alarm is due every ten minutes.
+const CLOCK_TOLERANCE_MS: Time = 1_500_000;
+
+/// Checks the keys that were revoked because nobody used them.
+fn check_revocations(history: &History, violate: &mut impl FnMut(&'static str, String)) {
+    for revoked in &history.revocations {
+        let is_in_use = |used: &&super::world::Use| {
+            used.key == revoked.key
+                && used.at > revoked.at - history.revoke_ms + CLOCK_TOLERANCE_MS
+                && used.lost_at.is_none_or(|lost_at| lost_at - used.at > SAFE_AFTER_MS)
+                && revoked.at - used.at > 2 * SAFE_AFTER_MS
+        };
+        if let Some(used) = history.uses.iter().find(is_in_use) {
+            violate("a key in use is never revoked", format!("{revoked:?}, {used:?}"));
+        }
+        let is_fair = |warned: &&super::world::Warning| {
+            warned.key == revoked.key
+                && (DAY_MS - CLOCK_TOLERANCE_MS..=history.revoke_ms).contains(&(revoked.at - warned.at))
+        };
+        if !history.warnings.iter().any(|warned| is_fair(&warned)) {
+            violate("a key is revoked only after a warning", format!("{revoked:?}, {:?}", history.warnings));
+        }
+    }
+    let end = history.seen.last().map_or(0, |seen| seen.at);
+    let is_long_idle = |seen: &super::world::Seen| seen.key == 0 && seen.is_idle && end - seen.at > 2 * DAY_MS;
+    let is_used = history.uses.iter().any(|used| used.key == 0);
+    let is_revoked = history.revocations.iter().any(|revoked| revoked.key == 0);
+    if history.is_calm && !is_used && !is_revoked && history.seen.iter().any(is_long_idle) {
+        violate("a key that nobody uses is revoked", String::new());
+    }
 }
 
 /// Returns the violations of a history.
@@ -46,6 +80,7 @@ pub fn check(history: &History) -> Vec<Violation> {
             violate("a key in use is never idle", format!("{seen:?}"));
         }
     }
+    check_revocations(history, &mut violate);
     if history.is_calm
         && history.is_first_awake
         && !history.uses.iter().any(|used| used.key == 0)

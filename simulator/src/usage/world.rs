@@ -15,6 +15,7 @@ use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 use keyward_protocol::usage::{USAGE_SHARDS, usage_shard};
 use keyward_protocol::{Request, Response};
+use keyward_registry::idle::{CHECK, IdleRules, follow_settings};
 use keyward_registry::usage::{self as registry_usage, Idle};
 use keyward_store::{Store, StoreError};
 use keyward_testkit::gate_world::{ClientRequest, Key, NOW, World as GateWorld};
@@ -33,11 +34,13 @@ const DAY_STEPS: usize = 144;
 const KEYS: usize = 3;
 const ISOLATES: usize = 3;
 const IDLE_DAYS: u32 = 2;
+const REVOKE_DAYS: u32 = 3;
 
 /// What happened, as plain data in true time.
 #[derive(Debug, Default)]
 pub struct History {
     pub idle_ms: Time,
+    pub revoke_ms: Time,
     pub uses: Vec<Use>,
     /// Number of counted requests of each key at the end.
     pub counted: Vec<u64>,
@@ -48,6 +51,8 @@ pub struct History {
     /// The shard of key 0 has told the registry that it lives.
     pub is_first_awake: bool,
     pub seen: Vec<Seen>,
+    pub warnings: Vec<Warning>,
+    pub revocations: Vec<Revocation>,
 }
 
 /// A request that was forwarded.
@@ -67,6 +72,20 @@ pub struct Seen {
     pub registry_clock: i64,
     pub last_used: Option<i64>,
     pub is_idle: bool,
+}
+
+/// An announcement that a key will be revoked in a day.
+#[derive(Clone, Debug)]
+pub struct Warning {
+    pub key: usize,
+    pub at: Time,
+}
+
+/// A key that was revoked because nobody used it.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    pub key: usize,
+    pub at: Time,
 }
 
 /// Faults at one time.
@@ -280,7 +299,12 @@ pub fn execute(seed: u64) -> History {
     let mut accepting = Accepting::new();
     let world = Rc::new(new_world(&accepting, random.next()));
     let mut isolates: Vec<LiveIsolate> = (0..ISOLATES).map(|_| new_isolate()).collect();
-    let mut history = History { idle_ms: i64::from(IDLE_DAYS) * 86_400_000, is_calm, ..History::default() };
+    let mut history = History {
+        idle_ms: i64::from(IDLE_DAYS) * 86_400_000,
+        revoke_ms: i64::from(REVOKE_DAYS) * 86_400_000,
+        is_calm,
+        ..History::default()
+    };
     // How often each key is used, per mille and step: key 0 seldom or never.
     let rates = [random.pick(&[0, 0, 8]), random.pick(&[4, 20, 300]), random.pick(&[2, 10, 900])];
     for step in 0..random.below(4 * DAY_STEPS) + 4 * DAY_STEPS {
@@ -301,6 +325,7 @@ pub fn execute(seed: u64) -> History {
             end_isolate(&mut isolates[number], &mut history, world.now.get());
         }
         ring(&world);
+        check_idle_keys(&world, &accepting, &mut history);
         observe(&world, &accepting, &mut history);
     }
     finish(&world, &mut isolates, &mut history, &accepting);
@@ -315,6 +340,7 @@ fn new_world(accepting: &Accepting, seed: u64) -> World {
         let sql = "UPDATE keys SET id = ?1 WHERE id = ?2";
         registry.store.connection.execute(sql, [key.record.id.as_str(), view.id.as_str()]).unwrap();
     }
+    follow_settings(&mut registry.store, IdleRules { idle_days: IDLE_DAYS, revoke_days: REVOKE_DAYS }).unwrap();
     let world = World {
         now: Cell::new(0),
         random: RefCell::new(Random::new(seed)),
@@ -409,6 +435,31 @@ fn ring(world: &Rc<World>) {
         if shard.alarm_at.get().is_some_and(|at| at <= world.now.get() + STEP_MS / 2) {
             shard.alarm_at.set(None);
             run(UsageObject::new(Host { world: Rc::clone(world), shard }).alarm());
+        }
+    }
+}
+
+/// Runs the registry's due work, and notes what it says in the audit log.
+fn check_idle_keys(world: &World, accepting: &Accepting, history: &mut History) {
+    let now = world.clock(world.registry_offset.get());
+    let mut registry = world.registry.borrow_mut();
+    CHECK.run_if_due(&mut registry.store, now).unwrap();
+    let seen = history.warnings.len() + history.revocations.len();
+    let rows = registry
+        .store
+        .query(
+            "SELECT subject, action FROM audit
+             WHERE action = 'key.revoke' OR (action = 'key.idle' AND instr(detail, 'revoke_in_days') > 0)
+             ORDER BY seq LIMIT 1000 OFFSET ?",
+            &[keyward_store::Value::count(seen as u64).unwrap()],
+        )
+        .unwrap();
+    for row in rows {
+        let subject = row.text("subject").unwrap();
+        let key = accepting.keys.iter().position(|key| key.record.id.as_str() == subject).unwrap();
+        match row.text("action").unwrap() {
+            "key.revoke" => history.revocations.push(Revocation { key, at: world.now.get() }),
+            _ => history.warnings.push(Warning { key, at: world.now.get() }),
         }
     }
 }

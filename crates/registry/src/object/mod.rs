@@ -18,6 +18,7 @@ use std::rc::Rc;
 
 use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
+use crate::idle::{self, IdleRules};
 use crate::store::{Store, StoreError};
 use crate::{AnswerContext, outbox, schema};
 use keyward_key::epoch::Epoch;
@@ -52,6 +53,8 @@ pub struct ObjectSettings {
     pub feed: FeedSizes,
     /// `ON_EXPOSURE`.
     pub on_exposure: OnExposure,
+    /// `IDLE_DAYS` and `REVOKE_IDLE_DAYS`.
+    pub idle: IdleRules,
 }
 
 /// Reason why a call has no answer.
@@ -167,6 +170,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         // After a change of the secret, every KV copy must be sealed again (docs/guides/rotate-the-secret.md).
         let resealed = outbox::refill(store, settings.keyring.current().generation(), now)?;
         let began = feed::follow_setting(store, settings.authority_epoch.as_deref(), &random, now)?;
+        idle::follow_settings(store, settings.idle)?;
         if began {
             self.host.log(Level::Error, "epoch_began", &[("cause", "AUTHORITY_EPOCH was changed")]);
         }

@@ -158,7 +158,7 @@ fn a_pending_key_is_changed_and_revoked_but_not_rotated() {
     assert_eq!(world.revoke(&key(1), "a mistake").status, Status::Revoked);
     assert_eq!(world.refused(claimant(1), claim(1)), Rejection::NotFound);
     assert_eq!(world.refused(claimant(1), Command::LookUpClaim), Rejection::NotFound);
-    assert_eq!(earliest(&mut world.store, WORK), Ok(None), "its claim has ended");
+    assert_eq!(earliest(&mut world.store, &[keyward_registry::claims::END]), Ok(None), "its claim has ended");
     assert_eq!((queued(&mut world), known_to_the_gate(&mut world, 1)), (vec![], false));
 }
 
@@ -414,7 +414,7 @@ fn claims_that_end_together_are_done_in_batches() {
 #[test]
 fn the_object_sets_its_alarm_to_the_end_of_a_claim() {
     let platform = Platform::new(pending());
-    let object = platform.start_with(WORK);
+    let object = platform.start_with(&[keyward_registry::claims::END]);
     ready(object.fetch(&issue_message(7))).unwrap();
     platform.run_spawned();
     platform.run_spawned();

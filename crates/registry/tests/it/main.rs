@@ -9,6 +9,7 @@ mod exposures;
 mod feed;
 mod histories;
 mod idempotency;
+mod idle;
 mod issue;
 mod limits;
 mod list;

@@ -55,12 +55,13 @@ fn every_column_of_every_table_is_documented() {
     for (table, rows) in [
         ("meta", 2),
         ("members", 17),
-        ("keys", 29),
+        ("keys", 30),
         ("audit", 8),
         ("outbox", 3),
         ("idempotency", 8),
         ("exposures", 6),
         ("usage_shards", 3),
+        ("idle_keys", 6),
         ("sessions", 6),
         ("claims", 10),
     ] {

@@ -14,6 +14,7 @@ use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, RequestMeta, Response as RegistryResponse};
 use keyward_registry::due::DueWork;
 use keyward_registry::feed::FeedSizes;
+use keyward_registry::idle::IdleRules;
 use keyward_registry::meta;
 use keyward_registry::object::{DRAIN_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
 use keyward_registry::outbox::pending;
@@ -89,6 +90,7 @@ pub fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
         authority_epoch: authority_epoch.map(str::to_owned),
         feed: FeedSizes::default(),
         on_exposure: OnExposure::default(),
+        idle: IdleRules::default(),
     }
 }
 
@@ -158,6 +160,9 @@ impl ObjectHost for Platform {
     }
 }
 
+/// Due time of the only due work of a new key: its first check for disuse, a day after the issue.
+const FIRST_IDLE_CHECK_MS: i64 = 86_400_000;
+
 pub const SNAPSHOT: &str = "{\"changes\":{\"snapshot\":{\"after\":null}}}";
 
 pub fn issue_message(number: u32) -> String {
@@ -183,7 +188,7 @@ fn a_change_sets_the_alarm_and_kv_keeps_the_copy_a_day_past_expiry() {
     let written = platform.0.written.borrow().clone();
     assert_eq!(written.len(), 1);
     assert!(written[0].1 > platform.0.now.get().0 / 1000 + 86_400, "{written:?}");
-    assert_eq!((platform.pending(), platform.0.alarm.get()), (0, None));
+    assert_eq!((platform.pending(), platform.0.alarm.get()), (0, Some(FIRST_IDLE_CHECK_MS)));
 }
 
 #[test]
@@ -206,7 +211,7 @@ fn a_changed_secret_queues_every_copy_again() {
     platform.run_spawned();
     platform.run_spawned();
     ready(platform.start(SECRET, None).fetch(SNAPSHOT)).unwrap();
-    assert_eq!((platform.pending(), platform.0.alarm.get()), (0, None));
+    assert_eq!((platform.pending(), platform.0.alarm.get()), (0, Some(FIRST_IDLE_CHECK_MS)));
     ready(platform.start(OTHER_SECRET, None).fetch(SNAPSHOT)).unwrap();
     assert_eq!((platform.pending(), platform.0.alarm.get()), (1, Some(1_000)));
     platform.run_spawned();

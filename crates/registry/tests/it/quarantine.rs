@@ -309,5 +309,5 @@ fn the_end_of_many_quarantines_costs_a_bounded_number_of_rows_for_each_batch() {
                 .query_row("SELECT count(*) FROM keys WHERE state = 'quarantined'", [], |row| row.get(0));
         assert_eq!(rows, Ok(left));
     }
-    assert_eq!(due::earliest(&mut world.store, due::WORK), Ok(None));
+    assert_eq!(due::earliest(&mut world.store, &[END]), Ok(None));
 }
