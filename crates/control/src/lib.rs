@@ -55,6 +55,8 @@ pub mod delivery;
 pub mod failure;
 mod guard;
 mod health;
+pub mod incident;
+pub mod incident_view;
 pub mod inspect;
 mod jwks;
 mod metadata;

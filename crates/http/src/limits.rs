@@ -99,6 +99,12 @@ pub const WRONG_CLAIM_SECRET_MILLIS: i64 = 6_000;
 /// Maximum number of claims that one isolate tracks for this limit, about 150 bytes each. The least recently used are evicted first.
 pub const CLAIMS_REMEMBERED: usize = 4_096;
 
+/// Maximum number of keys of one incident. Revoking them keeps the authority busy for a fraction of a second.
+pub const INCIDENT_KEYS: usize = 1_000;
+
+/// Maximum number of keys that an incident revokes without a confirmation.
+pub const UNCONFIRMED_KEYS: usize = 20;
+
 /// Maximum number of requests to the control plane with one credential, in one isolate: the burst, and the rate per second. A script
 /// that works through thousands of keys stays below it; a loop that went wrong does not.
 pub const CONTROL_REQUESTS_A_SECOND: u32 = 100;

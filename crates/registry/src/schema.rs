@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     CLAIMS,
     USAGE,
     IDLE,
+    INCIDENTS,
 ];
 
 /// Version of the current schema: the number of steps.
@@ -254,6 +255,31 @@ const IDLE: &[&str] = &[
         is_announced INTEGER NOT NULL,
         warned_days INTEGER,
         revoke_at INTEGER NOT NULL
+    ) STRICT",
+];
+
+/// Incidents and their keys.
+const INCIDENTS: &[&str] = &[
+    "CREATE TABLE incidents (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        environments TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        note TEXT NOT NULL,
+        opened_at INTEGER NOT NULL,
+        opened_by TEXT NOT NULL,
+        reviewed_at INTEGER,
+        reviewed_by TEXT,
+        finding TEXT,
+        closed_at INTEGER,
+        closed_by TEXT
+    ) STRICT",
+    "CREATE INDEX incidents_by_environments ON incidents (environments)",
+    "CREATE TABLE incident_keys (
+        incident TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        successor TEXT,
+        PRIMARY KEY (incident, key_id)
     ) STRICT",
 ];
 

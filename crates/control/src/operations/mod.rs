@@ -130,6 +130,12 @@ operations! {
     KeyUsage => key_usage,
     UsageTotals => usage_totals,
     KeyActivity => key_activity,
+    OpenIncident => open_incident,
+    ListIncidents => list_incidents,
+    ShowIncident => show_incident,
+    ReviewIncident => review_incident,
+    CloseIncident => close_incident,
+    CompromiseKey => compromise_key,
 }
 
 impl Operation {

@@ -340,3 +340,32 @@ fn settings_are_shown_without_secrets_to_owners_and_auditors() {
         assert_eq!(plane.get("v1/settings", &credential).status, status, "{role}");
     }
 }
+
+#[test]
+fn an_incident_of_more_than_twenty_keys_by_session_needs_its_number_and_then_the_credential() {
+    let (plane, owner, cookie) = signed_in();
+    for number in 0..21 {
+        plane.issue(&owner, &format!("i-{number}"));
+        plane.later(100);
+    }
+    let open = || write(&cookie, "POST", "v1/incidents");
+    let keys_owner = plane.get("v1/keys?limit=1", &owner).json["items"][0]["owner"].clone();
+    let unconfirmed = json!({"owner": keys_owner, "kind": "other", "note": "x"});
+    // The number comes first: without it nobody is asked for a credential.
+    let refused = plane.call(&open().with("keyward-confirm", &owner), &unconfirmed);
+    assert_eq!((refused.status, &refused.json["code"]), (409, &json!("confirmation_required")), "{}", refused.text);
+    let mut confirmed = unconfirmed.clone();
+    confirmed["confirm"] = json!("21 keys");
+    for wrong in [open(), open().with("keyward-confirm", "x")] {
+        let refused = plane.call(&wrong, &confirmed);
+        assert_eq!((refused.status, &refused.json["code"]), (403, &json!("confirmation_required")), "{}", refused.text);
+    }
+    let active = plane.get("v1/keys?status=active&limit=200", &owner);
+    assert_eq!(active.json["items"].as_array().unwrap().len(), 21, "a refusal revokes nothing");
+    let opened = plane.call(&open().with("keyward-confirm", &owner), &confirmed);
+    assert_eq!(opened.status, 201, "{}", opened.text);
+    // Twenty keys or fewer need neither.
+    let (key, _) = plane.issue(&owner, "one");
+    let one = json!({"key_ids": [key["id"]], "kind": "other", "note": "x"});
+    assert_eq!(plane.call(&open(), &one).status, 201);
+}
