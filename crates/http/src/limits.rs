@@ -38,6 +38,12 @@ pub const SCOPE_BYTES: usize = 1_024;
 /// Maximum number of networks of one key.
 pub const CIDRS: usize = 1_000;
 
+/// Maximum `cost` of a route. A dearer request suggests a limit in other units.
+pub const ROUTE_COST: u32 = 1_000;
+
+/// Maximum number of limit groups of which one isolate holds leases: as many as it caches keys.
+pub const LEASED_GROUPS: usize = 10_000;
+
 /// Default number of items on a page of a list.
 pub const PAGE_DEFAULT: u32 = 50;
 
@@ -153,7 +159,8 @@ pub const CLIENT_FAMILY_BYTES: usize = 40;
 /// Maximum number of networks of one key that an isolate tells apart in an hour. More are counted as `other`, as in the object.
 pub const COUNTED_NETWORKS: usize = 64;
 
-/// Maximum number of unreported counts of one key, about 150 bytes each. More are counted as one for each hour and decision.
+/// Maximum number of unreported counts of one key, about 150 bytes each. More are counted as one for each hour, decision and route, and
+/// beyond as many again as one for each hour and decision.
 pub const COUNTED_USES: usize = 128;
 
 /// Maximum number of keys that an isolate counts. With more, it forgets those whose counts are reported.
@@ -197,8 +204,9 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
 
-/// Maximum burst of sign-ins to the console with one credential, in one isolate. Each writes an entry of the audit log.
+/// Maximum burst of sign-ins to the console with one credential, and of uses of one claim, in one isolate. Each writes an entry of the
+/// audit log.
 pub const SIGN_INS_AT_ONCE: i64 = 10;
 
-/// Minimum interval between sign-ins to the console after the burst, in milliseconds.
+/// Minimum interval between them after the burst, in milliseconds.
 pub const SIGN_IN_MILLIS: i64 = 6_000;
