@@ -59,6 +59,7 @@ pub mod incident;
 pub mod incident_view;
 pub mod inspect;
 mod jwks;
+mod limits;
 mod metadata;
 pub mod oauth;
 pub mod open_api;
