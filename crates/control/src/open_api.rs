@@ -118,7 +118,7 @@ fn add_session(piece: &mut Map<String, Value>, operation: Operation) {
         codes.push(Code::AmbiguousCredentials.as_str().into());
     }
     let mut headers = vec![json!({"$ref": "#/components/parameters/Console"})];
-    if operation.needs_confirmation() {
+    if operation.takes_confirmation() {
         headers.push(json!({"$ref": "#/components/parameters/Confirm"}));
     }
     let parameters = piece.entry("parameters").or_insert_with(|| Value::Array(Vec::new()));

@@ -104,6 +104,8 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     const SERVED_ON: ServedOn = ServedOn::ControlHost;
     /// Whether a session does not suffice: the request must show the member's credential again in `Keyward-Confirm`.
     const NEEDS_CONFIRMATION: bool = false;
+    /// Whether some of its requests need that, which [`Self::handle`] decides.
+    const TAKES_CONFIRMATION: bool = Self::NEEDS_CONFIRMATION;
     /// The operation object of the OpenAPI document, as JSON text, without what the row implies: what a session adds, and for members the
     /// common responses (400, 401, 403, 503; 404, 412, 413, 415 and 422 where they fit).
     const OPEN_API: &'static str;

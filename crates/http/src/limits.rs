@@ -153,7 +153,8 @@ pub const CLIENT_FAMILY_BYTES: usize = 40;
 /// Maximum number of networks of one key that an isolate tells apart in an hour. More are counted as `other`, as in the object.
 pub const COUNTED_NETWORKS: usize = 64;
 
-/// Maximum number of unreported counts of one key, about 150 bytes each. More are counted as one for each hour and decision.
+/// Maximum number of unreported counts of one key, about 150 bytes each. More are counted as one for each hour, decision and route, and
+/// beyond as many again as one for each hour and decision.
 pub const COUNTED_USES: usize = 128;
 
 /// Maximum number of keys that an isolate counts. With more, it forgets those whose counts are reported.
@@ -197,10 +198,11 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
 
-/// Maximum burst of sign-ins to the console with one credential, in one isolate. Each writes an entry of the audit log.
+/// Maximum burst of sign-ins to the console with one credential, and of uses of one claim, in one isolate. Each writes an entry of the
+/// audit log.
 pub const SIGN_INS_AT_ONCE: i64 = 10;
 
-/// Minimum interval between sign-ins to the console after the burst, in milliseconds.
+/// Minimum interval between them after the burst, in milliseconds.
 pub const SIGN_IN_MILLIS: i64 = 6_000;
 /// Maximum size of a leak report, in bytes. GitHub reports many matches at once.
 pub const LEAK_BODY_BYTES: usize = 1_048_576;

@@ -215,7 +215,7 @@ codes! {
         "A session ends after 15 minutes without a request, after 8 hours, at sign-out, and when the member is revoked or their credential replaced. Sign in with your credential again."
     ConfirmationRequired "confirmation_required" 403 "Confirmation required"
         "This operation needs more than a session. Send your own credential again in `Keyward-Confirm`."
-        "Creating or rotating a member's credential needs the credential of whoever is signed in, so that an open browser window alone cannot do it. Send it in the header `Keyward-Confirm`. An incident of more than 20 keys needs it too, and its number of keys in `confirm`: without that the status is 409."
+        "Creating or rotating a member's credential, and giving a member another e-mail address, the role `owner` or more environments, needs the credential of whoever is signed in, so that an open browser window alone cannot do it. Send it in the header `Keyward-Confirm`. An incident of more than 20 keys needs it too, and its number of keys in `confirm`: without that the status is 409."
 }
 
 /// An error to send to a caller.

@@ -52,10 +52,10 @@ macro_rules! operations {
                 match self { $(Self::$name => $module::$name::SERVED_ON),* }
             }
 
-            /// Returns whether a session does not suffice for it.
+            /// Returns whether a session does not suffice for each of its requests.
             #[must_use]
-            pub const fn needs_confirmation(self) -> bool {
-                match self { $(Self::$name => $module::$name::NEEDS_CONFIRMATION),* }
+            pub const fn takes_confirmation(self) -> bool {
+                match self { $(Self::$name => $module::$name::TAKES_CONFIRMATION),* }
             }
 
             /// Returns the operation object of the OpenAPI document, as JSON text.

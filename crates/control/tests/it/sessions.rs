@@ -243,6 +243,30 @@ fn a_session_shows_the_credential_again_for_a_members_credential() {
 }
 
 #[test]
+fn a_session_alone_gives_nobody_what_outlasts_it() {
+    let (plane, owner, cookie) = signed_in();
+    let limited = plane.member(&owner, "manager", &json!(["test"]));
+    let id = plane.get("v1/me", &limited).json["id"].as_str().unwrap().to_owned();
+    let change = || write(&cookie, "PATCH", &format!("v1/members/{id}"));
+    for body in [
+        json!({"email": "thief@elsewhere.example"}),
+        json!({"role": "owner"}),
+        json!({"environments": null}),
+        json!({"environments": ["test", "live"]}),
+        json!({"name": "Mia", "role": "owner"}),
+    ] {
+        assert_eq!(plane.call(&change(), &body).verdict(), "403 confirmation_required", "{body}");
+    }
+    for body in [json!({"name": "Mia"}), json!({"role": "auditor"}), json!({"expires_in_days": 30})] {
+        assert_eq!(plane.call(&change(), &body).status, 200, "{body}");
+    }
+    let confirmed = change().with("keyward-confirm", &owner);
+    let wider = json!({"email": "mia@acme.example", "role": "owner", "environments": null});
+    assert_eq!(plane.call(&confirmed, &wider).status, 200);
+    assert_eq!(plane.call(&change(), &json!({"environments": ["live"]})).status, 200, "narrower");
+}
+
+#[test]
 fn access_signs_in_to_the_console_too_and_a_session_beside_it_decides() {
     let (plane, owner) = deployment(&json!({
         "ACCESS_TEAM_DOMAIN": "https://acme.cloudflareaccess.com", "ACCESS_AUDIENCE": "4714c135",

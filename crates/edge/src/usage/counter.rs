@@ -87,20 +87,32 @@ impl UsageCounter {
     pub(super) fn count(&mut self, used: &KeyUse<'_>, request: &Use<'_>) -> Option<UsageDue> {
         let is_full = self.unreported >= COUNTED_TOTAL;
         let Some(key) = self.keys.get_mut(&used.id) else {
-            if is_full {
-                self.lost = self.lost.saturating_add(1);
-                return None;
-            }
-            return self.count_new(used, request);
+            return if is_full { self.lose(used.id, request.now) } else { self.count_new(used, request) };
         };
         if is_full && key.is_reported() {
-            self.lost = self.lost.saturating_add(1);
-            return None;
+            return self.lose(used.id, request.now);
         }
         let was_reported = key.is_reported();
         let added = key.add(used, request);
         self.unreported_keys = self.unreported_keys.saturating_add(was_reported.into());
         self.due(used.id, added, request.now)
+    }
+
+    /// Does not count a request, because the memory for counts is full. It can still start the task that reports them: the keys with
+    /// counts may never be used again.
+    fn lose(&mut self, key: CompactKeyId, now: Millis) -> Option<UsageDue> {
+        self.lost = self.lost.saturating_add(1);
+        let report = self.later(now)?;
+        Some(UsageDue { key, new_network: None, report: Some(report) })
+    }
+
+    /// Returns the report to all shards that a waiting task will send, unless one waits already.
+    fn later(&mut self, now: Millis) -> Option<Report> {
+        if self.waits_since.is_some_and(|since| (0..TASK_ENDED_AFTER_MS).contains(&now.since(since))) {
+            return None;
+        }
+        self.waits_since = Some(now);
+        Some(Report::AllLater)
     }
 
     fn count_new(&mut self, used: &KeyUse<'_>, request: &Use<'_>) -> Option<UsageDue> {
@@ -116,18 +128,14 @@ impl UsageCounter {
 
     fn due(&mut self, key: CompactKeyId, added: Added, now: Millis) -> Option<UsageDue> {
         self.unreported = self.unreported.saturating_add(added.has_grown.into());
-        let is_waiting = self.waits_since.is_some_and(|since| (0..TASK_ENDED_AFTER_MS).contains(&now.since(since)));
         let report = if self.unreported_keys >= REPORTED_KEYS {
             // Counts stay with their shard while a report is in flight, so the next request must not report again.
             self.unreported_keys = 0;
             Some(Report::AllAtOnce)
         } else if added.is_first {
             Some(Report::KeyAtOnce)
-        } else if is_waiting {
-            None
         } else {
-            self.waits_since = Some(now);
-            Some(Report::AllLater)
+            self.later(now)
         };
         (report.is_some() || added.new_network.is_some()).then_some(UsageDue {
             key,
@@ -168,7 +176,15 @@ impl UsageCounter {
         index(shard).and_then(|shard| self.outgoing.get(shard)).is_some_and(|outgoing| outgoing.is_in_flight(now))
     }
 
-    /// Returns the next report to a shard with its number; `None` if there is none, or another task waits for an answer. `random`
+    /// Gives up a report to a shard that is too old to be sent again. Returns whether it did.
+    pub(super) fn give_up_old(&mut self, shard: u32, now: Millis) -> bool {
+        !self.is_in_flight(shard, now)
+            && index(shard)
+                .and_then(|shard| self.outgoing.get_mut(shard))
+                .is_some_and(|outgoing| outgoing.give_up_old(now))
+    }
+
+    /// Returns the next report to a shard with its place among the reports to it; `None` if there is none, or another task waits for an answer. `random`
     /// returns a random byte.
     pub(super) fn next_report(
         &mut self,
@@ -214,9 +230,9 @@ impl UsageCounter {
         taken
     }
 
-    pub(super) fn confirmed(&mut self, shard: u32, sequence: u64, now: Millis) {
+    pub(super) fn confirmed(&mut self, shard: u32, made: u64, now: Millis) {
         if let Some(outgoing) = index(shard).and_then(|shard| self.outgoing.get_mut(shard)) {
-            outgoing.confirmed(sequence, now);
+            outgoing.confirmed(made, now);
         }
     }
 
