@@ -97,17 +97,17 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     }
 
     /// Splits what was found into messages for the registry. None without a key of ours.
-    fn leak_reports(&self, found: &Found) -> Result<Vec<Box<LeakReport>>, Failure> {
+    fn leak_reports(&self, found: &Found) -> Result<Vec<LeakReport>, Failure> {
         let chunks = found.keys.chunks(MAX_LEAKED_KEYS).map(|keys| {
             let id = format!("leak_{}", base62(&mut self.event.entropy(), 16)?);
-            Ok(Box::new(LeakReport {
+            Ok(LeakReport {
                 id,
                 source: found.source,
                 found_at: found.found_at,
                 note: found.note.clone(),
                 keys: keys.to_vec(),
                 request: self.meta(),
-            }))
+            })
         });
         chunks.collect()
     }
@@ -119,7 +119,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             if let Err(NoAnswer::Busy(seconds)) = self.take(|callers, now| callers.take_query(now)) {
                 return Err(Problem::rate_limited(DETAIL, seconds).into());
             }
-            let cause = match ask(self.request.platform, &Request::Leak(report)).await {
+            let cause = match ask(self.request.platform, &Request::Leak(Box::new(report))).await {
                 Ok(Response::Reported) => continue,
                 Ok(_) => "the registry answered another query".to_owned(),
                 Err(unreachable) => unreachable.0,
@@ -134,7 +134,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     /// Has the registry revoke what was found after the answer, which so tells nothing, not even by its time.
     fn report_leak_later(&self, found: &Found) -> Result<(), Failure> {
         for report in self.leak_reports(found)? {
-            self.event.report_in_background(BackgroundReport::Leak(report));
+            self.event.report_in_background(BackgroundReport::Leak(Box::new(report)));
         }
         Ok(())
     }
