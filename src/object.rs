@@ -42,6 +42,7 @@ impl DurableObject for Registry {
                 authority_epoch: config.authority_epoch,
                 feed: FeedSizes::default(),
                 policy: rules.clone(),
+                default_limits: config.default_limits,
                 idle: IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days },
             });
             policy = Some(rules);

@@ -213,7 +213,7 @@ describe("SQL", () => {
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
     assert.deepEqual(
       rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)),
-      ["epoch", `revision ${rows[1].value}`, "schema 14", `sealed_under ${GENERATION}`],
+      ["epoch", `revision ${rows[1].value}`, "schema 15", `sealed_under ${GENERATION}`],
     );
   });
 });

@@ -127,6 +127,10 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "Days without use after which a key is revoked, 0 to 400; 0 revokes none. It is announced 30, 7 and 1 days before.",
     ),
+    optional(
+        "DEFAULT_LIMITS",
+        r#"Limits of keys that have none of their own, as in the API: `[{"name": "burst", "requests": 100, "seconds": 60}]`. See [Limits](../concepts/limits.md)."#,
+    ),
     setting(
         "LEAK_GITHUB_KEYS_URL",
         "https://api.github.com/meta/public_keys/secret_scanning",

@@ -61,6 +61,7 @@ pub mod incident_view;
 pub mod inspect;
 mod jwks;
 pub mod leaks;
+mod limits;
 mod metadata;
 pub mod oauth;
 pub mod open_api;

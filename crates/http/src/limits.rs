@@ -38,6 +38,12 @@ pub const SCOPE_BYTES: usize = 1_024;
 /// Maximum number of networks of one key.
 pub const CIDRS: usize = 1_000;
 
+/// Maximum `cost` of a route. A dearer request suggests a limit in other units.
+pub const ROUTE_COST: u32 = 1_000;
+
+/// Maximum number of limit groups of which one isolate holds leases: as many as it caches keys.
+pub const LEASED_GROUPS: usize = 10_000;
+
 /// Default number of items on a page of a list.
 pub const PAGE_DEFAULT: u32 = 50;
 
@@ -198,11 +204,10 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
 
-/// Maximum burst of sign-ins to the console with one credential, and of uses of one claim, in one isolate. Each writes an entry of the
-/// audit log.
+/// Maximum burst of sign-ins to the console with one credential, in one isolate. Each writes an entry of the audit log.
 pub const SIGN_INS_AT_ONCE: i64 = 10;
 
-/// Minimum interval between them after the burst, in milliseconds.
+/// Minimum interval between sign-ins to the console after the burst, in milliseconds.
 pub const SIGN_IN_MILLIS: i64 = 6_000;
 /// Maximum size of a leak report, in bytes. GitHub reports many matches at once.
 pub const LEAK_BODY_BYTES: usize = 1_048_576;

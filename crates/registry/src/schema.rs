@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     USAGE,
     IDLE,
     INCIDENTS,
+    LIMITS,
     LEAKS,
 ];
 
@@ -282,6 +283,16 @@ const INCIDENTS: &[&str] = &[
         successor TEXT,
         PRIMARY KEY (incident, key_id)
     ) STRICT",
+];
+
+/// Limits of keys.
+const LIMITS: &[&str] = &[
+    // NULL for a key without its own limits, to which DEFAULT_LIMITS apply.
+    "ALTER TABLE keys ADD COLUMN limits TEXT",
+    // First key of the chain of rotations. NULL for that key itself.
+    "ALTER TABLE keys ADD COLUMN limit_group TEXT",
+    // Number of the last change of the limits; NULL if they were never changed.
+    "ALTER TABLE keys ADD COLUMN limit_revision INTEGER",
 ];
 
 /// Leak reports, and the keys in each.

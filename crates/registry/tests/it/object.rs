@@ -90,6 +90,7 @@ pub fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
         feed: FeedSizes::default(),
         policy: World::empty().policy,
         idle: IdleRules::default(),
+        default_limits: Vec::new(),
     }
 }
 
