@@ -352,8 +352,6 @@ const OPEN_API: &str = r##"{
         }
       }
     },
-    "401": {"$ref": "#/components/responses/Unauthorized"},
-    "403": {"$ref": "#/components/responses/Forbidden"},
     "409": {
       "description": "`integration_has_key`, `name_taken`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
@@ -372,12 +370,7 @@ const OPEN_API: &str = r##"{
           }
         }
       }
-    },
-    "413": {"$ref": "#/components/responses/TooLarge"},
-    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
-    "422": {"$ref": "#/components/responses/Mismatch"},
-    "503": {"$ref": "#/components/responses/Unavailable"},
-    "default": {"$ref": "#/components/responses/General"}
+    }
   }
 }"##;
 

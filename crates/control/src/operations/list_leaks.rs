@@ -95,27 +95,6 @@ const OPEN_API: &str = r##"{
       "description": "A page of the list",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/LeakPage"}}}
-    },
-    "400": {
-      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-      "content": {
-        "application/problem+json": {
-          "schema": {
-            "$ref": "#/components/schemas/Problem",
-            "properties": {
-              "code": {
-                "enum": [
-                  "invalid_request",
-                  "bad_path",
-                  "key_in_url",
-                  "unexpected_body"
-                ]
-              }
-            }
-          }
-        }
-      }
     }
   }
 }"##;

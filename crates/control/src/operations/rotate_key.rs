@@ -237,30 +237,6 @@ const OPEN_API: &str = r##"{
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"oneOf": [{"$ref": "#/components/schemas/KeyRotated"}, {"$ref": "#/components/schemas/KeyPending"}]}}}
     },
-    "400": {
-      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-      "content": {
-        "application/problem+json": {
-          "schema": {
-            "$ref": "#/components/schemas/Problem",
-            "properties": {
-              "code": {
-                "enum": [
-                  "invalid_request",
-                  "bad_path",
-                  "key_in_url",
-                  "unexpected_body"
-                ]
-              }
-            }
-          }
-        }
-      }
-    },
-    "401": {"$ref": "#/components/responses/Unauthorized"},
-    "403": {"$ref": "#/components/responses/Forbidden"},
-    "404": {"$ref": "#/components/responses/NotFound"},
     "409": {
       "description": "`not_active`; `integration_has_key` while a successor waits for its claim",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
@@ -279,13 +255,7 @@ const OPEN_API: &str = r##"{
           }
         }
       }
-    },
-    "412": {"$ref": "#/components/responses/PreconditionFailed"},
-    "413": {"$ref": "#/components/responses/TooLarge"},
-    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
-    "422": {"$ref": "#/components/responses/Mismatch"},
-    "503": {"$ref": "#/components/responses/Unavailable"},
-    "default": {"$ref": "#/components/responses/General"}
+    }
   }
 }"##;
 

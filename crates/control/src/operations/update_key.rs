@@ -327,9 +327,6 @@ const OPEN_API: &str = r##"{
         }
       }
     },
-    "401": {"$ref": "#/components/responses/Unauthorized"},
-    "403": {"$ref": "#/components/responses/Forbidden"},
-    "404": {"$ref": "#/components/responses/NotFound"},
     "409": {
       "description": "`not_active`, `name_taken`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
@@ -348,12 +345,7 @@ const OPEN_API: &str = r##"{
           }
         }
       }
-    },
-    "412": {"$ref": "#/components/responses/PreconditionFailed"},
-    "413": {"$ref": "#/components/responses/TooLarge"},
-    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
-    "503": {"$ref": "#/components/responses/Unavailable"},
-    "default": {"$ref": "#/components/responses/General"}
+    }
   }
 }"##;
 

@@ -209,33 +209,6 @@ const OPEN_API: &str = r##"{
       "description": "The gate's decision",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Verdict"}}}
-    },
-    "400": {
-      "description": "The body, query or path is invalid; `field` names the part: `invalid_request`",
-      "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
-      "content": {
-        "application/problem+json": {
-          "schema": {
-            "$ref": "#/components/schemas/Problem",
-            "properties": {
-              "code": {
-                "enum": [
-                  "invalid_request",
-                  "bad_path",
-                  "key_in_url",
-                  "unexpected_body"
-                ]
-              }
-            }
-          }
-        }
-      }
-    },
-    "401": {"$ref": "#/components/responses/Unauthorized"},
-    "403": {"$ref": "#/components/responses/Forbidden"},
-    "413": {"$ref": "#/components/responses/TooLarge"},
-    "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
-    "503": {"$ref": "#/components/responses/Unavailable"},
-    "default": {"$ref": "#/components/responses/General"}
+    }
   }
 }"##;
