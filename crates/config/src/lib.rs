@@ -44,7 +44,7 @@ pub use hosts::{Host, HostRole};
 pub use settings::{SETTINGS, Setting, settings_table};
 
 /// Minimum length of `BOOTSTRAP_TOKEN` in characters: 128 bits in base64.
-const BOOTSTRAP_TOKEN_LENGTH: usize = 22;
+const TOKEN_LENGTH: usize = 22;
 
 /// A complete, valid configuration.
 pub struct Config {
@@ -53,7 +53,9 @@ pub struct Config {
     /// Keys derived from `KEYWARD_SECRET` and `KEYWARD_SECRET_PREVIOUS`.
     pub keyring: Keyring,
     /// `BOOTSTRAP_TOKEN`.
-    pub bootstrap_token: BootstrapToken,
+    pub bootstrap_token: SharedToken,
+    /// `METRICS_TOKEN`.
+    pub metrics_token: Option<SharedToken>,
     /// `ORIGIN_LIVE`.
     pub origin_live: Origin,
     /// `ORIGIN_TEST`. With `None`, test keys get 503.
@@ -114,10 +116,10 @@ pub enum Origin {
     Base(String),
 }
 
-/// `BOOTSTRAP_TOKEN`, stored only as its SHA-256.
-pub struct BootstrapToken([u8; 32]);
+/// A token of the configuration, stored only as its SHA-256.
+pub struct SharedToken([u8; 32]);
 
-impl BootstrapToken {
+impl SharedToken {
     /// Whether `presented` is the token. The digests are compared in constant time.
     #[must_use]
     pub fn matches(&self, presented: &str) -> bool {
@@ -144,6 +146,7 @@ impl Config {
         let mut reader = Reader { vars, problems: Vec::new() };
         let keyring = reader.keyring();
         let bootstrap_token = reader.bootstrap_token();
+        let metrics_token = reader.metrics_token();
         let prefix = reader.prefix();
         let origin_live = reader.origin_live();
         let route_hosts = reader.route_hosts();
@@ -170,6 +173,7 @@ impl Config {
                     prefix,
                     keyring,
                     bootstrap_token,
+                    metrics_token,
                     origin_live,
                     origin_test,
                     route_hosts,
@@ -255,17 +259,30 @@ impl<'a> Reader<'a> {
         Keyring::new(&current?, previous.as_ref())
     }
 
-    fn bootstrap_token(&mut self) -> Option<BootstrapToken> {
+    fn bootstrap_token(&mut self) -> Option<SharedToken> {
         let name = "BOOTSTRAP_TOKEN";
         if self.get(name).is_none() {
             self.problem(name, "is missing: set a random text (`openssl rand -base64 32`)");
         }
+        self.token(name)
+    }
+
+    fn metrics_token(&mut self) -> Option<SharedToken> {
+        let name = "METRICS_TOKEN";
+        self.get(name)?;
+        if self.get(name) == self.get("BOOTSTRAP_TOKEN") {
+            self.problem(name, "must differ from BOOTSTRAP_TOKEN: use `openssl rand -base64 32`");
+        }
+        self.token(name)
+    }
+
+    fn token(&mut self, name: &str) -> Option<SharedToken> {
         let token = self.text(name)?;
-        if token.len() < BOOTSTRAP_TOKEN_LENGTH || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if token.len() < TOKEN_LENGTH || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             self.problem(name, "must be at least 22 visible ASCII characters: use `openssl rand -base64 32`");
             return None;
         }
-        Some(BootstrapToken(Sha256::digest(token.as_bytes()).into()))
+        Some(SharedToken(Sha256::digest(token.as_bytes()).into()))
     }
 
     fn prefix(&mut self) -> Option<Prefix> {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::credential::{self, Subject};
+use super::exposition::Exposition;
 use super::failure::Failure;
 use super::precondition;
 use super::retry::Retryable;
@@ -25,6 +26,7 @@ use keyward_key::id::KeyId;
 use keyward_key::keyring::Generation;
 use keyward_key::mint::{ApiKey, Minted};
 use keyward_key::version;
+use keyward_protocol::metrics::Sample;
 use keyward_protocol::{Caller, Idempotency, NewCredential, Precondition, Raw, Role};
 use keyward_registry::audit::AuditFilter;
 use keyward_registry::context::{Context, OperationError};
@@ -55,6 +57,8 @@ pub struct Spec {
 pub enum Access {
     /// Members of these roles.
     Roles(&'static [Role]),
+    /// Members of these roles, and the holder of `METRICS_TOKEN`.
+    RolesOrScraper(&'static [Role]),
     /// The holder of the bootstrap token.
     BootstrapToken,
     /// Any holder of the key in the body.
@@ -67,7 +71,7 @@ impl Access {
     /// Returns whether a member of `role` may run the operation.
     #[must_use]
     pub fn admits(self, role: Role) -> bool {
-        matches!(self, Self::Roles(roles) if roles.contains(&role))
+        matches!(self, Self::Roles(roles) | Self::RolesOrScraper(roles) if roles.contains(&role))
     }
 }
 
@@ -244,6 +248,8 @@ pub enum Answer {
     CheckpointKeys,
     /// A question to the usage object.
     Usage(super::usage_query::UsageQuestion),
+    /// The registry's metrics, to which those of the other objects are added.
+    Metrics(Vec<Sample>, Exposition),
 }
 
 impl Answer {

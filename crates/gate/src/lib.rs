@@ -134,6 +134,8 @@ pub struct Gate {
     /// Number of times that the clock stepped back.
     steps: u64,
     outage_logged_at: Option<Millis>,
+    /// A revocation was applied since [`Gate::take_revoked`].
+    has_revoked: bool,
 }
 
 impl Default for Gate {
@@ -151,6 +153,7 @@ impl Gate {
             cache: KeyCache::new(sizes),
             assertions: Assertions::new(sizes.assertion_bytes),
             latest: None,
+            has_revoked: false,
             steps: 0,
             outage_logged_at: None,
         }

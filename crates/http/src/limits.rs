@@ -196,3 +196,6 @@ pub const SIGN_INS_AT_ONCE: i64 = 10;
 
 /// Minimum interval between sign-ins to the console after the burst, in milliseconds.
 pub const SIGN_IN_MILLIS: i64 = 6_000;
+
+/// Maximum number of integrations that metrics name. The others are counted as `other`.
+pub const METRIC_INTEGRATIONS: usize = 500;

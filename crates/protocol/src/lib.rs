@@ -22,13 +22,14 @@ pub mod audit;
 pub mod exposure;
 pub mod feed;
 pub mod level;
+pub mod metrics;
 pub mod request;
 pub mod response;
 pub mod role;
 pub mod usage;
 
 pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
-pub use level::Level;
+pub use level::{Level, LoggedEvents};
 pub use request::{
     Caller, Confirmation, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request,
     RequestMeta,

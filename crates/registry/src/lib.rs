@@ -17,6 +17,7 @@
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
 //! | [`usage`], [`idle`] | when keys were used; keys that nobody uses |
+//! | [`metrics`] | gauges of the tables, and counters of the object's log events |
 //! | [`claims`] | permissions to mint a pending key |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
@@ -57,6 +58,7 @@ mod lookup;
 pub mod member_list;
 pub mod members;
 pub mod meta;
+pub mod metrics;
 pub mod object;
 pub mod order;
 pub mod outbox;

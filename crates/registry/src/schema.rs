@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     CLAIMS,
     USAGE,
     IDLE,
+    METRICS,
 ];
 
 /// Version of the current schema: the number of steps.
@@ -256,6 +257,9 @@ const IDLE: &[&str] = &[
         revoke_at INTEGER NOT NULL
     ) STRICT",
 ];
+
+/// Counters of metrics.
+const METRICS: &[&str] = &[keyward_store::counters::TABLE];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the
 /// store is up to date.

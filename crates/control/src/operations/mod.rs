@@ -130,6 +130,7 @@ operations! {
     KeyUsage => key_usage,
     UsageTotals => usage_totals,
     KeyActivity => key_activity,
+    ReadMetrics => read_metrics,
 }
 
 impl Operation {

@@ -126,6 +126,7 @@ fn rows() -> Vec<(&'static str, String)> {
             format!("| sign-ins to the console with one credential | {SIGN_INS_AT_ONCE} at once in each isolate, "),
         ),
         ("SIGN_IN_MILLIS", format!("then one every {} s |", SIGN_IN_MILLIS / 1_000)),
+        ("METRIC_INTEGRATIONS", format!("| integrations that metrics name | {METRIC_INTEGRATIONS}; ")),
     ]
 }
 

@@ -10,6 +10,7 @@ mod forward_auth;
 mod generated;
 mod hosts;
 mod limits;
+mod metrics;
 mod plane;
 mod requests;
 mod rotation;
