@@ -280,6 +280,35 @@ describe("after the whole life cycle of a key", () => {
     await call(`${claims}/${withdrawn.claimId}/withdraw`, { method: "POST", key: owner });
     await call(`${claims}/${withdrawn.claimId}`, { method: "POST", json: { secret: withdrawn.secret, nonce } });
     await pending({ name: "Open", integration: "open" });
+
+    // Incidents: the links of their claims, in the first answer and its retry, and in no other.
+    const { api_key: stolen, key: stolenKey } = await issue({ name: "Stolen", integration: "stolen" });
+    Object.assign(needles, needlesFor({ stolen }));
+    const incident = (fields) => ({
+      method: "POST",
+      key: owner,
+      json: { key_ids: [stolenKey.id], kind: "exposed", note: "n", replace: "claim", ...fields },
+      headers: { "idempotency-key": "canary-incident" },
+    });
+    for (const wrong of [{ key_ids: [stolen] }, { kind: stolen }, { [stolen]: 1 }, { dry_run: stolen }, { owner: 7 }])
+      await call("/_keyward/v1/incidents", incident(wrong));
+    const opened = await gate.call("/_keyward/v1/incidents", incident({}));
+    const [stolenClaim, linkSecret] = new URL(opened.json.incident.keys[0].claim.url).hash.slice(1).split(".");
+    Object.assign(needles, { "claim of an incident": forms(linkSecret) });
+    assert.deepEqual((await gate.call("/_keyward/v1/incidents", incident({}))).json, opened.json);
+    const { api_key: replacement } = (
+      await call(`${claims}/${stolenClaim}`, { method: "POST", json: { secret: linkSecret, nonce } })
+    ).json;
+    Object.assign(needles, needlesFor({ replacement }));
+    await call(CONTACTS, { key: stolen });
+    await call(CONTACTS, { key: replacement });
+    for (const path of ["/_keyward/v1/incidents", `/_keyward/v1/incidents/${opened.json.incident.id}`])
+      await call(path, { key: owner });
+    await call(`/_keyward/v1/incidents/${opened.json.incident.id}/review`, {
+      method: "POST",
+      key: owner,
+      json: { finding: "f" },
+    });
     await form("revoke", { token: revokedByHolder }, { key: revokedByHolder });
 
     // During faults of every store.

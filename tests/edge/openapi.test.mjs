@@ -341,6 +341,50 @@ describe("every real answer matches the document", () => {
     }
   });
 
+  test("incidents", async () => {
+    const incidents = "/_keyward/v1/incidents";
+    const fields = (more) => ({ kind: "exposed", note: "Found in a build log", ...more });
+    const { id } = await gate.newKey();
+    const counted = await right(incidents, asked(fields({ key_ids: [id], dry_run: true })));
+    assert.deepEqual([counted.status, counted.json.keys], [200, 1]);
+    const retried = { headers: { "idempotency-key": "incident" } };
+    const body = fields({ key_ids: [id], replace: "claim" });
+    const opened = await right(incidents, { ...asked(body), ...retried });
+    assert.equal(opened.status, 201);
+    assert.equal((await right(incidents, { ...asked(fields({ key_ids: [id] })), ...retried })).status, 422);
+    assert.equal((await call(incidents, asked(fields({})))).status, 400);
+    assert.equal((await right(incidents, asked(fields({ key_ids: ["wafl_live_000000000000"] })))).status, 404);
+    for (let made = 0; made < 21; made += 1)
+      await gate.newKey({ owner: "many", name: `many-${made}`, integration: `many-${made}` });
+    assert.equal((await right(incidents, asked(fields({ owner: "many" })))).status, 409);
+    assert.equal((await call(`${incidents}?limit=1`, { key: owner })).json.items.length, 1);
+    assert.equal((await call(`${incidents}?limit=0`, { key: owner })).status, 400);
+    const one = `${incidents}/${opened.json.incident.id}`;
+    assert.equal((await call(one, { key: owner })).status, 200);
+    assert.equal((await call(`${one}?x=y`, { key: owner })).status, 400);
+    assert.equal((await right(`${one}/close`, asked({}))).status, 409);
+    assert.equal((await right(`${one}/review`, asked({ finding: "Only our own calls" }))).status, 200);
+    assert.equal((await call(`${one}/review`, asked({}))).status, 400);
+    assert.equal((await right(`${one}/close`, asked({}))).status, 200);
+    assert.equal((await call(`${one}/close`, asked({ x: 1 }))).status, 400);
+    const absent = `${incidents}/inc_0`;
+    assert.equal((await call(absent, { key: owner })).status, 404);
+    assert.equal((await right(`${absent}/review`, asked({ finding: "x" }))).status, 404);
+    assert.equal((await right(`${absent}/close`, asked({}))).status, 404);
+    const compromise = `${KEYS}/${(await gate.newKey()).id}/compromise`;
+    assert.equal((await call(compromise, { ...asked(fields({})), headers: { "if-match": '"1"' } })).status, 412);
+    assert.equal(
+      (await right(compromise, { ...asked(fields({})), headers: { "idempotency-key": "one-key" } })).status,
+      201,
+    );
+    assert.equal(
+      (await right(compromise, { ...asked(fields({ note: "y" })), headers: { "idempotency-key": "one-key" } })).status,
+      422,
+    );
+    assert.equal((await call(compromise, asked({}))).status, 400);
+    assert.equal((await right(`${KEYS}/wafl_live_000000000000/compromise`, asked(fields({})))).status, 404);
+  });
+
   test("usage and activity", async () => {
     const { id, apiKey } = await gate.newKey();
     const one = `${KEYS}/${id}`;

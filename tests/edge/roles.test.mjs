@@ -47,6 +47,12 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET metrics": [["owner", "auditor"]],
   "GET v1/claims": [["owner", "manager"]],
   "POST v1/claims/*/withdraw": [["owner", "manager"], {}],
+  "POST v1/incidents": [["owner", "manager", "responder"], { nonsense: 1 }],
+  "GET v1/incidents": [["owner", "manager", "responder", "auditor"]],
+  "GET v1/incidents/*": [["owner", "manager", "responder", "auditor"]],
+  "POST v1/incidents/*/review": [["owner", "responder"], { finding: "x" }],
+  "POST v1/incidents/*/close": [["owner", "responder"], {}],
+  "POST v1/keys/*/compromise": [["owner", "manager", "responder"], { kind: "other", note: "x" }],
 });
 /** Routes without roles: health, pages, documents and public keys are for anyone, bootstrap needs its token, forward auth and revocation need a key. */
 const NO_ROLE = [

@@ -97,6 +97,7 @@ describe("SQL", () => {
         "index exposures_by_kind",
         "index exposures_by_subject",
         "index idempotency_by_age",
+        "index incidents_by_environments",
         "index keys_by_end",
         "index keys_by_quarantine_end",
         "index keys_by_revision",
@@ -123,6 +124,8 @@ describe("SQL", () => {
         "table claims",
         "table exposures",
         "table idempotency",
+        "table incident_keys",
+        "table incidents",
         "table keys",
         "table members",
         "table meta",
@@ -207,7 +210,7 @@ describe("SQL", () => {
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
     assert.deepEqual(
       rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)),
-      ["epoch", `revision ${rows[1].value}`, "schema 11", `sealed_under ${GENERATION}`],
+      ["epoch", `revision ${rows[1].value}`, "schema 13", `sealed_under ${GENERATION}`],
     );
   });
 });

@@ -153,6 +153,11 @@ impl Fields {
         self.0.iter().any(|(field, _)| field == name)
     }
 
+    /// Returns whether a field is present and not `null`.
+    pub fn gives(&self, name: &str) -> bool {
+        self.0.iter().any(|(field, value)| field == name && *value != Json::Null)
+    }
+
     /// Takes a field, including one that is `null`.
     pub fn take_even_null(&mut self, name: &str) -> Option<Json> {
         let at = self.0.iter().position(|(field, _)| field == name)?;

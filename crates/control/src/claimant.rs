@@ -1,11 +1,18 @@
 //! Callers who hold a claim's secret. They are no members: the secret in the body authenticates them, for one claim.
 
 use super::body::{Fields, Json, invalid};
-use super::operation::Input;
+use super::operation::{Input, raw};
 use keyward_http::problem::{Code, Problem};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
-use keyward_protocol::Caller;
+use keyward_protocol::{Caller, KeyView, Raw};
+use keyward_registry::store::StoreError;
+
+/// Returns the view of a key for whoever holds its claim's secret. It does not tell where the key is used from: a link may have been read by
+/// others than the key's user, and works for days.
+pub(super) fn view_for_claimant(key: KeyView) -> Result<Raw, StoreError> {
+    raw(&KeyView { last_used_from: None, ..key })
+}
 
 /// A claim as presented. Holds no secret, only its hash.
 #[derive(Default)]

@@ -32,36 +32,66 @@ impl Subject {
     }
 }
 
-/// Mints a credential. Uses the system's entropy or, for a write that can be retried, derives it so that a retry gets the same one.
+/// What the isolate mints for one request.
+pub(super) struct Minting {
+    /// The credential of the operation's subject.
+    pub subject: Option<Minted>,
+    /// Claims of replacements, in the order of the classes that were wanted.
+    pub claims: Vec<Minted>,
+}
+
+impl Minting {
+    fn draw(
+        config: &Config,
+        derived: &DerivedKeys,
+        wanted: Wanted,
+        entropy: &mut impl Entropy,
+    ) -> Result<Self, EntropyFailed> {
+        let subject = wanted.subject.map(|subject| subject.mint(config, derived, entropy)).transpose()?;
+        let claims = wanted.claims.into_iter().map(|class| mint_claim(derived, &config.prefix, class, entropy));
+        Ok(Self { subject, claims: claims.collect::<Result<_, _>>()? })
+    }
+}
+
+/// What a request needs to have minted.
+pub(super) struct Wanted {
+    pub subject: Option<Subject>,
+    /// Class of the key of each claim.
+    pub claims: Vec<Class>,
+}
+
+/// Mints credentials. Uses the system's entropy or, for a write that can be retried, derives them so that a retry gets the same ones.
 pub(super) fn mint(
     config: &Config,
     retryable: Option<&Retryable>,
-    subject: Subject,
+    wanted: Wanted,
     entropy: &mut dyn Entropy,
-) -> Result<(Minted, Option<Idempotency>), Failure> {
+) -> Result<(Minting, Option<Idempotency>), Failure> {
     let derived = config.keyring.current();
     let mut entropy = SystemEntropy(entropy);
     let Some(retryable) = retryable else {
-        return Ok((subject.mint(config, derived, &mut entropy)?, None));
+        return Ok((Minting::draw(config, derived, wanted, &mut entropy)?, None));
     };
     let nonce = Retryable::nonce(&mut entropy)?;
     let mut stream = DeterministicEntropy::new(derived, retryable.fingerprint, nonce);
-    Ok((subject.mint(config, derived, &mut stream)?, Some(retryable.note(nonce))))
+    let minting = Minting::draw(config, derived, wanted, &mut stream)?;
+    let generation = minting.subject.is_none().then(|| derived.generation());
+    Ok((minting, Some(retryable.note(nonce, generation))))
 }
 
-/// Derives the credential of a first attempt again. `None` if this isolate lacks the secret that it was minted under.
+/// Derives the credentials of a first attempt again. `None` if this isolate lacks the secret that they were minted under.
 pub(super) fn derive_again(
     config: &Config,
     retryable: &Retryable,
-    subject: Subject,
+    wanted: Wanted,
     nonce: &str,
     minted_under: &Generation,
-) -> Option<Minted> {
+) -> Option<Minting> {
     let mut bytes = [0; NONCE_BYTES];
     hex::decode_to_slice(nonce, &mut bytes).ok()?;
     let derived = config.keyring.of_generation(minted_under)?;
     let mut stream = DeterministicEntropy::new(derived, retryable.fingerprint, bytes);
-    subject.mint(config, derived, &mut stream).ok()
+    Minting::draw(config, derived, wanted, &mut stream).ok()
 }
 
 /// Returns how a write can be recognised again, if it can be retried: by `Idempotency-Key`, or by the caller's nonce in the body.

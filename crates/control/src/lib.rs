@@ -56,6 +56,8 @@ mod exposition;
 pub mod failure;
 mod guard;
 mod health;
+pub mod incident;
+pub mod incident_view;
 pub mod inspect;
 mod jwks;
 mod metadata;

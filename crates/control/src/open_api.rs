@@ -65,12 +65,14 @@ fn add_responses(piece: &mut Map<String, Value>, spec: &Spec) {
         return;
     }
     let names_one = spec.path.contains("{id}");
+    // An incident has no version.
+    let takes_condition = names_one && spec.writes && !spec.path.starts_with("v1/incidents");
     let takes_json = matches!(spec.body, BodyKind::Json | BodyKind::OptionalJson);
     let implied = [
         (true, "401", "Unauthorized"),
         (true, "403", "Forbidden"),
         (names_one, "404", "NotFound"),
-        (names_one && spec.writes, "412", "PreconditionFailed"),
+        (takes_condition, "412", "PreconditionFailed"),
         (takes_json, "413", "TooLarge"),
         (takes_json, "415", "UnsupportedMediaType"),
         (spec.idempotent, "422", "Mismatch"),
@@ -115,7 +117,7 @@ fn add_session(piece: &mut Map<String, Value>, operation: Operation) {
         codes.push(Code::AmbiguousCredentials.as_str().into());
     }
     let mut headers = vec![json!({"$ref": "#/components/parameters/Console"})];
-    if operation.needs_confirmation() {
+    if operation.takes_confirmation() {
         headers.push(json!({"$ref": "#/components/parameters/Confirm"}));
     }
     let parameters = piece.entry("parameters").or_insert_with(|| Value::Array(Vec::new()));

@@ -9,7 +9,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::credential::{self, Subject};
+use super::credential::{self, Minting, Subject, Wanted};
 use super::exposition::Exposition;
 use super::failure::Failure;
 use super::precondition;
@@ -22,7 +22,7 @@ use keyward_http::head::Head;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 use keyward_key::entropy::Entropy;
-use keyward_key::id::KeyId;
+use keyward_key::id::{Class, KeyId};
 use keyward_key::keyring::Generation;
 use keyward_key::mint::{ApiKey, Minted};
 use keyward_key::version;
@@ -108,6 +108,8 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     const SERVED_ON: ServedOn = ServedOn::ControlHost;
     /// Whether a session does not suffice: the request must show the member's credential again in `Keyward-Confirm`.
     const NEEDS_CONFIRMATION: bool = false;
+    /// Whether some of its requests need that, which [`Self::handle`] decides.
+    const TAKES_CONFIRMATION: bool = Self::NEEDS_CONFIRMATION;
     /// The operation object of the OpenAPI document, as JSON text, without what the row implies: what a session adds, and for members the
     /// common responses (400, 401, 403, 503; 404, 412, 413, 415 and 422 where they fit).
     const OPEN_API: &'static str;
@@ -142,6 +144,14 @@ pub trait ControlOperation: Serialize + DeserializeOwned + 'static {
     fn claimant(&self) -> Option<Caller> {
         None
     }
+
+    /// Returns the class of the key of each claim that the isolate must mint for this request, beside [`Self::subject`].
+    fn wanted_claims(&self) -> Vec<Class> {
+        Vec::new()
+    }
+
+    /// Takes the minted claims. The message needs their hashes, and the response their secrets.
+    fn take_claims(&mut self, _claims: Vec<Minted>) {}
 
     /// Returns the caller's nonce in the body, which takes the place of `Idempotency-Key`.
     fn nonce(&self) -> Option<&str> {
@@ -309,23 +319,26 @@ impl Prepared {
     /// # Errors
     /// `authority_unavailable` if this isolate lacks the secret of the first attempt. An isolate with that secret can answer.
     pub fn replay(
-        self,
+        mut self,
         input: &Input<'_>,
         outcome: Raw,
         nonce: &str,
         minted_under: &Generation,
     ) -> Result<Answer, Failure> {
         let lost = || Failure::Fault { event: "replay_failed", code: Code::AuthorityUnavailable };
-        let (subject, retryable) = self.request.subject().zip(self.retryable.as_ref()).ok_or_else(lost)?;
-        let minted =
-            credential::derive_again(input.config, retryable, subject, nonce, minted_under).ok_or_else(lost)?;
-        self.request.respond(input, Ok(outcome), Some(&minted))
+        let retryable = self.retryable.as_ref().ok_or_else(lost)?;
+        let wanted = self.request.wanted();
+        let minting = credential::derive_again(input.config, retryable, wanted, nonce, minted_under);
+        let Minting { subject, claims } = minting.ok_or_else(lost)?;
+        self.request.take_claims(claims);
+        self.request.respond(input, Ok(outcome), subject.as_ref())
     }
 }
 
 /// The part of [`ControlOperation`] that does not depend on the operation's types.
 trait Respond {
-    fn subject(&self) -> Option<Subject>;
+    fn wanted(&self) -> Wanted;
+    fn take_claims(&mut self, claims: Vec<Minted>);
     fn holder(&self) -> Option<Caller>;
     fn nonce(&self) -> Option<&str>;
     fn respond(
@@ -337,8 +350,12 @@ trait Respond {
 }
 
 impl<O: ControlOperation> Respond for O {
-    fn subject(&self) -> Option<Subject> {
-        ControlOperation::subject(self)
+    fn wanted(&self) -> Wanted {
+        Wanted { subject: self.subject(), claims: self.wanted_claims() }
+    }
+
+    fn take_claims(&mut self, claims: Vec<Minted>) {
+        ControlOperation::take_claims(self, claims);
     }
 
     fn holder(&self) -> Option<Caller> {
@@ -366,13 +383,33 @@ pub(super) const fn confused() -> Failure {
     Failure::Fault { event: "registry_confused", code: Code::InternalError }
 }
 
-/// Parses a request, and mints the credential that it needs.
+/// Parses a request, and mints what it needs.
 pub(super) fn prepare<O: ControlOperation>(input: &Input<'_>, entropy: &mut dyn Entropy) -> Result<Prepared, Failure> {
     check_form(&O::SPEC, input)?;
     let mut request = O::parse(input)?;
     request.draw(input, entropy)?;
+    let minting = mint_for(&O::SPEC, input, entropy, &mut request)?;
     let command = to_raw_value(&request).map_err(|_| confused())?;
-    prepare_parsed(&O::SPEC, input, entropy, command, Box::new(request))
+    Ok(prepare_minted(&O::SPEC, input, minting, command, Box::new(request)))
+}
+
+/// The credential of a request, and how to recognise its retry.
+struct MintedFor {
+    minted: Option<Minted>,
+    retryable: Option<Retryable>,
+    idempotency: Option<Idempotency>,
+}
+
+fn mint_for(
+    spec: &Spec,
+    input: &Input<'_>,
+    entropy: &mut dyn Entropy,
+    request: &mut dyn Respond,
+) -> Result<MintedFor, Failure> {
+    let retryable = credential::retryable(spec, input, request.nonce())?;
+    let (minting, idempotency) = credential::mint(input.config, retryable.as_ref(), request.wanted(), entropy)?;
+    request.take_claims(minting.claims);
+    Ok(MintedFor { minted: minting.subject, retryable, idempotency })
 }
 
 /// Checks that a request has no body and no query where the operation takes none.
@@ -386,23 +423,16 @@ fn check_form(spec: &Spec, input: &Input<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn prepare_parsed(
+fn prepare_minted(
     spec: &Spec,
     input: &Input<'_>,
-    entropy: &mut dyn Entropy,
+    minting: MintedFor,
     command: Raw,
     request: Box<dyn Respond>,
-) -> Result<Prepared, Failure> {
-    let subject = request.subject();
-    let retryable = match subject {
-        Some(_) => credential::retryable(spec, input, request.nonce())?,
-        None => None,
-    };
-    let minting = subject.map(|subject| credential::mint(input.config, retryable.as_ref(), subject, entropy));
-    let (minted, idempotency) =
-        minting.transpose()?.map_or((None, None), |(minted, idempotency)| (Some(minted), idempotency));
+) -> Prepared {
+    let MintedFor { minted, retryable, idempotency } = minting;
     let is_members = matches!(spec.access, Access::Roles(_));
-    Ok(Prepared {
+    Prepared {
         command,
         credential: minted.as_ref().map(credential::without_text),
         idempotency,
@@ -411,7 +441,7 @@ fn prepare_parsed(
         retryable,
         minted,
         request,
-    })
+    }
 }
 
 /// Returns a view as JSON text.

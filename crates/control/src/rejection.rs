@@ -12,7 +12,9 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         Rejection::AlreadyBootstrapped => Code::AlreadyBootstrapped.into(),
         Rejection::IntegrationHasKey { id } => Problem::detailed(
             Code::IntegrationHasKey,
-            format!("This integration already has the active key {id} in this environment. Rotate that key."),
+            format!(
+                "This integration already has the key {id} in this environment. Rotate that key, or withdraw its claim if it is pending."
+            ),
         ),
         Rejection::NameTaken { id } => Problem::detailed(
             Code::NameTaken,
@@ -44,6 +46,13 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
         Rejection::PreconditionFailed => Code::PreconditionFailed.into(),
         Rejection::ConfirmationRequired => Code::ConfirmationRequired.into(),
         Rejection::AlreadyClaimed => Code::AlreadyClaimed.into(),
+        Rejection::KeyNotFound { id } => {
+            Problem::detailed(Code::NotFound, format!("There is no key {id}, or you may not see it. Nothing was done."))
+        }
+        Rejection::CountNotConfirmed { keys } => Problem::count_not_confirmed(format!(
+            "This would revoke {keys} keys. Send \"confirm\": \"{keys} keys\" if that is what you want."
+        )),
+        Rejection::NotReviewed => Code::NotReviewed.into(),
         Rejection::SuccessorPending { id } => Problem::detailed(
             Code::IntegrationHasKey,
             format!(

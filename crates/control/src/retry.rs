@@ -14,6 +14,7 @@ use keyward_http::limits::IDEMPOTENCY_KEY_CHARS;
 use keyward_http::problem::Problem;
 use keyward_key::deterministic_entropy::NONCE_BYTES;
 use keyward_key::entropy::{Entropy, EntropyFailed};
+use keyward_key::keyring::Generation;
 use keyward_protocol::Idempotency;
 
 /// Name of the header, in the runtime's spelling.
@@ -53,8 +54,9 @@ impl Retryable {
     }
 
     /// Returns the data for the registry to store.
-    pub(super) fn note(&self, nonce: [u8; NONCE_BYTES]) -> Idempotency {
+    pub(super) fn note(&self, nonce: [u8; NONCE_BYTES], minted_under: Option<&Generation>) -> Idempotency {
         Idempotency {
+            minted_under: minted_under.cloned(),
             fingerprint: hex::encode(self.fingerprint),
             body: hex::encode(self.body),
             nonce: hex::encode(nonce),

@@ -267,7 +267,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 };
                 return prepared.respond(input, Err(failure));
             };
-            if operation == Operation::StartSession {
+            if matches!(operation, Operation::StartSession | Operation::ClaimKey) {
                 self.limit_sign_ins(&caller)?;
             }
             let by_session = matches!(caller, Caller::Session { .. });

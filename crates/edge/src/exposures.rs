@@ -31,17 +31,28 @@ type Reported = (KeyId, u64, ExposureKind);
 /// Reports of one isolate: those made a moment ago, and the rate limit.
 #[derive(Default)]
 pub(super) struct ExposureLog {
-    reported: HashMap<Reported, Millis>,
+    /// With the time of the report, and the last change of the key that was known then.
+    reported: HashMap<Reported, (Millis, u64)>,
     /// Start of the current window and the number of reports in it.
     window: Option<(Millis, u32)>,
 }
 
 impl ExposureLog {
-    /// Removes the keys that were reported a moment ago, and records the others as reported. Returns `false` if none is left or the rate
-    /// is exhausted.
-    fn admit(&mut self, kind: ExposureKind, keys: &mut Vec<SubmittedHash>, now: Millis) -> bool {
-        let is_recent = |at: &Millis| (0..EXPOSURE_INTERVAL_MS).contains(&now.since(*at));
-        keys.retain(|key| !self.reported.get(&reported(key, kind)).is_some_and(is_recent));
+    /// Removes the keys that were reported a moment ago and have not changed since, and records the others as reported. Returns `false` if
+    /// none is left or the rate is exhausted. A key that was released from quarantine has changed: its next exposure is reported.
+    fn admit(
+        &mut self,
+        kind: ExposureKind,
+        keys: &mut Vec<SubmittedHash>,
+        last_change_of: &dyn Fn(&KeyId) -> u64,
+        now: Millis,
+    ) -> bool {
+        keys.retain(|key| {
+            let is_recent = |(at, change): &(Millis, u64)| {
+                (0..EXPOSURE_INTERVAL_MS).contains(&now.since(*at)) && *change == last_change_of(&key.id)
+            };
+            !self.reported.get(&reported(key, kind)).is_some_and(is_recent)
+        });
         if keys.is_empty() || !self.take(now) {
             return false;
         }
@@ -49,7 +60,7 @@ impl ExposureLog {
         if self.reported.len().saturating_add(keys.len()) > EXPOSURES_REMEMBERED {
             self.reported.clear();
         }
-        self.reported.extend(keys.iter().map(|key| (reported(key, kind), now)));
+        self.reported.extend(keys.iter().map(|key| (reported(key, kind), (now, last_change_of(&key.id)))));
         true
     }
 
@@ -95,7 +106,12 @@ pub fn report_of(
     (kind, mut keys): (ExposureKind, Vec<SubmittedHash>),
     request_id: &str,
 ) -> Option<Box<ExposureReport>> {
-    if keys.is_empty() || !isolate.exposures()?.admit(kind, &mut keys, head.now()) {
+    if keys.is_empty() {
+        return None;
+    }
+    let gate = isolate.gate();
+    let last_change_of = |id: &KeyId| gate.as_ref().map_or(0, |gate| gate.last_change_of(id));
+    if !isolate.exposures()?.admit(kind, &mut keys, &last_change_of, head.now()) {
         return None;
     }
     Some(Box::new(ExposureReport {

@@ -214,6 +214,12 @@ impl Gate {
         std::mem::replace(&mut self.has_revoked, false)
     }
 
+    /// Returns the revision of the last known change of a key; 0 if it is unchanged since its issue.
+    #[must_use]
+    pub fn last_change_of(&self, id: &KeyId) -> u64 {
+        self.feed.last_change(id).map_or(0, |change| change.revision)
+    }
+
     /// Returns the last known revision of the authority, 0 before the first.
     #[must_use]
     pub fn known_revision(&self) -> u64 {

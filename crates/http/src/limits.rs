@@ -99,6 +99,12 @@ pub const WRONG_CLAIM_SECRET_MILLIS: i64 = 6_000;
 /// Maximum number of claims that one isolate tracks for this limit, about 150 bytes each. The least recently used are evicted first.
 pub const CLAIMS_REMEMBERED: usize = 4_096;
 
+/// Maximum number of keys of one incident. Revoking them keeps the authority busy for a fraction of a second.
+pub const INCIDENT_KEYS: usize = 1_000;
+
+/// Maximum number of keys that an incident revokes without a confirmation.
+pub const UNCONFIRMED_KEYS: usize = 20;
+
 /// Maximum number of requests to the control plane with one credential, in one isolate: the burst, and the rate per second. A script
 /// that works through thousands of keys stays below it; a loop that went wrong does not.
 pub const CONTROL_REQUESTS_A_SECOND: u32 = 100;
@@ -147,7 +153,8 @@ pub const CLIENT_FAMILY_BYTES: usize = 40;
 /// Maximum number of networks of one key that an isolate tells apart in an hour. More are counted as `other`, as in the object.
 pub const COUNTED_NETWORKS: usize = 64;
 
-/// Maximum number of unreported counts of one key, about 150 bytes each. More are counted as one for each hour and decision.
+/// Maximum number of unreported counts of one key, about 150 bytes each. More are counted as one for each hour, decision and route, and
+/// beyond as many again as one for each hour and decision.
 pub const COUNTED_USES: usize = 128;
 
 /// Maximum number of keys that an isolate counts. With more, it forgets those whose counts are reported.
@@ -191,10 +198,11 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
 
-/// Maximum burst of sign-ins to the console with one credential, in one isolate. Each writes an entry of the audit log.
+/// Maximum burst of sign-ins to the console with one credential, and of uses of one claim, in one isolate. Each writes an entry of the
+/// audit log.
 pub const SIGN_INS_AT_ONCE: i64 = 10;
 
-/// Minimum interval between sign-ins to the console after the burst, in milliseconds.
+/// Minimum interval between them after the burst, in milliseconds.
 pub const SIGN_IN_MILLIS: i64 = 6_000;
 
 /// Maximum number of integrations that metrics name. The others are counted as `other`.

@@ -201,6 +201,9 @@ codes! {
     AlreadyClaimed "already_claimed" 409 "Already claimed"
         "This claim was used: its key was minted and shown. If that was not you, revoke the key."
         "A claim shows its key once. If you have the key, use it. If somebody else opened the link, revoke the key with the same link and ask its issuer for another."
+    NotReviewed "not_reviewed" 409 "Not reviewed"
+        "This incident was not reviewed yet. Review it, then close it."
+        "Look at what the keys did, and send what you found to the incident's `review`."
     CrossSite "cross_site" 403 "Cross-site request"
         "The control plane refuses requests from pages of other sites. Call it from a script or from a page on its own host."
         "Call the control plane from a script or from a page on its own host."
@@ -209,7 +212,7 @@ codes! {
         "A session ends after 15 minutes without a request, after 8 hours, at sign-out, and when the member is revoked or their credential replaced. Sign in with your credential again."
     ConfirmationRequired "confirmation_required" 403 "Confirmation required"
         "This operation needs more than a session. Send your own credential again in `Keyward-Confirm`."
-        "Creating or rotating a member's credential needs the credential of whoever is signed in, so that an open browser window alone cannot do it. Send it in the header `Keyward-Confirm`."
+        "Creating or rotating a member's credential, and giving a member another e-mail address, the role `owner` or more environments, needs the credential of whoever is signed in, so that an open browser window alone cannot do it. Send it in the header `Keyward-Confirm`. An incident of more than 20 keys needs it too, and its number of keys in `confirm`: without that the status is 409."
 }
 
 /// An error to send to a caller.
@@ -296,6 +299,12 @@ impl Problem {
         let mut problem = Self::detailed(Code::RateLimited, detail);
         problem.header("retry-after", seconds.to_string());
         problem
+    }
+
+    /// Creates a 409 for a change of many objects whose number was not confirmed. The credential of a session is confirmed with 403.
+    #[must_use]
+    pub fn count_not_confirmed(detail: String) -> Self {
+        Self { status: 409, ..Self::detailed(Code::ConfirmationRequired, detail) }
     }
 
     /// Creates the health endpoint's answer for an invalid configuration. Only this endpoint answers 503, so that monitoring reports the

@@ -140,6 +140,10 @@ pub struct Idempotency {
     pub body: String,
     /// Seed of this attempt's credential, in hex. The registry keeps the nonce of the first attempt.
     pub nonce: String,
+    /// Generation of the secret that this attempt's credentials are derived under. Only for an operation whose message has no
+    /// `credential`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minted_under: Option<Generation>,
 }
 
 /// Metadata of an HTTP request, for the audit log.

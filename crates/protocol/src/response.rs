@@ -211,6 +211,18 @@ pub enum Rejection {
     ConfirmationRequired,
     /// The claim was used: 409.
     AlreadyClaimed,
+    /// A named key does not exist, or is in an environment that the caller may not see: 404 that names it.
+    KeyNotFound {
+        /// The id, as it was sent.
+        id: KeyId,
+    },
+    /// The incident has more keys than may be revoked without a confirmation of their number: 409.
+    CountNotConfirmed {
+        /// Number of keys that would be revoked.
+        keys: usize,
+    },
+    /// The incident was not reviewed yet: 409.
+    NotReviewed,
     /// The key has a successor that waits for its claim: 409.
     SuccessorPending {
         /// The successor.

@@ -70,7 +70,8 @@ pub fn remember(
     attempt: &Idempotency,
     outcome: &Raw,
 ) -> Result<(), StoreError> {
-    let credential = by.credential()?;
+    let generation = by.credential.map(|credential| &credential.minted_under).or(attempt.minted_under.as_ref());
+    let generation = generation.ok_or_else(|| StoreError::new("the message names no secret for its attempt"))?;
     store.execute(
         "INSERT INTO idempotency (member, fingerprint, body, nonce, minted_under, answer, at, credential)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -82,10 +83,10 @@ pub fn remember(
             attempt.fingerprint.as_str().into(),
             attempt.body.as_str().into(),
             attempt.nonce.as_str().into(),
-            credential.minted_under.as_str().into(),
+            generation.as_str().into(),
             outcome.get().into(),
             by.now.into(),
-            credential.id.as_str().into(),
+            by.credential.map(|credential| credential.id.as_str()).into(),
         ],
     )
 }

@@ -46,6 +46,11 @@ pub fn find(store: &mut dyn Store, id: &KeyId) -> Result<Option<Row>, StoreError
     Ok(rows.into_iter().next())
 }
 
+/// Returns the rows at these positions, in their order. `positions` is a JSON list.
+pub(super) fn at_positions(store: &mut dyn Store, positions: Value) -> Result<Vec<Row>, StoreError> {
+    store.query(select_keys!("WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position"), &[positions])
+}
+
 /// Returns the row of a key that this operation has just written.
 ///
 /// # Errors

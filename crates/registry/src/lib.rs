@@ -19,6 +19,7 @@
 //! | [`usage`], [`idle`] | when keys were used; keys that nobody uses |
 //! | [`metrics`] | gauges of the tables, and counters of the object's log events |
 //! | [`claims`] | permissions to mint a pending key |
+//! | [`incidents`] | keys that were revoked together, and what is still to be done |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
@@ -52,6 +53,7 @@ pub mod exposures;
 pub mod feed;
 pub mod idempotency;
 pub mod idle;
+pub mod incidents;
 pub mod keys;
 pub mod list;
 mod lookup;

@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     CLAIMS,
     USAGE,
     IDLE,
+    INCIDENTS,
     METRICS,
 ];
 
@@ -258,6 +259,30 @@ const IDLE: &[&str] = &[
     ) STRICT",
 ];
 
+/// Incidents and their keys.
+const INCIDENTS: &[&str] = &[
+    "CREATE TABLE incidents (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        environments TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        note TEXT NOT NULL,
+        opened_at INTEGER NOT NULL,
+        opened_by TEXT NOT NULL,
+        reviewed_at INTEGER,
+        reviewed_by TEXT,
+        finding TEXT,
+        closed_at INTEGER,
+        closed_by TEXT
+    ) STRICT",
+    "CREATE INDEX incidents_by_environments ON incidents (environments)",
+    "CREATE TABLE incident_keys (
+        incident TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        successor TEXT,
+        PRIMARY KEY (incident, key_id)
+    ) STRICT",
+];
 /// Counters of metrics.
 const METRICS: &[&str] = &[keyward_store::counters::TABLE];
 

@@ -422,5 +422,6 @@ pub fn attempt(key: &str) -> Idempotency {
         fingerprint: format!("fingerprint of {key}"),
         body: "body".to_owned(),
         nonce: format!("nonce of {key}"),
+        minted_under: None,
     }
 }

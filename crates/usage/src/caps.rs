@@ -15,7 +15,7 @@ pub const NETWORKS_A_DAY: usize = 64;
 pub const CLIENTS_A_DAY: usize = 32;
 /// Maximum number of routes of one key on a day.
 pub const ROUTES_A_DAY: usize = 64;
-/// Maximum number of combinations of route, client and origin of one key in an hour.
+/// Maximum number of combinations of route, client and origin of one key in an hour. More are told apart by their route alone.
 pub const SOURCES_AN_HOUR: usize = 128;
 
 /// Property with a cap for each day.
@@ -119,12 +119,13 @@ impl Combinations {
         Ok(Self(stored))
     }
 
-    /// Returns the source, or the one that stands for all that exceed the cap. `other` is the number of the route `other`.
-    pub fn capped(&mut self, hour: i64, key: i64, source: Source, other: i64) -> Source {
+    /// Returns the source, or the one of its route that stands for all that exceed the cap: a client that varies its address or
+    /// `User-Agent` must not hide which routes it uses. A key has few routes on a day ([`ROUTES_A_DAY`]).
+    pub fn capped(&mut self, hour: i64, key: i64, source: Source) -> Source {
         let place = self.0.entry((hour, key)).or_default();
         if !place.contains(&source) {
             if place.len() >= SOURCES_AN_HOUR {
-                return Source::other(other);
+                return Source::other(source.route);
             }
             place.insert(source.clone());
         }

@@ -200,13 +200,12 @@ fn resolve(store: &mut dyn Store, uses: &[Accepted<'_>], minute: i64) -> Result<
     texts.extend(capped.iter().map(|(route, ..)| route.as_str()));
     let names = numbers_of(store, &texts)?;
     let number = |text: &str| names.get(text).copied().ok_or_else(|| StoreError::new("a name was not stored"));
-    let other = number(OTHER)?;
 
     let mut combinations = Combinations::load(store, &uses.iter().map(|used| (used.hour(), used.key)).collect())?;
     let mut sources = Vec::with_capacity(uses.len());
     for (used, (route, client, from)) in uses.iter().zip(capped) {
         let route = number(&route)?;
-        let source = combinations.capped(used.hour(), used.key, Source { route, client, from }, other);
+        let source = combinations.capped(used.hour(), used.key, Source { route, client, from });
         sources.push((route, source));
     }
     let wanted = sources.iter().map(|(_, source)| source.clone()).collect();

@@ -78,6 +78,7 @@ const TEXTS = () => [
     "Cafe\u0301",
   ],
   ...["contacts:read", "contacts.read_all-2", "Contacts:read", "2contacts", "contacts:read contacts:write", ":read"],
+  ...["wafl_live_000000000000", "wafl_test_000000000000", "wafl_admin_000000000000", "wafl_live_00000000000"],
   ...["ops@acme.example", "@acme", "ops@", "a@b@c", "a b@c", "ops@acme.example\u202e", "\u00a0ops@acme.example"],
   ...[
     "a\nb",
@@ -177,7 +178,11 @@ function bounds({ minimum, maximum }) {
 const numbers = (schema) => bounds(schema).flatMap((one) => [sample(one), written(`${one}.0`)]);
 
 /** Families of many different items. */
-const FAMILIES = [(at) => `s${at}`, (at) => `10.0.${at >> 8}.${at & 255}`];
+const FAMILIES = [
+  (at) => `s${at}`,
+  (at) => `10.0.${at >> 8}.${at & 255}`,
+  (at) => `wafl_live_${String(at).padStart(12, "0")}`,
+];
 
 function lists(schema, context) {
   const { judge, random } = context;

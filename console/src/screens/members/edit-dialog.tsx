@@ -6,13 +6,21 @@ import { Button } from "../../parts/button.tsx";
 import { Dialog } from "../../parts/dialog.tsx";
 import { errorOf, problemElsewhere, TextField } from "../../parts/field.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
+import { CredentialAgain } from "./credential-again.tsx";
 import { environmentsOf, RoleField, WhereField, whereOf } from "./fields.tsx";
+
+/** Whether the API wants the credential again: the change would outlast a stolen session, as a new credential would. */
+function needsCredential(of: Member, changes: Partial<Member>) {
+  const wider = changes.environments === null || changes.environments?.some((one) => !of.environments?.includes(one));
+  return changes.email !== undefined || changes.role === "owner" || (of.environments !== null && Boolean(wider));
+}
 
 export function EditDialog({ of, onClose, onDone }: { of: Member; onClose: () => void; onDone: () => void }) {
   const [name, setName] = useState(of.name);
   const [email, setEmail] = useState(of.email);
   const [role, setRole] = useState(of.role);
   const [where, setWhere] = useState(whereOf(of.environments));
+  const [credential, setCredential] = useState("");
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
   const changes = {
@@ -21,13 +29,19 @@ export function EditDialog({ of, onClose, onDone }: { of: Member; onClose: () =>
     ...(role !== of.role && { role }),
     ...(where !== whereOf(of.environments) && { environments: environmentsOf(where) }),
   };
-  const isChanged = Object.keys(changes).length > 0;
+  const asksAgain = needsCredential(of, changes);
+  const isReady = Object.keys(changes).length > 0 && (!asksAgain || credential.trim() !== "");
   const submit = async () => {
-    if (!isChanged) return;
+    if (!isReady) return;
     setBusy(true);
     setProblem(null);
     try {
-      await call(`/members/${of.id}`, { method: "PATCH", body: changes, revision: of.revision });
+      await call(`/members/${of.id}`, {
+        method: "PATCH",
+        body: changes,
+        revision: of.revision,
+        confirm: asksAgain ? credential.trim() : undefined,
+      });
       onDone();
     } catch (error) {
       setProblem(asProblem(error));
@@ -43,7 +57,7 @@ export function EditDialog({ of, onClose, onDone }: { of: Member; onClose: () =>
       foot={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button kind="primary" type="submit" busy={busy} disabled={!isChanged}>
+          <Button kind="primary" type="submit" busy={busy} disabled={!isReady}>
             Save changes
           </Button>
         </>
@@ -72,6 +86,7 @@ export function EditDialog({ of, onClose, onDone }: { of: Member; onClose: () =>
       </div>
       <RoleField role={role} onRole={setRole} />
       <WhereField where={where} onWhere={setWhere} />
+      {asksAgain && <CredentialAgain value={credential} onValue={setCredential} />}
     </Dialog>
   );
 }

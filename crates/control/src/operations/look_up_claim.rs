@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claim_key::held;
 use crate::body::Fields;
-use crate::claimant::SubmittedClaim;
+use crate::claimant::{SubmittedClaim, view_for_claimant};
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use keyward_key::id::KeyId;
@@ -91,7 +91,7 @@ impl ControlOperation for LookUpClaim {
                 expires_at: claim.expires_at.rfc3339(),
                 claimed_at: claim.ended_at.map(Millis::rfc3339),
             },
-            key: raw(&keys::view(&row, by.now)?)?,
+            key: view_for_claimant(keys::view(&row, by.now)?)?,
         };
         Ok(Outcome { claim_shown: raw(&shown)? })
     }

@@ -52,10 +52,10 @@ macro_rules! operations {
                 match self { $(Self::$name => $module::$name::SERVED_ON),* }
             }
 
-            /// Returns whether a session does not suffice for it.
+            /// Returns whether a session does not suffice for each of its requests.
             #[must_use]
-            pub const fn needs_confirmation(self) -> bool {
-                match self { $(Self::$name => $module::$name::NEEDS_CONFIRMATION),* }
+            pub const fn takes_confirmation(self) -> bool {
+                match self { $(Self::$name => $module::$name::TAKES_CONFIRMATION),* }
             }
 
             /// Returns the operation object of the OpenAPI document, as JSON text.
@@ -130,6 +130,12 @@ operations! {
     KeyUsage => key_usage,
     UsageTotals => usage_totals,
     KeyActivity => key_activity,
+    OpenIncident => open_incident,
+    ListIncidents => list_incidents,
+    ShowIncident => show_incident,
+    ReviewIncident => review_incident,
+    CloseIncident => close_incident,
+    CompromiseKey => compromise_key,
     ReadMetrics => read_metrics,
 }
 

@@ -6,12 +6,13 @@ use super::claim_key::held;
 use super::revoke_key::{Revoked, revoke};
 use crate::body::Fields;
 use crate::changed::Changed;
-use crate::claimant::SubmittedClaim;
+use crate::claimant::{SubmittedClaim, view_for_claimant};
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
 use keyward_key::mint::Minted;
 use keyward_protocol::Caller;
 use keyward_registry::context::{Context, OperationError};
+use keyward_registry::keys;
 use keyward_registry::store::Store;
 
 /// Reason that the key's view and the log show.
@@ -58,8 +59,10 @@ impl ControlOperation for RevokeByClaimant {
     }
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
-        let key_revoked = revoke(store, by, held(by)?, REASON)?.key_revoked;
-        Ok(Outcome { key_revoked })
+        let id = held(by)?;
+        let changed_at = revoke(store, by, id, REASON)?.key_revoked.changed_at;
+        let key = view_for_claimant(keys::view(&keys::get_written(store, id)?, by.now)?)?;
+        Ok(Outcome { key_revoked: Revoked { key, changed_at } })
     }
 
     fn respond(

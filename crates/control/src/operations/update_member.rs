@@ -49,6 +49,7 @@ impl ControlOperation for UpdateMember {
         writes: true,
         idempotent: false,
     };
+    const TAKES_CONFIRMATION: bool = true;
     const OPEN_API: &'static str = OPEN_API;
     type Outcome = Outcome;
 
@@ -77,6 +78,9 @@ impl ControlOperation for UpdateMember {
             Status::Active | Status::Pending | Status::Retiring | Status::Quarantined | Status::Expired => {}
         }
         let after = self.changes.apply(&before, by.policy, by.now)?;
+        if lets_a_thief_stay(&before, &after) {
+            by.confirm()?;
+        }
         members::free_email(store, by, &after.email, Some(&self.id))?;
         if after.role != Role::Owner || after.environments.is_some() {
             members::check_not_last_owner(store, &before, by.now)?;
@@ -118,6 +122,13 @@ impl ControlOperation for UpdateMember {
         let member = outcome?.member;
         Ok(input.ok(&Changed::member(&member)).tagged(&member))
     }
+}
+
+/// Returns whether a change gives somebody what outlasts a session, as a new credential would: more rights, or another e-mail address,
+/// by which Cloudflare Access signs in.
+fn lets_a_thief_stay(before: &Member, after: &Member) -> bool {
+    let becomes_owner = after.role == Role::Owner && before.role != Role::Owner;
+    becomes_owner || !before.covers(after.environments.as_deref()) || before.email != after.email
 }
 
 /// Changes of a member; `None` keeps a field.

@@ -247,6 +247,29 @@ fn an_exposed_key_is_quarantined_refused_released_and_quarantined_again() {
 }
 
 #[test]
+fn the_first_exposure_after_a_release_quarantines_again_however_soon_it_comes() {
+    let (plane, owner) = Plane::with_owner_of(&json!({"ON_EXPOSURE": {"url": "quarantine"}}));
+    let (key, text) = plane.issue(&owner, "crm");
+    let id = key["id"].as_str().unwrap();
+    let plain_use = get("/v1/contacts").with("x-api-key", &text);
+    let exposing = get(&format!("/v1/contacts?key={text}"));
+    for round in 0..3 {
+        plane.enter(&exposing);
+        plane.later(5_000);
+        assert_eq!(plane.enter(&plain_use), "401 quarantined_key", "round {round}");
+        let release = post(&format!("v1/keys/{id}/release")).with("authorization", &bearer(&owner));
+        assert_eq!(plane.call(&release, &json!({"reason": "Our own test page"})).status, 200);
+        plane.later(5_000);
+        assert_eq!(plane.enter(&plain_use), "forwarded", "round {round}");
+    }
+    let before = reports(&plane);
+    for _ in 0..100 {
+        plane.enter(&exposing);
+    }
+    assert_eq!(reports(&plane), before + 1, "as ever, a key that has not changed is reported once a minute");
+}
+
+#[test]
 fn a_quarantined_key_is_inactive_for_introspection_and_can_be_revoked_by_its_holder() {
     let (plane, owner) = Plane::with_owner_of(&json!({"ON_EXPOSURE": {"browser": "quarantine"}}));
     let (key, text) = plane.issue(&owner, "crm");

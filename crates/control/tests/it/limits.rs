@@ -73,6 +73,8 @@ fn rows() -> Vec<(&'static str, String)> {
             format!("then one every {} s, then 429, in each isolate", WRONG_CLAIM_SECRET_MILLIS / 1000),
         ),
         ("CLAIMS_REMEMBERED", format!("which tracks {} claims; ", number(CLAIMS_REMEMBERED))),
+        ("INCIDENT_KEYS", format!("| keys of an incident | {}, ", number(INCIDENT_KEYS))),
+        ("UNCONFIRMED_KEYS", format!("{UNCONFIRMED_KEYS} without a confirmation |")),
         (
             "CONTROL_REQUESTS_A_SECOND",
             format!("| control-plane requests with one credential | {CONTROL_REQUESTS_A_SECOND} a second, "),

@@ -9,6 +9,7 @@ mod exposures;
 mod forward_auth;
 mod generated;
 mod hosts;
+mod incidents;
 mod limits;
 mod metrics;
 mod plane;

@@ -243,6 +243,30 @@ fn a_session_shows_the_credential_again_for_a_members_credential() {
 }
 
 #[test]
+fn a_session_alone_gives_nobody_what_outlasts_it() {
+    let (plane, owner, cookie) = signed_in();
+    let limited = plane.member(&owner, "manager", &json!(["test"]));
+    let id = plane.get("v1/me", &limited).json["id"].as_str().unwrap().to_owned();
+    let change = || write(&cookie, "PATCH", &format!("v1/members/{id}"));
+    for body in [
+        json!({"email": "thief@elsewhere.example"}),
+        json!({"role": "owner"}),
+        json!({"environments": null}),
+        json!({"environments": ["test", "live"]}),
+        json!({"name": "Mia", "role": "owner"}),
+    ] {
+        assert_eq!(plane.call(&change(), &body).verdict(), "403 confirmation_required", "{body}");
+    }
+    for body in [json!({"name": "Mia"}), json!({"role": "auditor"}), json!({"expires_in_days": 30})] {
+        assert_eq!(plane.call(&change(), &body).status, 200, "{body}");
+    }
+    let confirmed = change().with("keyward-confirm", &owner);
+    let wider = json!({"email": "mia@acme.example", "role": "owner", "environments": null});
+    assert_eq!(plane.call(&confirmed, &wider).status, 200);
+    assert_eq!(plane.call(&change(), &json!({"environments": ["live"]})).status, 200, "narrower");
+}
+
+#[test]
 fn access_signs_in_to_the_console_too_and_a_session_beside_it_decides() {
     let (plane, owner) = deployment(&json!({
         "ACCESS_TEAM_DOMAIN": "https://acme.cloudflareaccess.com", "ACCESS_AUDIENCE": "4714c135",
@@ -315,4 +339,33 @@ fn settings_are_shown_without_secrets_to_owners_and_auditors() {
         let credential = plane.member(&owner, role, &Value::Null);
         assert_eq!(plane.get("v1/settings", &credential).status, status, "{role}");
     }
+}
+
+#[test]
+fn an_incident_of_more_than_twenty_keys_by_session_needs_its_number_and_then_the_credential() {
+    let (plane, owner, cookie) = signed_in();
+    for number in 0..21 {
+        plane.issue(&owner, &format!("i-{number}"));
+        plane.later(100);
+    }
+    let open = || write(&cookie, "POST", "v1/incidents");
+    let keys_owner = plane.get("v1/keys?limit=1", &owner).json["items"][0]["owner"].clone();
+    let unconfirmed = json!({"owner": keys_owner, "kind": "other", "note": "x"});
+    // The number comes first: without it nobody is asked for a credential.
+    let refused = plane.call(&open().with("keyward-confirm", &owner), &unconfirmed);
+    assert_eq!((refused.status, &refused.json["code"]), (409, &json!("confirmation_required")), "{}", refused.text);
+    let mut confirmed = unconfirmed.clone();
+    confirmed["confirm"] = json!("21 keys");
+    for wrong in [open(), open().with("keyward-confirm", "x")] {
+        let refused = plane.call(&wrong, &confirmed);
+        assert_eq!((refused.status, &refused.json["code"]), (403, &json!("confirmation_required")), "{}", refused.text);
+    }
+    let active = plane.get("v1/keys?status=active&limit=200", &owner);
+    assert_eq!(active.json["items"].as_array().unwrap().len(), 21, "a refusal revokes nothing");
+    let opened = plane.call(&open().with("keyward-confirm", &owner), &confirmed);
+    assert_eq!(opened.status, 201, "{}", opened.text);
+    // Twenty keys or fewer need neither.
+    let (key, _) = plane.issue(&owner, "one");
+    let one = json!({"key_ids": [key["id"]], "kind": "other", "note": "x"});
+    assert_eq!(plane.call(&open(), &one).status, 201);
 }

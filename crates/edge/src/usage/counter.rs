@@ -110,20 +110,32 @@ impl UsageCounter {
     pub(super) fn count(&mut self, used: &KeyUse<'_>, request: &Use<'_>) -> Option<UsageDue> {
         let is_full = self.unreported >= COUNTED_TOTAL;
         let Some(key) = self.keys.get_mut(&used.id) else {
-            if is_full {
-                self.lost = self.lost.saturating_add(1);
-                return None;
-            }
-            return self.count_new(used, request);
+            return if is_full { self.lose(used.id, request.now) } else { self.count_new(used, request) };
         };
         if is_full && key.is_reported() {
-            self.lost = self.lost.saturating_add(1);
-            return None;
+            return self.lose(used.id, request.now);
         }
         let was_reported = key.is_reported();
         let added = key.add(used, request);
         self.unreported_keys = self.unreported_keys.saturating_add(was_reported.into());
         self.due(used.id, added, request.now)
+    }
+
+    /// Does not count a request, because the memory for counts is full. It can still start the task that reports them: the keys with
+    /// counts may never be used again.
+    fn lose(&mut self, key: CompactKeyId, now: Millis) -> Option<UsageDue> {
+        self.lost = self.lost.saturating_add(1);
+        let report = self.later(now)?;
+        Some(UsageDue { key: Some(key), new_network: None, report: Some(report) })
+    }
+
+    /// Returns the report to all shards that a waiting task will send, unless one waits already.
+    fn later(&mut self, now: Millis) -> Option<Report> {
+        if self.waits_since.is_some_and(|since| (0..TASK_ENDED_AFTER_MS).contains(&now.since(since))) {
+            return None;
+        }
+        self.waits_since = Some(now);
+        Some(Report::AllLater)
     }
 
     fn count_new(&mut self, used: &KeyUse<'_>, request: &Use<'_>) -> Option<UsageDue> {
@@ -153,15 +165,6 @@ impl UsageCounter {
             new_network: added.new_network,
             report,
         })
-    }
-
-    /// Returns the report of all shards, unless a task waits for it already.
-    fn later(&mut self, now: Millis) -> Option<Report> {
-        if self.waits_since.is_some_and(|since| (0..TASK_ENDED_AFTER_MS).contains(&now.since(since))) {
-            return None;
-        }
-        self.waits_since = Some(now);
-        Some(Report::AllLater)
     }
 
     /// Counts the refusal of a request. `None` if nothing is due.
@@ -207,7 +210,15 @@ impl UsageCounter {
         index(shard).and_then(|shard| self.outgoing.get(shard)).is_some_and(|outgoing| outgoing.is_in_flight(now))
     }
 
-    /// Returns the next report to a shard with its number; `None` if there is none, or another task waits for an answer.
+    /// Gives up a report to a shard that is too old to be sent again. Returns whether it did.
+    pub(super) fn give_up_old(&mut self, shard: u32, now: Millis) -> bool {
+        !self.is_in_flight(shard, now)
+            && index(shard)
+                .and_then(|shard| self.outgoing.get_mut(shard))
+                .is_some_and(|outgoing| outgoing.give_up_old(now))
+    }
+
+    /// Returns the next report to a shard with its place among the reports to it; `None` if there is none, or another task waits for an answer.
     pub(super) fn next_report(
         &mut self,
         shard: u32,
@@ -256,9 +267,9 @@ impl UsageCounter {
         taken
     }
 
-    pub(super) fn confirmed(&mut self, shard: u32, sequence: u64, now: Millis) {
+    pub(super) fn confirmed(&mut self, shard: u32, made: u64, now: Millis) {
         if let Some(outgoing) = index(shard).and_then(|shard| self.outgoing.get_mut(shard)) {
-            outgoing.confirmed(sequence, now);
+            outgoing.confirmed(made, now);
         }
     }
 

@@ -99,7 +99,7 @@ impl KeyCounter {
         let found = self.counts.iter().position(&fits);
         let (position, has_grown) = match found {
             Some(position) => (position, false),
-            None if self.counts.len() < COUNTED_USES => (self.push(minute, used, request, network), true),
+            None if self.counts.len() < COUNTED_USES => (self.push(minute, used.route, request, network), true),
             None => self.overflow(hour, request.decision, used),
         };
         added.has_grown = has_grown;
@@ -118,11 +118,11 @@ impl KeyCounter {
         }
     }
 
-    fn push(&mut self, minute: i64, used: &KeyUse<'_>, request: &Use<'_>, network: usize) -> usize {
+    fn push(&mut self, minute: i64, route: &Arc<str>, request: &Use<'_>, network: usize) -> usize {
         self.counts.push(Count {
             minute,
             decision: request.decision,
-            route: Arc::clone(used.route),
+            route: Arc::clone(route),
             client: request.client.into(),
             network,
             count: 0,
@@ -130,20 +130,29 @@ impl KeyCounter {
         self.counts.len().saturating_sub(1)
     }
 
-    /// Returns the row that takes whatever exceeds [`COUNTED_USES`], one for each hour and decision, and whether it is new.
+    /// Returns the row that takes whatever exceeds [`COUNTED_USES`], and whether it is new: one for each hour, decision and route. A client
+    /// that varies its address or `User-Agent` must not hide which routes it uses. Beyond as many rows again, routes are not told
+    /// apart.
     fn overflow(&mut self, hour: i64, decision: &'static str, used: &KeyUse<'_>) -> (usize, bool) {
         let minute = hour.saturating_mul(HOUR_MINUTES);
-        let is_overflow = |count: &Count| {
+        let is_overflow = |count: &Count, route: &str| {
             count.minute == minute
                 && *count.decision == *decision
                 && *count.client == *OTHER
                 && count.network == usize::MAX
+                && *count.route == *route
         };
-        if let Some(position) = self.counts.iter().position(is_overflow) {
+        let request = Use { decision, network: Network::Other, client: OTHER, now: Millis(0) };
+        if let Some(position) = self.counts.iter().position(|count| is_overflow(count, used.route)) {
             return (position, false);
         }
-        let request = Use { decision, network: Network::Other, client: OTHER, now: Millis(0) };
-        (self.push(minute, used, &request, usize::MAX), true)
+        if self.counts.len() < COUNTED_USES.saturating_mul(2) {
+            return (self.push(minute, used.route, &request, usize::MAX), true);
+        }
+        if let Some(position) = self.counts.iter().position(|count| is_overflow(count, OTHER)) {
+            return (position, false);
+        }
+        (self.push(minute, &Arc::from(OTHER), &request, usize::MAX), true)
     }
 
     /// Returns the position of a network. Beyond [`COUNTED_NETWORKS`], networks are not told apart.

@@ -128,6 +128,10 @@ pub fn shards_due(isolate: &Isolate, key: Option<CompactKeyId>, now: Millis) -> 
 
 /// Reports to one shard. A report that is not confirmed is sent again by a later task.
 pub async fn report_shard(isolate: &Isolate, platform: &impl Platform, shard: u32) {
+    if isolate.usage().is_some_and(|mut usage| usage.give_up_old(shard, platform.now())) {
+        platform.log(Level::Error, "usage_lost", &[("shard", &shard.to_string())]);
+        tell_missing(isolate, platform, shard).await;
+    }
     for _ in 0..REPORTS_A_TASK {
         let next = match isolate.usage() {
             Some(mut usage) => {
@@ -141,7 +145,7 @@ pub async fn report_shard(isolate: &Isolate, platform: &impl Platform, shard: u3
             }
             None => return,
         };
-        let Some((sequence, message)) = next else { return };
+        let Some((made, message)) = next else { return };
         let answer = platform.ask_shard(ShardedObject::Usage, shard, &message).await;
         let confirmed = answer.and_then(|answer| match version::read::<UsageResponse>(&answer) {
             Ok(UsageResponse::Reported) => Ok(()),
@@ -150,7 +154,7 @@ pub async fn report_shard(isolate: &Isolate, platform: &impl Platform, shard: u3
         let now = platform.now();
         let Err(cause) = confirmed else {
             let Some(mut usage) = isolate.usage() else { return };
-            usage.confirmed(shard, sequence, now);
+            usage.confirmed(shard, made, now);
             continue;
         };
         let is_lost = isolate.usage().is_some_and(|mut usage| usage.failed(shard, now));

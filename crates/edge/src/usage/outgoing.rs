@@ -23,6 +23,8 @@ pub(super) struct Outgoing {
     /// Number of the name that the shard knows the isolate by.
     generation: u32,
     sequence: u64,
+    /// Number of reports made, under all names. A late answer to an earlier one must not confirm the present one.
+    made: u64,
     /// Time of the last confirmation.
     confirmed_at: Option<Millis>,
     unconfirmed: Option<Unconfirmed>,
@@ -43,7 +45,7 @@ impl Outgoing {
 
     /// Returns whether nothing was sent yet.
     pub const fn is_new(&self) -> bool {
-        self.sequence == 0
+        self.made == 0
     }
 
     /// Returns whether another task waits for an answer.
@@ -66,6 +68,7 @@ impl Outgoing {
             self.sequence = 0;
         }
         self.sequence = self.sequence.saturating_add(1);
+        self.made = self.made.saturating_add(1);
         let isolate = format!("{isolate}.{}", self.generation);
         let report = UsageReport { shard, isolate, sequence: self.sequence, keys, metrics };
         if let Ok(message) = serde_json::to_string(&UsageRequest::Report(report)) {
@@ -73,16 +76,29 @@ impl Outgoing {
         }
     }
 
-    /// Returns the unconfirmed report and its number, to be sent now.
+    /// Gives up an unconfirmed report that is too old to be sent, for example after a pause of the isolate, and returns whether it did. The
+    /// shard may have counted it and forgotten the isolate since, so the next report is the first one under another name.
+    pub fn give_up_old(&mut self, now: Millis) -> bool {
+        // A clock that stepped back proves no age.
+        let is_old = |made_at: Millis| !(0..GIVE_UP_AFTER_MS).contains(&now.since(made_at));
+        if !self.unconfirmed.as_ref().is_some_and(|unconfirmed| is_old(unconfirmed.made_at)) {
+            return false;
+        }
+        self.generation = self.generation.saturating_add(1);
+        (self.sequence, self.unconfirmed, self.sent_at) = (0, None, None);
+        true
+    }
+
+    /// Returns the unconfirmed report and its place among all reports made, to be sent now.
     pub fn send(&mut self, now: Millis) -> Option<(u64, String)> {
         let message = self.unconfirmed.as_ref()?.message.clone();
         self.sent_at = Some(now);
-        Some((self.sequence, message))
+        Some((self.made, message))
     }
 
-    /// Records that the shard has counted a report.
-    pub fn confirmed(&mut self, sequence: u64, now: Millis) {
-        if sequence == self.sequence {
+    /// Records that the shard has counted a report, named by what [`Self::send`] returned with it.
+    pub fn confirmed(&mut self, made: u64, now: Millis) {
+        if made == self.made {
             (self.unconfirmed, self.sent_at, self.confirmed_at) = (None, None, Some(now));
         }
     }
@@ -100,12 +116,6 @@ impl Outgoing {
     /// Records that a report was not confirmed. Returns whether it is given up.
     pub fn failed(&mut self, now: Millis) -> bool {
         self.sent_at = None;
-        let made_at = self.unconfirmed.as_ref().map(|unconfirmed| unconfirmed.made_at);
-        // A clock that stepped back proves no age.
-        let gives_up = made_at.is_some_and(|made_at| !(0..GIVE_UP_AFTER_MS).contains(&now.since(made_at)));
-        if gives_up {
-            self.unconfirmed = None;
-        }
-        gives_up
+        self.give_up_old(now)
     }
 }

@@ -6,7 +6,7 @@ use keyward_edge::entry::{self, Action, RawRequest};
 use keyward_edge::usage::{Origin, Report, UsageDue, report_shard, set_origin, shards_due};
 use keyward_edge::{Isolate, LookupSizes};
 use keyward_gate::GateSizes;
-use keyward_http::limits::{COUNTED_NETWORKS, COUNTED_USES};
+use keyward_http::limits::{COUNTED_NETWORKS, COUNTED_TOTAL, COUNTED_USES};
 use keyward_key::time::Millis;
 use keyward_protocol::usage::{USAGE_SHARDS, UsageReport, UsageRequest, usage_shard};
 use keyward_testkit::gate_world::{ClientRequest, Key, NOW};
@@ -261,6 +261,69 @@ fn a_report_is_given_up_long_before_its_shard_forgets_the_isolate() {
     counting.reports();
     counting.flush();
     assert!(counting.reports().is_empty());
+}
+
+#[test]
+fn an_isolate_that_slept_for_a_day_sends_no_report_that_its_shard_may_have_counted_and_forgotten() {
+    let counting = Counting::new();
+    counting.send(&counting.get());
+    counting.platform.shards_answer.set(false);
+    counting.flush();
+    let sent = counting.reports();
+    assert_eq!(sent.len(), 1, "the shard counts it, and its answer is lost");
+    counting.platform.shards_answer.set(true);
+    counting.later(25 * 3_600);
+    counting.flush();
+    assert!(counting.reports().is_empty(), "the same report again would count twice");
+    assert!(counting.platform.logged.borrow().iter().any(|event| event == "usage_lost"));
+    counting.send(&counting.get());
+    counting.flush();
+    let next = counting.reports().remove(0);
+    assert_eq!((next.sequence, next.isolate == sent[0].isolate), (1, false), "the first one under another name");
+}
+
+#[test]
+fn counts_are_reported_although_the_keys_that_have_them_are_not_used_again() {
+    let mut counting = Counting::new();
+    let crowd = u64::try_from(COUNTED_TOTAL / COUNTED_USES + 1).unwrap();
+    let crowd: Vec<Key> = (0..crowd).map(|number| counting.platform.world.issue(1_000 + number, |_| {})).collect();
+    counting.later(6);
+    for key in &crowd {
+        for number in 0..COUNTED_USES {
+            let agent = format!("agent-{number}/1");
+            counting.send(&ClientRequest::new("GET /v1/contacts").key(key).with("user-agent", &agent));
+        }
+    }
+    assert!(counting.isolate.usage().unwrap().sizes().1 >= COUNTED_TOTAL);
+    // The tasks that waited to report have ended with the platform.
+    counting.later(60);
+    let due = counting.send(&counting.get()).and_then(|due| due.report);
+    assert_eq!(due, Some(Report::AllLater), "memory is full, and this request alone can start a report");
+    counting.flush();
+    counting.send(&counting.get());
+    counting.flush();
+    let id = &counting.key.record.id;
+    assert!(counting.reports().iter().flat_map(|report| &report.keys).any(|key| key.id == *id));
+}
+
+#[test]
+fn a_client_that_varies_its_agent_does_not_hide_which_routes_it_uses() {
+    let counting = Counting::new();
+    for number in 0..=COUNTED_USES {
+        let agent = format!("agent-{number}/1");
+        counting.send(&ClientRequest::new("GET /v1/contacts").key(&counting.key).with("user-agent", &agent));
+    }
+    for number in 0..10 {
+        let agent = format!("other-{number}/1");
+        counting.send(&ClientRequest::new("GET /v1/contacts/7").key(&counting.key).with("user-agent", &agent));
+    }
+    counting.flush();
+    let mut routes: BTreeMap<String, u64> = BTreeMap::new();
+    for used in counting.reports().iter().flat_map(|report| &report.keys).flat_map(|key| &key.uses) {
+        *routes.entry(used.route.clone()).or_default() += used.count;
+    }
+    let first = u64::try_from(COUNTED_USES).unwrap() + 1;
+    assert_eq!(routes.into_values().collect::<Vec<_>>(), [first, 10]);
 }
 
 #[test]

@@ -274,6 +274,22 @@ fn whoever_has_the_secret_looks_and_revokes_and_does_nothing_else() {
 }
 
 #[test]
+fn whoever_has_the_secret_does_not_see_where_the_key_is_used_from() {
+    let mut world = pending();
+    claimed(&mut world, 1);
+    let from = json!({"country": "DE", "asn": 64_496, "network": "192.0.2.0/24"});
+    world.store.connection.execute("UPDATE keys SET last_used_from = ?", [from.to_string()]).unwrap();
+    let Outcome::Key(seen) = world.done(owner(), show(&key(1))) else { panic!("no key") };
+    assert_eq!(serde_json::to_value(&seen.last_used_from).unwrap(), from, "members see it");
+    let Outcome::ClaimShown(shown) = world.done(claimant(1), Command::LookUpClaim) else { panic!("not shown") };
+    assert_eq!((&shown["key"]["status"], &shown["key"]["last_used_from"]), (&json!("active"), &Json::Null));
+    let Outcome::KeyRevoked { key: revoked, .. } = world.done(claimant(1), Command::RevokeByClaimant) else {
+        panic!("not revoked")
+    };
+    assert_eq!((revoked.status, revoked.last_used_from), (Status::Revoked, None));
+}
+
+#[test]
 fn a_used_secret_works_until_the_claim_would_have_ended_and_ten_minutes_at_least() {
     for (used_after, works_for) in [(HOUR, 23 * HOUR), (24 * HOUR - 1, 600)] {
         let mut world = pending();

@@ -261,6 +261,7 @@ fn keys_changed_before_the_feed_existed_stay_in_the_snapshot() {
              DROP INDEX keys_of_environment_sorted_by_name;
              DROP INDEX keys_sorted_by_end; DROP INDEX keys_sorted_by_name; ALTER TABLE keys DROP COLUMN own_end;
              DROP INDEX keys_current_by_integration; DROP INDEX keys_current_by_name; DROP TABLE claims;
+             DROP TABLE incidents; DROP TABLE incident_keys;
              CREATE INDEX keys_active_by_integration ON keys (environment, integration, expires_at) WHERE state = 'active';
              CREATE INDEX keys_active_by_name ON keys (environment, name, expires_at) WHERE state = 'active';
              DROP INDEX keys_changed; DROP INDEX keys_by_revision; ALTER TABLE keys DROP COLUMN latest_end;

@@ -211,11 +211,12 @@ fn attempt(op: &Op, header: u8, body: u8) -> Idempotency {
         Op::RotateMember { secret, .. } => ("renew", *secret),
         Op::ClaimKey { key, .. } => {
             let fingerprint = format!("claim {key} {header}");
-            return Idempotency { fingerprint, body: String::new(), nonce: key.to_string() };
+            return Idempotency { fingerprint, body: String::new(), nonce: key.to_string(), minted_under: None };
         }
         _ => ("other", 0),
     };
-    Idempotency { fingerprint: format!("{route} {header}"), body: body.to_string(), nonce: nonce.to_string() }
+    let fingerprint = format!("{route} {header}");
+    Idempotency { fingerprint, body: body.to_string(), nonce: nonce.to_string(), minted_under: None }
 }
 
 /// Returns the id of a key. A number without a key gives an id in live.

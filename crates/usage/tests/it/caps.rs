@@ -52,9 +52,32 @@ fn a_client_that_varies_everything_adds_a_bounded_number_of_rows() {
     assert_eq!((sum(&store, "hours"), sum(&store, "days")), (sent, sent), "nothing is lost");
     let seen = NETWORKS_A_DAY + CLIENTS_A_DAY + ROUTES_A_DAY;
     assert_eq!(rows(&store, "seen"), i64::try_from(seen).unwrap());
-    assert!(rows(&store, "hours") <= i64::try_from(SOURCES_AN_HOUR + 1).unwrap(), "{}", rows(&store, "hours"));
+    let sources = i64::try_from(SOURCES_AN_HOUR + ROUTES_A_DAY + 1).unwrap();
+    assert!(rows(&store, "hours") <= sources, "{}", rows(&store, "hours"));
     assert!(rows(&store, "days") <= i64::try_from(ROUTES_A_DAY + 1).unwrap());
-    assert!(rows(&store, "sources") <= i64::try_from(SOURCES_AN_HOUR + 1).unwrap());
+    assert!(rows(&store, "sources") <= sources);
+}
+
+#[test]
+fn a_client_that_varies_its_address_and_agent_does_not_hide_which_routes_it_uses() {
+    let mut store = store();
+    let mut uses = Vec::new();
+    for number in 0..SOURCES_AN_HOUR {
+        let mut one = used(NOW, 1);
+        one.from = from(&format!("10.0.{}.0/24", number % 60));
+        one.client = format!("client-{}", number % 31);
+        uses.push(one);
+    }
+    send(&mut store, vec![key(1, NOW, uses)], NOW);
+    let mut secret = used(NOW, 7);
+    (secret.route, secret.client) = ("GET /v1/export".to_owned(), "curl".to_owned());
+    send(&mut store, vec![key(1, NOW, vec![secret])], NOW);
+    let hour = step_of(Step::Hour, NOW);
+    let query = ActivityQuery { id: id(1), from: hour, to: hour + 1, after: None, limit: 200 };
+    let page = activity(&mut store, &query).unwrap();
+    let export: Vec<_> = page.items.iter().filter(|item| item.route == "GET /v1/export").collect();
+    assert_eq!(export.len(), 1);
+    assert_eq!(export[0].counts, [("allowed".to_owned(), 7)]);
 }
 
 #[test]
