@@ -6,6 +6,7 @@ declare module "worker-build" {
     constructor(ctx: unknown, env: unknown);
     fetch(request: Request): Response | Promise<Response>;
   }
+  export class Limits {}
   export class Registry {}
 }
 

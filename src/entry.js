@@ -4,10 +4,10 @@
 
 import consoleFiles from "keyward-console";
 import openApi from "keyward-openapi";
-import Recovering, { Registry, Usage } from "worker-build";
+import Recovering, { Limits, Registry, Usage } from "worker-build";
 import advice from "../crates/control/src/advice.json";
 
-export { Registry, Usage };
+export { Limits, Registry, Usage };
 
 // Texts for glue.js: the OpenAPI document with its version and the manifest of the console's files (tools/build.mjs), and the advice for each
 // error code.

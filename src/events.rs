@@ -28,13 +28,16 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
         Ok(head) if !request_id.is_empty() => RawRequest { head_text: head.text, request_id },
         _ => return send::reply(&entry::unreadable(&platform, &request_id)),
     };
-    let Entry { action, refresh_due, usage_due, exposed } =
+    let Entry { action, refresh_due, usage_due, renewal_due, exposed } =
         entry::handle(&state.isolate, state.config.as_ref(), &platform, &raw);
     if refresh_due {
         refresh(Rc::clone(&state), env.clone(), &context);
     }
     if let Some(due) = usage_due {
         usage::counted(&state, &env, &request, &context, &due);
+    }
+    if renewal_due {
+        renew(Rc::clone(&state), env.clone(), &context);
     }
     if let Some(exposed) = exposed {
         report(Rc::clone(&state), env.clone(), &context, exposed);
@@ -62,6 +65,17 @@ pub(super) fn refresh(state: Rc<IsolateState>, env: JsValue, context: &JsValue) 
     later(Some(context), async move {
         if let Some(config) = &state.config {
             keyward_edge::refresh(&state.isolate, config, &Platform::new(&env, &held)).await;
+        }
+        JsValue::UNDEFINED
+    });
+}
+
+/// Renews leases of limited keys in the background. No request waits for it.
+fn renew(state: Rc<IsolateState>, env: JsValue, context: &JsValue) {
+    let held = context.clone();
+    later(Some(context), async move {
+        if let Some(config) = &state.config {
+            keyward_edge::renew(&state.isolate, config, &Platform::new(&env, &held)).await;
         }
         JsValue::UNDEFINED
     });

@@ -182,7 +182,7 @@ export function variables(env, names) {
 
 /** Returns the names of missing bindings, separated by commas. */
 export function missingBindings(env) {
-  return ["KEY_INDEX", "REGISTRY", "USAGE"].filter((name) => env[name] === undefined).join(",");
+  return ["KEY_INDEX", "REGISTRY", "USAGE", "LIMITS"].filter((name) => env[name] === undefined).join(",");
 }
 
 /** Settles as the promise does, or rejects after the time limit. */

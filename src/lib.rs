@@ -34,6 +34,7 @@ mod entropy;
 mod events;
 mod glue;
 mod isolate_state;
+mod limits;
 mod log;
 mod object;
 mod platform;

@@ -41,8 +41,9 @@ impl DurableObject for Registry {
                 on_exposure: config.on_exposure,
             });
             let idle = IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days };
-            let Config { keyring, authority_epoch, on_exposure, .. } = config;
-            settings = Some(ObjectSettings { keyring, authority_epoch, feed: FeedSizes::default(), on_exposure, idle });
+            let Config { keyring, authority_epoch, on_exposure, default_limits, .. } = config;
+            let feed = FeedSizes::default();
+            settings = Some(ObjectSettings { keyring, authority_epoch, feed, on_exposure, default_limits, idle });
         }
         Self { inner: Rc::new(RegistryObject::new(DurableObjectHost { state, env, policy }, settings)) }
     }

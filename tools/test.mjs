@@ -142,6 +142,7 @@ function fuzz() {
 async function simulate() {
   await run("cargo", ["run", ...SIMULATOR, "--bin", "simulate", "--", "--seeds", "20000"]);
   if (!existsSync(join(ROOT, "simulator", "tests", "planted.rs"))) return;
+  await run("cargo", ["run", ...SIMULATOR, "--bin", "simulate", "--", "--limits", "--seeds", "5000"]);
   await run("cargo", [
     "test",
     ...SIMULATOR,
@@ -149,6 +150,8 @@ async function simulate() {
     "planted",
     "--test",
     "usage",
+    "--test",
+    "limits",
     "--",
     "--include-ignored",
     "--nocapture",

@@ -97,11 +97,13 @@ function worker(name, { modules, bindings = {}, registry, usage = false, outboun
       `(name = "${binding}", durableObjectNamespace = (className = "${className}", serviceName = "${registry}"))`,
     );
   if (registry) object("REGISTRY", "Registry");
+  if (registry) object("LIMITS", "Limits");
   if (registry && usage) object("USAGE", "Usage");
   // The key is also the name of the folder of its databases.
   const objects = `
   durableObjectNamespaces = [
-    (className = "Registry", uniqueKey = "${name}", enableSql = true),${
+    (className = "Registry", uniqueKey = "${name}", enableSql = true),
+    (className = "Limits", uniqueKey = "${name}-limits", enableSql = true),${
       usage ? `\n    (className = "Usage", uniqueKey = "${name}-usage", enableSql = true),` : ""
     }
   ],

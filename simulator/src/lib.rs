@@ -16,11 +16,13 @@
 //! | [`checker`] | the contract's rules; shares no code with the product |
 //! | [`shrink`] | the smallest plan that still fails |
 //! | [`usage`] | the counts of usage, a simulation of days with a checker of its own |
+//! | [`limits`] | the same for limits: leases, objects, and a checker of windows |
 //! | [`tally`] | counts of everything that was simulated |
 
 pub mod checker;
 pub mod history;
 pub mod keys;
+pub mod limits;
 pub mod object;
 pub mod plan;
 pub mod port;

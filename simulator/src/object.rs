@@ -85,6 +85,7 @@ fn running(world: &Rc<World>) -> Rc<RegistryObject<SimulatedHost>> {
             feed: world.feed_sizes,
             on_exposure: world.policy.on_exposure,
             idle: IdleRules::default(),
+            default_limits: Vec::new(),
         };
         Rc::new(RegistryObject::new(host, Some(settings)))
     };

@@ -41,6 +41,8 @@ const IN_WORDS = {
   allowed_cidrs: (networks) =>
     Array.isArray(networks) &&
     networks.some((network) => !/^(192\.0\.2\.7|192\.0\.2\.0\/24|::1|10\.0\.\d+\.\d+)$/.test(network)),
+  // Each name once.
+  limits: (limits) => Array.isArray(limits) && new Set(limits.map((limit) => limit?.name)).size < limits.length,
   cursor: () => true,
   // An extension must end later than the present end.
   "extendRotation overlap_seconds": () => true,

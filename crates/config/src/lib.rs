@@ -21,6 +21,7 @@
 
 mod effective;
 mod hosts;
+mod limits;
 mod route;
 mod settings;
 
@@ -37,6 +38,8 @@ use keyward_http::target::Target;
 use keyward_key::exposure::{ExposureAction, ExposureKind, OnExposure};
 use keyward_key::id::Prefix;
 use keyward_key::keyring::{Keyring, Secret};
+use keyward_key::limit::Limit;
+use limits::parse_limits;
 use route::parse_route;
 
 pub use effective::{EffectiveSetting, of_default};
@@ -96,6 +99,8 @@ pub struct Config {
     pub revoke_idle_days: u32,
     /// Settings as given, without secrets; see [`Self::effective`].
     given: effective::Given,
+    /// `DEFAULT_LIMITS`, for keys without limits of their own.
+    pub default_limits: Vec<Limit>,
 }
 
 /// Trusted identity provider for e-mail addresses: a Cloudflare Access team, for one of its applications.
@@ -166,6 +171,7 @@ impl Config {
         let on_exposure = reader.on_exposure();
         let idle_days = reader.number("IDLE_DAYS", 90, 1, 400);
         let revoke_idle_days = reader.number("REVOKE_IDLE_DAYS", 0, 0, 400);
+        let default_limits = reader.default_limits();
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
             (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
@@ -194,6 +200,7 @@ impl Config {
                     idle_days,
                     revoke_idle_days,
                     given: reader.given(),
+                    default_limits,
                 })
             }
             _ => Err(reader.problems),
@@ -412,6 +419,19 @@ impl<'a> Reader<'a> {
             let form = "must be a table of url, browser and http, each record, quarantine or revoke";
             self.problem(name, form);
             OnExposure::default()
+        })
+    }
+
+    fn default_limits(&mut self) -> Vec<Limit> {
+        let name = "DEFAULT_LIMITS";
+        let list = match self.get(name) {
+            None => return Vec::new(),
+            Some(Value::String(text)) => serde_json::from_str(text).ok(),
+            Some(value) => Some(value.clone()),
+        };
+        parse_limits(list).unwrap_or_else(|problem| {
+            self.problem(name, problem);
+            Vec::new()
         })
     }
 

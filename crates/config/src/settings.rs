@@ -134,6 +134,10 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "Days without use after which a key is revoked, 0 to 400; 0 revokes none. It is announced 30, 7 and 1 days before.",
     ),
+    optional(
+        "DEFAULT_LIMITS",
+        r#"Limits of keys that have none of their own, as in the API: `[{"name": "burst", "requests": 100, "seconds": 60}]`. See [Limits](../concepts/limits.md)."#,
+    ),
     required("ROUTES", false, "Routes, each with the scope that it requires: see [ROUTES](routes.md)."),
 ];
 

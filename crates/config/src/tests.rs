@@ -75,6 +75,7 @@ fn all_problems_are_reported_at_once_without_secrets() {
         "ON_EXPOSURE": {"url": "ignore"},
         "IDLE_DAYS": 0,
         "REVOKE_IDLE_DAYS": 401,
+        "DEFAULT_LIMITS": [{"name": "burst", "requests": 0, "seconds": 60}],
         "ROUTES": [{"match": "GET /a"}, {"match": "GET /a", "scope": "a", "acces": "public"}, 1],
     });
     let Err(problems) = Config::parse(&vars(&broken)) else { panic!("accepted") };

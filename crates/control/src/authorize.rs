@@ -97,12 +97,25 @@ impl<P: Platform, C: ControlPlatform> Vouching<'_, P, C> {
             let Some(environment) = environment_of(&decided) else { return decided };
             match self.vouches(&name, environment) {
                 Some(true) => return decided,
-                Some(false) => return Err(self.untrusted()),
-                None if left == 0 => break,
-                None => self.confirm(&name).await?,
+                Some(false) => {
+                    self.refund(&decided);
+                    return Err(self.untrusted());
+                }
+                None => self.refund(&decided),
             }
+            if left == 0 {
+                break;
+            }
+            self.confirm(&name).await?;
         }
         Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable))
+    }
+
+    /// Puts back the units of a request that this decision does not let through. The next decision counts it again.
+    fn refund(&self, decided: &Result<Grant, Refusal>) {
+        if let (Ok(grant), Some(mut gate)) = (decided, self.judged.isolate.gate()) {
+            gate.refund(grant);
+        }
     }
 
     /// Returns whether the gateway is trusted for keys of that environment. `None` if the authority must be queried.

@@ -107,9 +107,17 @@ impl Fields {
                 return Err(whole(&place));
             }
         };
+        Self::of(fields, known, "")
+    }
+
+    /// Returns the fields of an object within a body, which must be among `known`. Errors name a field after `place`.
+    ///
+    /// # Errors
+    /// `invalid_request`, with the unknown or duplicate field named.
+    pub fn of(fields: Vec<(String, Json)>, known: &[&str], place: &str) -> Result<Self, Problem> {
         for (at, (name, _)) in fields.iter().enumerate() {
             // The answer shows the unknown name, but without misleading characters and no longer than a valid name.
-            let shown = shown(name);
+            let shown = format!("{place}{}", shown(name));
             if !known.contains(&name.as_str()) {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 return Err(invalid(shown, format!("Unknown field. Known fields: {known}.")));

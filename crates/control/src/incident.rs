@@ -348,7 +348,8 @@ struct Replacement<'a> {
 impl Replacement<'_> {
     fn make(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
         let Self { old, credential, expires_at, incident } = *self;
-        let mut attributes = old.attributes.clone();
+        let row = keys::get_written(store, &old.id)?;
+        let mut attributes = keys::attributes(&row)?;
         let KeyAttributes { environment, integration, name, .. } = &old.attributes;
         keys::check_new_id(store, &credential.id, *environment)?;
         if keys::other_of_name(store, *environment, name, integration, by.now)?.is_some() {
@@ -366,6 +367,7 @@ impl Replacement<'_> {
             created_by: &by.member()?.id,
             expires_at,
             rotated_from: Some(&old.id),
+            limit_group: Some(keys::limit_group(&row)?),
             revision,
         };
         keys::insert(store, &key)?;

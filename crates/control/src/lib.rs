@@ -60,6 +60,7 @@ pub mod incident;
 pub mod incident_view;
 pub mod inspect;
 mod jwks;
+mod limits;
 mod metadata;
 mod metrics;
 pub mod oauth;

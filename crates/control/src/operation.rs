@@ -6,6 +6,8 @@
 //! isolate    respond    outcome → HTTP response
 //! ```
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,6 +19,7 @@ use super::retry::Retryable;
 use super::text::TextParser;
 use keyward_config::{Config, HostRole};
 use keyward_gate::SubmittedKey;
+use keyward_gate::leases::KeyLimits;
 use keyward_http::cookies::SessionCookie;
 use keyward_http::head::Head;
 use keyward_http::problem::{Code, Problem};
@@ -214,6 +217,12 @@ impl Input<'_> {
         self.head.target().query().unwrap_or_default()
     }
 
+    /// Returns the 200 with `body` as JSON, as a reply.
+    #[must_use]
+    pub fn reply(&self, body: &impl Serialize) -> Reply {
+        Reply::json(200, body, self.request_id)
+    }
+
     /// Returns the 200 with `body` as JSON.
     #[must_use]
     pub fn ok(&self, body: &impl Serialize) -> Answer {
@@ -247,6 +256,8 @@ pub enum Answer {
     Reply(Reply),
     /// The entries that match a filter, from a first page to the end of the log, as JSON lines.
     Lines(super::audit_stream::Page, AuditFilter),
+    /// A request that is permitted if the limits of its key allow it.
+    Counted(Box<CountedRequest>),
     /// The head of the audit log, for signing.
     Checkpoint {
         /// Number of entries.
@@ -260,6 +271,18 @@ pub enum Answer {
     Usage(super::usage_query::UsageQuestion),
     /// The registry's metrics, to which those of the other objects are added.
     Metrics(Vec<Sample>, Exposition),
+}
+
+/// A request of another worker, to be counted against the limits of its key.
+pub struct CountedRequest {
+    /// Limits of the key.
+    pub limits: Arc<KeyLimits>,
+    /// Units that the request costs.
+    pub cost: u32,
+    /// Response if it is counted.
+    pub counted: Reply,
+    /// Response if a limit is reached.
+    pub over_limit: Reply,
 }
 
 impl Answer {

@@ -8,7 +8,7 @@ use super::console::ConsoleReply;
 use super::failure::Failure;
 use super::guard::NoAnswer;
 use super::oauth::{self, Challenge, OAuthError};
-use super::operation::{Access, Answer, BodyKind, Input, confused};
+use super::operation::{Access, Answer, BodyKind, CountedRequest, Input, confused};
 use super::operations::Operation;
 use super::platform::{AccessFailure, BodyError, ControlPlatform};
 use super::revocation_limiter::RevocationLimiter;
@@ -18,10 +18,11 @@ use super::text::TextParser;
 use super::transport::{check_console, check_transport};
 use super::{authorize, checkpoint, console, health, jwks, metadata, metrics, problem_page, rejection, usage_query};
 use keyward_edge::entry::refuse_gateway;
-use keyward_edge::{Level, Platform, RequestContext, exposures, signing};
+use keyward_edge::{Level, Platform, RequestContext, exposures, leases, signing};
 use keyward_http::forwarded_request::{AUTHORIZE, ForwardAuthError, is_asking};
 use keyward_http::limits::BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
+use keyward_http::rate_limit::fields_of;
 use keyward_http::reply::Reply;
 use keyward_http::route::is_own_path;
 use keyward_key::exposure::ExposureKind;
@@ -383,6 +384,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     async fn complete(&self, answer: Answer, signed_in: Option<SignedIn>) -> Result<ControlReply, Failure> {
         match (answer, signed_in) {
             (Answer::Reply(reply), _) => Ok(reply.into()),
+            (Answer::Counted(request), _) => self.count(*request).await,
             (Answer::Lines(first, filter), Some(SignedIn { caller, .. })) => {
                 Ok(ControlReply::Lines(AuditStream::new(caller, self.meta(), filter, first)))
             }
@@ -401,6 +403,20 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 Ok(checkpoint::verifier_keys(self.request.config, self.request.request_id).into())
             }
         }
+    }
+
+    /// Counts a request that another worker handles, and answers whether it may pass.
+    async fn count(&self, request: CountedRequest) -> Result<ControlReply, Failure> {
+        let CountedRequest { limits, cost, counted, over_limit } = request;
+        let (mut reply, fields) = match leases::count(&self.request.lookups(), &limits, cost).await {
+            Ok(receipt) => (counted, fields_of(&receipt.headers).collect()),
+            Err(refusal) if refusal.problem.code == Code::RateLimited => {
+                (over_limit, refusal.problem.headers().to_vec())
+            }
+            Err(refusal) => return Err(refusal.problem.into()),
+        };
+        reply.headers.extend(fields);
+        Ok(reply.into())
     }
 
     async fn sign_checkpoint(&self, size: u64, hash: &str) -> Result<ControlReply, Failure> {

@@ -190,6 +190,7 @@ fn lookup_key(need: &Need) -> LookupKey {
     match need {
         Need::Changes => LookupKey::Changes,
         Need::Record(id) => LookupKey::Record(id.clone()),
+        Need::Lease(shard) => LookupKey::Lease(*shard),
     }
 }
 

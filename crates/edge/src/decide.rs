@@ -3,6 +3,7 @@
 use super::changes;
 use super::context::{LookupContext, RequestContext};
 use super::isolate::{Isolate, LookupKey};
+use super::leases::{self, MAX_LEASE_ROUNDS};
 use super::platform::{Level, Platform};
 use super::poll::Polls;
 use super::record::{self, Unknown};
@@ -39,11 +40,20 @@ pub fn step(context: &RequestContext<'_, impl Platform>, now: Millis) -> (Step, 
 /// The refusal to send.
 pub async fn decide(context: &RequestContext<'_, impl Platform>) -> Result<Grant, Refusal> {
     let mut looked_up = Ok(());
-    for left in (0..=MAX_LOOKUPS).rev() {
+    let mut lease_rounds = MAX_LEASE_ROUNDS;
+    let mut left = MAX_LOOKUPS.saturating_add(1);
+    loop {
+        left = left.saturating_sub(1);
         match step(context, context.platform.now()).0 {
             Step::Forward(grant) => return Ok(grant),
             Step::Sign(unsigned) => return finish(context, unsigned).await,
             Step::Refuse(refusal) => return Err(refusal),
+            Step::Need(Need::Lease(shard)) => {
+                lease_rounds = lease_rounds.checked_sub(1).ok_or_else(leases::crowded)?;
+                // Waiting for units does not use up the lookups.
+                left = left.saturating_add(1);
+                leases::satisfy(&context.lookups(), shard).await;
+            }
             // After a failed lookup the gate ran one more step: another request's lookup may have succeeded in the meantime.
             Step::Need(_) if looked_up.is_err() || left == 0 => break,
             Step::Need(need) => looked_up = satisfy(&context.lookups(), need).await,
@@ -90,6 +100,7 @@ pub(super) async fn satisfy(context: &LookupContext<'_, impl Platform>, need: Ne
     let lookup = match &need {
         Need::Changes => LookupKey::Changes,
         Need::Record(id) => LookupKey::Record(id.clone()),
+        Need::Lease(shard) => LookupKey::Lease(*shard),
     };
     if !start_or_wait(isolate, platform, &lookup).await {
         return Ok(());
@@ -100,6 +111,10 @@ pub(super) async fn satisfy(context: &LookupContext<'_, impl Platform>, need: Ne
             Ok(())
         }
         Need::Record(id) => record::find(isolate, config, platform, id, request_id).await,
+        Need::Lease(shard) => {
+            leases::ask(context, *shard).await;
+            Ok(())
+        }
     };
     isolate.finish(&lookup);
     match (found, need) {

@@ -44,6 +44,8 @@ pub struct Entry {
     pub refresh_due: bool,
     /// Work that the counts of usage make due.
     pub usage_due: Option<UsageDue>,
+    /// Whether the caller must start [`renew`](super::renew) in the background.
+    pub renewal_due: bool,
     /// Keys that the request exposed, if it was refused for that. The caller must start [`exposures::send`] in the background.
     pub exposed: Option<Box<ExposureReport>>,
 }
@@ -63,7 +65,7 @@ pub enum Action {
 
 impl From<Action> for Entry {
     fn from(action: Action) -> Self {
-        Self { action, refresh_due: false, usage_due: None, exposed: None }
+        Self { action, refresh_due: false, usage_due: None, renewal_due: false, exposed: None }
     }
 }
 
@@ -161,7 +163,8 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
         Step::Sign(unsigned) => (Action::Later(Pending(Some(unsigned))), None),
         Step::Need(_) => (Action::Later(Pending(None)), None),
     };
-    Entry { action, refresh_due, usage_due, exposed: None }
+    let renewal_due = isolate.gate().is_some_and(|mut gate| gate.take_renewal_due());
+    Entry { action, refresh_due, usage_due, renewal_due, exposed: None }
 }
 
 /// Finishes a request for which [`handle`] returned [`Action::Later`], with the same arguments. Parses the head again, because it borrows

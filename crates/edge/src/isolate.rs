@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::exposures::ExposureLog;
 use super::lookup_queue::{LookupQueue, LookupSizes};
+use super::platform::Platform;
 use super::usage::UsageCounter;
 use keyward_gate::{Gate, GateSizes};
 use keyward_key::id::KeyId;
@@ -26,6 +27,8 @@ pub enum LookupKey {
     Record(KeyId),
     /// The authority's answer about a caller of the control plane or about a gateway. The control plane chooses the name.
     Caller(String),
+    /// Units of limited keys, from the object of this number.
+    Lease(u32),
 }
 
 /// State of one isolate: the gate and the lookups in flight.
@@ -42,6 +45,8 @@ pub struct Isolate {
     usage: RefCell<UsageCounter>,
     /// Exposed keys that were reported. Borrowed like the gate.
     exposures: RefCell<ExposureLog>,
+    /// Random number below 2^48 that names this isolate to the objects; `None` before its first use.
+    number: Cell<Option<u64>>,
 }
 
 impl Isolate {
@@ -55,12 +60,23 @@ impl Isolate {
             lookups: RefCell::new(LookupQueue::new(lookups)),
             usage: RefCell::new(UsageCounter::new(jitter)),
             exposures: RefCell::default(),
+            number: Cell::new(None),
         }
     }
 
     /// Borrows the gate for one step. `None` while another step runs, which no caller can observe.
     pub fn gate(&self) -> Option<RefMut<'_, Gate>> {
         self.gate.try_borrow_mut().ok()
+    }
+
+    /// Returns the random number that names this isolate to the objects.
+    pub(super) fn number(&self, platform: &impl Platform) -> u64 {
+        let number = self
+            .number
+            .get()
+            .unwrap_or_else(|| (0..6).fold(0_u64, |number, _| number.wrapping_shl(8) | u64::from(platform.jitter())));
+        self.number.set(Some(number));
+        number
     }
 
     /// Borrows the keys that wait for the authority.

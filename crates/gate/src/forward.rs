@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::assertion::{Assertion, Assertions, HEADER};
 use super::identity::Identity;
+use super::leases::Receipt;
 use super::usage::{KeyUse, RefusedUse};
 use super::{Refusal, Step};
 use keyward_config::Origin;
@@ -11,6 +12,7 @@ use keyward_http::credential::CredentialHeaders;
 use keyward_http::head::Head;
 use keyward_http::headers::{write_edits, write_line};
 use keyward_http::problem::{AUTHORITY, Code, KEY_EXPIRES, unreachable};
+use keyward_http::rate_limit::fields_of;
 use keyward_http::reply::Reply;
 use keyward_key::assertion::AssertionKey;
 use keyward_key::id::Environment;
@@ -41,6 +43,8 @@ pub(super) struct GrantedKey {
     pub assertion: Assertion,
     /// Id of the key, and the route's `match`, for the counts of usage.
     pub used: (CompactKeyId, Arc<str>),
+    /// The units that it took from the key's limits; `None` for a key without limits.
+    pub counted: Option<Receipt>,
 }
 
 /// The edits that turn a client's request into the request to the origin, in the form that the glue reads. Method, body and all other
@@ -63,8 +67,8 @@ pub struct Plan {
     /// Whether the response is for this key's holder only and must not enter a shared cache.
     pub private: bool,
     /// Headers to add to the response, `<name> LF <value> LF` for each; usually `None`. `Keyward-Key-Expires` for a retiring key,
-    /// `Keyward-Authority` during an outage.
-    pub answer: Option<String>,
+    /// `Keyward-Authority` during an outage, `RateLimit` and `RateLimit-Policy` for a key with limits.
+    pub answer: Option<Arc<str>>,
 }
 
 impl Grant {
@@ -108,15 +112,30 @@ impl Grant {
         self.key.as_ref()?.retires_at.as_deref()
     }
 
-    fn answer_headers(&self) -> Option<String> {
-        let mut block = String::new();
+    /// Returns the units that the request took from the key's limits.
+    pub(super) fn receipt(&self) -> Option<&Receipt> {
+        self.key.as_ref()?.counted.as_ref()
+    }
+
+    /// Returns the age in milliseconds of the older of the feed and the lease while one of their objects is unreachable.
+    fn unreachable_ms(&self) -> Option<i64> {
+        self.outage_age_ms.max(self.receipt().and_then(|receipt| receipt.outage_age_ms))
+    }
+
+    fn answer_headers(&self) -> Option<Arc<str>> {
+        let limits = self.receipt().map(|receipt| &receipt.headers);
+        if self.retires_at().is_none() && self.unreachable_ms().is_none() {
+            // The usual case allocates nothing.
+            return limits.cloned();
+        }
+        let mut block = limits.map(|headers| headers.to_string()).unwrap_or_default();
         if let Some(expires) = self.retires_at() {
             write_line(&mut block, KEY_EXPIRES, expires);
         }
-        if let Some(age_ms) = self.outage_age_ms {
+        if let Some(age_ms) = self.unreachable_ms() {
             write_line(&mut block, AUTHORITY, &unreachable(age_ms));
         }
-        (!block.is_empty()).then_some(block)
+        (!block.is_empty()).then(|| block.into())
     }
 
     /// Returns the plan for the request that the grant was made for.
@@ -173,7 +192,8 @@ impl Grant {
             reply.headers.extend(own_assertion.map(|jwt| (HEADER, jwt)));
         }
         reply.headers.extend(self.retires_at().map(|expires| (KEY_EXPIRES, expires.to_owned())));
-        reply.headers.extend(self.outage_age_ms.map(|age_ms| (AUTHORITY, unreachable(age_ms))));
+        reply.headers.extend(self.receipt().into_iter().flat_map(|receipt| fields_of(&receipt.headers)));
+        reply.headers.extend(self.unreachable_ms().map(|age_ms| (AUTHORITY, unreachable(age_ms))));
         reply
     }
 }

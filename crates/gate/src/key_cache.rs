@@ -1,5 +1,6 @@
 //! The cache of keys. Its size is bounded, and no entry is older than the feed.
 
+use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -7,6 +8,8 @@ use lru::LruCache;
 
 use super::GateSizes;
 use super::identity::Identity;
+use super::leases::KeyLimits;
+use keyward_config::Config;
 use keyward_key::record::Record;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::{Change, CompactKeyId};
@@ -42,6 +45,8 @@ pub(super) struct CachedKey {
     pub identity_headers: Arc<str>,
     /// Value of `Keyward-Key-Expires` while the key is retiring.
     pub retires_at: Option<Arc<str>>,
+    /// The limits that apply, prepared at the first request.
+    limits: OnceCell<Option<Arc<KeyLimits>>>,
 }
 
 impl CachedKey {
@@ -50,7 +55,12 @@ impl CachedKey {
         let identity = Identity::of(&record)?;
         let identity_headers = identity.header_block().into();
         let retires_at = (record.retiring && !record.revoked).then(|| record.expires_at.rfc3339().into());
-        Some(Self { record, identity: identity.into(), identity_headers, retires_at })
+        Some(Self { record, identity: identity.into(), identity_headers, retires_at, limits: OnceCell::new() })
+    }
+
+    /// Returns the limits that apply to the key: its own, or those of the configuration, which an isolate's state never changes.
+    pub fn limits(&self, config: &Config) -> Option<&Arc<KeyLimits>> {
+        self.limits.get_or_init(|| KeyLimits::of_record(&self.record, config).map(Arc::new)).as_ref()
     }
 }
 

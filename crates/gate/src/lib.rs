@@ -38,6 +38,8 @@ mod feed;
 mod forward;
 mod identity;
 mod key_cache;
+pub mod leases;
+mod limited;
 mod min_revisions;
 mod refusal;
 mod sizes;
@@ -49,6 +51,8 @@ pub use connection::{Checked, Closing, Connection, TOO_OLD};
 pub use exposure::{exposed_keys, exposure_kind, route_asked};
 pub use feed::{Applied, FRESH_SECONDS};
 pub use forward::{Grant, Plan, Unsigned};
+pub use leases::Spending;
+pub use limited::cost_asked;
 pub use refusal::{Reason, Refusal};
 pub use sizes::GateSizes;
 pub use updates::PendingQuery;
@@ -64,6 +68,7 @@ use key_cache::{Entry, KeyCache};
 use keyward_config::{Config, Origin};
 use keyward_http::credential::{Credential, CredentialHeaders};
 use keyward_http::head::Head;
+use keyward_http::limits::LEASED_GROUPS;
 use keyward_http::origin::origin_of;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::route::{Access, Matched, Route, is_own_path};
@@ -71,10 +76,11 @@ use keyward_key::format::{Presented, contains_key};
 use keyward_key::id::{Class, Environment, KeyId};
 use keyward_key::keyring::Recognised;
 use keyward_key::record::Record;
-use keyward_key::scope::Scope;
 use keyward_key::sealed::Broken;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
+use leases::LeaseBook;
+use limited::{Counted, count};
 use usage::RefusedUse;
 
 /// Maximum step back of the clock that is ignored as rounding, in milliseconds. A larger step makes every age unknown.
@@ -111,6 +117,8 @@ pub enum Need {
     Changes,
     /// This key's record.
     Record(KeyId),
+    /// More units for limited keys, from the object of this number.
+    Lease(u32),
 }
 
 /// Result of [`Gate::apply_copy`].
@@ -129,6 +137,7 @@ pub struct Gate {
     feed: Feed,
     cache: KeyCache,
     assertions: Assertions,
+    leases: LeaseBook,
     /// Latest time shown by the isolate's clock.
     latest: Option<Millis>,
     /// Number of times that the clock stepped back.
@@ -152,6 +161,7 @@ impl Gate {
             feed: Feed::new(sizes, jitter),
             cache: KeyCache::new(sizes),
             assertions: Assertions::new(sizes.assertion_bytes),
+            leases: LeaseBook::new(LEASED_GROUPS),
             latest: None,
             has_revoked: false,
             steps: 0,
@@ -212,10 +222,24 @@ impl Gate {
             let refusal = refusal.about(id.clone()).during_outage(outage_age_ms);
             if is_genuine { refusal.of_use(used()) } else { refusal }
         })?;
-        let origin = check_use(config, &key.record, scope, environment, head).map_err(|refusal| {
-            let refusal = refusal.about(id).of_use(used());
+        let refused = |refusal: Refusal| {
+            let refusal = refusal.about(id.clone()).of_use(used());
             refusal.by_retiring_key(key.retires_at.as_deref()).during_outage(outage_age_ms)
-        })?;
+        };
+        check_rights(&key.record, [scope], head.client_address()).map_err(refused)?;
+        let origin = origin_for(config, environment);
+        let counted = match key.limits(config) {
+            None => None,
+            Some(limits) => {
+                let spending = Spending::on(route, config, now);
+                match count(&mut self.leases, limits, spending, origin.is_some()) {
+                    Counted::Granted(receipt) => receipt,
+                    Counted::Renew => return Ok(Step::Need(Need::Lease(limits.shard))),
+                    Counted::Refused(refusal) => return Err(refused(*refusal)),
+                }
+            }
+        };
+        let origin = origin.ok_or_else(|| refused(Refusal::new(Code::NoOrigin, Reason::NoOrigin)))?;
         let granted = GrantedKey {
             identity_headers: key.identity_headers.clone(),
             retires_at: key.retires_at.clone(),
@@ -227,6 +251,7 @@ impl Gate {
                 route.own_assertion,
                 now,
             ),
+            counted,
         };
         Ok(Grant::keyed(origin.clone(), strip, granted, outage_age_ms))
     }
@@ -242,6 +267,7 @@ impl Gate {
         let stepped_back = self.latest.is_some_and(|latest| now.since(latest) < -CLOCK_STEP_TOLERANCE_MS);
         if stepped_back && !keyward_fault::fault!("a step of the clock is ignored") {
             self.feed.mark_age_unknown();
+            self.leases.clock_stepped_back();
             self.steps = self.steps.saturating_add(1);
             self.latest = Some(now);
         }
@@ -359,18 +385,6 @@ fn check_state(record: &Record, now: Millis) -> Result<(), Refusal> {
         return Err(Refusal::new(Code::QuarantinedKey, Reason::Quarantined));
     }
     Ok(())
-}
-
-/// Checks that the key allows the client's address and has this scope. Returns the origin of its environment.
-fn check_use<'c>(
-    config: &'c Config,
-    record: &Record,
-    scope: &Scope,
-    environment: Environment,
-    head: &Head<'_>,
-) -> Result<&'c Origin, Refusal> {
-    check_rights(record, [scope], head.client_address())?;
-    origin_for(config, environment).ok_or_else(|| Refusal::new(Code::NoOrigin, Reason::NoOrigin))
 }
 
 /// Returns the origin's scheme and host, the audience of an assertion.

@@ -4,8 +4,13 @@ use super::usage::{KeyUse, RefusedUse};
 use keyward_http::forwarded_request::ForwardAuthError;
 use keyward_http::head::BadHead;
 use keyward_http::problem::{Code, Problem};
+use keyward_http::rate_limit::{Left, rate_limit_fields};
 use keyward_key::format::Malformed;
 use keyward_key::id::KeyId;
+use keyward_key::limit::Limit;
+use keyward_protocol::lease::LimitState;
+
+use super::leases::{Exhausted, seconds_of};
 
 /// Internal reason. Never shown to a caller: several reasons deliberately share one public answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub enum Reason {
     Unsigned,
     ForwardedRequest(ForwardAuthError),
     Verifier,
+    Limit,
+    LimitsUnreachable,
 }
 
 /// A request that is not forwarded.
@@ -71,6 +78,28 @@ impl Refusal {
     /// Creates the refusal of a credential that is not a valid key. The public answer is the same for every reason.
     pub(super) fn invalid_key(reason: Reason) -> Self {
         Self::new(Code::InvalidKey, reason)
+    }
+
+    /// Creates the refusal of a request over a limit.
+    pub(super) fn over_limit(exhausted: &Exhausted) -> Self {
+        let age_ms = exhausted.age_ms;
+        let reset =
+            |state: &LimitState| seconds_of(state.reset_in_ms.saturating_sub(age_ms)).max(i64::from(state.violated));
+        let violated = || exhausted.limits.iter().filter(|state| state.violated);
+        let retry = seconds_of(exhausted.retry_in_ms).max(1).max(violated().map(reset).max().unwrap_or_default());
+        let lefts: Vec<Left<'_>> = exhausted
+            .limits
+            .iter()
+            .map(|state| Left { name: state.limit.name(), remaining: state.remaining, reset_seconds: reset(state) })
+            .collect();
+        let limits: Vec<Limit> = exhausted.limits.iter().map(|state| state.limit.clone()).collect();
+        let unit = if retry == 1 { "second" } else { "seconds" };
+        let sentence =
+            violated().next().map_or_else(String::new, |state| format!("At most {}. ", state.limit.sentence()));
+        let detail = format!("{sentence}Try again in {retry} {unit}.");
+        let names = violated().map(|state| state.limit.name().to_owned()).collect();
+        let problem = Problem::limit_reached(detail, retry, names, rate_limit_fields(&limits, &lefts));
+        Self::with(problem, Reason::Limit)
     }
 
     /// Adds the expiry of a retiring key, which every answer to such a key contains.

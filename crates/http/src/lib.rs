@@ -29,6 +29,7 @@ pub mod limits;
 pub mod media_type;
 pub mod origin;
 pub mod problem;
+pub mod rate_limit;
 pub mod removed_headers;
 pub mod reply;
 pub mod route;

@@ -38,6 +38,12 @@ pub const SCOPE_BYTES: usize = 1_024;
 /// Maximum number of networks of one key.
 pub const CIDRS: usize = 1_000;
 
+/// Maximum `cost` of a route. A dearer request suggests a limit in other units.
+pub const ROUTE_COST: u32 = 1_000;
+
+/// Maximum number of limit groups of which one isolate holds leases: as many as it caches keys.
+pub const LEASED_GROUPS: usize = 10_000;
+
 /// Default number of items on a page of a list.
 pub const PAGE_DEFAULT: u32 = 50;
 

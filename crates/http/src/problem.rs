@@ -110,7 +110,7 @@ codes! {
         "Check the path and its letter case. The operator of this API defines its routes in `ROUTES`."
     RateLimited "rate_limited" 429 "Too many requests"
         "There were more requests than the limit allows. Retry after the time in `Retry-After`."
-        "Wait for the number of seconds in `Retry-After`, and spread your requests over time."
+        "Wait for the number of seconds in `Retry-After`, and spread your requests over time. `RateLimit-Policy` and `violated-policies` name the limit; `RateLimit` says what is left. If your integration regularly needs more, ask the owner of the key to raise its limits, and tell them the name of the limit and the number of requests that you need."
     AuthorityUnavailable "authority_unavailable" 503 "Key check unavailable"
         "The service that knows the state of API keys is unreachable, so this request was neither accepted nor refused. Retry after the time in `Retry-After`. Before you repeat a change, check whether it was made."
         "Retry after the number of seconds in `Retry-After`. This error says nothing about your key. A change on the control plane may have been made although its response was lost, so list the objects before you repeat it."
@@ -225,16 +225,29 @@ pub struct Problem {
     detail: Option<String>,
     /// Invalid body field or parameter.
     field: Option<Box<str>>,
+    /// Names of the limits that are reached (`violated-policies`).
+    violated: Option<Box<Violated>>,
     /// Headers of this problem, with names in lower case.
     headers: Vec<(&'static str, String)>,
     /// Scheme and host of the page that explains the code. `None`: those of the caller's request.
     pages_at: Option<Box<str>>,
 }
 
+/// Names of limits. Behind one pointer, because every refusal has room for them and few have any.
+#[derive(Debug, Serialize)]
+struct Violated(Vec<String>);
+
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
-        let mut problem =
-            Self { code, status: code.status(), detail: None, field: None, headers: Vec::new(), pages_at: None };
+        let mut problem = Self {
+            code,
+            status: code.status(),
+            detail: None,
+            field: None,
+            violated: None,
+            headers: Vec::new(),
+            pages_at: None,
+        };
         match code {
             Code::MissingKey => problem.header("www-authenticate", r#"Bearer realm="keyward""#.into()),
             _ if code.status() == 401 => {
@@ -261,6 +274,8 @@ struct Body<'a> {
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    violated: Option<&'a Violated>,
 }
 
 impl Problem {
@@ -301,6 +316,21 @@ impl Problem {
         problem
     }
 
+    /// Creates a 429 for reached limits, with the headers that describe them.
+    #[must_use]
+    pub fn limit_reached(
+        detail: String,
+        seconds: i64,
+        violated: Vec<String>,
+        fields: Vec<(&'static str, String)>,
+    ) -> Self {
+        let violated = Some(Box::new(Violated(violated)));
+        let mut problem = Self { violated, ..Self::detailed(Code::RateLimited, detail) };
+        problem.header("retry-after", seconds.to_string());
+        problem.headers.extend(fields);
+        problem
+    }
+
     /// Creates a 409 for a change of many objects whose number was not confirmed. The credential of a session is confirmed with 403.
     #[must_use]
     pub fn count_not_confirmed(detail: String) -> Self {
@@ -315,10 +345,10 @@ impl Problem {
     }
 
     /// Converts the refusal for a gateway that uses forward auth. nginx turns every status except 2xx, 401 and 403 into 500, so 400, 404,
-    /// 405, 414, 421 and 431 become 403. The body and `Keyward-Refusal` contain the code.
+    /// 405, 414, 421, 429 and 431 become 403. The body and `Keyward-Refusal` contain the code.
     #[must_use]
     pub fn for_gateway(mut self) -> Self {
-        if matches!(self.status, 400 | 404 | 405 | 414 | 421 | 431) {
+        if matches!(self.status, 400 | 404 | 405 | 414 | 421 | 429 | 431) {
             self.status = 403;
         }
         self.header("keyward-refusal", self.code.as_str().to_owned());
@@ -370,6 +400,7 @@ impl Problem {
             code: code.as_str(),
             request_id,
             field: self.field.as_deref(),
+            violated: self.violated.as_deref(),
         };
         serde_json::to_string(&body).unwrap_or_default()
     }

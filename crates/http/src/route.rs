@@ -34,6 +34,8 @@ pub struct Route {
     pub closed_on_outage: bool,
     /// Whether each request gets its own assertion, bound to its method and URL, instead of a cached one.
     pub own_assertion: bool,
+    /// Units that a request takes from the limits of its key.
+    pub cost: u32,
 }
 
 /// Access rule of a route.
@@ -63,7 +65,7 @@ impl Route {
     pub fn parse(text: &str, access: Access, closed_on_outage: bool) -> Result<Self, BadPattern> {
         let (methods, path) = text.split_once(' ').ok_or("must be a method (or *), one space, and a path")?;
         let (methods, pattern) = (Methods::parse(methods)?, Pattern::parse(path)?);
-        Ok(Self { text: text.into(), methods, pattern, access, closed_on_outage, own_assertion: false })
+        Ok(Self { text: text.into(), methods, pattern, access, closed_on_outage, own_assertion: false, cost: 1 })
     }
 
     /// Returns the route with or without its own assertion for each request.
@@ -78,10 +80,17 @@ impl Route {
         &self.text
     }
 
+    /// Returns the route with this cost.
+    #[must_use]
+    pub fn with_cost(self, cost: u32) -> Self {
+        Self { cost, ..self }
+    }
+
     fn asks_the_same(&self, other: &Self) -> bool {
         self.access == other.access
             && self.closed_on_outage == other.closed_on_outage
             && self.own_assertion == other.own_assertion
+            && self.cost == other.cost
     }
 }
 

@@ -46,6 +46,7 @@ pub mod format;
 pub mod hash;
 pub mod id;
 pub mod keyring;
+pub mod limit;
 pub mod mint;
 pub mod note;
 pub mod record;

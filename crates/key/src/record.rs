@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::hash::KeyHash;
 use super::id::KeyId;
 use super::keyring::Generation;
+use super::limit::Limit;
 use super::scope::Scope;
 use crate::time::Millis;
 
@@ -36,6 +37,38 @@ pub struct Record {
     /// Present while the key is quarantined, and so refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantined: Option<Quarantined>,
+    /// The key's own limits. Absent: `DEFAULT_LIMITS` apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<OwnLimits>,
+    /// First key of the chain of rotations, with which the key shares what it uses of its limits. Absent: this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_group: Option<KeyId>,
+    /// Number of the last change of the limits; 0 if they were never changed. Keys of a group apply those of the latest change.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limit_revision: u64,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Limits of one key. Unless there are none, they contain the number of the first reader that enforces them, so that older readers refuse the
+/// record instead of letting everything through: see [`crate::version`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnLimits {
+    /// The limits.
+    pub limits: Vec<Limit>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_reader: Option<u64>,
+}
+
+impl OwnLimits {
+    /// Creates the form for a record.
+    #[must_use]
+    pub const fn new(limits: Vec<Limit>) -> Self {
+        let min_reader = crate::version::third_reader(!limits.is_empty());
+        Self { limits, min_reader }
+    }
 }
 
 /// Mark of a quarantined key. It contains the number of the first reader that knows it, so that older readers refuse the record instead of

@@ -125,8 +125,25 @@ impl ChangeList {
 const COMPACT_LENGTH: usize = IDENTIFIER_LENGTH + 1;
 
 /// A key id without the prefix, which all keys of a deployment share: a letter for the environment, then the identifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct CompactKeyId([u8; COMPACT_LENGTH]);
+
+impl TryFrom<String> for CompactKeyId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let bytes: [u8; COMPACT_LENGTH] = text.as_bytes().try_into().map_err(|_| "not a compact key id")?;
+        let is_valid = matches!(bytes.first(), Some(b'l' | b't')) && bytes.iter().all(u8::is_ascii_alphanumeric);
+        if is_valid { Ok(Self(bytes)) } else { Err("not a compact key id") }
+    }
+}
+
+impl From<CompactKeyId> for String {
+    fn from(id: CompactKeyId) -> Self {
+        id.0.iter().map(|byte| char::from(*byte)).collect()
+    }
+}
 
 impl CompactKeyId {
     /// Shortens a key id. `None` for a member's id, since the feed carries keys only.
@@ -140,6 +157,12 @@ impl CompactKeyId {
         let (_, identifier) = compact.split_first_mut()?;
         identifier.copy_from_slice(id.as_str().as_bytes().last_chunk::<IDENTIFIER_LENGTH>()?);
         Some(Self(compact))
+    }
+
+    /// Returns the bytes of its text, which are ASCII.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -1,4 +1,4 @@
-//! Messages between isolates and the objects: requests, responses, the change feed, and usage reports.
+//! Messages between isolates and the objects: requests, responses, the change feed, usage reports, and leases.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -21,6 +21,7 @@
 pub mod audit;
 pub mod exposure;
 pub mod feed;
+pub mod lease;
 pub mod level;
 pub mod metrics;
 pub mod request;

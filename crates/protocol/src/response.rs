@@ -8,6 +8,7 @@ use crate::feed::{FeedPage, Position};
 use crate::usage::UsedFrom;
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::keyring::Generation;
+use keyward_key::limit::Limit;
 use keyward_key::record::Record;
 use keyward_key::scope::Scope;
 use keyward_key::version::{self, ReadError};
@@ -248,6 +249,9 @@ pub struct KeyAttributes {
     pub scopes: Vec<Scope>,
     /// Networks that the key may be used from; empty means any.
     pub allowed_cidrs: Vec<IpNet>,
+    /// Limits. In a message and a row `None` means `DEFAULT_LIMITS`; a view shows the limits that apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Vec<Limit>>,
 }
 
 /// A key as every response shows it, with its fields in this order.

@@ -11,7 +11,7 @@ use keyward_protocol::KeyAttributes;
 /// The columns, in the order of [`stored`].
 macro_rules! attribute_columns {
     () => {
-        "name, integration, environment, purpose, owner, scopes, allowed_cidrs"
+        "name, integration, environment, purpose, owner, scopes, allowed_cidrs, limits"
     };
 }
 pub(super) use attribute_columns;
@@ -19,13 +19,13 @@ pub(super) use attribute_columns;
 /// One placeholder for each column.
 macro_rules! attribute_placeholders {
     () => {
-        "?, ?, ?, ?, ?, ?, ?"
+        "?, ?, ?, ?, ?, ?, ?, ?"
     };
 }
 pub(super) use attribute_placeholders;
 
 /// Returns the values of the columns.
-pub(super) fn stored(attributes: &KeyAttributes) -> Result<[Value; 7], StoreError> {
+pub(super) fn stored(attributes: &KeyAttributes) -> Result<[Value; 8], StoreError> {
     Ok([
         attributes.name.as_str().into(),
         attributes.integration.as_str().into(),
@@ -34,6 +34,7 @@ pub(super) fn stored(attributes: &KeyAttributes) -> Result<[Value; 7], StoreErro
         attributes.owner.as_str().into(),
         stored_list(&attributes.scopes)?,
         stored_list(&attributes.allowed_cidrs)?,
+        attributes.limits.as_deref().map_or(Ok(Value::Null), stored_list)?,
     ])
 }
 
@@ -47,11 +48,12 @@ pub(super) fn from_row(row: &Row) -> Result<KeyAttributes, StoreError> {
         owner: row.text("owner")?.to_owned(),
         scopes: list(row, "scopes")?,
         allowed_cidrs: list(row, "allowed_cidrs")?,
+        limits: row.optional_parsed("limits", |text| serde_json::from_str(text).ok())?,
     })
 }
 
 /// Reads a list, which is stored as JSON text.
-fn list<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Vec<T>, StoreError> {
+pub(super) fn list<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Vec<T>, StoreError> {
     row.parsed(column, |text| serde_json::from_str(text).ok())
 }
 

@@ -9,7 +9,8 @@ use super::store::{Row, Store, StoreError, Value};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, Environment, KeyId};
 use keyward_key::keyring::Generation;
-use keyward_key::record::{Quarantined, Record};
+use keyward_key::limit::Limit;
+use keyward_key::record::{OwnLimits, Quarantined, Record};
 use keyward_key::time::Millis;
 use keyward_protocol::{KeyAttributes, KeyView, NewCredential, Rejection, Status};
 
@@ -21,7 +22,9 @@ macro_rules! select_keys {
             crate::attributes::attribute_columns!(),
             ", state, created_at, created_by, expires_at, rotated_from, successor, revoked_at, \
              revoked_by, revoke_reason, first_used_at, last_used_at, last_used_from, exposed_at, \
-             exposure_dismissed_at, quarantine_ends_at, keys.revision FROM keys ",
+             exposure_dismissed_at, quarantine_ends_at, limit_group, limit_revision, \
+             coalesce(limits, (SELECT value FROM meta WHERE name = 'default_limits'), '[]') AS applied_limits, \
+             keys.revision FROM keys ",
             $rest
         )
     };
@@ -58,6 +61,40 @@ pub(super) fn at_positions(store: &mut dyn Store, positions: Value) -> Result<Ve
 pub fn get_written(store: &mut dyn Store, id: &KeyId) -> Result<Row, StoreError> {
     find(store, id)?.ok_or_else(|| StoreError::new("a key just written is not there"))
 }
+
+/// Returns the attributes of a key as they are stored: without own limits, `limits` is `None`. A view shows those that apply.
+///
+/// # Errors
+/// [`StoreError`] when the row is malformed.
+pub fn attributes(row: &Row) -> Result<KeyAttributes, StoreError> {
+    attributes::from_row(row)
+}
+
+/// Returns the limits of keys without their own.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn default_limits(store: &mut dyn Store) -> Result<Vec<Limit>, StoreError> {
+    let stored = meta::read(store, DEFAULT_LIMITS)?;
+    stored.map_or(Ok(Vec::new()), |text| {
+        serde_json::from_str(&text).map_err(|_| StoreError::corrupt("default_limits", "a list of limits"))
+    })
+}
+
+/// Stores the limits of keys without their own, which views show. Writes only after a change of the setting.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn follow_default_limits(store: &mut dyn Store, limits: &[Limit]) -> Result<(), StoreError> {
+    if default_limits(store).is_ok_and(|stored| stored == limits) {
+        return Ok(());
+    }
+    let text = serde_json::to_string(limits).map_err(|_| StoreError::new("the limits have no JSON form"))?;
+    meta::write(store, DEFAULT_LIMITS, text)
+}
+
+/// Name in the table `meta`. [`select_keys`] reads it too.
+const DEFAULT_LIMITS: &str = "default_limits";
 
 /// Returns the environment of a key.
 ///
@@ -149,8 +186,44 @@ pub struct NewKey<'a> {
     pub expires_at: Millis,
     /// The key that it replaces.
     pub rotated_from: Option<&'a KeyId>,
+    /// The limits that a successor shares with its predecessors.
+    pub limit_group: Option<LimitGroup>,
     /// Number of the change.
     pub revision: u64,
+}
+
+/// Keys that share what they use of their limits: a chain of rotations.
+pub struct LimitGroup {
+    /// The first key of the chain.
+    pub first: KeyId,
+    /// Number of the last change of the limits.
+    pub revision: u64,
+}
+
+/// Returns the limit group of the key in this row.
+///
+/// # Errors
+/// [`StoreError`] when the row is malformed.
+pub fn limit_group(row: &Row) -> Result<LimitGroup, StoreError> {
+    let first = match row.optional_parsed("limit_group", KeyId::parse)? {
+        Some(first) => first,
+        None => row.parsed("id", KeyId::parse)?,
+    };
+    Ok(LimitGroup { first, revision: limit_revision(row)? })
+}
+
+fn limit_revision(row: &Row) -> Result<u64, StoreError> {
+    let number = row.optional_integer("limit_revision")?.unwrap_or_default();
+    u64::try_from(number).map_err(|_| StoreError::corrupt("limit_revision", "an integer from 0"))
+}
+
+/// Records that change `revision` changed the limits of a key.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn set_limit_revision(store: &mut dyn Store, id: &KeyId, revision: u64) -> Result<(), StoreError> {
+    let values = [Value::count(revision)?, id.as_str().into()];
+    store.execute("UPDATE keys SET limit_revision = ? WHERE id = ?", &values)
 }
 
 /// Refuses an id that already exists. An id of another environment is an internal fault.
@@ -183,15 +256,17 @@ pub fn insert(store: &mut dyn Store, key: &NewKey<'_>) -> Result<(), StoreError>
         key.expires_at.into(),
         key.expires_at.into(),
         key.rotated_from.map(KeyId::as_str).into(),
+        key.limit_group.as_ref().map(|group| group.first.as_str()).into(),
+        key.limit_group.as_ref().map(|group| Value::count(group.revision)).transpose()?.unwrap_or(Value::Null),
         revision,
     ]);
     store.execute(
         concat!(
             "INSERT INTO keys (position, id, key_hash, minted_under, ",
             attribute_columns!(),
-            ", state, created_at, created_by, expires_at, latest_end, rotated_from, revision) VALUES (?, ?, ?, ?, ",
+            ", state, created_at, created_by, expires_at, latest_end, rotated_from, limit_group, limit_revision, revision) VALUES (?, ?, ?, ?, ",
             attribute_placeholders!(),
-            ", ?, ?, ?, ?, ?, ?, ?)"
+            ", ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         ),
         &values,
     )
@@ -318,7 +393,7 @@ pub fn record(row: &Row) -> Result<Option<Record>, StoreError> {
     let state = row.parsed("state", Status::parse)?;
     let is_quarantined = state == Status::Quarantined
         && !keyward_fault::fault!("the record of a quarantined key is that of a working one");
-    let KeyAttributes { integration, scopes, allowed_cidrs, .. } = attributes::from_row(row)?;
+    let KeyAttributes { integration, scopes, allowed_cidrs, limits, .. } = attributes::from_row(row)?;
     Ok(Some(Record {
         id: row.parsed("id", KeyId::parse)?,
         key_hash: row.parsed("key_hash", KeyHash::from_stored)?,
@@ -331,6 +406,9 @@ pub fn record(row: &Row) -> Result<Option<Record>, StoreError> {
         revoked: is_revoked(row)?,
         revision: row.count("revision")?,
         quarantined: Quarantined::when(is_quarantined),
+        limits: limits.map(OwnLimits::new),
+        limit_group: row.optional_parsed("limit_group", KeyId::parse)?,
+        limit_revision: limit_revision(row)?,
     }))
 }
 
@@ -346,7 +424,10 @@ pub(super) fn is_revoked(row: &Row) -> Result<bool, StoreError> {
 pub fn view(row: &Row, now: Millis) -> Result<KeyView, StoreError> {
     Ok(KeyView {
         id: row.parsed("id", KeyId::parse)?,
-        attributes: attributes::from_row(row)?,
+        attributes: KeyAttributes {
+            limits: Some(attributes::list(row, "applied_limits")?),
+            ..attributes::from_row(row)?
+        },
         status: status(row, now)?,
         created_at: row.millis("created_at")?.rfc3339(),
         created_by: row.text("created_by")?.to_owned(),

@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     USAGE,
     IDLE,
     INCIDENTS,
+    LIMITS,
     METRICS,
 ];
 
@@ -285,6 +286,16 @@ const INCIDENTS: &[&str] = &[
 ];
 /// Counters of metrics.
 const METRICS: &[&str] = &[keyward_store::counters::TABLE];
+
+/// Limits of keys.
+const LIMITS: &[&str] = &[
+    // NULL for a key without its own limits, to which DEFAULT_LIMITS apply.
+    "ALTER TABLE keys ADD COLUMN limits TEXT",
+    // First key of the chain of rotations. NULL for that key itself.
+    "ALTER TABLE keys ADD COLUMN limit_group TEXT",
+    // Number of the last change of the limits; NULL if they were never changed.
+    "ALTER TABLE keys ADD COLUMN limit_revision INTEGER",
+];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the
 /// store is up to date.

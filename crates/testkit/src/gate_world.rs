@@ -66,6 +66,9 @@ impl Key {
             revoked: false,
             revision: 10,
             quarantined: None,
+            limits: None,
+            limit_group: None,
+            limit_revision: 0,
         };
         Self { text: minted.api_key.expose().to_owned(), record }
     }
@@ -122,6 +125,7 @@ impl GateAnswer {
             Self::Forward(_) => "200".to_owned(),
             Self::Need(Need::Changes) => "need changes".to_owned(),
             Self::Need(Need::Record(_)) => "need record".to_owned(),
+            Self::Need(Need::Lease(_)) => "need lease".to_owned(),
             Self::Refuse(refusal) => format!("{} {}", refusal.problem.status(), refusal.problem.code.as_str()),
         }
     }

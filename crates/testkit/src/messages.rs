@@ -159,8 +159,9 @@ pub struct KeyDraft {
 impl From<KeyDraft> for issue_key::IssueKey {
     fn from(draft: KeyDraft) -> Self {
         let KeyDraft { name, integration, environment, purpose, owner, scopes, allowed_cidrs, lifetime } = draft;
-        let attributes = KeyAttributes { name, integration, environment, purpose, owner, scopes, allowed_cidrs };
-        Self { attributes, lifetime, claim: None }
+        let attributes =
+            KeyAttributes { name, integration, environment, purpose, owner, scopes, allowed_cidrs, limits: None };
+        Self { attributes, lifetime, claim: None, min_reader: None }
     }
 }
 

@@ -1,6 +1,8 @@
 //! `simulate --seeds N [--from M] [--threads T] [--failures F]` simulates N histories, prints a line every 10,000 histories and a summary.
+//! With `--limits` it simulates limits: `simulate --limits --seeds N`, `simulate --limits --seed S`.
 //! It stops after F histories with violations (1 by default), and shows the first one, shrunk. `simulate --seed S [--whole]` shows one history.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,6 +18,9 @@ fn main() -> ExitCode {
         let position = arguments.iter().position(|argument| argument == name);
         position.map_or(default, |position| arguments[position + 1].parse().expect("a number"))
     };
+    if arguments.iter().any(|argument| argument == "--limits") {
+        return limits(&arguments, &number);
+    }
     if arguments.iter().any(|argument| argument == "--seed") {
         let plan = plan::draw(number("--seed", 0));
         let (history, violations) = simulator::run(&plan);
@@ -30,6 +35,73 @@ fn main() -> ExitCode {
         return if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     simulate_many(number("--seeds", 20_000), number("--from", 0), number("--threads", 2), number("--failures", 1))
+}
+
+/// Simulates limits.
+fn limits(arguments: &[String], number: &(dyn Fn(&str, u64) -> u64 + Sync)) -> ExitCode {
+    if arguments.iter().any(|argument| argument == "--seed") {
+        let seed = number("--seed", 0);
+        let (outcome, violations) = simulator::limits::run(seed);
+        println!("{:#?}", simulator::limits::plan::draw(seed));
+        for passed in &outcome.passed {
+            println!("{:>15}  isolate {}  cost {}", passed.at, passed.slot, passed.cost);
+        }
+        println!("{:#?}", outcome.counts);
+        for violation in &violations {
+            println!("VIOLATION: {}\n  {}", violation.rule, violation.text);
+        }
+        return if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let (seeds, from) = (number("--seeds", 20_000), number("--from", 0));
+    let max_failures = number("--failures", 1);
+    let started = Instant::now();
+    let next = AtomicU64::new(from);
+    let (total, failures) = (Mutex::new(BTreeMap::<&str, u64>::new()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..number("--threads", 2) {
+            scope.spawn(|| {
+                let mut counts = BTreeMap::<&str, u64>::new();
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= from + seeds || failures.lock().unwrap().len() as u64 >= max_failures {
+                        break;
+                    }
+                    let (outcome, violations) = simulator::limits::run(seed);
+                    for (name, count) in outcome.counts {
+                        *counts.entry(name).or_default() += count;
+                    }
+                    if let Some(violation) = violations.first() {
+                        println!("seed {seed}: {}: {}", violation.rule, violation.text);
+                        failures.lock().unwrap().push(seed);
+                    }
+                    if (seed - from + 1).is_multiple_of(10_000) {
+                        println!(
+                            "{} of {seeds} histories in {:.0} s",
+                            seed - from + 1,
+                            started.elapsed().as_secs_f64()
+                        );
+                    }
+                }
+                for (name, count) in counts {
+                    *total.lock().unwrap().entry(name).or_default() += count;
+                }
+            });
+        }
+    });
+    for (name, count) in total.into_inner().unwrap() {
+        println!("  {count:>12}  {name}");
+    }
+    println!("{:.1} s", started.elapsed().as_secs_f64());
+    match failures.into_inner().unwrap().first() {
+        None => {
+            println!("No violations.");
+            ExitCode::SUCCESS
+        }
+        Some(seed) => {
+            println!("To repeat the first:  npm run simulate -- --limits --seed {seed}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn simulate_many(seeds: u64, from: u64, threads: u64, max_failures: u64) -> ExitCode {

@@ -4,13 +4,13 @@
 // Imported before the build, which calls WebAssembly.Instance while it loads. A bare import is not sorted.
 import "./wasm-crossings.mjs";
 // @ts-expect-error: the build, which is beside this file only in the worker.
-import Product, { Registry as ProductRegistry, Usage } from "./index.js";
+import Product, { Limits as ProductLimits, Registry as ProductRegistry, Usage } from "./index.js";
 import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 
 // Entry and object run in one isolate here, so they share these orders.
-const orders = { kvGet: "work", kvPut: "work", registry: "work" };
+const orders = { kvGet: "work", kvPut: "work", registry: "work", limits: "work" };
 // `lookup` and `changes` are also counted in `registry`.
-const counts = { kvGet: 0, kvPut: 0, registry: 0, lookup: 0, changes: 0 };
+const counts = { kvGet: 0, kvPut: 0, registry: 0, limits: 0, lookup: 0, changes: 0 };
 
 const MISBEHAVIOURS = {
   fail: async () => {
@@ -82,6 +82,12 @@ const watchedRegistry = (namespace) =>
     getByName: (...values) => watchedStub(namespace.getByName(...values)),
   });
 
+const watchedLimitsStub = (stub) =>
+  facade(stub, { fetch: (...values) => runWithFault("limits", () => stub.fetch(...values)) });
+
+const watchedLimits = (namespace) =>
+  facade(namespace, { getByName: (...values) => watchedLimitsStub(namespace.getByName(...values)) });
+
 // One wrapped `env` for each `env` of the runtime, because the product takes another object for changed variables.
 let faces = new WeakMap();
 const changed = {};
@@ -90,6 +96,7 @@ function watched(env) {
   let face = faces.get(env);
   if (face === undefined) {
     face = { ...env, ...changed, KEY_INDEX: watchedKv(env.KEY_INDEX), REGISTRY: watchedRegistry(env.REGISTRY) };
+    if (env.LIMITS) face.LIMITS = watchedLimits(env.LIMITS);
     faces.set(env, face);
   }
   return face;
@@ -116,6 +123,8 @@ export class Registry extends ProductRegistry {
     });
   }
 }
+
+export class Limits extends ProductLimits {}
 
 export default {
   async fetch(request, env, ctx) {

@@ -76,6 +76,7 @@ class Gate {
           exports: {
             Registry: { type: "durable-object", storage: "sqlite" },
             Usage: { type: "durable-object", storage: "sqlite" },
+            Limits: { type: "durable-object", storage: "sqlite" },
           },
         }),
       },
@@ -339,4 +340,5 @@ const STORES = {
   KEY_INDEX: { type: "kv", id: "KEY_INDEX" },
   REGISTRY: { type: "durable-object", worker: NAME, exportName: "Registry" },
   USAGE: { type: "durable-object", worker: NAME, exportName: "Usage" },
+  LIMITS: { type: "durable-object", worker: NAME, exportName: "Limits" },
 };

@@ -189,11 +189,13 @@ const keyward :Workerd.Worker = (
     (name = "REGISTRY", durableObjectNamespace = "Registry"),
     (name = "USAGE", durableObjectNamespace = "Usage"),
     (name = "ASSETS", service = "assets"),
+    (name = "LIMITS", durableObjectNamespace = "Limits"),
     ${bindings.join(",\n    ")},
   ],
   durableObjectNamespaces = [
     (className = "Registry", uniqueKey = "keyward", enableSql = true),
     (className = "Usage", uniqueKey = "keyward-usage", enableSql = true),
+    (className = "Limits", uniqueKey = "keyward-limits", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "state"),
 );

@@ -45,9 +45,10 @@ export function newJudge(document) {
 export function fieldsOf(errors) {
   const named = errors.map(({ instancePath, keyword, params }) => {
     const [first = "", ...rest] = instancePath.split("/").slice(1);
-    const at = first + rest.map((index) => `[${index}]`).join("");
-    if (keyword === "required") return params.missingProperty;
-    if (keyword === "additionalProperties") return params.additionalProperty;
+    const at = first + rest.map((part) => (/^\d+$/.test(part) ? `[${part}]` : `.${part}`)).join("");
+    const within = at === "" ? "" : `${at}.`;
+    if (keyword === "required") return within + params.missingProperty;
+    if (keyword === "additionalProperties") return within + params.additionalProperty;
     if (keyword === "uniqueItems") return `${at}[${Math.max(params.i, params.j)}]`;
     return at;
   });
@@ -211,6 +212,33 @@ function lists(schema, context) {
   ];
 }
 
+/** Returns objects: for each property some of its samples, then without it; and one with a field that nobody knows. */
+function objects(schema, context) {
+  const { judge, random } = context;
+  const properties = Object.entries(schema.properties).map(([name, property]) => {
+    const all = samples(property, context);
+    return { name, all, right: all.filter(({ value }) => value !== null && judge(property, value) === null) };
+  });
+  const object = (entries) =>
+    sample(
+      Object.fromEntries(entries.map(([name, { value }]) => [name, value])),
+      Object.fromEntries(entries.map(([name, { sent }]) => [name, sent])),
+    );
+  const isNeeded = ({ name }) => schema.required?.includes(name);
+  const optional = properties.filter((one) => !isNeeded(one));
+  // With each choice of one optional property, and with all of them.
+  const choices = [[], ...optional.map((one) => [one]), optional];
+  return choices.flatMap((chosen) => {
+    const present = [...properties.filter(isNeeded), ...chosen];
+    const base = () => present.map(({ name, right }) => [name, pick(right, random)]);
+    const varied = present.flatMap(({ name, all }) =>
+      all.filter(() => random() < 0.15).map((one) => object([...base(), [name, one]])),
+    );
+    const lacking = present.map(({ name }) => object(base().filter(([other]) => other !== name)));
+    return [object(base()), object([...base(), ["colour", sample(1)]]), ...lacking, ...varied];
+  });
+}
+
 /** Returns values for a schema, right and wrong, with repeated ones left out. */
 export function samples(schema, context) {
   const all = flat(schema, context.follow);
@@ -220,6 +248,7 @@ export function samples(schema, context) {
       ...texts(one, context.random).map((text) => sample(text)),
       ...numbers(one),
       ...(one.items ? lists(one, context) : []),
+      ...(one.properties && one.type === "object" ? objects(one, context) : []),
     ]),
   ];
   return [...new Map(found.map((one) => [JSON.stringify(one.sent), one])).values()];

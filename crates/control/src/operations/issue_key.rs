@@ -9,6 +9,7 @@ use crate::changed::Changed;
 use crate::credential::Subject;
 use crate::delivery::{self, ClaimTerms, Pending, PendingKey};
 use crate::failure::Failure;
+use crate::limits::take_limits;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::allow;
 use crate::text::TextParser;
@@ -19,6 +20,7 @@ use keyward_key::id::{Class, Environment};
 use keyward_key::mint::Minted;
 use keyward_key::scope::Scope;
 use keyward_key::time::{BadTime, Millis};
+use keyward_key::version::third_reader;
 use keyward_protocol::{KeyAttributes, Raw, Rejection, Role};
 use keyward_registry::audit::shown;
 use keyward_registry::context::{Context, OperationError, Policy, days_after};
@@ -34,6 +36,7 @@ const FIELDS: &[&str] = &[
     "owner",
     "scopes",
     "allowed_cidrs",
+    "limits",
     "expires_in_days",
     "expires_at",
     "deliver",
@@ -53,6 +56,9 @@ pub struct IssueKey {
     /// Terms of its claim, if it is delivered by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimTerms>,
+    /// Set if the key has limits of its own, so that a reader that would ignore them refuses the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_reader: Option<u64>,
 }
 
 /// The new key, active or waiting for its claim.
@@ -114,6 +120,7 @@ impl ControlOperation for IssueKey {
             created_by: &by.member()?.id,
             expires_at,
             rotated_from: None,
+            limit_group: None,
             revision,
         };
         keys::insert(store, &key)?;
@@ -173,8 +180,11 @@ fn parse(body: &[u8], text: TextParser<'_>) -> Result<IssueKey, Problem> {
         owner: text.parse("owner", fields.require("owner")?, CONTACT_CHARS)?,
         scopes: scopes(&mut fields)?,
         allowed_cidrs: allowed_cidrs(&mut fields)?,
+        limits: take_limits(&mut fields)?,
     };
-    Ok(IssueKey { attributes, lifetime: lifetime(&mut fields)?, claim: delivery::parse(&mut fields)? })
+    let min_reader = third_reader(attributes.limits.is_some());
+    let (lifetime, claim) = (lifetime(&mut fields)?, delivery::parse(&mut fields)?);
+    Ok(IssueKey { attributes, lifetime, claim, min_reader })
 }
 
 fn environment(value: Json) -> Result<Environment, Problem> {

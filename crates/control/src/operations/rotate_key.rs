@@ -97,11 +97,12 @@ impl ControlOperation for RotateKey {
         let successor = NewKey {
             id: &credential.id,
             credential: self.claim.is_none().then_some(credential),
-            attributes: &old.attributes,
+            attributes: &keys::attributes(&row)?,
             created_at: by.now,
             created_by: &by.member()?.id,
             expires_at: Millis(by.now.0.saturating_add(lifetime_ms)).min(days_after(by.now, by.policy.max_key_days)),
             rotated_from: Some(&self.id),
+            limit_group: Some(keys::limit_group(&row)?),
             revision,
         };
         keys::insert(store, &successor)?;

@@ -8,22 +8,25 @@ use super::issue_key::{allowed_cidrs, check_end, check_scopes, instant, scopes};
 use crate::body::{Fields, Json, invalid};
 use crate::changed::Changed;
 use crate::failure::Failure;
+use crate::limits::take_limits;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
 use crate::sight::check_key_in_sight;
 use crate::text::TextParser;
 use keyward_http::limits::{CONTACT_CHARS, NAME_CHARS, PROSE_CHARS};
 use keyward_http::problem::Problem;
 use keyward_key::id::KeyId;
+use keyward_key::limit::Limit;
 use keyward_key::mint::Minted;
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
+use keyward_key::version::third_reader;
 use keyward_protocol::{KeyAttributes, KeyView, Raw, Rejection, Role, Status};
 use keyward_registry::audit::difference;
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::store::Store;
 use keyward_registry::{claims, keys, meta, outbox};
 
-const FIELDS: &[&str] = &["name", "purpose", "owner", "scopes", "allowed_cidrs", "expires_at"];
+const FIELDS: &[&str] = &["name", "purpose", "owner", "scopes", "allowed_cidrs", "limits", "expires_at"];
 
 /// The request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,14 +74,26 @@ impl ControlOperation for UpdateKey {
         let expires_at = self.changes.expires_at.unwrap_or(ends_at);
         let mut after = before.clone();
         self.changes.apply(&mut after.attributes);
+        if let Some(LimitsChange::Default) = self.changes.limits {
+            after.attributes.limits = Some(keys::default_limits(store)?);
+        }
         after.expires_at = expires_at.rfc3339();
-        let Some(difference) = difference(&before, &after)? else {
+        let mut stored = keys::attributes(&row)?;
+        let own_limits = stored.limits.clone();
+        self.changes.apply(&mut stored);
+        let changes_limits = stored.limits != own_limits;
+        let shown = difference(&before, &after)?;
+        // A change between the default and the same limits of its own is invisible today, but not after a change of the default.
+        let Some(difference) = shown.or_else(|| changes_limits.then(Vec::new)) else {
             return Ok(Outcome { key_updated: Updated { key: raw(&before)?, changed_at: by.now } });
         };
         let revision = meta::next_revision(store)?;
-        keys::update(store, &self.id, &after.attributes, expires_at, revision)?;
+        keys::update(store, &self.id, &stored, expires_at, revision)?;
         if before.status == Status::Pending {
             claims::end_by(store, &self.id, expires_at)?;
+        }
+        if changes_limits {
+            keys::set_limit_revision(store, &self.id, revision)?;
         }
         by.record(store, "key.update", &self.id, difference)?;
         outbox::enqueue(store, &self.id, revision)?;
@@ -134,18 +149,39 @@ pub struct KeyChanges {
     pub scopes: Option<Vec<Scope>>,
     /// New list of all networks.
     pub allowed_cidrs: Option<Vec<IpNet>>,
+    /// New limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsChange>,
     /// New expiry: in the future, and at most `MAX_KEY_DAYS` from now.
     pub expires_at: Option<Millis>,
+    /// Set if the limits change, so that a reader that would ignore them refuses the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_reader: Option<u64>,
+}
+
+/// Change of a key's limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitsChange {
+    /// `DEFAULT_LIMITS` apply.
+    Default,
+    /// The key has these limits.
+    Own(Vec<Limit>),
 }
 
 impl KeyChanges {
     fn apply(&self, attributes: &mut KeyAttributes) {
-        let Self { name, purpose, owner, scopes, allowed_cidrs, expires_at: _ } = self.clone();
+        let Self { name, purpose, owner, scopes, allowed_cidrs, limits, expires_at: _, min_reader: _ } = self.clone();
         replace(&mut attributes.name, name);
         replace(&mut attributes.purpose, purpose);
         replace(&mut attributes.owner, owner);
         replace(&mut attributes.scopes, scopes);
         replace(&mut attributes.allowed_cidrs, allowed_cidrs);
+        match limits {
+            Some(LimitsChange::Own(limits)) => attributes.limits = Some(limits),
+            Some(LimitsChange::Default) => attributes.limits = None,
+            None => {}
+        }
     }
 }
 
@@ -187,14 +223,22 @@ impl UpdateKey {
 
 /// Parses the changes. The registry checks whether the scopes exist, and the lifetime.
 fn parse(body: &[u8], text: TextParser<'_>) -> Result<KeyChanges, Problem> {
-    let mut fields = Fields::parse_changes(body, FIELDS, &[])?;
+    let mut fields = Fields::parse_changes(body, FIELDS, &["limits"])?;
+    let limits = if fields.has("limits") {
+        Some(take_limits(&mut fields)?.map_or(LimitsChange::Default, LimitsChange::Own))
+    } else {
+        None
+    };
+    let min_reader = third_reader(limits.is_some());
     Ok(KeyChanges {
         name: fields.take("name").map(|value| text.parse("name", value, NAME_CHARS)).transpose()?,
         purpose: fields.take("purpose").map(|value| text.parse("purpose", value, PROSE_CHARS)).transpose()?,
         owner: fields.take("owner").map(|value| text.parse("owner", value, CONTACT_CHARS)).transpose()?,
         scopes: fields.has("scopes").then(|| scopes(&mut fields)).transpose()?,
         allowed_cidrs: fields.has("allowed_cidrs").then(|| allowed_cidrs(&mut fields)).transpose()?,
+        limits,
         expires_at: fields.take("expires_at").map(end).transpose()?,
+        min_reader,
     })
 }
 
@@ -217,6 +261,10 @@ fn check_only_narrower(
             "A retiring key cannot get more rights or time. Change its successor."
                 .to_owned(),
     };
+    if changes.limits.is_some() {
+        let detail = "This key has a successor, and both share their limits. Change the limits of the successor.".to_owned();
+        return Err(Rejection::Invalid { field: "limits".to_owned(), detail });
+    }
     let scopes = changes.scopes.as_deref().unwrap_or_default();
     if let Some(position) = scopes.iter().position(|scope| !before.scopes.contains(scope)) {
         return Err(wider(format!("scopes[{position}]")));

@@ -2,14 +2,17 @@
 //!
 //! The gate's own checks decide, in the gate's order. The origin is not checked, because the caller handles the request itself.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 
 use crate::body::{Fields, Json, invalid};
 use crate::failure::Failure;
-use crate::inspect::{Inspected, inspect};
-use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, ServedOn, Spec};
-use keyward_gate::{Refusal, SubmittedKey, check_rights, scope_asked};
+use crate::inspect::{Found, Inspected, inspect};
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, CountedRequest, Input, ServedOn, Spec};
+use keyward_gate::leases::KeyLimits;
+use keyward_gate::{Refusal, SubmittedKey, check_rights, cost_asked, scope_asked};
 use keyward_http::address::parse_address;
 use keyward_http::head::{BadHead, Head};
 use keyward_http::problem::{Code, Problem};
@@ -71,10 +74,23 @@ impl ControlOperation for Verify {
     ) -> Result<Answer, Failure> {
         let inspected = outcome?.inspected;
         let question = self.question.ok_or(Code::InternalError)?;
-        Ok(input.ok(&match question.decide(&inspected) {
-            Ok(key) => Verdict { valid: true, key: Some(key), code: None },
-            Err(code) => Verdict { valid: false, key: None, code: Some(code.as_str()) },
-        }))
+        let refused = |code: Code| input.reply(&Verdict { valid: false, key: None, code: Some(code.as_str()) });
+        Ok(match question.decide(&inspected) {
+            Err(code) => Answer::Reply(refused(code)),
+            Ok(found) => {
+                let permitted = input.reply(&Verdict { valid: true, key: Some(&found.key), code: None });
+                let limits = KeyLimits::of_record(&found.record, input.config).filter(|_| question.counts);
+                match limits {
+                    None => Answer::Reply(permitted),
+                    Some(limits) => Answer::Counted(Box::new(CountedRequest {
+                        limits: Arc::new(limits),
+                        cost: question.cost,
+                        counted: permitted,
+                        over_limit: refused(Code::RateLimited),
+                    })),
+                }
+            }
+        })
     }
 }
 
@@ -84,6 +100,10 @@ struct Question {
     checked: Result<(SubmittedKey, Vec<Scope>), Code>,
     /// Address of the client.
     ip: Option<String>,
+    /// Whether the request counts against the limits of the key.
+    counts: bool,
+    /// Units that it costs.
+    cost: u32,
 }
 
 #[derive(Serialize)]
@@ -96,9 +116,9 @@ struct Verdict<'a> {
 }
 
 impl Question {
-    /// Parses `{"api_key", "method"?, "path"?, "scope"?, "ip"?}`. `method` and `path` must be sent together.
+    /// Parses `{"api_key", "method"?, "path"?, "scope"?, "ip"?, "count"?}`. `method` and `path` must be sent together.
     fn parse(input: &Input<'_>) -> Result<Self, Problem> {
-        let mut fields = Fields::parse(input.body, &["api_key", "method", "path", "scope", "ip"])?;
+        let mut fields = Fields::parse(input.body, &["api_key", "method", "path", "scope", "ip", "count"])?;
         let Json::Text(api_key) = fields.require("api_key")? else {
             return Err(invalid("api_key", "This must be a string."));
         };
@@ -112,17 +132,23 @@ impl Question {
         if ip.as_ref().is_some_and(|text| parse_address(text).is_none()) {
             return Err(invalid("ip", "This must be an IPv4 or IPv6 address."));
         }
+        let counts = match fields.take("count") {
+            None => false,
+            Some(Json::Bool(counts)) => counts,
+            Some(_) => return Err(invalid("count", "This must be true or false.")),
+        };
         let needed = match (&method, &path) {
             (Some(method), Some(path)) => scope_of(input, method, path),
-            (None, None) => Ok(None),
+            (None, None) => Ok((None, 1)),
             (Some(_), None) => return Err(invalid("path", "This is required together with `method`.")),
             (None, Some(_)) => return Err(invalid("method", "This is required together with `path`.")),
         };
-        let checked = needed.and_then(|needed| {
+        let cost = needed.as_ref().map_or(1, |(_, cost)| *cost);
+        let checked = needed.and_then(|(needed, _)| {
             scopes.extend(needed);
             Ok((SubmittedKey::recognise(input.config, &api_key).map_err(code)?, scopes))
         });
-        Ok(Self { checked, ip })
+        Ok(Self { checked, ip, counts, cost })
     }
 
     /// Returns the key, unless the answer is already known to be negative.
@@ -130,13 +156,13 @@ impl Question {
         self.checked.as_ref().ok().map(|(key, _)| key)
     }
 
-    fn decide<'i>(&self, inspected: &'i Inspected) -> Result<&'i Raw, Code> {
+    fn decide<'i>(&self, inspected: &'i Inspected) -> Result<&'i Found, Code> {
         let (key, scopes) = self.checked.as_ref().map_err(|code| *code)?;
         let found = inspected.found.as_ref();
         key.check_alive(found.map(|found| &found.record), inspected.at).map_err(code)?;
         let found = found.ok_or(Code::InvalidKey)?;
         check_rights(&found.record, scopes, self.ip.as_deref()).map_err(code)?;
-        Ok(&found.key)
+        Ok(found)
     }
 }
 
@@ -153,8 +179,8 @@ fn string(fields: &mut Fields, name: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Returns the scope that the route table requires for this method and path, on the host of this request.
-fn scope_of(input: &Input<'_>, method: &str, path: &str) -> Result<Option<Scope>, Code> {
+/// Returns the scope that the route table requires for this method and path, on the host of this request, and the cost.
+fn scope_of(input: &Input<'_>, method: &str, path: &str) -> Result<(Option<Scope>, u32), Code> {
     // A head consists of lines, so neither value may contain a line feed.
     if method.contains(char::is_control) {
         return Err(Code::MethodNotAllowed);
@@ -164,7 +190,8 @@ fn scope_of(input: &Input<'_>, method: &str, path: &str) -> Result<Option<Scope>
     }
     let text = format!("{}\n{method}\n{}{path}\n", input.head.now().0, input.head.base());
     let described = Head::parse(&text).map_err(BadHead::code)?;
-    scope_asked(input.config, &described).map(Option::<&Scope>::cloned).map_err(code)
+    let scope = scope_asked(input.config, &described).map_err(code)?.cloned();
+    Ok((scope, cost_asked(input.config, &described)))
 }
 
 const OPEN_API: &str = r##"{

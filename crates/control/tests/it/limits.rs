@@ -42,6 +42,8 @@ fn rows() -> Vec<(&'static str, String)> {
         ("SCOPES", format!("| scopes of a key | {}, ", number(SCOPES))),
         ("SCOPE_BYTES", format!("together {} bytes with a space between", number(SCOPE_BYTES))),
         ("CIDRS", format!("| networks of a key | {} |", number(CIDRS))),
+        ("ROUTE_COST", format!("| cost of a route | {} |", number(ROUTE_COST as usize))),
+        ("LEASED_GROUPS", format!("| limit groups of which one isolate holds leases | {};", number(LEASED_GROUPS))),
         ("PAGE_DEFAULT", format!("| page of a list | {}, at most", page(PAGE_DEFAULT))),
         ("PAGE_MOST", format!(", at most {} |", page(PAGE_MOST))),
         ("REMEMBERED_KEYS", format!("| keys cached in one isolate | {}, and", number(REMEMBERED_KEYS))),

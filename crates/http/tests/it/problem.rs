@@ -51,7 +51,7 @@ fn a_gateway_gets_a_clients_refusal_as_403_with_its_code_in_a_header() {
     for code in Code::ALL {
         let answer = Problem::from(*code).for_gateway();
         let expected = match code.status() {
-            400 | 404 | 405 | 414 | 421 | 431 => 403,
+            400 | 404 | 405 | 414 | 421 | 429 | 431 => 403,
             status => status,
         };
         assert_eq!(answer.status(), expected, "{}", code.as_str());

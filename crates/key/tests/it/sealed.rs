@@ -8,7 +8,8 @@ use keyward_key::epoch::Epoch;
 use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
 use keyward_key::keyring::{Generation, Keyring, Secret};
-use keyward_key::record::{Quarantined, Record};
+use keyward_key::limit::{Limit, Span};
+use keyward_key::record::{OwnLimits, Quarantined, Record};
 use keyward_key::scope::Scope;
 use keyward_key::sealed::{Broken, SEALED_LENGTH, Sealed, SealedUnder, seal_text, storage_name};
 use keyward_key::time::Millis;
@@ -51,6 +52,9 @@ fn record() -> Record {
         retiring: false,
         revoked: false,
         quarantined: None,
+        limits: None,
+        limit_group: None,
+        limit_revision: 0,
         revision: 17,
     }
 }
@@ -97,6 +101,18 @@ fn a_quarantined_record_needs_a_reader_that_knows_quarantine() {
     assert_eq!(json(&quarantined), json(&record()).replace('}', r#","quarantined":{"min_reader":3}}"#));
     assert!(open(&sealed(&quarantined, &ring), &id(), &ring).is_ok_and(|opened| opened.quarantined.is_some()));
     assert!(open(&sealed(&record(), &ring), &id(), &ring).is_ok_and(|opened| opened.quarantined.is_none()));
+}
+
+#[test]
+fn a_record_with_limits_is_for_readers_that_enforce_them() {
+    let ring = keyring(CURRENT, None);
+    let limit = Limit::new("burst".to_owned(), 100, Span::Seconds(60)).unwrap();
+    let limited = Record { limits: Some(OwnLimits::new(vec![limit])), ..record() };
+    let form = r#","limits":{"limits":[{"name":"burst","requests":100,"seconds":60}],"min_reader":3}}"#;
+    assert_eq!(json(&limited), json(&record()).replace('}', form));
+    assert!(open(&sealed(&limited, &ring), &id(), &ring).is_ok_and(|opened| opened.limits == limited.limits));
+    let unlimited = Record { limits: Some(OwnLimits::new(Vec::new())), ..record() };
+    assert_eq!(json(&unlimited), json(&record()).replace('}', r#","limits":{"limits":[]}}"#));
 }
 
 #[test]

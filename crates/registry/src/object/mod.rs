@@ -20,10 +20,11 @@ use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
 use crate::idle::{self, IdleRules};
 use crate::store::{Store, StoreError};
-use crate::{AnswerContext, metrics, outbox, schema};
+use crate::{AnswerContext, keys, metrics, outbox, schema};
 use keyward_key::epoch::Epoch;
 use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::Keyring;
+use keyward_key::limit::Limit;
 use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::{Request, Response};
@@ -55,6 +56,8 @@ pub struct ObjectSettings {
     pub on_exposure: OnExposure,
     /// `IDLE_DAYS` and `REVOKE_IDLE_DAYS`.
     pub idle: IdleRules,
+    /// `DEFAULT_LIMITS`.
+    pub default_limits: Vec<Limit>,
 }
 
 /// Reason why a call has no answer.
@@ -181,6 +184,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         let resealed = outbox::refill(store, settings.keyring.current().generation(), now)?;
         let began = feed::follow_setting(store, settings.authority_epoch.as_deref(), &random, now)?;
         idle::follow_settings(store, settings.idle)?;
+        keys::follow_default_limits(store, &settings.default_limits)?;
         if began {
             self.host.log(Level::Error, "epoch_began", &[("cause", "AUTHORITY_EPOCH was changed")]);
         }

@@ -35,6 +35,7 @@ fn an_issued_key_has_the_documented_view() {
     "contacts:read"
   ],
   "allowed_cidrs": [],
+  "limits": [],
   "status": "active",
   "created_at": "2026-11-23T14:02:03.004Z",
   "created_by": "wafl_admin_Owner0000001",

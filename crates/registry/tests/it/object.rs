@@ -91,6 +91,7 @@ pub fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
         feed: FeedSizes::default(),
         on_exposure: OnExposure::default(),
         idle: IdleRules::default(),
+        default_limits: Vec::new(),
     }
 }
 

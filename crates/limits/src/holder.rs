@@ -1,0 +1,112 @@
+//! An isolate that holds leases of a group.
+
+use keyward_protocol::lease::{LEASE_MS, Returned};
+
+use super::Instant;
+
+/// Maximum number of leases of a holder that can still be returned. Older ones count as spent.
+const OPEN_LEASES: usize = 4;
+
+/// Units that were granted at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    number: u64,
+    /// Granted units.
+    pub units: u64,
+    /// Time of the grant.
+    pub granted: Instant,
+}
+
+/// An isolate that asked for units of a group.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// Number of the isolate; `None` for isolates that a previous instance of the object knew.
+    pub isolate: Option<u64>,
+    leases: Vec<Lease>,
+    /// Time of the last query.
+    pub contact: Instant,
+    /// Time in milliseconds for which it may continue without an answer.
+    pub grace_ms: i64,
+    /// Units of the outage reserve given to it, and how many of them it reported as spent.
+    pub given: u64,
+    pub(crate) spent: u64,
+    /// Time until which it counts as competing for units.
+    pub active_until: i64,
+    /// Whether its last query was not granted in full.
+    pub is_short: bool,
+    /// Units granted to it, in thousandths, decayed over the life of a window.
+    taken: u64,
+}
+
+impl Holder {
+    /// Creates a holder without leases.
+    #[must_use]
+    pub const fn new(isolate: Option<u64>, contact: Instant, grace_ms: i64) -> Self {
+        let active_until = contact.now;
+        Self {
+            isolate,
+            leases: Vec::new(),
+            contact,
+            grace_ms,
+            given: 0,
+            spent: 0,
+            active_until,
+            is_short: false,
+            taken: 0,
+        }
+    }
+
+    /// Returns what it got lately, to compare with other isolates.
+    #[must_use]
+    pub fn taken(&self, now: i64, life_ms: i64) -> u64 {
+        let left_ms = life_ms.saturating_sub(now.saturating_sub(self.contact.now)).clamp(0, life_ms);
+        let part = self.taken.saturating_mul(left_ms.unsigned_abs()).checked_div(life_ms.unsigned_abs());
+        part.unwrap_or_default()
+    }
+
+    /// Records a contact.
+    pub fn contacted(&mut self, at: Instant, life_ms: i64) {
+        self.taken = self.taken(at.now, life_ms);
+        self.contact = at;
+    }
+
+    /// Records a lease.
+    pub fn hold(&mut self, number: u64, units: u64, granted: Instant) {
+        self.taken = self.taken.saturating_add(units.saturating_mul(1_000));
+        if self.leases.len() >= OPEN_LEASES {
+            self.leases.remove(0);
+        }
+        self.leases.push(Lease { number, units, granted });
+    }
+
+    /// Takes a lease back. Returns the time of its grant and the unspent units; `None` if it is unknown or was returned before.
+    pub fn take_back(&mut self, returned: Returned) -> Option<(Instant, u64)> {
+        let position = self.leases.iter().position(|lease| lease.number == returned.lease)?;
+        let lease = if keyward_fault::fault!("a lease is returned twice") {
+            *self.leases.get(position)?
+        } else {
+            self.leases.remove(position)
+        };
+        Some((lease.granted, returned.units.min(lease.units)))
+    }
+
+    /// Records the units of the reserve that it has spent. Returns those that were not known before.
+    pub fn report_spent(&mut self, spent: u64) -> u64 {
+        let spent = spent.clamp(self.spent, self.given.max(self.spent));
+        let new = spent.saturating_sub(self.spent);
+        self.spent = spent;
+        new
+    }
+
+    /// Returns the units of the reserve that it may still spend.
+    #[must_use]
+    pub const fn outstanding(&self) -> u64 {
+        self.given.saturating_sub(self.spent)
+    }
+
+    /// Returns the time after which it spends no more of the reserve, measured from its last query.
+    #[must_use]
+    pub const fn reserve_ends_after_ms(&self) -> i64 {
+        LEASE_MS.saturating_add(self.grace_ms)
+    }
+}

@@ -1,0 +1,3 @@
+//! The integration tests of `keyward-limits`: one program.
+
+mod object;

@@ -1,0 +1,195 @@
+//! One object over SQLite: what is granted, written and restored.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use keyward_key::limit::{Limit, Span};
+use keyward_key::time::Millis;
+use keyward_limits::{FetchError, Level, LimitsHost, LimitsObject};
+use keyward_protocol::feed::CompactKeyId;
+use keyward_protocol::lease::{GroupAnswer, GroupQuery, LeaseAnswer, LeaseQuery, Returned};
+use keyward_store::{Store, StoreError};
+use keyward_testkit::sqlite_store::{Fault, SqliteStore};
+
+struct Host {
+    store: Rc<RefCell<SqliteStore>>,
+    now: Rc<Cell<i64>>,
+    number: u64,
+}
+
+impl LimitsHost for Host {
+    fn now(&self) -> Millis {
+        Millis(self.now.get())
+    }
+
+    fn random_number(&self) -> Option<u64> {
+        Some(self.number)
+    }
+
+    fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        work(&mut *self.store.borrow_mut())
+    }
+
+    fn log(&self, _: Level, _: &str, _: &[(&str, &str)]) {}
+}
+
+struct World {
+    store: Rc<RefCell<SqliteStore>>,
+    now: Rc<Cell<i64>>,
+    object: LimitsObject<Host>,
+    instances: u64,
+}
+
+/// An instant in milliseconds, 2026-11-23.
+const START_MS: i64 = 1_795_442_523_004;
+
+impl World {
+    fn new() -> Self {
+        let store = Rc::new(RefCell::new(SqliteStore::new()));
+        let now = Rc::new(Cell::new(START_MS));
+        let object = LimitsObject::new(Host { store: Rc::clone(&store), now: Rc::clone(&now), number: 1 });
+        Self { store, now, object, instances: 1 }
+    }
+
+    fn restart(&mut self) {
+        self.instances += 1;
+        let (store, now) = (Rc::clone(&self.store), Rc::clone(&self.now));
+        self.object = LimitsObject::new(Host { store, now, number: self.instances });
+    }
+
+    fn wait(&self, milliseconds: i64) {
+        self.now.set(self.now.get() + milliseconds);
+    }
+
+    fn ask(&self, isolate: u64, group: GroupQuery) -> Result<GroupAnswer, FetchError> {
+        let query = LeaseQuery {
+            isolate,
+            asked_at: Millis(self.now.get()),
+            epoch: Some(self.instances),
+            object_at: None,
+            grace_ms: 0,
+            groups: vec![group],
+        };
+        let answer = self.object.fetch(&serde_json::to_string(&query).unwrap())?;
+        Ok(serde_json::from_str::<LeaseAnswer>(&answer).unwrap().groups.remove(0))
+    }
+
+    fn units(&self, isolate: u64, need: u64) -> u64 {
+        self.ask(isolate, query(10, need)).unwrap().units
+    }
+
+    fn writes(&self) -> usize {
+        self.store.borrow().writes
+    }
+}
+
+/// A query of a group that may have this number of requests in any minute.
+fn query(requests: u64, need: u64) -> GroupQuery {
+    GroupQuery {
+        group: CompactKeyId::try_from("l000000000001".to_owned()).unwrap(),
+        revision: 0,
+        limits: vec![Limit::new("burst".to_owned(), requests, Span::Seconds(60)).unwrap()],
+        need,
+        wanted: need,
+        returned: Vec::new(),
+        reserve_spent: 0,
+    }
+}
+
+#[test]
+fn a_limit_is_granted_once_and_again_after_its_window() {
+    let world = World::new();
+    assert_eq!(world.units(1, 6), 6);
+    let refused = world.ask(1, query(10, 5)).unwrap();
+    assert_eq!((refused.units, refused.limits[0].remaining), (0, 4));
+    let retry_in_ms = refused.retry_in_ms.unwrap();
+    assert_eq!(retry_in_ms, 63_000);
+    assert_eq!(world.units(1, 4), 4);
+    world.wait(retry_in_ms - 1);
+    assert_eq!(world.units(1, 5), 0);
+    world.wait(1);
+    assert_eq!(world.units(1, 5), 5);
+}
+
+#[test]
+fn unspent_units_come_back_once_and_only_from_their_holder() {
+    let world = World::new();
+    let lease = world.ask(1, query(10, 10)).unwrap().lease;
+    let returned = |isolate, units| {
+        world.ask(isolate, GroupQuery { returned: vec![Returned { lease, units }], ..query(10, 4) }).unwrap().units
+    };
+    assert_eq!(returned(2, 4), 0);
+    assert_eq!(returned(1, 4), 4);
+    assert_eq!(returned(1, 4), 0);
+}
+
+#[test]
+fn a_restart_loses_no_more_than_the_reserve_and_the_units_named_in_advance() {
+    let mut world = World::new();
+    for _ in 0..5 {
+        assert_eq!(world.units(1, 1), 1);
+        world.wait(100);
+    }
+    world.restart();
+    // Five were granted, three are in the reserve, and the last row names up to six more.
+    let left = world.ask(1, query(100, 1)).unwrap().limits[0].remaining;
+    assert!((84..=94).contains(&left), "{left}");
+}
+
+#[test]
+fn a_key_that_is_used_rarely_loses_nothing_in_a_restart() {
+    let mut world = World::new();
+    assert_eq!(world.units(1, 1), 1);
+    world.restart();
+    assert_eq!(world.ask(1, query(10, 1)).unwrap().limits[0].remaining, 8);
+}
+
+#[test]
+fn a_grant_whose_row_is_not_written_is_not_answered() {
+    let world = World::new();
+    world.units(1, 1);
+    for fault in [Fault::BeforeWrite(1), Fault::BeforeCommit, Fault::AfterCommit] {
+        world.wait(6_000);
+        world.store.borrow_mut().fail_at(Some(fault));
+        assert_eq!(world.ask(1, query(10, 1)).unwrap_err(), FetchError::Failed, "{fault:?}");
+        world.store.borrow_mut().fail_at(None);
+    }
+    assert!(world.ask(1, query(10, 1)).unwrap().limits[0].remaining >= 5);
+    assert_eq!(world.object.fetch("{}").unwrap_err(), FetchError::Malformed);
+}
+
+/// The arithmetic of docs/internals/limits.md: 0.2 rows a second for a group in continuous use.
+#[test]
+fn ten_thousand_groups_in_continuous_use_write_a_fifth_of_a_row_a_second_each() {
+    const GROUPS: usize = 10_000;
+    const SECONDS: i64 = 20;
+    let world = World::new();
+    let group = |number: usize| CompactKeyId::try_from(format!("l{number:012}")).unwrap();
+    let ask = || {
+        for from in (0..GROUPS).step_by(500) {
+            let groups = (from..from + 500).map(|number| GroupQuery { group: group(number), ..query(1_000, 2) });
+            let query = LeaseQuery {
+                isolate: 1,
+                asked_at: Millis(world.now.get()),
+                epoch: Some(1),
+                object_at: None,
+                grace_ms: 0,
+                groups: groups.collect(),
+            };
+            world.object.fetch(&serde_json::to_string(&query).unwrap()).unwrap();
+        }
+    };
+    // The first queries of each group write once more.
+    for _ in 0..4 {
+        ask();
+        world.wait(2_000);
+    }
+    world.store.borrow_mut().fail_at(None);
+    for _ in 0..SECONDS / 2 {
+        ask();
+        world.wait(2_000);
+    }
+    let per_second = world.writes() as f64 / SECONDS as f64 / GROUPS as f64;
+    println!("{per_second} rows a second for each group");
+    assert!(per_second <= 0.2, "{per_second}");
+}
