@@ -204,12 +204,19 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
 
-/// Maximum burst of sign-ins to the console with one credential, and of uses of one claim, in one isolate. Each writes an entry of the
-/// audit log.
+/// Maximum burst of sign-ins to the console with one credential, in one isolate. Each writes an entry of the audit log.
 pub const SIGN_INS_AT_ONCE: i64 = 10;
 
-/// Minimum interval between them after the burst, in milliseconds.
+/// Minimum interval between sign-ins to the console after the burst, in milliseconds.
 pub const SIGN_IN_MILLIS: i64 = 6_000;
+/// Maximum size of a leak report, in bytes. GitHub reports many matches at once.
+pub const LEAK_BODY_BYTES: usize = 1_048_576;
+
+/// Maximum number of keys in one public leak report, and of keys that are looked for in one text.
+pub const LEAKED_KEYS: usize = 1_000;
+
+/// Maximum length of the place where a leaked key was found, in characters. A longer one is cut.
+pub const LEAK_PLACE_CHARS: usize = 2_000;
 
 /// Maximum number of integrations that metrics name. The others are counted as `other`.
 pub const METRIC_INTEGRATIONS: usize = 500;
