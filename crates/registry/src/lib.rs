@@ -53,6 +53,7 @@ pub mod feed;
 pub mod idempotency;
 pub mod idle;
 pub mod incidents;
+pub mod key_limits;
 pub mod keys;
 pub mod list;
 mod lookup;
