@@ -46,18 +46,15 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         admitted.map(|_| ()).map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
     }
 
-    /// Counts one sign-in of a member, or one use of a claim, against the rate of sign-ins, because each of them is an entry of the audit log:
-    /// a claim that is used again with the same nonce shows its key again.
+    /// Counts one sign-in of a caller against the rate of sign-ins, because each of them is an entry of the audit log.
     ///
     /// # Errors
     /// 429 `rate_limited`.
     pub(super) fn limit_sign_ins(&self, caller: &Caller) -> Result<(), Problem> {
-        const SIGN_INS: &str = "Too many sign-ins with this credential. Retry after the time in `Retry-After`.";
-        const CLAIMS: &str = "This claim was used too often. Retry after the time in `Retry-After`.";
-        let detail = if matches!(caller, Caller::Claimant { .. }) { CLAIMS } else { SIGN_INS };
+        const DETAIL: &str = "Too many sign-ins with this credential. Retry after the time in `Retry-After`.";
         let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(()) };
         let taken = callers.take_sign_in(&CallerName::of(caller), self.request.platform.now());
-        taken.map_err(|seconds| Problem::rate_limited(detail, seconds))
+        taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
     }
 
     /// Queries the authority for a caller, unless a cached refusal applies.

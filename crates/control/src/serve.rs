@@ -268,7 +268,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 };
                 return prepared.respond(input, Err(failure));
             };
-            if matches!(operation, Operation::StartSession | Operation::ClaimKey) {
+            if operation == Operation::StartSession {
                 self.limit_sign_ins(&caller)?;
             }
             let by_session = matches!(caller, Caller::Session { .. });

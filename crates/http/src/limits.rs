@@ -204,9 +204,8 @@ pub const EXPOSURE_INTERVAL_MS: i64 = 60_000;
 /// Maximum number of exposures that one isolate tracks for this interval, about 60 bytes each. Beyond it all of them are forgotten.
 pub const EXPOSURES_REMEMBERED: usize = 1_024;
 
-/// Maximum burst of sign-ins to the console with one credential, and of uses of one claim, in one isolate. Each writes an entry of the
-/// audit log.
+/// Maximum burst of sign-ins to the console with one credential, in one isolate. Each writes an entry of the audit log.
 pub const SIGN_INS_AT_ONCE: i64 = 10;
 
-/// Minimum interval between them after the burst, in milliseconds.
+/// Minimum interval between sign-ins to the console after the burst, in milliseconds.
 pub const SIGN_IN_MILLIS: i64 = 6_000;

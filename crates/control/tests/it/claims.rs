@@ -175,18 +175,6 @@ fn two_claimants_at_once_get_one_key() {
 }
 
 #[test]
-fn whoever_repeats_a_claim_fills_the_audit_log_at_the_rate_of_sign_ins() {
-    let claiming = Claiming::new();
-    let verdicts: Vec<String> = (0..30).map(|_| claiming.claim(NONCE).verdict()).collect();
-    assert_eq!(verdicts[..10], ["201"; 10]);
-    assert_eq!(verdicts[10..], ["429 rate_limited"; 20]);
-    assert_eq!(claiming.lookup().status, 200, "looking is not limited by that");
-    assert_eq!(claiming.call("/revoke", &json!({"secret": claiming.secret})).status, 200, "and neither is revoking");
-    claiming.plane.later(6_000);
-    assert_eq!(claiming.claim(NONCE).status, 201);
-}
-
-#[test]
 fn an_unknown_claim_a_wrong_secret_and_an_ended_claim_get_the_same_bytes() {
     let mut ended = Vec::new();
     let withdrawn = Claiming::new();
