@@ -15,13 +15,13 @@ use keyward_config::{AccessSettings, Config};
 use keyward_control::access_verifier;
 use keyward_control::audit_stream::AuditStream;
 use keyward_control::console::ConsoleReply;
+use keyward_control::leaks::github_keys::{FETCH_MILLIS, Fetched, LIST_BYTES};
 use keyward_control::{AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply};
-use keyward_edge::RequestContext;
 use keyward_edge::usage::UsageDue;
+use keyward_edge::{BackgroundReport, RequestContext};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
-use keyward_protocol::ExposureReport;
 
 /// One event for the control plane.
 pub struct ControlEvent {
@@ -54,8 +54,21 @@ impl ControlPlatform for ControlEvent {
         usage::report(&self.state, &self.env, &self.context, &due);
     }
 
-    fn report_in_background(&self, report: Box<ExposureReport>) {
+    fn report_in_background(&self, report: BackgroundReport) {
         events::report(Rc::clone(&self.state), self.env.clone(), &self.context, report);
+    }
+
+    async fn fetch_list(&self, url: &str, etag: Option<&str>) -> Result<Fetched, String> {
+        let fetched =
+            glue::fetch_list(url, etag, LIST_BYTES, FETCH_MILLIS).await.map_err(|thrown| glue::cause(&thrown))?;
+        let Some(parts) = fetched.dyn_ref::<js_sys::Array>() else { return Ok(Fetched::NotModified) };
+        let text = parts.get(0).as_string().ok_or("the list is not a text")?;
+        Ok(Fetched::List { text, etag: parts.get(1).as_string() })
+    }
+
+    async fn verify_p256(&self, spki: &[u8], signature: &[u8; 64], signed: &[u8]) -> bool {
+        let verified = glue::verify_p256(spki, signature, signed).await;
+        verified.ok().and_then(|value| value.as_bool()) == Some(true)
     }
 
     fn nfc(&self, text: &str) -> String {
@@ -81,6 +94,7 @@ pub async fn serve(control_event: &ControlEvent, config: &Config, head: &Head<'_
         event: control_event,
         revocation_limiter: &state.revocation_limiter,
         callers: &state.callers,
+        leaks: &state.leaks,
     };
     match keyward_control::serve(&context).await {
         ControlReply::Reply(reply) => send::reply(&reply),

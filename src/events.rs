@@ -11,10 +11,10 @@ use super::control::ControlEvent;
 use super::isolate_state::IsolateState;
 use super::platform::Platform;
 use super::{control, glue, send, usage};
+use keyward_edge::BackgroundReport;
 use keyward_edge::entry::{self, Action, Decided, Entry, Pending, RawRequest};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
-use keyward_protocol::ExposureReport;
 
 /// The worker's `fetch` handler. Returns a response or a promise of one. A request that the gate can decide at once creates no promise
 /// of our own.
@@ -40,7 +40,7 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
         renew(Rc::clone(&state), env.clone(), &context);
     }
     if let Some(exposed) = exposed {
-        report(Rc::clone(&state), env.clone(), &context, exposed);
+        report(Rc::clone(&state), env.clone(), &context, BackgroundReport::Exposure(exposed));
     }
     match action {
         Action::Reply(reply) => send::reply(&reply),
@@ -81,11 +81,11 @@ fn renew(state: Rc<IsolateState>, env: JsValue, context: &JsValue) {
     });
 }
 
-/// Sends a report of exposed keys in the background. No request waits for it.
-pub(super) fn report(state: Rc<IsolateState>, env: JsValue, context: &JsValue, report: Box<ExposureReport>) {
+/// Sends a report to the authority in the background. No request waits for it.
+pub(super) fn report(state: Rc<IsolateState>, env: JsValue, context: &JsValue, report: BackgroundReport) {
     let held = context.clone();
     later(Some(context), async move {
-        keyward_edge::exposures::send(&state.isolate, &Platform::new(&env, &held), report).await;
+        keyward_edge::reports::send(&state.isolate, &Platform::new(&env, &held), report).await;
         JsValue::UNDEFINED
     });
 }

@@ -122,6 +122,29 @@ export async function verifyRs256(n, e, signature, signed) {
   return crypto.subtle.verify(algorithm, key, signature, encoder.encode(signed));
 }
 
+/**
+ * Fetches a list of at most `most` bytes within a time limit. Returns `[text, ETag]`, or `null` if it is the one with the given `ETag`.
+ * Rejects for any other status; follows no redirect. GitHub refuses requests without a `User-Agent`.
+ */
+export async function fetchList(url, etag, most, milliseconds) {
+  const headers = { "User-Agent": "keyward", Accept: "application/json", ...(etag && { "If-None-Match": etag }) };
+  const response = await fetch(url, { headers, redirect: "manual", signal: AbortSignal.timeout(milliseconds) });
+  if (response.status === 304) return null;
+  if (response.status !== 200) throw new Error(`the answer was ${response.status}`);
+  const body = await readBody(response, most);
+  if (body === null) throw new Error(`the answer has more than ${most} bytes`);
+  return [new TextDecoder().decode(body), response.headers.get("ETag") ?? undefined];
+}
+
+/** Whether an ECDSA signature, `r ‖ s`, is that of this P-256 key over the SHA-256 of `signed`. */
+export async function verifyP256(spki, signature, signed) {
+  // These are views of wasm's memory, which may change during an await.
+  const [key, raw, body] = [spki.slice(), signature.slice(), signed.slice()];
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  const imported = await crypto.subtle.importKey("spki", key, algorithm, false, ["verify"]);
+  return crypto.subtle.verify(algorithm, imported, raw, body);
+}
+
 /** The derived Ed25519 keys by name, not extractable. */
 const signingKeys = new Map();
 

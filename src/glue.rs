@@ -46,6 +46,12 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = verifyRs256)]
     pub async fn verify_rs256(n: &str, e: &str, signature: &[u8], signed: &str) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(catch, js_name = fetchList)]
+    pub async fn fetch_list(url: &str, etag: Option<&str>, most: u32, milliseconds: u32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = verifyP256)]
+    pub async fn verify_p256(spki: &[u8], signature: &[u8], signed: &[u8]) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(catch, js_name = holdKey)]
     pub async fn hold_key(name: &str, pkcs8: &[u8]) -> Result<JsValue, JsValue>;
 

@@ -12,7 +12,7 @@ use super::platform::Platform;
 use super::{connections, glue, send};
 use keyward_config::{Config, SETTINGS};
 use keyward_control::certs::Certs;
-use keyward_control::{Callers, RevocationLimiter};
+use keyward_control::{Callers, LeakState, RevocationLimiter};
 use keyward_edge::{Isolate, LookupSizes, Platform as _};
 use keyward_gate::GateSizes;
 
@@ -32,6 +32,8 @@ pub struct IsolateState {
     pub revocation_limiter: RefCell<RevocationLimiter>,
     /// State about callers of the control plane; borrowed for one step at a time.
     pub callers: RefCell<Callers>,
+    /// State about leak reports.
+    pub leaks: LeakState,
     ids: RefCell<RequestIds>,
 }
 
@@ -80,6 +82,7 @@ impl IsolateState {
             certs: RefCell::default(),
             revocation_limiter: RefCell::default(),
             callers: RefCell::default(),
+            leaks: LeakState::default(),
             ids: RefCell::new(RequestIds::new()),
         }
     }

@@ -10,7 +10,6 @@ use super::entropy::System;
 use super::isolate_state::load_config;
 use super::sql::ObjectStore;
 use super::{clock, glue, log};
-use keyward_config::Config;
 use keyward_control::authority::apply;
 use keyward_key::entropy::base62;
 use keyward_key::time::Millis;
@@ -32,16 +31,21 @@ impl DurableObject for Registry {
         let env = JsValue::from(env);
         let (mut settings, mut policy) = (None, None);
         if let Some(config) = load_config(&env) {
-            policy = Some(Policy {
+            let rules = Policy {
                 max_key_days: config.max_key_days,
                 max_member_days: config.max_member_days,
                 known_scopes: config.routes.scopes(),
                 on_exposure: config.on_exposure,
+            };
+            settings = Some(ObjectSettings {
+                keyring: config.keyring,
+                authority_epoch: config.authority_epoch,
+                feed: FeedSizes::default(),
+                policy: rules.clone(),
+                default_limits: config.default_limits,
+                idle: IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days },
             });
-            let idle = IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days };
-            let Config { keyring, authority_epoch, on_exposure, default_limits, .. } = config;
-            let feed = FeedSizes::default();
-            settings = Some(ObjectSettings { keyring, authority_epoch, feed, on_exposure, default_limits, idle });
+            policy = Some(rules);
         }
         Self { inner: Rc::new(RegistryObject::new(DurableObjectHost { state, env, policy }, settings)) }
     }

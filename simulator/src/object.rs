@@ -83,7 +83,7 @@ fn running(world: &Rc<World>) -> Rc<RegistryObject<SimulatedHost>> {
             keyring: crate::keys::keyring(),
             authority_epoch: setting,
             feed: world.feed_sizes,
-            on_exposure: world.policy.on_exposure,
+            policy: world.policy.clone(),
             idle: IdleRules::default(),
             default_limits: Vec::new(),
         };

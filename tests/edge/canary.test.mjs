@@ -311,6 +311,22 @@ describe("after the whole life cycle of a key", () => {
     });
     await form("revoke", { token: revokedByHolder }, { key: revokedByHolder });
 
+    // Reported as leaked, in every field. Exposures were recorded above.
+    const { api_key: leaked } = await issue({ name: "L", integration: "l" });
+    Object.assign(needles, needlesFor({ leaked }));
+    for (const json of /** @type {any[]} */ ([
+      { keys: [wrongTag(key)], note: key },
+      { keys: [`x=${leaked};`], note: `see https://a.example/?k=${leaked}` },
+      { keys: [leaked], note: leaked.replaceAll("_", "%5F") },
+      { keys: leaked },
+      { [leaked]: 1 },
+    ]))
+      await call("/_keyward/v1/leaks", { method: "POST", json });
+    await until("the report is kept", () => gate.sql("SELECT * FROM leaks").length > 0);
+    await call("/_keyward/v1/leaks", { key: owner });
+    await call("/_keyward/v1/leaks/github", { method: "POST", json: [{ token: key, url: key }] });
+    assert.ok(gate.sql("SELECT * FROM exposures").length > 0, "no exposure was recorded");
+
     // During faults of every store.
     for (const orders of [
       { kvGet: "fail", kvPut: "fail" },

@@ -17,9 +17,11 @@ import { until } from "./harness/wait.mjs";
 const KEYS = "/_keyward/v1/keys";
 /**
  * An unreachable authority is tested for some operations only. The page of claims is there if the build has a console. Sign-in through Access is
- * tested in crates/control.
+ * tested in crates/control, and a signed leak report in leaks.test.mjs.
  */
-const UNSEEN = /^(?!verifyKey|introspect|revokeToken|issueKey|listKeys|me ).* 503$|^claimPage 200$|^startSession 200$/;
+const UNSEEN =
+  /^(?!verifyKey|introspect|revokeToken|issueKey|listKeys|me ).* 503$|^claimPage 200$|^startSession 200$|^reportGithubLeaks (200|400|413)$/;
+const GITLAB_TOKEN = "a-token-of-gitlab-of-a-test";
 
 let gate;
 let document;
@@ -33,6 +35,7 @@ before(async () => {
       ORIGIN_LIVE: "http://127.0.0.1:1",
       ON_EXPOSURE: { url: "quarantine" },
       CONTROL_HOST: "keys.acme.example",
+      LEAK_GITLAB_TOKEN: GITLAB_TOKEN,
       ROUTES: [...ROUTES, { match: "GET /ping", scope: "contacts:read" }],
     },
   });
@@ -527,6 +530,53 @@ describe("every real answer matches the document", () => {
     assert.ok(statuses.includes(429), statuses.join(" "));
   });
 
+  test("leak reports", async () => {
+    const LEAKS = "/_keyward/v1/leaks";
+    const { apiKey } = await gate.newKey();
+    const from = (last) => ({ "cf-connecting-ip": `203.0.113.${last}` });
+    const plain = { "content-type": "text/plain" };
+    const large = "x".repeat(1_100_000);
+    const report = { keys: [apiKey], note: "a paste", found_at: "2026-01-01T00:00:00Z" };
+    assert.equal((await right(LEAKS, { method: "POST", json: report })).status, 202);
+    const [leak] = await until(
+      "the report is kept",
+      async () => (await gate.call(LEAKS, { key: owner })).json.items.length > 0 && [1],
+    ).then(async () => (await call(LEAKS, { key: owner })).json.items);
+    await call(`${LEAKS}/${leak.id}`, { key: owner });
+    await call("/_keyward/v1/audit?action=leak.report", { key: owner });
+    assert.equal((await call(`${LEAKS}/leak_0000000000000000`, { key: owner })).status, 404);
+    assert.equal((await call(`${LEAKS}/${leak.id}?x=y`, { key: owner })).status, 400);
+    assert.equal((await call(`${LEAKS}?limit=0`, { key: owner })).status, 400);
+    await call(`${LEAKS}/rules`);
+    assert.equal((await call(`${LEAKS}/rules?k=${apiKey}`)).status, 400);
+    for (const [status, request] of /** @type {[number, any][]} */ ([
+      [400, { json: {} }],
+      [413, { json: { keys: [large] } }],
+      [415, { json: report, headers: plain }],
+    ]))
+      assert.equal((await call(LEAKS, { method: "POST", ...request })).status, status);
+    const statuses = [];
+    for (let asked = 0; asked < 25; asked += 1)
+      statuses.push((await call(LEAKS, { method: "POST", json: { keys: ["x"] }, headers: from(1) })).status);
+    assert.ok(statuses.includes(429), statuses.join(" "));
+    assert.equal((await call(`${LEAKS}/github`, { method: "POST", json: [] })).status, 401);
+    assert.equal((await call(`${LEAKS}/github`, { method: "POST", json: [], headers: plain })).status, 415);
+    const types = `${LEAKS}/gitlab/v1/revocable_token_types`;
+    const tokens = `${LEAKS}/gitlab/v1/revoke_tokens`;
+    const headers = { authorization: GITLAB_TOKEN };
+    assert.equal((await call(types, { headers })).status, 200);
+    assert.equal((await call(types)).status, 401);
+    assert.equal((await call(`${types}?k=${apiKey}`, { headers })).status, 400);
+    for (const [status, request] of /** @type {[number, any][]} */ ([
+      [204, { json: [], headers }],
+      [400, { json: {}, headers }],
+      [401, { json: [] }],
+      [413, { json: [large], headers }],
+      [415, { json: [], headers: { ...headers, ...plain } }],
+    ]))
+      assert.equal((await call(tokens, { method: "POST", ...request })).status, status, `${status}`);
+  });
+
   test("forward auth", async () => {
     const { apiKey } = await gate.newKey();
     assert.equal((await call("/_keyward/jwks.json")).json.keys.length, 1);
@@ -557,6 +607,7 @@ describe("every real answer matches the document", () => {
         if (
           operation.responses === undefined ||
           ["jwks", "authorize", "authorizePath"].includes(operation.operationId) ||
+          (operation.tags.includes("Leaks") && operation.security.length === 0) ||
           template.includes("{code}")
         )
           continue;

@@ -29,6 +29,8 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET v1/keys/*/usage": [["owner", "manager", "responder", "auditor"]],
   "GET v1/keys/*/activity": [["owner", "responder", "auditor"]],
   "GET v1/usage": [["owner", "manager", "responder", "auditor"]],
+  "GET v1/leaks": [["owner", "manager", "responder", "auditor"]],
+  "GET v1/leaks/*": [["owner", "manager", "responder", "auditor"]],
   "POST v1/members": [["owner"], { name: 1 }],
   "GET v1/members": [["owner"]],
   "GET v1/members/*": [["owner"]],
@@ -68,6 +70,11 @@ const NO_ROLE = [
   "POST v1/claims/*",
   "POST v1/claims/*/lookup",
   "POST v1/claims/*/revoke",
+  "POST v1/leaks",
+  "GET v1/leaks/rules",
+  "POST v1/leaks/github",
+  "GET v1/leaks/gitlab/v1/revocable_token_types",
+  "POST v1/leaks/gitlab/v1/revoke_tokens",
 ];
 /** Routes with roles, but with the forms and errors of OAuth: see below and oauth.test.mjs. */
 const FORMS = { "POST oauth/introspect": ["owner", "verifier"] };

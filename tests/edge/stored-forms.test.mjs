@@ -116,6 +116,7 @@ describe("SQL", () => {
         "index keys_sorted_by_end",
         "index keys_sorted_by_name",
         "index keys_sorted_by_use",
+        "index leak_items_by_key",
         "index members_by_email",
         "index outbox_by_revision",
         "index sessions_by_end",
@@ -127,6 +128,8 @@ describe("SQL", () => {
         "table incident_keys",
         "table incidents",
         "table keys",
+        "table leak_items",
+        "table leaks",
         "table members",
         "table meta",
         "table outbox",
@@ -210,7 +213,7 @@ describe("SQL", () => {
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
     assert.deepEqual(
       rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)),
-      ["epoch", `revision ${rows[1].value}`, "schema 13", `sealed_under ${GENERATION}`],
+      ["epoch", `revision ${rows[1].value}`, "schema 15", `sealed_under ${GENERATION}`],
     );
   });
 });

@@ -46,8 +46,11 @@ pub use effective::{EffectiveSetting, of_default};
 pub use hosts::{Host, HostRole};
 pub use settings::{SETTINGS, Setting, settings_table};
 
-/// Minimum length of `BOOTSTRAP_TOKEN` in characters: 128 bits in base64.
-const BOOTSTRAP_TOKEN_LENGTH: usize = 22;
+/// Minimum length of a [`SecretToken`] in characters: 128 bits in base64.
+const TOKEN_LENGTH: usize = 22;
+
+/// Default of `LEAK_GITHUB_KEYS_URL`.
+const GITHUB_KEYS_URL: &str = "https://api.github.com/meta/public_keys/secret_scanning";
 
 /// A complete, valid configuration.
 pub struct Config {
@@ -56,7 +59,7 @@ pub struct Config {
     /// Keys derived from `KEYWARD_SECRET` and `KEYWARD_SECRET_PREVIOUS`.
     pub keyring: Keyring,
     /// `BOOTSTRAP_TOKEN`.
-    pub bootstrap_token: BootstrapToken,
+    pub bootstrap_token: SecretToken,
     /// `ORIGIN_LIVE`.
     pub origin_live: Origin,
     /// `ORIGIN_TEST`. With `None`, test keys get 503.
@@ -89,6 +92,10 @@ pub struct Config {
     pub access: Option<AccessSettings>,
     /// `ISSUER`; see [`Self::issuer`].
     issuer: Option<String>,
+    /// `LEAK_GITHUB_KEYS_URL`: list of the keys that sign GitHub's leak reports.
+    pub leak_github_keys_url: String,
+    /// `LEAK_GITLAB_TOKEN`. With `None`, GitLab's endpoints are absent.
+    pub leak_gitlab_token: Option<SecretToken>,
     /// `ON_EXPOSURE`, by default only recorded.
     pub on_exposure: OnExposure,
     /// `IDLE_DAYS`: days without use after which a key is idle.
@@ -119,10 +126,10 @@ pub enum Origin {
     Base(String),
 }
 
-/// `BOOTSTRAP_TOKEN`, stored only as its SHA-256.
-pub struct BootstrapToken([u8; 32]);
+/// A secret that callers present, stored only as its SHA-256: `BOOTSTRAP_TOKEN`, `LEAK_GITLAB_TOKEN`.
+pub struct SecretToken([u8; 32]);
 
-impl BootstrapToken {
+impl SecretToken {
     /// Whether `presented` is the token. The digests are compared in constant time.
     #[must_use]
     pub fn matches(&self, presented: &str) -> bool {
@@ -169,6 +176,8 @@ impl Config {
         let idle_days = reader.number("IDLE_DAYS", 90, 1, 400);
         let revoke_idle_days = reader.number("REVOKE_IDLE_DAYS", 0, 0, 400);
         let default_limits = reader.default_limits();
+        let leak_github_keys_url = reader.leak_github_keys_url();
+        let leak_gitlab_token = reader.leak_gitlab_token();
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
             (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
@@ -192,6 +201,8 @@ impl Config {
                     control_host,
                     access,
                     issuer,
+                    leak_github_keys_url,
+                    leak_gitlab_token,
                     on_exposure,
                     idle_days,
                     revoke_idle_days,
@@ -262,17 +273,39 @@ impl<'a> Reader<'a> {
         Keyring::new(&current?, previous.as_ref())
     }
 
-    fn bootstrap_token(&mut self) -> Option<BootstrapToken> {
+    fn bootstrap_token(&mut self) -> Option<SecretToken> {
         let name = "BOOTSTRAP_TOKEN";
         if self.get(name).is_none() {
             self.problem(name, "is missing: set a random text (`openssl rand -base64 32`)");
         }
+        self.token(name)
+    }
+
+    fn token(&mut self, name: &str) -> Option<SecretToken> {
         let token = self.text(name)?;
-        if token.len() < BOOTSTRAP_TOKEN_LENGTH || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if token.len() < TOKEN_LENGTH || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             self.problem(name, "must be at least 22 visible ASCII characters: use `openssl rand -base64 32`");
             return None;
         }
-        Some(BootstrapToken(Sha256::digest(token.as_bytes()).into()))
+        Some(SecretToken(Sha256::digest(token.as_bytes()).into()))
+    }
+
+    fn leak_gitlab_token(&mut self) -> Option<SecretToken> {
+        self.token("LEAK_GITLAB_TOKEN")
+    }
+
+    /// Reads `LEAK_GITHUB_KEYS_URL`. Whoever answers there can have keys revoked that they know, so plain HTTP is for tests on loopback only.
+    fn leak_github_keys_url(&mut self) -> String {
+        let name = "LEAK_GITHUB_KEYS_URL";
+        let text = self.text(name).unwrap_or(GITHUB_KEYS_URL);
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let (host, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).unwrap_or_default();
+        let loopback = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let allowed = scheme == "https" || scheme == "http" && matches!(loopback, "127.0.0.1" | "[::1]" | "localhost");
+        if !(allowed && is_host(host) && (path.is_empty() || Target::parse(path).is_ok())) {
+            self.problem(name, "must be an https URL; plain http only on loopback");
+        }
+        text.to_owned()
     }
 
     fn prefix(&mut self) -> Option<Prefix> {

@@ -131,6 +131,18 @@ pub const SETTINGS: &[Setting] = &[
         "DEFAULT_LIMITS",
         r#"Limits of keys that have none of their own, as in the API: `[{"name": "burst", "requests": 100, "seconds": 60}]`. See [Limits](../concepts/limits.md)."#,
     ),
+    setting(
+        "LEAK_GITHUB_KEYS_URL",
+        "https://api.github.com/meta/public_keys/secret_scanning",
+        "URL of the keys that sign GitHub's leak reports; plain HTTP only on loopback: see [Leak reports](../guides/leak-reports.md).",
+    ),
+    Setting {
+        name: "LEAK_GITLAB_TOKEN",
+        default: None,
+        required: false,
+        secret: true,
+        meaning: "At least 22 visible ASCII characters. `Authorization` of GitLab's leak reports. Without it their addresses are 404.",
+    },
     required("ROUTES", false, "Routes, each with the scope that it requires: see [ROUTES](routes.md)."),
 ];
 

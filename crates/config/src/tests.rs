@@ -75,6 +75,8 @@ fn all_problems_are_reported_at_once_without_secrets() {
         "IDLE_DAYS": 0,
         "REVOKE_IDLE_DAYS": 401,
         "DEFAULT_LIMITS": [{"name": "burst", "requests": 0, "seconds": 60}],
+        "LEAK_GITHUB_KEYS_URL": "http://api.github.com/keys",
+        "LEAK_GITLAB_TOKEN": "too short",
         "ROUTES": [{"match": "GET /a"}, {"match": "GET /a", "scope": "a", "acces": "public"}, 1],
     });
     let Err(problems) = Config::parse(&vars(&broken)) else { panic!("accepted") };
@@ -300,6 +302,28 @@ fn each_kind_of_exposure_has_its_action_and_is_recorded_by_default() {
     ] {
         assert_eq!(problems(&json!({"ON_EXPOSURE": wrong})), ["ON_EXPOSURE"]);
     }
+}
+
+#[test]
+fn the_list_of_githubs_keys_is_fetched_over_https_or_from_loopback() {
+    let list = |url: &str| problems(&json!({"LEAK_GITHUB_KEYS_URL": url}));
+    for good in
+        ["https://api.github.com/meta/public_keys/secret_scanning", "http://127.0.0.1:8787/keys", "http://[::1]:1"]
+    {
+        assert!(list(good).is_empty(), "{good}");
+    }
+    for bad in [
+        "api.github.com/keys",
+        "http://api.github.com/",
+        "ftp://127.0.0.1/",
+        "https://",
+        "http://127.0.0.1.evil.example/",
+    ] {
+        assert_eq!(list(bad), ["LEAK_GITHUB_KEYS_URL"], "{bad}");
+    }
+    let config = Config::parse(&vars(&json!({}))).ok().unwrap();
+    assert_eq!(config.leak_github_keys_url, "https://api.github.com/meta/public_keys/secret_scanning");
+    assert!(config.leak_gitlab_token.is_none());
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub fn answer(
     now: Millis,
 ) -> Result<Response, StoreError> {
     let control = |store: &mut dyn Store, control| apply(store, &control, policy, now);
-    let context = AnswerContext { on_exposure: policy.on_exposure, feed: FeedSizes::default(), random, now };
+    let context = AnswerContext { policy, feed: FeedSizes::default(), random, now };
     keyward_registry::answer(store, request, &context, control)
 }
 

@@ -12,7 +12,8 @@ use super::sign_in::member;
 use keyward_config::Config;
 use keyward_edge::entry::refuse_gateway;
 use keyward_edge::{
-    Level, LookupKey, Platform, RequestContext, decide, exposures, is_refresh_due, signing, start_or_wait, usage,
+    BackgroundReport, Level, LookupKey, Platform, RequestContext, decide, exposures, is_refresh_due, signing,
+    start_or_wait, usage,
 };
 use keyward_gate::{Grant, Reason, Refusal};
 use keyward_http::forwarded_request::{ForwardedRequest, VERIFIER, trusted_client_ip};
@@ -56,7 +57,7 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
     }
     let grant = decided.inspect_err(|refusal| {
         let report = exposures::take(judged.isolate, config, &forwarded, refusal.reason, request_id);
-        report.into_iter().for_each(|report| context.event.report_in_background(report));
+        report.into_iter().for_each(|report| context.event.report_in_background(BackgroundReport::Exposure(report)));
     })?;
     if is_refresh_due(&judged, &grant) {
         context.event.refresh_in_background();

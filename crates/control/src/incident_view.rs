@@ -1,9 +1,11 @@
 //! An incident as responses show it: its keys with their receipts, and its checklist, which fills itself where the registry has data.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::operation::Input;
-use keyward_key::id::KeyId;
+use keyward_key::id::{Environment, KeyId};
 use keyward_key::mint::Minted;
 use keyward_key::time::Millis;
 use keyward_protocol::KeyView;
@@ -58,30 +60,44 @@ struct Step {
 /// What is known of a replaced key and its replacement.
 struct Replaced {
     claim: claims::Claim,
+    /// Integration and environment.
+    place: (String, Environment),
     successor_used_at: Option<String>,
+    /// Last use of any key of the incident at this place.
     old_used_at: Option<String>,
 }
 
 /// Reads the keys of an incident and fills its checklist.
 pub(super) fn read(store: &mut dyn Store, stored: Stored) -> Result<Incident, OperationError> {
+    let keys = incidents::affected(store, &stored.id)?;
     let (mut affected, mut replaced) = (Vec::new(), Vec::new());
-    for key in incidents::affected(store, &stored.id)? {
+    let mut last_uses: BTreeMap<(String, Environment), Option<String>> = BTreeMap::new();
+    for key in keys {
         let row = keys::get_written(store, &key.id)?;
         let revoked_at = row.optional_millis("revoked_at")?.unwrap_or(stored.opened_at);
+        let old = keys::view(&row, stored.opened_at)?;
+        let place = (old.attributes.integration, old.attributes.environment);
+        let last_use = last_uses.entry(place.clone()).or_default();
+        // All times have the same form, so they sort as texts.
+        *last_use = last_use.take().max(old.last_used_at);
         let mut shown = AffectedKey { key_id: key.id, revoked_at, claim: None };
         if let Some(successor) = key.successor {
             let claim =
                 claims::find(store, &successor)?.ok_or_else(|| StoreError::new("a replacement has no claim"))?;
-            let (old, new) = (keys::view(&row, stored.opened_at)?, view(store, &successor, stored.opened_at)?);
+            let new = view(store, &successor, stored.opened_at)?;
             shown.claim = Some(Claim {
                 id: successor,
                 status: claim.state.as_str().to_owned(),
                 expires_at: claim.expires_at.rfc3339(),
                 url: None,
             });
-            replaced.push(Replaced { claim, successor_used_at: new.last_used_at, old_used_at: old.last_used_at });
+            replaced.push(Replaced { claim, place, successor_used_at: new.last_used_at, old_used_at: None });
         }
         affected.push(shown);
+    }
+    // A replacement takes the place of every key of its integration and environment in the incident.
+    for one in &mut replaced {
+        one.old_used_at = last_uses.get(&one.place).cloned().flatten();
     }
     let checklist = checklist(&stored, affected.len(), &replaced);
     let closed_at = stored.closed.as_ref().map(|(at, _)| at.rfc3339());
@@ -114,7 +130,6 @@ fn checklist(stored: &Stored, keys: usize, replaced: &[Replaced]) -> Vec<Step> {
     let all_claimed = claimed.clone().count() == replaced.len();
     let claimed_at = claimed.clone().filter_map(|one| one.claim.ended_at).max();
     let updated = replaced.iter().filter(|one| is_updated(one)).count();
-    // All times have the same form, so they sort as texts.
     let last_use = replaced.iter().filter_map(|one| one.successor_used_at.clone()).max();
     let all_updated = all_claimed && updated == replaced.len();
     let of = |done: usize| format!("{done} of {}", replaced.len());
@@ -123,7 +138,7 @@ fn checklist(stored: &Stored, keys: usize, replaced: &[Replaced]) -> Vec<Step> {
     } else {
         (
             format!("{} replacements were claimed", of(claimed.count())),
-            format!("{} replacements were seen at the gate, and not the old key since", of(updated)),
+            format!("{} replacements were seen at the gate, and no old key since", of(updated)),
         )
     };
     let review = stored.review.as_ref();
@@ -147,7 +162,7 @@ fn checklist(stored: &Stored, keys: usize, replaced: &[Replaced]) -> Vec<Step> {
     ]
 }
 
-/// Returns whether the successor was used, and the old key was not used after that.
+/// Returns whether the successor was used, and no old key after that.
 fn is_updated(one: &Replaced) -> bool {
     match (&one.successor_used_at, &one.old_used_at) {
         (Some(new), Some(old)) => old < new,

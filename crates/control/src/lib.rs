@@ -14,6 +14,7 @@
 //! | [`authority`] | the flow of a message in the registry |
 //! | [`route`] | the router |
 //! | [`authorize`] | forward auth |
+//! | [`leaks`] | receivers of leak reports |
 //! | `guard`, `callers` | rate limits and cached refusals, which protect the authority |
 //! | [`audit_stream`] | the audit log as a stream |
 //! | `usage_query` | questions to the usage object, and their answers |
@@ -59,6 +60,7 @@ pub mod incident;
 pub mod incident_view;
 pub mod inspect;
 mod jwks;
+pub mod leaks;
 mod limits;
 mod metadata;
 pub mod oauth;
@@ -86,6 +88,7 @@ mod usage_query;
 pub use authority::answer;
 pub use callers::Callers;
 pub use health::health;
+pub use leaks::LeakState;
 pub use operations::Operation;
 pub use platform::{AccessFailure, BodyError, ControlPlatform};
 pub use revocation_limiter::RevocationLimiter;

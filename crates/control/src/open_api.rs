@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::operation::{Access, BodyKind, ServedOn, Spec};
 use super::operations::Operation;
 use super::route::{Endpoint, Route, routes};
-use super::{authorize, console, health, jwks, metadata, problem_page};
+use super::{authorize, console, health, jwks, leaks, metadata, problem_page};
 use keyward_http::problem::Code;
 use keyward_protocol::Role;
 
@@ -55,6 +55,7 @@ fn piece_of(route: &Route) -> &'static str {
         Endpoint::ClaimPage => console::CLAIM_PAGE_OPEN_API,
         Endpoint::Authorize if route.path.ends_with("*}") => authorize::OPEN_API_BY_PATH,
         Endpoint::Authorize => authorize::OPEN_API_BY_HEADERS,
+        Endpoint::Leak(receiver) => leaks::open_api(receiver),
         Endpoint::Operation(operation) => operation.open_api(),
     }
 }

@@ -1,6 +1,7 @@
 //! Router of Keyward's own paths. Operations contribute their own rows; the other endpoints are listed here. A path without a row is
 //! 404 and never reaches another endpoint.
 
+use super::leaks::Receiver;
 use super::operation::ServedOn;
 use super::operations::Operation;
 use keyward_config::HostRole;
@@ -24,6 +25,8 @@ pub enum Endpoint {
     Authorize,
     /// `GET /_keyward/claim`: the page on which a claim is opened.
     ClaimPage,
+    /// A receiver of leak reports.
+    Leak(Receiver),
     /// An operation.
     Operation(Operation),
 }
@@ -52,6 +55,11 @@ const FIXED: &[Route] = &[
     open("ANY", "v1/authorize", Endpoint::Authorize),
     open("ANY", "v1/authorize/{path*}", Endpoint::Authorize),
     Route { method: "GET", path: "claim", endpoint: Endpoint::ClaimPage, served_on: ServedOn::Console },
+    open("POST", "v1/leaks", Endpoint::Leak(Receiver::Public)),
+    open("GET", "v1/leaks/rules", Endpoint::Leak(Receiver::Rules)),
+    open("POST", "v1/leaks/github", Endpoint::Leak(Receiver::GitHub)),
+    open("GET", "v1/leaks/gitlab/v1/revocable_token_types", Endpoint::Leak(Receiver::GitLabTypes)),
+    open("POST", "v1/leaks/gitlab/v1/revoke_tokens", Endpoint::Leak(Receiver::GitLabTokens)),
 ];
 
 /// Creates a route that is not an operation and that every host serves.
@@ -84,8 +92,8 @@ pub fn routes() -> impl Iterator<Item = Route> {
     FIXED.iter().copied().chain(operations)
 }
 
-/// Finds the endpoint of a request to one of Keyward's own paths, and the segment at the name in braces, or an empty text. A route that
-/// this host does not serve counts as absent.
+/// Finds the endpoint of a request to one of Keyward's own paths, and the segment at the name in braces, or an empty text. The first route
+/// that matches counts, so a literal path wins over a named segment. A route that this host does not serve counts as absent.
 ///
 /// # Errors
 /// `no_route`, or `method_not_allowed` with the supported methods.
@@ -93,10 +101,14 @@ pub fn find<'a>(method: &str, path: &'a str, host: HostRole) -> Result<(Endpoint
     let below = path.strip_prefix("/_keyward/").unwrap_or(path);
     let method = if method == "HEAD" { "GET" } else { method };
     let mut allowed = Vec::new();
-    for route in routes().filter(|route| route.is_served_on(host)) {
+    for route in routes() {
         let Some(segment) = matches(route.path, below) else { continue };
-        if route.method == method || route.method == "ANY" {
-            return Ok((route.endpoint, segment));
+        let is_asked = route.method == method || route.method == "ANY";
+        match (is_asked, route.is_served_on(host)) {
+            (true, true) => return Ok((route.endpoint, segment)),
+            (true, false) => return Err(Code::NoRoute.into()),
+            (false, false) => continue,
+            (false, true) => {}
         }
         allowed.push(if route.method == "GET" { "GET, HEAD" } else { route.method });
     }
@@ -164,8 +176,11 @@ mod tests {
         let routes: Vec<Route> = routes().collect();
         for route in &routes {
             let path = route.path.replace("{path*}", "a/b").replace("{id}", "x").replace("{code}", "x");
+            // A literal path wins over one with a name, because the fixed routes come first.
             let same = |other: &&Route| {
-                matches(other.path, &path).is_some() && (other.method == route.method || other.method == "ANY")
+                matches(other.path, &path).is_some()
+                    && (other.method == route.method || other.method == "ANY")
+                    && other.path.contains('{') == route.path.contains('{')
             };
             assert_eq!(routes.iter().filter(same).count(), 1, "{} {}", route.method, route.path);
         }
@@ -201,6 +216,11 @@ mod tests {
                 "GET /_keyward/jwks.json",
                 "PUT /_keyward/v1/authorize",
                 "PUT /_keyward/v1/authorize/a/b",
+                "POST /_keyward/v1/leaks",
+                "GET /_keyward/v1/leaks/rules",
+                "POST /_keyward/v1/leaks/github",
+                "GET /_keyward/v1/leaks/gitlab/v1/revocable_token_types",
+                "POST /_keyward/v1/leaks/gitlab/v1/revoke_tokens",
                 "POST /_keyward/v1/verify",
                 "POST /_keyward/oauth/introspect",
                 "POST /_keyward/oauth/revoke",

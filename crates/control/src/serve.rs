@@ -7,6 +7,7 @@ use super::callers::Callers;
 use super::console::ConsoleReply;
 use super::failure::Failure;
 use super::guard::NoAnswer;
+use super::leaks::LeakState;
 use super::oauth::{self, Challenge, OAuthError};
 use super::operation::{Access, Answer, BodyKind, CountedRequest, Input, confused};
 use super::operations::Operation;
@@ -16,9 +17,9 @@ use super::route::{Endpoint, find};
 use super::sign_in::{NotSignedIn, SignIn, confirmation, sign_in};
 use super::text::TextParser;
 use super::transport::{check_console, check_transport};
-use super::{authorize, checkpoint, console, health, jwks, metadata, problem_page, rejection, usage_query};
+use super::{authorize, checkpoint, console, health, jwks, leaks, metadata, problem_page, rejection, usage_query};
 use keyward_edge::entry::refuse_gateway;
-use keyward_edge::{Level, Platform, RequestContext, exposures, leases, signing};
+use keyward_edge::{BackgroundReport, Level, Platform, RequestContext, exposures, leases, signing};
 use keyward_http::forwarded_request::{AUTHORIZE, ForwardAuthError, is_asking};
 use keyward_http::limits::BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
@@ -43,6 +44,8 @@ pub struct ControlContext<'a, P, C> {
     pub revocation_limiter: &'a RefCell<RevocationLimiter>,
     /// The isolate's state about callers.
     pub callers: &'a RefCell<Callers>,
+    /// The isolate's state about leak reports.
+    pub leaks: &'a LeakState,
 }
 
 /// A response of the control plane.
@@ -104,6 +107,9 @@ async fn serve_path<P: Platform, C: ControlPlatform>(context: &ControlContext<'_
         Ok((Endpoint::OpenApi, _)) => ControlReply::OpenApi(Reply::document_head(id)),
         Ok((Endpoint::ClaimPage, _)) => console::serve_page(context),
         Ok((Endpoint::Metadata, _)) => metadata::metadata(config, head, id).into(),
+        Ok((Endpoint::Leak(receiver), _)) => {
+            leaks::serve(context, receiver).await.unwrap_or_else(|failure| context.fail(&failure)).into()
+        }
         Ok((Endpoint::Operation(operation), segment)) => {
             context.operate(operation, segment).await.unwrap_or_else(|failure| context.fail(&failure).into())
         }
@@ -174,7 +180,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         if let Ok((Caller::Credential { id, key_hash }, _)) = oauth::client(config, head) {
             let exposed = (ExposureKind::Browser, vec![SubmittedHash { id, key_hash }]);
             let report = exposures::report_of(isolate, config, head, exposed, request_id);
-            report.into_iter().for_each(|report| self.event.report_in_background(report));
+            report.into_iter().for_each(|report| self.event.report_in_background(BackgroundReport::Exposure(report)));
         }
     }
 

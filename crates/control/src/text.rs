@@ -82,7 +82,7 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 /// Whether a character misleads a reader: controls, line separators, direction marks and overrides, invisible joiners, tags.
-fn misleading(letter: char) -> bool {
+pub(super) fn misleading(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
             '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

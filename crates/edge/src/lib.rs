@@ -11,6 +11,7 @@
 //! | `context` | [`RequestContext`], the inputs of every step of one request |
 //! | [`decide`](mod@decide) | the loop of gate steps and lookups |
 //! | [`exposures`] | reports of keys that refused requests exposed |
+//! | [`reports`] | what is sent to the authority after the answer |
 //! | [`connections`] | how long WebSockets and event streams may stay open |
 //! | `changes` | the feed: the data centre's cache, then the authority, then the cache's last answer |
 //! | `record` | a key's record: KV, then the authority |
@@ -51,6 +52,7 @@ pub mod platform;
 mod poll;
 mod record;
 pub mod registry;
+pub mod reports;
 pub mod signing;
 pub mod usage;
 
@@ -60,3 +62,4 @@ pub use isolate::{Isolate, LookupKey};
 pub use leases::renew;
 pub use lookup_queue::LookupSizes;
 pub use platform::{Level, Platform, RegistryFailure, ShardedObject};
+pub use reports::BackgroundReport;

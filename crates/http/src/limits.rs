@@ -209,3 +209,11 @@ pub const SIGN_INS_AT_ONCE: i64 = 10;
 
 /// Minimum interval between sign-ins to the console after the burst, in milliseconds.
 pub const SIGN_IN_MILLIS: i64 = 6_000;
+/// Maximum size of a leak report, in bytes. GitHub reports many matches at once.
+pub const LEAK_BODY_BYTES: usize = 1_048_576;
+
+/// Maximum number of keys in one public leak report, and of keys that are looked for in one text.
+pub const LEAKED_KEYS: usize = 1_000;
+
+/// Maximum length of the place where a leaked key was found, in characters. A longer one is cut.
+pub const LEAK_PLACE_CHARS: usize = 2_000;

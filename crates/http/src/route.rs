@@ -180,6 +180,16 @@ impl Routes {
         if allow.is_empty() { Matched::Nothing } else { Matched::OtherMethods(allow.join(", ")) }
     }
 
+    /// Returns the `match` of each route that one of these scopes opens, in the order of the table.
+    #[must_use]
+    pub fn opened_by(&self, scopes: &[String]) -> Vec<String> {
+        let opens = |route: &&Route| match &route.access {
+            Access::Scope(scope) => scopes.iter().any(|held| held == scope.as_str()),
+            Access::Public => false,
+        };
+        self.0.iter().filter(opens).map(|route| route.text().to_string()).collect()
+    }
+
     /// Returns every scope that a route requires, without duplicates, sorted.
     #[must_use]
     pub fn scopes(&self) -> Vec<Scope> {

@@ -21,6 +21,7 @@
 pub mod audit;
 pub mod exposure;
 pub mod feed;
+pub mod leak;
 pub mod lease;
 pub mod level;
 pub mod request;
@@ -29,6 +30,7 @@ pub mod role;
 pub mod usage;
 
 pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
+pub use leak::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS};
 pub use level::Level;
 pub use request::{
     Caller, Confirmation, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request,

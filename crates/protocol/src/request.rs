@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exposure::ExposureReport;
 use crate::feed::FeedQuery;
+use crate::leak::LeakReport;
 use crate::response::Raw;
 use crate::usage::UsageTimes;
 use keyward_key::hash::KeyHash;
@@ -36,6 +37,8 @@ pub enum Request {
     },
     /// An isolate reports keys that a refused request exposed.
     Expose(Box<ExposureReport>),
+    /// An isolate reports keys that were found where they do not belong.
+    Leak(Box<LeakReport>),
 }
 
 /// A request for an operation of the control plane.

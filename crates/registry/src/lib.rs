@@ -14,6 +14,7 @@
 //! | [`idempotency`] | retries of writes |
 //! | [`audit`] | the log and its hash chain |
 //! | [`exposures`], [`quarantine`] | exposures of keys and members' credentials, and keys that are refused after one |
+//! | [`leaks`] | reports of leaked keys |
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
 //! | [`usage`], [`idle`] | when keys were used; keys that nobody uses |
@@ -55,6 +56,7 @@ pub mod idle;
 pub mod incidents;
 pub mod key_limits;
 pub mod keys;
+pub mod leaks;
 pub mod list;
 mod lookup;
 pub mod member_list;
@@ -72,16 +74,16 @@ pub mod usage;
 
 pub use keyward_store as store;
 
+use context::Policy;
 use feed::FeedSizes;
-use keyward_key::exposure::OnExposure;
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, Response};
 use store::{Store, StoreError};
 
 /// Settings and circumstances of one request to the registry.
 pub struct AnswerContext<'a> {
-    /// `ON_EXPOSURE`.
-    pub on_exposure: OnExposure,
+    /// Settings that limit keys and members.
+    pub policy: &'a Policy,
     /// Page sizes of the feed.
     pub feed: FeedSizes,
     /// 16 characters for the name of a new epoch, in case one begins.
@@ -100,7 +102,7 @@ pub fn answer(
     context: &AnswerContext<'_>,
     control: impl FnOnce(&mut dyn Store, ControlRequest) -> Result<Response, StoreError>,
 ) -> Result<Response, StoreError> {
-    let AnswerContext { on_exposure, feed, random, now } = *context;
+    let AnswerContext { policy, feed, random, now } = *context;
     match request {
         Request::Lookup { ids } => lookup::answer(store, &ids),
         Request::Changes(query) => {
@@ -110,6 +112,7 @@ pub fn answer(
         Request::Control(control_request) => control(store, *control_request),
         Request::UsageTimes(times) => usage::note(store, &times, now),
         Request::UsageMissing { shard } => usage::missing(store, shard, now),
-        Request::Expose(report) => exposures::record(store, &report, on_exposure, now),
+        Request::Expose(report) => exposures::record(store, &report, policy.on_exposure, now),
+        Request::Leak(report) => leaks::report(store, &report, policy, now),
     }
 }

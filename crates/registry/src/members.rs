@@ -53,6 +53,15 @@ pub struct Member {
     pub revision: u64,
 }
 
+/// Which credential of a member was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presented {
+    /// The credential.
+    Current,
+    /// The one that its owner has replaced, while it works.
+    Previous,
+}
+
 /// A credential that its owner has replaced. It works until the new one is first used, so that a lost response locks nobody out.
 #[derive(Debug, Clone)]
 pub(super) struct Previous {
@@ -73,8 +82,16 @@ impl Member {
     /// Returns whether the hash matches the member's credential, or the previous one while it still works.
     #[must_use]
     pub fn accepts(&self, presented: &KeyHash, now: Millis) -> bool {
-        self.key_hash.matches(presented)
-            || self.previous.as_ref().is_some_and(|previous| previous.works(now) && previous.hash.matches(presented))
+        self.presented(presented, now).is_some()
+    }
+
+    /// Returns which of the member's credentials has this hash.
+    pub(super) fn presented(&self, presented: &KeyHash, now: Millis) -> Option<Presented> {
+        if self.key_hash.matches(presented) {
+            return Some(Presented::Current);
+        }
+        let previous = self.previous.as_ref().filter(|previous| previous.works(now))?;
+        previous.hash.matches(presented).then_some(Presented::Previous)
     }
 
     /// Returns whether the member may see and act in `environment`.
@@ -276,10 +293,15 @@ pub fn finish_handover(store: &mut dyn Store, member: &mut Member, presented: &K
         return Ok(());
     }
     member.previous = None;
-    store.execute(
-        "UPDATE members SET previous_hash = NULL, previous_until = NULL WHERE id = ?",
-        &[member.id.as_str().into()],
-    )
+    end_handover(store, &member.id)
+}
+
+/// Invalidates the previous credential of a member.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub(super) fn end_handover(store: &mut dyn Store, id: &KeyId) -> Result<(), StoreError> {
+    store.execute("UPDATE members SET previous_hash = NULL, previous_until = NULL WHERE id = ?", &[id.as_str().into()])
 }
 
 /// Replaces a member's credential. If members replace their own, the old one works until the first use of the new one, at most ten

@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     IDLE,
     INCIDENTS,
     LIMITS,
+    LEAKS,
 ];
 
 /// Version of the current schema: the number of steps.
@@ -292,6 +293,33 @@ const LIMITS: &[&str] = &[
     "ALTER TABLE keys ADD COLUMN limit_group TEXT",
     // Number of the last change of the limits; NULL if they were never changed.
     "ALTER TABLE keys ADD COLUMN limit_revision INTEGER",
+];
+
+/// Leak reports, and the keys in each.
+const LEAKS: &[&str] = &[
+    "CREATE TABLE leaks (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        source TEXT NOT NULL,
+        received_at INTEGER NOT NULL,
+        found_at INTEGER,
+        note TEXT
+    ) STRICT",
+    "CREATE TABLE leak_items (
+        leak INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        key_id TEXT NOT NULL,
+        place TEXT,
+        was_active INTEGER NOT NULL,
+        integration TEXT,
+        owner TEXT NOT NULL,
+        environment TEXT,
+        scopes TEXT NOT NULL,
+        revoked_at INTEGER,
+        last_used_before INTEGER,
+        PRIMARY KEY (leak, number)
+    ) STRICT",
+    "CREATE INDEX leak_items_by_key ON leak_items (key_id)",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

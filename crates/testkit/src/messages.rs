@@ -5,9 +5,9 @@ use keyward_control::delivery::{ClaimTerms, Opened};
 use keyward_control::operation::ControlOperation;
 use keyward_control::operations::{
     audit_checkpoint, bootstrap, claim_key, create_member, dismiss_exposure, issue_key, list_claims, list_exposures,
-    list_keys, list_members, look_up_claim, me, read_audit, release_key, revoke_by_claimant, revoke_by_holder,
-    revoke_key, revoke_member, rotate_key, rotate_member, show_key, show_member, update_key, update_member,
-    withdraw_claim,
+    list_keys, list_leaks, list_members, look_up_claim, me, read_audit, release_key, revoke_by_claimant,
+    revoke_by_holder, revoke_key, revoke_member, rotate_key, rotate_member, show_key, show_leak, show_member,
+    update_key, update_member, withdraw_claim,
 };
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::record::Record;
@@ -19,6 +19,7 @@ use keyward_protocol::{
     Response as RawResponse,
 };
 use keyward_registry::audit::AuditFilter;
+use keyward_registry::leaks::Leak;
 use keyward_registry::list::KeyFilter;
 use keyward_registry::order::KeyOrder;
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,13 @@ pub enum Command {
         id: KeyId,
         limit: u32,
         cursor: Option<String>,
+    },
+    ListLeaks {
+        limit: u32,
+        cursor: Option<String>,
+    },
+    ShowLeak {
+        id: String,
     },
     Introspect(KeyId),
     Verify(KeyId),
@@ -238,6 +246,8 @@ impl Command {
             Self::ListExposures { id, limit, cursor } => {
                 raw(Operation::ListExposures, &list_exposures::ListExposures { id, limit, cursor })
             }
+            Self::ListLeaks { limit, cursor } => raw(Operation::ListLeaks, &list_leaks::ListLeaks { limit, cursor }),
+            Self::ShowLeak { id } => raw(Operation::ShowLeak, &show_leak::ShowLeak { id }),
             Self::Introspect(id) => raw_json(Operation::Introspect, &json!({ "id": id })),
             Self::Verify(id) => raw_json(Operation::Verify, &json!({ "id": id })),
             Self::RevokeByHolder => raw(Operation::RevokeByHolder, &revoke_by_holder::RevokeByHolder::default()),
@@ -338,6 +348,11 @@ pub enum Outcome {
         items: Vec<serde_json::Value>,
         next_cursor: Option<String>,
     },
+    Leaks {
+        items: Vec<Leak>,
+        next_cursor: Option<String>,
+    },
+    Leak(Box<Leak>),
     MemberRotated(MemberView),
     Members {
         items: Vec<MemberView>,

@@ -404,6 +404,7 @@ pub fn command_for(operation: Operation) -> Command {
         Operation::ListClaims => Command::ListClaims { limit: 50, cursor: None },
         Operation::ListExposures => Command::ListExposures { id: id(), limit: 50, cursor: None },
         Operation::DismissExposure => dismiss_exposure(1),
+        Operation::ListLeaks => Command::ListLeaks { limit: 50, cursor: None },
         other => Command::Authorise { operation: other },
     }
 }

@@ -108,9 +108,16 @@ fn replay(log: &[Entry]) -> Tables {
                 }
                 change_lists(row, detail);
             }
-            "key.expose" | "key.dismiss_exposure" | "key.quarantine" | "key.release" | "key.idle" | "member.expose" => {
+            "key.expose"
+            | "key.dismiss_exposure"
+            | "key.quarantine"
+            | "key.release"
+            | "key.idle"
+            | "member.expose"
+            | "member.end_handover" => {
                 assert!(tables.contains_key(&subject), "exposed before it was created");
             }
+            "leak.report" => assert!(subject.starts_with("leak_")),
             "key.shown_again" => assert!(tables.contains_key(&subject), "shown before it was created"),
             other => panic!("{other}"),
         }

@@ -136,6 +136,8 @@ operations! {
     ReviewIncident => review_incident,
     CloseIncident => close_incident,
     CompromiseKey => compromise_key,
+    ListLeaks => list_leaks,
+    ShowLeak => show_leak,
 }
 
 impl Operation {

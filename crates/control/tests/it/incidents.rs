@@ -194,6 +194,12 @@ fn each_integration_and_environment_gets_one_replacement_by_claim() {
     assert_eq!(step(&company.incident(id), "updated")["done"], true);
     used(claims[0].0, NOW.0 + 60_000);
     assert_eq!(step(&company.incident(id), "updated")["done"], false, "the old key is still used");
+    for (_, claim) in &claims {
+        used(&claim["id"], NOW.0 + 70_000);
+    }
+    assert_eq!(step(&company.incident(id), "updated")["done"], true);
+    used(&json!(live), NOW.0 + 80_000);
+    assert_eq!(step(&company.incident(id), "updated")["done"], false, "the retiring key is still used");
 }
 
 #[test]

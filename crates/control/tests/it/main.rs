@@ -10,6 +10,7 @@ mod forward_auth;
 mod generated;
 mod hosts;
 mod incidents;
+mod leaks;
 mod limits;
 mod plane;
 mod requests;

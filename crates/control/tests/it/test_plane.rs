@@ -8,13 +8,17 @@ use std::task::{Context, Poll, Waker};
 
 use keyward_config::{AccessSettings, Config};
 use keyward_control::console::ConsoleReply;
+use keyward_control::leaks::github_keys::Fetched;
 use keyward_control::{
-    AccessFailure, BodyError, Callers, ControlContext, ControlPlatform, ControlReply, RevocationLimiter, answer, serve,
+    AccessFailure, BodyError, Callers, ControlContext, ControlPlatform, ControlReply, LeakState, RevocationLimiter,
+    answer, serve,
 };
 use keyward_edge::entry::{self, Action, Decided, Entry, RawRequest};
 use keyward_edge::platform::REGISTRY_READ_TIMEOUT_MS;
 use keyward_edge::usage::UsageDue;
-use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext, ShardedObject, exposures};
+use keyward_edge::{
+    BackgroundReport, Isolate, Level, LookupSizes, Platform, RegistryFailure, RequestContext, ShardedObject, reports,
+};
 use keyward_gate::GateSizes;
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -22,8 +26,8 @@ use keyward_http::reply::Reply;
 use keyward_key::entropy::Entropy;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
+use keyward_protocol::Request;
 use keyward_protocol::usage::{UsageRequest, UsageResponse, UsageTimes};
-use keyward_protocol::{ExposureReport, Request};
 use keyward_registry::context::Policy;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::ClientRequest;
@@ -51,8 +55,13 @@ pub struct TestPlatform {
     /// Logged events and their fields.
     pub log: RefCell<Vec<String>>,
     pub refreshes: Cell<u32>,
-    /// Reports of exposed keys that were started.
-    pub reports: RefCell<Vec<ExposureReport>>,
+    /// Reports that were started.
+    pub reports: RefCell<Vec<BackgroundReport>>,
+    /// GitHub's list of keys, and the `ETag` of each request for it.
+    pub list: RefCell<Result<Fetched, String>>,
+    pub fetches: RefCell<Vec<Option<String>>>,
+    /// Signature, in the form that the platform verifies, that is right for any body.
+    pub right_signature: Cell<[u8; 64]>,
     /// Body of the request that is served; `None` does not arrive whole.
     pub body: RefCell<Option<Vec<u8>>>,
     seed: Cell<u64>,
@@ -185,8 +194,17 @@ impl ControlPlatform for TestPlatform {
         self.refreshes.set(self.refreshes.get() + 1);
     }
 
-    fn report_in_background(&self, report: Box<ExposureReport>) {
-        self.reports.borrow_mut().push(*report);
+    fn report_in_background(&self, report: BackgroundReport) {
+        self.reports.borrow_mut().push(report);
+    }
+
+    async fn fetch_list(&self, _: &str, etag: Option<&str>) -> Result<Fetched, String> {
+        self.fetches.borrow_mut().push(etag.map(str::to_owned));
+        self.list.borrow().clone()
+    }
+
+    async fn verify_p256(&self, _: &[u8], signature: &[u8; 64], _: &[u8]) -> bool {
+        *signature == self.right_signature.get()
     }
 
     fn nfc(&self, text: &str) -> String {
@@ -208,6 +226,7 @@ pub struct Plane {
     pub platform: TestPlatform,
     pub limiter: RefCell<RevocationLimiter>,
     pub callers: RefCell<Callers>,
+    pub leaks: LeakState,
 }
 
 /// A response, with its body parsed if it is JSON.
@@ -259,6 +278,9 @@ impl Plane {
             log: RefCell::default(),
             refreshes: Cell::new(0),
             reports: RefCell::default(),
+            list: RefCell::new(Err("unreachable".to_owned())),
+            fetches: RefCell::default(),
+            right_signature: Cell::new([0; 64]),
             body: RefCell::new(Some(Vec::new())),
             seed: Cell::new(0),
             next_seed: Cell::new(None),
@@ -274,6 +296,7 @@ impl Plane {
             platform,
             limiter: RefCell::default(),
             callers: RefCell::default(),
+            leaks: LeakState::default(),
         }
     }
 
@@ -343,7 +366,7 @@ impl Plane {
     /// Sends the reports that were started, as the background work of the worker does.
     fn send_reports(&self) {
         for report in self.platform.reports.take() {
-            run(exposures::send(&self.isolate, &self.platform, Box::new(report)));
+            run(reports::send(&self.isolate, &self.platform, report));
         }
     }
 
@@ -351,7 +374,7 @@ impl Plane {
     pub fn enter(&self, request: &ClientRequest) -> String {
         let raw = RawRequest { head_text: self.text_of(request), request_id: "req-1".to_owned() };
         let Entry { action, exposed, .. } = entry::handle(&self.isolate, Some(&self.config), &self.platform, &raw);
-        self.platform.reports.borrow_mut().extend(exposed.map(|report| *report));
+        self.platform.reports.borrow_mut().extend(exposed.map(BackgroundReport::Exposure));
         self.send_reports();
         let decided = match action {
             Action::ControlPlane => return self.send(request, b"").verdict(),
@@ -407,6 +430,7 @@ impl Plane {
             event: &self.platform,
             revocation_limiter: &self.limiter,
             callers: &self.callers,
+            leaks: &self.leaks,
         })
         .await
     }

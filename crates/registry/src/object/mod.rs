@@ -16,13 +16,13 @@ pub use host::{Level, ObjectHost};
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::context::Policy;
 use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
 use crate::idle::{self, IdleRules};
 use crate::store::{Store, StoreError};
 use crate::{AnswerContext, key_limits, outbox, schema};
 use keyward_key::epoch::Epoch;
-use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::Keyring;
 use keyward_key::limit::Limit;
 use keyward_key::time::Millis;
@@ -52,8 +52,8 @@ pub struct ObjectSettings {
     pub authority_epoch: Option<String>,
     /// Page sizes of the feed.
     pub feed: FeedSizes,
-    /// `ON_EXPOSURE`.
-    pub on_exposure: OnExposure,
+    /// Settings that limit keys and members.
+    pub policy: Policy,
     /// `IDLE_DAYS` and `REVOKE_IDLE_DAYS`.
     pub idle: IdleRules,
     /// `DEFAULT_LIMITS`.
@@ -124,7 +124,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         };
         let (may_change, is_write) = match &request {
             Request::Control(control) => (true, control.writes),
-            Request::Expose(_) => (true, true),
+            Request::Expose(_) | Request::Leak(_) => (true, true),
             Request::Lookup { .. } | Request::Changes(_) | Request::UsageTimes(_) | Request::UsageMissing { .. } => {
                 (false, false)
             }
@@ -189,7 +189,7 @@ impl<H: ObjectHost> RegistryObject<H> {
     fn answer(&self, request: Request) -> Result<String, StoreError> {
         let settings = self.settings.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
         let (random, now) = (self.random_name()?, self.host.now());
-        let context = AnswerContext { on_exposure: settings.on_exposure, feed: settings.feed, random: &random, now };
+        let context = AnswerContext { policy: &settings.policy, feed: settings.feed, random: &random, now };
         let control = |store: &mut dyn Store, control| self.host.apply(store, control, now);
         let answered = self.with_store(|store| crate::answer(store, request, &context, control))?;
         if let Response::Changes { restored: true, .. } = answered {

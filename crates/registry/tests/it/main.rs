@@ -11,6 +11,7 @@ mod histories;
 mod idempotency;
 mod idle;
 mod issue;
+mod leaks;
 mod limits;
 mod list;
 mod lookup;

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use keyward_control::authority::apply;
-use keyward_key::exposure::OnExposure;
 use keyward_key::keyring::{Keyring, Secret};
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Request, RequestMeta, Response as RegistryResponse};
@@ -89,7 +88,7 @@ pub fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
         keyring: Keyring::new(&Secret::parse(secret).unwrap(), None).unwrap(),
         authority_epoch: authority_epoch.map(str::to_owned),
         feed: FeedSizes::default(),
-        on_exposure: OnExposure::default(),
+        policy: World::empty().policy,
         idle: IdleRules::default(),
         default_limits: Vec::new(),
     }

@@ -8,6 +8,7 @@ use keyward_protocol::feed::{FeedPage, FeedQuery};
 use keyward_protocol::role::Role;
 use keyward_protocol::{KeyView, Rejection, Request, Response as RawResponse, Status};
 use keyward_registry::audit::{audit_after, head};
+use keyward_registry::context::Policy;
 use keyward_registry::object::RegistryObject;
 use keyward_registry::quarantine::{END, RELEASE_SECONDS};
 use keyward_registry::{due, keys, outbox};
@@ -267,7 +268,10 @@ fn after_72_hours_the_alarm_revokes_what_nobody_released() {
     let mut world = World::with_owner();
     world.issue(1, live("crm"));
     let platform = Platform::new(world);
-    let settings = keyward_registry::object::ObjectSettings { on_exposure: quarantine_all(), ..settings(SECRET, None) };
+    let settings = keyward_registry::object::ObjectSettings {
+        policy: Policy { on_exposure: quarantine_all(), ..World::empty().policy },
+        ..settings(SECRET, None)
+    };
     let object = Rc::new(RegistryObject::new(platform.clone(), Some(settings)));
     let report = Request::Expose(Box::new(exposure(1, ExposureKind::Url)));
     ready(object.fetch(&serde_json::to_string(&report).unwrap())).unwrap();

@@ -1,0 +1,152 @@
+//! `POST /_keyward/v1/leaks/github`: reports of GitHub's secret scanning partner program
+//! (docs.github.com, "Secret scanning partner program").
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Found;
+use super::der::raw_signature;
+use super::github_keys::{FETCH_MILLIS, GithubKey, Next};
+use super::texts::{blanked, keys_of};
+use crate::failure::Failure;
+use crate::operation::BodyKind;
+use crate::platform::ControlPlatform;
+use crate::serve::ControlContext;
+use crate::transport::check_transport;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use keyward_config::Config;
+use keyward_edge::{Level, Platform};
+use keyward_http::problem::{Code, Problem};
+use keyward_http::reply::Reply;
+use keyward_key::format::keys_in;
+use keyward_protocol::LeakSource;
+
+const IDENTIFIER: &str = "github-public-key-identifier";
+const SIGNATURE: &str = "github-public-key-signature";
+
+/// Interval at which a request checks whether another one has fetched the list, and the maximum number of checks.
+const POLL_MS: u32 = 50;
+const MAX_POLLS: u32 = FETCH_MILLIS / POLL_MS + 2;
+
+/// Answer about one entry.
+#[derive(Serialize)]
+struct Labelled<'a> {
+    token_raw: &'a str,
+    token_type: &'a str,
+    label: &'static str,
+}
+
+pub(super) async fn serve<P: Platform, C: ControlPlatform>(
+    context: &ControlContext<'_, P, C>,
+) -> Result<Reply, Failure> {
+    let (config, request_id) = (context.request.config, context.request.request_id);
+    check_transport(config, context.request.head, BodyKind::Json)?;
+    let signature = Signature::of(context).ok_or(Code::InvalidSignature)?;
+    let body = context.leak_body().await?;
+    let key = find_key(context, &signature.identifier).await?;
+    if !context.event.verify_p256(&key.spki, &signature.raw, &body).await {
+        return Err(Code::InvalidSignature.into());
+    }
+    let entries = parse(&body)?;
+    context.report_leak(&found(config, &entries)).await?;
+    Ok(Reply::json(200, &labelled(config, &entries), request_id))
+}
+
+/// The signature of a request, in the form that the platform verifies.
+struct Signature {
+    identifier: String,
+    raw: [u8; 64],
+}
+
+impl Signature {
+    fn of<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>) -> Option<Self> {
+        let head = context.request.head;
+        let identifier = head.header(IDENTIFIER).filter(|text| !text.is_empty() && text.len() <= 128)?;
+        let der = STANDARD.decode(head.header(SIGNATURE)?).ok()?;
+        Some(Self { identifier: identifier.to_owned(), raw: raw_signature(&der)? })
+    }
+}
+
+/// Returns the key with this identifier. Fetches GitHub's list if that is due; other requests wait for the fetch.
+///
+/// # Errors
+/// 401 `invalid_signature` if the list does not have it; 503 if no list is available.
+async fn find_key<P: Platform, C: ControlPlatform>(
+    context: &ControlContext<'_, P, C>,
+    identifier: &str,
+) -> Result<GithubKey, Failure> {
+    let platform = context.request.platform;
+    for _ in 0..MAX_POLLS {
+        let keys = context.leaks.github.try_borrow_mut();
+        let next = keys.map_or(Next::Unavailable, |mut keys| keys.next(identifier, platform.now()));
+        match next {
+            Next::Verify(key) => return Ok(key),
+            Next::Fetch(etag) => fetch(context, etag.as_deref()).await,
+            Next::Wait => platform.pause(POLL_MS).await,
+            Next::Unknown => return Err(Code::InvalidSignature.into()),
+            Next::Unavailable => break,
+        }
+    }
+    Err(Code::AuthorityUnavailable.into())
+}
+
+async fn fetch<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>, etag: Option<&str>) {
+    let fetched = context.event.fetch_list(&context.request.config.leak_github_keys_url, etag).await;
+    let learned = context.leaks.github.try_borrow_mut().map(|mut keys| match fetched {
+        Ok(fetched) => keys.learn(fetched).map_err(str::to_owned),
+        Err(cause) => {
+            keys.failed();
+            Err(cause)
+        }
+    });
+    if let Ok(Err(cause)) = learned {
+        let fields = [("cause", cause.as_str()), ("request_id", context.request.request_id)];
+        context.request.platform.log(Level::Warn, "leak_keys_failed", &fields);
+    }
+}
+
+/// One entry of a report with a text token.
+struct Entry {
+    token: String,
+    kind: String,
+    url: String,
+}
+
+/// Parses a JSON list, and skips the entries without a text token.
+fn parse(body: &[u8]) -> Result<Vec<Entry>, Problem> {
+    let Ok(Value::Array(items)) = serde_json::from_slice::<Value>(body) else {
+        return Err(Problem::detailed(Code::InvalidRequest, "The body must be a JSON list."));
+    };
+    let text = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+    let entry = |item: Value| {
+        Some(Entry {
+            token: text(&item, "token")?,
+            kind: text(&item, "type").unwrap_or_default(),
+            url: text(&item, "url").unwrap_or_default(),
+        })
+    };
+    Ok(items.into_iter().filter_map(entry).collect())
+}
+
+fn found(config: &Config, entries: &[Entry]) -> Found {
+    let keys = entries.iter().flat_map(|entry| {
+        let keys = keys_of(config, &entry.token, None);
+        let place = if keys.is_empty() { None } else { blanked(config, &entry.url) };
+        keys.into_iter().map(move |key| keyward_protocol::LeakedKey { place: place.clone(), ..key })
+    });
+    Found { source: LeakSource::GitHub, found_at: None, note: None, keys: keys.collect() }
+}
+
+/// Returns the answer: a text is a true positive if this deployment minted a key in it, whatever became of the key.
+fn labelled<'a>(config: &Config, entries: &'a [Entry]) -> Vec<Labelled<'a>> {
+    let is_ours = |token: &str| {
+        keys_in(token.as_bytes(), &config.prefix).any(|presented| config.keyring.recognise(&presented).is_some())
+    };
+    let label = |entry: &'a Entry| Labelled {
+        token_raw: &entry.token,
+        token_type: &entry.kind,
+        label: if is_ours(&entry.token) { "true_positive" } else { "false_positive" },
+    };
+    entries.iter().map(label).collect()
+}
