@@ -22,13 +22,11 @@ use std::sync::Arc;
 use lru::LruCache;
 
 use group::GroupLeases;
+use keyward_http::limits::VISITED_GROUPS;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::lease::{LIMIT_SHARDS, LeaseAnswer, LeaseQuery, MAX_QUERY_GROUPS};
 use link::Link;
-
-/// Maximum number of groups, the most recently used ones, that a query considers for an early renewal.
-const VISITED_GROUPS: usize = 2_000;
 
 /// Result of [`LeaseBook::spend`].
 #[derive(Debug)]
