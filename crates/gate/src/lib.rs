@@ -143,6 +143,8 @@ pub struct Gate {
     /// Number of times that the clock stepped back.
     steps: u64,
     outage_logged_at: Option<Millis>,
+    /// A revocation was applied since [`Gate::take_revoked`].
+    has_revoked: bool,
 }
 
 impl Default for Gate {
@@ -161,6 +163,7 @@ impl Gate {
             assertions: Assertions::new(sizes.assertion_bytes),
             leases: LeaseBook::new(LEASED_GROUPS),
             latest: None,
+            has_revoked: false,
             steps: 0,
             outage_logged_at: None,
         }
@@ -227,14 +230,11 @@ impl Gate {
         let origin = origin_for(config, environment);
         let counted = match key.limits(config) {
             None => None,
-            Some(limits) => {
-                let spending = Spending::on(route, config, now);
-                match count(&mut self.leases, limits, spending, origin.is_some()) {
-                    Counted::Granted(receipt) => receipt,
-                    Counted::Renew => return Ok(Step::Need(Need::Lease(limits.shard))),
-                    Counted::Refused(refusal) => return Err(refused(*refusal)),
-                }
-            }
+            Some(limits) => match count(&mut self.leases, limits, Spending::on(route, config, now), origin.is_some()) {
+                Counted::Granted(receipt) => receipt,
+                Counted::Renew => return Ok(Step::Need(Need::Lease(limits.shard))),
+                Counted::Refused(refusal) => return Err(refused(*refusal)),
+            },
         };
         let origin = origin.ok_or_else(|| refused(Refusal::new(Code::NoOrigin, Reason::NoOrigin)))?;
         let granted = GrantedKey {

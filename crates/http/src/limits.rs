@@ -44,6 +44,10 @@ pub const ROUTE_COST: u32 = 1_000;
 /// Maximum number of limit groups of which one isolate holds leases: as many as it caches keys.
 pub const LEASED_GROUPS: usize = 10_000;
 
+/// Maximum number of limit groups, the most recently used ones, that a query considers for an early renewal, so that its
+/// cost does not grow with their number.
+pub const VISITED_GROUPS: usize = 2_000;
+
 /// Default number of items on a page of a list.
 pub const PAGE_DEFAULT: u32 = 50;
 
@@ -217,3 +221,6 @@ pub const LEAKED_KEYS: usize = 1_000;
 
 /// Maximum length of the place where a leaked key was found, in characters. A longer one is cut.
 pub const LEAK_PLACE_CHARS: usize = 2_000;
+
+/// Maximum number of integrations that metrics name. The others are counted as `other`.
+pub const METRIC_INTEGRATIONS: usize = 500;

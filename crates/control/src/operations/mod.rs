@@ -138,6 +138,7 @@ operations! {
     CompromiseKey => compromise_key,
     ListLeaks => list_leaks,
     ShowLeak => show_leak,
+    ReadMetrics => read_metrics,
 }
 
 impl Operation {
