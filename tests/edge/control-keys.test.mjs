@@ -159,7 +159,7 @@ describe("issuing a key", () => {
     const { revision } = answer.json.key;
     assert.equal(
       pin(answer),
-      `{"key":{"id":"<live id>","name":"CRM sync","integration":"crm-sync","environment":"live","purpose":"Nightly contact sync to the CRM","owner":"ops@acme.example","scopes":["contacts:write","contacts:read"],"allowed_cidrs":["192.0.2.0/24"],"status":"active","created_at":"<time>","created_by":"<admin id>","expires_at":"<time>","rotated_from":null,"successor":null,"revoked_at":null,"revoked_by":null,"revoke_reason":null,"first_used_at":null,"last_used_at":null,"last_used_from":null,"exposed_at":null,"revision":${revision}},"api_key":"<live key>"}`,
+      `{"key":{"id":"<live id>","name":"CRM sync","integration":"crm-sync","environment":"live","purpose":"Nightly contact sync to the CRM","owner":"ops@acme.example","scopes":["contacts:write","contacts:read"],"allowed_cidrs":["192.0.2.0/24"],"limits":[],"status":"active","created_at":"<time>","created_by":"<admin id>","expires_at":"<time>","rotated_from":null,"successor":null,"revoked_at":null,"revoked_by":null,"revoke_reason":null,"first_used_at":null,"last_used_at":null,"last_used_from":null,"exposed_at":null,"revision":${revision}},"api_key":"<live key>"}`,
     );
     assert.ok(answer.json.api_key.startsWith(`${answer.json.key.id}_`));
     assert.equal(lifetimeOf(answer.json.key), 30 * DAY);

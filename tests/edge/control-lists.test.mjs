@@ -54,6 +54,7 @@ describe("lists", () => {
       "owner",
       "scopes",
       "allowed_cidrs",
+      "limits",
       "status",
       "created_at",
       "created_by",

@@ -17,10 +17,10 @@ import { until } from "./harness/wait.mjs";
 const KEYS = "/_keyward/v1/keys";
 /**
  * An unreachable authority is tested for some operations only. The page of claims is there if the build has a console. Sign-in through Access is
- * tested in crates/control, and a signed leak report in leaks.test.mjs.
+ * tested in crates/control, and a signed leak report and a deployment without GitLab in leaks.test.mjs.
  */
 const UNSEEN =
-  /^(?!verifyKey|introspect|revokeToken|issueKey|listKeys|me ).* 503$|^claimPage 200$|^startSession 200$|^reportGithubLeaks (200|400|413)$/;
+  /^(?!verifyKey|introspect|revokeToken|issueKey|listKeys|me ).* 503$|^claimPage 200$|^startSession 200$|^reportGithubLeaks (200|400|413)$|^gitlab\w+ 404$/;
 const GITLAB_TOKEN = "a-token-of-gitlab-of-a-test";
 
 let gate;
@@ -597,6 +597,14 @@ describe("every real answer matches the document", () => {
     ]) {
       assert.equal((await call(`/_keyward/v1/authorize/${name}`, { key })).status, status, name);
     }
+  });
+
+  test("metrics", async () => {
+    const metrics = "/_keyward/metrics";
+    assert.equal((await call(metrics, { key: owner })).status, 200);
+    const headers = { accept: "application/openmetrics-text; version=1.0.0" };
+    assert.equal((await call(metrics, { key: owner, headers })).status, 200);
+    assert.equal((await call(`${metrics}?name=x`, { key: owner })).status, 400);
   });
 
   test("refusals common to many operations", async () => {

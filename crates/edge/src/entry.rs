@@ -19,7 +19,7 @@ use super::usage::{self, RecordFrom, UsageDue};
 use keyward_config::{Config, HostRole};
 use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url};
 use keyward_http::forwarded_request::{ForwardAuthError, asks_to_authorize, is_gateways};
-use keyward_http::head::{BadHead, Head, came_over_https};
+use keyward_http::head::{BadHead, Head, arrived_at, came_over_https};
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 use keyward_http::route::is_own_path;
@@ -116,7 +116,9 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
         Ok(head) => head,
         Err(why) => {
             let refusal: Refusal = why.into();
-            let usage_due = usage::count_code(isolate, refusal.problem.code, platform.now());
+            // The glue has read the clock already. A crossing for garbage would be one too many.
+            let now = arrived_at(&request.head_text).unwrap_or_else(|| platform.now());
+            let usage_due = usage::count_code(isolate, refusal.problem.code, now);
             return Entry { usage_due, ..Action::Reply(refuse_raw(config, platform, refusal, request)).into() };
         }
     };

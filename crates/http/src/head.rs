@@ -299,6 +299,12 @@ fn parse_headers<'a>(mut lines: impl Iterator<Item = &'a str>) -> Result<Headers
     Err(BadHead::Form)
 }
 
+/// Returns the time at which a request arrived, of a malformed one too: the first line of the glue's string.
+#[must_use]
+pub fn arrived_at(text: &str) -> Option<Millis> {
+    text.split('\n').next()?.parse().ok().map(Millis)
+}
+
 /// Returns whether the request came over TLS, even if its head is malformed.
 #[must_use]
 pub fn came_over_https(text: &str) -> bool {
