@@ -132,6 +132,11 @@ pub const SETTINGS: &[Setting] = &[
         r#"Limits of keys that have none of their own, as in the API: `[{"name": "burst", "requests": 100, "seconds": 60}]`. See [Limits](../concepts/limits.md)."#,
     ),
     setting(
+        "ROTATE_DAYS",
+        "90",
+        "Age of a key in days, 1 to 400, from which its rotation is overdue: see [Posture](../concepts/posture.md). Nothing is refused.",
+    ),
+    setting(
         "LEAK_GITHUB_KEYS_URL",
         "https://api.github.com/meta/public_keys/secret_scanning",
         "URL of the keys that sign GitHub's leak reports; plain HTTP only on loopback: see [Leak reports](../guides/leak-reports.md).",

@@ -13,6 +13,7 @@ mod incidents;
 mod leaks;
 mod limits;
 mod plane;
+mod posture;
 mod requests;
 mod rotation;
 mod sessions;
