@@ -33,8 +33,14 @@ before(async () => {
   await deployment.issue("test-sync", { environment: "test" });
   const { key: old } = await deployment.issue("shop-export");
   await deployment.call("POST", `/keys/${old.id}/rotate`, { json: { overlap_seconds: 3_600 } });
+  const { key: stolen } = await deployment.issue("order-bot");
+  const { json } = await deployment.call("POST", `/keys/${stolen.id}/compromise`, {
+    json: { kind: "exposed", note: "The build log was public", replace: "claim" },
+  });
   Object.assign(screens, {
     overview: "/",
+    incidents: "/incidents",
+    incident: `/incident?id=${json.incident.id}`,
     keys: "/keys",
     key: `/key?id=${key.id}&tab=rights`,
     history: `/key?id=${key.id}&tab=history`,
@@ -101,6 +107,8 @@ test("axe finds nothing in any dialog", { skip }, async () => {
     [screens.key, "Rotate"],
     [screens.key, "Change"],
     [screens.key, "Revoke"],
+    [screens.key, "Compromised"],
+    [screens.incident, "Record the review"],
     [screens.members, "Add member"],
   ]) {
     await open(page, path);

@@ -139,16 +139,24 @@ export interface ChecklistStep {
   detail: string | null;
 }
 
-export interface Incident {
+interface IncidentHead {
   id: string;
   status: "open" | "closed";
   kind: "exposed" | "suspected" | "other";
   note: string;
   opened_at: string;
   opened_by: string;
+  closed_at: string | null;
+}
+
+/** An incident as the list has it. */
+export interface IncidentItem extends IncidentHead {
+  reviewed_at: string | null;
+}
+
+export interface Incident extends IncidentHead {
   keys: IncidentKey[];
   checklist: ChecklistStep[];
-  closed_at: string | null;
 }
 
 export interface LeakItem extends Receipt {

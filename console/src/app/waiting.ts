@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { call } from "../api/client.ts";
-import type { Incident, Page } from "../api/types.ts";
+import type { IncidentItem, Page } from "../api/types.ts";
 import { useConsole } from "./context.ts";
 import { usePlace } from "./router.ts";
 
@@ -14,7 +14,7 @@ export function useWaiting(): Record<string, number> {
   useEffect(() => {
     if (!rights.incidents) return;
     let current = true;
-    call<Page<Incident>>("/incidents", { query: { limit: 50 }, background: true })
+    call<Page<IncidentItem>>("/incidents", { query: { limit: 50 }, background: true })
       .then(
         ({ items }) => current && setCounts({ "/incidents": items.filter(({ status }) => status === "open").length }),
       )

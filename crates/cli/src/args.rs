@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::plan as keys_as_code;
 use crate::commands::{
-    audit, claim, claims, completion, incident, keys, login, man, members, posture, scan, usage, whoami,
+    audit, claim, claims, completion, endpoints, events, incident, keys, login, man, members, posture, scan, usage,
+    whoami,
 };
 
 /// What stands below the list of commands.
@@ -53,6 +54,12 @@ pub enum Command {
     Incident(incident::IncidentCommand),
     /// Show how much keys are used
     Usage(usage::UsageArgs),
+    /// Where events go
+    #[command(subcommand)]
+    Endpoints(endpoints::EndpointsCommand),
+    /// Events and their deliveries
+    #[command(subcommand)]
+    Events(events::EventsCommand),
     /// Show the score of the deployment's keys, and what lowers it
     Posture(posture::PostureArgs),
     /// Show what a file of keys would change

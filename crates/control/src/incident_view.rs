@@ -148,7 +148,7 @@ fn checklist(stored: &Stored, keys: usize, replaced: &[Replaced]) -> Vec<Step> {
             true,
             Some(stored.opened_at.rfc3339()),
             Some(&stored.opened_by),
-            format!("{keys} keys are revoked"),
+            if keys == 1 { "1 key was revoked".to_owned() } else { format!("{keys} keys were revoked") },
         ),
         step("replaced", all_claimed, claimed_at.filter(|_| all_claimed).map(Millis::rfc3339), None, replacements),
         step("updated", all_updated, last_use.filter(|_| all_updated), None, systems),

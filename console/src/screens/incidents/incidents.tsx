@@ -1,10 +1,10 @@
 import { call } from "../../api/client.ts";
-import type { Page as ApiPage, Incident } from "../../api/types.ts";
+import type { Page as ApiPage, Incident, IncidentItem } from "../../api/types.ts";
 import { Page } from "../../app/page.tsx";
 import { href, setParams, usePlace } from "../../app/router.ts";
 import { useNames } from "../../app/shared.ts";
 import { useResource } from "../../logic/resource.ts";
-import { capital, count } from "../../logic/words.ts";
+import { capital } from "../../logic/words.ts";
 import { Chip } from "../../parts/chip.tsx";
 import { Empty } from "../../parts/empty.tsx";
 import { Pager } from "../../parts/pager.tsx";
@@ -28,8 +28,8 @@ export function IncidentStatus({ status }: { status: Incident["status"] }) {
 export function Incidents() {
   const names = useNames();
   const cursor = usePlace().query.get("cursor");
-  const list = useResource<ApiPage<Incident>>(`incidents ${cursor}`, () =>
-    call<ApiPage<Incident>>("/incidents", { query: { cursor } }),
+  const list = useResource<ApiPage<IncidentItem>>(`incidents ${cursor}`, () =>
+    call<ApiPage<IncidentItem>>("/incidents", { query: { cursor } }),
   );
   const rows = list.data?.items ?? [];
   const next = list.data?.next_cursor ?? null;
@@ -70,12 +70,7 @@ export function Incidents() {
             },
             { label: "Status", tight: true, cell: ({ status }) => <IncidentStatus status={status} /> },
             { label: "Kind", tight: true, cell: ({ kind }) => capital(kind) },
-            { label: "Keys", tight: true, cell: ({ keys }) => count(keys.length, "key") },
-            {
-              label: "To do",
-              tight: true,
-              cell: ({ checklist }) => `${checklist.filter(({ done }) => done).length} of ${checklist.length} done`,
-            },
+            { label: "Reviewed", tight: true, cell: ({ reviewed_at }) => <Time at={reviewed_at} absent="Not yet" /> },
             {
               label: "Opened",
               tight: true,

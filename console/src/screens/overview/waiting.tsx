@@ -1,6 +1,6 @@
 import { call, serverNow } from "../../api/client.ts";
 import { readScreenful } from "../../api/pages.ts";
-import type { Claim, Incident, Key, Page } from "../../api/types.ts";
+import type { Claim, IncidentItem, Key, Page } from "../../api/types.ts";
 import { useConsole } from "../../app/context.ts";
 import { href, usePlace } from "../../app/router.ts";
 import { useResource } from "../../logic/resource.ts";
@@ -93,7 +93,7 @@ export function Waiting() {
             hint: "something remains to be done",
             address: href("/incidents"),
             read: async () => {
-              const page = await call<Page<Incident>>("/incidents", { query: { limit: MOST } });
+              const page = await call<Page<IncidentItem>>("/incidents", { query: { limit: MOST } });
               return { ...page, items: page.items.filter(({ status }) => status === "open") };
             },
           },

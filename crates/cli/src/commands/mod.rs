@@ -4,6 +4,8 @@ pub mod audit;
 pub mod claim;
 pub mod claims;
 pub mod completion;
+pub mod endpoints;
+pub mod events;
 pub mod incident;
 pub mod keys;
 pub mod login;
@@ -35,6 +37,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Members(command) => members::run(&command),
         Command::Incident(command) => incident::run(&command),
         Command::Usage(args) => usage::run(&args),
+        Command::Endpoints(command) => endpoints::run(&command),
+        Command::Events(command) => events::run(&command),
         Command::Posture(args) => posture::run(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Apply(args) => plan::apply(&args),
