@@ -5,7 +5,7 @@
 
 import { readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { ControlPlane, forged, keyward, peers, shapeless } from "./lib/gates.mjs";
+import { ControlPlane, forged, keyward, NEVER_REACHED, peers, shapeless } from "./lib/gates.mjs";
 import { startLoad, startOrigin } from "./lib/processes.mjs";
 import { PATH } from "./lib/request.mjs";
 import { median, ratio, runRounds } from "./lib/rounds.mjs";
@@ -26,9 +26,11 @@ const workerd = await startWorkerd(services, origin);
 const control = new ControlPlane(workerd.ports.keyward);
 await control.bootstrap();
 const { apiKey } = await control.issue();
+const limited = (await control.issue({ limits: NEVER_REACHED })).apiKey;
 
 const kinds = {
   accept: { credentials: [apiKey], expect: 200 },
+  limited: { credentials: [limited], expect: 200 },
   forged: { credentials: forged, expect: 401 },
   shapeless: { credentials: shapeless, expect: 401 },
 };

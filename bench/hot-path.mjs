@@ -10,7 +10,7 @@ export const FIRST_USES = 20;
 export const WARM_ROUNDS = 4;
 
 /** Measures the gates. `keys` are live keys that no isolate has cached; each first use takes one. */
-export async function hotPath({ workerd, load, origin, accepted, peerKey, keys, rounds, onRound }) {
+export async function hotPath({ workerd, load, origin, accepted, limited, peerKey, keys, rounds, onRound }) {
   const { ports } = workerd;
   const fixed = (credentials) => () => ({ credentials });
   let taken = 0;
@@ -27,6 +27,7 @@ export async function hotPath({ workerd, load, origin, accepted, peerKey, keys, 
     { ...plain, name: "hono", port: ports.hono, order: fixed([peerKey]) },
     { ...plain, name: "usual", port: ports.usual, order: fixed([peerKey]) },
     { ...plain, name: "accept", port: ports.keyward, order: fixed([accepted]) },
+    { ...plain, name: "limited", port: ports.keyward, order: fixed([limited]) },
     { ...plain, name: "shapeless", port: ports.keyward, order: fixed(shapeless), expect: 401 },
     { ...plain, name: "forged", port: ports.keyward, order: fixed(forged), expect: 401 },
     { ...plain, name: "first", port: ports.firstuse, count: FIRST_USES, order: fresh },
@@ -47,5 +48,10 @@ export async function hotPath({ workerd, load, origin, accepted, peerKey, keys, 
     p50: median(results[name].p50),
     p99: median(results[name].p99),
   }));
-  return { rows, acceptToHono: ratio(results, "accept", "hono"), refusedReads };
+  return {
+    rows,
+    acceptToHono: ratio(results, "accept", "hono"),
+    limitedToAccept: ratio(results, "limited", "accept"),
+    refusedReads,
+  };
 }

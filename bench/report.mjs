@@ -13,6 +13,7 @@ export const TITLES = {
   hono: "the gate in Hono",
   usual: "the gate with the `worker` crate",
   accept: "Keyward, accepted",
+  limited: "Keyward, accepted, with two limits",
   shapeless: "Keyward, malformed key",
   forged: "Keyward, key with a wrong tag",
   first: "Keyward, first use of a key",
@@ -35,6 +36,12 @@ export function goals({ path, started, held, gzipped }) {
       "at most 0.70",
       fixed(path.acceptToHono.median, 2),
       path.acceptToHono.median <= 0.7,
+    ],
+    [
+      "accepted with limits, CPU relative to accepted without",
+      "at most 1.10",
+      fixed(path.limitedToAccept.median, 2),
+      path.limitedToAccept.median <= 1.1,
     ],
     ["malformed key refused, CPU relative to forwarding only", "at most 0.60", fixed(refused, 2), refused <= 0.6],
     [

@@ -15,7 +15,7 @@ import { buildAll, honoFile, usualBuild } from "./build.mjs";
 import { chart } from "./chart.mjs";
 import { FEED_SERVICES, growth, KEY_SERVICES, NETWORK_COUNTS, networksOf, ROUTE_COUNTS, routesOf } from "./growth.mjs";
 import { FIRST_USES, hotPath, WARM_ROUNDS } from "./hot-path.mjs";
-import { asker, ControlPlane, keyward, peerKey, peers, wasmFile } from "./lib/gates.mjs";
+import { asker, ControlPlane, keyward, NEVER_REACHED, peerKey, peers, wasmFile } from "./lib/gates.mjs";
 import { startLoad, startOrigin } from "./lib/processes.mjs";
 import { startWorkerd } from "./lib/workerd.mjs";
 import { memory } from "./memory.mjs";
@@ -87,6 +87,7 @@ async function measure({ origin, load, state }) {
       workerd,
       keys,
       accepted: keys[0].apiKey,
+      limited: (await control.issue({ limits: NEVER_REACHED })).apiKey,
       peerKey: known,
     });
     log("revoking");

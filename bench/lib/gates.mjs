@@ -79,6 +79,12 @@ export function mintedKey({ identifier, secret }) {
   };
 }
 
+/** Limits that no benchmark reaches. */
+export const NEVER_REACHED = [
+  { name: "burst", requests: 1_000_000, seconds: 60 },
+  { name: "monthly", requests: 1_000_000_000, period: "month" },
+];
+
 /** Invalid keys: half of them malformed, half with a wrong tag. */
 export const shapeless = Array.from({ length: 500 }, (_, index) => `sk_${index}_${"g".repeat(60)}`);
 export const forged = Array.from({ length: 500 }, (_, index) =>

@@ -21,8 +21,8 @@ use keyward_registry::audit::shown;
 use keyward_registry::context::{Context, OperationError, days_after};
 use keyward_registry::incidents::{self, AffectedKey, NewIncident, Selection};
 use keyward_registry::keys::{self, NewKey};
-use keyward_registry::meta;
 use keyward_registry::store::{Row, Store};
+use keyward_registry::{key_limits, meta};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -367,7 +367,7 @@ impl Replacement<'_> {
             created_by: &by.member()?.id,
             expires_at,
             rotated_from: Some(&old.id),
-            limit_group: Some(keys::limit_group(&row)?),
+            limit_group: Some(key_limits::limit_group(&row)?),
             revision,
         };
         keys::insert(store, &key)?;

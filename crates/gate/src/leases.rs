@@ -22,6 +22,7 @@ use std::sync::Arc;
 use lru::LruCache;
 
 use group::GroupLeases;
+use keyward_http::limits::VISITED_GROUPS;
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::lease::{LIMIT_SHARDS, LeaseAnswer, LeaseQuery, MAX_QUERY_GROUPS};
@@ -122,11 +123,17 @@ impl LeaseBook {
         (0_u32..).zip(&self.shards).filter(|(_, shard)| !shard.pending.is_empty()).map(|(number, _)| number).collect()
     }
 
-    /// Returns the query for a shard, sent at `now`; `None` if no group needs it.
-    pub fn query(&mut self, shard: u32, isolate: u64, now: Millis, grace_ms: i64) -> Option<LeaseQuery> {
-        let shard = self.shards.get_mut(shard as usize)?;
+    /// Returns the query for a shard, sent at `now`; `None` if no group needs it. Groups that would need units soon are added, so that the
+    /// keys of a shard share one query instead of sending one each.
+    pub fn query(&mut self, number: u32, isolate: u64, now: Millis, grace_ms: i64) -> Option<LeaseQuery> {
+        let shard = self.shards.get_mut(number as usize)?;
         let count = shard.pending.len().min(MAX_QUERY_GROUPS);
-        let asked: Vec<CompactKeyId> = shard.pending.drain(..count).collect();
+        let mut asked: Vec<CompactKeyId> = shard.pending.drain(..count).collect();
+        if !asked.is_empty() {
+            let recent = self.groups.iter().take(VISITED_GROUPS);
+            let early = recent.filter(|(_, group)| group.shard() == number && group.may_renew_early(now));
+            asked.extend(early.map(|(id, _)| *id).take(MAX_QUERY_GROUPS.saturating_sub(count)));
+        }
         let groups = &mut self.groups;
         let groups: Vec<_> = asked.iter().filter_map(|id| groups.peek_mut(id).map(|group| group.query(now))).collect();
         if groups.is_empty() {

@@ -227,14 +227,11 @@ impl Gate {
         let origin = origin_for(config, environment);
         let counted = match key.limits(config) {
             None => None,
-            Some(limits) => {
-                let spending = Spending::on(route, config, now);
-                match count(&mut self.leases, limits, spending, origin.is_some()) {
-                    Counted::Granted(receipt) => receipt,
-                    Counted::Renew => return Ok(Step::Need(Need::Lease(limits.shard))),
-                    Counted::Refused(refusal) => return Err(refused(*refusal)),
-                }
-            }
+            Some(limits) => match count(&mut self.leases, limits, Spending::on(route, config, now), origin.is_some()) {
+                Counted::Granted(receipt) => receipt,
+                Counted::Renew => return Ok(Step::Need(Need::Lease(limits.shard))),
+                Counted::Refused(refusal) => return Err(refused(*refusal)),
+            },
         };
         let origin = origin.ok_or_else(|| refused(Refusal::new(Code::NoOrigin, Reason::NoOrigin)))?;
         let granted = GrantedKey {

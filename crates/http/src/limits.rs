@@ -44,6 +44,10 @@ pub const ROUTE_COST: u32 = 1_000;
 /// Maximum number of limit groups of which one isolate holds leases: as many as it caches keys.
 pub const LEASED_GROUPS: usize = 10_000;
 
+/// Maximum number of limit groups, the most recently used ones, that a query considers for an early renewal, so that its
+/// cost does not grow with their number.
+pub const VISITED_GROUPS: usize = 2_000;
+
 /// Default number of items on a page of a list.
 pub const PAGE_DEFAULT: u32 = 50;
 

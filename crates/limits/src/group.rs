@@ -3,13 +3,13 @@
 //! A grant is possible while the units that count, the outage reserve that isolates hold, and the granted units together do not exceed
 //! any limit. What counts, and for how long, is in [`window`](super::window) and [`calendar`](super::calendar).
 
-use keyward_key::limit::{Limit, Span};
+use keyward_key::limit::Span;
 use keyward_protocol::lease::{GroupAnswer, GroupQuery, LEASE_MS, LimitState};
 
 use super::Instant;
-use super::calendar::{Calendar, lease_range, range};
+use super::counter::Counter;
 use super::holder::Holder;
-use super::window::{Durations, Window};
+use super::window::Durations;
 
 /// Time in milliseconds for which a row covers further grants. It names the units that may be granted until then without another write.
 pub const HORIZON_MS: i64 = 5_000;
@@ -24,128 +24,7 @@ const MAX_COUNTERS: usize = 8;
 const COURTESY_PARTS: i64 = 60;
 
 /// Minimum time until a refused isolate asks again, in milliseconds.
-const MIN_RETRY_MS: i64 = 100;
-
-/// What was granted under one limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Counted {
-    /// In a sliding window.
-    Window(Window),
-    /// In calendar periods.
-    Calendar(Calendar),
-}
-
-/// Counter of a limit. It belongs to the name, so a change of the numbers keeps what was used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counter {
-    /// The limit, as it was last applied.
-    pub limit: Limit,
-    /// What was granted.
-    pub counted: Counted,
-    /// Whether the limit applies. A removed one is kept for a while: versions of the configuration may alternate.
-    pub applies: bool,
-}
-
-impl Counter {
-    fn new(limit: Limit) -> Self {
-        let counted = match limit.span() {
-            Span::Seconds(_) => Counted::Window(Window::default()),
-            Span::Period(_) => Counted::Calendar(Calendar::default()),
-        };
-        Self { limit, counted, applies: true }
-    }
-
-    /// Applies another limit of the same name. A change between window and period starts a new count.
-    fn follow(&mut self, limit: &Limit) {
-        let same_kind = matches!((self.limit.span(), limit.span()), (Span::Seconds(_), Span::Seconds(_)))
-            || matches!((self.limit.span(), limit.span()), (Span::Period(old), Span::Period(new)) if old == new);
-        if !same_kind {
-            *self = Self::new(limit.clone());
-        }
-        self.limit = limit.clone();
-        self.applies = true;
-    }
-
-    fn expire(&mut self, now: i64) {
-        if let (Counted::Window(window), Span::Seconds(seconds)) = (&mut self.counted, self.limit.span()) {
-            window.expire(now, Durations::of(seconds).life_ms);
-        }
-    }
-
-    /// Returns the units that count for a lease granted now.
-    fn used(&self, at: Instant) -> u64 {
-        match (&self.counted, self.limit.span()) {
-            (Counted::Window(window), _) => window.counted(),
-            (Counted::Calendar(calendar), Span::Period(period)) => calendar.counted(lease_range(period, at.utc)),
-            (Counted::Calendar(_), Span::Seconds(_)) => 0,
-        }
-    }
-
-    /// Counts units that may be spent from `at` until `within_ms` later.
-    pub(crate) fn add(&mut self, at: Instant, within_ms: i64, units: u64) {
-        match (&mut self.counted, self.limit.span()) {
-            (Counted::Window(window), Span::Seconds(seconds)) => {
-                // `life_ms` includes the lifetime of a lease.
-                let last = at.now.saturating_add(within_ms.saturating_sub(LEASE_MS));
-                window.add(last, units, Durations::of(seconds).slot_ms);
-            }
-            (Counted::Calendar(calendar), Span::Period(period)) => {
-                calendar.add(range(period, at.utc, within_ms), units)
-            }
-            _ => {}
-        }
-    }
-
-    fn give_back(&mut self, granted: Instant, units: u64) {
-        match (&mut self.counted, self.limit.span()) {
-            (Counted::Window(window), _) => window.give_back(granted.now, units),
-            (Counted::Calendar(calendar), Span::Period(period)) => {
-                calendar.give_back(lease_range(period, granted.utc), units);
-            }
-            (Counted::Calendar(_), Span::Seconds(_)) => {}
-        }
-    }
-
-    /// Returns the time in milliseconds until `units` more units are left.
-    fn free_in_ms(&self, at: Instant, units: u64) -> i64 {
-        match (&self.counted, self.limit.span()) {
-            (Counted::Window(window), Span::Seconds(seconds)) => {
-                window.free_in_ms(at.now, Durations::of(seconds).life_ms, units)
-            }
-            (_, Span::Period(period)) => Calendar::reset_in_ms(period, at.utc),
-            (Counted::Calendar(_), Span::Seconds(_)) => MIN_RETRY_MS,
-        }
-    }
-
-    /// Returns the units that may be in the outage reserve: 5 % of a window, 1 % of a period.
-    fn reserve(&self) -> u64 {
-        match self.limit.span() {
-            Span::Seconds(_) => self.limit.requests() / 20,
-            Span::Period(_) => self.limit.requests() / 100,
-        }
-    }
-
-    /// Returns whether units of the reserve that a holder may have spent still count.
-    fn may_count_reserve(&self, holder: &Holder, at: Instant) -> bool {
-        let spent_within_ms = holder.reserve_ends_after_ms();
-        match self.limit.span() {
-            Span::Seconds(seconds) => {
-                let counts_ms = spent_within_ms.saturating_add(Durations::of(seconds).life_ms);
-                at.now.saturating_sub(holder.contact.now) <= counts_ms
-            }
-            Span::Period(period) => {
-                range(period, holder.contact.utc, spent_within_ms).1 >= lease_range(period, at.utc).0
-            }
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        match &self.counted {
-            Counted::Window(window) => window.counted() == 0,
-            Counted::Calendar(calendar) => calendar.used().iter().all(|(_, units)| *units == 0),
-        }
-    }
-}
+pub(crate) const MIN_RETRY_MS: i64 = 100;
 
 /// Permission to grant without another write: what the last row covers.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,6 +5,7 @@
 //! | [`object`] | one instance of the object: groups in memory, rows in SQLite |
 //! | [`host`] | the port to the platform |
 //! | [`group`] | the limits of one group and who holds its leases: the grant |
+//! | [`counter`] | what was granted under one limit, and what of it counts |
 //! | [`window`], [`calendar`] | what was granted in a sliding window, or in a calendar period |
 //! | [`clock`] | the object's time, which a step of its clock does not advance |
 //! | [`row`] | the stored form |
@@ -29,6 +30,7 @@
 
 pub mod calendar;
 pub mod clock;
+pub mod counter;
 pub mod group;
 pub mod holder;
 pub mod host;

@@ -10,7 +10,8 @@ use keyward_protocol::lease::LEASE_MS;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
-use super::group::{Counted, Counter, Group, HORIZON_MS};
+use super::counter::{Counted, Counter};
+use super::group::{Group, HORIZON_MS};
 use super::holder::Holder;
 use super::window::{Durations, Entry, Window};
 use super::{CLOCK_SKEW_MS, Instant};

@@ -55,6 +55,7 @@ pub mod feed;
 pub mod idempotency;
 pub mod idle;
 pub mod incidents;
+pub mod key_limits;
 pub mod keys;
 pub mod leaks;
 pub mod list;

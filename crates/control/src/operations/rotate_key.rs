@@ -18,7 +18,7 @@ use keyward_registry::audit::shown;
 use keyward_registry::context::{Context, OperationError, days_after};
 use keyward_registry::keys::{self, NewKey, Retirement};
 use keyward_registry::store::{Store, StoreError};
-use keyward_registry::{meta, outbox};
+use keyward_registry::{key_limits, meta, outbox};
 
 /// Default overlap, in seconds: one day.
 const DEFAULT_OVERLAP_SECONDS: u32 = 86_400;
@@ -102,7 +102,7 @@ impl ControlOperation for RotateKey {
             created_by: &by.member()?.id,
             expires_at: Millis(by.now.0.saturating_add(lifetime_ms)).min(days_after(by.now, by.policy.max_key_days)),
             rotated_from: Some(&self.id),
-            limit_group: Some(keys::limit_group(&row)?),
+            limit_group: Some(key_limits::limit_group(&row)?),
             revision,
         };
         keys::insert(store, &successor)?;

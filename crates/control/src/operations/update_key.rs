@@ -24,7 +24,7 @@ use keyward_protocol::{KeyAttributes, KeyView, Raw, Rejection, Role, Status};
 use keyward_registry::audit::difference;
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::store::Store;
-use keyward_registry::{claims, keys, meta, outbox};
+use keyward_registry::{claims, key_limits, keys, meta, outbox};
 
 const FIELDS: &[&str] = &["name", "purpose", "owner", "scopes", "allowed_cidrs", "limits", "expires_at"];
 
@@ -75,7 +75,7 @@ impl ControlOperation for UpdateKey {
         let mut after = before.clone();
         self.changes.apply(&mut after.attributes);
         if let Some(LimitsChange::Default) = self.changes.limits {
-            after.attributes.limits = Some(keys::default_limits(store)?);
+            after.attributes.limits = Some(key_limits::default_limits(store)?);
         }
         after.expires_at = expires_at.rfc3339();
         let mut stored = keys::attributes(&row)?;
@@ -93,7 +93,7 @@ impl ControlOperation for UpdateKey {
             claims::end_by(store, &self.id, expires_at)?;
         }
         if changes_limits {
-            keys::set_limit_revision(store, &self.id, revision)?;
+            key_limits::set_limit_revision(store, &self.id, revision)?;
         }
         by.record(store, "key.update", &self.id, difference)?;
         outbox::enqueue(store, &self.id, revision)?;

@@ -44,6 +44,7 @@ fn rows() -> Vec<(&'static str, String)> {
         ("CIDRS", format!("| networks of a key | {} |", number(CIDRS))),
         ("ROUTE_COST", format!("| cost of a route | {} |", number(ROUTE_COST as usize))),
         ("LEASED_GROUPS", format!("| limit groups of which one isolate holds leases | {};", number(LEASED_GROUPS))),
+        ("VISITED_GROUPS", format!("for an early renewal the {} most recently used", number(VISITED_GROUPS))),
         ("PAGE_DEFAULT", format!("| page of a list | {}, at most", page(PAGE_DEFAULT))),
         ("PAGE_MOST", format!(", at most {} |", page(PAGE_MOST))),
         ("REMEMBERED_KEYS", format!("| keys cached in one isolate | {}, and", number(REMEMBERED_KEYS))),

@@ -16,6 +16,12 @@ use keyward_protocol::lease::{GroupAnswer, GroupQuery, LEASE_MS, LimitState, Ret
 /// Age of a lease in milliseconds from which a request renews it in the background.
 const RENEW_AFTER_MS: i64 = 1_200;
 
+/// Age of a lease in milliseconds from which it is renewed with a query that is sent for another group.
+const RENEW_EARLY_MS: i64 = 800;
+
+/// Part of what is left that an early renewal may ask for. Units that are not used after all are missing elsewhere until the window ends.
+const EARLY_PARTS: u64 = 16;
+
 /// Smallest grant that is renewed in the background. A key with fewer requests asks when it needs a unit.
 const RENEWED_UNITS: u64 = 4;
 
@@ -225,6 +231,24 @@ impl GroupLeases {
         let units = self.leases.iter().fold(0_u64, |sum, lease| sum.saturating_add(lease.units));
         let is_old = newest.ends_at.since(now) <= LEASE_MS.saturating_sub(RENEW_AFTER_MS);
         self.low_units > 0 && (is_old || units <= self.low_units) && !is_denied && link.may_retry(now)
+    }
+
+    pub fn shard(&self) -> u32 {
+        self.limits.shard
+    }
+
+    /// Returns whether the group should ask now if a query is sent anyway: it is in use, and will need units soon.
+    pub fn may_renew_early(&self, now: Millis) -> bool {
+        let is_old = |lease: &Lease| {
+            let age_ms = LEASE_MS.saturating_sub(lease.ends_at.since(now));
+            (RENEW_EARLY_MS..LEASE_MS.saturating_mul(2)).contains(&age_ms)
+        };
+        let has_plenty = |state: &LimitState| state.remaining >= self.recent.saturating_mul(EARLY_PARTS);
+        !self.is_pending
+            && self.recent > 0
+            && self.denied.is_none()
+            && self.leases.last().is_some_and(is_old)
+            && self.states.iter().all(has_plenty)
     }
 
     /// Spends from the reserve at the rate at which it was given: evenly over the grace.

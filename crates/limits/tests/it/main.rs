@@ -1,3 +1,4 @@
 //! The integration tests of `keyward-limits`: one program.
 
+mod growth;
 mod object;

@@ -33,7 +33,8 @@ impl LimitsHost for Host {
     fn log(&self, _: Level, _: &str, _: &[(&str, &str)]) {}
 }
 
-struct World {
+/// An object, its store and its clock.
+pub struct World {
     store: Rc<RefCell<SqliteStore>>,
     now: Rc<Cell<i64>>,
     object: LimitsObject<Host>,
@@ -44,7 +45,7 @@ struct World {
 const START_MS: i64 = 1_795_442_523_004;
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let store = Rc::new(RefCell::new(SqliteStore::new()));
         let now = Rc::new(Cell::new(START_MS));
         let object = LimitsObject::new(Host { store: Rc::clone(&store), now: Rc::clone(&now), number: 1 });
@@ -57,8 +58,17 @@ impl World {
         self.object = LimitsObject::new(Host { store, now, number: self.instances });
     }
 
-    fn wait(&self, milliseconds: i64) {
+    pub fn now(&self) -> Millis {
+        Millis(self.now.get())
+    }
+
+    pub fn wait(&self, milliseconds: i64) {
         self.now.set(self.now.get() + milliseconds);
+    }
+
+    pub fn answer(&self, query: &LeaseQuery) -> LeaseAnswer {
+        let answer = self.object.fetch(&serde_json::to_string(query).unwrap()).unwrap();
+        serde_json::from_str(&answer).unwrap()
     }
 
     fn ask(&self, isolate: u64, group: GroupQuery) -> Result<GroupAnswer, FetchError> {
@@ -78,7 +88,7 @@ impl World {
         self.ask(isolate, query(10, need)).unwrap().units
     }
 
-    fn writes(&self) -> usize {
+    pub fn writes(&self) -> usize {
         self.store.borrow().writes
     }
 }

@@ -21,7 +21,7 @@ use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
 use crate::idle::{self, IdleRules};
 use crate::store::{Store, StoreError};
-use crate::{AnswerContext, keys, outbox, schema};
+use crate::{AnswerContext, key_limits, outbox, schema};
 use keyward_key::epoch::Epoch;
 use keyward_key::keyring::Keyring;
 use keyward_key::limit::Limit;
@@ -174,7 +174,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         let resealed = outbox::refill(store, settings.keyring.current().generation(), now)?;
         let began = feed::follow_setting(store, settings.authority_epoch.as_deref(), &random, now)?;
         idle::follow_settings(store, settings.idle)?;
-        keys::follow_default_limits(store, &settings.default_limits)?;
+        key_limits::follow_default_limits(store, &settings.default_limits)?;
         if began {
             self.host.log(Level::Error, "epoch_began", &[("cause", "AUTHORITY_EPOCH was changed")]);
         }
