@@ -272,8 +272,8 @@ export function isOverload(thrown) {
 
 /** Returns the country of a request's client, a line feed, and the number of its autonomous system; locally both are empty. */
 export function origin(request) {
-  const { country, asn } = request.cf ?? {};
-  return `${country ?? ""}\n${asn ?? ""}`;
+  const { country, asn, colo } = request.cf ?? {};
+  return `${country ?? ""}\n${asn ?? ""}\n${colo ?? ""}`;
 }
 
 /** Sends a message to the object of a name and returns its answer; both are JSON text. */

@@ -17,7 +17,9 @@ use keyward_protocol::{ControlRequest, Response as RegistryResponse};
 use keyward_registry::context::Policy;
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::idle::IdleRules;
-use keyward_registry::object::{FetchError, KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
+use keyward_registry::object::{
+    FetchError, KV_WRITE_TIMEOUT_MS, Level, LoggedEvents, ObjectHost, ObjectSettings, RegistryObject,
+};
 use keyward_registry::store::{Store, StoreError};
 
 /// The Durable Object class that `wrangler.toml` binds.
@@ -115,6 +117,10 @@ impl ObjectHost for DurableObjectHost {
 
     fn spawn(&self, work: impl Future<Output = ()> + 'static) {
         self.state.wait_until(work);
+    }
+
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        log::take()
     }
 
     fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]) {

@@ -3,7 +3,7 @@
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::entropy::System;
-use super::log::{Level, event};
+use super::log::{self, Level, LoggedEvents, event};
 use super::{clock, glue};
 use keyward_edge::platform::{
     CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS, SHARD_TIMEOUT_MS,
@@ -46,6 +46,10 @@ impl keyward_edge::Platform for Platform<'_> {
 
     fn log(&self, level: Level, name: &str, fields: &[(&str, &str)]) {
         event(level, name, fields);
+    }
+
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        log::take()
     }
 
     async fn kv_get(&self, name: &str) -> Result<Option<String>, String> {

@@ -15,8 +15,10 @@ use keyward_edge::usage::{Origin, REPORT_PAUSE_MS, Report, UsageDue, report_shar
 pub fn counted(state: &Rc<IsolateState>, env: &JsValue, request: &JsValue, context: &JsValue, due: &UsageDue) {
     if due.new_network.is_some() {
         let origin = glue::origin(request).unwrap_or_default();
-        let (country, asn) = origin.split_once('\n').unwrap_or_default();
-        set_origin(&state.isolate, due, Origin::parse(country, asn));
+        let mut texts = origin.split('\n');
+        let mut next = || texts.next().unwrap_or_default();
+        let (country, asn, location) = (next(), next(), next());
+        set_origin(&state.isolate, due, Origin::parse(country, asn), location);
     }
     report(state, env, context, due);
 }
@@ -26,7 +28,7 @@ pub fn report(state: &Rc<IsolateState>, env: &JsValue, context: &JsValue, due: &
     let now = Platform::of(env).now();
     match due.report {
         None => {}
-        Some(Report::KeyAtOnce) => send(state, env, context, &shards_due(&state.isolate, Some(due.key), now)),
+        Some(Report::KeyAtOnce) => send(state, env, context, &shards_due(&state.isolate, due.key, now)),
         Some(Report::AllAtOnce) => send(state, env, context, &shards_due(&state.isolate, None, now)),
         Some(Report::AllLater) => {
             let (state, env, held) = (Rc::clone(state), env.clone(), context.clone());

@@ -8,7 +8,7 @@ use super::{clock, glue, log};
 use keyward_edge::platform::REGISTRY_CHANGE_TIMEOUT_MS;
 use keyward_key::time::Millis;
 use keyward_registry::store::{Store, StoreError};
-use keyward_usage::object::{FetchError, Level, UsageHost, UsageObject};
+use keyward_usage::object::{FetchError, Level, LoggedEvents, UsageHost, UsageObject};
 
 /// The Durable Object class that `wrangler.toml` binds.
 #[durable_object(alarm)]
@@ -61,6 +61,10 @@ impl UsageHost for DurableObjectHost {
 
     async fn set_alarm(&self, after_ms: i64) -> std::result::Result<(), String> {
         self.state.storage().set_alarm(after_ms).await.map_err(|error| error.to_string())
+    }
+
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        log::take()
     }
 
     fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]) {

@@ -47,6 +47,7 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET v1/session": [ALL],
   "DELETE v1/session": [ALL, {}],
   "GET v1/settings": [["owner", "auditor"]],
+  "GET metrics": [["owner", "auditor"]],
   "GET v1/claims": [["owner", "manager"]],
   "POST v1/claims/*/withdraw": [["owner", "manager"], {}],
   "POST v1/incidents": [["owner", "manager", "responder"], { nonsense: 1 }],

@@ -132,8 +132,9 @@ mod tests {
     #[test]
     fn a_secret_is_shown_as_set_and_its_value_is_not_retained() {
         let secret = "BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-        let config =
-            config(&json!({"KEYWARD_SECRET_PREVIOUS": secret, "LEAK_GITLAB_TOKEN": "a-token-of-gitlab-of-a-test"}));
+        let config = config(
+            &json!({"KEYWARD_SECRET_PREVIOUS": secret, "LEAK_GITLAB_TOKEN": "a-token-of-gitlab-of-a-test", "METRICS_TOKEN": "a-token-of-metrics-of-a-test"}),
+        );
         for setting in SETTINGS.iter().filter(|setting| setting.secret) {
             assert_eq!(value(&config, setting.name), (Value::Null, true), "{}", setting.name);
             assert!(!config.given.values.contains_key(setting.name));

@@ -60,6 +60,8 @@ pub struct Config {
     pub keyring: Keyring,
     /// `BOOTSTRAP_TOKEN`.
     pub bootstrap_token: SecretToken,
+    /// `METRICS_TOKEN`.
+    pub metrics_token: Option<SecretToken>,
     /// `ORIGIN_LIVE`.
     pub origin_live: Origin,
     /// `ORIGIN_TEST`. With `None`, test keys get 503.
@@ -158,6 +160,7 @@ impl Config {
         let mut reader = Reader { vars, problems: Vec::new() };
         let keyring = reader.keyring();
         let bootstrap_token = reader.bootstrap_token();
+        let metrics_token = reader.metrics_token();
         let prefix = reader.prefix();
         let origin_live = reader.origin_live();
         let route_hosts = reader.route_hosts();
@@ -188,6 +191,7 @@ impl Config {
                     prefix,
                     keyring,
                     bootstrap_token,
+                    metrics_token,
                     origin_live,
                     origin_test,
                     route_hosts,
@@ -281,6 +285,15 @@ impl<'a> Reader<'a> {
         let name = "BOOTSTRAP_TOKEN";
         if self.get(name).is_none() {
             self.problem(name, "is missing: set a random text (`openssl rand -base64 32`)");
+        }
+        self.token(name)
+    }
+
+    fn metrics_token(&mut self) -> Option<SecretToken> {
+        let name = "METRICS_TOKEN";
+        self.get(name)?;
+        if self.get(name) == self.get("BOOTSTRAP_TOKEN") {
+            self.problem(name, "must differ from BOOTSTRAP_TOKEN: use `openssl rand -base64 32`");
         }
         self.token(name)
     }

@@ -45,6 +45,13 @@ pub const SETTINGS: &[Setting] = &[
         true,
         "At least 22 visible ASCII characters. Creates an owner while no owner without a limit is active. It must stay set.",
     ),
+    Setting {
+        name: "METRICS_TOKEN",
+        default: None,
+        required: false,
+        secret: true,
+        meaning: "At least 22 visible ASCII characters. Whoever has it may read the metrics, and nothing else: see [Metrics](../guides/metrics.md).",
+    },
     setting(
         "KEY_PREFIX",
         "wafl",

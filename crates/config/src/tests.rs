@@ -54,6 +54,7 @@ fn all_problems_are_reported_at_once_without_secrets() {
         "KEYWARD_SECRET": "c2hvcnQ=",
         "KEYWARD_SECRET_PREVIOUS": "nonsense!",
         "BOOTSTRAP_TOKEN": "short",
+        "METRICS_TOKEN": "s",
         "KEY_PREFIX": "WAFL",
         "ORIGIN_LIVE": "https://user:word@api.example.com/path",
         "ROUTE_HOSTS": ["https://api.example.com"],

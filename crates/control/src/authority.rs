@@ -71,10 +71,12 @@ fn run(
     let access = operation.spec().access;
     match (&control.caller, access) {
         (Caller::Bootstrap, Access::BootstrapToken)
+        | (Caller::Scraper, Access::RolesOrScraper(_))
         | (Caller::Holder { .. }, Access::KeyHolder)
         | (Caller::Claimant { .. }, Access::Claimant)
         | (Caller::Credential { .. } | Caller::Access { .. } | Caller::Session { .. }, _) => {}
         (Caller::Bootstrap, _) => return Err(unauthenticated("the bootstrap token is no member's credential")),
+        (Caller::Scraper, _) => return Err(unauthenticated("the token for metrics is no member's credential")),
         (Caller::Claimant { .. }, _) => return Err(unauthenticated("a claim's secret is no member's credential")),
         (Caller::Holder { .. }, _) => return Err(unauthenticated("a data key is no member's credential")),
     }

@@ -11,6 +11,7 @@ use super::serve::{ControlContext, control_request};
 use super::sign_in::member;
 use keyward_config::Config;
 use keyward_edge::entry::refuse_gateway;
+use keyward_edge::usage::RecordFrom;
 use keyward_edge::{
     BackgroundReport, Level, LookupKey, Platform, RequestContext, decide, exposures, is_refresh_due, signing,
     start_or_wait, usage,
@@ -49,8 +50,8 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
         None => decide(&judged).await,
     };
     let usage_due = match &decided {
-        Ok(grant) => usage::count_grant(judged.isolate, &forwarded, grant),
-        Err(refusal) => usage::count_refusal(&judged, refusal),
+        Ok(grant) => usage::count_grant(judged.isolate, &forwarded, grant, RecordFrom::Lookup),
+        Err(refusal) => usage::count_refusal(&judged, refusal, RecordFrom::Lookup),
     };
     if let Some(due) = usage_due {
         context.event.report_usage_in_background(due);

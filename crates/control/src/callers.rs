@@ -44,6 +44,7 @@ impl CallerName {
     pub fn of(caller: &Caller) -> Self {
         Self(match caller {
             Caller::Bootstrap => "bootstrap".to_owned(),
+            Caller::Scraper => "scraper".to_owned(),
             Caller::Session { token_hash, .. } => ["session ", &token_hash.to_hex()].concat(),
             Caller::Access { email } => ["access ", &email.to_ascii_lowercase()].concat(),
             Caller::Credential { id, key_hash } | Caller::Holder { id, key_hash } => {

@@ -62,7 +62,7 @@ fn piece_of(route: &Route) -> &'static str {
 
 /// Adds the responses that the row of an operation of members implies, unless the operation describes them itself.
 fn add_responses(piece: &mut Map<String, Value>, spec: &Spec) {
-    if !matches!(spec.access, Access::Roles(_)) {
+    if !matches!(spec.access, Access::Roles(_) | Access::RolesOrScraper(_)) {
         return;
     }
     let names_one = spec.path.contains("{id}");

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::credential::{self, Minting, Subject, Wanted};
+use super::exposition::Exposition;
 use super::failure::Failure;
 use super::precondition;
 use super::retry::Retryable;
@@ -28,6 +29,7 @@ use keyward_key::id::{Class, KeyId};
 use keyward_key::keyring::Generation;
 use keyward_key::mint::{ApiKey, Minted};
 use keyward_key::version;
+use keyward_protocol::metrics::Sample;
 use keyward_protocol::{Caller, Idempotency, NewCredential, Precondition, Raw, Role};
 use keyward_registry::audit::AuditFilter;
 use keyward_registry::context::{Context, OperationError};
@@ -58,6 +60,8 @@ pub struct Spec {
 pub enum Access {
     /// Members of these roles.
     Roles(&'static [Role]),
+    /// Members of these roles, and the holder of `METRICS_TOKEN`.
+    RolesOrScraper(&'static [Role]),
     /// The holder of the bootstrap token.
     BootstrapToken,
     /// Any holder of the key in the body.
@@ -70,7 +74,7 @@ impl Access {
     /// Returns whether a member of `role` may run the operation.
     #[must_use]
     pub fn admits(self, role: Role) -> bool {
-        matches!(self, Self::Roles(roles) if roles.contains(&role))
+        matches!(self, Self::Roles(roles) | Self::RolesOrScraper(roles) if roles.contains(&role))
     }
 }
 
@@ -265,6 +269,8 @@ pub enum Answer {
     CheckpointKeys,
     /// A question to the usage object.
     Usage(super::usage_query::UsageQuestion),
+    /// The registry's metrics, to which those of the other objects are added.
+    Metrics(Vec<Sample>, Exposition),
 }
 
 /// A request of another worker, to be counted against the limits of its key.

@@ -17,7 +17,9 @@ use super::route::{Endpoint, find};
 use super::sign_in::{NotSignedIn, SignIn, confirmation, sign_in};
 use super::text::TextParser;
 use super::transport::{check_console, check_transport};
-use super::{authorize, checkpoint, console, health, jwks, leaks, metadata, problem_page, rejection, usage_query};
+use super::{
+    authorize, checkpoint, console, health, jwks, leaks, metadata, metrics, problem_page, rejection, usage_query,
+};
 use keyward_edge::entry::refuse_gateway;
 use keyward_edge::{BackgroundReport, Level, Platform, RequestContext, exposures, leases, signing};
 use keyward_http::forwarded_request::{AUTHORIZE, ForwardAuthError, is_asking};
@@ -399,6 +401,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             (Answer::Usage(question), _) => {
                 let answered = usage_query::answer(self.request.platform, question, self.request.request_id).await;
                 answered.map(ControlReply::Reply)
+            }
+            (Answer::Metrics(samples, exposition), _) => {
+                let found = metrics::gather(self.request.platform, samples, self.request.request_id).await?;
+                Ok(exposition.reply(&found, self.request.request_id).into())
             }
             (Answer::CheckpointKeys, _) => {
                 self.hold_checkpoint_keys().await;

@@ -96,6 +96,10 @@ pub fn sign_in<'a>(config: &'a Config, head: &'a Head<'_>, operation: Operation)
         let caller = config.bootstrap_token.matches(token).then_some(Caller::Bootstrap);
         return caller.map(SignIn::Caller).ok_or(NotSignedIn::Invalid);
     }
+    let for_scrapers = matches!(operation.spec().access, Access::RolesOrScraper(_));
+    if for_scrapers && config.metrics_token.as_ref().is_some_and(|expected| expected.matches(token)) {
+        return Ok(SignIn::Caller(Caller::Scraper));
+    }
     match recognised(config, token) {
         Some((id, key_hash)) if id.class() == Class::Member => Ok(SignIn::Caller(Caller::Credential { id, key_hash })),
         Some((id, _)) => Err(NotSignedIn::DataKey(id)),

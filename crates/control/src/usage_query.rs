@@ -82,13 +82,15 @@ pub(super) async fn answer(
     }
 }
 
-struct Asking<'a, P> {
-    platform: &'a P,
-    request_id: &'a str,
+/// Questions to the shards of the usage object.
+pub(super) struct Asking<'a, P> {
+    pub platform: &'a P,
+    pub request_id: &'a str,
 }
 
 impl<P: Platform> Asking<'_, P> {
-    async fn shard(&self, shard: u32, request: &UsageRequest) -> Result<UsageResponse, Failure> {
+    /// Asks one shard.
+    pub async fn shard(&self, shard: u32, request: &UsageRequest) -> Result<UsageResponse, Failure> {
         let message = serde_json::to_string(request).map_err(|_| self.confused(shard))?;
         let answer = self.platform.ask_shard(ShardedObject::Usage, shard, &message).await;
         match answer.map(|answer| version::read::<UsageResponse>(&answer)) {
@@ -106,7 +108,8 @@ impl<P: Platform> Asking<'_, P> {
         Code::AuthorityUnavailable.into()
     }
 
-    fn confused(&self, shard: u32) -> Failure {
+    /// Returns the failure for an answer of another kind.
+    pub fn confused(&self, shard: u32) -> Failure {
         self.failed(shard, "the answer does not match the question")
     }
 }

@@ -122,6 +122,9 @@ impl<P: Platform> Refresh<'_, P> {
                 let applied = self.apply(|gate| gate.apply_authority(&changes, pending, self.platform.now()));
                 self.share(&name, changes, pending.at, &applied);
                 let now = self.platform.now();
+                if let Some(mut usage) = self.isolate.usage() {
+                    usage.metrics.authority_answered(now);
+                }
                 if applied == Applied::Complete
                     && self.isolate.gate().is_some_and(|gate| gate.is_past_bound(self.config, now))
                 {
@@ -143,6 +146,9 @@ impl<P: Platform> Refresh<'_, P> {
         self.platform.log(Level::Warn, "authority_query_failed", &[("cause", cause)]);
         if let Some(mut gate) = self.isolate.gate() {
             gate.record_failure(self.platform.now());
+        }
+        if let Some(mut usage) = self.isolate.usage() {
+            usage.metrics.authority_failed(self.platform.now());
         }
         Applied::Nothing
     }
@@ -190,7 +196,16 @@ impl<P: Platform> Refresh<'_, P> {
 
     /// Applies an answer to the gate and logs a restored authority, an unknown version or a failure.
     fn apply(&self, apply: impl FnOnce(&mut Gate) -> Applied) -> Applied {
-        let Some(applied) = self.isolate.gate().map(|mut gate| apply(&mut gate)) else { return Applied::Nothing };
+        let now = self.platform.now();
+        let applied = self.isolate.gate().map(|mut gate| {
+            let known_ms = gate.authority_age_ms(now);
+            (apply(&mut gate), known_ms.filter(|_| gate.take_revoked()))
+        });
+        let Some((applied, revoked_within_ms)) = applied else { return Applied::Nothing };
+        // The revocation was made after the query whose answer lacked it, so this is an upper bound by one clock.
+        if let (Some(within_ms), Some(mut usage)) = (revoked_within_ms, self.isolate.usage()) {
+            usage.metrics.revocation_applied(within_ms);
+        }
         match &applied {
             Applied::NewEpoch { known, now } => {
                 // A restored authority is always logged. docs/operations.md describes the response.

@@ -15,7 +15,7 @@ use super::decide::{decide, finish, step};
 use super::exposures;
 use super::isolate::Isolate;
 use super::platform::{Level, Platform};
-use super::usage::{self, UsageDue};
+use super::usage::{self, RecordFrom, UsageDue};
 use keyward_config::{Config, HostRole};
 use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url};
 use keyward_http::forwarded_request::{ForwardAuthError, asks_to_authorize, is_gateways};
@@ -114,7 +114,11 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
     };
     let head = match head {
         Ok(head) => head,
-        Err(why) => return Action::Reply(refuse_raw(config, platform, why.into(), request)).into(),
+        Err(why) => {
+            let refusal: Refusal = why.into();
+            let usage_due = usage::count_code(isolate, refusal.problem.code, platform.now());
+            return Entry { usage_due, ..Action::Reply(refuse_raw(config, platform, refusal, request)).into() };
+        }
     };
     let role = config.host_role(&head);
     if is_own_path(head.target().path()) {
@@ -122,8 +126,9 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
             Ok(()) => Action::ControlPlane.into(),
             Err(refusal) => {
                 let exposed = exposures::take(isolate, config, &head, refusal.reason, request_id);
+                let usage_due = usage::count_code(isolate, refusal.problem.code, head.now());
                 let action = Action::Reply(refuse_raw(config, platform, refusal, request));
-                Entry { exposed, ..action.into() }
+                Entry { exposed, usage_due, ..action.into() }
             }
         };
     }
@@ -138,18 +143,21 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
     if matches!(role, HostRole::Control | HostRole::Ambiguous) {
         return match refuse_key_in_url(config, &head).and_then(|()| refuse_ambiguous(role)) {
             Ok(()) => Action::ControlPlane.into(),
-            Err(refusal) => refused(refusal),
+            Err(refusal) => {
+                let usage_due = usage::count_code(isolate, refusal.problem.code, head.now());
+                Entry { usage_due, ..refused(refusal) }
+            }
         };
     }
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let (step, refresh_due) = step(&context, head.now());
     let (action, usage_due) = match step {
         Step::Forward(grant) => {
-            let usage_due = usage::count_grant(isolate, &head, &grant);
+            let usage_due = usage::count_grant(isolate, &head, &grant, RecordFrom::Memory);
             (Action::Forward(grant.plan(&head, request_id)), usage_due)
         }
         Step::Refuse(refusal) => {
-            let usage_due = usage::count_refusal(&context, &refusal);
+            let usage_due = usage::count_refusal(&context, &refusal, RecordFrom::Memory);
             return Entry { usage_due, ..refused(refusal) };
         }
         Step::Sign(unsigned) => (Action::Later(Pending(Some(unsigned))), None),
@@ -173,17 +181,17 @@ pub async fn resume(
         return (Decided::Reply(Reply::problem(&Code::InternalError.into(), request_id)), None);
     };
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
-    let decided = match pending {
-        Pending(Some(unsigned)) => finish(&context, unsigned).await,
-        Pending(None) => decide(&context).await,
+    let (decided, record) = match pending {
+        Pending(Some(unsigned)) => (finish(&context, unsigned).await, RecordFrom::Memory),
+        Pending(None) => (decide(&context).await, RecordFrom::Lookup),
     };
     match decided {
         Ok(grant) => {
-            let usage_due = usage::count_grant(isolate, &head, &grant);
+            let usage_due = usage::count_grant(isolate, &head, &grant, record);
             (Decided::Forward(grant.plan(&head, request_id)), usage_due)
         }
         Err(refusal) => {
-            let usage_due = usage::count_refusal(&context, &refusal);
+            let usage_due = usage::count_refusal(&context, &refusal, record);
             (Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request)), usage_due)
         }
     }

@@ -58,7 +58,7 @@ impl Isolate {
             in_flight: RefCell::default(),
             sweep_above: Cell::new(SWEEP_ABOVE),
             lookups: RefCell::new(LookupQueue::new(lookups)),
-            usage: RefCell::default(),
+            usage: RefCell::new(UsageCounter::new(jitter)),
             exposures: RefCell::default(),
             number: Cell::new(None),
         }

@@ -16,6 +16,7 @@
 //! | `changes` | the feed: the data centre's cache, then the authority, then the cache's last answer |
 //! | `record` | a key's record: KV, then the authority |
 //! | `lookup_queue` | the keys that wait for the authority, and the lookups in flight |
+//! | `metrics` | counters for metrics, which usage reports take along |
 //! | `poll` | waiting for another request of the isolate |
 //! | [`registry`] | queries to the authority, with one retry for reads |
 //! | [`usage`] | counts of requests, and reports to the usage object |
@@ -48,6 +49,7 @@ pub mod exposures;
 pub mod isolate;
 pub mod leases;
 mod lookup_queue;
+mod metrics;
 pub mod platform;
 mod poll;
 mod record;
@@ -61,5 +63,5 @@ pub use decide::{decide, finish, is_refresh_due, refresh, start_or_wait, step};
 pub use isolate::{Isolate, LookupKey};
 pub use leases::renew;
 pub use lookup_queue::LookupSizes;
-pub use platform::{Level, Platform, RegistryFailure, ShardedObject};
+pub use platform::{Level, LoggedEvents, Platform, RegistryFailure, ShardedObject};
 pub use reports::BackgroundReport;

@@ -19,7 +19,7 @@ pub const REGISTRY_CHANGE_TIMEOUT_MS: u32 = 15_000;
 /// Timeout of one message to a shard of another object, in milliseconds.
 pub const SHARD_TIMEOUT_MS: u32 = 1_500;
 
-pub use keyward_protocol::Level;
+pub use keyward_protocol::{Level, LoggedEvents};
 
 /// Class of the sharded objects beside the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,11 @@ pub trait Platform {
 
     /// Writes `{"level", "event", …fields}` to the log.
     fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]);
+
+    /// Takes the events at level warn or error that were written to the log and are not counted yet.
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        Vec::new()
+    }
 
     /// Reads a value from KV, within [`KV_TIMEOUT_MS`].
     ///

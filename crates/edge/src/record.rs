@@ -2,6 +2,7 @@
 
 use super::isolate::{Isolate, LookupKey};
 use super::lookup_queue::{Batch, KvCopy};
+use super::metrics::FoundIn;
 use super::platform::{Level, Platform};
 use super::poll::Polls;
 use super::registry::{self, Unreachable};
@@ -32,10 +33,17 @@ pub(super) async fn find(
     request_id: &str,
 ) -> Result<(), Unknown> {
     let lookup = Lookup { isolate, config, platform, request_id };
-    match lookup.read_copy(id).await {
-        Some(copy) => lookup.ask_authority(id, copy).await,
-        None => Ok(()),
+    let found_in = match lookup.read_copy(id).await {
+        Some(copy) => {
+            lookup.ask_authority(id, copy).await?;
+            FoundIn::Authority
+        }
+        None => FoundIn::Kv,
+    };
+    if let Some(mut usage) = isolate.usage() {
+        usage.metrics.found(found_in);
     }
+    Ok(())
 }
 
 /// What a waiting request does next.
@@ -179,6 +187,9 @@ impl<P: Platform> Lookup<'_, P> {
         self.log("authority_query_failed", ("cause", cause));
         if let Some(mut gate) = self.isolate.gate() {
             gate.record_failure(self.platform.now());
+        }
+        if let Some(mut usage) = self.isolate.usage() {
+            usage.metrics.authority_failed(self.platform.now());
         }
         if let Some(mut lookups) = self.isolate.lookups() {
             lookups.fail();

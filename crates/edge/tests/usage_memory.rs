@@ -1,6 +1,6 @@
 //! Counting a known key, route, network and client allocates nothing.
 
-use keyward_edge::usage::count_grant;
+use keyward_edge::usage::{RecordFrom, count_grant};
 use keyward_edge::{Isolate, LookupSizes};
 use keyward_gate::{GateSizes, Step};
 use keyward_http::head::Head;
@@ -24,11 +24,11 @@ fn counting_a_known_request_allocates_nothing() {
     let head = Head::parse(&text).unwrap();
     let Step::Forward(grant) = world.gate.admit(&world.config, &head, NOW) else { panic!("not accepted at once") };
     let isolate = Isolate::new(GateSizes::default(), LookupSizes::default(), 0);
-    assert!(count_grant(&isolate, &head, &grant).is_some(), "the first use");
-    assert!(count_grant(&isolate, &head, &grant).is_some(), "begins the task that waits to report");
+    assert!(count_grant(&isolate, &head, &grant, RecordFrom::Memory).is_some(), "the first use");
+    assert!(count_grant(&isolate, &head, &grant, RecordFrom::Memory).is_some(), "begins the task that waits to report");
     let since = Since::now();
     for _ in 0..100_000 {
-        assert!(count_grant(&isolate, &head, &grant).is_none());
+        assert!(count_grant(&isolate, &head, &grant, RecordFrom::Memory).is_none());
     }
     assert_eq!((since.most(), since.kept()), (0, 0), "bytes");
 }

@@ -143,6 +143,8 @@ pub struct Gate {
     /// Number of times that the clock stepped back.
     steps: u64,
     outage_logged_at: Option<Millis>,
+    /// A revocation was applied since [`Gate::take_revoked`].
+    has_revoked: bool,
 }
 
 impl Default for Gate {
@@ -161,6 +163,7 @@ impl Gate {
             assertions: Assertions::new(sizes.assertion_bytes),
             leases: LeaseBook::new(LEASED_GROUPS),
             latest: None,
+            has_revoked: false,
             steps: 0,
             outage_logged_at: None,
         }

@@ -104,6 +104,7 @@ impl Gate {
         match applied {
             Applied::Complete | Applied::More => {
                 for (id, change) in changes(page).iter().flatten() {
+                    self.has_revoked |= change.revoked && matches!(page, FeedPage::Since { .. });
                     self.cache.apply_change(id, change);
                 }
             }
@@ -200,6 +201,17 @@ impl Gate {
         }
         self.outage_logged_at = Some(now);
         Some(age_ms / 1000)
+    }
+
+    /// Returns the age of the authority's last answer in milliseconds; `None` if it is unknown.
+    #[must_use]
+    pub fn authority_age_ms(&self, now: Millis) -> Option<i64> {
+        self.feed.complete_at(now).map(|asked_at| now.since(asked_at))
+    }
+
+    /// Returns whether a revocation was applied since the last call.
+    pub const fn take_revoked(&mut self) -> bool {
+        std::mem::replace(&mut self.has_revoked, false)
     }
 
     /// Returns the revision of the last known change of a key; 0 if it is unchanged since its issue.

@@ -221,3 +221,6 @@ pub const LEAKED_KEYS: usize = 1_000;
 
 /// Maximum length of the place where a leaked key was found, in characters. A longer one is cut.
 pub const LEAK_PLACE_CHARS: usize = 2_000;
+
+/// Maximum number of integrations that metrics name. The others are counted as `other`.
+pub const METRIC_INTEGRATIONS: usize = 500;

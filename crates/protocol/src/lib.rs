@@ -24,6 +24,7 @@ pub mod feed;
 pub mod leak;
 pub mod lease;
 pub mod level;
+pub mod metrics;
 pub mod request;
 pub mod response;
 pub mod role;
@@ -31,7 +32,7 @@ pub mod usage;
 
 pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
 pub use leak::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS};
-pub use level::Level;
+pub use level::{Level, LoggedEvents};
 pub use request::{
     Caller, Confirmation, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request,
     RequestMeta,

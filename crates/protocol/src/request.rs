@@ -94,6 +94,8 @@ pub struct Precondition {
 pub enum Caller {
     /// Holder of the bootstrap token, which the isolate compared.
     Bootstrap,
+    /// Holder of `METRICS_TOKEN`, which the isolate compared. Not a member: may read the metrics and nothing else.
+    Scraper,
     /// Holder of a well-formed member credential with the right tag.
     Credential {
         /// The member's id.

@@ -7,6 +7,8 @@ use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 use serde::{Deserialize, Serialize};
 
+use super::metrics::{MetricsReport, Sample};
+
 /// Number of shards. A key's counts are on the shard of its id, so another number needs a migration.
 pub const USAGE_SHARDS: u32 = 8;
 
@@ -42,6 +44,8 @@ pub enum UsageRequest {
     Totals(TotalsQuery),
     /// The control plane asks who used a key.
     Activity(ActivityQuery),
+    /// The control plane asks for the metrics.
+    Metrics,
 }
 
 /// Answer to a [`UsageRequest`].
@@ -56,6 +60,8 @@ pub enum UsageResponse {
     Totals(Vec<Total>),
     /// Answer to [`UsageRequest::Activity`].
     Activity(ActivityPage),
+    /// Answer to [`UsageRequest::Metrics`].
+    Metrics(Vec<Sample>),
 }
 
 /// A report of an isolate to one shard.
@@ -69,6 +75,9 @@ pub struct UsageReport {
     pub sequence: u64,
     /// Keys that were used.
     pub keys: Vec<KeyUsage>,
+    /// Metrics of the isolate since its last report to any shard that had some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsReport>,
 }
 
 /// Uses of one key in a report.

@@ -22,6 +22,7 @@ pub fn authenticate(
 ) -> Result<(Actor, Option<Session>), OperationError> {
     let member = match caller {
         Caller::Bootstrap => return Ok((Actor::Bootstrap, None)),
+        Caller::Scraper => return Ok((Actor::Scraper, None)),
         Caller::Holder { id, key_hash } => return Ok((holder(store, id, key_hash)?, None)),
         Caller::Claimant { id, secret_hash } => return Ok((claimant(store, id, secret_hash, now)?, None)),
         Caller::Session { token_hash, background } => {

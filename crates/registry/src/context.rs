@@ -37,6 +37,8 @@ pub enum Actor {
     Member(Box<Member>),
     /// The holder of the bootstrap token.
     Bootstrap,
+    /// The holder of the token for metrics.
+    Scraper,
     /// The holder of this key.
     Holder(KeyId),
     /// The holder of the secret of this key's claim.
@@ -70,6 +72,7 @@ impl Context<'_> {
         match self.actor {
             Actor::Member(member) => member.id.as_str(),
             Actor::Bootstrap => "bootstrap",
+            Actor::Scraper => "scraper",
             Actor::Holder(_) => "holder",
             Actor::Claimant(_) => "claimant",
         }
@@ -82,7 +85,9 @@ impl Context<'_> {
     pub fn member(&self) -> Result<&Member, OperationError> {
         match self.actor {
             Actor::Member(member) => Ok(member),
-            Actor::Bootstrap | Actor::Holder(_) | Actor::Claimant(_) => Err(Rejection::Forbidden.into()),
+            Actor::Bootstrap | Actor::Scraper | Actor::Holder(_) | Actor::Claimant(_) => {
+                Err(Rejection::Forbidden.into())
+            }
         }
     }
 

@@ -18,6 +18,7 @@
 //! | [`feed`] | the change feed for isolates |
 //! | [`outbox`] | KV copies that are out of date |
 //! | [`usage`], [`idle`] | when keys were used; keys that nobody uses |
+//! | [`metrics`] | gauges of the tables, and counters of the object's log events |
 //! | [`claims`] | permissions to mint a pending key |
 //! | [`incidents`] | keys that were revoked together, and what is still to be done |
 //! | [`posture`] | findings about keys and members, and their score |
@@ -63,6 +64,7 @@ mod lookup;
 pub mod member_list;
 pub mod members;
 pub mod meta;
+pub mod metrics;
 pub mod object;
 pub mod order;
 pub mod outbox;

@@ -378,7 +378,7 @@ pub fn free_email(
         let takes_over = match by.actor {
             Actor::Member(actor) => !is_limited(by) && other.email_by_limited && other.id != actor.id,
             Actor::Bootstrap => other.status(by.now) != Status::Active,
-            Actor::Holder(_) | Actor::Claimant(_) => false,
+            Actor::Scraper | Actor::Holder(_) | Actor::Claimant(_) => false,
         };
         if !takes_over {
             return Err(Rejection::EmailTaken.into());

@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     INCIDENTS,
     LIMITS,
     LEAKS,
+    METRICS,
 ];
 
 /// Version of the current schema: the number of steps.
@@ -284,6 +285,8 @@ const INCIDENTS: &[&str] = &[
         PRIMARY KEY (incident, key_id)
     ) STRICT",
 ];
+/// Counters of metrics.
+const METRICS: &[&str] = &[keyward_store::counters::TABLE];
 
 /// Limits of keys.
 const LIMITS: &[&str] = &[

@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod counters;
 pub mod meta;
 pub mod migrations;
 

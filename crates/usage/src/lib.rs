@@ -14,6 +14,7 @@
 //! | `caps` | caps on networks, clients and routes, which a client can vary |
 //! | [`query`] | series, totals and activity |
 //! | [`retention`] | removal of old rows |
+//! | [`metrics`] | counters of metrics, and gauges of isolates |
 //! | [`times`] | times of use, sent to the registry |
 //! | [`object`] | life cycle of the Durable Object |
 //! | [`schema`] | the tables |
@@ -37,6 +38,7 @@
 )]
 
 mod caps;
+pub mod metrics;
 mod names;
 pub mod object;
 pub mod query;

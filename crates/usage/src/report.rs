@@ -10,6 +10,7 @@ use keyward_store::{Store, StoreError, Value};
 
 use super::caps::{Combinations, Kind, Seen};
 use super::json;
+use super::metrics;
 use super::names::{Source, numbers_of, numbers_of_sources};
 
 /// Time in milliseconds for which an object remembers the last report of an isolate. An isolate gives a report up much earlier.
@@ -46,7 +47,8 @@ pub fn apply(store: &mut dyn Store, report: &UsageReport, now: Millis) -> Result
             Applied::TimesOnly => merge_times(store, &report.keys, now),
             Applied::Counted => {
                 merge_times(store, &report.keys, now)?;
-                count(store, &report.keys, now)
+                count(store, &report.keys, now)?;
+                metrics::count(store, report, now)
             }
         }
     })?;

@@ -4,7 +4,7 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps. Never edit a released step; add another.
-const STEPS: &[Step] = &[FIRST];
+const STEPS: &[Step] = &[FIRST, METRICS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE isolates (
@@ -70,6 +70,18 @@ const FIRST: &[&str] = &[
         decision INTEGER NOT NULL,
         count INTEGER NOT NULL,
         PRIMARY KEY (at, key, route, decision)
+    ) STRICT, WITHOUT ROWID",
+];
+
+/// Counters of metrics, and the latest gauges of isolates.
+const METRICS: &[&str] = &[
+    keyward_store::counters::TABLE,
+    "CREATE TABLE gauges (
+        family TEXT NOT NULL,
+        labels TEXT NOT NULL,
+        value INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (family, labels)
     ) STRICT, WITHOUT ROWID",
 ];
 

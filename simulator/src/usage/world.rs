@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::usage::{count_grant, report_shard, shards_due};
+use keyward_edge::usage::{RecordFrom, count_grant, report_shard, shards_due};
 use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, ShardedObject};
 use keyward_gate::{Gate, GateSizes, Step};
 use keyward_http::head::Head;
@@ -276,7 +276,7 @@ impl Accepting {
         let gate: &mut Gate = &mut self.world.gate;
         let Step::Forward(grant) = gate.admit(&self.world.config, &accepted, NOW) else { panic!("not accepted") };
         let text = plain.replacen(&NOW.0.to_string(), &clock.0.to_string(), 1);
-        count_grant(isolate, &Head::parse(&text).unwrap(), &grant);
+        count_grant(isolate, &Head::parse(&text).unwrap(), &grant, RecordFrom::Memory);
     }
 }
 

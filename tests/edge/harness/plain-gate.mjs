@@ -26,12 +26,8 @@ export async function startPlainGate({ vars = {} } = {}) {
     join(folder, "gate.capnp"),
     configuration({ ...VARS, ...SECRETS, ...vars }, kv.port, join(folder, "state")),
   );
-  const process = spawn(WORKERD, ["serve", "gate.capnp", "--control-fd=3", "--verbose"], {
-    cwd: folder,
-    stdio: ["ignore", "pipe", "pipe", "pipe"],
-  });
-  const gate = new PlainGate(process, kv, folder);
-  await gate.listening();
+  const gate = new PlainGate(kv, folder);
+  await gate.start();
   return gate;
 }
 
@@ -43,10 +39,29 @@ class PlainGate {
   logs = [];
   owner = null;
 
-  constructor(process, kv, folder) {
-    [this.#process, this.#kv, this.#folder] = [process, kv, folder];
+  constructor(kv, folder) {
+    [this.#kv, this.#folder] = [kv, folder];
+  }
+
+  /** Starts workerd on the gate's state, at another port. */
+  async start() {
+    const process = spawn(WORKERD, ["serve", "gate.capnp", "--control-fd=3", "--verbose"], {
+      cwd: this.#folder,
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+    });
+    this.#process = process;
     for (const stream of [process.stdout, process.stderr])
       stream.on("data", (part) => this.logs.push(...String(part).split("\n").filter(Boolean)));
+    await this.listening();
+  }
+
+  /** Ends workerd at once, with everything in its memory. Its state remains. */
+  async kill() {
+    this.#agent.destroy();
+    this.#agent = newAgent();
+    const ended = once(this.#process, "exit");
+    this.#process.kill("SIGKILL");
+    await ended;
   }
 
   async listening() {
@@ -67,11 +82,8 @@ class PlainGate {
   }
 
   async stop() {
-    this.#agent.destroy();
-    const ended = once(this.#process, "exit");
     // After SIGTERM it would wait for every connection that a test has left open.
-    this.#process.kill("SIGKILL");
-    await ended;
+    await this.kill();
     await this.#kv.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }

@@ -171,3 +171,14 @@ fn exposures_are_listed_and_dismissed_and_a_quarantined_key_released() {
     assert_eq!(sent[2].line(), format!("POST /_keyward/v1/keys/{ID}/release"));
     assert_eq!(sent[2].json(), json!({"reason": "A test"}));
 }
+
+#[test]
+fn a_list_can_be_of_the_keys_that_nobody_uses() {
+    let server = list();
+    let user = User::of(&server.url);
+    user.run(&["keys", "list", "--idle-days", "90", "--sort", "last_used_at", "--limit", "1"]).expect(0);
+    assert_eq!(server.lines()[0], "GET /_keyward/v1/keys?sort=last_used_at&idle_days=90&limit=1");
+    for days in ["0", "401", "many"] {
+        user.run(&["keys", "list", "--idle-days", days]).expect(2);
+    }
+}

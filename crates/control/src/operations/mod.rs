@@ -139,6 +139,7 @@ operations! {
     ListLeaks => list_leaks,
     ShowLeak => show_leak,
     ShowPosture => show_posture,
+    ReadMetrics => read_metrics,
 }
 
 impl Operation {

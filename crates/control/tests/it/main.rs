@@ -12,6 +12,7 @@ mod hosts;
 mod incidents;
 mod leaks;
 mod limits;
+mod metrics;
 mod plane;
 mod posture;
 mod requests;

@@ -89,6 +89,7 @@ fn only_a_members_own_bearer_credential_signs_in() {
         let text = request.text();
         match sign_in(&config, &Head::parse(&text).unwrap(), operation) {
             Ok(SignIn::Caller(Caller::Bootstrap)) => "bootstrap".to_owned(),
+            Ok(SignIn::Caller(Caller::Scraper)) => "scraper".to_owned(),
             Ok(SignIn::Caller(Caller::Credential { id, .. })) => id.to_string(),
             Ok(SignIn::Caller(Caller::Access { .. }) | SignIn::Access(..)) => "access".to_owned(),
             Ok(SignIn::Caller(Caller::Session { .. })) => panic!("a session without a cookie"),

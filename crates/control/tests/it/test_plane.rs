@@ -140,6 +140,7 @@ impl Platform for TestPlatform {
             UsageRequest::Series(asked) => UsageResponse::Series(query::series(store, &asked, now).unwrap()),
             UsageRequest::Totals(asked) => UsageResponse::Totals(query::totals(store, &asked).unwrap()),
             UsageRequest::Activity(asked) => UsageResponse::Activity(query::activity(store, &asked).unwrap()),
+            UsageRequest::Metrics => UsageResponse::Metrics(keyward_usage::metrics::read(store, now).unwrap()),
         };
         Ok(serde_json::to_string(&response).unwrap())
     }

@@ -49,7 +49,13 @@ impl Used {
             uses: uses.collect(),
         };
         let shard = usage_shard(id);
-        let report = UsageReport { shard, isolate: format!("isolate-{id}-{}", at.0), sequence: 1, keys: vec![key] };
+        let report = UsageReport {
+            shard,
+            isolate: format!("isolate-{id}-{}", at.0),
+            sequence: 1,
+            keys: vec![key],
+            metrics: None,
+        };
         let message = serde_json::to_string(&UsageRequest::Report(report)).unwrap();
         run(self.plane.platform.ask_shard(ShardedObject::Usage, shard, &message)).unwrap();
     }

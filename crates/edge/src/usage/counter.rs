@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use keyward_gate::KeyUse;
 use keyward_http::limits::{COUNTED_KEYS, COUNTED_TOTAL, REPORTED_KEYS, REPORTED_USES};
 use keyward_key::time::Millis;
+use keyward_protocol::LoggedEvents;
 use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::usage::{KeyUsage, USAGE_SHARDS};
 
+use super::super::metrics::IsolateMetrics;
 use super::REPORT_PAUSE_MS;
 use super::key_counter::{Added, KeyCounter};
 use super::outgoing::Outgoing;
@@ -31,12 +33,22 @@ pub(super) struct Use<'a> {
 /// Work that a counted request makes due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsageDue {
-    /// The key.
-    pub key: CompactKeyId,
+    /// The key; `None` if only metrics are to be reported.
+    pub key: Option<CompactKeyId>,
     /// A network of which country and system are to be set.
     pub new_network: Option<Network>,
     /// Report to send.
     pub report: Option<Report>,
+}
+
+/// What a report needs beside the counts.
+pub(super) struct Surroundings<'a> {
+    /// Returns a random byte.
+    pub random: &'a mut dyn FnMut() -> u8,
+    /// Takes the events of the log that are not counted yet.
+    pub logged: &'a mut dyn FnMut() -> Vec<LoggedEvents>,
+    /// Age of the authority's last answer, in milliseconds; `None` if it is unknown.
+    pub age_ms: Option<i64>,
 }
 
 /// When to report.
@@ -65,6 +77,10 @@ pub struct UsageCounter {
     waits_since: Option<Millis>,
     /// Number of requests that could not be counted.
     lost: u64,
+    /// Counters for metrics.
+    pub(crate) metrics: IsolateMetrics,
+    /// The shard that the metrics go to if no report of a key takes them along.
+    home: u32,
 }
 
 impl Default for UsageCounter {
@@ -78,11 +94,18 @@ impl Default for UsageCounter {
             wakes: None,
             waits_since: None,
             lost: 0,
+            metrics: IsolateMetrics::default(),
+            home: 0,
         }
     }
 }
 
 impl UsageCounter {
+    /// Creates empty counts; `jitter` is a random byte, which chooses the shard of the metrics.
+    pub(crate) fn new(jitter: u8) -> Self {
+        Self { home: u32::from(jitter) % USAGE_SHARDS, ..Self::default() }
+    }
+
     /// Counts one request. `None` if nothing is due.
     pub(super) fn count(&mut self, used: &KeyUse<'_>, request: &Use<'_>) -> Option<UsageDue> {
         let is_full = self.unreported >= COUNTED_TOTAL;
@@ -103,7 +126,7 @@ impl UsageCounter {
     fn lose(&mut self, key: CompactKeyId, now: Millis) -> Option<UsageDue> {
         self.lost = self.lost.saturating_add(1);
         let report = self.later(now)?;
-        Some(UsageDue { key, new_network: None, report: Some(report) })
+        Some(UsageDue { key: Some(key), new_network: None, report: Some(report) })
     }
 
     /// Returns the report to all shards that a waiting task will send, unless one waits already.
@@ -138,10 +161,16 @@ impl UsageCounter {
             self.later(now)
         };
         (report.is_some() || added.new_network.is_some()).then_some(UsageDue {
-            key,
+            key: Some(key),
             new_network: added.new_network,
             report,
         })
+    }
+
+    /// Counts the refusal of a request. `None` if nothing is due.
+    pub(super) fn refused(&mut self, code: &'static str, now: Millis) -> Option<UsageDue> {
+        self.metrics.refused(code);
+        self.later(now).map(|report| UsageDue { key: None, new_network: None, report: Some(report) })
     }
 
     pub(super) fn set_origin(&mut self, key: CompactKeyId, network: Network, origin: Origin) {
@@ -163,13 +192,18 @@ impl UsageCounter {
                 *due = true;
             }
         }
-        (0..USAGE_SHARDS)
+        let mut shards: Vec<u32> = (0..USAGE_SHARDS)
             .zip(due.iter().zip(&self.outgoing))
             .filter(|(shard, (due, outgoing))| {
                 (**due || outgoing.is_unconfirmed() || self.wakes == Some(*shard)) && !outgoing.is_in_flight(now)
             })
             .map(|(shard, _)| shard)
-            .collect()
+            .collect();
+        // Without a report of a key the metrics travel alone.
+        if shards.is_empty() && self.metrics.is_pending() && !self.is_in_flight(self.home, now) {
+            shards.push(self.home);
+        }
+        shards
     }
 
     fn is_in_flight(&self, shard: u32, now: Millis) -> bool {
@@ -184,17 +218,16 @@ impl UsageCounter {
                 .is_some_and(|outgoing| outgoing.give_up_old(now))
     }
 
-    /// Returns the next report to a shard with its place among the reports to it; `None` if there is none, or another task waits for an answer. `random`
-    /// returns a random byte.
+    /// Returns the next report to a shard with its place among the reports to it; `None` if there is none, or another task waits for an answer.
     pub(super) fn next_report(
         &mut self,
         shard: u32,
         now: Millis,
-        random: &mut dyn FnMut() -> u8,
+        surroundings: &mut Surroundings<'_>,
     ) -> Option<(u64, String)> {
         if self.name.is_empty() {
-            self.name = (0..8).map(|_| format!("{:02x}", random())).collect();
-            self.wakes = Some(u32::from(random()) % USAGE_SHARDS);
+            self.name = (0..8).map(|_| format!("{:02x}", (surroundings.random)())).collect();
+            self.wakes = Some(u32::from((surroundings.random)()) % USAGE_SHARDS);
         }
         let place = index(shard)?;
         if self.is_in_flight(shard, now) {
@@ -206,11 +239,15 @@ impl UsageCounter {
             if wakes {
                 self.wakes = None;
             }
+            let metrics = (!keys.is_empty() || (shard == self.home && self.metrics.is_pending())).then(|| {
+                let logged = (surroundings.logged)();
+                self.metrics.take(surroundings.age_ms, &logged)
+            });
             let outgoing = self.outgoing.get_mut(place)?;
-            if keys.is_empty() && !(wakes && outgoing.is_new()) {
+            if keys.is_empty() && metrics.is_none() && !(wakes && outgoing.is_new()) {
                 return None;
             }
-            outgoing.make(shard, &self.name, keys, now);
+            outgoing.make(shard, &self.name, keys, metrics, now);
         }
         self.outgoing.get_mut(place)?.send(now)
     }

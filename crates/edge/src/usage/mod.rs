@@ -18,9 +18,10 @@ pub use source::Origin;
 
 use super::context::RequestContext;
 use super::isolate::Isolate;
+use super::metrics::FoundIn;
 use super::platform::{Level, Platform, ShardedObject};
 use super::registry;
-use counter::Use;
+use counter::{Surroundings, Use};
 use keyward_gate::{Grant, KeyUse, Refusal};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
@@ -37,27 +38,71 @@ pub const REPORT_PAUSE_MS: u32 = 20_000;
 /// Maximum number of reports that one task sends to one shard.
 const REPORTS_A_TASK: u32 = 10;
 
-/// Counts a request that will be forwarded. `None` on a public route, and if nothing is to be done.
-pub fn count_grant(isolate: &Isolate, head: &Head<'_>, grant: &Grant) -> Option<UsageDue> {
-    count(isolate, head, &grant.used()?, ALLOWED)
+/// How a request got the record of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordFrom {
+    /// It was in memory.
+    Memory,
+    /// By a lookup, which was counted, if the gate needed one.
+    Lookup,
 }
 
-/// Counts a refused request, if its key is genuine.
-pub fn count_refusal(context: &RequestContext<'_, impl Platform>, refusal: &Refusal) -> Option<UsageDue> {
+/// Counts a request that will be forwarded. `None` on a public route, and if nothing is to be done.
+pub fn count_grant(isolate: &Isolate, head: &Head<'_>, grant: &Grant, record: RecordFrom) -> Option<UsageDue> {
+    count(isolate, head, &grant.used()?, (ALLOWED, record))
+}
+
+/// Counts the refusal of a request that has no genuine key, for the metrics only.
+pub fn count_code(isolate: &Isolate, code: Code, now: Millis) -> Option<UsageDue> {
+    isolate.usage()?.refused(code.as_str(), now)
+}
+
+/// Counts a refused request: for the metrics always, for its key if that is genuine.
+pub fn count_refusal(
+    context: &RequestContext<'_, impl Platform>,
+    refusal: &Refusal,
+    record: RecordFrom,
+) -> Option<UsageDue> {
+    let counted = count_key_refusal(context, refusal, record);
+    let code = refusal.problem.code.as_str();
+    let due = context.isolate.usage().and_then(|mut usage| match &counted {
+        // The report of the key takes the metrics along.
+        Some(_) => {
+            usage.metrics.refused(code);
+            None
+        }
+        None => usage.refused(code, context.head.now()),
+    });
+    counted.or(due)
+}
+
+fn count_key_refusal(
+    context: &RequestContext<'_, impl Platform>,
+    refusal: &Refusal,
+    record: RecordFrom,
+) -> Option<UsageDue> {
     let RequestContext { isolate, config, head, .. } = *context;
     let code = refusal.problem.code;
     if let Some(used) = refusal.used() {
-        return count(isolate, head, &used, code.as_str());
+        return count(isolate, head, &used, (code.as_str(), record));
     }
     // The record is unknown, because neither KV nor the authority answered. The tag has shown that the key is one of ours.
     let key_id = refusal.key_id.as_ref().filter(|_| code == Code::AuthorityUnavailable)?;
     let Matched::Route(route) = config.routes.find(head.method(), head.target().path()) else { return None };
     let used = KeyUse { id: CompactKeyId::of(key_id)?, key_id, integration: None, route: route.text() };
-    count(isolate, head, &used, code.as_str())
+    count(isolate, head, &used, (code.as_str(), RecordFrom::Lookup))
 }
 
-fn count(isolate: &Isolate, head: &Head<'_>, used: &KeyUse<'_>, decision: &'static str) -> Option<UsageDue> {
+fn count(
+    isolate: &Isolate,
+    head: &Head<'_>,
+    used: &KeyUse<'_>,
+    (decision, record): (&'static str, RecordFrom),
+) -> Option<UsageDue> {
     let mut usage = isolate.usage()?;
+    if record == RecordFrom::Memory {
+        usage.metrics.found(FoundIn::Memory);
+    }
     let request = Use {
         decision,
         network: source::network_of(head.client_address()),
@@ -67,10 +112,12 @@ fn count(isolate: &Isolate, head: &Head<'_>, used: &KeyUse<'_>, decision: &'stat
     usage.count(used, &request)
 }
 
-/// Sets the origin of a network that [`UsageDue::new_network`] names.
-pub fn set_origin(isolate: &Isolate, due: &UsageDue, origin: Origin) {
-    if let (Some(mut usage), Some(network)) = (isolate.usage(), due.new_network) {
-        usage.set_origin(due.key, network, origin);
+/// Sets the origin of a network that [`UsageDue::new_network`] names, and the location of the isolate.
+pub fn set_origin(isolate: &Isolate, due: &UsageDue, origin: Origin, location: &str) {
+    let Some(mut usage) = isolate.usage() else { return };
+    usage.metrics.set_location(location);
+    if let (Some(key), Some(network)) = (due.key, due.new_network) {
+        usage.set_origin(key, network, origin);
     }
 }
 
@@ -87,7 +134,15 @@ pub async fn report_shard(isolate: &Isolate, platform: &impl Platform, shard: u3
     }
     for _ in 0..REPORTS_A_TASK {
         let next = match isolate.usage() {
-            Some(mut usage) => usage.next_report(shard, platform.now(), &mut || platform.jitter()),
+            Some(mut usage) => {
+                let now = platform.now();
+                let mut surroundings = Surroundings {
+                    random: &mut || platform.jitter(),
+                    logged: &mut || platform.take_logged(),
+                    age_ms: isolate.gate().and_then(|gate| gate.authority_age_ms(now)),
+                };
+                usage.next_report(shard, now, &mut surroundings)
+            }
             None => return,
         };
         let Some((made, message)) = next else { return };

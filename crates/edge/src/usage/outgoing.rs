@@ -1,6 +1,7 @@
 //! Reports of an isolate to one shard: numbered from 1, one at a time, repeated unchanged until confirmed.
 
 use keyward_key::time::Millis;
+use keyward_protocol::metrics::MetricsReport;
 use keyward_protocol::usage::{KeyUsage, UsageReport, UsageRequest};
 
 /// Age in milliseconds after which a report that was not answered counts as cancelled with its task.
@@ -54,7 +55,14 @@ impl Outgoing {
 
     /// Makes the next report. Only if none is unconfirmed. After a long pause the shard may have forgotten the isolate, so the report is the
     /// first one under another name.
-    pub fn make(&mut self, shard: u32, isolate: &str, keys: Vec<KeyUsage>, now: Millis) {
+    pub fn make(
+        &mut self,
+        shard: u32,
+        isolate: &str,
+        keys: Vec<KeyUsage>,
+        metrics: Option<MetricsReport>,
+        now: Millis,
+    ) {
         if self.confirmed_at.is_some_and(|at| !(0..FORGOTTEN_AFTER_MS).contains(&now.since(at))) {
             self.generation = self.generation.saturating_add(1);
             self.sequence = 0;
@@ -62,7 +70,7 @@ impl Outgoing {
         self.sequence = self.sequence.saturating_add(1);
         self.made = self.made.saturating_add(1);
         let isolate = format!("{isolate}.{}", self.generation);
-        let report = UsageReport { shard, isolate, sequence: self.sequence, keys };
+        let report = UsageReport { shard, isolate, sequence: self.sequence, keys, metrics };
         if let Ok(message) = serde_json::to_string(&UsageRequest::Report(report)) {
             self.unconfirmed = Some(Unconfirmed { message, made_at: now });
         }

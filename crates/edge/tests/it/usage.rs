@@ -53,7 +53,7 @@ impl Counting {
     }
 
     fn report(&self, due: &UsageDue) {
-        let key = (due.report == Some(Report::KeyAtOnce)).then_some(due.key);
+        let key = (due.report == Some(Report::KeyAtOnce)).then_some(due.key).flatten();
         for shard in shards_due(&self.isolate, key, self.platform.now.get()) {
             at_once(report_shard(&self.isolate, &self.platform, shard));
         }
@@ -134,9 +134,79 @@ fn garbage_unknown_ids_and_public_routes_are_not_counted() {
         ClientRequest::new("GET /public/logo").key(&counting.key),
         ClientRequest::new("GET /nowhere").key(&counting.key),
     ] {
-        assert_eq!(counting.send(&request), None);
+        assert!(counting.send(&request).is_none_or(|due| due.key.is_none()));
     }
     assert_eq!(counting.isolate.usage().unwrap().sizes(), (0, 0));
+}
+
+/// Increases of counters in reports, by family and labels.
+fn counters(reports: &[UsageReport]) -> BTreeMap<String, u64> {
+    let mut counters = BTreeMap::new();
+    for sample in reports.iter().filter_map(|report| report.metrics.as_ref()).flat_map(|metrics| &metrics.counters) {
+        *counters.entry(format!("{} {}", sample.family, sample.labels)).or_default() += sample.value;
+    }
+    counters
+}
+
+#[test]
+fn every_refusal_of_the_gate_is_counted_by_its_code_and_one_task_reports_them() {
+    let mut counting = Counting::new();
+    counting.flush();
+    counting.reports();
+    let garbage = ClientRequest::new("GET /v1/contacts").with("x-api-key", "garbage");
+    let due: Vec<_> = (0..10).map(|_| counting.send(&garbage)).collect();
+    assert_eq!(due[0], Some(UsageDue { key: None, new_network: None, report: Some(Report::AllLater) }));
+    assert!(due[1..].iter().all(Option::is_none));
+    counting.send(&ClientRequest::new("GET /v1/contacts"));
+    counting.send(&ClientRequest::new("GET /v1/a/../b"));
+    counting.send(&ClientRequest::new(&format!("GET /_keyward/health?k={}", counting.key.text)));
+    let id = counting.key.record.id.clone();
+    counting.platform.world.change(&id, |record| record.revoked = true);
+    counting.later(6);
+    counting.send(&counting.get());
+    counting.flush();
+    let reports = counting.reports();
+    let refusals = counters(&reports);
+    for (code, count) in
+        [("invalid_key", 10), ("missing_key", 1), ("bad_path", 1), ("key_in_url", 1), ("revoked_key", 1)]
+    {
+        assert_eq!(refusals.get(&format!("refusals code=\"{code}\"")), Some(&count), "{code}: {refusals:?}");
+    }
+    counting.flush();
+    assert!(counting.reports().is_empty(), "each is told once");
+}
+
+#[test]
+fn records_are_counted_by_where_they_were_found_and_revocations_by_the_time_until_they_took_effect() {
+    let (platform, key) = TestPlatform::new();
+    let isolate = Isolate::new(GateSizes::default(), LookupSizes::default(), 0);
+    let mut counting = Counting { platform, isolate, key };
+    for _ in 0..3 {
+        counting.send(&counting.get());
+    }
+    let id = counting.key.record.id.clone();
+    counting.later(2);
+    counting.platform.world.change(&id, |record| record.revoked = true);
+    counting.later(2);
+    counting.platform.reachable.set(false);
+    counting.later(3);
+    counting.send(&counting.get());
+    // Past the backoff.
+    counting.later(20);
+    counting.platform.reachable.set(true);
+    counting.send(&counting.get());
+    counting.flush();
+    let reports = counting.reports();
+    let counters = counters(&reports);
+    assert_eq!(counters.get("lookups from=\"memory\""), Some(&2), "{counters:?}");
+    assert_eq!(counters.get("lookups from=\"authority\""), Some(&1), "{counters:?}");
+    assert_eq!(counters.get("revocation_effective_seconds le=\"60.0\""), Some(&1), "{counters:?}");
+    assert_eq!(counters.get("revocation_effective_seconds le=\"+Inf\""), Some(&1), "{counters:?}");
+    assert!(!counters.contains_key("revocation_effective_seconds le=\"10.0\""), "{counters:?}");
+    let silent = counters.get("authority_silent_seconds ").copied().unwrap_or_default();
+    assert_eq!(silent, 10_000, "one failed query stands for ten seconds at most");
+    let gauges = reports.iter().filter_map(|report| report.metrics.as_ref()).flat_map(|metrics| &metrics.gauges);
+    assert!(gauges.clone().count() > 0 && gauges.into_iter().all(|sample| sample.labels == "location=\"unknown\""));
 }
 
 #[test]
@@ -291,7 +361,7 @@ fn the_origin_of_a_network_is_asked_once_in_an_hour_and_reported() {
     let fresh = Counting { platform, isolate, key };
     let due = fresh.send(&fresh.get()).unwrap();
     assert!(due.new_network.is_some());
-    set_origin(&fresh.isolate, &due, Origin::parse("DE", "64496"));
+    set_origin(&fresh.isolate, &due, Origin::parse("DE", "64496"), "FRA");
     fresh.report(&due);
     assert!(fresh.send(&fresh.get()).is_none_or(|due| due.new_network.is_none()), "the same network");
     fresh.flush();

@@ -6,7 +6,7 @@ use crate::store::{Store, StoreError};
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Response};
 
-pub use keyward_protocol::Level;
+pub use keyward_protocol::{Level, LoggedEvents};
 
 /// Platform of one instance of the object: clock, entropy, SQLite, KV, alarm, background work, log, and the operations of the
 /// control plane. Storage and alarm outlive an instance; background work ends with it.
@@ -51,6 +51,11 @@ pub trait ObjectHost: Sized + 'static {
 
     /// Runs `work` in the background, after the answer was sent.
     fn spawn(&self, work: impl Future<Output = ()> + 'static);
+
+    /// Takes the events at level warn or error that were written to the log and are not counted yet.
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        Vec::new()
+    }
 
     /// Writes `{"level", "event", …fields}` to the log.
     fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]);

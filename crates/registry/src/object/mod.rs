@@ -11,7 +11,7 @@ mod alarm;
 mod drain;
 mod host;
 
-pub use host::{Level, ObjectHost};
+pub use host::{Level, LoggedEvents, ObjectHost};
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ use crate::due::{self, DueWork};
 use crate::feed::{self, FeedSizes};
 use crate::idle::{self, IdleRules};
 use crate::store::{Store, StoreError};
-use crate::{AnswerContext, key_limits, outbox, schema};
+use crate::{AnswerContext, key_limits, metrics, outbox, schema};
 use keyward_key::epoch::Epoch;
 use keyward_key::keyring::Keyring;
 use keyward_key::limit::Limit;
@@ -129,6 +129,7 @@ impl<H: ObjectHost> RegistryObject<H> {
                 (false, false)
             }
         };
+        self.count_logged();
         let answered = match self.answer(request) {
             Ok(answered) => answered,
             Err(error) => {
@@ -149,6 +150,15 @@ impl<H: ObjectHost> RegistryObject<H> {
             self.host.spawn(async move { object.drain().await });
         }
         Ok(answered)
+    }
+
+    /// Counts what was written to the log since the last call.
+    fn count_logged(&self) {
+        let logged = self.host.take_logged();
+        if !logged.is_empty() {
+            // If the store fails, so does the call, which is logged and counted later.
+            let _ = self.with_store(|store| metrics::count_logged(store, &logged, self.host.now()));
+        }
     }
 
     fn random_name(&self) -> Result<String, StoreError> {

@@ -270,9 +270,9 @@ fn keys_changed_before_the_feed_existed_stay_in_the_snapshot() {
              DROP INDEX keys_sorted_by_use; DROP INDEX keys_of_environment_sorted_by_use;
              ALTER TABLE keys DROP COLUMN first_used_at; ALTER TABLE keys DROP COLUMN last_used_from;
              DROP TABLE usage_shards;
-             DROP INDEX keys_by_idle_check; ALTER TABLE keys DROP COLUMN idle_check_at; DROP TABLE idle_keys;
              ALTER TABLE keys DROP COLUMN limits; ALTER TABLE keys DROP COLUMN limit_group;
              ALTER TABLE keys DROP COLUMN limit_revision;
+             DROP INDEX keys_by_idle_check; ALTER TABLE keys DROP COLUMN idle_check_at; DROP TABLE idle_keys; DROP TABLE counters;
              DROP TABLE leak_items; DROP TABLE leaks; DROP TABLE exposures; ALTER TABLE keys DROP COLUMN exposed_at;
              ALTER TABLE keys DROP COLUMN exposure_dismissed_at;
              UPDATE meta SET value = '1' WHERE name = 'schema'",

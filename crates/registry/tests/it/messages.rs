@@ -62,6 +62,7 @@ fn every_column_of_every_table_is_documented() {
         ("exposures", 6),
         ("usage_shards", 3),
         ("idle_keys", 6),
+        ("counters", 4),
         ("sessions", 6),
         ("claims", 10),
         ("incidents", 12),

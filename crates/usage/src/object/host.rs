@@ -3,7 +3,7 @@
 use keyward_key::time::Millis;
 use keyward_store::{Store, StoreError};
 
-pub use keyward_protocol::Level;
+pub use keyward_protocol::{Level, LoggedEvents};
 
 /// Platform of one instance of the object: clock, SQLite, alarm, log, and messages to the registry. Storage and alarm outlive an
 /// instance.
@@ -29,6 +29,11 @@ pub trait UsageHost {
     /// # Errors
     /// The cause, for the log.
     async fn set_alarm(&self, after_ms: i64) -> Result<(), String>;
+
+    /// Takes the events at level warn or error that were written to the log and are not counted yet.
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        Vec::new()
+    }
 
     /// Writes `{"level", "event", …fields}` to the log.
     fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]);

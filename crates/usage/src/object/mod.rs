@@ -6,7 +6,7 @@
 
 mod host;
 
-pub use host::{Level, UsageHost};
+pub use host::{Level, LoggedEvents, UsageHost};
 
 use std::cell::Cell;
 
@@ -17,7 +17,7 @@ use keyward_protocol::{Request, Response};
 use keyward_store::{Store, StoreError, meta};
 
 use crate::report::{Applied, apply};
-use crate::{query, retention, schema, times};
+use crate::{metrics, query, retention, schema, times};
 
 /// Pause between a use and the message to the registry, in milliseconds: all uses of a minute share one message.
 pub const TELL_INTERVAL_MS: i64 = 60_000;
@@ -70,6 +70,7 @@ impl<H: UsageHost> UsageObject<H> {
             return Err(FetchError::Malformed);
         };
         let is_report = matches!(request, UsageRequest::Report(_));
+        self.count_logged();
         let answered = self.answer(request).map_err(|error| {
             self.host.log(Level::Error, "usage_failed", &[("cause", &error.to_string())]);
             FetchError::Failed
@@ -96,7 +97,17 @@ impl<H: UsageHost> UsageObject<H> {
             UsageRequest::Series(asked) => query::series(store, &asked, now).map(UsageResponse::Series),
             UsageRequest::Totals(asked) => query::totals(store, &asked).map(UsageResponse::Totals),
             UsageRequest::Activity(asked) => query::activity(store, &asked).map(UsageResponse::Activity),
+            UsageRequest::Metrics => metrics::read(store, now).map(UsageResponse::Metrics),
         })
+    }
+
+    /// Counts what was written to the log since the last call.
+    fn count_logged(&self) {
+        let logged = self.host.take_logged();
+        if !logged.is_empty() {
+            // If the store fails, so does the call, which is logged and counted later.
+            let _ = self.with_store(|store| metrics::count_logged(store, &logged, self.host.now()));
+        }
     }
 
     /// Runs `work` on the store, after migrating it at the first call.

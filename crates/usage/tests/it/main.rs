@@ -4,6 +4,7 @@ mod capacity;
 mod caps;
 mod merge;
 mod messages;
+mod metrics;
 mod object;
 mod queries;
 mod retention;

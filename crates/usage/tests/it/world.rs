@@ -49,7 +49,7 @@ pub fn key(number: u32, at: Millis, uses: Vec<UseCount>) -> KeyUsage {
 }
 
 pub fn report(isolate: &str, sequence: u64, keys: Vec<KeyUsage>) -> UsageReport {
-    UsageReport { shard: 3, isolate: isolate.to_owned(), sequence, keys }
+    UsageReport { shard: 3, isolate: isolate.to_owned(), sequence, keys, metrics: None }
 }
 
 /// Sends the first report of a new isolate.

@@ -17,6 +17,7 @@ use crate::views::{Key, key_table};
 Examples:
   keyward keys list
   keyward keys list --status active --sort expires_at
+  keyward keys list --idle-days 90 --sort last_used_at
   keyward keys list --search crm --output json | jq -r '.items[].id'")]
 pub struct ListArgs {
     /// Only keys of this environment: live or test
@@ -41,7 +42,10 @@ pub struct ListArgs {
     /// Only keys that end before this time, such as 2027-01-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     expires_before: Option<String>,
-    /// Order: created_at, expires_at or name; with - before it the greatest first
+    /// Only keys that nobody has used for so many days, as far as the reports of usage prove it
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=400))]
+    idle_days: Option<u32>,
+    /// Order: created_at, expires_at, last_used_at or name; with - before it the greatest first
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     sort: Option<String>,
     /// Maximum number of keys
@@ -71,6 +75,7 @@ pub fn run(args: &ListArgs) -> Result<(), Failure> {
     ];
     let mut query: Vec<_> = filters.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
     query.extend(args.exposed.then(|| ("exposed", "true".to_owned())));
+    query.extend(args.idle_days.map(|days| ("idle_days", days.to_string())));
     let items = session.list("/_keyward/v1/keys", &query, args.limit.max(1))?;
     completion::remember(&session.profile, &items);
     if output.is_json() {

@@ -1,0 +1,145 @@
+//! Counters of one isolate for metrics. They travel with its usage reports: any report of keys takes them along.
+//!
+//! Labels are static texts, so counting allocates once for each series in an isolate.
+
+use keyward_key::time::Millis;
+use keyward_protocol::LoggedEvents;
+use keyward_protocol::metrics::{
+    AUTHORITY_AGE, AUTHORITY_SILENT, LOG_EVENTS, LOOKUPS, MetricsReport, REFUSALS, REVOCATION_BOUNDS_MS,
+    REVOCATION_EFFECTIVE, Sample, seconds,
+};
+
+/// Longest time in milliseconds that one failed query stands for: an isolate without requests asks nobody.
+const SILENT_MS: i64 = 10_000;
+
+/// Location of an isolate that the platform has not told.
+const UNKNOWN: &str = "unknown";
+
+/// Maximum length of a location, in bytes.
+const LOCATION_BYTES: usize = 16;
+
+/// Where the record of a key was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundIn {
+    /// In the isolate's memory.
+    Memory,
+    /// In KV.
+    Kv,
+    /// At the authority.
+    Authority,
+}
+
+/// Counters of one isolate since its last report.
+#[derive(Default)]
+pub struct IsolateMetrics {
+    /// Refusals by code.
+    refusals: Vec<(&'static str, u64)>,
+    in_memory: u64,
+    in_kv: u64,
+    at_authority: u64,
+    /// Times from a revocation to its effect, in milliseconds.
+    revocations: Vec<u64>,
+    silent_ms: u64,
+    /// Time of the last query without an answer, if none was answered since.
+    failed_at: Option<Millis>,
+    location: Option<String>,
+}
+
+/// Maximum number of revocations that one report has. The rest is left out of the histogram.
+const REVOCATIONS: usize = 1_000;
+
+impl IsolateMetrics {
+    /// Counts a refusal.
+    pub(super) fn refused(&mut self, code: &'static str) {
+        match self.refusals.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.refusals.push((code, 1)),
+        }
+    }
+
+    /// Counts a record that a request needed.
+    pub(super) const fn found(&mut self, found_in: FoundIn) {
+        let count = match found_in {
+            FoundIn::Memory => &mut self.in_memory,
+            FoundIn::Kv => &mut self.in_kv,
+            FoundIn::Authority => &mut self.at_authority,
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// Records that a revocation was applied, at most so long after it was made.
+    pub(super) fn revocation_applied(&mut self, within_ms: i64) {
+        if self.revocations.len() < REVOCATIONS {
+            self.revocations.push(u64::try_from(within_ms).unwrap_or_default());
+        }
+    }
+
+    /// Records that the authority did not answer.
+    pub(super) fn authority_failed(&mut self, now: Millis) {
+        self.count_silence(now);
+        self.failed_at = Some(now);
+    }
+
+    /// Records that the authority answered.
+    pub(super) fn authority_answered(&mut self, now: Millis) {
+        self.count_silence(now);
+        self.failed_at = None;
+    }
+
+    fn count_silence(&mut self, now: Millis) {
+        let silent_ms = self.failed_at.map_or(0, |failed_at| now.since(failed_at).clamp(0, SILENT_MS));
+        self.silent_ms = self.silent_ms.saturating_add(u64::try_from(silent_ms).unwrap_or_default());
+    }
+
+    /// Sets the data centre of the isolate. A text of another form than the platform's counts as unknown.
+    pub(super) fn set_location(&mut self, location: &str) {
+        let is_known = !location.is_empty()
+            && location.len() <= LOCATION_BYTES
+            && location.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        self.location = is_known.then(|| location.to_owned());
+    }
+
+    /// Returns whether a report has something to tell.
+    pub(super) const fn is_pending(&self) -> bool {
+        !self.refusals.is_empty() || self.in_memory > 0 || self.in_kv > 0 || self.at_authority > 0
+    }
+
+    /// Takes everything for a report, with the age of the authority's last answer and the events of the log.
+    pub(super) fn take(&mut self, age_ms: Option<i64>, logged: &[LoggedEvents]) -> MetricsReport {
+        let taken = std::mem::take(self);
+        self.location.clone_from(&taken.location);
+        self.failed_at = taken.failed_at;
+        let mut counters = Vec::new();
+        let mut count = |family: &str, labels: &[(&str, &str)], value: u64| {
+            if value > 0 {
+                counters.push(Sample::new(family, labels, value));
+            }
+        };
+        for (code, refusals) in &taken.refusals {
+            count(REFUSALS, &[("code", code)], *refusals);
+        }
+        for (found_in, records) in [("memory", taken.in_memory), ("kv", taken.in_kv), ("authority", taken.at_authority)]
+        {
+            count(LOOKUPS, &[("from", found_in)], records);
+        }
+        count(AUTHORITY_SILENT, &[], taken.silent_ms);
+        for bound in REVOCATION_BOUNDS_MS {
+            let within = taken.revocations.iter().filter(|ms| *ms <= bound).count();
+            count(REVOCATION_EFFECTIVE, &[("le", &seconds(*bound))], u64::try_from(within).unwrap_or_default());
+        }
+        let all = u64::try_from(taken.revocations.len()).unwrap_or_default();
+        count(REVOCATION_EFFECTIVE, &[("le", "+Inf")], all);
+        count(REVOCATION_EFFECTIVE, &[], taken.revocations.iter().fold(0, |sum: u64, ms| sum.saturating_add(*ms)));
+        let logged = logged.iter().map(|events| Sample {
+            family: LOG_EVENTS.to_owned(),
+            labels: events.labels(),
+            value: events.count,
+            since: 0,
+        });
+        counters.extend(logged);
+        let location = self.location.as_deref().unwrap_or(UNKNOWN);
+        let age = age_ms.and_then(|age_ms| u64::try_from(age_ms).ok());
+        let gauges = age.map(|age_ms| Sample::new(AUTHORITY_AGE, &[("location", location)], age_ms));
+        MetricsReport { counters, gauges: gauges.into_iter().collect() }
+    }
+}
