@@ -302,7 +302,11 @@ describe("after the whole life cycle of a key", () => {
     Object.assign(needles, needlesFor({ replacement }));
     await call(CONTACTS, { key: stolen });
     await call(CONTACTS, { key: replacement });
-    for (const path of ["/_keyward/v1/incidents", `/_keyward/v1/incidents/${opened.json.incident.id}`])
+    for (const path of [
+      "/_keyward/v1/posture",
+      "/_keyward/v1/incidents",
+      `/_keyward/v1/incidents/${opened.json.incident.id}`,
+    ])
       await call(path, { key: owner });
     await call(`/_keyward/v1/incidents/${opened.json.incident.id}/review`, {
       method: "POST",

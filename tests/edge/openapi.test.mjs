@@ -388,6 +388,15 @@ describe("every real answer matches the document", () => {
     assert.equal((await right(`${KEYS}/wafl_live_000000000000/compromise`, asked(fields({})))).status, 404);
   });
 
+  test("posture", async () => {
+    await gate.newKey();
+    const posture = await call("/_keyward/v1/posture", { key: owner });
+    const rules = posture.json.findings.map(({ rule }) => rule);
+    assert.ok(rules.includes("no_limit") && rules.includes("claim_unused"), rules.join(" "));
+    assert.ok(posture.json.score < 100);
+    assert.equal((await call("/_keyward/v1/posture?x=y", { key: owner })).status, 400);
+  });
+
   test("usage and activity", async () => {
     const { id, apiKey } = await gate.newKey();
     const one = `${KEYS}/${id}`;

@@ -29,6 +29,7 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET v1/keys/*/usage": [["owner", "manager", "responder", "auditor"]],
   "GET v1/keys/*/activity": [["owner", "responder", "auditor"]],
   "GET v1/usage": [["owner", "manager", "responder", "auditor"]],
+  "GET v1/posture": [["owner", "manager", "responder", "auditor"]],
   "GET v1/leaks": [["owner", "manager", "responder", "auditor"]],
   "GET v1/leaks/*": [["owner", "manager", "responder", "auditor"]],
   "POST v1/members": [["owner"], { name: 1 }],

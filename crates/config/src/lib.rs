@@ -102,6 +102,8 @@ pub struct Config {
     pub on_exposure: OnExposure,
     /// `IDLE_DAYS`: days without use after which a key is idle.
     pub idle_days: u32,
+    /// `ROTATE_DAYS`: age of a key, in days, from which its rotation is overdue.
+    pub rotate_days: u32,
     /// `REVOKE_IDLE_DAYS`: days without use after which a key is revoked; 0 for never.
     pub revoke_idle_days: u32,
     /// Settings as given, without secrets; see [`Self::effective`].
@@ -178,6 +180,7 @@ impl Config {
         let on_exposure = reader.on_exposure();
         let idle_days = reader.number("IDLE_DAYS", 90, 1, 400);
         let revoke_idle_days = reader.number("REVOKE_IDLE_DAYS", 0, 0, 400);
+        let rotate_days = reader.number("ROTATE_DAYS", 90, 1, 400);
         let default_limits = reader.default_limits();
         let leak_github_keys_url = reader.leak_github_keys_url();
         let leak_gitlab_token = reader.leak_gitlab_token();
@@ -210,6 +213,7 @@ impl Config {
                     on_exposure,
                     idle_days,
                     revoke_idle_days,
+                    rotate_days,
                     given: reader.given(),
                     default_limits,
                 })

@@ -134,6 +134,11 @@ pub const SETTINGS: &[Setting] = &[
         "0",
         "Days without use after which a key is revoked, 0 to 400; 0 revokes none. It is announced 30, 7 and 1 days before.",
     ),
+    setting(
+        "ROTATE_DAYS",
+        "90",
+        "Age of a key in days, 1 to 400, from which its rotation is overdue: see [Posture](../concepts/posture.md). Nothing is refused.",
+    ),
     optional(
         "DEFAULT_LIMITS",
         r#"Limits of keys that have none of their own, as in the API: `[{"name": "burst", "requests": 100, "seconds": 60}]`. See [Limits](../concepts/limits.md)."#,

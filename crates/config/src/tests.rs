@@ -75,6 +75,7 @@ fn all_problems_are_reported_at_once_without_secrets() {
         "ON_EXPOSURE": {"url": "ignore"},
         "IDLE_DAYS": 0,
         "REVOKE_IDLE_DAYS": 401,
+        "ROTATE_DAYS": 0,
         "DEFAULT_LIMITS": [{"name": "burst", "requests": 0, "seconds": 60}],
         "LEAK_GITHUB_KEYS_URL": "http://api.github.com/keys",
         "LEAK_GITLAB_TOKEN": "too short",

@@ -91,7 +91,7 @@ pub fn follow_settings(store: &mut dyn Store, rules: IdleRules) -> Result<(), St
     })
 }
 
-fn read_rules(store: &mut dyn Store) -> Result<IdleRules, StoreError> {
+pub(super) fn read_rules(store: &mut dyn Store) -> Result<IdleRules, StoreError> {
     let mut days = |name, default| {
         Ok::<u32, StoreError>(meta::read(store, name)?.and_then(|text| text.parse().ok()).unwrap_or(default))
     };

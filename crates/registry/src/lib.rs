@@ -21,6 +21,7 @@
 //! | [`metrics`] | gauges of the tables, and counters of the object's log events |
 //! | [`claims`] | permissions to mint a pending key |
 //! | [`incidents`] | keys that were revoked together, and what is still to be done |
+//! | [`posture`] | findings about keys and members, and their score |
 //! | [`due`] | work that falls due at a time |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
@@ -68,6 +69,7 @@ pub mod object;
 pub mod order;
 pub mod outbox;
 pub mod page;
+pub mod posture;
 pub mod quarantine;
 pub mod schema;
 pub mod sessions;

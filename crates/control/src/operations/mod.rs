@@ -138,6 +138,7 @@ operations! {
     CompromiseKey => compromise_key,
     ListLeaks => list_leaks,
     ShowLeak => show_leak,
+    ShowPosture => show_posture,
     ReadMetrics => read_metrics,
 }
 

@@ -14,6 +14,7 @@ mod leaks;
 mod limits;
 mod metrics;
 mod plane;
+mod posture;
 mod requests;
 mod rotation;
 mod sessions;

@@ -19,6 +19,7 @@ mod members;
 mod messages;
 mod object;
 mod outbox;
+mod posture;
 mod quarantine;
 mod revoke;
 mod roles;
