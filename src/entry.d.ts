@@ -7,6 +7,7 @@ declare module "worker-build" {
     fetch(request: Request): Response | Promise<Response>;
   }
   export class Limits {}
+  export class Events {}
   export class Registry {}
 }
 

@@ -4,10 +4,10 @@
 
 import consoleFiles from "keyward-console";
 import openApi from "keyward-openapi";
-import Recovering, { Limits, Registry, Usage } from "worker-build";
+import Recovering, { Events, Limits, Registry, Usage } from "worker-build";
 import advice from "../crates/control/src/advice.json";
 
-export { Limits, Registry, Usage };
+export { Events, Limits, Registry, Usage };
 
 // Texts for glue.js: the OpenAPI document with its version and the manifest of the console's files (tools/build.mjs), and the advice for each
 // error code.

@@ -115,6 +115,25 @@ export async function fetchText(url, most, milliseconds) {
   return new TextDecoder().decode(body);
 }
 
+/**
+ * Sends an event and returns the answer's status, a line feed, and its `Retry-After`. Follows no redirect. Reads at most `most` bytes of
+ * the answer, within the same time limit, and returns none of them. Rejects with "timeout" if there is no answer within the limit.
+ */
+export async function sendEvent(url, headers, body, most, milliseconds) {
+  const sent = new Headers();
+  setAll(sent, headers);
+  const signal = AbortSignal.timeout(milliseconds);
+  let answer;
+  try {
+    answer = await fetch(url, { method: "POST", headers: sent, body, redirect: "manual", signal });
+  } catch (thrown) {
+    throw thrown instanceof Error && thrown.name === "TimeoutError" ? new Error("timeout") : thrown;
+  }
+  // Read so that the connection can be used again. An answer that is too long, breaks off or never ends is cut off: its status counts.
+  await readBody(answer, most).catch(() => {});
+  return `${answer.status}\n${answer.headers.get("retry-after") ?? ""}`;
+}
+
 /** Whether an RS256 signature is this key's: RSASSA-PKCS1-v1_5 with SHA-256, modulus and exponent in base64url. */
 export async function verifyRs256(n, e, signature, signed) {
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
@@ -205,7 +224,7 @@ export function variables(env, names) {
 
 /** Returns the names of missing bindings, separated by commas. */
 export function missingBindings(env) {
-  return ["KEY_INDEX", "REGISTRY", "USAGE", "LIMITS"].filter((name) => env[name] === undefined).join(",");
+  return ["KEY_INDEX", "REGISTRY", "USAGE", "LIMITS", "EVENTS"].filter((name) => env[name] === undefined).join(",");
 }
 
 /** Settles as the promise does, or rejects after the time limit. */

@@ -43,6 +43,15 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = fetchText)]
     pub async fn fetch_text(url: &str, most: u32, milliseconds: u32) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(catch, js_name = sendEvent)]
+    pub async fn send_event(
+        url: &str,
+        headers: &str,
+        body: &str,
+        most: u32,
+        milliseconds: u32,
+    ) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(catch, js_name = verifyRs256)]
     pub async fn verify_rs256(n: &str, e: &str, signature: &[u8], signed: &str) -> Result<JsValue, JsValue>;
 

@@ -5,7 +5,7 @@
 //! ```text
 //! key ← http ← config ← gate ← edge ← control ← keyward
 //!  └─── protocol ────────┘      │        │
-//!          └──────── registry, usage ────┘
+//!          └──── registry, usage, events ───┘
 //! ```
 #![deny(missing_docs, unsafe_code, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -32,6 +32,7 @@ mod connections;
 mod control;
 mod entropy;
 mod events;
+mod events_object;
 mod glue;
 mod isolate_state;
 mod limits;

@@ -13,12 +13,14 @@ use super::{clock, glue, log};
 use keyward_control::authority::apply;
 use keyward_key::entropy::base62;
 use keyward_key::time::Millis;
+use keyward_protocol::events::EVENTS_OBJECT;
 use keyward_protocol::{ControlRequest, Response as RegistryResponse};
 use keyward_registry::context::Policy;
+use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::object::{
-    FetchError, KV_WRITE_TIMEOUT_MS, Level, LoggedEvents, ObjectHost, ObjectSettings, RegistryObject,
+    EVENTS_TIMEOUT_MS, FetchError, KV_WRITE_TIMEOUT_MS, Level, LoggedEvents, ObjectHost, ObjectSettings, RegistryObject,
 };
 use keyward_registry::store::{Store, StoreError};
 
@@ -46,6 +48,7 @@ impl DurableObject for Registry {
                 policy: rules.clone(),
                 default_limits: config.default_limits,
                 idle: IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days },
+                effect: EffectTimes { bound_seconds: config.bound_seconds, grace_seconds: config.grace_seconds },
             });
             policy = Some(rules);
         }
@@ -105,6 +108,12 @@ impl ObjectHost for DurableObjectHost {
         let expiration = expires_at_seconds as f64;
         let written = glue::kv_put(&self.env, name, text, expiration, KV_WRITE_TIMEOUT_MS).await;
         written.map(|_| ()).map_err(|thrown| glue::cause(&thrown))
+    }
+
+    async fn ask_events(&self, message: &str) -> std::result::Result<String, String> {
+        let answered = glue::ask_object(&self.env, "EVENTS", EVENTS_OBJECT, message, EVENTS_TIMEOUT_MS).await;
+        let answer = answered.map_err(|thrown| glue::cause(&thrown))?;
+        answer.as_string().ok_or_else(|| "the answer of the events object is not a text".to_owned())
     }
 
     async fn set_alarm(&self, after_ms: i64) -> std::result::Result<(), String> {

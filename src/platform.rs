@@ -5,9 +5,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::entropy::System;
 use super::log::{self, Level, LoggedEvents, event};
 use super::{clock, glue};
-use keyward_edge::platform::{
-    CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS, SHARD_TIMEOUT_MS,
-};
+use keyward_edge::platform::{CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS};
 use keyward_edge::{RegistryFailure, ShardedObject};
 use keyward_key::entropy::Entropy;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
@@ -77,7 +75,7 @@ impl keyward_edge::Platform for Platform<'_> {
 
     async fn ask_shard(&self, object: ShardedObject, shard: u32, message: &str) -> Result<String, String> {
         let name = object.name(shard);
-        let answered = glue::ask_object(self.env, object.binding(), &name, message, SHARD_TIMEOUT_MS).await;
+        let answered = glue::ask_object(self.env, object.binding(), &name, message, object.timeout_ms()).await;
         let answer = answered.map_err(|thrown| glue::cause(&thrown))?;
         answer.as_string().ok_or_else(|| "the object's answer is not a text".to_owned())
     }
@@ -98,7 +96,7 @@ impl keyward_edge::Platform for Platform<'_> {
 }
 
 /// Reads a `Uint8Array` of a fixed length.
-fn bytes<const LENGTH: usize>(value: &JsValue) -> Result<[u8; LENGTH], String> {
+pub(super) fn bytes<const LENGTH: usize>(value: &JsValue) -> Result<[u8; LENGTH], String> {
     let bytes = value.dyn_ref::<js_sys::Uint8Array>().map(js_sys::Uint8Array::to_vec).unwrap_or_default();
     bytes.try_into().map_err(|_| "WebCrypto returned an unexpected value".to_owned())
 }

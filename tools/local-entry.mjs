@@ -4,7 +4,7 @@
 import worker from "./index.js";
 
 // @ts-expect-error: the same.
-export { Limits, Registry, Usage } from "./index.js";
+export { Events, Limits, Registry, Usage } from "./index.js";
 
 /** Only this machine can reach the sockets, over IPv4 or IPv6. One address for both, so that one network in `allowed_cidrs` is enough. */
 const CLIENT_ADDRESS = "127.0.0.1";

@@ -99,12 +99,16 @@ function worker(name, { modules, bindings = {}, registry, usage = false, outboun
   if (registry) object("REGISTRY", "Registry");
   if (registry) object("LIMITS", "Limits");
   if (registry && usage) object("USAGE", "Usage");
+  if (registry && usage) object("EVENTS", "Events");
   // The key is also the name of the folder of its databases.
   const objects = `
   durableObjectNamespaces = [
     (className = "Registry", uniqueKey = "${name}", enableSql = true),
     (className = "Limits", uniqueKey = "${name}-limits", enableSql = true),${
-      usage ? `\n    (className = "Usage", uniqueKey = "${name}-usage", enableSql = true),` : ""
+      usage
+        ? `\n    (className = "Usage", uniqueKey = "${name}-usage", enableSql = true),
+    (className = "Events", uniqueKey = "${name}-events", enableSql = true),`
+        : ""
     }
   ],
   durableObjectStorage = (localDisk = "storage"),`;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use keyward_control::authority::apply;
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, Response};
+use keyward_registry::events::EffectTimes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::object::{KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
 use keyward_registry::store::{Store, StoreError};
@@ -86,6 +87,7 @@ fn running(world: &Rc<World>) -> Rc<RegistryObject<SimulatedHost>> {
             policy: world.policy.clone(),
             idle: IdleRules::default(),
             default_limits: Vec::new(),
+            effect: EffectTimes { bound_seconds: 5, grace_seconds: 60 },
         };
         Rc::new(RegistryObject::new(host, Some(settings)))
     };
@@ -235,6 +237,11 @@ impl ObjectHost for SimulatedHost {
             return Err("simulated: no answer from KV".to_owned());
         }
         Ok(())
+    }
+
+    /// This world has no events object: `simulator/src/events` is one of its own.
+    async fn ask_events(&self, _: &str) -> Result<String, String> {
+        Ok(r#""noted""#.to_owned())
     }
 
     async fn set_alarm(&self, after_ms: i64) -> Result<(), String> {

@@ -65,7 +65,7 @@ async function kvOf(gate) {
 }
 
 /** Collects everything that must not contain a secret. Stops the gate first, so that its files are complete. */
-async function placesOf({ gate, origin, answers }) {
+async function placesOf({ gate, origin, receiver, answers }) {
   const kv = await kvOf(gate);
   const live = filesOf(gate.state);
   await gate.stop({ keepState: true });
@@ -85,11 +85,12 @@ async function placesOf({ gate, origin, answers }) {
     ),
     "other answers": Buffer.from(
       answers
-        .filter(({ status, json }) => status < 400 && !json?.api_key && !json?.claim?.url)
+        .filter(({ status, json }) => status < 400 && !json?.api_key && !json?.claim?.url && !json?.secret)
         .map(({ text, rawHeaders }) => `${text}\n${rawHeaders}`)
         .join("\n"),
     ),
     "origin traffic": Buffer.from(JSON.stringify(origin.arrivals)),
+    events: Buffer.from(JSON.stringify(receiver.arrivals)),
     ...Object.fromEntries(Object.entries(live).map(([name, bytes]) => [`live ${name}`, bytes])),
     ...stopped,
   };
@@ -97,8 +98,10 @@ async function placesOf({ gate, origin, answers }) {
 
 async function newWorld() {
   const origin = await startOrigin();
+  const receiver = await startOrigin();
   const vars = {
     ORIGIN_LIVE: origin.url,
+    EVENT_HOSTS: ["localhost:*"],
     KEYWARD_SECRET,
     BOOTSTRAP_TOKEN,
     REVOCATION_BOUND_SECONDS: 1,
@@ -117,7 +120,7 @@ async function newWorld() {
     return answer;
   };
   const bootstrap = { method: "POST", key: BOOTSTRAP_TOKEN, json: { name: "Olive", email: "olive@acme.example" } };
-  return { origin, gate, answers, call, bootstrap };
+  return { origin, receiver, gate, answers, call, bootstrap };
 }
 
 describe("after the whole life cycle of a key", () => {
@@ -152,6 +155,23 @@ describe("after the whole life cycle of a key", () => {
     } = await issue({});
     const { api_key: brief } = await issue({ name: "B", integration: "b", expires_at: ahead(300) });
     needles = needlesFor({ key, brief, owner, "wrong key": wrongTag(key) });
+
+    // Events, to a receiver with a secret: from here on each change below is one.
+    const hook = `${world.receiver.url.replace("127.0.0.1", "localhost")}/hook`;
+    const signed = { url: hook, signatures: ["v1a", "v1"] };
+    const made = (await call("/_keyward/v1/endpoints", { method: "POST", key: owner, json: signed })).json;
+    const one = `/_keyward/v1/endpoints/${made.endpoint.id}`;
+    await call(`${one}/test`, { method: "POST", key: owner, json: {} });
+    const rotated = (await call(`${one}/rotate-secret`, { method: "POST", key: owner, json: {} })).json;
+    for (const [name, { secret }] of Object.entries({ made, rotated }))
+      needles[`event secret ${name}`] = [
+        Buffer.from(secret.slice("whsec_".length)),
+        Buffer.from(secret.slice("whsec_".length), "base64"),
+        Buffer.from(Buffer.from(secret.slice("whsec_".length), "base64").toString("hex")),
+      ];
+    await call("/_keyward/v1/endpoints", { key: owner });
+    for (const wrong of [{ url: key }, { url: `${hook}?k=${key}`, types: [key] }, { [key]: 1 }])
+      await call("/_keyward/v1/endpoints", { method: "POST", key: owner, json: wrong });
 
     // At the gate: accepted and refused, in every header and place.
     const bearer = { key };
@@ -365,6 +385,7 @@ describe("after the whole life cycle of a key", () => {
   after(async () => {
     await world.gate.stop();
     await world.origin.close();
+    await world.receiver.close();
     rmSync(world.gate.state, { recursive: true, force: true });
   });
 
@@ -389,7 +410,7 @@ describe("after the whole life cycle of a key", () => {
         `no ${event} was logged`,
       );
     }
-    for (const place of ["logs", "kv", "problems", "other answers", "origin traffic"])
+    for (const place of ["logs", "kv", "problems", "other answers", "origin traffic", "events"])
       assert.ok(places[place].length > 300, place);
   });
 });
@@ -411,6 +432,7 @@ test("the search finds a secret planted in each place", async () => {
   const hits = found(needles, await placesOf(world));
   await gate.stop();
   await origin.close();
+  await world.receiver.close();
   rmSync(gate.state, { recursive: true, force: true });
   for (const hit of [
     "BOOTSTRAP_TOKEN in logs",

@@ -26,7 +26,11 @@ after(async () => {
 });
 
 const call = () => gate.call("/v1/contacts", { key: key.apiKey });
-const kids = async () => (await gate.call("/_keyward/jwks.json")).json.keys.map(({ kid }) => kid);
+/** The keys of assertions, which come first: the key set has as many of events. */
+const kids = async () => {
+  const { keys } = (await gate.call("/_keyward/jwks.json")).json;
+  return keys.slice(0, keys.length / 2).map(({ kid }) => kid);
+};
 const kidOf = (secret) => keyOf(secret).jwk.kid;
 
 test("a changed variable applies from the next request on, and cached data is read again once", async () => {

@@ -50,6 +50,12 @@ const IN_WORDS = {
   "keyUsage from": () => true,
   "keyActivity from": () => true,
   "usageTotals from": () => true,
+  "replayEndpoint from": () => true,
+  "replayEndpoint to": () => true,
+  // The deployment lists the hosts, and there are at most 20 endpoints.
+  "createEndpoint url": () => true,
+  "updateEndpoint url": () => true,
+  "rotateEndpointSecret signatures": () => true,
 };
 const inWords = (value, operationId = "") =>
   Object.entries(value ?? {})
@@ -63,7 +69,12 @@ const counts = {};
 
 before(async () => {
   const more = [...SCOPES].map((scope, at) => ({ match: `GET /s/${at}`, scope }));
-  const vars = { ORIGIN_LIVE: "http://127.0.0.1:1", ROUTES: [...ROUTES, ...more], CONTROL_HOST: "keys.acme.example" };
+  const vars = {
+    ORIGIN_LIVE: "http://127.0.0.1:1",
+    ROUTES: [...ROUTES, ...more],
+    CONTROL_HOST: "keys.acme.example",
+    EVENT_HOSTS: ["localhost:9"],
+  };
   gate = await startGate({ vars });
   await gate.bootstrap();
   owners.push(gate.owner);
@@ -157,6 +168,8 @@ const FRESH = {
   name: () => `n-${next()}`,
   integration: () => `i-${next()}`,
   email: () => `e-${next()}@acme.example`,
+  // Nobody listens at this port.
+  url: () => `http://localhost:9/${next()}`,
 };
 
 /** Returns bodies of an operation: one with each sample of each property, without each property, and with fields that nobody knows. */
@@ -292,6 +305,19 @@ describe("the gate accepts and refuses as the document says", () => {
     await compareBodies("reviewIncident", incident);
     await compareBodies("closeIncident", incident);
     await compareQueries("listIncidents");
+  });
+  test("endpoints of events", async () => {
+    const json = { url: FRESH.url(), signatures: ["v1a", "v1"] };
+    const made = await send("/_keyward/v1/endpoints", { method: "POST", json });
+    const endpoint = { id: made.json.endpoint.id };
+    await compareBodies("rotateEndpointSecret", endpoint);
+    await compareBodies("replayEndpoint", endpoint);
+    await compareBodies("testEndpoint", { ...endpoint, only: (errors) => errors !== null });
+    await compareBodies("updateEndpoint", endpoint);
+    await compareBodies("deleteEndpoint", endpoint);
+    await compareBodies("createEndpoint");
+    await compareBodies("resendDelivery", { id: "dlv_1" });
+    await compareQueries("listDeliveries");
   });
   test("lists of exposures", async () => compareQueries("listExposures", await key()));
   test("new members", () => compareBodies("createMember"));

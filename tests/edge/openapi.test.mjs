@@ -9,6 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import Ajv2020 from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
+import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { MEMBERS, memberDraft, newMember } from "./harness/members.mjs";
 import { ROOT, ROUTES, SECRETS } from "./harness/settings.mjs";
@@ -36,6 +37,7 @@ before(async () => {
       ON_EXPOSURE: { url: "quarantine" },
       CONTROL_HOST: "keys.acme.example",
       LEAK_GITLAB_TOKEN: GITLAB_TOKEN,
+      EVENT_HOSTS: ["localhost:*"],
       ROUTES: [...ROUTES, { match: "GET /ping", scope: "contacts:read" }],
     },
   });
@@ -397,6 +399,69 @@ describe("every real answer matches the document", () => {
     assert.equal((await call("/_keyward/v1/posture?x=y", { key: owner })).status, 400);
   });
 
+  test("endpoints of events", async () => {
+    const endpoints = "/_keyward/v1/endpoints";
+    const deliveries = "/_keyward/v1/deliveries";
+    const receiver = await startOrigin();
+    try {
+      const url = receiver.url.replace("127.0.0.1", "localhost");
+      const made = await right(
+        endpoints,
+        asked({ url, description: "d", types: ["key.*"], signatures: ["v1a", "v1"] }),
+      );
+      assert.equal(made.status, 201);
+      assert.equal((await call(endpoints, asked({ url: "https://evil.example/" }))).status, 400);
+      const one = `${endpoints}/${made.json.endpoint.id}`;
+      assert.equal((await right(one, json("PATCH", owner, { status: "enabled" }))).status, 409);
+      assert.equal((await right(`${one}/test`, asked({}))).json.delivered, true);
+      assert.equal((await call(`${one}/test`, asked({ x: 1 }))).status, 400);
+      assert.equal((await right(one, json("PATCH", owner, { environments: ["live"], types: null }))).status, 200);
+      assert.equal((await call(one, json("PATCH", owner, {}))).status, 400);
+      assert.equal((await call(endpoints, { key: owner })).json.items.length, 1);
+      for (const path of [endpoints, `${endpoints}/key`, one])
+        assert.equal((await call(`${path}?x=y`, { key: owner })).status, 400);
+      assert.equal((await call(one, { key: owner })).json.endpoint.status, "enabled");
+      assert.equal((await call(`${endpoints}/key`, { key: owner })).status, 200);
+      await gate.newKey();
+      const listed = () => call(`${deliveries}?type=key.issued&status=delivered&limit=1`, { key: owner });
+      await until("the delivery", async () => (await listed()).json.items.length === 1);
+      const [delivery] = (await listed()).json.items;
+      assert.equal((await call(`${deliveries}?status=lost`, { key: owner })).status, 400);
+      assert.equal((await right(`${deliveries}/${delivery.id}/resend`, asked({}))).status, 202);
+      assert.equal((await call(`${deliveries}/${delivery.id}/resend`, asked({ x: 1 }))).status, 400);
+      assert.equal((await right(`${deliveries}/dlv_999999/resend`, asked({}))).status, 404);
+      const range = { from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z" };
+      assert.equal((await right(`${one}/replay`, asked(range))).status, 202);
+      assert.equal((await call(`${one}/replay`, asked({ from: range.to, to: range.from }))).status, 400);
+      assert.equal((await right(`${one}/rotate-secret`, asked({}))).status, 200);
+      assert.equal((await call(`${one}/rotate-secret`, asked({ x: 1 }))).status, 400);
+      assert.equal((await right(one, json("PATCH", owner, { status: "disabled" }))).status, 200);
+      assert.equal((await right(`${deliveries}/${delivery.id}/resend`, asked({}))).status, 409);
+      assert.equal((await right(`${one}/replay`, asked(range))).status, 409);
+      const stale = { headers: { "if-match": '"1"' } };
+      for (const [path, request] of /** @type {[string, any][]} */ ([
+        [one, json("PATCH", owner, { description: null })],
+        [`${one}/rotate-secret`, asked({})],
+        [one, json("DELETE", owner, {})],
+      ]))
+        assert.equal((await call(path, { ...request, ...stale })).status, 412);
+      assert.equal((await call(one, json("DELETE", owner, { x: 1 }))).status, 400);
+      assert.equal((await right(one, json("DELETE", owner, {}))).status, 204);
+      for (const [path, request] of /** @type {[string, any][]} */ ([
+        [one, { key: owner }],
+        [one, json("PATCH", owner, { description: "x" })],
+        [one, json("DELETE", owner, {})],
+        [`${one}/test`, asked({})],
+        [`${one}/rotate-secret`, asked({})],
+        [`${one}/replay`, asked(range)],
+      ]))
+        assert.equal((await call(path, request)).status, 404);
+      await call("/_keyward/v1/audit?limit=200", { key: owner });
+    } finally {
+      await receiver.close();
+    }
+  });
+
   test("usage and activity", async () => {
     const { id, apiKey } = await gate.newKey();
     const one = `${KEYS}/${id}`;
@@ -588,7 +653,7 @@ describe("every real answer matches the document", () => {
 
   test("forward auth", async () => {
     const { apiKey } = await gate.newKey();
-    assert.equal((await call("/_keyward/jwks.json")).json.keys.length, 1);
+    assert.equal((await call("/_keyward/jwks.json")).json.keys.length, 2);
     const original = (uri) => ({ "x-original-method": "GET", "x-original-uri": uri });
     for (const [uri, key, status] of [
       ["/v1/contacts", apiKey, 200],

@@ -55,6 +55,17 @@ const TABLE = /** @type {Record<string, [string[], any?]>} */ ({
   "GET v1/incidents/*": [["owner", "manager", "responder", "auditor"]],
   "POST v1/incidents/*/review": [["owner", "responder"], { finding: "x" }],
   "POST v1/incidents/*/close": [["owner", "responder"], {}],
+  "GET v1/endpoints": [["owner"]],
+  "POST v1/endpoints": [["owner"], { nonsense: 1 }],
+  "GET v1/endpoints/key": [["owner"]],
+  "GET v1/endpoints/*": [["owner"]],
+  "PATCH v1/endpoints/*": [["owner"], { status: "disabled" }],
+  "DELETE v1/endpoints/*": [["owner"], {}],
+  "POST v1/endpoints/*/test": [["owner"], {}],
+  "POST v1/endpoints/*/rotate-secret": [["owner"], {}],
+  "POST v1/endpoints/*/replay": [["owner"], { from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z" }],
+  "GET v1/deliveries": [["owner"]],
+  "POST v1/deliveries/*/resend": [["owner"], {}],
   "POST v1/keys/*/compromise": [["owner", "manager", "responder"], { kind: "other", note: "x" }],
 });
 /** Routes without roles: health, pages, documents and public keys are for anyone, bootstrap needs its token, forward auth and revocation need a key. */

@@ -99,11 +99,13 @@ describe("SQL", () => {
         "index idempotency_by_age",
         "index incidents_by_environments",
         "index keys_by_end",
+        "index keys_by_idle_check",
         "index keys_by_quarantine_end",
         "index keys_by_revision",
         "index keys_changed",
         "index keys_current_by_integration",
         "index keys_current_by_name",
+        "index keys_ending",
         "index keys_listed",
         "index keys_listed_by_integration",
         "index keys_listed_by_integration_and_owner",
@@ -123,8 +125,11 @@ describe("SQL", () => {
         "index sessions_by_member",
         "table audit",
         "table claims",
+        "table endpoints",
+        "table events",
         "table exposures",
         "table idempotency",
+        "table idle_keys",
         "table incident_keys",
         "table incidents",
         "table keys",
@@ -173,6 +178,10 @@ describe("SQL", () => {
       exposed_at: null,
       exposure_dismissed_at: null,
       quarantine_ends_at: null,
+      idle_check_at: null,
+      limits: null,
+      limit_group: null,
+      limit_revision: null,
       revision: 2,
     });
   });
@@ -209,11 +218,22 @@ describe("SQL", () => {
   });
 
   test("the metadata of the authority has this form", () => {
-    const rows = gate.sql("SELECT name, value FROM meta ORDER BY name");
+    // The watermarks of notices depend on the time of the first start.
+    const rows = gate.sql("SELECT name, value FROM meta WHERE name NOT LIKE 'notice%' ORDER BY name");
+    const notices = gate.sql("SELECT value FROM meta WHERE name LIKE 'notice%' ORDER BY name");
+    assert.equal(notices.length, 4);
+    for (const { value } of notices) assert.match(value, /^\d{13}:0$/);
     assert.match(rows[0].value, /^\d{13}-[0-9A-Za-z]{16}$/);
     assert.deepEqual(
       rows.map(({ name, value }) => (name === "epoch" ? name : `${name} ${value}`)),
-      ["epoch", `revision ${rows[1].value}`, "schema 15", `sealed_under ${GENERATION}`],
+      [
+        "epoch",
+        "idle_days 90",
+        `revision ${rows[2].value}`,
+        "revoke_idle_days 0",
+        "schema 16",
+        `sealed_under ${GENERATION}`,
+      ],
     );
   });
 });

@@ -20,6 +20,7 @@
 )]
 
 mod effective;
+mod event_hosts;
 mod hosts;
 mod limits;
 mod route;
@@ -31,6 +32,7 @@ use ctutils::CtEq;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use keyward_http::event_url::EventHosts;
 use keyward_http::head::{Head, is_host};
 use keyward_http::origin::origin_of;
 use keyward_http::route::Routes;
@@ -106,6 +108,8 @@ pub struct Config {
     pub rotate_days: u32,
     /// `REVOKE_IDLE_DAYS`: days without use after which a key is revoked; 0 for never.
     pub revoke_idle_days: u32,
+    /// `EVENT_HOSTS`, without the hosts of Keyward and of the origins.
+    pub event_hosts: EventHosts,
     /// Settings as given, without secrets; see [`Self::effective`].
     given: effective::Given,
     /// `DEFAULT_LIMITS`, for keys without limits of their own.
@@ -184,6 +188,7 @@ impl Config {
         let default_limits = reader.default_limits();
         let leak_github_keys_url = reader.leak_github_keys_url();
         let leak_gitlab_token = reader.leak_gitlab_token();
+        let event_hosts = reader.event_hosts();
         let routes = reader.routes();
         match (keyring, bootstrap_token, prefix, origin_live) {
             (Some(keyring), Some(bootstrap_token), Some(prefix), Some(origin_live)) if reader.problems.is_empty() => {
@@ -214,6 +219,7 @@ impl Config {
                     idle_days,
                     revoke_idle_days,
                     rotate_days,
+                    event_hosts,
                     given: reader.given(),
                     default_limits,
                 })
@@ -227,6 +233,12 @@ impl Config {
     #[must_use]
     pub fn issuer(&self, head: &Head<'_>) -> Cow<'_, str> {
         self.issuer.as_deref().map_or_else(|| [&origin_of(head.base()), "/_keyward"].concat().into(), Cow::Borrowed)
+    }
+
+    /// Returns the `source` of events: `ISSUER`, or the path that it would have.
+    #[must_use]
+    pub fn event_source(&self) -> &str {
+        self.issuer.as_deref().unwrap_or("/_keyward")
     }
 
     /// Returns scheme and host by which this gate is known to everybody: those of `ISSUER`, or of the request.

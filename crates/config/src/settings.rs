@@ -155,6 +155,10 @@ pub const SETTINGS: &[Setting] = &[
         secret: true,
         meaning: "At least 22 visible ASCII characters. `Authorization` of GitLab's leak reports. Without it their addresses are 404.",
     },
+    optional(
+        "EVENT_HOSTS",
+        "Hosts to which events may go, such as `[\"hooks.example.com\", \"*.example.org\", \"hooks.example.net:8443\"]`: over HTTPS at port 443 or the port named. `localhost:*` allows plain HTTP to this machine, for local trials. Without it there are no endpoints: see [Events](../guides/events.md).",
+    ),
     required("ROUTES", false, "Routes, each with the scope that it requires: see [ROUTES](routes.md)."),
 ];
 

@@ -79,6 +79,7 @@ fn all_problems_are_reported_at_once_without_secrets() {
         "DEFAULT_LIMITS": [{"name": "burst", "requests": 0, "seconds": 60}],
         "LEAK_GITHUB_KEYS_URL": "http://api.github.com/keys",
         "LEAK_GITLAB_TOKEN": "too short",
+        "EVENT_HOSTS": ["https://hooks.example.com"],
         "ROUTES": [{"match": "GET /a"}, {"match": "GET /a", "scope": "a", "acces": "public"}, 1],
     });
     let Err(problems) = Config::parse(&vars(&broken)) else { panic!("accepted") };

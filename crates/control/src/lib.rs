@@ -17,7 +17,7 @@
 //! | [`leaks`] | receivers of leak reports |
 //! | `guard`, `callers` | rate limits and cached refusals, which protect the authority |
 //! | [`audit_stream`] | the audit log as a stream |
-//! | `usage_query` | questions to the usage object, and their answers |
+//! | `usage_query`, `events_query` | questions to the usage object and to the events object, and their answers |
 //! | [`console`] | the console's files |
 //! | [`open_api`] | the OpenAPI document and the table of roles, generated from the rows |
 #![forbid(unsafe_code)]
@@ -53,6 +53,8 @@ mod claimant;
 pub mod console;
 pub mod credential;
 pub mod delivery;
+mod endpoint_body;
+mod events_query;
 mod exposition;
 pub mod failure;
 mod guard;

@@ -271,6 +271,10 @@ pub enum Answer {
     Usage(super::usage_query::UsageQuestion),
     /// The registry's metrics, to which those of the other objects are added.
     Metrics(Vec<Sample>, Exposition),
+    /// A question to the events object.
+    Events(super::events_query::EventsQuestion),
+    /// The public keys that verify events.
+    EventKeys,
 }
 
 /// A request of another worker, to be counted against the limits of its key.

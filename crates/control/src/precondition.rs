@@ -22,6 +22,13 @@ pub(super) fn read(head: &Head<'_>, id: &str) -> Option<Precondition> {
     Some(Precondition { min_reader: 2, id: KeyId::parse(id)?, revisions })
 }
 
+/// Reads the condition for a change of an endpoint, whose revision its own operation compares: the revisions, one of which it must have.
+/// `None` without a condition, and for `*`: the operation refuses an endpoint that is absent anyway.
+pub(super) fn revisions(head: &Head<'_>) -> Option<Vec<u64>> {
+    let value = head.header(HEADER).filter(|value| *value != "*")?;
+    Some(parse(value).unwrap_or_default())
+}
+
 /// Parses a list of entity tags and returns the revisions in it. Weak tags and tags in another form never match. `None` if the text is
 /// not a list of tags.
 fn parse(value: &str) -> Option<Vec<u64>> {

@@ -59,6 +59,7 @@ pub(super) fn problem_of(refused: &Rejection) -> Problem {
                 "The successor {id} of this key waits for its claim. Withdraw that claim before you rotate this key again."
             ),
         ),
+        Rejection::EndpointNotTested => Code::EndpointNotTested.into(),
         Rejection::IdTaken => Code::InternalError.into(),
     }
 }

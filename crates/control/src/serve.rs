@@ -18,7 +18,8 @@ use super::sign_in::{NotSignedIn, SignIn, confirmation, sign_in};
 use super::text::TextParser;
 use super::transport::{check_console, check_transport};
 use super::{
-    authorize, checkpoint, console, health, jwks, leaks, metadata, metrics, problem_page, rejection, usage_query,
+    authorize, checkpoint, console, events_query, health, jwks, leaks, metadata, metrics, problem_page, rejection,
+    usage_query,
 };
 use keyward_edge::entry::refuse_gateway;
 use keyward_edge::{BackgroundReport, Level, Platform, RequestContext, exposures, leases, signing};
@@ -98,7 +99,8 @@ async fn serve_path<P: Platform, C: ControlPlatform>(context: &ControlContext<'_
         Ok((Endpoint::Authorize, _)) => authorize::serve(context).await.into(),
         Ok((Endpoint::Health, _)) => health::health(true, id).into(),
         Ok((Endpoint::Jwks, _)) => {
-            let keys: Vec<_> = config.keyring.generations().map(DerivedKeys::assertion).collect();
+            let keys: Vec<_> =
+                config.keyring.generations().flat_map(|derived| [derived.assertion(), derived.events()]).collect();
             signing::hold(platform, &keys, id).await;
             jwks::jwks(config, id).into()
         }
@@ -311,6 +313,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 Response::Authorised
                 | Response::Reported
                 | Response::UsageNoted
+                | Response::EndpointsNoted
                 | Response::Records { .. }
                 | Response::Changes { .. } => Err(confused()),
             };
@@ -406,6 +409,14 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 let found = metrics::gather(self.request.platform, samples, self.request.request_id).await?;
                 Ok(exposition.reply(&found, self.request.request_id).into())
             }
+            (Answer::Events(question), _) => {
+                let answered = events_query::answer(self.request.platform, question, self.request.request_id).await;
+                answered.map(ControlReply::Reply)
+            }
+            (Answer::EventKeys, _) => {
+                self.hold_event_keys().await;
+                Ok(events_query::keys(self.request.config, self.request.request_id).into())
+            }
             (Answer::CheckpointKeys, _) => {
                 self.hold_checkpoint_keys().await;
                 Ok(checkpoint::verifier_keys(self.request.config, self.request.request_id).into())
@@ -435,6 +446,11 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         let signed = signing::sign(self.request.platform, key, &text, self.request.request_id).await;
         let signature = signed.map_err(|refusal| refusal.problem)?;
         Ok(checkpoint::checkpoint(self.request.config, &text, &signature, self.request.request_id).into())
+    }
+
+    async fn hold_event_keys(&self) {
+        let keys: Vec<_> = self.request.config.keyring.generations().map(DerivedKeys::events).collect();
+        signing::hold(self.request.platform, &keys, self.request.request_id).await;
     }
 
     async fn hold_checkpoint_keys(&self) {

@@ -19,11 +19,17 @@ pub const REGISTRY_CHANGE_TIMEOUT_MS: u32 = 15_000;
 /// Timeout of one message to a shard of another object, in milliseconds.
 pub const SHARD_TIMEOUT_MS: u32 = 1_500;
 
+use keyward_protocol::events::EVENTS_OBJECT;
 pub use keyward_protocol::{Level, LoggedEvents};
 
-/// Class of the sharded objects beside the registry.
+/// Timeout of one message to the events object, in milliseconds: a test waits for its receiver.
+pub const EVENTS_TIMEOUT_MS: u32 = 30_000;
+
+/// Class of the objects beside the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShardedObject {
+    /// Delivers events. It has one shard.
+    Events,
     /// Grants leases of limited keys.
     Limits,
     /// Adds up usage reports.
@@ -35,6 +41,7 @@ impl ShardedObject {
     #[must_use]
     pub const fn binding(self) -> &'static str {
         match self {
+            Self::Events => "EVENTS",
             Self::Limits => "LIMITS",
             Self::Usage => "USAGE",
         }
@@ -44,8 +51,18 @@ impl ShardedObject {
     #[must_use]
     pub fn name(self, shard: u32) -> String {
         match self {
+            Self::Events => EVENTS_OBJECT.to_owned(),
             Self::Limits => format!("limits-{shard}"),
             Self::Usage => format!("usage-{shard}"),
+        }
+    }
+
+    /// Returns the timeout of one message, in milliseconds.
+    #[must_use]
+    pub const fn timeout_ms(self) -> u32 {
+        match self {
+            Self::Events => EVENTS_TIMEOUT_MS,
+            Self::Limits | Self::Usage => SHARD_TIMEOUT_MS,
         }
     }
 }
@@ -103,7 +120,7 @@ pub trait Platform {
     /// [`RegistryFailure`]: the registry failed, refused or took too long.
     async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, RegistryFailure>;
 
-    /// Sends one message to a shard of another object, within [`SHARD_TIMEOUT_MS`]; both messages are JSON text.
+    /// Sends one message to a shard of another object, within its [timeout](ShardedObject::timeout_ms); both messages are JSON text.
     ///
     /// # Errors
     /// The cause: the object failed, refused or took too long. It may have handled the message even so.

@@ -21,6 +21,7 @@
 pub mod address;
 pub mod cookies;
 pub mod credential;
+pub mod event_url;
 pub mod forwarded_request;
 pub mod head;
 pub mod headers;

@@ -224,3 +224,10 @@ pub const LEAK_PLACE_CHARS: usize = 2_000;
 
 /// Maximum number of integrations that metrics name. The others are counted as `other`.
 pub const METRIC_INTEGRATIONS: usize = 500;
+
+/// Maximum number of types and groups that one endpoint of events lists: more than there are types.
+pub const EVENT_TYPES_LISTED: usize = 30;
+
+/// Maximum length of the address of an endpoint of events, in bytes. Longer ones are mistakes, and every message to the events object
+/// lists them.
+pub const EVENT_URL_BYTES: usize = 2_048;

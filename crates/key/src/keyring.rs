@@ -109,8 +109,12 @@ pub struct DerivedKeys {
     address: MacKey,
     session: MacKey,
     claim: MacKey,
+    webhook: MacKey,
     checkpoint: SigningKey,
     assertion: SigningKey,
+    events: SigningKey,
+    /// Computed once the platform has supplied the public half.
+    events_key: OnceLock<AssertionKey>,
     /// Computed once the platform has supplied the public half.
     assertion_key: OnceLock<AssertionKey>,
 }
@@ -125,6 +129,7 @@ impl DerivedKeys {
             Some(SigningKey::new(format!("{purpose}/{}", generation.as_str()), secret.derive(purpose)?))
         };
         let (checkpoint, assertion) = (signing("keyward/checkpoint/v1")?, signing("keyward/assertion/v1")?);
+        let events = signing("keyward/events/v1")?;
         Some(Self {
             generation,
             pepper: MacKey::new(&secret.derive("keyward/pepper/v1")?),
@@ -133,8 +138,11 @@ impl DerivedKeys {
             address: MacKey::new(&secret.derive("keyward/address/v1")?),
             session: MacKey::new(&secret.derive("keyward/session/v1")?),
             claim: MacKey::new(&secret.derive("keyward/claim/v1")?),
+            webhook: MacKey::new(&secret.derive("keyward/webhook/v1")?),
             checkpoint,
             assertion,
+            events,
+            events_key: OnceLock::new(),
             assertion_key: OnceLock::new(),
         })
     }
@@ -172,6 +180,24 @@ impl DerivedKeys {
     /// Returns the key of hashes and tags of claims' secrets.
     pub(super) const fn claim(&self) -> &MacKey {
         &self.claim
+    }
+
+    /// Returns the key that [`super::webhook`] derives endpoints' secrets with.
+    pub(super) const fn webhook(&self) -> &MacKey {
+        &self.webhook
+    }
+
+    /// Returns the key that signs events.
+    #[must_use]
+    pub const fn events(&self) -> &SigningKey {
+        &self.events
+    }
+
+    /// Returns the public half of [`Self::events`], once the platform has supplied it.
+    #[must_use]
+    pub fn events_key(&self) -> Option<&AssertionKey> {
+        let public = self.events.public()?;
+        Some(self.events_key.get_or_init(|| AssertionKey::new(public)))
     }
 
     /// Digest of a client's address for the log, 16 hex digits: the same for one address, and no help to find the address without

@@ -56,3 +56,4 @@ pub mod session;
 pub mod signing;
 pub mod time;
 pub mod version;
+pub mod webhook;

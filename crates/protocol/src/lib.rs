@@ -1,4 +1,4 @@
-//! Messages between isolates and the objects: requests, responses, the change feed, usage reports, and leases.
+//! Messages between isolates and the objects: requests, responses, the change feed, usage reports, leases, and events.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, clippy::disallowed_methods)]
 #![cfg_attr(
@@ -19,6 +19,7 @@
 )]
 
 pub mod audit;
+pub mod events;
 pub mod exposure;
 pub mod feed;
 pub mod leak;

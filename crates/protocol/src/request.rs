@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::events::{EndpointReport, EndpointTested};
 use crate::exposure::ExposureReport;
 use crate::feed::FeedQuery;
 use crate::leak::LeakReport;
@@ -39,6 +40,10 @@ pub enum Request {
     Expose(Box<ExposureReport>),
     /// An isolate reports keys that were found where they do not belong.
     Leak(Box<LeakReport>),
+    /// The events object tells when it delivered, and which endpoints it stopped.
+    EndpointReport(EndpointReport),
+    /// The events object tells that a member's test of an endpoint succeeded.
+    EndpointTested(Box<EndpointTested>),
 }
 
 /// A request for an operation of the control plane.

@@ -146,6 +146,8 @@ pub enum Response {
     Refused(Rejection),
     /// It is stored. Answer to [`crate::Request::UsageTimes`] and [`crate::Request::UsageMissing`].
     UsageNoted,
+    /// It is stored. Answer to [`crate::Request::EndpointReport`] and [`crate::Request::EndpointTested`].
+    EndpointsNoted,
 }
 
 /// Why an operation was refused.
@@ -229,6 +231,8 @@ pub enum Rejection {
         /// The successor.
         id: KeyId,
     },
+    /// No test of the endpoint has succeeded: 409.
+    EndpointNotTested,
 }
 
 /// The attributes of a key that a member chooses. Every form of a key contains this struct, and the registry has one list of

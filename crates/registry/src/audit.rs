@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use keyward_protocol::audit::{EMPTY_LOG_HASH, Entry, Head, canonical};
 
+use super::events;
 use super::page::PAGE_BYTES;
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::time::Millis;
@@ -255,7 +256,7 @@ fn changed_fields(one: &Map<String, Json>, other: &Map<String, Json>) -> Map<Str
     fields
 }
 
-/// Appends the entry of a change, within the caller's transaction.
+/// Appends the entry of a change and writes its event, if it has one, within the caller's transaction.
 pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), StoreError> {
     let last = head(store)?;
     let mut detail = Map::new();
@@ -281,13 +282,14 @@ pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), St
         "INSERT INTO audit (seq, at, actor, action, subject, detail, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         &[
             Value::count(entry.seq)?,
-            entry.at.into(),
-            entry.actor.into(),
-            entry.action.into(),
-            entry.subject.into(),
+            entry.at.as_str().into(),
+            entry.actor.as_str().into(),
+            entry.action.as_str().into(),
+            entry.subject.as_str().into(),
             detail.into(),
-            entry.previous.into(),
-            entry.hash.into(),
+            entry.previous.as_str().into(),
+            entry.hash.as_str().into(),
         ],
-    )
+    )?;
+    events::note(store, &entry, change.at)
 }

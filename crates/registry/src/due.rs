@@ -5,6 +5,7 @@
 
 use super::claims;
 use super::idle;
+use super::notices;
 use super::quarantine;
 use super::store::{Store, StoreError};
 use keyward_key::time::Millis;
@@ -25,7 +26,7 @@ pub struct DueWork {
 pub const BATCH: u32 = 100;
 
 /// Every kind of due work.
-pub const WORK: &[DueWork] = &[quarantine::END, claims::END, idle::CHECK];
+pub const WORK: &[DueWork] = &[quarantine::END, claims::END, idle::CHECK, notices::END];
 
 impl DueWork {
     /// Does a batch of what is due at `now`, in one transaction. Only reads if nothing is due.

@@ -23,6 +23,7 @@
 //! | [`incidents`] | keys that were revoked together, and what is still to be done |
 //! | [`posture`] | findings about keys and members, and their score |
 //! | [`due`] | work that falls due at a time |
+//! | [`events`], [`endpoints`], [`notices`] | events for the events object, where it sends them, and events about the end of keys |
 //! | [`object`] | life cycle of the Durable Object: start, calls, alarm, copies to KV |
 //! | [`schema`], [`meta`] | the tables, and the authority's counter |
 //! | [`store`] | the port to SQLite |
@@ -51,6 +52,8 @@ pub mod authentication;
 pub mod claims;
 pub mod context;
 pub mod due;
+pub mod endpoints;
+pub mod events;
 pub mod exposures;
 pub mod feed;
 pub mod idempotency;
@@ -65,6 +68,7 @@ pub mod member_list;
 pub mod members;
 pub mod meta;
 pub mod metrics;
+pub mod notices;
 pub mod object;
 pub mod order;
 pub mod outbox;
@@ -118,5 +122,7 @@ pub fn answer(
         Request::UsageMissing { shard } => usage::missing(store, shard, now),
         Request::Expose(report) => exposures::record(store, &report, policy.on_exposure, now),
         Request::Leak(report) => leaks::report(store, &report, policy, now),
+        Request::EndpointReport(report) => endpoints::note_report(store, &report, now),
+        Request::EndpointTested(tested) => endpoints::note_test(store, &tested, now),
     }
 }

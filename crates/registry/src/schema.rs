@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     LIMITS,
     LEAKS,
     METRICS,
+    EVENTS,
 ];
 
 /// Version of the current schema: the number of steps.
@@ -323,6 +324,31 @@ const LEAKS: &[&str] = &[
         PRIMARY KEY (leak, number)
     ) STRICT",
     "CREATE INDEX leak_items_by_key ON leak_items (key_id)",
+];
+
+/// Events that the events object does not know yet, endpoints, and the order in which keys end.
+const EVENTS: &[&str] = &[
+    "CREATE TABLE events (seq INTEGER PRIMARY KEY, event TEXT) STRICT",
+    "CREATE TABLE endpoints (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        url TEXT NOT NULL,
+        description TEXT NOT NULL,
+        types TEXT,
+        environments TEXT,
+        has_hmac INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        disabled_reason TEXT,
+        created_at INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        tested_at INTEGER,
+        enabled_since INTEGER,
+        secret TEXT,
+        previous_secret TEXT,
+        last_delivery_at INTEGER,
+        revision INTEGER NOT NULL
+    ) STRICT",
+    "CREATE INDEX keys_ending ON keys (expires_at) WHERE state NOT IN ('revoked', 'pending')",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

@@ -15,6 +15,7 @@ pub fn reply(world: &World, message: &str) -> Result<String, String> {
         }
         Request::UsageTimes(_) | Request::UsageMissing { .. } => Response::UsageNoted,
         Request::Expose(_) | Request::Leak(_) => Response::Reported,
+        Request::EndpointReport(_) | Request::EndpointTested(_) => Response::EndpointsNoted,
         Request::Control(_) => return Err("control requests are not supported".to_owned()),
     };
     Ok(serde_json::to_string(&answer).unwrap())

@@ -401,6 +401,7 @@ impl From<RawResponse> for Response {
             RawResponse::Refused(refused) => Self::Refused(refused),
             other @ (RawResponse::Reported
             | RawResponse::UsageNoted
+            | RawResponse::EndpointsNoted
             | RawResponse::Records { .. }
             | RawResponse::Changes { .. }) => {
                 panic!("{other:?}")

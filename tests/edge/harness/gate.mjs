@@ -77,6 +77,7 @@ class Gate {
             Registry: { type: "durable-object", storage: "sqlite" },
             Usage: { type: "durable-object", storage: "sqlite" },
             Limits: { type: "durable-object", storage: "sqlite" },
+            Events: { type: "durable-object", storage: "sqlite" },
           },
         }),
       },
@@ -341,4 +342,5 @@ const STORES = {
   REGISTRY: { type: "durable-object", worker: NAME, exportName: "Registry" },
   USAGE: { type: "durable-object", worker: NAME, exportName: "Usage" },
   LIMITS: { type: "durable-object", worker: NAME, exportName: "Limits" },
+  EVENTS: { type: "durable-object", worker: NAME, exportName: "Events" },
 };

@@ -188,6 +188,7 @@ const keyward :Workerd.Worker = (
     (name = "KEY_INDEX", kvNamespace = "kv"),
     (name = "REGISTRY", durableObjectNamespace = "Registry"),
     (name = "USAGE", durableObjectNamespace = "Usage"),
+    (name = "EVENTS", durableObjectNamespace = "Events"),
     (name = "ASSETS", service = "assets"),
     (name = "LIMITS", durableObjectNamespace = "Limits"),
     ${bindings.join(",\n    ")},
@@ -196,6 +197,7 @@ const keyward :Workerd.Worker = (
     (className = "Registry", uniqueKey = "keyward", enableSql = true),
     (className = "Usage", uniqueKey = "keyward-usage", enableSql = true),
     (className = "Limits", uniqueKey = "keyward-limits", enableSql = true),
+    (className = "Events", uniqueKey = "keyward-events", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "state"),
 );

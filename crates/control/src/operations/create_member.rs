@@ -124,7 +124,7 @@ pub(super) fn role(value: Json) -> Result<Role, Problem> {
 }
 
 /// Parses a list of at least one environment, without duplicates.
-pub(super) fn environments(value: Json) -> Result<Vec<Environment>, Problem> {
+pub(crate) fn environments(value: Json) -> Result<Vec<Environment>, Problem> {
     let Json::List(items) = value else {
         return Err(invalid("environments", "This must be null (no limit) or a list of \"live\" and \"test\"."));
     };

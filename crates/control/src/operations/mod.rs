@@ -140,6 +140,17 @@ operations! {
     ShowLeak => show_leak,
     ShowPosture => show_posture,
     ReadMetrics => read_metrics,
+    ListEndpoints => list_endpoints,
+    CreateEndpoint => create_endpoint,
+    EndpointKey => endpoint_key,
+    ShowEndpoint => show_endpoint,
+    UpdateEndpoint => update_endpoint,
+    DeleteEndpoint => delete_endpoint,
+    TestEndpoint => test_endpoint,
+    RotateEndpointSecret => rotate_endpoint_secret,
+    ReplayEndpoint => replay_endpoint,
+    ListDeliveries => list_deliveries,
+    ResendDelivery => resend_delivery,
 }
 
 impl Operation {

@@ -60,8 +60,9 @@ fn every_change_of_one_key_or_member_takes_the_condition() {
     let mut tried = 0;
     for operation in Operation::ALL {
         let spec = operation.spec();
-        // An incident is neither a key nor a member.
-        let is_of_one = spec.path.contains("{id}") && !spec.path.contains("incidents");
+        // An incident is neither a key nor a member, and the operations on endpoints of events compare the version themselves.
+        let is_of_other = spec.path.contains("incidents") || spec.path.contains("endpoints");
+        let is_of_one = spec.path.contains("{id}") && !is_of_other;
         if !spec.writes || !is_of_one || !matches!(spec.access, Access::Roles(_)) {
             continue;
         }

@@ -135,6 +135,8 @@ fn rows() -> Vec<(&'static str, String)> {
         ("LEAKED_KEYS", format!("| keys of one public leak report | {} |", number(LEAKED_KEYS))),
         ("LEAK_PLACE_CHARS", format!("| place of a leaked key | {} characters, ", number(LEAK_PLACE_CHARS))),
         ("METRIC_INTEGRATIONS", format!("| integrations that metrics name | {METRIC_INTEGRATIONS}; ")),
+        ("EVENT_TYPES_LISTED", format!("| types and groups of an endpoint | {EVENT_TYPES_LISTED} |")),
+        ("EVENT_URL_BYTES", format!("| address of an endpoint | {} visible", number(EVENT_URL_BYTES))),
     ]
 }
 

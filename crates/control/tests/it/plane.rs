@@ -376,7 +376,7 @@ fn published_documents_need_no_credential() {
     let plane = Plane::new(&json!({}));
     let get = |path: &str| plane.send(&ClientRequest::new(&format!("GET {path}")), b"");
     assert_eq!(get("/_keyward/health").json["status"], "ok");
-    assert_eq!(get("/_keyward/jwks.json").json["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(get("/_keyward/jwks.json").json["keys"].as_array().unwrap().len(), 2);
     assert!(get("/_keyward/problems/no_route").text.contains("Advice about no_route."));
     assert_eq!(get("/_keyward/problems/nonsense").verdict(), "404 no_route");
     assert_eq!(get("/_keyward/nowhere").verdict(), "404 no_route");

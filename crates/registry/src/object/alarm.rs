@@ -1,13 +1,16 @@
-//! The object's only alarm: set to the earliest of the next retry of copies and the next due work.
+//! The object's only alarm: set to the earliest of the next retry of copies, the next retry of events, and the next due work.
 
 use super::host::{Level, ObjectHost};
 use super::{FIRST_BACKOFF_MS, FetchError, LONGEST_BACKOFF_MS, RegistryObject};
 use crate::due;
 
 impl<H: ObjectHost> RegistryObject<H> {
-    /// Handles the alarm: does what is due, then writes copies, which the due work may have queued. Sets the next alarm.
+    /// Handles the alarm: does what is due, then tells events and writes copies, which the due work may have queued. Sets the next alarm.
     pub async fn alarm(&self) {
         self.run_due_work();
+        if self.has_news() {
+            self.tell_events().await;
+        }
         self.drain().await;
     }
 
@@ -27,18 +30,19 @@ impl<H: ObjectHost> RegistryObject<H> {
         self.work_backoff_ms.set(backoff_ms.min(LONGEST_BACKOFF_MS));
     }
 
-    /// Returns the time until the object needs its next alarm, in milliseconds; `None` if no copy is pending and no work will fall
-    /// due. An alarm that finds nothing to do is harmless, so a store that fails counts as pending work.
+    /// Returns the time until the object needs its next alarm, in milliseconds; `None` if no copy and no event is pending and no work will
+    /// fall due. An alarm that finds nothing to do is harmless, so a store that fails counts as pending work.
     ///
     /// Work that is already due waits for its backoff, at least [`FIRST_BACKOFF_MS`], so work that fails does not keep the object busy.
     pub(super) fn next_alarm_ms(&self) -> Option<i64> {
         let copies = self.has_pending().then(|| self.backoff_ms.get());
+        let news = self.has_news().then(|| self.tell_backoff_ms.get());
         let soonest = self.work_backoff_ms.get();
         let work = match self.with_store(|store| due::earliest(store, self.work)) {
             Ok(due_at) => due_at.map(|due_at| due_at.since(self.host.now()).max(soonest)),
             Err(_) => Some(soonest),
         };
-        copies.into_iter().chain(work).min()
+        copies.into_iter().chain(news).chain(work).min()
     }
 
     /// Sets the next alarm, if one is needed.

@@ -8,7 +8,7 @@ use keyward_protocol::{ControlRequest, Response};
 
 pub use keyward_protocol::{Level, LoggedEvents};
 
-/// Platform of one instance of the object: clock, entropy, SQLite, KV, alarm, background work, log, and the operations of the
+/// Platform of one instance of the object: clock, entropy, SQLite, KV, the events object, alarm, background work, log, and the operations of the
 /// control plane. Storage and alarm outlive an instance; background work ends with it.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of the object")]
 pub trait ObjectHost: Sized + 'static {
@@ -36,6 +36,13 @@ pub trait ObjectHost: Sized + 'static {
     /// # Errors
     /// The cause, for the log.
     async fn kv_put(&self, name: &str, text: &str, expires_at_seconds: i64) -> Result<(), String>;
+
+    /// Sends a message to the events object and returns its answer; both are JSON text. Settles within
+    /// [`EVENTS_TIMEOUT_MS`](super::EVENTS_TIMEOUT_MS).
+    ///
+    /// # Errors
+    /// The cause, for the log. The events object may have handled the message even so.
+    async fn ask_events(&self, message: &str) -> Result<String, String>;
 
     /// Sets the object's only alarm, due `after_ms` from now. Replaces an existing alarm.
     ///

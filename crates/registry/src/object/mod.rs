@@ -10,6 +10,7 @@
 mod alarm;
 mod drain;
 mod host;
+mod tell;
 
 pub use host::{Level, LoggedEvents, ObjectHost};
 
@@ -18,10 +19,11 @@ use std::rc::Rc;
 
 use crate::context::Policy;
 use crate::due::{self, DueWork};
+use crate::events::EffectTimes;
 use crate::feed::{self, FeedSizes};
 use crate::idle::{self, IdleRules};
 use crate::store::{Store, StoreError};
-use crate::{AnswerContext, key_limits, metrics, outbox, schema};
+use crate::{AnswerContext, events, key_limits, metrics, notices, outbox, schema};
 use keyward_key::epoch::Epoch;
 use keyward_key::keyring::Keyring;
 use keyward_key::limit::Limit;
@@ -33,6 +35,13 @@ use keyward_protocol::{Request, Response};
 pub const KV_WRITE_TIMEOUT_MS: u32 = 10_000;
 /// Age in milliseconds after which a drain counts as cancelled with the event that started it, so that another one may start.
 pub const DRAIN_TIMEOUT_MS: i64 = 60_000;
+/// Timeout of one message to the events object, in milliseconds.
+pub const EVENTS_TIMEOUT_MS: u32 = 10_000;
+/// Age in milliseconds after which a call that tells events counts as cancelled, so that another one may start.
+const TELL_TIMEOUT_MS: i64 = 60_000;
+/// Operations that are answered after the events object has stored their change, while it answers: nothing is sent to an endpoint after
+/// the answer that it is deleted or disabled.
+const TOLD_FIRST: &[&str] = &["delete_endpoint", "update_endpoint"];
 /// First pause before a failed copy is retried, in milliseconds. It doubles up to [`LONGEST_BACKOFF_MS`].
 pub const FIRST_BACKOFF_MS: i64 = 1_000;
 /// Longest pause before a failed copy is retried, in milliseconds.
@@ -58,6 +67,8 @@ pub struct ObjectSettings {
     pub idle: IdleRules,
     /// `DEFAULT_LIMITS`.
     pub default_limits: Vec<Limit>,
+    /// Bound and grace, which events name.
+    pub effect: EffectTimes,
 }
 
 /// Reason why a call has no answer.
@@ -84,6 +95,9 @@ pub struct RegistryObject<H> {
     backoff_ms: Cell<i64>,
     /// Pause before due work is retried.
     work_backoff_ms: Cell<i64>,
+    telling_since: Cell<Option<Millis>>,
+    /// Pause before the events object is told again.
+    tell_backoff_ms: Cell<i64>,
 }
 
 impl<H: ObjectHost> RegistryObject<H> {
@@ -105,6 +119,8 @@ impl<H: ObjectHost> RegistryObject<H> {
             drain_started_at: Cell::new(None),
             backoff_ms: Cell::new(FIRST_BACKOFF_MS),
             work_backoff_ms: Cell::new(FIRST_BACKOFF_MS),
+            telling_since: Cell::new(None),
+            tell_backoff_ms: Cell::new(FIRST_BACKOFF_MS),
         }
     }
 
@@ -124,12 +140,16 @@ impl<H: ObjectHost> RegistryObject<H> {
         };
         let (may_change, is_write) = match &request {
             Request::Control(control) => (true, control.writes),
-            Request::Expose(_) | Request::Leak(_) => (true, true),
+            Request::Expose(_) | Request::Leak(_) | Request::EndpointReport(_) | Request::EndpointTested(_) => {
+                (true, true)
+            }
             Request::Lookup { .. } | Request::Changes(_) | Request::UsageTimes(_) | Request::UsageMissing { .. } => {
                 (false, false)
             }
         };
         self.count_logged();
+        let tells_first =
+            matches!(&request, Request::Control(control) if TOLD_FIRST.contains(&control.operation.as_str()));
         let answered = match self.answer(request) {
             Ok(answered) => answered,
             Err(error) => {
@@ -141,6 +161,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         };
         let refilled = self.refilled.take();
         let pending = (may_change || refilled) && self.has_pending();
+        let has_news = (is_write || refilled) && self.has_news();
         if pending || is_write || refilled {
             // Set before the answer is sent: if this instance ends now, the alarm still does the work.
             self.set_alarm().await.inspect_err(|_| self.refilled.set(refilled))?;
@@ -148,6 +169,13 @@ impl<H: ObjectHost> RegistryObject<H> {
         if pending {
             let object = Rc::clone(self);
             self.host.spawn(async move { object.drain().await });
+        }
+        if has_news && tells_first {
+            // Another call may be telling older news: this one does not rely on it. The alarm retries after a failure.
+            self.tell_endpoints().await;
+        } else if has_news {
+            let object = Rc::clone(self);
+            self.host.spawn(async move { object.tell_events().await });
         }
         Ok(answered)
     }
@@ -179,6 +207,7 @@ impl<H: ObjectHost> RegistryObject<H> {
     fn start(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         let (random, now) = (self.random_name()?, self.host.now());
         schema::migrate(store, &Epoch::new(now, &random))?;
+        notices::begin(store, now)?;
         let Some(settings) = &self.settings else { return Ok(()) };
         // After a change of the secret, every KV copy must be sealed again (docs/guides/rotate-the-secret.md).
         let resealed = outbox::refill(store, settings.keyring.current().generation(), now)?;
@@ -191,6 +220,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         // Copies may also be pending since the previous instance ended, or since a backup was made, and an alarm may be lost. An
         // unreadable row delays the copies, but not the registry.
         let waiting = outbox::pending(store, 1).map_or(true, |pending| !pending.is_empty())
+            || events::is_any_pending(store).unwrap_or(true)
             || due::earliest(store, self.work).map_or(true, |due_at| due_at.is_some());
         self.refilled.set(resealed || began || waiting);
         Ok(())

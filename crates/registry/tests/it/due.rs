@@ -138,5 +138,6 @@ fn an_instance_that_starts_sets_a_lost_alarm_again_at_its_first_call() {
     ready(chores.object.fetch(SNAPSHOT)).unwrap();
     assert_eq!(chores.alarm_ms(), None, "a running instance does not ask at each call");
     ready(chores.platform.start_with(WORK).fetch(SNAPSHOT)).unwrap();
+    chores.platform.run_spawned();
     assert_eq!(chores.alarm_ms(), Some(60_000));
 }

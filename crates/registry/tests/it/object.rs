@@ -10,8 +10,10 @@ use std::task::{Context, Poll, Waker};
 use keyward_control::authority::apply;
 use keyward_key::keyring::{Keyring, Secret};
 use keyward_key::time::Millis;
+use keyward_protocol::events::{EventsRequest, News};
 use keyward_protocol::{ControlRequest, Request, RequestMeta, Response as RegistryResponse};
 use keyward_registry::due::DueWork;
+use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::meta;
@@ -39,6 +41,9 @@ pub struct Shared {
     pub log: RefCell<Vec<String>>,
     pub kv_fails: Cell<bool>,
     pub kv_hangs: Cell<bool>,
+    /// News that the events object was told, and whether it answers.
+    pub news: RefCell<Vec<News>>,
+    pub events_answer: Cell<bool>,
 }
 
 impl Platform {
@@ -52,6 +57,8 @@ impl Platform {
             log: RefCell::default(),
             kv_fails: Cell::new(false),
             kv_hangs: Cell::new(false),
+            news: RefCell::default(),
+            events_answer: Cell::new(true),
         }))
     }
 
@@ -70,6 +77,11 @@ impl Platform {
 
     fn epoch(&self) -> String {
         meta::epoch(&mut self.0.world.borrow_mut().store).unwrap().as_str().to_owned()
+    }
+
+    /// Ends the background tasks, as the end of their instance does.
+    pub fn drop_spawned(&self) {
+        self.0.spawned.borrow_mut().clear();
     }
 
     /// Polls each background task once and keeps those that are pending.
@@ -91,6 +103,7 @@ pub fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
         policy: World::empty().policy,
         idle: IdleRules::default(),
         default_limits: Vec::new(),
+        effect: EffectTimes { bound_seconds: 5, grace_seconds: 60 },
     }
 }
 
@@ -139,6 +152,17 @@ impl ObjectHost for Platform {
         }
         self.0.written.borrow_mut().push((name.to_owned(), expires_at_seconds));
         Ok(())
+    }
+
+    async fn ask_events(&self, message: &str) -> Result<String, String> {
+        if !self.0.events_answer.get() {
+            return Err("the events object is unreachable".to_owned());
+        }
+        match serde_json::from_str(message).unwrap() {
+            EventsRequest::News(news) => self.0.news.borrow_mut().push(news),
+            other => panic!("{other:?}"),
+        }
+        Ok(r#""noted""#.to_owned())
     }
 
     async fn set_alarm(&self, after_ms: i64) -> Result<(), String> {

@@ -43,6 +43,8 @@ fn the_stored_form_is_this_literal_json_of_every_table() {
     crate::sessions::sign_in(&mut world, owner(), 0xab);
     world.later(1);
     world.done(owner(), issue_by_claim(4, live("mail")));
+    world.later(1);
+    crate::endpoints::add_with_secrets(&mut world);
     let stored: Json = serde_json::from_str(include_str!("stored_form.json")).unwrap();
     let found = world.store.dump();
     assert_eq!(found, stored, "{}", serde_json::to_string_pretty(&found).unwrap());

@@ -1,0 +1,225 @@
+//! The alarm: attempts that are due, reports to the registry, removal of old rows.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use keyward_key::time::Millis;
+use keyward_key::version;
+use keyward_key::webhook::{ed25519_signature, signed_text};
+use keyward_protocol::{Request, Response};
+
+use super::{EventsHost, EventsObject, EventsSettings, Level, Outgoing};
+use crate::deliveries::{self, Attempt, Failure, Outcome};
+use crate::endpoints::{self, EnabledEndpoint};
+use crate::retention;
+use crate::signature::{headers, hmac_signatures};
+
+/// Maximum number of attempts at the same time: the platform's limit of connections.
+pub const AT_ONCE: usize = 6;
+/// Maximum number of attempts to one endpoint at the same time.
+pub const AT_ONCE_TO_ONE: usize = 2;
+/// Maximum number of attempts to slow endpoints at the same time, so that receivers that hang do not starve the others.
+pub const AT_ONCE_OF_SLOW: usize = 3;
+/// Time in milliseconds after which an alarm begins no further attempt. The next alarm follows at once.
+pub const RUN_MS: i64 = 30_000;
+/// Age in milliseconds after which an alarm counts as cancelled with its instance's event, so that another one may begin.
+const CANCELLED_AFTER_MS: i64 = 300_000;
+/// Minimum interval between reports to the registry, in milliseconds.
+pub(super) const REPORT_INTERVAL_MS: i64 = 5_000;
+/// Longest pause before a failed report is repeated, in milliseconds.
+const LONGEST_REPORT_PAUSE_MS: i64 = 60_000;
+/// Minimum interval between removals of old rows, in milliseconds.
+const REMOVAL_INTERVAL_MS: i64 = 3_600_000;
+/// Pause after a failure of the store, in milliseconds.
+const AFTER_FAILURE_MS: i64 = 5_000;
+/// Shortest pause between two alarms, in milliseconds.
+const SHORTEST_PAUSE_MS: i64 = 1_000;
+
+/// An attempt that is being made.
+struct Flight<'a> {
+    endpoint: EnabledEndpoint,
+    work: Pin<Box<dyn Future<Output = ()> + 'a>>,
+}
+
+impl<H: EventsHost> EventsObject<H> {
+    /// Handles the alarm: makes the attempts that are due, reports to the registry, removes old rows, and sets the next alarm.
+    pub async fn alarm(&self) {
+        let now = self.host.now();
+        let is_running =
+            self.running_since.get().is_some_and(|since| (0..CANCELLED_AFTER_MS).contains(&now.since(since)));
+        if !is_running {
+            self.running_since.set(Some(now));
+            let ended = self.with_store(|store| deliveries::fail_interrupted_tests(store, now));
+            if let Err(error) = ended {
+                self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]);
+            }
+            self.make_attempts().await;
+            self.running_since.set(None);
+            self.report().await;
+            self.remove_old();
+        }
+        // A failure was logged. The next message sets the alarm.
+        if let Some(after_ms) = self.next_alarm_ms() {
+            let _ = self.set_alarm(after_ms).await;
+        }
+    }
+
+    /// Makes attempts until none is due, or for [`RUN_MS`].
+    async fn make_attempts(&self) {
+        let Some(settings) = &self.settings else { return };
+        let until = Millis(self.host.now().0.saturating_add(RUN_MS));
+        let flights: RefCell<Vec<Flight<'_>>> = RefCell::new(Vec::new());
+        poll_fn(|context| {
+            self.waker.replace(Some(context.waker().clone()));
+            let mut flights = flights.borrow_mut();
+            loop {
+                while self.host.now() < until && flights.len() < AT_ONCE {
+                    let Some((attempt, endpoint)) = self.begin_next(&flights) else { break };
+                    let work = async move {
+                        self.make(settings, &attempt).await;
+                    };
+                    flights.push(Flight { endpoint, work: Box::pin(work) });
+                }
+                if flights.is_empty() {
+                    return Poll::Ready(());
+                }
+                let before = flights.len();
+                flights.retain_mut(|flight| flight.work.as_mut().poll(context).is_pending());
+                if flights.len() == before {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+        self.waker.replace(None);
+    }
+
+    /// Lets the attempts that are running be joined by new ones.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Begins the attempt that has waited longest, if there is a free place for it. A failure of the store is logged, and nothing begins.
+    fn begin_next(&self, flights: &[Flight<'_>]) -> Option<(Attempt, EnabledEndpoint)> {
+        let now = self.host.now();
+        let slow = flights.iter().filter(|flight| flight.endpoint.is_slow).count();
+        let is_free = |endpoint: &EnabledEndpoint| {
+            let own = flights.iter().filter(|flight| flight.endpoint.id == endpoint.id).count();
+            if endpoint.is_slow { own == 0 && slow < AT_ONCE_OF_SLOW } else { own < AT_ONCE_TO_ONE }
+        };
+        let begun = self.with_store(|store| {
+            let mut free = endpoints::enabled(store)?;
+            free.retain(is_free);
+            while let Some((delivery, endpoint)) = deliveries::next_due(store, &free, now)? {
+                if let Some(attempt) = deliveries::start(store, delivery, self.host.jitter(), now)? {
+                    return Ok(Some((attempt, endpoint)));
+                }
+            }
+            Ok(None)
+        });
+        begun.unwrap_or_else(|error| {
+            self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]);
+            None
+        })
+    }
+
+    /// Sends an attempt that was written down, and writes its outcome.
+    pub(super) async fn make(&self, settings: &EventsSettings, attempt: &Attempt) -> Outcome {
+        let outcome = self.send(settings, attempt).await.unwrap_or_else(Outcome::Failed);
+        let now = self.host.now();
+        let finished = self.with_store(|store| deliveries::finish(store, attempt, &outcome, self.host.jitter(), now));
+        match finished {
+            Ok(Some(reason)) => {
+                let fields = [("endpoint", attempt.endpoint.id.as_str()), ("reason", reason.as_str())];
+                self.host.log(Level::Warn, "endpoint_stopped", &fields);
+            }
+            Ok(None) => {}
+            Err(error) => self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]),
+        }
+        outcome
+    }
+
+    async fn send(&self, settings: &EventsSettings, attempt: &Attempt) -> Result<Outcome, Failure> {
+        settings.hosts.check(&attempt.endpoint.url, None).map_err(|_| Failure::AddressNotAllowed)?;
+        let now = self.host.now();
+        let at_seconds = now.0.div_euclid(1_000);
+        let text = signed_text(&attempt.event_id, at_seconds, &attempt.body);
+        let mut signatures = Vec::new();
+        for derived in settings.keyring.generations() {
+            let signature = self.host.sign(derived.events(), text.as_bytes()).await.map_err(|cause| {
+                self.host.log(Level::Error, "signing_failed", &[("cause", &cause)]);
+                Failure::Unsigned
+            })?;
+            signatures.push(ed25519_signature(&signature));
+        }
+        signatures.extend(hmac_signatures(&settings.keyring, &attempt.endpoint, &text, now));
+        let outgoing = Outgoing {
+            url: attempt.endpoint.url.clone(),
+            headers: headers(&attempt.event_id, at_seconds, &signatures),
+            body: attempt.body.clone(),
+        };
+        self.host.send(&outgoing).await
+    }
+
+    /// Tells the registry of deliveries and of endpoints that were stopped.
+    async fn report(&self) {
+        let now = self.host.now();
+        let is_recent = |at: Millis| (0..self.report_backoff_ms.get()).contains(&now.since(at));
+        if self.reported_at.get().is_some_and(is_recent) {
+            return;
+        }
+        let report = match self.with_store(endpoints::to_report) {
+            Ok(Some(report)) => report,
+            Ok(None) => return,
+            Err(error) => return self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]),
+        };
+        self.reported_at.set(Some(now));
+        let Ok(message) = serde_json::to_string(&Request::EndpointReport(report.clone())) else { return };
+        let noted = match self.host.ask_registry(&message).await.map(|answer| version::read::<Response>(&answer)) {
+            Ok(Ok(Response::EndpointsNoted)) => {
+                self.with_store(|store| endpoints::reported(store, &report)).map_err(|error| error.to_string())
+            }
+            Ok(_) => Err("the registry did not confirm".to_owned()),
+            Err(cause) => Err(cause),
+        };
+        match noted {
+            Ok(()) => self.report_backoff_ms.set(REPORT_INTERVAL_MS),
+            Err(cause) => {
+                self.report_backoff_ms.set(self.report_backoff_ms.get().saturating_mul(2).min(LONGEST_REPORT_PAUSE_MS));
+                self.host.log(Level::Warn, "endpoints_not_reported", &[("cause", &cause)]);
+            }
+        }
+    }
+
+    fn remove_old(&self) {
+        let now = self.host.now();
+        let is_recent = |at: Millis| (0..REMOVAL_INTERVAL_MS).contains(&now.since(at));
+        if self.removed_at.get().is_some_and(is_recent) {
+            return;
+        }
+        match self.with_store(|store| retention::remove_old(store, now)) {
+            Ok(true) => {}
+            Ok(false) => self.removed_at.set(Some(now)),
+            Err(error) => self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]),
+        }
+    }
+
+    /// Returns the time until the object needs its next alarm, in milliseconds; `None` if nothing will fall due.
+    fn next_alarm_ms(&self) -> Option<i64> {
+        let now = self.host.now();
+        let found = self.with_store(|store| {
+            let attempts = deliveries::next_at(store)?.map(|at| at.since(now).max(SHORTEST_PAUSE_MS));
+            let report = endpoints::to_report(store)?.map(|_| self.report_backoff_ms.get());
+            let removal = retention::next_at(store)?.map(|at| {
+                let least = if self.removed_at.get().is_some() { REMOVAL_INTERVAL_MS } else { AFTER_FAILURE_MS };
+                at.since(now).max(least)
+            });
+            Ok(attempts.into_iter().chain(report).chain(removal).min())
+        });
+        found.unwrap_or(Some(AFTER_FAILURE_MS))
+    }
+}

@@ -1,0 +1,54 @@
+//! Removal of old events with their deliveries and attempts.
+
+use keyward_key::time::Millis;
+use keyward_store::{Store, StoreError, Value};
+
+/// Time for which events, deliveries and attempts are kept, in milliseconds: 30 days.
+pub const KEPT_MS: i64 = 2_592_000_000;
+
+/// Maximum number of events that one transaction removes.
+const BATCH: i64 = 500;
+
+/// Removes events that are older than [`KEPT_MS`], each with its deliveries and attempts, in one transaction. One with a pending
+/// delivery stays until that has ended. Returns whether there may be more.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub fn remove_old(store: &mut dyn Store, now: Millis) -> Result<bool, StoreError> {
+    let before = Millis(now.0.saturating_sub(KEPT_MS));
+    let rows = store.query(
+        "SELECT number FROM events INDEXED BY events_by_age WHERE received_at < ?
+             AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = events.number AND status = 'pending')
+         ORDER BY received_at LIMIT ?",
+        &[before.into(), Value::Integer(BATCH)],
+    )?;
+    if rows.is_empty() {
+        return Ok(false);
+    }
+    let numbers = rows.iter().map(|row| row.integer("number")).collect::<Result<Vec<_>, _>>()?;
+    let is_full = i64::try_from(numbers.len()).is_ok_and(|count| count == BATCH);
+    let numbers = serde_json::to_string(&numbers).map_err(|_| StoreError::new("numbers have no JSON form"))?;
+    store.transaction(&mut |store| {
+        for sql in [
+            "DELETE FROM attempts WHERE delivery IN (SELECT number FROM deliveries
+                 WHERE event IN (SELECT value FROM json_each(?)))",
+            "DELETE FROM deliveries WHERE event IN (SELECT value FROM json_each(?))",
+            "DELETE FROM events WHERE number IN (SELECT value FROM json_each(?))",
+        ] {
+            store.execute(sql, &[numbers.as_str().into()])?;
+        }
+        Ok(())
+    })?;
+    Ok(is_full)
+}
+
+/// Returns the time at which the oldest event is to be removed.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn next_at(store: &mut dyn Store) -> Result<Option<Millis>, StoreError> {
+    let rows =
+        store.query("SELECT received_at FROM events INDEXED BY events_by_age ORDER BY received_at LIMIT 1", &[])?;
+    let oldest = rows.first().map(|row| row.millis("received_at")).transpose()?;
+    Ok(oldest.map(|oldest| Millis(oldest.0.saturating_add(KEPT_MS))))
+}

@@ -1,0 +1,67 @@
+//! Tells the events object what happened, in order, with retries by alarm.
+
+use super::host::{Level, ObjectHost};
+use super::{FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS, RegistryObject, TELL_TIMEOUT_MS};
+use crate::events;
+use keyward_fault::fault;
+use keyward_key::version;
+use keyward_protocol::events::{EventsRequest, EventsResponse};
+
+impl<H: ObjectHost> RegistryObject<H> {
+    /// Tells everything that is pending. Only one call does so at a time. After a failure the alarm retries, with a backoff that doubles.
+    /// Sets the next alarm in every case.
+    pub(super) async fn tell_events(&self) {
+        let now = self.host.now();
+        let running_since = self.telling_since.get().map(|since| since.min(now));
+        if running_since.is_some_and(|since| now.since(since) < TELL_TIMEOUT_MS) {
+            self.telling_since.set(running_since);
+            // The running call may have read its last row already.
+            self.reset_alarm().await;
+            return;
+        }
+        self.telling_since.set(Some(now));
+        let told = self.tell_all().await;
+        self.telling_since.set(None);
+        match told {
+            Ok(()) => self.tell_backoff_ms.set(FIRST_BACKOFF_MS),
+            Err(cause) => {
+                let backoff_ms = self.tell_backoff_ms.get().saturating_mul(2).min(LONGEST_BACKOFF_MS);
+                self.tell_backoff_ms.set(backoff_ms);
+                let fields = [("cause", cause.as_str()), ("retry_in_ms", &backoff_ms.to_string())];
+                self.host.log(Level::Warn, "events_not_told", &fields);
+            }
+        }
+        self.reset_alarm().await;
+    }
+
+    /// Tells everything that is pending before an answer, beside a call that may be running: what arrives twice or late has no effect.
+    pub(super) async fn tell_endpoints(&self) {
+        if let Err(cause) = self.tell_all().await {
+            self.host.log(Level::Warn, "events_not_told", &[("cause", &cause), ("retry_in_ms", "1000")]);
+        }
+        self.reset_alarm().await;
+    }
+
+    async fn tell_all(&self) -> Result<(), String> {
+        let effect = self.settings.as_ref().ok_or("misconfigured")?.effect;
+        loop {
+            let news = self.with_store(|store| events::news(store, effect)).map_err(|error| error.to_string())?;
+            let Some((news, upto)) = news else { return Ok(()) };
+            if fault!("an event counts as told before it is stored") {
+                self.with_store(|store| events::told(store, upto)).map_err(|error| error.to_string())?;
+            }
+            let message = serde_json::to_string(&EventsRequest::News(news)).map_err(|error| error.to_string())?;
+            let answer = self.host.ask_events(&message).await?;
+            match version::read::<EventsResponse>(&answer) {
+                Ok(EventsResponse::Noted) => {}
+                _ => return Err("the events object did not confirm".to_owned()),
+            }
+            self.with_store(|store| events::told(store, upto)).map_err(|error| error.to_string())?;
+        }
+    }
+
+    /// Returns whether there is anything to tell. Also `true` if the store fails, because an unnecessary alarm is harmless.
+    pub(super) fn has_news(&self) -> bool {
+        self.with_store(events::is_any_pending).unwrap_or(true)
+    }
+}

@@ -1,0 +1,86 @@
+// The receivers in examples/events, with real events of the real build.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { lineAbout, post } from "../../examples/events/chat/relay.mjs";
+import { receive } from "../../examples/events/node/receiver.mjs";
+import { startOrigin } from "./harness/echo-origin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { until } from "./harness/wait.mjs";
+
+let origin;
+let chat;
+let gate;
+const receivers = [];
+
+before(async () => {
+  origin = await startOrigin();
+  chat = await startOrigin();
+  gate = await startGate({ vars: { ORIGIN_LIVE: origin.url, EVENT_HOSTS: ["localhost:*"] } });
+  await gate.bootstrap();
+});
+
+after(async () => {
+  for (const receiver of receivers) receiver.close();
+  await gate?.stop();
+  await origin?.close();
+  await chat?.close();
+});
+
+/** Starts a receiver, and adds and tests its endpoint. Returns the address. */
+async function enable(handle) {
+  const receiver = await receive({ jwks: `${gate.url}/_keyward/jwks.json`, port: 0, handle });
+  receivers.push(receiver);
+  const url = `http://localhost:${receiver.address().port}/events`;
+  const call = (path, json) => gate.call(`/_keyward/v1/endpoints${path}`, { method: "POST", key: gate.owner, json });
+  const { json } = await call("", { url });
+  const tested = await call(`/${json.endpoint.id}/test`, {});
+  assert.equal(tested.json.delivered, true, tested.text);
+  return { url, id: json.endpoint.id };
+}
+
+test("the receiver takes genuine events, each once, and refuses others", async () => {
+  const taken = [];
+  let fails = 1;
+  const { url, id } = await enable((event) => {
+    if (event.type === "key.issued" && fails-- > 0) throw new Error("planted: the first attempt fails");
+    taken.push(event);
+  });
+  const key = await gate.newKey();
+  const issued = () => taken.filter(({ type }) => type === "key.issued");
+  await until("the second attempt", async () => issued().length === 1, { within: 12_000 });
+  assert.equal(issued()[0].data.key_id, key.id);
+  const again = { from: "2026-01-01T00:00:00Z", to: new Date(Date.now() + 1_000).toISOString() };
+  const replayed = await gate.call(`/_keyward/v1/endpoints/${id}/replay`, {
+    method: "POST",
+    key: gate.owner,
+    json: again,
+  });
+  assert.equal(replayed.status, 202, replayed.text);
+  const list = async () =>
+    (await gate.call(`/_keyward/v1/deliveries?endpoint=${id}&status=pending`, { key: gate.owner })).json.items;
+  await until("everything was sent again", async () => (await list()).length === 0);
+  assert.equal(issued().length, 1, "handled once");
+
+  const body = JSON.stringify({ type: "key.revoked", data: {} });
+  const now = Math.floor(Date.now() / 1000);
+  for (const headers of /** @type {Record<string, string>[]} */ ([
+    {},
+    { "webhook-id": "evt_x", "webhook-timestamp": `${now}`, "webhook-signature": "v1a,AAAA" },
+    { "webhook-id": "evt_x", "webhook-timestamp": "soon", "webhook-signature": "v1a,AAAA" },
+  ]))
+    assert.equal((await fetch(url.replace("localhost", "127.0.0.1"), { method: "POST", headers, body })).status, 401);
+});
+
+test("the relay posts a line that cannot format or mention anything", async () => {
+  chat.on("/hook", (_, response) => response.writeHead(200).end("ok"));
+  await enable((event) => post(`${chat.url}/hook`, lineAbout(event)));
+  const key = await gate.newKey({ name: "<!here> *CRM*" });
+  await gate.revoke(key.id, "leaked in a log");
+  const lines = () =>
+    chat.arrivals.filter(({ url, body }) => url === "/hook" && body).map(({ body }) => JSON.parse(body).text);
+  await until("the line", async () => lines().some((line) => line.startsWith("key.revoked")));
+  const line = lines().find((one) => one.startsWith("key.revoked"));
+  assert.ok(line.includes("&lt;!here&gt;") && !line.includes("*CRM*"), line);
+  assert.ok(line.includes("leaked in a log"), line);
+});
