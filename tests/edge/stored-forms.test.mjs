@@ -125,6 +125,7 @@ describe("SQL", () => {
         "index sessions_by_member",
         "table audit",
         "table claims",
+        "table counters",
         "table endpoints",
         "table events",
         "table exposures",
@@ -231,7 +232,7 @@ describe("SQL", () => {
         "idle_days 90",
         `revision ${rows[2].value}`,
         "revoke_idle_days 0",
-        "schema 16",
+        "schema 17",
         `sealed_under ${GENERATION}`,
       ],
     );
