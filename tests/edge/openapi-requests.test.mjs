@@ -95,7 +95,7 @@ function compare(operationId, answer, errors, value, sent) {
   const outcome = errors === null ? answer.status : "refused";
   counts[outcome] = (counts[outcome] ?? 0) + 1;
   const wrong = difference(answer, errors, inWords(errors && fieldsOf(errors).has("") ? {} : value, operationId));
-  const detail = answer.json.detail ?? answer.text;
+  const detail = answer.status === 204 ? "" : (answer.json.detail ?? answer.text);
   if (wrong)
     differences.push(`${operationId} ${wrong}: ${answer.status} ${detail.slice(0, 200)} ${sent.slice(0, 300)}`);
 }

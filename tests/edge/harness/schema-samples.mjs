@@ -63,6 +63,8 @@ const day = (ahead) => new Date(Date.now() + ahead * DAY_MS).toISOString();
 const TEXTS = () => [
   ...[
     "",
+    "http://localhost:9/hook",
+    "ftp://localhost:9/hook",
     " ",
     "a",
     "A",

@@ -88,7 +88,7 @@ const OPEN_API: &str = r##"{
       "name": "endpoint",
       "in": "query",
       "description": "Only of this endpoint",
-      "schema": {"type": "string", "minLength": 1}
+      "schema": {"type": "string"}
     },
     {
       "name": "type",
