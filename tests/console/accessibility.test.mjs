@@ -37,7 +37,13 @@ before(async () => {
   const { json } = await deployment.call("POST", `/keys/${stolen.id}/compromise`, {
     json: { kind: "exposed", note: "The build log was public", replace: "claim" },
   });
+  const { api_key: leaked } = await deployment.issue("webinar");
+  await deployment.reportLeak({ keys: [leaked], note: "In the sources of a landing page" });
+  const endpoint = { url: "http://localhost:9/hooks", description: "On call", types: ["key.*"], signatures: ["v1a"] };
+  await deployment.call("POST", "/endpoints", { json: endpoint });
   Object.assign(screens, {
+    leaks: "/leaks",
+    events: "/events",
     overview: "/",
     incidents: "/incidents",
     incident: `/incident?id=${json.incident.id}`,
@@ -110,6 +116,7 @@ test("axe finds nothing in any dialog", { skip }, async () => {
     [screens.key, "Compromised"],
     [screens.incident, "Record the review"],
     [screens.members, "Add member"],
+    [screens.events, "Add endpoint"],
   ]) {
     await open(page, path);
     await page.getByRole("button", { name: button, exact: true }).click();

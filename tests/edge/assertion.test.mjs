@@ -221,10 +221,11 @@ describe("the published keys", () => {
     });
   }
 
-  test("contain the current key, named by its thumbprint, and are cacheable by anyone for five minutes", async () => {
+  test("contain the current key, named by its thumbprint, and that of events, and are cacheable by anyone for five minutes", async () => {
     const answer = await gate.call(JWKS);
     assert.equal(answer.status, 200);
-    assert.deepEqual(answer.json, { keys: [keyOf(SECRETS.KEYWARD_SECRET).jwk] });
+    const { jwk } = (await gate.call("/_keyward/v1/endpoints/key", { key: gate.owner })).json;
+    assert.deepEqual(answer.json, { keys: [keyOf(SECRETS.KEYWARD_SECRET).jwk, jwk] });
     assert.equal(answer.headers["content-type"], "application/jwk-set+json");
     assert.equal(answer.headers["cache-control"], "public, max-age=300");
     assert.ok(answer.headers["keyward-request-id"]);
@@ -258,7 +259,9 @@ describe("the published keys", () => {
       vars: { ...vars(), KEYWARD_SECRET: NEW_SECRET, KEYWARD_SECRET_PREVIOUS: SECRETS.KEYWARD_SECRET },
     });
     const both = await gate.call(JWKS);
-    assert.deepEqual(both.json.keys, [keyOf(NEW_SECRET).jwk, ...old.json.keys]);
+    const [assertions, events] = old.json.keys;
+    const newEvents = (await gate.call("/_keyward/v1/endpoints/key", { key: gate.owner })).json.jwk;
+    assert.deepEqual(both.json.keys, [keyOf(NEW_SECRET).jwk, assertions, newEvents, events]);
     const [jwt] = values((await gate.call("/v1/contacts", { key: key.apiKey })).json, "keyward-assertion");
     assert.equal(verified(jwt, NEW_SECRET).sub, key.id);
     assert.equal((await byLibrary(keys)).payload.sub, key.id);

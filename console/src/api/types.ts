@@ -185,6 +185,7 @@ export interface Finding {
   rule: string;
   severity: "critical" | "high" | "medium" | "low";
   key_id?: string | null;
+  member_id?: string | null;
   since: string;
   detail: string;
   fix: { method: string; path: string; body?: Record<string, unknown> | null } | null;

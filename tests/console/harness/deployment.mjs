@@ -12,6 +12,7 @@ import { testPorts } from "../../edge/harness/ports.mjs";
 const DEV_VARS = {
   KEYWARD_SECRET: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
   BOOTSTRAP_TOKEN: "a-bootstrap-token-of-the-console-tests",
+  EVENT_HOSTS: '["localhost:*"]',
   REQUIRE_HTTPS: "false", // as in the .dev.vars that `npm start` makes
 };
 
@@ -98,6 +99,14 @@ class Deployment {
     const answer = await this.call("POST", "/keys", { json: draft });
     if (answer.status !== 201) throw new Error(answer.text);
     return answer.json;
+  }
+
+  /** Reports leaked keys at the gate, as anybody may. */
+  async reportLeak(json) {
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify(json);
+    const answer = await send(this.gate, "/_keyward/v1/leaks", { agent: this.#agent, method: "POST", headers, body });
+    if (answer.status !== 202) throw new Error(answer.text);
   }
 
   /** Returns the status of a request through the gate. */

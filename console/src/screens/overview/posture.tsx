@@ -66,14 +66,14 @@ export function PosturePanel() {
           {findings.length === 0 && <Empty>Every key follows the guide.</Empty>}
           <ul>
             {findings.slice(0, SHOWN).map((finding) => (
-              <li key={`${finding.rule} ${finding.key_id}`} class="finding">
+              <li key={`${finding.rule} ${finding.key_id ?? finding.member_id}`} class="finding">
                 <Chip tone={TONES[finding.severity]?.tone} shape={TONES[finding.severity]?.shape}>
                   {capital(finding.severity)}
                 </Chip>
                 <span class="grow">
                   {finding.detail}{" "}
                   <span class="small muted">
-                    since <Time at={finding.since} />
+                    <span class="mono">{finding.key_id ?? finding.member_id}</span> since <Time at={finding.since} />
                   </span>
                 </span>
                 {finding.fix && (
