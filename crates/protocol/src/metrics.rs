@@ -109,13 +109,13 @@ pub struct Sample {
     /// Value; of a family in seconds, in milliseconds.
     pub value: u64,
     /// Time in milliseconds since 1970 at which an object first saw the series; 0 if that does not matter.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub since: i64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(since: &i64) -> bool {
-    *since == 0
+/// For serde. Generic, because a lint wants an `i64` by value on some targets and by reference on others.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Sample {
