@@ -79,7 +79,7 @@ test("a second key for an integration is refused, with the way out", { skip }, a
   await fill(page, { name: "Taken too" });
   await page.getByLabel("Integration", { exact: true }).fill("taken");
   await issue(page);
-  await seen(page, /already has the active key/);
+  await seen(page, /already has the key/);
 });
 
 test("hostile texts are shown as text, on every screen that shows them", { skip }, async () => {
