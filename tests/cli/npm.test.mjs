@@ -36,7 +36,7 @@ function run(args, { started = (_child) => {}, input = "" } = {}) {
   child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
   child.stdin.on("error", () => {});
   started(child);
-  if (input !== undefined) child.stdin.end(input);
+  if (input !== null) child.stdin.end(input);
   return new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr })));
 }
 
@@ -49,7 +49,7 @@ test("the command of the package runs the program with its arguments, input and 
 
 test("a signal ends the program, and the command tells it by its exit code", { skip }, async () => {
   const scan = await run(["scan", "-"], {
-    input: undefined,
+    input: null,
     // The program waits for its input. It has started when the wrapper has a child.
     started: async (child) => {
       const tasks = () =>
