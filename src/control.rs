@@ -50,6 +50,10 @@ impl ControlPlatform for ControlEvent {
         events::refresh(Rc::clone(&self.state), self.env.clone(), &self.context);
     }
 
+    fn renew_in_background(&self) {
+        events::renew(Rc::clone(&self.state), self.env.clone(), &self.context);
+    }
+
     fn report_usage_in_background(&self, due: UsageDue) {
         usage::report(&self.state, &self.env, &self.context, &due);
     }

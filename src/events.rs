@@ -12,7 +12,7 @@ use super::isolate_state::IsolateState;
 use super::platform::Platform;
 use super::{control, glue, send, usage};
 use keyward_edge::BackgroundReport;
-use keyward_edge::entry::{self, Action, Decided, Entry, Pending, RawRequest};
+use keyward_edge::entry::{self, Action, Decided, Entry, Pending, RawRequest, Resumed};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 
@@ -71,7 +71,7 @@ pub(super) fn refresh(state: Rc<IsolateState>, env: JsValue, context: &JsValue) 
 }
 
 /// Renews leases of limited keys in the background. No request waits for it.
-fn renew(state: Rc<IsolateState>, env: JsValue, context: &JsValue) {
+pub(super) fn renew(state: Rc<IsolateState>, env: JsValue, context: &JsValue) {
     let held = context.clone();
     later(Some(context), async move {
         if let Some(config) = &state.config {
@@ -96,7 +96,11 @@ fn resume(event: Event, pending: Pending) -> JsValue {
     later(keep_alive, async move {
         let Event { state, request, env, context, raw } = event;
         let platform = Platform::new(&env, &context);
-        let (decided, usage_due) = entry::resume(&state.isolate, state.config.as_ref(), &platform, &raw, pending).await;
+        let Resumed { decided, usage_due, renewal_due } =
+            entry::resume(&state.isolate, state.config.as_ref(), &platform, &raw, pending).await;
+        if renewal_due {
+            renew(Rc::clone(&state), env.clone(), &context);
+        }
         if let Some(due) = usage_due {
             usage::counted(&state, &env, &request, &context, &due);
         }

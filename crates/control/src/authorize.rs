@@ -11,6 +11,7 @@ use super::serve::{ControlContext, control_request};
 use super::sign_in::member;
 use keyward_config::Config;
 use keyward_edge::entry::refuse_gateway;
+use keyward_edge::leases::take_renewal_due;
 use keyward_edge::usage::RecordFrom;
 use keyward_edge::{
     BackgroundReport, Level, LookupKey, Platform, RequestContext, decide, exposures, is_refresh_due, signing,
@@ -55,6 +56,9 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
     };
     if let Some(due) = usage_due {
         context.event.report_usage_in_background(due);
+    }
+    if take_renewal_due(judged.isolate) {
+        context.event.renew_in_background();
     }
     let grant = decided.inspect_err(|refusal| {
         let report = exposures::take(judged.isolate, config, &forwarded, refusal.reason, request_id);

@@ -28,6 +28,9 @@ pub trait ControlPlatform {
     /// Starts a refresh of the feed in the background.
     fn refresh_in_background(&self);
 
+    /// Starts a renewal of leases of limited keys in the background.
+    fn renew_in_background(&self);
+
     /// Starts the report that a counted request makes due, in the background. The country of the client of a gateway is not known.
     fn report_usage_in_background(&self, due: UsageDue);
 

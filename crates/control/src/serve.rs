@@ -427,7 +427,11 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     /// Counts a request that another worker handles, and answers whether it may pass.
     async fn count(&self, request: CountedRequest) -> Result<ControlReply, Failure> {
         let CountedRequest { limits, cost, counted, over_limit } = request;
-        let (mut reply, fields) = match leases::count(&self.request.lookups(), &limits, cost).await {
+        let answered = leases::count(&self.request.lookups(), &limits, cost).await;
+        if leases::take_renewal_due(self.request.isolate) {
+            self.event.renew_in_background();
+        }
+        let (mut reply, fields) = match answered {
             Ok(receipt) => (counted, fields_of(&receipt.headers).collect()),
             Err(refusal) if refusal.problem.code == Code::RateLimited => {
                 (over_limit, refusal.problem.headers().to_vec())

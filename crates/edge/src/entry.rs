@@ -14,6 +14,7 @@ use super::context::RequestContext;
 use super::decide::{decide, finish, step};
 use super::exposures;
 use super::isolate::Isolate;
+use super::leases::take_renewal_due;
 use super::platform::{Level, Platform};
 use super::usage::{self, RecordFrom, UsageDue};
 use keyward_config::{Config, HostRole};
@@ -85,6 +86,22 @@ impl Pending {
 }
 
 /// Result of [`resume`].
+pub struct Resumed {
+    /// Action to take for the request.
+    pub decided: Decided,
+    /// Work that the counts of usage make due.
+    pub usage_due: Option<UsageDue>,
+    /// Whether the caller must start [`renew`](super::renew) in the background.
+    pub renewal_due: bool,
+}
+
+impl From<Decided> for Resumed {
+    fn from(decided: Decided) -> Self {
+        Self { decided, usage_due: None, renewal_due: false }
+    }
+}
+
+/// Decision about a request that had to wait.
 pub enum Decided {
     /// Answer with this reply.
     Reply(Reply),
@@ -153,6 +170,8 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
     }
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let (step, refresh_due) = step(&context, head.now());
+    // A refused request may be the one that finds the object of its limits reachable again.
+    let renewal_due = take_renewal_due(isolate);
     let (action, usage_due) = match step {
         Step::Forward(grant) => {
             let usage_due = usage::count_grant(isolate, &head, &grant, RecordFrom::Memory);
@@ -160,34 +179,34 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
         }
         Step::Refuse(refusal) => {
             let usage_due = usage::count_refusal(&context, &refusal, RecordFrom::Memory);
-            return Entry { usage_due, ..refused(refusal) };
+            return Entry { usage_due, renewal_due, ..refused(refusal) };
         }
         Step::Sign(unsigned) => (Action::Later(Pending(Some(unsigned))), None),
         Step::Need(_) => (Action::Later(Pending(None)), None),
     };
-    let renewal_due = isolate.gate().is_some_and(|mut gate| gate.take_renewal_due());
     Entry { action, refresh_due, usage_due, renewal_due, exposed: None }
 }
 
 /// Finishes a request for which [`handle`] returned [`Action::Later`], with the same arguments. Parses the head again, because it borrows
-/// its text and the text has moved into the promise. Returns also the work that the counts of usage make due.
+/// its text and the text has moved into the promise.
 pub async fn resume(
     isolate: &Isolate,
     config: Option<&Config>,
     platform: &impl Platform,
     request: &RawRequest,
     pending: Pending,
-) -> (Decided, Option<UsageDue>) {
+) -> Resumed {
     let request_id = request.request_id.as_str();
     let (Some(config), Ok(head)) = (config, Head::parse(&request.head_text)) else {
-        return (Decided::Reply(Reply::problem(&Code::InternalError.into(), request_id)), None);
+        return Decided::Reply(Reply::problem(&Code::InternalError.into(), request_id)).into();
     };
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let (decided, record) = match pending {
         Pending(Some(unsigned)) => (finish(&context, unsigned).await, RecordFrom::Memory),
         Pending(None) => (decide(&context).await, RecordFrom::Lookup),
     };
-    match decided {
+    let renewal_due = take_renewal_due(isolate);
+    let (decided, usage_due) = match decided {
         Ok(grant) => {
             let usage_due = usage::count_grant(isolate, &head, &grant, record);
             (Decided::Forward(grant.plan(&head, request_id)), usage_due)
@@ -196,7 +215,8 @@ pub async fn resume(
             let usage_due = usage::count_refusal(&context, &refusal, record);
             (Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request)), usage_due)
         }
-    }
+    };
+    Resumed { decided, usage_due, renewal_due }
 }
 
 /// Returns the reply to a request whose head could not be read or that could not get a random id.

@@ -47,6 +47,12 @@ pub(super) async fn ask(context: &LookupContext<'_, impl Platform>, shard: u32) 
     }
 }
 
+/// Returns whether a request made a renewal of leases due, and forgets it. Whoever decides about requests of limited keys asks after each
+/// and starts [`renew`] in the background.
+pub fn take_renewal_due(isolate: &Isolate) -> bool {
+    isolate.gate().is_some_and(|mut gate| gate.take_renewal_due())
+}
+
 /// Renews leases in the background, at each shard that keys wait for.
 pub async fn renew(isolate: &Isolate, config: &Config, platform: &impl Platform) {
     let context = LookupContext { isolate, config, platform, request_id: "" };

@@ -6,6 +6,7 @@ pub mod allocator;
 pub mod authority;
 pub mod entropy;
 pub mod gate_world;
+pub mod leases;
 pub mod messages;
 pub mod model;
 pub mod registry_world;

@@ -216,3 +216,27 @@ fn a_revoked_verifier_does_not_learn_which_addresses_a_key_may_come_from() {
         }
     }
 }
+
+#[test]
+fn gateways_and_workers_renew_leases_before_a_request_has_to_wait() {
+    let limits = json!([{"name": "burst", "requests": 100, "seconds": 60}]);
+    let (plane, owner) = Plane::with_owner_of(&json!({"DEFAULT_LIMITS": limits}));
+    plane.platform.lease_units.set(Some(4));
+    let (_, text) = plane.issue(&owner, "crm");
+    let renewals = |work: &dyn Fn() -> u16| -> Vec<u32> {
+        let before = plane.platform.renewals.get();
+        (0..3)
+            .map(|_| {
+                assert_eq!(work(), 200);
+                plane.platform.renewals.get() - before
+            })
+            .collect()
+    };
+    // A quarter of the four units is left after the third request.
+    assert_eq!(renewals(&|| ask(&plane, &text, None).status), [0, 0, 1]);
+    let (_, text) = plane.issue(&owner, "erp");
+    let verifier = plane.member(&owner, "verifier", &json!(null));
+    let verify = post("v1/verify").with("authorization", &bearer(&verifier));
+    let body = json!({"api_key": text, "count": true});
+    assert_eq!(renewals(&|| plane.call(&verify, &body).status), [0, 0, 1]);
+}

@@ -31,6 +31,7 @@ use keyward_protocol::usage::{UsageRequest, UsageResponse, UsageTimes};
 use keyward_registry::context::Policy;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::ClientRequest;
+use keyward_testkit::leases;
 use keyward_testkit::registry_world::{NOW, World};
 use keyward_testkit::sqlite_store::SqliteStore;
 use keyward_testkit::text::nfc;
@@ -55,6 +56,9 @@ pub struct TestPlatform {
     /// Logged events and their fields.
     pub log: RefCell<Vec<String>>,
     pub refreshes: Cell<u32>,
+    pub renewals: Cell<u32>,
+    /// Units that the limits object grants to each query; `None` while it does not answer.
+    pub lease_units: Cell<Option<u64>>,
     /// Reports that were started.
     pub reports: RefCell<Vec<BackgroundReport>>,
     /// GitHub's list of keys, and the `ETag` of each request for it.
@@ -121,10 +125,14 @@ impl Platform for TestPlatform {
     }
 
     async fn ask_shard(&self, object: ShardedObject, shard: u32, message: &str) -> Result<String, String> {
-        if object == ShardedObject::Events {
-            return Err("this plane has no events object".to_owned());
+        match object {
+            ShardedObject::Events => return Err("this plane has no events object".to_owned()),
+            ShardedObject::Limits => {
+                let units = self.lease_units.get().ok_or("the limits object does not answer")?;
+                return Ok(leases::granting(message, units, self.now.get()));
+            }
+            ShardedObject::Usage => {}
         }
-        assert_eq!(object, ShardedObject::Usage);
         if !self.shards_reachable.get() {
             return Err("unreachable".to_owned());
         }
@@ -196,6 +204,10 @@ impl ControlPlatform for TestPlatform {
 
     fn refresh_in_background(&self) {
         self.refreshes.set(self.refreshes.get() + 1);
+    }
+
+    fn renew_in_background(&self) {
+        self.renewals.set(self.renewals.get() + 1);
     }
 
     fn report_in_background(&self, report: BackgroundReport) {
@@ -281,6 +293,8 @@ impl Plane {
             messages: RefCell::default(),
             log: RefCell::default(),
             refreshes: Cell::new(0),
+            renewals: Cell::new(0),
+            lease_units: Cell::new(Some(100)),
             reports: RefCell::default(),
             list: RefCell::new(Err("unreachable".to_owned())),
             fetches: RefCell::default(),
@@ -385,7 +399,7 @@ impl Plane {
             Action::Reply(reply) => Decided::Reply(reply),
             Action::Forward(plan) => Decided::Forward(plan),
             Action::Later(pending) => {
-                run(entry::resume(&self.isolate, Some(&self.config), &self.platform, &raw, pending)).0
+                run(entry::resume(&self.isolate, Some(&self.config), &self.platform, &raw, pending)).decided
             }
         };
         match decided {

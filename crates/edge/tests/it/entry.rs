@@ -1,12 +1,13 @@
 //! Every branch of the request entry, as the worker and the simulator call it.
 
-use keyward_edge::entry::{self, Action, Decided, RawRequest};
+use keyward_edge::entry::{self, Action, Decided, Entry, RawRequest, Resumed};
 use keyward_edge::{Isolate, LookupSizes};
 use keyward_gate::{GateSizes, Plan, Reason, Refusal};
 use keyward_http::problem::Code;
 use keyward_http::reply::Reply;
+use keyward_key::time::Millis;
 use keyward_testkit::gate_world::{ClientRequest, Key, NOW};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::test_platform::{TestPlatform, at_once};
 
@@ -20,13 +21,29 @@ struct Entrance {
 
 impl Entrance {
     fn new() -> Self {
-        let (platform, key) = TestPlatform::new();
+        Self::with(&json!({}))
+    }
+
+    fn with(changes: &Value) -> Self {
+        let (platform, key) = TestPlatform::with(changes);
         Self { platform, isolate: Isolate::new(GateSizes::default(), LookupSizes::default(), 0), key }
     }
 
     /// An isolate that has served one request of the key.
     fn warm() -> Self {
-        let entrance = Self::new();
+        Self::new().warmed()
+    }
+
+    /// An isolate that has served one request of the key, which is limited. The object granted it this number of units.
+    fn limited(units: u64) -> Self {
+        let limits = json!([{"name": "burst", "requests": 100, "seconds": 60}]);
+        let entrance = Self::with(&json!({"DEFAULT_LIMITS": limits}));
+        entrance.platform.lease_units.set(Some(units));
+        entrance.warmed()
+    }
+
+    fn warmed(self) -> Self {
+        let entrance = self;
         let raw = raw(&entrance.keyed());
         let Action::Later(pending) = entrance.handle(&raw).action else { panic!("decided without a lookup") };
         assert!(matches!(entrance.resume(&raw, pending), Decided::Forward(_)));
@@ -37,13 +54,25 @@ impl Entrance {
         ClientRequest::new("GET /v1/contacts").key(&self.key)
     }
 
+    /// Lets the time come and returns a request of the key that arrives then.
+    fn raw_at(&self, now: Millis) -> RawRequest {
+        self.platform.now.set(now);
+        let mut raw = raw(&self.keyed());
+        raw.head_text = raw.head_text.replacen(&NOW.0.to_string(), &now.0.to_string(), 1);
+        raw
+    }
+
     fn handle(&self, raw: &RawRequest) -> entry::Entry {
         entry::handle(&self.isolate, Some(&self.platform.world.config), &self.platform, raw)
     }
 
     fn resume(&self, raw: &RawRequest, pending: entry::Pending) -> Decided {
+        self.resumed(raw, pending).decided
+    }
+
+    fn resumed(&self, raw: &RawRequest, pending: entry::Pending) -> Resumed {
         let config = Some(&self.platform.world.config);
-        at_once(entry::resume(&self.isolate, config, &self.platform, raw, pending)).0
+        at_once(entry::resume(&self.isolate, config, &self.platform, raw, pending))
     }
 
     fn reply(&self, request: &ClientRequest) -> Reply {
@@ -143,9 +172,7 @@ fn a_request_that_only_needs_a_signature_ends_with_its_client() {
     // The cached assertion is over after 30 seconds, the feed within its bound.
     entrance.platform.now.set(NOW.plus_seconds(29));
     at_once(keyward_edge::refresh(&entrance.isolate, &entrance.platform.world.config, &entrance.platform));
-    entrance.platform.now.set(NOW.plus_seconds(30));
-    let mut raw = raw(&entrance.keyed());
-    raw.head_text = raw.head_text.replacen(&NOW.0.to_string(), &NOW.plus_seconds(30).0.to_string(), 1);
+    let raw = entrance.raw_at(NOW.plus_seconds(30));
     let Action::Later(pending) = entrance.handle(&raw).action else { panic!("an old assertion was used") };
     assert!(!pending.outlives_client());
     assert!(matches!(entrance.resume(&raw, pending), Decided::Forward(_)));
@@ -172,7 +199,7 @@ fn resuming_without_a_configuration_or_a_head_is_an_internal_error() {
     };
     let unconfigured = entry::resume(&entrance.isolate, None, &entrance.platform, &request, pending());
     let malformed = RawRequest { head_text: String::new(), request_id: "req-1".to_owned() };
-    for decided in [at_once(unconfigured).0, entrance.resume(&malformed, pending())] {
+    for decided in [at_once(unconfigured).decided, entrance.resume(&malformed, pending())] {
         let Decided::Reply(reply) = decided else { panic!("forwarded") };
         assert_eq!(verdict(&reply), "500 internal_error");
     }
@@ -181,12 +208,44 @@ fn resuming_without_a_configuration_or_a_head_is_an_internal_error() {
 #[test]
 fn a_refresh_is_due_before_the_bound_and_the_request_does_not_wait_for_it() {
     let entrance = Entrance::warm();
-    entrance.platform.now.set(NOW.plus_seconds(4));
-    let mut raw = raw(&entrance.keyed());
-    raw.head_text = raw.head_text.replacen(&NOW.0.to_string(), &NOW.plus_seconds(4).0.to_string(), 1);
-    let entry = entrance.handle(&raw);
+    let entry = entrance.handle(&entrance.raw_at(NOW.plus_seconds(4)));
     assert!(entry.refresh_due);
     plan_of(entry.action);
+}
+
+#[test]
+fn a_refused_request_asks_again_for_units_once_the_object_may_be_reachable() {
+    let entrance = Entrance::limited(1);
+    entrance.platform.lease_units.set(None);
+    let raw = entrance.raw_at(NOW.plus_seconds(1));
+    let Action::Later(pending) = entrance.handle(&raw).action else { panic!("decided without units") };
+    let resumed = entrance.resumed(&raw, pending);
+    assert!(matches!(resumed.decided, Decided::Reply(_)), "the object is unreachable, and there is no reserve");
+    assert!(!resumed.renewal_due, "in the backoff");
+    let entry = entrance.handle(&entrance.raw_at(NOW.plus_seconds(2)));
+    assert!(entry.renewal_due);
+    assert_eq!(verdict(&reply_of(entry.action)), "429 rate_limited");
+    entrance.platform.lease_units.set(Some(5));
+    at_once(keyward_edge::renew(&entrance.isolate, &entrance.platform.world.config, &entrance.platform));
+    plan_of(entrance.handle(&entrance.raw_at(NOW.plus_seconds(2))).action);
+}
+
+#[test]
+fn a_request_that_had_to_wait_renews_a_lease_that_ends_soon() {
+    let entrance = Entrance::limited(1);
+    // Another lease at 4 s; it is 1.5 s old when the feed has to be refreshed.
+    entrance.platform.lease_units.set(Some(50));
+    let first = entrance.raw_at(NOW.plus_seconds(4));
+    let Action::Later(pending) = entrance.handle(&first).action else { panic!("decided without units") };
+    let resumed = entrance.resumed(&first, pending);
+    assert!(matches!(resumed.decided, Decided::Forward(_)) && !resumed.renewal_due);
+    let second = entrance.raw_at(Millis(NOW.0 + 5_500));
+    let Entry { action: Action::Later(pending), renewal_due: false, .. } = entrance.handle(&second) else {
+        panic!("decided by a feed that is past its bound")
+    };
+    let resumed = entrance.resumed(&second, pending);
+    assert!(matches!(resumed.decided, Decided::Forward(_)));
+    assert!(resumed.renewal_due);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 use keyward_testkit::gate_world::{Key, NOW, World};
+use keyward_testkit::leases;
 use serde_json::{Value, json};
 
 pub struct TestPlatform {
@@ -29,6 +30,8 @@ pub struct TestPlatform {
     pub reports: RefCell<Vec<(u32, String)>>,
     /// Whether these shards answer.
     pub shards_answer: Cell<bool>,
+    /// Units that the limits object grants to each query; `None` while it does not answer.
+    pub lease_units: Cell<Option<u64>>,
 }
 
 impl Platform for TestPlatform {
@@ -62,6 +65,10 @@ impl Platform for TestPlatform {
     }
 
     async fn ask_shard(&self, object: ShardedObject, shard: u32, message: &str) -> Result<String, String> {
+        if object == ShardedObject::Limits {
+            let units = self.lease_units.get().ok_or("the limits object does not answer")?;
+            return Ok(leases::granting(message, units, self.now.get()));
+        }
         assert_eq!(object, ShardedObject::Usage);
         self.reports.borrow_mut().push((shard, message.to_owned()));
         if self.shards_answer.get() { Ok("\"reported\"".to_owned()) } else { Err("no answer".to_owned()) }
@@ -105,6 +112,7 @@ impl TestPlatform {
             logged: RefCell::default(),
             reports: RefCell::default(),
             shards_answer: Cell::new(true),
+            lease_units: Cell::new(None),
         };
         (platform, key)
     }
