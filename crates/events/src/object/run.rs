@@ -202,7 +202,8 @@ impl<H: EventsHost> EventsObject<H> {
             return;
         }
         match self.with_store(|store| retention::remove_old(store, now)) {
-            Ok(true) => {}
+            // More is left: the next alarm comes soon.
+            Ok(true) => self.removed_at.set(None),
             Ok(false) => self.removed_at.set(Some(now)),
             Err(error) => self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]),
         }

@@ -30,6 +30,20 @@ fn events_deliveries_and_attempts_are_removed_after_30_days() {
     }
 }
 
+#[test]
+fn a_backlog_of_old_events_is_removed_within_a_minute() {
+    let mut world = World::new(Vec::new());
+    world.happen("key.issued");
+    world.pass(DAY_MS);
+    for _ in 0..30 {
+        let events: Vec<_> = (0..100).map(|_| world.event("key.issued", None)).collect();
+        world.tell(world.news(events));
+    }
+    // The first event's removal, on the day before, was complete.
+    world.pass(30 * DAY_MS + 3_600_000 + 60_000);
+    assert_eq!(rows(&world, "events"), Value::Integer(0));
+}
+
 /// Ten thousand events a day for one endpoint: the statements of each event stay few, and no query scans or sorts a table.
 #[test]
 fn ten_thousand_events_cost_no_scan_and_no_sort() {
