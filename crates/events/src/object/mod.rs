@@ -10,7 +10,7 @@ mod test;
 pub use host::{ANSWER_BYTES, ATTEMPT_TIMEOUT_MS, EventsHost, Level, Outgoing, REGISTRY_TIMEOUT_MS};
 pub use run::{AT_ONCE, AT_ONCE_OF_SLOW, AT_ONCE_TO_ONE, RUN_MS};
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::task::Waker;
 
 use keyward_http::event_url::EventHosts;
@@ -18,6 +18,7 @@ use keyward_key::keyring::Keyring;
 use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::events::{EventsRequest, EventsResponse};
+use keyward_protocol::{Request, Response};
 use keyward_store::{Store, StoreError};
 
 use crate::{again, list, news, schema};
@@ -52,7 +53,7 @@ pub struct EventsObject<H> {
     report_backoff_ms: Cell<i64>,
     removed_at: Cell<Option<Millis>>,
     /// Waker of the attempts that are running.
-    waker: RefCell<Option<Waker>>,
+    waker: Cell<Option<Waker>>,
 }
 
 impl<H: EventsHost> EventsObject<H> {
@@ -67,7 +68,7 @@ impl<H: EventsHost> EventsObject<H> {
             reported_at: Cell::new(None),
             report_backoff_ms: Cell::new(run::REPORT_INTERVAL_MS),
             removed_at: Cell::new(None),
-            waker: RefCell::new(None),
+            waker: Cell::new(None),
         }
     }
 
@@ -92,7 +93,7 @@ impl<H: EventsHost> EventsObject<H> {
             request => self.answer(request),
         };
         let answered = answered.map_err(|error| {
-            self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]);
+            self.log_failure(&error);
             FetchError::Failed
         })?;
         if adds_work {
@@ -131,6 +132,19 @@ impl<H: EventsHost> EventsObject<H> {
             }
             work(store)
         })
+    }
+
+    fn log_failure(&self, error: &StoreError) {
+        self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]);
+    }
+
+    /// Tells the registry something, which must confirm it.
+    async fn tell(&self, told: &Request) -> Result<(), String> {
+        let message = serde_json::to_string(told).map_err(|error| error.to_string())?;
+        match version::read::<Response>(&self.host.ask_registry(&message).await?) {
+            Ok(Response::EndpointsNoted) => Ok(()),
+            _ => Err("the registry did not confirm".to_owned()),
+        }
     }
 
     async fn set_alarm(&self, after_ms: i64) -> Result<(), FetchError> {

@@ -1,14 +1,12 @@
 //! The alarm: attempts that are due, reports to the registry, removal of old rows.
 
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
 use keyward_key::time::Millis;
-use keyward_key::version;
 use keyward_key::webhook::{ed25519_signature, signed_text};
-use keyward_protocol::{Request, Response};
+use keyward_protocol::Request;
 
 use super::{EventsHost, EventsObject, EventsSettings, Level, Outgoing};
 use crate::deliveries::{self, Attempt, Failure, Outcome};
@@ -53,7 +51,7 @@ impl<H: EventsHost> EventsObject<H> {
             self.running_since.set(Some(now));
             let ended = self.with_store(|store| deliveries::fail_interrupted_tests(store, now));
             if let Err(error) = ended {
-                self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]);
+                self.log_failure(&error);
             }
             self.make_attempts().await;
             self.running_since.set(None);
@@ -70,10 +68,9 @@ impl<H: EventsHost> EventsObject<H> {
     async fn make_attempts(&self) {
         let Some(settings) = &self.settings else { return };
         let until = Millis(self.host.now().0.saturating_add(RUN_MS));
-        let flights: RefCell<Vec<Flight<'_>>> = RefCell::new(Vec::new());
+        let mut flights: Vec<Flight<'_>> = Vec::new();
         poll_fn(|context| {
-            self.waker.replace(Some(context.waker().clone()));
-            let mut flights = flights.borrow_mut();
+            self.waker.set(Some(context.waker().clone()));
             loop {
                 while self.host.now() < until && flights.len() < AT_ONCE {
                     let Some((attempt, endpoint)) = self.begin_next(&flights) else { break };
@@ -93,7 +90,7 @@ impl<H: EventsHost> EventsObject<H> {
             }
         })
         .await;
-        self.waker.replace(None);
+        self.waker.set(None);
     }
 
     /// Lets the attempts that are running be joined by new ones.
@@ -122,7 +119,7 @@ impl<H: EventsHost> EventsObject<H> {
             Ok(None)
         });
         begun.unwrap_or_else(|error| {
-            self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]);
+            self.log_failure(&error);
             None
         })
     }
@@ -138,7 +135,7 @@ impl<H: EventsHost> EventsObject<H> {
                 self.host.log(Level::Warn, "endpoint_stopped", &fields);
             }
             Ok(None) => {}
-            Err(error) => self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]),
+            Err(error) => self.log_failure(&error),
         }
         outcome
     }
@@ -175,18 +172,12 @@ impl<H: EventsHost> EventsObject<H> {
         let report = match self.with_store(endpoints::to_report) {
             Ok(Some(report)) => report,
             Ok(None) => return,
-            Err(error) => return self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]),
+            Err(error) => return self.log_failure(&error),
         };
         self.reported_at.set(Some(now));
-        let Ok(message) = serde_json::to_string(&Request::EndpointReport(report.clone())) else { return };
-        let noted = match self.host.ask_registry(&message).await.map(|answer| version::read::<Response>(&answer)) {
-            Ok(Ok(Response::EndpointsNoted)) => {
-                self.with_store(|store| endpoints::reported(store, &report)).map_err(|error| error.to_string())
-            }
-            Ok(_) => Err("the registry did not confirm".to_owned()),
-            Err(cause) => Err(cause),
-        };
-        match noted {
+        let told = self.tell(&Request::EndpointReport(report.clone())).await;
+        let stored = |()| self.with_store(|store| endpoints::reported(store, &report)).map_err(|error| error.to_string());
+        match told.and_then(stored) {
             Ok(()) => self.report_backoff_ms.set(REPORT_INTERVAL_MS),
             Err(cause) => {
                 self.report_backoff_ms.set(self.report_backoff_ms.get().saturating_mul(2).min(LONGEST_REPORT_PAUSE_MS));
@@ -205,7 +196,7 @@ impl<H: EventsHost> EventsObject<H> {
             // More is left: the next alarm comes soon.
             Ok(true) => self.removed_at.set(None),
             Ok(false) => self.removed_at.set(Some(now)),
-            Err(error) => self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]),
+            Err(error) => self.log_failure(&error),
         }
     }
 

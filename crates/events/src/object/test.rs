@@ -1,9 +1,8 @@
 //! The test of an endpoint: one attempt, whose outcome is the answer.
 
 use keyward_key::time::Millis;
-use keyward_key::version;
 use keyward_protocol::events::{EndpointTested, EventsResponse, TEST_TYPE, TestOrder};
-use keyward_protocol::{Request, Response};
+use keyward_protocol::Request;
 use keyward_store::{Store, StoreError, Value};
 use serde_json::Map;
 
@@ -37,13 +36,7 @@ impl<H: EventsHost> EventsObject<H> {
             by: order.by.clone(),
             request: order.request.clone(),
         };
-        let message = serde_json::to_string(&Request::EndpointTested(Box::new(tested)));
-        let message = message.map_err(|_| StoreError::new("a message has no JSON form"))?;
-        let answer = self.host.ask_registry(&message).await.map_err(StoreError::new)?;
-        match version::read::<Response>(&answer) {
-            Ok(Response::EndpointsNoted) => Ok(()),
-            _ => Err(StoreError::new("the registry did not confirm the test")),
-        }
+        self.tell(&Request::EndpointTested(Box::new(tested))).await.map_err(StoreError::new)
     }
 }
 
