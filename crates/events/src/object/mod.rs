@@ -8,7 +8,7 @@ mod run;
 mod test;
 
 pub use host::{ANSWER_BYTES, ATTEMPT_TIMEOUT_MS, EventsHost, Level, Outgoing, REGISTRY_TIMEOUT_MS};
-pub use run::{AT_ONCE, AT_ONCE_OF_SLOW, AT_ONCE_TO_ONE, RUN_MS};
+pub use run::{AT_ONCE, AT_ONCE_OF_SLOW, AT_ONCE_TO_ONE, LONGEST_PAUSE_MS, RUN_MS};
 
 use std::cell::Cell;
 use std::task::Waker;
@@ -52,6 +52,10 @@ pub struct EventsObject<H> {
     reported_at: Cell<Option<Millis>>,
     report_backoff_ms: Cell<i64>,
     removed_at: Cell<Option<Millis>>,
+    /// Whether the alarm could not do what was due.
+    has_failed: Cell<bool>,
+    /// Shortest pause before the next alarm, in milliseconds. Doubles with each alarm that failed.
+    least_pause_ms: Cell<i64>,
     /// Waker of the attempts that are running.
     waker: Cell<Option<Waker>>,
 }
@@ -68,6 +72,8 @@ impl<H: EventsHost> EventsObject<H> {
             reported_at: Cell::new(None),
             report_backoff_ms: Cell::new(run::REPORT_INTERVAL_MS),
             removed_at: Cell::new(None),
+            has_failed: Cell::new(false),
+            least_pause_ms: Cell::new(run::SHORTEST_PAUSE_MS),
             waker: Cell::new(None),
         }
     }
@@ -134,7 +140,9 @@ impl<H: EventsHost> EventsObject<H> {
         })
     }
 
+    /// Logs a failure of the store. An alarm that fails is followed by a longer pause.
     fn log_failure(&self, error: &StoreError) {
+        self.has_failed.set(true);
         self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]);
     }
 

@@ -33,7 +33,9 @@ const REMOVAL_INTERVAL_MS: i64 = 3_600_000;
 /// Pause after a failure of the store, in milliseconds.
 const AFTER_FAILURE_MS: i64 = 5_000;
 /// Shortest pause between two alarms, in milliseconds.
-const SHORTEST_PAUSE_MS: i64 = 1_000;
+pub(super) const SHORTEST_PAUSE_MS: i64 = 1_000;
+/// Longest pause before an alarm is repeated that failed, in milliseconds.
+pub const LONGEST_PAUSE_MS: i64 = 60_000;
 
 /// An attempt that is being made.
 struct Flight<'a> {
@@ -49,6 +51,8 @@ impl<H: EventsHost> EventsObject<H> {
             self.running_since.get().is_some_and(|since| (0..CANCELLED_AFTER_MS).contains(&now.since(since)));
         if !is_running {
             self.running_since.set(Some(now));
+            // Without settings nothing is sent, however often the alarm comes.
+            self.has_failed.set(self.settings.is_none());
             let ended = self.with_store(|store| deliveries::fail_interrupted_tests(store, now));
             if let Err(error) = ended {
                 self.log_failure(&error);
@@ -57,6 +61,7 @@ impl<H: EventsHost> EventsObject<H> {
             self.running_since.set(None);
             self.report().await;
             self.remove_old();
+            self.back_off();
         }
         // A failure was logged. The next message sets the alarm.
         if let Some(after_ms) = self.next_alarm_ms() {
@@ -200,11 +205,17 @@ impl<H: EventsHost> EventsObject<H> {
         }
     }
 
-    /// Returns the time until the object needs its next alarm, in milliseconds; `None` if nothing will fall due.
+    /// Doubles the pause before the next alarm if this one failed.
+    fn back_off(&self) {
+        let doubled = self.least_pause_ms.get().saturating_mul(2).min(LONGEST_PAUSE_MS);
+        self.least_pause_ms.set(if self.has_failed.get() { doubled } else { SHORTEST_PAUSE_MS });
+    }
+
+    /// Returns the time until the object needs its next alarm, in milliseconds: at least a second, and more after failures. `None` if nothing will fall due.
     fn next_alarm_ms(&self) -> Option<i64> {
         let now = self.host.now();
         let found = self.with_store(|store| {
-            let attempts = deliveries::next_at(store)?.map(|at| at.since(now).max(SHORTEST_PAUSE_MS));
+            let attempts = deliveries::next_at(store)?.map(|at| at.since(now));
             let report = endpoints::to_report(store)?.map(|_| self.report_backoff_ms.get());
             let removal = retention::next_at(store)?.map(|at| {
                 let least = if self.removed_at.get().is_some() { REMOVAL_INTERVAL_MS } else { AFTER_FAILURE_MS };
@@ -212,6 +223,6 @@ impl<H: EventsHost> EventsObject<H> {
             });
             Ok(attempts.into_iter().chain(report).chain(removal).min())
         });
-        found.unwrap_or(Some(AFTER_FAILURE_MS))
+        found.unwrap_or(Some(AFTER_FAILURE_MS)).map(|after_ms| after_ms.max(self.least_pause_ms.get()))
     }
 }

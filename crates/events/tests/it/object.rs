@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::task::Poll;
 
-use keyward_events::object::{AT_ONCE, AT_ONCE_TO_ONE};
+use keyward_events::object::{AT_ONCE, AT_ONCE_TO_ONE, LONGEST_PAUSE_MS};
 use keyward_events::schedule::PAUSES_SECONDS;
 use keyward_key::time::Millis;
 use keyward_key::webhook::{WebhookSecret, signed_text};
@@ -135,6 +135,42 @@ fn an_instance_that_ends_during_an_attempt_loses_no_delivery_and_repeats_none_be
     assert_eq!(delivery.status, DeliveryStatus::Delivered);
     assert_eq!(delivery.attempts[0].error.as_deref(), Some("interrupted"));
     assert_eq!(delivery.attempts[0].duration_ms, None);
+}
+
+/// Returns the number of alarms within an hour.
+fn alarms_in_an_hour(world: &World) -> u32 {
+    let before = world.host.0.alarms.get();
+    world.pass(3_600_000);
+    world.host.0.alarms.get() - before
+}
+
+#[test]
+fn an_object_without_a_valid_configuration_wakes_once_a_minute_and_sends_when_it_has_one() {
+    let mut world = World::new(vec![endpoint("a")]);
+    world.happen("key.issued");
+    world.restart_misconfigured();
+    assert!(alarms_in_an_hour(&world) <= 70);
+    assert!(world.arrived().is_empty());
+    world.restart();
+    world.pass(LONGEST_PAUSE_MS);
+    assert_eq!(world.arrived().len(), 1);
+}
+
+#[test]
+fn an_alarm_that_cannot_write_is_repeated_ever_more_rarely_and_soon_after_the_store_recovers() {
+    let mut world = World::new(vec![endpoint("a")]);
+    world.happen("key.issued");
+    world.meddle("CREATE TRIGGER full BEFORE INSERT ON attempts BEGIN SELECT raise(ABORT, 'full'); END");
+    assert!(alarms_in_an_hour(&world) <= 70);
+    assert!(world.arrived().is_empty());
+    world.meddle("DROP TRIGGER full");
+    world.pass(LONGEST_PAUSE_MS);
+    assert_eq!(world.arrived().len(), 1);
+    // The next failure waits for a second again.
+    world.receiver("a", Receiver::Answers(500));
+    world.happen("key.issued");
+    world.pass(3_000);
+    assert_eq!(world.arrived().len(), 2);
 }
 
 #[test]

@@ -58,6 +58,8 @@ pub struct Shared {
     pub store: RefCell<SqliteStore>,
     pub now: Cell<Millis>,
     pub alarm: Cell<Option<i64>>,
+    /// Number of alarms that came.
+    pub alarms: Cell<u32>,
     pub receivers: RefCell<BTreeMap<String, Receiver>>,
     pub arrived: RefCell<Vec<Arrived>>,
     pub told: RefCell<Vec<Request>>,
@@ -191,6 +193,7 @@ impl World {
             store: RefCell::new(SqliteStore::new()),
             now: Cell::new(NOW),
             alarm: Cell::new(None),
+            alarms: Cell::new(0),
             receivers: RefCell::default(),
             arrived: RefCell::default(),
             told: RefCell::default(),
@@ -206,6 +209,16 @@ impl World {
     /// Starts another instance: the first one's memory is lost.
     pub fn restart(&mut self) {
         self.object = EventsObject::new(self.host.clone(), Some(settings()));
+    }
+
+    /// Starts an instance whose configuration is invalid.
+    pub fn restart_misconfigured(&mut self) {
+        self.object = EventsObject::new(self.host.clone(), None);
+    }
+
+    /// Runs SQL that is not the object's.
+    pub fn meddle(&self, sql: &str) {
+        self.host.0.store.borrow().connection.execute_batch(sql).unwrap();
     }
 
     pub fn event(&mut self, kind: &str, environment: Option<Environment>) -> Event {
@@ -255,6 +268,7 @@ impl World {
             }
             self.host.0.now.set(at);
             self.host.0.alarm.set(None);
+            self.host.0.alarms.set(self.host.0.alarms.get() + 1);
             finish(self.object.alarm());
         }
         self.host.0.now.set(end);
