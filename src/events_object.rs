@@ -10,8 +10,8 @@ use super::sql::ObjectStore;
 use super::{clock, glue, log};
 use keyward_events::deliveries::{Failure, Outcome};
 use keyward_events::object::{
-    ANSWER_BYTES, ATTEMPT_TIMEOUT_MS, EventsHost, EventsObject, EventsSettings, FetchError, Level, Outgoing,
-    REGISTRY_TIMEOUT_MS,
+    ANSWER_BYTES, ATTEMPT_TIMEOUT_MS, EventsHost, EventsObject, EventsSettings, FetchError, Level,
+    LoggedEvents, Outgoing, REGISTRY_TIMEOUT_MS,
 };
 use keyward_http::headers::write_line;
 use keyward_key::entropy::{Entropy, base62};
@@ -111,6 +111,10 @@ impl EventsHost for DurableObjectHost {
 
     async fn set_alarm(&self, after_ms: i64) -> std::result::Result<(), String> {
         self.state.storage().set_alarm(after_ms).await.map_err(|error| error.to_string())
+    }
+
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        log::take()
     }
 
     fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]) {

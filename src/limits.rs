@@ -7,7 +7,7 @@ use super::sql::ObjectStore;
 use super::{clock, log};
 use keyward_key::entropy::Entropy;
 use keyward_key::time::Millis;
-use keyward_limits::{FetchError, Level, LimitsHost, LimitsObject};
+use keyward_limits::{FetchError, Level, LimitsHost, LimitsObject, LoggedEvents};
 use keyward_registry::store::{Store, StoreError};
 
 /// The Durable Object class that `wrangler.toml` binds.
@@ -51,6 +51,10 @@ impl LimitsHost for Host {
         work: impl FnOnce(&mut dyn Store) -> std::result::Result<T, StoreError>,
     ) -> std::result::Result<T, StoreError> {
         work(&mut ObjectStore::new(&self.state.storage()))
+    }
+
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        log::take()
     }
 
     fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]) {

@@ -35,6 +35,9 @@ pub(super) async fn ask(context: &LookupContext<'_, impl Platform>, shard: u32) 
             if let Some(mut gate) = isolate.gate() {
                 gate.apply_leases(shard, &answer, asked_at, now);
             }
+            if let Some(mut usage) = isolate.usage() {
+                usage.metrics.add_told(answer.counters);
+            }
         }
         Err(cause) => {
             let shard_name = ShardedObject::Limits.name(shard);

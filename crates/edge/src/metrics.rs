@@ -5,7 +5,7 @@
 use keyward_key::time::Millis;
 use keyward_protocol::LoggedEvents;
 use keyward_protocol::metrics::{
-    AUTHORITY_AGE, AUTHORITY_SILENT, LOG_EVENTS, LOOKUPS, MetricsReport, REFUSALS, REVOCATION_BOUNDS_MS,
+    AUTHORITY_AGE, AUTHORITY_SILENT, LOOKUPS, MetricsReport, REFUSALS, REVOCATION_BOUNDS_MS,
     REVOCATION_EFFECTIVE, Sample, seconds,
 };
 
@@ -43,7 +43,12 @@ pub struct IsolateMetrics {
     /// Time of the last query without an answer, if none was answered since.
     failed_at: Option<Millis>,
     location: Option<String>,
+    /// Increases that objects told.
+    told: Vec<Sample>,
 }
+
+/// Maximum number of series of objects between two reports. Further ones are left out.
+const TOLD_SERIES: usize = 100;
 
 /// Maximum number of revocations that one report has. The rest is left out of the histogram.
 const REVOCATIONS: usize = 1_000;
@@ -71,6 +76,19 @@ impl IsolateMetrics {
     pub(super) fn revocation_applied(&mut self, within_ms: i64) {
         if self.revocations.len() < REVOCATIONS {
             self.revocations.push(u64::try_from(within_ms).unwrap_or_default());
+        }
+    }
+
+    /// Adds increases of an object's counters.
+    pub(super) fn add_told(&mut self, counters: Vec<Sample>) {
+        for sample in counters {
+            let is_same = |known: &&mut Sample| (&known.family, &known.labels) == (&sample.family, &sample.labels);
+            let has_room = self.told.len() < TOLD_SERIES;
+            match self.told.iter_mut().find(is_same) {
+                Some(known) => known.value = known.value.saturating_add(sample.value),
+                None if has_room => self.told.push(sample),
+                None => {}
+            }
         }
     }
 
@@ -130,13 +148,8 @@ impl IsolateMetrics {
         let all = u64::try_from(taken.revocations.len()).unwrap_or_default();
         count(REVOCATION_EFFECTIVE, &[("le", "+Inf")], all);
         count(REVOCATION_EFFECTIVE, &[], taken.revocations.iter().fold(0, |sum: u64, ms| sum.saturating_add(*ms)));
-        let logged = logged.iter().map(|events| Sample {
-            family: LOG_EVENTS.to_owned(),
-            labels: events.labels(),
-            value: events.count,
-            since: 0,
-        });
-        counters.extend(logged);
+        counters.extend(taken.told);
+        counters.extend(logged.iter().map(LoggedEvents::sample));
         let location = self.location.as_deref().unwrap_or(UNKNOWN);
         let age = age_ms.and_then(|age_ms| u64::try_from(age_ms).ok());
         let gauges = age.map(|age_ms| Sample::new(AUTHORITY_AGE, &[("location", location)], age_ms));

@@ -153,7 +153,7 @@ pub fn to_report(store: &mut dyn Store) -> Result<Option<EndpointReport>, StoreE
         })
     });
     let endpoints = endpoints.collect::<Result<Vec<_>, StoreError>>()?;
-    Ok(if endpoints.is_empty() { None } else { Some(EndpointReport { endpoints }) })
+    Ok(if endpoints.is_empty() { None } else { Some(EndpointReport { endpoints, counters: Vec::new() }) })
 }
 
 /// Records that the registry has stored a report.

@@ -3,7 +3,7 @@
 use keyward_key::time::Millis;
 use keyward_store::{Store, StoreError};
 
-pub use keyward_protocol::Level;
+pub use keyward_protocol::{Level, LoggedEvents};
 
 /// Platform of one instance of the object: clock, entropy, SQLite, log. Storage outlives an instance.
 pub trait LimitsHost {
@@ -18,6 +18,11 @@ pub trait LimitsHost {
     /// # Errors
     /// The error of `work`.
     fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError>;
+
+    /// Takes the events at level warn or error that were written to the log and are not counted yet.
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        Vec::new()
+    }
 
     /// Writes `{"level", "event", …fields}` to the log.
     fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]);

@@ -38,7 +38,7 @@ pub mod object;
 pub mod row;
 pub mod window;
 
-pub use host::{Level, LimitsHost};
+pub use host::{Level, LimitsHost, LoggedEvents};
 pub use object::{FetchError, LimitsObject};
 
 use keyward_key::time::Millis;

@@ -17,7 +17,7 @@ use keyward_store::{Store, StoreError, Value};
 use super::Instant;
 use super::clock::{ObjectClock, Reading};
 use super::group::Group;
-use super::host::{Level, LimitsHost};
+use super::host::{Level, LimitsHost, LoggedEvents};
 use super::row::Row;
 
 /// Tables of the object. A released step is never edited.
@@ -112,7 +112,8 @@ impl<H: LimitsHost> LimitsObject<H> {
         let groups = answered?;
         state.sweep(now);
         self.purge(&mut state, utc)?;
-        Ok(LeaseAnswer { epoch, now: witnessed, groups })
+        let counters = self.host.take_logged().iter().map(LoggedEvents::sample).collect();
+        Ok(LeaseAnswer { epoch, now: witnessed, groups, counters })
     }
 
     fn start(&self) -> Result<u64, StoreError> {

@@ -9,6 +9,7 @@ use keyward_key::id::Environment;
 use keyward_key::keyring::Generation;
 use keyward_key::time::Millis;
 
+use crate::metrics::Sample;
 use crate::request::RequestMeta;
 use crate::response::Raw;
 
@@ -292,11 +293,14 @@ pub enum EventsResponse {
     TooMany,
 }
 
-/// What the events object tells the registry about endpoints.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the events object tells the registry about endpoints and about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointReport {
     /// Endpoints with news, at most [`MAX_ENDPOINTS`].
     pub endpoints: Vec<EndpointNews>,
+    /// Increases of the object's counters since its last report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counters: Vec<Sample>,
 }
 
 /// What the events object tells about one endpoint.

@@ -9,6 +9,7 @@ use keyward_key::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use super::feed::CompactKeyId;
+use super::metrics::Sample;
 
 /// Lifetime of a lease in milliseconds: by the isolate's clock from before it asked, by the object's from when it granted.
 pub const LEASE_MS: i64 = 2_000;
@@ -85,6 +86,9 @@ pub struct LeaseAnswer {
     pub now: i64,
     /// One answer for each group, in the order of the query. May be shorter.
     pub groups: Vec<GroupAnswer>,
+    /// Increases of the object's counters since its last answer. The isolate reports them with its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counters: Vec<Sample>,
 }
 
 /// The answer about one group.

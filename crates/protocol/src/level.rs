@@ -1,5 +1,7 @@
 //! Severity of a log event.
 
+use crate::metrics::{LOG_EVENTS, Sample};
+
 /// Severity of a log event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -35,9 +37,9 @@ pub struct LoggedEvents {
 }
 
 impl LoggedEvents {
-    /// Returns the labels of the counter of log events.
+    /// Returns the increase of the counter of log events.
     #[must_use]
-    pub fn labels(&self) -> String {
-        crate::metrics::labels(&[("event", &self.event), ("level", self.level.as_str())])
+    pub fn sample(&self) -> Sample {
+        Sample::new(LOG_EVENTS, &[("event", &self.event), ("level", self.level.as_str())], self.count)
     }
 }

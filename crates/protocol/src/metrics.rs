@@ -124,6 +124,12 @@ impl Sample {
     pub fn new(family: &str, labels: &[(&str, &str)], value: u64) -> Self {
         Self { family: family.to_owned(), labels: self::labels(labels), value, since: 0 }
     }
+
+    /// Returns family, labels and value: the increase of a stored counter.
+    #[must_use]
+    pub fn increase(&self) -> (String, String, u64) {
+        (self.family.clone(), self.labels.clone(), self.value)
+    }
 }
 
 /// Metrics in a report of an isolate. It counts once, as the whole report does.

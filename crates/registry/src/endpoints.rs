@@ -5,13 +5,14 @@ use super::audit::{self, AuditDetail, Change, shown};
 use super::context::{Context, OWN_ACTOR, OperationError};
 use super::events;
 use super::meta;
-use super::store::{Row, Store, StoreError, Value};
+use super::store::{Row, Store, StoreError, Value, counters};
 use keyward_key::id::Environment;
 use keyward_key::keyring::Generation;
 use keyward_key::time::Millis;
 use keyward_protocol::events::{
     Endpoint, EndpointReport, EndpointSecret, EndpointStatus, EndpointTested, EndpointView, MAX_ENDPOINTS, StopReason,
 };
+use keyward_protocol::metrics::Sample;
 use keyward_protocol::{Rejection, Response};
 
 /// Time for which a replaced secret signs too, in seconds: one day.
@@ -300,8 +301,8 @@ fn write(store: &mut dyn Store, endpoint: &StoredEndpoint) -> Result<(), StoreEr
     )
 }
 
-/// Stores what the events object reports, in one transaction: times of deliveries, and endpoints that it stopped. An endpoint that has
-/// changed since is not disabled. A report that arrives twice changes nothing.
+/// Stores what the events object reports, in one transaction: times of deliveries, endpoints that it stopped, and its counters. An endpoint
+/// that has changed since is not disabled.
 ///
 /// # Errors
 /// [`StoreError`] if the store fails. The events object reports again.
@@ -322,7 +323,7 @@ pub fn note_report(store: &mut dyn Store, report: &EndpointReport, now: Millis) 
                 stop(store, (&news.id, news.revision), reason, now)?;
             }
         }
-        Ok(())
+        counters::add(store, report.counters.iter().map(Sample::increase).collect(), str::to_owned, now)
     })?;
     Ok(Response::EndpointsNoted)
 }

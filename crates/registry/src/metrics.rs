@@ -2,7 +2,7 @@
 
 use keyward_key::id::Environment;
 use keyward_key::time::Millis;
-use keyward_protocol::metrics::{LOG_EVENTS, Sample};
+use keyward_protocol::metrics::Sample;
 use keyward_protocol::{LoggedEvents, Role, Status};
 
 use super::context::days_after;
@@ -19,8 +19,7 @@ const WITHIN: [(&str, &str); 3] = [("within_1d", "1d"), ("within_7d", "7d"), ("w
 /// # Errors
 /// [`StoreError`] if the store fails.
 pub fn count_logged(store: &mut dyn Store, logged: &[LoggedEvents], now: Millis) -> Result<(), StoreError> {
-    let increases: Vec<Increase> =
-        logged.iter().map(|events| (LOG_EVENTS.to_owned(), events.labels(), events.count)).collect();
+    let increases: Vec<Increase> = logged.iter().map(|events| events.sample().increase()).collect();
     store.transaction(&mut |store| counters::add(store, increases.clone(), str::to_owned, now))
 }
 

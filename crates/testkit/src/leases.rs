@@ -8,13 +8,12 @@ use keyward_protocol::lease::{GroupAnswer, LeaseAnswer, LeaseQuery, LimitState};
 /// # Panics
 /// If the message is not a query.
 #[must_use]
-pub fn granting(message: &str, units: u64, now: Millis) -> String {
+pub fn granting(message: &str, units: u64, now: Millis) -> LeaseAnswer {
     let query: LeaseQuery = serde_json::from_str(message).expect("a query");
     let groups = query.groups.into_iter().map(|asked| {
         let state = |limit| LimitState { limit, remaining: 0, reset_in_ms: 60_000, violated: false };
         let limits = asked.limits.into_iter().map(state).collect();
         GroupAnswer { group: asked.group, lease: 1, units, reserve_given: 0, limits, retry_in_ms: None }
     });
-    let answer = LeaseAnswer { epoch: 1, now: now.0, groups: groups.collect() };
-    serde_json::to_string(&answer).expect("JSON")
+    LeaseAnswer { epoch: 1, now: now.0, groups: groups.collect(), counters: Vec::new() }
 }

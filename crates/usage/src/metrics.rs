@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyward_key::id::Class;
 use keyward_key::time::Millis;
 use keyward_protocol::LoggedEvents;
-use keyward_protocol::metrics::{LOG_EVENTS, REQUESTS, Sample, labels};
+use keyward_protocol::metrics::{REQUESTS, Sample, labels};
 use keyward_protocol::usage::{ALLOWED, KeyUsage, OTHER, UsageReport};
 use keyward_store::counters::{self, Increase};
 use keyward_store::{Store, StoreError, Value};
@@ -22,8 +22,7 @@ const GAUGE_MS: i64 = 120_000;
 pub(super) fn count(store: &mut dyn Store, report: &UsageReport, now: Millis) -> Result<(), StoreError> {
     let mut increases: Vec<Increase> = requests(&report.keys);
     if let Some(metrics) = &report.metrics {
-        let counter = |sample: &Sample| (sample.family.clone(), sample.labels.clone(), sample.value);
-        increases.extend(metrics.counters.iter().map(counter));
+        increases.extend(metrics.counters.iter().map(Sample::increase));
         keep_gauges(store, &metrics.gauges, now)?;
     }
     counters::add(store, increases, without_names, now)
@@ -81,7 +80,7 @@ fn keep_gauges(store: &mut dyn Store, gauges: &[Sample], now: Millis) -> Result<
 /// # Errors
 /// [`StoreError`] if the store fails.
 pub fn count_logged(store: &mut dyn Store, logged: &[LoggedEvents], now: Millis) -> Result<(), StoreError> {
-    let increases = logged.iter().map(|events| (LOG_EVENTS.to_owned(), events.labels(), events.count)).collect();
+    let increases = logged.iter().map(|events| events.sample().increase()).collect();
     store.transaction(&mut |store| counters::add(store, Vec::clone(&increases), str::to_owned, now))
 }
 

@@ -129,7 +129,7 @@ impl Platform for TestPlatform {
             ShardedObject::Events => return Err("this plane has no events object".to_owned()),
             ShardedObject::Limits => {
                 let units = self.lease_units.get().ok_or("the limits object does not answer")?;
-                return Ok(leases::granting(message, units, self.now.get()));
+                return Ok(serde_json::to_string(&leases::granting(message, units, self.now.get())).unwrap());
             }
             ShardedObject::Usage => {}
         }

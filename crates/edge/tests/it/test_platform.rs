@@ -9,6 +9,8 @@ use keyward_edge::{Isolate, Level, Platform, RegistryFailure, RequestContext, Sh
 use keyward_http::head::Head;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
+use keyward_protocol::lease::LeaseAnswer;
+use keyward_protocol::metrics::Sample;
 use keyward_testkit::gate_world::{Key, NOW, World};
 use keyward_testkit::leases;
 use serde_json::{Value, json};
@@ -32,6 +34,8 @@ pub struct TestPlatform {
     pub shards_answer: Cell<bool>,
     /// Units that the limits object grants to each query; `None` while it does not answer.
     pub lease_units: Cell<Option<u64>>,
+    /// Increases of counters that the limits object tells with its next answer.
+    pub told: RefCell<Vec<Sample>>,
 }
 
 impl Platform for TestPlatform {
@@ -67,7 +71,9 @@ impl Platform for TestPlatform {
     async fn ask_shard(&self, object: ShardedObject, shard: u32, message: &str) -> Result<String, String> {
         if object == ShardedObject::Limits {
             let units = self.lease_units.get().ok_or("the limits object does not answer")?;
-            return Ok(leases::granting(message, units, self.now.get()));
+            let counters = self.told.take();
+            let answer = LeaseAnswer { counters, ..leases::granting(message, units, self.now.get()) };
+            return Ok(serde_json::to_string(&answer).unwrap());
         }
         assert_eq!(object, ShardedObject::Usage);
         self.reports.borrow_mut().push((shard, message.to_owned()));
@@ -113,6 +119,7 @@ impl TestPlatform {
             reports: RefCell::default(),
             shards_answer: Cell::new(true),
             lease_units: Cell::new(None),
+            told: RefCell::default(),
         };
         (platform, key)
     }

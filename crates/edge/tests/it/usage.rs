@@ -8,8 +8,10 @@ use keyward_edge::{Isolate, LookupSizes};
 use keyward_gate::GateSizes;
 use keyward_http::limits::{COUNTED_NETWORKS, COUNTED_TOTAL, COUNTED_USES};
 use keyward_key::time::Millis;
+use keyward_protocol::metrics::{LOG_EVENTS, Sample};
 use keyward_protocol::usage::{USAGE_SHARDS, UsageReport, UsageRequest, usage_shard};
 use keyward_testkit::gate_world::{ClientRequest, Key, NOW};
+use serde_json::json;
 
 use crate::test_platform::{TestPlatform, at_once};
 
@@ -23,6 +25,10 @@ impl Counting {
     /// An isolate that knows the key and has reported its first use.
     fn new() -> Self {
         let (platform, key) = TestPlatform::new();
+        Self::on(platform, key)
+    }
+
+    fn on(platform: TestPlatform, key: Key) -> Self {
         let isolate = Isolate::new(GateSizes::default(), LookupSizes::default(), 0);
         let counting = Self { platform, isolate, key };
         let due = counting.send(&counting.get()).unwrap();
@@ -47,7 +53,7 @@ impl Counting {
         let config = Some(&self.platform.world.config);
         let entry = entry::handle(&self.isolate, config, &self.platform, &raw);
         match entry.action {
-            Action::Later(pending) => at_once(entry::resume(&self.isolate, config, &self.platform, &raw, pending)).1,
+            Action::Later(pending) => at_once(entry::resume(&self.isolate, config, &self.platform, &raw, pending)).usage_due,
             _ => entry.usage_due,
         }
     }
@@ -207,6 +213,21 @@ fn records_are_counted_by_where_they_were_found_and_revocations_by_the_time_unti
     assert_eq!(silent, 10_000, "one failed query stands for ten seconds at most");
     let gauges = reports.iter().filter_map(|report| report.metrics.as_ref()).flat_map(|metrics| &metrics.gauges);
     assert!(gauges.clone().count() > 0 && gauges.into_iter().all(|sample| sample.labels == "location=\"unknown\""));
+}
+
+#[test]
+fn counters_of_a_limits_object_travel_with_the_reports_of_the_isolate_that_it_answered() {
+    let limits = json!([{"name": "burst", "requests": 100, "seconds": 60}]);
+    let (platform, key) = TestPlatform::with(&json!({"DEFAULT_LIMITS": limits}));
+    platform.lease_units.set(Some(1));
+    let failure = || Sample::new(LOG_EVENTS, &[("event", "limits_failed"), ("level", "error")], 2);
+    *platform.told.borrow_mut() = vec![failure(), failure()];
+    let counting = Counting { isolate: Isolate::new(GateSizes::default(), LookupSizes::default(), 0), platform, key };
+    counting.send(&counting.get());
+    counting.flush();
+    let counters = counters(&counting.reports());
+    let labels = "log_events event=\"limits_failed\",level=\"error\"";
+    assert_eq!(counters.get(labels), Some(&4), "{counters:?}");
 }
 
 #[test]

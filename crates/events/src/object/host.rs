@@ -6,7 +6,7 @@ use keyward_store::{Store, StoreError};
 
 use crate::deliveries::{Failure, Outcome};
 
-pub use keyward_protocol::Level;
+pub use keyward_protocol::{Level, LoggedEvents};
 
 /// Timeout of one attempt in milliseconds, until the answer's body has been read or cut off.
 pub const ATTEMPT_TIMEOUT_MS: u32 = 15_000;
@@ -69,6 +69,11 @@ pub trait EventsHost {
     /// # Errors
     /// The cause, for the log.
     async fn set_alarm(&self, after_ms: i64) -> Result<(), String>;
+
+    /// Takes the events at level warn or error that were written to the log and are not counted yet.
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        Vec::new()
+    }
 
     /// Writes `{"level", "event", …fields}` to the log.
     fn log(&self, level: Level, event: &str, fields: &[(&str, &str)]);

@@ -7,7 +7,7 @@ mod host;
 mod run;
 mod test;
 
-pub use host::{ANSWER_BYTES, ATTEMPT_TIMEOUT_MS, EventsHost, Level, Outgoing, REGISTRY_TIMEOUT_MS};
+pub use host::{ANSWER_BYTES, ATTEMPT_TIMEOUT_MS, EventsHost, Level, LoggedEvents, Outgoing, REGISTRY_TIMEOUT_MS};
 pub use run::{AT_ONCE, AT_ONCE_OF_SLOW, AT_ONCE_TO_ONE, LONGEST_PAUSE_MS, RUN_MS};
 
 use std::cell::Cell;

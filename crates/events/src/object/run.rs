@@ -7,8 +7,9 @@ use std::task::Poll;
 use keyward_key::time::Millis;
 use keyward_key::webhook::{ed25519_signature, signed_text};
 use keyward_protocol::Request;
+use keyward_protocol::events::EndpointReport;
 
-use super::{EventsHost, EventsObject, EventsSettings, Level, Outgoing};
+use super::{EventsHost, EventsObject, EventsSettings, Level, LoggedEvents, Outgoing};
 use crate::deliveries::{self, Attempt, Failure, Outcome};
 use crate::endpoints::{self, EnabledEndpoint};
 use crate::retention;
@@ -167,18 +168,23 @@ impl<H: EventsHost> EventsObject<H> {
         self.host.send(&outgoing).await
     }
 
-    /// Tells the registry of deliveries and of endpoints that were stopped.
+    /// Tells the registry of deliveries, of endpoints that were stopped, and of events in the log. The last are lost with a report that the
+    /// registry does not confirm.
     async fn report(&self) {
         let now = self.host.now();
         let is_recent = |at: Millis| (0..self.report_backoff_ms.get()).contains(&now.since(at));
         if self.reported_at.get().is_some_and(is_recent) {
             return;
         }
-        let report = match self.with_store(endpoints::to_report) {
-            Ok(Some(report)) => report,
-            Ok(None) => return,
-            Err(error) => return self.log_failure(&error),
-        };
+        let found = self.with_store(endpoints::to_report).unwrap_or_else(|error| {
+            self.log_failure(&error);
+            None
+        });
+        let counters: Vec<_> = self.host.take_logged().iter().map(LoggedEvents::sample).collect();
+        if found.is_none() && counters.is_empty() {
+            return;
+        }
+        let report = EndpointReport { counters, ..found.unwrap_or_default() };
         self.reported_at.set(Some(now));
         let told = self.tell(&Request::EndpointReport(report.clone())).await;
         let stored = |()| self.with_store(|store| endpoints::reported(store, &report)).map_err(|error| error.to_string());

@@ -2,6 +2,7 @@
 
 use keyward_protocol::Request;
 use keyward_protocol::events::{DeliveryStatus, StopReason};
+use keyward_protocol::metrics::{LOG_EVENTS, Sample};
 
 use super::world::*;
 
@@ -90,4 +91,16 @@ fn a_report_is_repeated_until_the_registry_confirms_it() {
     let told = world.host.0.told.borrow();
     let [Request::EndpointReport(report)] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!(report.endpoints[0].last_delivery_at, Some(NOW));
+}
+
+#[test]
+fn events_in_the_log_are_reported_although_the_store_fails() {
+    let mut world = World::new(vec![endpoint("a")]);
+    world.happen("key.issued");
+    world.meddle("ALTER TABLE endpoints RENAME TO gone");
+    world.pass(1_000);
+    let told = world.host.0.told.borrow();
+    let [Request::EndpointReport(report), ..] = told.as_slice() else { panic!("{told:?}") };
+    let labels = [("event", "events_failed"), ("level", "error")];
+    assert!(report.counters.contains(&Sample::new(LOG_EVENTS, &labels, 1)), "{report:?}");
 }

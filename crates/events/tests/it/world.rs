@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use keyward_events::deliveries::{Failure, Outcome};
-use keyward_events::object::{EventsHost, EventsObject, EventsSettings, Level, Outgoing};
+use keyward_events::object::{EventsHost, EventsObject, EventsSettings, Level, LoggedEvents, Outgoing};
 use keyward_http::event_url::EventHosts;
 use keyward_key::id::Environment;
 use keyward_key::keyring::{Keyring, Secret};
@@ -65,6 +65,8 @@ pub struct Shared {
     pub told: RefCell<Vec<Request>>,
     pub registry_fails: Cell<bool>,
     pub log: RefCell<Vec<String>>,
+    /// Those that are not counted yet.
+    pub logged: RefCell<Vec<LoggedEvents>>,
     pub jitter: Cell<u16>,
     names: Cell<u32>,
     /// Attempts at the same time, now and at most.
@@ -138,8 +140,13 @@ impl EventsHost for Host {
         Ok(())
     }
 
-    fn log(&self, _: Level, event: &str, _: &[(&str, &str)]) {
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        self.0.logged.take()
+    }
+
+    fn log(&self, level: Level, event: &str, _: &[(&str, &str)]) {
         self.0.log.borrow_mut().push(event.to_owned());
+        self.0.logged.borrow_mut().push(LoggedEvents { event: event.to_owned(), level, count: 1 });
     }
 }
 
@@ -199,6 +206,7 @@ impl World {
             told: RefCell::default(),
             registry_fails: Cell::new(false),
             log: RefCell::default(),
+            logged: RefCell::default(),
             jitter: Cell::new(32_768),
             names: Cell::new(0),
             running: Cell::new((0, 0)),

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use keyward_key::limit::{Limit, Span};
 use keyward_key::time::Millis;
-use keyward_limits::{FetchError, Level, LimitsHost, LimitsObject};
+use keyward_limits::{FetchError, Level, LimitsHost, LimitsObject, LoggedEvents};
 use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::lease::{GroupAnswer, GroupQuery, LeaseAnswer, LeaseQuery, Returned};
+use keyward_protocol::metrics::{LOG_EVENTS, Sample};
 use keyward_store::{Store, StoreError};
 use keyward_testkit::sqlite_store::{Fault, SqliteStore};
 
@@ -15,6 +16,13 @@ struct Host {
     store: Rc<RefCell<SqliteStore>>,
     now: Rc<Cell<i64>>,
     number: u64,
+    logged: RefCell<Vec<LoggedEvents>>,
+}
+
+impl Host {
+    fn new(store: &Rc<RefCell<SqliteStore>>, now: &Rc<Cell<i64>>, number: u64) -> Self {
+        Self { store: Rc::clone(store), now: Rc::clone(now), number, logged: RefCell::default() }
+    }
 }
 
 impl LimitsHost for Host {
@@ -30,7 +38,13 @@ impl LimitsHost for Host {
         work(&mut *self.store.borrow_mut())
     }
 
-    fn log(&self, _: Level, _: &str, _: &[(&str, &str)]) {}
+    fn take_logged(&self) -> Vec<LoggedEvents> {
+        self.logged.take()
+    }
+
+    fn log(&self, level: Level, event: &str, _: &[(&str, &str)]) {
+        self.logged.borrow_mut().push(LoggedEvents { event: event.to_owned(), level, count: 1 });
+    }
 }
 
 /// An object, its store and its clock.
@@ -48,14 +62,13 @@ impl World {
     pub fn new() -> Self {
         let store = Rc::new(RefCell::new(SqliteStore::new()));
         let now = Rc::new(Cell::new(START_MS));
-        let object = LimitsObject::new(Host { store: Rc::clone(&store), now: Rc::clone(&now), number: 1 });
+        let object = LimitsObject::new(Host::new(&store, &now, 1));
         Self { store, now, object, instances: 1 }
     }
 
     fn restart(&mut self) {
         self.instances += 1;
-        let (store, now) = (Rc::clone(&self.store), Rc::clone(&self.now));
-        self.object = LimitsObject::new(Host { store, now, number: self.instances });
+        self.object = LimitsObject::new(Host::new(&self.store, &self.now, self.instances));
     }
 
     pub fn now(&self) -> Millis {
@@ -166,6 +179,23 @@ fn a_grant_whose_row_is_not_written_is_not_answered() {
     }
     assert!(world.ask(1, query(10, 1)).unwrap().limits[0].remaining >= 5);
     assert_eq!(world.object.fetch("{}").unwrap_err(), FetchError::Malformed);
+}
+
+#[test]
+fn events_in_the_log_are_told_with_the_next_answer() {
+    let world = World::new();
+    assert_eq!(world.object.fetch("{}").unwrap_err(), FetchError::Malformed);
+    let query = LeaseQuery {
+        isolate: 1,
+        asked_at: world.now(),
+        epoch: None,
+        object_at: None,
+        grace_ms: 0,
+        groups: vec![query(10, 1)],
+    };
+    let labels = [("event", "limits_message_malformed"), ("level", "error")];
+    assert_eq!(world.answer(&query).counters, [Sample::new(LOG_EVENTS, &labels, 1)]);
+    assert!(world.answer(&query).counters.is_empty());
 }
 
 /// The arithmetic of docs/internals/limits.md: 0.2 rows a second for a group in continuous use.

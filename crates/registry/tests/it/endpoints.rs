@@ -5,6 +5,7 @@ use keyward_key::keyring::Generation;
 use keyward_protocol::events::{
     EndpointNews, EndpointReport, EndpointStatus, EndpointTested, EndpointView, MAX_ENDPOINTS, News, StopReason,
 };
+use keyward_protocol::metrics::{LOG_EVENTS, Sample};
 use keyward_protocol::{Caller, ControlRequest, Rejection, Request, RequestMeta, Response as RawResponse, Role};
 use keyward_registry::audit::audit_after;
 use keyward_registry::events::{EffectTimes, news};
@@ -220,7 +221,7 @@ fn an_endpoint_that_was_stopped_is_disabled_once_with_an_event_unless_it_has_cha
     let revision = view(&mut world, 1).revision;
     let report = |revision| {
         let news = EndpointNews { id: id(1), revision, last_delivery_at: Some(NOW), stopped: Some(StopReason::Gone) };
-        Request::EndpointReport(EndpointReport { endpoints: vec![news] })
+        Request::EndpointReport(EndpointReport { endpoints: vec![news], counters: Vec::new() })
     };
     tell(&mut world, report(revision - 1));
     assert_eq!(view(&mut world, 1).status, EndpointStatus::Enabled, "the report is about an older form");
@@ -244,10 +245,23 @@ fn times_of_deliveries_only_grow_and_change_no_revision() {
     let revision = added(&mut world, 1).revision;
     for at in [NOW.plus_seconds(9), NOW] {
         let news = EndpointNews { id: id(1), revision, last_delivery_at: Some(at), stopped: None };
-        tell(&mut world, Request::EndpointReport(EndpointReport { endpoints: vec![news] }));
+        tell(&mut world, Request::EndpointReport(EndpointReport { endpoints: vec![news], counters: Vec::new() }));
     }
     let shown = view(&mut world, 1);
     assert_eq!((shown.last_delivery_at, shown.revision), (Some(NOW.plus_seconds(9).rfc3339()), revision));
+}
+
+#[test]
+fn counters_of_the_events_object_are_added_to_the_registrys_own() {
+    let mut world = World::with_owner();
+    let labels = [("event", "events_failed"), ("level", "error")];
+    for _ in 0..2 {
+        let counters = vec![Sample::new(LOG_EVENTS, &labels, 3)];
+        tell(&mut world, Request::EndpointReport(EndpointReport { endpoints: Vec::new(), counters }));
+    }
+    let counted = keyward_registry::metrics::read(&mut world.store, NOW).unwrap();
+    let counted = counted.iter().find(|sample| sample.family == LOG_EVENTS).unwrap();
+    assert_eq!((counted.value, counted.labels.as_str()), (6, keyward_protocol::metrics::labels(&labels).as_str()));
 }
 
 #[test]
