@@ -199,7 +199,10 @@ impl<P: Platform> Refresh<'_, P> {
         let now = self.platform.now();
         let applied = self.isolate.gate().map(|mut gate| {
             let known_ms = gate.authority_age_ms(now);
-            (apply(&mut gate), known_ms.filter(|_| gate.take_revoked()))
+            let applied = apply(&mut gate);
+            // Taken even if the age is unknown: the next answer must not count it.
+            let has_revoked = gate.take_revoked();
+            (applied, known_ms.filter(|_| has_revoked))
         });
         let Some((applied, revoked_within_ms)) = applied else { return Applied::Nothing };
         // The revocation was made after the query whose answer lacked it, so this is an upper bound by one clock.

@@ -216,6 +216,23 @@ fn records_are_counted_by_where_they_were_found_and_revocations_by_the_time_unti
 }
 
 #[test]
+fn a_revocation_that_was_applied_at_an_unknown_age_is_not_counted_with_a_later_answer() {
+    let mut counting = Counting::new();
+    let id = counting.key.record.id.clone();
+    counting.platform.world.change(&id, |record| record.revoked = true);
+    // The clock steps back, so the age of what is known is unknown.
+    counting.later(-10);
+    counting.send(&counting.get());
+    counting.later(6);
+    let other = counting.platform.world.issue(2, |_| {});
+    counting.send(&ClientRequest::new("GET /v1/contacts").key(&other));
+    counting.flush();
+    let counters = counters(&counting.reports());
+    assert_eq!(counters.get("lookups from=\"authority\""), Some(&1), "{counters:?}");
+    assert!(!counters.keys().any(|name| name.starts_with("revocation_effective")), "{counters:?}");
+}
+
+#[test]
 fn counters_of_a_limits_object_travel_with_the_reports_of_the_isolate_that_it_answered() {
     let limits = json!([{"name": "burst", "requests": 100, "seconds": 60}]);
     let (platform, key) = TestPlatform::with(&json!({"DEFAULT_LIMITS": limits}));
