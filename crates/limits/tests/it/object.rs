@@ -84,21 +84,30 @@ impl World {
         serde_json::from_str(&answer).unwrap()
     }
 
-    fn ask(&self, isolate: u64, group: GroupQuery) -> Result<GroupAnswer, FetchError> {
-        let query = LeaseQuery {
+    fn query(&self, isolate: u64, group: GroupQuery) -> LeaseQuery {
+        LeaseQuery {
             isolate,
             asked_at: Millis(self.now.get()),
             epoch: Some(self.instances),
             object_at: None,
             grace_ms: 0,
             groups: vec![group],
-        };
+        }
+    }
+
+    fn ask(&self, isolate: u64, group: GroupQuery) -> Result<GroupAnswer, FetchError> {
+        let query = self.query(isolate, group);
         let answer = self.object.fetch(&serde_json::to_string(&query).unwrap())?;
         Ok(serde_json::from_str::<LeaseAnswer>(&answer).unwrap().groups.remove(0))
     }
 
     fn units(&self, isolate: u64, need: u64) -> u64 {
         self.ask(isolate, query(10, need)).unwrap().units
+    }
+
+    /// Runs SQL that is not the object's.
+    fn meddle(&self, sql: &str) {
+        self.store.borrow().connection.execute_batch(sql).unwrap();
     }
 
     pub fn writes(&self) -> usize {
@@ -182,17 +191,21 @@ fn a_grant_whose_row_is_not_written_is_not_answered() {
 }
 
 #[test]
+fn a_removal_of_old_rows_that_fails_costs_no_granted_unit() {
+    let world = World::new();
+    assert_eq!(world.units(1, 1), 1);
+    world.wait(3_600_000);
+    world.meddle("INSERT INTO limit_groups (group_id, state, idle_after) VALUES ('l000000000009', '{}', 0)");
+    world.meddle("CREATE TRIGGER broken BEFORE DELETE ON limit_groups BEGIN SELECT raise(ABORT, 'broken'); END");
+    let answer = world.answer(&world.query(1, query(10, 4)));
+    assert_eq!((answer.groups[0].units, answer.counters.len()), (4, 1), "it is granted, and the failure is logged");
+}
+
+#[test]
 fn events_in_the_log_are_told_with_the_next_answer() {
     let world = World::new();
     assert_eq!(world.object.fetch("{}").unwrap_err(), FetchError::Malformed);
-    let query = LeaseQuery {
-        isolate: 1,
-        asked_at: world.now(),
-        epoch: None,
-        object_at: None,
-        grace_ms: 0,
-        groups: vec![query(10, 1)],
-    };
+    let query = world.query(1, query(10, 1));
     let labels = [("event", "limits_message_malformed"), ("level", "error")];
     assert_eq!(world.answer(&query).counters, [Sample::new(LOG_EVENTS, &labels, 1)]);
     assert!(world.answer(&query).counters.is_empty());
