@@ -180,12 +180,10 @@ impl GroupLeases {
 
     pub fn spend(&mut self, link: &Link, spending: Spending) -> Spend {
         let Spending { cost, now, .. } = spending;
-        let mut live = self.leases.iter().filter(|lease| now < lease.ends_at && lease.units > 0);
-        let before = live.next().filter(|lease| lease.units >= cost).map(|lease| lease.number);
-        if self.take(cost, now) {
+        if let Some(lease) = self.take(cost, now) {
             self.recent = self.recent.saturating_add(cost);
             let renewal_due = self.is_renewal_due(link, now);
-            let taken = before.filter(|_| cost > 0).map(|lease| Taken { group: self.limits.group, lease, units: cost });
+            let taken = lease.map(|lease| Taken { group: self.limits.group, lease, units: cost });
             let headers = Arc::clone(&self.headers);
             return Spend::Granted(Receipt { headers, outage_age_ms: None, renewal_due, taken });
         }
@@ -207,22 +205,27 @@ impl GroupLeases {
         Spend::Renew
     }
 
-    /// Takes units from the leases that have not ended, the oldest first.
-    fn take(&mut self, cost: u64, now: Millis) -> bool {
-        let is_live = |lease: &&mut Lease| now < lease.ends_at || fault!("a lease has no end");
-        let live = self.leases.iter().filter(|lease| now < lease.ends_at || fault!("a lease has no end"));
+    /// Takes units from the leases that have not ended, the oldest first. `None` if they have too few. Otherwise the number of the lease that
+    /// all units came from, if there is one.
+    fn take(&mut self, cost: u64, now: Millis) -> Option<Option<u64>> {
+        let is_live = |lease: &Lease| now < lease.ends_at || fault!("a lease has no end");
+        let live = self.leases.iter().filter(|lease| is_live(lease));
         if live.fold(0_u64, |sum, lease| sum.saturating_add(lease.units)) < cost {
-            return false;
+            return None;
         }
-        let mut missing = cost;
-        for lease in self.leases.iter_mut().filter(is_live) {
+        let (mut missing, mut from) = (cost, None);
+        for lease in self.leases.iter_mut().filter(|lease| is_live(lease) && lease.units > 0) {
             let taken = missing.min(lease.units);
             if !fault!("a unit is spent twice") || missing.is_multiple_of(2) {
                 lease.units = lease.units.saturating_sub(taken);
             }
             missing = missing.saturating_sub(taken);
+            from = Some(lease.number).filter(|_| taken == cost);
+            if missing == 0 {
+                break;
+            }
         }
-        true
+        Some(from.filter(|_| cost > 0))
     }
 
     fn is_renewal_due(&self, link: &Link, now: Millis) -> bool {
