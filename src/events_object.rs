@@ -5,13 +5,12 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use super::entropy::System;
 use super::isolate_state::load_config;
-use super::platform::bytes;
 use super::sql::ObjectStore;
-use super::{clock, glue, log};
+use super::{clock, glue, log, platform};
 use keyward_events::deliveries::{Failure, Outcome};
 use keyward_events::object::{
-    ANSWER_BYTES, ATTEMPT_TIMEOUT_MS, EventsHost, EventsObject, EventsSettings, FetchError, Level,
-    LoggedEvents, Outgoing, REGISTRY_TIMEOUT_MS,
+    ANSWER_BYTES, ATTEMPT_TIMEOUT_MS, EventsHost, EventsObject, EventsSettings, Level, LoggedEvents, Outgoing,
+    REGISTRY_TIMEOUT_MS,
 };
 use keyward_http::headers::write_line;
 use keyward_key::entropy::{Entropy, base62};
@@ -37,11 +36,7 @@ impl DurableObject for Events {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let message = request.text().await?;
-        match self.inner.fetch(&message).await {
-            Ok(answer) => Response::ok(answer),
-            Err(FetchError::Malformed) => Response::error("malformed", 400),
-            Err(FetchError::Failed) => Response::error("failed", 500),
-        }
+        glue::object_response(self.inner.fetch(&message).await)
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -96,17 +91,13 @@ impl EventsHost for DurableObjectHost {
 
     async fn sign(&self, key: &SigningKey, text: &[u8]) -> std::result::Result<Signature, String> {
         if key.public().is_none() {
-            let held = glue::hold_key(key.name(), &key.pkcs8()).await.map_err(|thrown| glue::cause(&thrown))?;
-            key.set_public(bytes(&held)?);
+            key.set_public(platform::hold_key(key).await?);
         }
-        let signed = glue::sign(key.name(), text).await.map_err(|thrown| glue::cause(&thrown))?;
-        bytes(&signed)
+        platform::sign(key, text).await
     }
 
     async fn ask_registry(&self, message: &str) -> std::result::Result<String, String> {
-        let answered = glue::ask_object(&self.env, "REGISTRY", "registry", message, REGISTRY_TIMEOUT_MS).await;
-        let answer = answered.map_err(|thrown| glue::cause(&thrown))?;
-        answer.as_string().ok_or_else(|| "the registry's answer is not a text".to_owned())
+        glue::ask_registry(&self.env, message, REGISTRY_TIMEOUT_MS).await.map_err(|thrown| glue::cause(&thrown))
     }
 
     async fn set_alarm(&self, after_ms: i64) -> std::result::Result<(), String> {

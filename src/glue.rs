@@ -5,6 +5,8 @@ use std::cell::RefCell;
 
 use wasm_bindgen::prelude::*;
 
+use keyward_protocol::FetchError;
+
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
     #[wasm_bindgen(catch, js_name = head)]
@@ -107,7 +109,7 @@ extern "C" {
     pub fn origin(request: &JsValue) -> Result<String, JsValue>;
 
     #[wasm_bindgen(catch, js_name = askObject)]
-    pub async fn ask_object(
+    async fn ask_object(
         env: &JsValue,
         binding: &str,
         name: &str,
@@ -183,6 +185,38 @@ fn received(text: &str) -> Result<ReceivedHead, JsValue> {
     let head = text.split_once('\n').and_then(|(number, text)| Some((number.parse().ok()?, text)));
     let (environment, text) = head.ok_or_else(|| JsValue::from_str("the head has no number of its env"))?;
     Ok(ReceivedHead { environment, text: text.to_owned() })
+}
+
+/// Sends a message to an object and returns its answer.
+///
+/// # Errors
+/// The value that the runtime threw, or a text.
+pub async fn ask_object_text(
+    env: &JsValue,
+    binding: &str,
+    name: &str,
+    message: &str,
+    milliseconds: u32,
+) -> Result<String, JsValue> {
+    let answer = ask_object(env, binding, name, message, milliseconds).await?;
+    answer.as_string().ok_or_else(|| JsValue::from_str("the object's answer is not a text"))
+}
+
+/// Sends a message to the registry and returns its answer.
+///
+/// # Errors
+/// The value that the runtime threw, or a text.
+pub async fn ask_registry(env: &JsValue, message: &str, milliseconds: u32) -> Result<String, JsValue> {
+    ask_object_text(env, "REGISTRY", "registry", message, milliseconds).await
+}
+
+/// Returns the response of an object to a message.
+pub fn object_response(answered: Result<String, FetchError>) -> worker::Result<worker::Response> {
+    match answered {
+        Ok(answer) => worker::Response::ok(answer),
+        Err(FetchError::Malformed) => worker::Response::error("malformed", 400),
+        Err(FetchError::Failed) => worker::Response::error("failed", 500),
+    }
 }
 
 /// Returns the text of a thrown value, for the log. Never shown to a caller.

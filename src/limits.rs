@@ -4,10 +4,10 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use super::entropy::System;
 use super::sql::ObjectStore;
-use super::{clock, log};
+use super::{clock, glue, log};
 use keyward_key::entropy::Entropy;
 use keyward_key::time::Millis;
-use keyward_limits::{FetchError, Level, LimitsHost, LimitsObject, LoggedEvents};
+use keyward_limits::{Level, LimitsHost, LimitsObject, LoggedEvents};
 use keyward_registry::store::{Store, StoreError};
 
 /// The Durable Object class that `wrangler.toml` binds.
@@ -23,11 +23,7 @@ impl DurableObject for Limits {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let message = request.text().await?;
-        match self.inner.fetch(&message) {
-            Ok(answer) => Response::ok(answer),
-            Err(FetchError::Malformed) => Response::error("malformed", 400),
-            Err(FetchError::Failed) => Response::error("failed", 500),
-        }
+        glue::object_response(self.inner.fetch(&message))
     }
 }
 

@@ -20,7 +20,7 @@ use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::object::{
-    EVENTS_TIMEOUT_MS, FetchError, KV_WRITE_TIMEOUT_MS, Level, LoggedEvents, ObjectHost, ObjectSettings, RegistryObject,
+    EVENTS_TIMEOUT_MS, KV_WRITE_TIMEOUT_MS, Level, LoggedEvents, ObjectHost, ObjectSettings, RegistryObject,
 };
 use keyward_registry::store::{Store, StoreError};
 
@@ -57,11 +57,7 @@ impl DurableObject for Registry {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let message = request.text().await?;
-        match self.inner.fetch(&message).await {
-            Ok(answer) => Response::ok(answer),
-            Err(FetchError::Malformed) => Response::error("malformed", 400),
-            Err(FetchError::Failed) => Response::error("failed", 500),
-        }
+        glue::object_response(self.inner.fetch(&message).await)
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -111,9 +107,8 @@ impl ObjectHost for DurableObjectHost {
     }
 
     async fn ask_events(&self, message: &str) -> std::result::Result<String, String> {
-        let answered = glue::ask_object(&self.env, "EVENTS", EVENTS_OBJECT, message, EVENTS_TIMEOUT_MS).await;
-        let answer = answered.map_err(|thrown| glue::cause(&thrown))?;
-        answer.as_string().ok_or_else(|| "the answer of the events object is not a text".to_owned())
+        let answered = glue::ask_object_text(&self.env, "EVENTS", EVENTS_OBJECT, message, EVENTS_TIMEOUT_MS).await;
+        answered.map_err(|thrown| glue::cause(&thrown))
     }
 
     async fn set_alarm(&self, after_ms: i64) -> std::result::Result<(), String> {

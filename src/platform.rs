@@ -67,27 +67,23 @@ impl keyward_edge::Platform for Platform<'_> {
 
     async fn ask_registry(&self, message: &str, may_change: bool) -> Result<String, RegistryFailure> {
         let limit = if may_change { REGISTRY_CHANGE_TIMEOUT_MS } else { REGISTRY_READ_TIMEOUT_MS };
-        let answered = glue::ask_object(self.env, "REGISTRY", "registry", message, limit).await.map_err(|thrown| {
-            RegistryFailure { cause: glue::cause(&thrown), is_overload: glue::is_overload(&thrown) }
-        })?;
-        answered.as_string().ok_or_else(|| "the registry's answer is not a text".to_owned().into())
+        let answered = glue::ask_registry(self.env, message, limit).await;
+        answered
+            .map_err(|thrown| RegistryFailure { cause: glue::cause(&thrown), is_overload: glue::is_overload(&thrown) })
     }
 
     async fn ask_shard(&self, object: ShardedObject, shard: u32, message: &str) -> Result<String, String> {
         let name = object.name(shard);
-        let answered = glue::ask_object(self.env, object.binding(), &name, message, object.timeout_ms()).await;
-        let answer = answered.map_err(|thrown| glue::cause(&thrown))?;
-        answer.as_string().ok_or_else(|| "the object's answer is not a text".to_owned())
+        let answered = glue::ask_object_text(self.env, object.binding(), &name, message, object.timeout_ms()).await;
+        answered.map_err(|thrown| glue::cause(&thrown))
     }
 
     async fn hold_key(&self, key: &SigningKey) -> Result<PublicKey, String> {
-        let held = glue::hold_key(key.name(), &key.pkcs8()).await.map_err(|thrown| glue::cause(&thrown))?;
-        bytes(&held)
+        hold_key(key).await
     }
 
     async fn sign(&self, key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
-        let signed = glue::sign(key.name(), text).await.map_err(|thrown| glue::cause(&thrown))?;
-        bytes(&signed)
+        sign(key, text).await
     }
 
     async fn pause(&self, milliseconds: u32) {
@@ -95,8 +91,20 @@ impl keyward_edge::Platform for Platform<'_> {
     }
 }
 
+/// Imports a signing key for the lifetime of the isolate and returns its public half.
+pub(super) async fn hold_key(key: &SigningKey) -> Result<PublicKey, String> {
+    let held = glue::hold_key(key.name(), &key.pkcs8()).await.map_err(|thrown| glue::cause(&thrown))?;
+    bytes(&held)
+}
+
+/// Signs with an imported key.
+pub(super) async fn sign(key: &SigningKey, text: &[u8]) -> Result<Signature, String> {
+    let signed = glue::sign(key.name(), text).await.map_err(|thrown| glue::cause(&thrown))?;
+    bytes(&signed)
+}
+
 /// Reads a `Uint8Array` of a fixed length.
-pub(super) fn bytes<const LENGTH: usize>(value: &JsValue) -> Result<[u8; LENGTH], String> {
+fn bytes<const LENGTH: usize>(value: &JsValue) -> Result<[u8; LENGTH], String> {
     let bytes = value.dyn_ref::<js_sys::Uint8Array>().map(js_sys::Uint8Array::to_vec).unwrap_or_default();
     bytes.try_into().map_err(|_| "WebCrypto returned an unexpected value".to_owned())
 }

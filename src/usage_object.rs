@@ -8,7 +8,7 @@ use super::{clock, glue, log};
 use keyward_edge::platform::REGISTRY_CHANGE_TIMEOUT_MS;
 use keyward_key::time::Millis;
 use keyward_registry::store::{Store, StoreError};
-use keyward_usage::object::{FetchError, Level, LoggedEvents, UsageHost, UsageObject};
+use keyward_usage::object::{Level, LoggedEvents, UsageHost, UsageObject};
 
 /// The Durable Object class that `wrangler.toml` binds.
 #[durable_object(alarm)]
@@ -23,11 +23,7 @@ impl DurableObject for Usage {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let message = request.text().await?;
-        match self.inner.fetch(&message).await {
-            Ok(answer) => Response::ok(answer),
-            Err(FetchError::Malformed) => Response::error("malformed", 400),
-            Err(FetchError::Failed) => Response::error("failed", 500),
-        }
+        glue::object_response(self.inner.fetch(&message).await)
     }
 
     async fn alarm(&self) -> Result<Response> {
@@ -54,9 +50,7 @@ impl UsageHost for DurableObjectHost {
     }
 
     async fn ask_registry(&self, message: &str) -> std::result::Result<String, String> {
-        let answered = glue::ask_object(&self.env, "REGISTRY", "registry", message, REGISTRY_CHANGE_TIMEOUT_MS).await;
-        let answer = answered.map_err(|thrown| glue::cause(&thrown))?;
-        answer.as_string().ok_or_else(|| "the registry's answer is not a text".to_owned())
+        glue::ask_registry(&self.env, message, REGISTRY_CHANGE_TIMEOUT_MS).await.map_err(|thrown| glue::cause(&thrown))
     }
 
     async fn set_alarm(&self, after_ms: i64) -> std::result::Result<(), String> {

@@ -5,8 +5,8 @@
 use keyward_key::time::Millis;
 use keyward_protocol::LoggedEvents;
 use keyward_protocol::metrics::{
-    AUTHORITY_AGE, AUTHORITY_SILENT, LOOKUPS, MetricsReport, REFUSALS, REVOCATION_BOUNDS_MS,
-    REVOCATION_EFFECTIVE, Sample, seconds,
+    AUTHORITY_AGE, AUTHORITY_SILENT, LOOKUPS, MetricsReport, REFUSALS, REVOCATION_BOUNDS_MS, REVOCATION_EFFECTIVE,
+    Sample, seconds,
 };
 
 /// Longest time in milliseconds that one failed query stands for: an isolate without requests asks nobody.

@@ -39,7 +39,7 @@ pub mod row;
 pub mod window;
 
 pub use host::{Level, LimitsHost, LoggedEvents};
-pub use object::{FetchError, LimitsObject};
+pub use object::LimitsObject;
 
 use keyward_key::time::Millis;
 

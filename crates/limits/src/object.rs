@@ -9,6 +9,7 @@ use std::collections::hash_map::Entry;
 
 use keyward_key::time::Millis;
 use keyward_key::version;
+use keyward_protocol::FetchError;
 use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::lease::{GroupAnswer, GroupQuery, LeaseAnswer, LeaseQuery, MAX_QUERY_GROUPS};
 use keyward_store::migrations::{self, Step};
@@ -33,15 +34,6 @@ const IDLE_MS: i64 = 60_000;
 
 /// Interval between removals of old rows, in milliseconds.
 const PURGE_INTERVAL_MS: i64 = 3_600_000;
-
-/// Reason why a call has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FetchError {
-    /// The message is malformed. Nothing was granted.
-    Malformed,
-    /// The store or the platform failed. Nothing of this call was granted.
-    Failed,
-}
 
 #[derive(Default)]
 struct State {
@@ -130,9 +122,8 @@ impl<H: LimitsHost> LimitsObject<H> {
             return;
         }
         state.purged_at = Some(utc);
-        let purge = |store: &mut dyn Store| {
-            store.execute("DELETE FROM limit_groups WHERE idle_after < ?", &[utc.into()])
-        };
+        let purge =
+            |store: &mut dyn Store| store.execute("DELETE FROM limit_groups WHERE idle_after < ?", &[utc.into()]);
         if let Err(error) = self.host.with_store(purge) {
             self.host.log(Level::Error, "limits_failed", &[("cause", &error.to_string())]);
         }

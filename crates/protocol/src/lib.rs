@@ -22,6 +22,7 @@ pub mod audit;
 pub mod events;
 pub mod exposure;
 pub mod feed;
+pub mod fetch_error;
 pub mod leak;
 pub mod lease;
 pub mod level;
@@ -32,6 +33,7 @@ pub mod role;
 pub mod usage;
 
 pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
+pub use fetch_error::FetchError;
 pub use leak::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS};
 pub use level::{Level, LoggedEvents};
 pub use request::{

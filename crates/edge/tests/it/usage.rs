@@ -53,7 +53,9 @@ impl Counting {
         let config = Some(&self.platform.world.config);
         let entry = entry::handle(&self.isolate, config, &self.platform, &raw);
         match entry.action {
-            Action::Later(pending) => at_once(entry::resume(&self.isolate, config, &self.platform, &raw, pending)).usage_due,
+            Action::Later(pending) => {
+                at_once(entry::resume(&self.isolate, config, &self.platform, &raw, pending)).usage_due
+            }
             _ => entry.usage_due,
         }
     }

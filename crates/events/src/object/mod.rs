@@ -18,7 +18,7 @@ use keyward_key::keyring::Keyring;
 use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::events::{EventsRequest, EventsResponse};
-use keyward_protocol::{Request, Response};
+use keyward_protocol::{FetchError, Request, Response};
 use keyward_store::{Store, StoreError};
 
 use crate::{again, list, news, schema};
@@ -31,15 +31,6 @@ pub struct EventsSettings {
     pub hosts: EventHosts,
     /// `source` of the events.
     pub source: String,
-}
-
-/// Reason why a call has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FetchError {
-    /// The message is malformed. Nothing was done.
-    Malformed,
-    /// The store or the platform failed. The message may have been handled.
-    Failed,
 }
 
 /// One instance of the object. Its memory is lost when it ends; storage and alarm are kept.

@@ -187,7 +187,8 @@ impl<H: EventsHost> EventsObject<H> {
         let report = EndpointReport { counters, ..found.unwrap_or_default() };
         self.reported_at.set(Some(now));
         let told = self.tell(&Request::EndpointReport(report.clone())).await;
-        let stored = |()| self.with_store(|store| endpoints::reported(store, &report)).map_err(|error| error.to_string());
+        let stored =
+            |()| self.with_store(|store| endpoints::reported(store, &report)).map_err(|error| error.to_string());
         match told.and_then(stored) {
             Ok(()) => self.report_backoff_ms.set(REPORT_INTERVAL_MS),
             Err(cause) => {

@@ -1,8 +1,8 @@
 //! The test of an endpoint: one attempt, whose outcome is the answer.
 
 use keyward_key::time::Millis;
-use keyward_protocol::events::{EndpointTested, EventsResponse, TEST_TYPE, TestOrder};
 use keyward_protocol::Request;
+use keyward_protocol::events::{EndpointTested, EventsResponse, TEST_TYPE, TestOrder};
 use keyward_store::{Store, StoreError, Value};
 use serde_json::Map;
 

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use keyward_key::limit::{Limit, Span};
 use keyward_key::time::Millis;
-use keyward_limits::{FetchError, Level, LimitsHost, LimitsObject, LoggedEvents};
+use keyward_limits::{Level, LimitsHost, LimitsObject, LoggedEvents};
+use keyward_protocol::FetchError;
 use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::lease::{GroupAnswer, GroupQuery, LeaseAnswer, LeaseQuery, Returned};
 use keyward_protocol::metrics::{LOG_EVENTS, Sample};

@@ -1,8 +1,9 @@
 //! The object's only alarm: set to the earliest of the next retry of copies, the next retry of events, and the next due work.
 
 use super::host::{Level, ObjectHost};
-use super::{FIRST_BACKOFF_MS, FetchError, LONGEST_BACKOFF_MS, RegistryObject};
+use super::{FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS, RegistryObject};
 use crate::due;
+use keyward_protocol::FetchError;
 
 impl<H: ObjectHost> RegistryObject<H> {
     /// Handles the alarm: does what is due, then tells events and writes copies, which the due work may have queued. Sets the next alarm.

@@ -29,7 +29,7 @@ use keyward_key::keyring::Keyring;
 use keyward_key::limit::Limit;
 use keyward_key::time::Millis;
 use keyward_key::version;
-use keyward_protocol::{Request, Response};
+use keyward_protocol::{FetchError, Request, Response};
 
 /// Timeout of one write to KV, in milliseconds.
 pub const KV_WRITE_TIMEOUT_MS: u32 = 10_000;
@@ -69,15 +69,6 @@ pub struct ObjectSettings {
     pub default_limits: Vec<Limit>,
     /// Bound and grace, which events name.
     pub effect: EffectTimes,
-}
-
-/// Reason why a call has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FetchError {
-    /// The message is malformed. Nothing was done.
-    Malformed,
-    /// The store or the platform failed. A change may have been committed.
-    Failed,
 }
 
 /// One instance of the object. Its memory is lost when it ends; storage and alarm are kept.

@@ -13,7 +13,7 @@ use std::cell::Cell;
 use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::usage::{KeyTimes, UsageRequest, UsageResponse, UsageTimes};
-use keyward_protocol::{Request, Response};
+use keyward_protocol::{FetchError, Request, Response};
 use keyward_store::{Store, StoreError, meta};
 
 use crate::report::{Applied, apply};
@@ -29,15 +29,6 @@ const MESSAGES_AN_ALARM: u32 = 5;
 const REMOVAL_INTERVAL_MS: i64 = 600_000;
 /// Name in `meta` of this shard's number.
 const SHARD: &str = "shard";
-
-/// Reason why a call has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FetchError {
-    /// The message is malformed. Nothing was done.
-    Malformed,
-    /// The store or the platform failed. A report may have been counted; the isolate sends it again.
-    Failed,
-}
 
 /// One instance of a shard. Its memory is lost when it ends; storage and alarm are kept.
 pub struct UsageObject<H> {

@@ -7,10 +7,10 @@ use std::task::{Context, Poll, Waker};
 
 use keyward_key::time::Millis;
 use keyward_protocol::usage::{UsageReport, UsageRequest, UsageTimes};
-use keyward_protocol::{Request, Response};
+use keyward_protocol::{FetchError, Request, Response};
 use keyward_store::{Store, StoreError};
 use keyward_testkit::sqlite_store::SqliteStore;
-use keyward_usage::object::{FetchError, Level, QUIET_INTERVAL_MS, TELL_INTERVAL_MS, UsageHost, UsageObject};
+use keyward_usage::object::{Level, QUIET_INTERVAL_MS, TELL_INTERVAL_MS, UsageHost, UsageObject};
 
 use crate::world::{NOW, id, key, later, report, sum, used};
 
