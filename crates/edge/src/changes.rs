@@ -144,12 +144,7 @@ impl<P: Platform> Refresh<'_, P> {
 
     fn unreachable(&self, cause: &str) -> Applied {
         self.platform.log(Level::Warn, "authority_query_failed", &[("cause", cause)]);
-        if let Some(mut gate) = self.isolate.gate() {
-            gate.record_failure(self.platform.now());
-        }
-        if let Some(mut usage) = self.isolate.usage() {
-            usage.metrics.authority_failed(self.platform.now());
-        }
+        self.isolate.authority_failed(self.platform.now());
         Applied::Nothing
     }
 

@@ -40,24 +40,23 @@ pub fn step(context: &RequestContext<'_, impl Platform>, now: Millis) -> (Step, 
 /// The refusal to send.
 pub async fn decide(context: &RequestContext<'_, impl Platform>) -> Result<Grant, Refusal> {
     let mut looked_up = Ok(());
-    let mut lease_rounds = MAX_LEASE_ROUNDS;
-    let mut left = MAX_LOOKUPS.saturating_add(1);
+    let (mut lookups, mut lease_rounds) = (MAX_LOOKUPS, MAX_LEASE_ROUNDS);
     loop {
-        left = left.saturating_sub(1);
-        match step(context, context.platform.now()).0 {
+        let need = match step(context, context.platform.now()).0 {
             Step::Forward(grant) => return Ok(grant),
             Step::Sign(unsigned) => return finish(context, unsigned).await,
             Step::Refuse(refusal) => return Err(refusal),
-            Step::Need(Need::Lease(shard)) => {
-                lease_rounds = lease_rounds.checked_sub(1).ok_or_else(leases::crowded)?;
-                // Waiting for units does not use up the lookups.
-                left = left.saturating_add(1);
-                leases::satisfy(&context.lookups(), shard).await;
-            }
-            // After a failed lookup the gate ran one more step: another request's lookup may have succeeded in the meantime.
-            Step::Need(_) if looked_up.is_err() || left == 0 => break,
-            Step::Need(need) => looked_up = satisfy(&context.lookups(), need).await,
+            Step::Need(need) => need,
+        };
+        if matches!(need, Need::Lease(_)) {
+            lease_rounds = lease_rounds.checked_sub(1).ok_or_else(leases::crowded)?;
+            satisfy(&context.lookups(), need).await?;
+            continue;
         }
+        // After a failed lookup the gate ran one more step: another request's lookup may have succeeded in the meantime.
+        let Some(left) = lookups.checked_sub(1).filter(|_| looked_up.is_ok()) else { break };
+        lookups = left;
+        looked_up = satisfy(&context.lookups(), need).await;
     }
     looked_up.and_then(|()| Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable)))
 }

@@ -89,6 +89,16 @@ impl Isolate {
         self.usage.try_borrow_mut().ok()
     }
 
+    /// Records that the authority did not answer.
+    pub(super) fn authority_failed(&self, now: Millis) {
+        if let Some(mut gate) = self.gate() {
+            gate.record_failure(now);
+        }
+        if let Some(mut usage) = self.usage() {
+            usage.metrics.authority_failed(now);
+        }
+    }
+
     /// Borrows the exposed keys that were reported.
     pub(super) fn exposures(&self) -> Option<RefMut<'_, ExposureLog>> {
         self.exposures.try_borrow_mut().ok()

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::context::LookupContext;
-use super::decide::start_or_wait;
+use super::decide::satisfy;
 use super::isolate::{Isolate, LookupKey};
 use super::platform::{Level, Platform, ShardedObject};
 use keyward_config::Config;
 use keyward_gate::leases::{KeyLimits, Receipt};
-use keyward_gate::{Reason, Refusal, Spending};
+use keyward_gate::{Need, Reason, Refusal, Spending};
 use keyward_http::problem::{Code, Problem};
 use keyward_key::version;
 use keyward_protocol::lease::LeaseAnswer;
@@ -85,20 +85,11 @@ pub async fn count(
         };
         match counted {
             Ok(Some(receipt)) => return Ok(receipt),
-            Ok(None) => satisfy(context, limits.shard).await,
+            Ok(None) => satisfy(context, Need::Lease(limits.shard)).await?,
             Err(refusal) => return Err(*refusal),
         }
     }
     Err(crowded())
-}
-
-/// Asks a shard, or waits while another request of this isolate asks it.
-pub(super) async fn satisfy(context: &LookupContext<'_, impl Platform>, shard: u32) {
-    let lookup = LookupKey::Lease(shard);
-    if start_or_wait(context.isolate, context.platform, &lookup).await {
-        ask(context, shard).await;
-        context.isolate.finish(&lookup);
-    }
 }
 
 /// Returns the refusal of a request that waited for units which others took each time.

@@ -185,12 +185,7 @@ impl<P: Platform> Lookup<'_, P> {
 
     fn unreachable(&self, cause: &str) {
         self.log("authority_query_failed", ("cause", cause));
-        if let Some(mut gate) = self.isolate.gate() {
-            gate.record_failure(self.platform.now());
-        }
-        if let Some(mut usage) = self.isolate.usage() {
-            usage.metrics.authority_failed(self.platform.now());
-        }
+        self.isolate.authority_failed(self.platform.now());
         if let Some(mut lookups) = self.isolate.lookups() {
             lookups.fail();
         }

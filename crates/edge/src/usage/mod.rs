@@ -63,17 +63,16 @@ pub fn count_refusal(
     refusal: &Refusal,
     record: RecordFrom,
 ) -> Option<UsageDue> {
-    let counted = count_key_refusal(context, refusal, record);
-    let code = refusal.problem.code.as_str();
-    let due = context.isolate.usage().and_then(|mut usage| match &counted {
-        // The report of the key takes the metrics along.
-        Some(_) => {
-            usage.metrics.refused(code);
-            None
-        }
-        None => usage.refused(code, context.head.now()),
-    });
-    counted.or(due)
+    let RequestContext { isolate, head, .. } = *context;
+    let code = refusal.problem.code;
+    let Some(due) = count_key_refusal(context, refusal, record) else {
+        return count_code(isolate, code, head.now());
+    };
+    // The report of the key takes the metrics along.
+    if let Some(mut usage) = isolate.usage() {
+        usage.metrics.refused(code.as_str());
+    }
+    Some(due)
 }
 
 fn count_key_refusal(
