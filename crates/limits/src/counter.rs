@@ -56,12 +56,17 @@ impl Counter {
     }
 
     /// Returns the units that count for a lease granted now.
-    pub(crate) fn used(&self, at: Instant) -> u64 {
+    fn used(&self, at: Instant) -> u64 {
         match (&self.counted, self.limit.span()) {
             (Counted::Window(window), _) => window.counted(),
             (Counted::Calendar(calendar), Span::Period(period)) => calendar.counted(lease_range(period, at.utc)),
             (Counted::Calendar(_), Span::Seconds(_)) => 0,
         }
+    }
+
+    /// Returns the units that are left for a lease granted now, while isolates hold `held` units of the reserve.
+    pub(crate) fn left(&self, held: u64, at: Instant) -> u64 {
+        self.limit.requests().saturating_sub(self.used(at)).saturating_sub(held)
     }
 
     /// Counts units that may be spent from `at` until `within_ms` later.

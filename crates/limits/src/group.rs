@@ -171,8 +171,7 @@ impl Group {
     /// Returns the units that may be granted.
     fn available(&self, at: Instant) -> u64 {
         let held = self.held();
-        let left = |counter: &Counter| counter.limit.requests().saturating_sub(counter.used(at)).saturating_sub(held);
-        self.applied().map(left).min().unwrap_or_default()
+        self.applied().map(|counter| counter.left(held, at)).min().unwrap_or_default()
     }
 
     fn applied(&self) -> impl Iterator<Item = &Counter> {
@@ -253,8 +252,9 @@ impl Group {
     fn retry_in_ms(&self, need: u64, at: Instant) -> i64 {
         let held = self.held();
         let wait = |counter: &Counter| {
-            let left = counter.limit.requests().saturating_sub(counter.used(at)).saturating_sub(held);
-            need.checked_sub(left).filter(|missing| *missing > 0).map(|missing| counter.free_in_ms(at, missing))
+            need.checked_sub(counter.left(held, at))
+                .filter(|missing| *missing > 0)
+                .map(|missing| counter.free_in_ms(at, missing))
         };
         self.applied().filter_map(wait).max().unwrap_or_default().max(MIN_RETRY_MS)
     }
@@ -262,7 +262,7 @@ impl Group {
     fn states(&self, need: u64, is_refused: bool, at: Instant) -> Vec<LimitState> {
         let held = self.held();
         let state = |counter: &Counter| {
-            let remaining = counter.limit.requests().saturating_sub(counter.used(at)).saturating_sub(held);
+            let remaining = counter.left(held, at);
             LimitState {
                 limit: counter.limit.clone(),
                 remaining,
