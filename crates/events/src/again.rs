@@ -58,13 +58,13 @@ pub fn replay(
             chosen.push(row.integer("number")?);
         }
     }
-    let numbers = serde_json::to_string(&chosen).map_err(|_| StoreError::new("numbers have no JSON form"))?;
+    let numbers = Value::json(&chosen)?;
     store.transaction(&mut |store| {
         store.execute(
             "INSERT INTO deliveries (endpoint, event, type, status, attempts, next_at)
              SELECT ?, number, type, 'pending', 0, ? FROM events WHERE number IN (SELECT value FROM json_each(?))
              ON CONFLICT (event, endpoint) DO UPDATE SET status = 'pending', attempts = 0, next_at = excluded.next_at",
-            &[id.into(), now.into(), numbers.as_str().into()],
+            &[id.into(), now.into(), numbers.clone()],
         )
     })?;
     Ok(EventsResponse::Replayed { count: u32::try_from(chosen.len()).unwrap_or(u32::MAX) })

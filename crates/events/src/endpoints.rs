@@ -55,10 +55,8 @@ pub fn replace_all(store: &mut dyn Store, endpoints: &[Endpoint]) -> Result<(), 
         return Ok(());
     }
     let ids: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.id.as_str()).collect();
-    let ids = serde_json::to_string(&ids).map_err(|_| StoreError::new("ids have no JSON form"))?;
-    store.execute("DELETE FROM endpoints WHERE id NOT IN (SELECT value FROM json_each(?))", &[ids.into()])?;
+    store.execute("DELETE FROM endpoints WHERE id NOT IN (SELECT value FROM json_each(?))", &[Value::json(&ids)?])?;
     for endpoint in endpoints {
-        let text = serde_json::to_string(endpoint).map_err(|_| StoreError::new("an endpoint has no JSON form"))?;
         store.execute(
             "INSERT INTO endpoints (id, endpoint, revision, is_enabled, is_slow) VALUES (?, ?, ?, ?, 0)
              ON CONFLICT (id) DO UPDATE SET endpoint = excluded.endpoint, revision = excluded.revision,
@@ -66,7 +64,7 @@ pub fn replace_all(store: &mut dyn Store, endpoints: &[Endpoint]) -> Result<(), 
              WHERE revision <> excluded.revision",
             &[
                 endpoint.id.as_str().into(),
-                text.into(),
+                Value::json(endpoint)?,
                 Value::count(endpoint.revision)?,
                 Value::Integer(endpoint.enabled_since.is_some().into()),
             ],

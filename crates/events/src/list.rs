@@ -69,12 +69,11 @@ pub fn page(store: &mut dyn Store, query: &DeliveryQuery) -> Result<DeliveryPage
     if next.is_none() && several && u32::try_from(rows.len()).is_ok_and(|count| count == scanned) {
         next = last;
     }
-    let numbers = serde_json::to_string(&chosen).map_err(|_| StoreError::new("numbers have no JSON form"))?;
     let rows = store.query(
         select_deliveries!(
             "WHERE deliveries.number IN (SELECT value FROM json_each(?)) ORDER BY deliveries.number DESC"
         ),
-        &[numbers.into()],
+        &[Value::json(&chosen)?],
     )?;
     let items = rows.iter().map(|row| view(store, row)).collect::<Result<_, _>>()?;
     Ok(DeliveryPage { items, next })

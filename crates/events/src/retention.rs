@@ -27,7 +27,7 @@ pub fn remove_old(store: &mut dyn Store, now: Millis) -> Result<bool, StoreError
     }
     let numbers = rows.iter().map(|row| row.integer("number")).collect::<Result<Vec<_>, _>>()?;
     let is_full = i64::try_from(numbers.len()).is_ok_and(|count| count == BATCH);
-    let numbers = serde_json::to_string(&numbers).map_err(|_| StoreError::new("numbers have no JSON form"))?;
+    let numbers = [Value::json(&numbers)?];
     store.transaction(&mut |store| {
         for sql in [
             "DELETE FROM attempts WHERE delivery IN (SELECT number FROM deliveries
@@ -35,7 +35,7 @@ pub fn remove_old(store: &mut dyn Store, now: Millis) -> Result<bool, StoreError
             "DELETE FROM deliveries WHERE event IN (SELECT value FROM json_each(?))",
             "DELETE FROM events WHERE number IN (SELECT value FROM json_each(?))",
         ] {
-            store.execute(sql, &[numbers.as_str().into()])?;
+            store.execute(sql, &numbers)?;
         }
         Ok(())
     })?;

@@ -185,10 +185,9 @@ fn load(store: &mut dyn Store, asked: &GroupQuery, at: Instant) -> Result<Group,
 }
 
 fn write(store: &mut dyn Store, group: &CompactKeyId, row: &Row) -> Result<(), StoreError> {
-    let text = serde_json::to_string(row).map_err(|error| StoreError::new(error.to_string()))?;
     store.execute(
         "INSERT INTO limit_groups (group_id, state, idle_after) VALUES (?, ?, ?)
          ON CONFLICT (group_id) DO UPDATE SET state = excluded.state, idle_after = excluded.idle_after",
-        &[String::from(*group).into(), Value::Text(text), row.idle_after().into()],
+        &[String::from(*group).into(), Value::json(row)?, row.idle_after().into()],
     )
 }

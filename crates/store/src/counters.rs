@@ -52,13 +52,13 @@ pub fn add(
         "SELECT json_extract(value, '$[0]') AS family, json_extract(value, '$[1]') AS labels FROM json_each(?)
          WHERE NOT EXISTS (SELECT 1 FROM counters WHERE family = json_extract(value, '$[0]')
              AND labels = json_extract(value, '$[1]'))",
-        &[json(&increases)?],
+        &[Value::json(&increases)?],
     )?;
     if !unknown.is_empty() {
         let known = store.query(
             "SELECT family, count(*) AS count FROM counters
              WHERE family IN (SELECT json_extract(value, '$[0]') FROM json_each(?)) GROUP BY family",
-            &[json(&increases)?],
+            &[Value::json(&increases)?],
         )?;
         let mut series = BTreeMap::new();
         for row in &known {
@@ -82,7 +82,7 @@ pub fn add(
          SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), ?
          FROM json_each(?) WHERE true
          ON CONFLICT (family, labels) DO UPDATE SET value = value + excluded.value",
-        &[now.into(), json(&increases)?],
+        &[now.into(), Value::json(&increases)?],
     )
 }
 
@@ -101,8 +101,4 @@ pub fn read(store: &mut dyn Store) -> Result<Vec<Counter>, StoreError> {
         })
     };
     rows.iter().map(counter).collect()
-}
-
-fn json(rows: &[Increase]) -> Result<Value, StoreError> {
-    serde_json::to_string(rows).map(Value::Text).map_err(|_| StoreError::new("increases have no JSON form"))
 }

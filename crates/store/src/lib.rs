@@ -26,6 +26,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use keyward_key::time::Millis;
+use serde::Serialize;
 
 /// Largest integer that a store keeps exactly, 2^53 - 1, because workerd binds and returns numbers as 64-bit floats.
 pub const LARGEST_INTEGER: i64 = 9_007_199_254_740_991;
@@ -88,6 +89,14 @@ impl Value {
             .filter(|number| *number <= LARGEST_INTEGER)
             .map(Self::Integer)
             .ok_or_else(|| StoreError::new(format!("{number} is too large to be stored")))
+    }
+
+    /// Writes a value as JSON text. Rows become one parameter for `json_each`: one statement for many rows costs a tenth of one for each.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the value has no JSON form.
+    pub fn json(value: &(impl Serialize + ?Sized)) -> Result<Self, StoreError> {
+        serde_json::to_string(value).map(Self::Text).map_err(|error| StoreError::new(error.to_string()))
     }
 }
 

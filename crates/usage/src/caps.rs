@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyward_protocol::usage::OTHER;
-use keyward_store::{Store, StoreError};
+use keyward_store::{Store, StoreError, Value};
 
-use super::json;
 use super::names::{Source, from_row};
 
 /// Maximum number of networks of one key on a day.
@@ -56,7 +55,7 @@ impl Seen {
         let rows = store.query(
             "SELECT seen.day, seen.key, seen.kind, seen.text FROM json_each(?) AS wanted CROSS JOIN seen
              ON seen.day = json_extract(wanted.value, '$[0]') AND seen.key = json_extract(wanted.value, '$[1]')",
-            &[json(days)?],
+            &[Value::json(days)?],
         )?;
         let mut stored: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
         for row in &rows {
@@ -92,7 +91,7 @@ impl Seen {
              SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
                     json_extract(value, '$[3]')
              FROM json_each(?) WHERE true ON CONFLICT DO NOTHING",
-            &[json(&self.new)?],
+            &[Value::json(&self.new)?],
         )
     }
 }
@@ -108,7 +107,7 @@ impl Combinations {
              FROM json_each(?) AS wanted CROSS JOIN hours
              ON hours.at = json_extract(wanted.value, '$[0]') AND hours.key = json_extract(wanted.value, '$[1]')
              CROSS JOIN sources ON sources.number = hours.source",
-            &[json(hours)?],
+            &[Value::json(hours)?],
         )?;
         let mut stored: BTreeMap<(i64, i64), BTreeSet<Source>> = BTreeMap::new();
         for row in &rows {

@@ -48,11 +48,3 @@ pub mod schema;
 pub mod times;
 
 pub use caps::{CLIENTS_A_DAY, NETWORKS_A_DAY, ROUTES_A_DAY, SOURCES_AN_HOUR};
-
-use keyward_store::{StoreError, Value};
-use serde::Serialize;
-
-/// Returns rows as one parameter for `json_each`. One statement for many rows costs a tenth of one statement for each.
-fn json(rows: &impl Serialize) -> Result<Value, StoreError> {
-    serde_json::to_string(rows).map(Value::Text).map_err(|_| StoreError::new("rows have no JSON form"))
-}

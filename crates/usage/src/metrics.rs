@@ -10,8 +10,6 @@ use keyward_protocol::usage::{ALLOWED, KeyUsage, OTHER, UsageReport};
 use keyward_store::counters::{self, Increase};
 use keyward_store::{Store, StoreError, Value};
 
-use super::json;
-
 /// Value of the label `decision` of a request that was not forwarded.
 const REFUSED: &str = "refused";
 
@@ -70,7 +68,7 @@ fn keep_gauges(store: &mut dyn Store, gauges: &[Sample], now: Millis) -> Result<
          FROM json_each(?) WHERE true
          ON CONFLICT (family, labels) DO UPDATE SET value = excluded.value, at = excluded.at
              WHERE excluded.value >= value OR abs(excluded.at - at) > ?",
-        &[now.into(), json(&rows)?, Value::Integer(GAUGE_MS)],
+        &[now.into(), Value::json(&rows)?, Value::Integer(GAUGE_MS)],
     )?;
     store.execute("DELETE FROM gauges WHERE abs(? - at) > ?", &[now.into(), Value::Integer(GAUGE_MS)])
 }

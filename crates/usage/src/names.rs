@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use keyward_protocol::usage::{OTHER, UsedFrom};
 use keyward_store::{Row, Store, StoreError, Value, meta};
 
-use super::json;
-
 /// Maximum number of decisions and routes that an object stores. More routes than a deployment can have count as `other`.
 const NAMES: u64 = 20_000;
 
@@ -66,7 +64,7 @@ pub(super) fn numbers_of(store: &mut dyn Store, texts: &BTreeSet<&str>) -> Resul
     }
     store.execute(
         "INSERT INTO names (text) SELECT value FROM json_each(?) WHERE true ON CONFLICT (text) DO NOTHING",
-        &[json(&missing)?],
+        &[Value::json(&missing)?],
     )?;
     found.extend(find_names(store, &missing)?);
     if let Some(other) = found.get(OTHER).copied() {
@@ -80,7 +78,7 @@ pub(super) fn numbers_of(store: &mut dyn Store, texts: &BTreeSet<&str>) -> Resul
 fn find_names(store: &mut dyn Store, texts: &BTreeSet<&str>) -> Result<HashMap<String, i64>, StoreError> {
     let rows = store.query(
         "SELECT number, text FROM json_each(?) AS wanted CROSS JOIN names ON names.text = wanted.value",
-        &[json(texts)?],
+        &[Value::json(texts)?],
     )?;
     rows.iter().map(|row| Ok((row.text("text")?.to_owned(), row.integer("number")?))).collect()
 }
@@ -107,7 +105,7 @@ pub(super) fn numbers_of_sources(
              SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
                     json_extract(value, '$[3]'), json_extract(value, '$[4]'), ?
              FROM json_each(?) WHERE true ON CONFLICT DO NOTHING",
-            &[Value::Integer(day), json(&rows)?],
+            &[Value::Integer(day), Value::json(&rows)?],
         )?;
         found.extend(find_sources(store, &missing)?);
         for source in sources {
@@ -119,7 +117,7 @@ pub(super) fn numbers_of_sources(
     let numbers: BTreeSet<i64> = found.values().copied().collect();
     store.execute(
         "UPDATE sources SET day = ? WHERE number IN (SELECT value FROM json_each(?)) AND day < ?",
-        &[Value::Integer(day), json(&numbers)?, Value::Integer(day)],
+        &[Value::Integer(day), Value::json(&numbers)?, Value::Integer(day)],
     )?;
     Ok(found)
 }
@@ -143,7 +141,7 @@ fn find_sources(store: &mut dyn Store, sources: &BTreeSet<Source>) -> Result<BTr
          ON route = json_extract(wanted.value, '$[0]') AND network = json_extract(wanted.value, '$[1]')
          AND client = json_extract(wanted.value, '$[2]') AND country = json_extract(wanted.value, '$[3]')
          AND asn = json_extract(wanted.value, '$[4]')",
-        &[json(&columns)?],
+        &[Value::json(&columns)?],
     )?;
     let source = |row: &Row| {
         let source =

@@ -10,7 +10,6 @@ use keyward_protocol::usage::{
 };
 use keyward_store::{Row, Store, StoreError, Value};
 
-use super::json;
 use super::names::from_row;
 
 /// Maximum number of steps of one series.
@@ -52,7 +51,7 @@ pub fn series(store: &mut dyn Store, query: &SeriesQuery, now: Millis) -> Result
 
 /// Returns the numbers of steps as JSON: a join with them makes one search in the index for each.
 fn steps(from: i64, to: i64, most: i64) -> Result<Value, StoreError> {
-    json(&(from..to.min(from.saturating_add(most))).collect::<Vec<_>>())
+    Value::json(&(from..to.min(from.saturating_add(most))).collect::<Vec<_>>())
 }
 
 fn number_of(store: &mut dyn Store, id: &str) -> Result<Option<i64>, StoreError> {
@@ -108,7 +107,7 @@ pub fn totals(store: &mut dyn Store, query: &TotalsQuery) -> Result<Vec<Total>, 
         ALLOWED.into(),
         Value::Integer(query.from),
         Value::Integer(query.to),
-        json(&environments)?,
+        Value::json(&environments)?,
         Value::Integer(MAX_TOTALS),
     ];
     let rows = store.query(sql, &parameters)?;

@@ -9,7 +9,6 @@ use keyward_protocol::usage::{KeyUsage, OTHER, Step, UsageReport, UseCount, Used
 use keyward_store::{Store, StoreError, Value};
 
 use super::caps::{Combinations, Kind, Seen};
-use super::json;
 use super::metrics;
 use super::names::{Source, numbers_of, numbers_of_sources};
 
@@ -113,7 +112,7 @@ fn merge_times(store: &mut dyn Store, keys: &[KeyUsage], now: Millis) -> Result<
              told_at = CASE WHEN excluded.first_at < first_at THEN 0 ELSE told_at END,
              first_at = min(first_at, excluded.first_at),
              last_at = max(last_at, excluded.last_at)",
-        &[json(&rows)?],
+        &[Value::json(&rows)?],
     )
 }
 
@@ -140,7 +139,7 @@ fn count(store: &mut dyn Store, keys: &[KeyUsage], now: Millis) -> Result<(), St
     let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
     let rows = store.query(
         "SELECT keys.number, keys.id FROM json_each(?) AS wanted CROSS JOIN keys ON keys.id = wanted.value",
-        &[json(&ids)?],
+        &[Value::json(&ids)?],
     )?;
     let mut numbers = HashMap::new();
     for row in &rows {
@@ -246,10 +245,10 @@ fn add(store: &mut dyn Store, uses: &[Accepted<'_>], resolved: &[Resolved], now:
          SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
                 json_extract(value, '$[3]')
          FROM json_each(?) WHERE true ON CONFLICT DO UPDATE SET count = min(count + excluded.count, 9007199254740991)",
-        &[json(&minutes)?],
+        &[Value::json(&minutes)?],
     )?;
     for (sql, counts) in [(ADD_HOURS, rows(hours)), (ADD_DAYS, rows(days))] {
-        store.execute(sql, &[json(&counts)?])?;
+        store.execute(sql, &[Value::json(&counts)?])?;
     }
     Ok(())
 }

@@ -4,8 +4,6 @@ use keyward_key::id::KeyId;
 use keyward_protocol::usage::{KeyTimes, MAX_KEY_TIMES};
 use keyward_store::{Row, Store, StoreError, Value};
 
-use super::json;
-
 /// Returns the keys of which the registry has not confirmed the last use, oldest use first, at most [`MAX_KEY_TIMES`].
 ///
 /// # Errors
@@ -48,6 +46,6 @@ pub fn told(store: &mut dyn Store, keys: &[KeyTimes]) -> Result<(), StoreError> 
              SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS last_at,
                     json_extract(value, '$[2]') AS first_at FROM json_each(?)
          ) AS told WHERE keys.id = told.id AND keys.first_at = told.first_at",
-        &[json(&rows)?],
+        &[Value::json(&rows)?],
     )
 }
