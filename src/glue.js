@@ -109,6 +109,11 @@ export function streamBreak(writer) {
 /** Fetches a text of at most `most` bytes within a time limit. Rejects unless the status is 200; follows no redirect. */
 export async function fetchText(url, most, milliseconds) {
   const response = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(milliseconds) });
+  return textOf(response, most);
+}
+
+/** Returns the text of an answer, of at most `most` bytes. Rejects unless the status is 200. */
+async function textOf(response, most) {
   if (response.status !== 200) throw new Error(`the answer was ${response.status}`);
   const body = await readBody(response, most);
   if (body === null) throw new Error(`the answer has more than ${most} bytes`);
@@ -148,11 +153,7 @@ export async function verifyRs256(n, e, signature, signed) {
 export async function fetchList(url, etag, most, milliseconds) {
   const headers = { "User-Agent": "keyward", Accept: "application/json", ...(etag && { "If-None-Match": etag }) };
   const response = await fetch(url, { headers, redirect: "manual", signal: AbortSignal.timeout(milliseconds) });
-  if (response.status === 304) return null;
-  if (response.status !== 200) throw new Error(`the answer was ${response.status}`);
-  const body = await readBody(response, most);
-  if (body === null) throw new Error(`the answer has more than ${most} bytes`);
-  return [new TextDecoder().decode(body), response.headers.get("ETag") ?? undefined];
+  return response.status === 304 ? null : [await textOf(response, most), response.headers.get("ETag") ?? undefined];
 }
 
 /** Whether an ECDSA signature, `r ‖ s`, is that of this P-256 key over the SHA-256 of `signed`. */
