@@ -44,12 +44,8 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_group: Option<KeyId>,
     /// Number of the last change of the limits; 0 if they were never changed. Keys of a group apply those of the latest change.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "crate::version::is_default")]
     pub limit_revision: u64,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// Limits of one key. Unless there are none, they contain the number of the first reader that enforces them, so that older readers refuse the

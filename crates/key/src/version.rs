@@ -91,6 +91,12 @@ fn greatest(value: &Value) -> u64 {
     }
 }
 
+/// Returns whether a field has its default value, and so is left out of a stored or transmitted form. Generic, because a lint wants an `i64`
+/// by value on some targets and by reference on others.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,11 @@
 
 use keyward_key::limit::Limit;
 use keyward_key::time::Millis;
+use keyward_key::version;
 use serde::{Deserialize, Serialize};
 
 use super::feed::CompactKeyId;
+use super::hash::fnv_1a;
 use super::metrics::Sample;
 
 /// Lifetime of a lease in milliseconds: by the isolate's clock from before it asked, by the object's from when it granted.
@@ -20,12 +22,10 @@ pub const LIMIT_SHARDS: u32 = 16;
 /// Maximum number of groups in a query.
 pub const MAX_QUERY_GROUPS: usize = 500;
 
-/// Returns the shard of a limit group: FNV-1a of its text, so that every version finds the same one.
+/// Returns the shard of a limit group, by its text.
 #[must_use]
 pub fn shard_of(group: &CompactKeyId) -> u32 {
-    let hash =
-        group.as_bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    hash % LIMIT_SHARDS
+    fnv_1a(group.as_bytes()) % LIMIT_SHARDS
 }
 
 /// An isolate's query to one shard.
@@ -64,7 +64,7 @@ pub struct GroupQuery {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub returned: Vec<Returned>,
     /// Units of the outage reserve that the isolate has spent since the object's instance began.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "version::is_default")]
     pub reserve_spent: u64,
 }
 
@@ -101,7 +101,7 @@ pub struct GroupAnswer {
     /// Granted units.
     pub units: u64,
     /// Units of the outage reserve that the isolate was given since the object's instance began.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "version::is_default")]
     pub reserve_given: u64,
     /// State of each limit after the grant, in the order in which the object applies them.
     pub limits: Vec<LimitState>,
@@ -122,8 +122,4 @@ pub struct LimitState {
     /// Whether this limit prevented the grant.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub violated: bool,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }

@@ -23,6 +23,7 @@ pub mod events;
 pub mod exposure;
 pub mod feed;
 pub mod fetch_error;
+mod hash;
 pub mod leak;
 pub mod lease;
 pub mod level;

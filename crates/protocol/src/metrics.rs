@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use keyward_key::version;
 use serde::{Deserialize, Serialize};
 
 /// Kind of a family.
@@ -109,13 +110,8 @@ pub struct Sample {
     /// Value; of a family in seconds, in milliseconds.
     pub value: u64,
     /// Time in milliseconds since 1970 at which an object first saw the series; 0 if that does not matter.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "version::is_default")]
     pub since: i64,
-}
-
-/// For serde. Generic, because a lint wants an `i64` by value on some targets and by reference on others.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 impl Sample {

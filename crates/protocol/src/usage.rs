@@ -7,6 +7,7 @@ use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 use serde::{Deserialize, Serialize};
 
+use super::hash::fnv_1a;
 use super::metrics::{MetricsReport, Sample};
 
 /// Number of shards. A key's counts are on the shard of its id, so another number needs a migration.
@@ -25,11 +26,10 @@ pub const HOUR_MINUTES: i64 = 60;
 /// Minutes in a day.
 pub const DAY_MINUTES: i64 = 1_440;
 
-/// Returns the shard of a key: FNV-1a of its id. <http://www.isthe.com/chongo/tech/comp/fnv/>
+/// Returns the shard of a key, by its id.
 #[must_use]
 pub fn usage_shard(id: &str) -> u32 {
-    let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash % USAGE_SHARDS
+    fnv_1a(id.as_bytes()) % USAGE_SHARDS
 }
 
 /// A message to one shard of the usage object.
