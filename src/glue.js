@@ -290,7 +290,7 @@ export function isOverload(thrown) {
   return thrown?.overloaded === true;
 }
 
-/** Returns the country of a request's client, a line feed, and the number of its autonomous system; locally both are empty. */
+/** Returns country and autonomous system of a request's client, and the data centre, one a line; locally all are empty. */
 export function origin(request) {
   const { country, asn, colo } = request.cf ?? {};
   return `${country ?? ""}\n${asn ?? ""}\n${colo ?? ""}`;

@@ -4,8 +4,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use keyward_key::time::Millis;
 use keyward_store::StoreError;
+
+use crate::news::NewEvent;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -19,23 +20,11 @@ struct Body<'a> {
     data: &'a Map<String, Value>,
 }
 
-/// An event to write as a body.
-pub struct EventParts<'a> {
-    /// Id, the header `webhook-id`.
-    pub id: &'a str,
-    /// Type.
-    pub kind: &'a str,
-    /// Time.
-    pub at: Millis,
-    /// Data.
-    pub data: &'a Map<String, Value>,
-}
-
 /// Returns the body of an event of this deployment.
 ///
 /// # Errors
 /// [`StoreError`] if it has no JSON form, which does not happen.
-pub fn body(source: &str, event: &EventParts<'_>) -> Result<String, StoreError> {
+pub(crate) fn body(source: &str, event: &NewEvent<'_>) -> Result<String, StoreError> {
     let time = event.at.rfc3339();
     let body = Body {
         specversion: "1.0",

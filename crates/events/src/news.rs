@@ -5,8 +5,9 @@ use keyward_key::id::Environment;
 use keyward_key::time::Millis;
 use keyward_protocol::events::{Endpoint, Event, News};
 use keyward_store::{Store, StoreError, Value, meta};
+use serde_json::{Map, Value as Json};
 
-use crate::body::{EventParts, body};
+use crate::body::body;
 use crate::endpoints;
 
 /// Name in `meta` of the authority's epoch.
@@ -51,7 +52,6 @@ fn insert(store: &mut dyn Store, event: &Event, source: &str, now: Millis) -> Re
     if !known.is_empty() {
         return Ok(None);
     }
-    let parts = EventParts { id: &event.id, kind: &event.kind, at: event.at, data: &event.data };
     let new = NewEvent {
         id: &event.id,
         seq: event.seq,
@@ -59,9 +59,9 @@ fn insert(store: &mut dyn Store, event: &Event, source: &str, now: Millis) -> Re
         kind: &event.kind,
         environment: event.environment,
         only_for: None,
-        body: body(source, &parts)?,
+        data: &event.data,
     };
-    new.insert(store, now).map(Some)
+    new.insert(store, source, now).map(|(number, _)| Some(number))
 }
 
 /// An event to insert.
@@ -73,11 +73,13 @@ pub(crate) struct NewEvent<'a> {
     pub environment: Option<Environment>,
     /// The one endpoint that receives it; `None` for every subscriber.
     pub only_for: Option<&'a str>,
-    pub body: String,
+    pub data: &'a Map<String, Json>,
 }
 
 impl NewEvent<'_> {
-    pub fn insert(self, store: &mut dyn Store, now: Millis) -> Result<i64, StoreError> {
+    /// Writes the event. Returns its number and its body.
+    pub fn insert(&self, store: &mut dyn Store, source: &str, now: Millis) -> Result<(i64, String), StoreError> {
+        let body = body(source, self)?;
         let rows = store.query("SELECT ifnull(max(number), 0) + 1 AS number FROM events", &[])?;
         let number = rows.first().map(|row| row.integer("number")).transpose()?.unwrap_or(1);
         store.execute(
@@ -91,11 +93,11 @@ impl NewEvent<'_> {
                 self.kind.into(),
                 self.environment.map(Environment::as_str).into(),
                 self.only_for.into(),
-                self.body.into(),
+                body.as_str().into(),
                 now.into(),
             ],
         )?;
-        Ok(number)
+        Ok((number, body))
     }
 }
 

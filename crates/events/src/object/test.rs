@@ -7,7 +7,6 @@ use keyward_store::{Store, StoreError, Value};
 use serde_json::Map;
 
 use super::{EventsHost, EventsObject};
-use crate::body::{EventParts, body};
 use crate::deliveries::{ATTEMPTS, Attempt, begin};
 use crate::list;
 use crate::news::NewEvent;
@@ -56,11 +55,9 @@ fn write(
         data.insert("seq".to_owned(), seq.into());
         data.insert("endpoint".to_owned(), endpoint.id.as_str().into());
         data.insert("actor".to_owned(), order.by.as_str().into());
-        let text = body(source, &EventParts { id: event_id, kind: TEST_TYPE, at: now, data: &data })?;
         let only_for = Some(endpoint.id.as_str());
-        let event =
-            NewEvent { id: event_id, seq, at: now, kind: TEST_TYPE, environment: None, only_for, body: text.clone() };
-        let number = event.insert(store, now)?;
+        let event = NewEvent { id: event_id, seq, at: now, kind: TEST_TYPE, environment: None, only_for, data: &data };
+        let (number, body) = event.insert(store, source, now)?;
         store.execute(
             "INSERT INTO deliveries (endpoint, event, type, status, attempts) VALUES (?, ?, ?, 'pending', 0)",
             &[endpoint.id.as_str().into(), Value::Integer(number), TEST_TYPE.into()],
@@ -75,7 +72,7 @@ fn write(
             delivery,
             endpoint: endpoint.clone(),
             event_id: event_id.to_owned(),
-            body: text,
+            body,
             at: now,
             attempts: ATTEMPTS,
             is_test: true,
