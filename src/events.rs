@@ -28,7 +28,7 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
         Ok(head) if !request_id.is_empty() => RawRequest { head_text: head.text, request_id },
         _ => return send::reply(&entry::unreadable(&platform, &request_id)),
     };
-    let Entry { action, refresh_due, usage_due, renewal_due, exposed } =
+    let Entry { action, refresh_due, usage_due, renewal_due, report: due_report } =
         entry::handle(&state.isolate, state.config.as_ref(), &platform, &raw);
     if refresh_due {
         refresh(Rc::clone(&state), env.clone(), &context);
@@ -39,8 +39,8 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     if renewal_due {
         renew(Rc::clone(&state), env.clone(), &context);
     }
-    if let Some(exposed) = exposed {
-        report(Rc::clone(&state), env.clone(), &context, BackgroundReport::Exposure(exposed));
+    if let Some(due) = due_report {
+        report(Rc::clone(&state), env.clone(), &context, due);
     }
     match action {
         Action::Reply(reply) => send::reply(&reply),
@@ -96,13 +96,16 @@ fn resume(event: Event, pending: Pending) -> JsValue {
     later(keep_alive, async move {
         let Event { state, request, env, context, raw } = event;
         let platform = Platform::new(&env, &context);
-        let Resumed { decided, usage_due, renewal_due } =
+        let Resumed { decided, usage_due, renewal_due, report: due_report } =
             entry::resume(&state.isolate, state.config.as_ref(), &platform, &raw, pending).await;
         if renewal_due {
             renew(Rc::clone(&state), env.clone(), &context);
         }
         if let Some(due) = usage_due {
             usage::counted(&state, &env, &request, &context, &due);
+        }
+        if let Some(due) = due_report {
+            report(Rc::clone(&state), env.clone(), &context, due);
         }
         match decided {
             Decided::Forward(plan) => send::forward(&request, &context, state.number, plan, &raw.request_id),

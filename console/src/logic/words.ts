@@ -42,6 +42,7 @@ const ACTIONS: Record<string, string> = {
   "key.release": "Released the key from quarantine",
   "key.dismiss_exposure": "Dismissed an exposure",
   "key.idle": "The key is idle",
+  "key.reach_limit": "The key reached a limit",
   "claim.expire": "The claim ended unused",
   "claim.withdraw": "Withdrew the claim",
   "incident.open": "Opened an incident",

@@ -14,8 +14,7 @@ use keyward_edge::entry::refuse_gateway;
 use keyward_edge::leases::take_renewal_due;
 use keyward_edge::usage::RecordFrom;
 use keyward_edge::{
-    BackgroundReport, Level, LookupKey, Platform, RequestContext, decide, exposures, is_refresh_due, signing,
-    start_or_wait, usage,
+    Level, LookupKey, Platform, RequestContext, decide, is_refresh_due, reports, signing, start_or_wait, usage,
 };
 use keyward_gate::{Grant, Reason, Refusal};
 use keyward_http::forwarded_request::{ForwardedRequest, VERIFIER, trusted_client_ip};
@@ -61,8 +60,8 @@ async fn authorize<P: Platform, C: ControlPlatform>(context: &ControlContext<'_,
         context.event.renew_in_background();
     }
     let grant = decided.inspect_err(|refusal| {
-        let report = exposures::take(judged.isolate, config, &forwarded, refusal.reason, request_id);
-        report.into_iter().for_each(|report| context.event.report_in_background(BackgroundReport::Exposure(report)));
+        let report = reports::about(judged.isolate, config, &forwarded, refusal, request_id);
+        report.into_iter().for_each(|report| context.event.report_in_background(report));
     })?;
     if is_refresh_due(&judged, &grant) {
         context.event.refresh_in_background();

@@ -279,6 +279,8 @@ pub enum Answer {
 
 /// A request of another worker, to be counted against the limits of its key.
 pub struct CountedRequest {
+    /// Id of the key.
+    pub key: KeyId,
     /// Limits of the key.
     pub limits: Arc<KeyLimits>,
     /// Units that the request costs.

@@ -22,7 +22,7 @@ use super::{
     usage_query,
 };
 use keyward_edge::entry::refuse_gateway;
-use keyward_edge::{BackgroundReport, Level, Platform, RequestContext, exposures, leases, signing};
+use keyward_edge::{BackgroundReport, Level, Platform, RequestContext, exposures, leases, reports, signing};
 use keyward_http::forwarded_request::{AUTHORIZE, ForwardAuthError, is_asking};
 use keyward_http::limits::BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
@@ -426,10 +426,14 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
 
     /// Counts a request that another worker handles, and answers whether it may pass.
     async fn count(&self, request: CountedRequest) -> Result<ControlReply, Failure> {
-        let CountedRequest { limits, cost, counted, over_limit } = request;
+        let CountedRequest { key, limits, cost, counted, over_limit } = request;
         let answered = leases::count(&self.request.lookups(), &limits, cost).await;
         if leases::take_renewal_due(self.request.isolate) {
             self.event.renew_in_background();
+        }
+        if let Err(refusal) = &answered {
+            let report = reports::limited(refusal, &key, self.request.request_id);
+            report.into_iter().for_each(|report| self.event.report_in_background(report));
         }
         let (mut reply, fields) = match answered {
             Ok(receipt) => (counted, fields_of(&receipt.headers).collect()),

@@ -12,10 +12,10 @@
 
 use super::context::RequestContext;
 use super::decide::{decide, finish, step};
-use super::exposures;
 use super::isolate::Isolate;
 use super::leases::take_renewal_due;
 use super::platform::{Level, Platform};
+use super::reports::{self, BackgroundReport};
 use super::usage::{self, RecordFrom, UsageDue};
 use keyward_config::{Config, HostRole};
 use keyward_gate::{Plan, Reason, Refusal, Step, Unsigned, refuse_key_in_url};
@@ -24,7 +24,6 @@ use keyward_http::head::{BadHead, Head, arrived_at, came_over_https};
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
 use keyward_http::route::is_own_path;
-use keyward_protocol::ExposureReport;
 
 /// The only path that is answered without a configuration.
 const HEALTH: &str = "/_keyward/health";
@@ -47,8 +46,8 @@ pub struct Entry {
     pub usage_due: Option<UsageDue>,
     /// Whether the caller must start [`renew`](super::renew) in the background.
     pub renewal_due: bool,
-    /// Keys that the request exposed, if it was refused for that. The caller must start [`exposures::send`] in the background.
-    pub exposed: Option<Box<ExposureReport>>,
+    /// Report about a refused request. The caller must start [`reports::send`] in the background.
+    pub report: Option<BackgroundReport>,
 }
 
 /// Action to take for a request.
@@ -66,7 +65,7 @@ pub enum Action {
 
 impl From<Action> for Entry {
     fn from(action: Action) -> Self {
-        Self { action, refresh_due: false, usage_due: None, renewal_due: false, exposed: None }
+        Self { action, refresh_due: false, usage_due: None, renewal_due: false, report: None }
     }
 }
 
@@ -93,11 +92,13 @@ pub struct Resumed {
     pub usage_due: Option<UsageDue>,
     /// Whether the caller must start [`renew`](super::renew) in the background.
     pub renewal_due: bool,
+    /// Report about a refused request. The caller must start [`reports::send`] in the background.
+    pub report: Option<BackgroundReport>,
 }
 
 impl From<Decided> for Resumed {
     fn from(decided: Decided) -> Self {
-        Self { decided, usage_due: None, renewal_due: false }
+        Self { decided, usage_due: None, renewal_due: false, report: None }
     }
 }
 
@@ -144,10 +145,10 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
         return match refuse_key_in_url(config, &head).and_then(|()| refuse_ambiguous(role)) {
             Ok(()) => Action::ControlPlane.into(),
             Err(refusal) => {
-                let exposed = exposures::take(isolate, config, &head, refusal.reason, request_id);
+                let report = reports::about(isolate, config, &head, &refusal, request_id);
                 let usage_due = usage::count_code(isolate, refusal.problem.code, head.now());
                 let action = Action::Reply(refuse_raw(config, platform, refusal, request));
-                Entry { exposed, usage_due, ..action.into() }
+                Entry { report, usage_due, ..action.into() }
             }
         };
     }
@@ -156,8 +157,8 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
         return Action::Reply(refuse_gateway(platform, ForwardAuthError::WrongPath.into(), request_id)).into();
     }
     let refused = |refusal: Refusal| {
-        let exposed = exposures::take(isolate, config, &head, refusal.reason, request_id);
-        Entry { exposed, ..Action::Reply(refuse(platform, &refusal, request_id)).into() }
+        let report = reports::about(isolate, config, &head, &refusal, request_id);
+        Entry { report, ..Action::Reply(refuse(platform, &refusal, request_id)).into() }
     };
     if matches!(role, HostRole::Control | HostRole::Ambiguous) {
         return match refuse_key_in_url(config, &head).and_then(|()| refuse_ambiguous(role)) {
@@ -184,7 +185,7 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
         Step::Sign(unsigned) => (Action::Later(Pending(Some(unsigned))), None),
         Step::Need(_) => (Action::Later(Pending(None)), None),
     };
-    Entry { action, refresh_due, usage_due, renewal_due, exposed: None }
+    Entry { action, refresh_due, usage_due, renewal_due, report: None }
 }
 
 /// Finishes a request for which [`handle`] returned [`Action::Later`], with the same arguments. Parses the head again, because it borrows
@@ -206,17 +207,18 @@ pub async fn resume(
         Pending(None) => (decide(&context).await, RecordFrom::Lookup),
     };
     let renewal_due = take_renewal_due(isolate);
-    let (decided, usage_due) = match decided {
+    match decided {
         Ok(grant) => {
             let usage_due = usage::count_grant(isolate, &head, &grant, record);
-            (Decided::Forward(grant.plan(&head, request_id)), usage_due)
+            Resumed { usage_due, renewal_due, ..Decided::Forward(grant.plan(&head, request_id)).into() }
         }
         Err(refusal) => {
             let usage_due = usage::count_refusal(&context, &refusal, record);
-            (Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request)), usage_due)
+            let report = reports::about(isolate, config, &head, &refusal, request_id);
+            let decided = Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request));
+            Resumed { decided, usage_due, renewal_due, report }
         }
-    };
-    Resumed { decided, usage_due, renewal_due }
+    }
 }
 
 /// Returns the reply to a request whose head could not be read or that could not get a random id.

@@ -4,9 +4,13 @@ use super::exposures;
 use super::isolate::Isolate;
 use super::platform::{Level, Platform};
 use super::registry::{self, Unreachable};
-use keyward_protocol::{ExposureReport, LeakReport, Request, Response};
+use keyward_config::Config;
+use keyward_gate::Refusal;
+use keyward_http::head::Head;
+use keyward_key::id::KeyId;
+use keyward_protocol::{ExposureReport, LeakReport, LimitedReport, Request, Response};
 
-/// Pause before a leak report that did not arrive is sent again, in milliseconds.
+/// Pause before a report that did not arrive is sent again, in milliseconds.
 const RETRY_MS: u32 = 1_000;
 
 /// A report that the caller of the isolate sends in the background, with [`send`].
@@ -16,29 +20,58 @@ pub enum BackgroundReport {
     Exposure(Box<ExposureReport>),
     /// Leaked keys that a stranger reported.
     Leak(Box<LeakReport>),
+    /// Limits of a key that were reached.
+    Limited(Box<LimitedReport>),
+}
+
+/// Returns the report about a refused request, to be sent with [`send`] after the answer: it exposed a key, or reached a limit of its key.
+pub fn about(
+    isolate: &Isolate,
+    config: &Config,
+    head: &Head<'_>,
+    refusal: &Refusal,
+    request_id: &str,
+) -> Option<BackgroundReport> {
+    let exposure = exposures::take(isolate, config, head, refusal.reason, request_id);
+    exposure.map(BackgroundReport::Exposure).or_else(|| limited(refusal, refusal.key_id.as_deref()?, request_id))
+}
+
+/// Returns the report about a refused request of a key, if the object of its limits wants one.
+#[must_use]
+pub fn limited(refusal: &Refusal, id: &KeyId, request_id: &str) -> Option<BackgroundReport> {
+    let limits = refusal.reached.as_ref()?.to_vec();
+    Some(BackgroundReport::Limited(Box::new(LimitedReport {
+        id: id.clone(),
+        limits,
+        request_id: request_id.to_owned(),
+    })))
 }
 
 /// Sends a report to the authority.
 pub async fn send(isolate: &Isolate, platform: &impl Platform, report: BackgroundReport) {
     match report {
         BackgroundReport::Exposure(report) => exposures::send(isolate, platform, report).await,
-        BackgroundReport::Leak(report) => send_leak(platform, report).await,
+        BackgroundReport::Leak(report) => {
+            let request_id = report.request.request_id.clone();
+            send_twice(platform, &Request::Leak(report), "leak_report_failed", &request_id).await;
+        }
+        BackgroundReport::Limited(report) => {
+            let request_id = report.request_id.clone();
+            send_twice(platform, &Request::Limited(report), "limit_report_failed", &request_id).await;
+        }
     }
 }
 
-/// Sends a leak report, and once more if it does not arrive: its sender already has the answer. A report that arrives twice does what it does
-/// once.
-async fn send_leak(platform: &impl Platform, report: Box<LeakReport>) {
-    let request_id = report.request.request_id.clone();
-    let request = Request::Leak(report);
+/// Sends a report, and once more if it does not arrive: nobody else will. A report that arrives twice does what it does once.
+async fn send_twice(platform: &impl Platform, request: &Request, failed: &str, request_id: &str) {
     for is_last in [false, true] {
-        let cause = match registry::ask(platform, &request).await {
+        let cause = match registry::ask(platform, request).await {
             Ok(Response::Reported) => return,
             Ok(_) => "the registry answered another query".to_owned(),
             Err(Unreachable(cause)) => cause,
         };
         let level = if is_last { Level::Error } else { Level::Warn };
-        platform.log(level, "leak_report_failed", &[("cause", &cause), ("request_id", &request_id)]);
+        platform.log(level, failed, &[("cause", &cause), ("request_id", request_id)]);
         if !is_last {
             platform.pause(RETRY_MS).await;
         }

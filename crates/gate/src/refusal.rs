@@ -58,6 +58,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// Id of the refused key, for the log. Boxed, because most refusals have none. Set only after its tag showed that it is one of ours.
     pub key_id: Option<Box<KeyId>>,
+    /// Limits of the key that this isolate must announce as reached. Boxed, because few refusals have some.
+    pub reached: Option<Box<[Limit]>>,
     /// The use of a genuine key, for the counts. Boxed, because few refusals have one.
     used: Option<Box<RefusedUse>>,
 }
@@ -72,7 +74,7 @@ impl Refusal {
     /// Creates a refusal with its own problem.
     #[must_use]
     pub const fn with(problem: Problem, reason: Reason) -> Self {
-        Self { problem, reason, key_id: None, used: None }
+        Self { problem, reason, key_id: None, reached: None, used: None }
     }
 
     /// Creates the refusal of a credential that is not a valid key. The public answer is the same for every reason.
@@ -99,7 +101,8 @@ impl Refusal {
         let detail = format!("{sentence}Try again in {retry} {unit}.");
         let names = violated().map(|state| state.limit.name().to_owned()).collect();
         let problem = Problem::limit_reached(detail, retry, names, rate_limit_fields(&limits, &lefts));
-        Self::with(problem, Reason::Limit)
+        let reached = Some(exhausted.announced.as_slice()).filter(|reached| !reached.is_empty()).map(Into::into);
+        Self { reached, ..Self::with(problem, Reason::Limit) }
     }
 
     /// Adds the expiry of a retiring key, which every answer to such a key contains.

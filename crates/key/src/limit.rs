@@ -48,6 +48,15 @@ pub enum Period {
 }
 
 impl Period {
+    /// Returns the name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
     /// Returns the number of the period that contains an instant. Consecutive periods have consecutive numbers.
     #[must_use]
     pub fn number(self, at: Millis) -> i64 {

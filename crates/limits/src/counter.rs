@@ -27,7 +27,13 @@ pub struct Counter {
     pub counted: Counted,
     /// Whether the limit applies. A removed one is kept for a while: versions of the configuration may alternate.
     pub applies: bool,
+    /// Time at which an isolate was asked to announce that the limit is reached. Not stored: the registry announces nothing twice.
+    pub announced_at: Option<i64>,
 }
+
+/// Minimum interval between two announcements that a limit is reached, in milliseconds: an hour, and time for a message to the registry, which
+/// ignores what comes within an hour.
+const ANNOUNCE_INTERVAL_MS: i64 = 3_660_000;
 
 impl Counter {
     pub(crate) fn new(limit: Limit) -> Self {
@@ -35,7 +41,7 @@ impl Counter {
             Span::Seconds(_) => Counted::Window(Window::default()),
             Span::Period(_) => Counted::Calendar(Calendar::default()),
         };
-        Self { limit, counted, applies: true }
+        Self { limit, counted, applies: true, announced_at: None }
     }
 
     /// Applies another limit of the same name. A change between window and period starts a new count.
@@ -67,6 +73,16 @@ impl Counter {
     /// Returns the units that are left for a lease granted now, while isolates hold `held` units of the reserve.
     pub(crate) fn left(&self, held: u64, at: Instant) -> u64 {
         self.limit.requests().saturating_sub(self.used(at)).saturating_sub(held)
+    }
+
+    /// Returns whether the limit, which is reached now, must be announced.
+    pub(crate) fn announce(&mut self, now: i64) -> bool {
+        let is_recent = |at: i64| (0..ANNOUNCE_INTERVAL_MS).contains(&now.saturating_sub(at));
+        if self.announced_at.is_some_and(is_recent) {
+            return false;
+        }
+        self.announced_at = Some(now);
+        true
     }
 
     /// Counts units that may be spent from `at` until `within_ms` later.

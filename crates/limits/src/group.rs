@@ -259,18 +259,20 @@ impl Group {
         self.applied().filter_map(wait).max().unwrap_or_default().max(MIN_RETRY_MS)
     }
 
-    fn states(&self, need: u64, is_refused: bool, at: Instant) -> Vec<LimitState> {
+    fn states(&mut self, need: u64, is_refused: bool, at: Instant) -> Vec<LimitState> {
         let held = self.held();
-        let state = |counter: &Counter| {
+        let state = |counter: &mut Counter| {
             let remaining = counter.left(held, at);
+            let violated = is_refused && remaining < need;
             LimitState {
                 limit: counter.limit.clone(),
                 remaining,
                 reset_in_ms: if counter.is_empty() { 0 } else { counter.free_in_ms(at, 1) },
-                violated: is_refused && remaining < need,
+                violated,
+                announce: violated && counter.announce(at.now),
             }
         };
-        self.applied().map(state).collect()
+        self.counters.iter_mut().filter(|counter| counter.applies).map(state).collect()
     }
 
     fn cover(&mut self, units: u64) {

@@ -110,7 +110,7 @@ impl Row {
                 }
                 Span::Period(_) => Counted::Calendar(Calendar::from_used(stored.periods)),
             };
-            group.counters.push(Counter { limit: stored.limit, counted, applies: stored.applies });
+            group.counters.push(Counter { limit: stored.limit, counted, applies: stored.applies, announced_at: None });
         }
         if !keyward_fault::fault!("the horizon is skipped after a restart") {
             // The last grants may have been made at the horizon, by an instance that has not noticed its end yet.

@@ -42,6 +42,7 @@ pub const EVENT_TYPES: &[&str] = &[
     "key.quarantined",
     "key.exposed",
     "key.idle",
+    "key.limited",
     "leak.reported",
     "incident.opened",
     "incident.closed",

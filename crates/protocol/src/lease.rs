@@ -122,4 +122,7 @@ pub struct LimitState {
     /// Whether this limit prevented the grant.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub violated: bool,
+    /// Whether the isolate must tell the registry that the limit is reached, with the next request that it refuses for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub announce: bool,
 }

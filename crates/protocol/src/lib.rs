@@ -27,6 +27,7 @@ mod hash;
 pub mod leak;
 pub mod lease;
 pub mod level;
+pub mod limited;
 pub mod metrics;
 pub mod request;
 pub mod response;
@@ -37,6 +38,7 @@ pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
 pub use fetch_error::FetchError;
 pub use leak::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS};
 pub use level::{Level, LoggedEvents};
+pub use limited::LimitedReport;
 pub use request::{
     Caller, Confirmation, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request,
     RequestMeta,

@@ -7,6 +7,7 @@ use crate::events::{EndpointReport, EndpointTested};
 use crate::exposure::ExposureReport;
 use crate::feed::FeedQuery;
 use crate::leak::LeakReport;
+use crate::limited::LimitedReport;
 use crate::response::Raw;
 use crate::usage::UsageTimes;
 use keyward_key::hash::KeyHash;
@@ -40,6 +41,8 @@ pub enum Request {
     Expose(Box<ExposureReport>),
     /// An isolate reports keys that were found where they do not belong.
     Leak(Box<LeakReport>),
+    /// An isolate reports that a limit of a key was reached.
+    Limited(Box<LimitedReport>),
     /// The events object tells when it delivered, and which endpoints it stopped.
     EndpointReport(EndpointReport),
     /// The events object tells that a member's test of an endpoint succeeded.

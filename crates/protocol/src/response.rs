@@ -127,7 +127,7 @@ pub enum Response {
         /// Whether the isolate knew changes that no longer exist: the authority was restored from a backup and began a new epoch.
         restored: bool,
     },
-    /// Answer to [`crate::Request::Expose`] and [`crate::Request::Leak`], whatever the report had an effect on.
+    /// Answer to [`crate::Request::Expose`], [`crate::Request::Leak`] and [`crate::Request::Limited`], whatever the report had an effect on.
     Reported,
     /// The caller may do the operation. Answer to a request without a command.
     Authorised,

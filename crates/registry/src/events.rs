@@ -27,6 +27,7 @@ const TYPES: &[(&str, &str)] = &[
     ("key.quarantine", "key.quarantined"),
     ("key.expose", "key.exposed"),
     ("key.idle", "key.idle"),
+    ("key.reach_limit", "key.limited"),
     ("leak.report", "leak.reported"),
     ("incident.open", "incident.opened"),
     ("incident.close", "incident.closed"),
@@ -57,6 +58,10 @@ const SHOWN_DETAIL: &[&str] = &[
     "keys",
     "replace",
     "source",
+    "limit",
+    "requests",
+    "seconds",
+    "period",
 ];
 
 /// Number of hex digits of the audit entry's hash in the id of its event: 96 bits.

@@ -22,7 +22,7 @@ macro_rules! select_keys {
             crate::attributes::attribute_columns!(),
             ", state, created_at, created_by, expires_at, rotated_from, successor, revoked_at, \
              revoked_by, revoke_reason, first_used_at, last_used_at, last_used_from, exposed_at, \
-             exposure_dismissed_at, quarantine_ends_at, limit_group, limit_revision, \
+             exposure_dismissed_at, quarantine_ends_at, limit_group, limit_revision, limits_reached, \
              coalesce(limits, (SELECT value FROM meta WHERE name = 'default_limits'), '[]') AS applied_limits, \
              keys.revision FROM keys ",
             $rest

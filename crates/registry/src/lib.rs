@@ -122,6 +122,7 @@ pub fn answer(
         Request::UsageMissing { shard } => usage::missing(store, shard, now),
         Request::Expose(report) => exposures::record(store, &report, policy.on_exposure, now),
         Request::Leak(report) => leaks::report(store, &report, policy, now),
+        Request::Limited(report) => key_limits::note_reached(store, &report, now),
         Request::EndpointReport(report) => endpoints::note_report(store, &report, now),
         Request::EndpointTested(tested) => endpoints::note_test(store, &tested, now),
     }

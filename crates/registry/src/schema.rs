@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     LEAKS,
     METRICS,
     EVENTS,
+    LIMITS_REACHED,
 ];
 
 /// Version of the current schema: the number of steps.
@@ -349,6 +350,12 @@ const EVENTS: &[&str] = &[
         revision INTEGER NOT NULL
     ) STRICT",
     "CREATE INDEX keys_ending ON keys (expires_at) WHERE state NOT IN ('revoked', 'pending')",
+];
+
+/// Limits that were reached.
+const LIMITS_REACHED: &[&str] = &[
+    // Names of the limits that were announced as reached, each with the time. NULL if none was.
+    "ALTER TABLE keys ADD COLUMN limits_reached TEXT",
 ];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the

@@ -3,7 +3,8 @@
 use keyward_key::time::Millis;
 use keyward_protocol::lease::{GroupAnswer, LeaseAnswer, LeaseQuery, LimitState};
 
-/// Returns the answer to a query in which each group gets a lease of this many units and no part of the outage reserve.
+/// Returns the answer to a query in which each group gets a lease of this many units and no part of the outage reserve. With 0 units every
+/// limit is reached, and must be announced.
 ///
 /// # Panics
 /// If the message is not a query.
@@ -11,9 +12,12 @@ use keyward_protocol::lease::{GroupAnswer, LeaseAnswer, LeaseQuery, LimitState};
 pub fn granting(message: &str, units: u64, now: Millis) -> LeaseAnswer {
     let query: LeaseQuery = serde_json::from_str(message).expect("a query");
     let groups = query.groups.into_iter().map(|asked| {
-        let state = |limit| LimitState { limit, remaining: 0, reset_in_ms: 60_000, violated: false };
+        let is_reached = units == 0;
+        let state =
+            |limit| LimitState { limit, remaining: 0, reset_in_ms: 60_000, violated: is_reached, announce: is_reached };
         let limits = asked.limits.into_iter().map(state).collect();
-        GroupAnswer { group: asked.group, lease: 1, units, reserve_given: 0, limits, retry_in_ms: None }
+        let retry_in_ms = is_reached.then_some(60_000);
+        GroupAnswer { group: asked.group, lease: 1, units, reserve_given: 0, limits, retry_in_ms }
     });
     LeaseAnswer { epoch: 1, now: now.0, groups: groups.collect(), counters: Vec::new() }
 }

@@ -113,6 +113,7 @@ fn replay(log: &[Entry]) -> Tables {
             | "key.quarantine"
             | "key.release"
             | "key.idle"
+            | "key.reach_limit"
             | "member.expose"
             | "member.end_handover" => {
                 assert!(tables.contains_key(&subject), "exposed before it was created");

@@ -83,6 +83,7 @@ impl ControlOperation for Verify {
                 match limits {
                     None => Answer::Reply(permitted),
                     Some(limits) => Answer::Counted(Box::new(CountedRequest {
+                        key: found.record.id.clone(),
                         limits: Arc::new(limits),
                         cost: question.cost,
                         counted: permitted,

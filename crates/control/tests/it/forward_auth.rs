@@ -240,3 +240,27 @@ fn gateways_and_workers_renew_leases_before_a_request_has_to_wait() {
     let body = json!({"api_key": text, "count": true});
     assert_eq!(renewals(&|| plane.call(&verify, &body).status), [0, 0, 1]);
 }
+
+#[test]
+fn a_limit_that_a_gateway_or_another_worker_reaches_is_announced_once_for_each_key() {
+    let limits = json!([{"name": "burst", "requests": 100, "seconds": 60}]);
+    let (plane, owner) = Plane::with_owner_of(&json!({"DEFAULT_LIMITS": limits}));
+    plane.platform.lease_units.set(Some(0));
+    let announced = || {
+        let page = plane.get("v1/audit?action=key.reach_limit", &owner);
+        let items = page.json["items"].as_array().unwrap().clone();
+        items.iter().map(|item| item["subject"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (first, text) = plane.issue(&owner, "crm");
+    let refused = ask(&plane, &text, None);
+    assert_eq!((refused.status, &refused.json["code"]), (403, &json!("rate_limited")));
+    assert_eq!(announced(), [first["id"].as_str().unwrap()]);
+    let verifier = plane.member(&owner, "verifier", &json!(null));
+    let verify = post("v1/verify").with("authorization", &bearer(&verifier));
+    let (second, other) = plane.issue(&owner, "erp");
+    for text in [&text, &other, &other] {
+        let reply = plane.call(&verify, &json!({"api_key": text, "count": true}));
+        assert_eq!((reply.status, &reply.json["code"]), (200, &json!("rate_limited")), "{}", reply.text);
+    }
+    assert_eq!(announced(), [first["id"].as_str().unwrap(), second["id"].as_str().unwrap()]);
+}

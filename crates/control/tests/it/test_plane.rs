@@ -391,15 +391,18 @@ impl Plane {
     /// Serves a request as the worker does, and returns its status and code. An accepted one is `forwarded`.
     pub fn enter(&self, request: &ClientRequest) -> String {
         let raw = RawRequest { head_text: self.text_of(request), request_id: "req-1".to_owned() };
-        let Entry { action, exposed, .. } = entry::handle(&self.isolate, Some(&self.config), &self.platform, &raw);
-        self.platform.reports.borrow_mut().extend(exposed.map(BackgroundReport::Exposure));
+        let Entry { action, report, .. } = entry::handle(&self.isolate, Some(&self.config), &self.platform, &raw);
+        self.platform.reports.borrow_mut().extend(report);
         self.send_reports();
         let decided = match action {
             Action::ControlPlane => return self.send(request, b"").verdict(),
             Action::Reply(reply) => Decided::Reply(reply),
             Action::Forward(plan) => Decided::Forward(plan),
             Action::Later(pending) => {
-                run(entry::resume(&self.isolate, Some(&self.config), &self.platform, &raw, pending)).decided
+                let resumed = run(entry::resume(&self.isolate, Some(&self.config), &self.platform, &raw, pending));
+                self.platform.reports.borrow_mut().extend(resumed.report);
+                self.send_reports();
+                resumed.decided
             }
         };
         match decided {

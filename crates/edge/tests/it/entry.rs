@@ -1,11 +1,13 @@
 //! Every branch of the request entry, as the worker and the simulator call it.
 
 use keyward_edge::entry::{self, Action, Decided, Entry, RawRequest, Resumed};
-use keyward_edge::{Isolate, LookupSizes};
+use keyward_edge::{BackgroundReport, Isolate, LookupSizes, reports};
 use keyward_gate::{GateSizes, Plan, Reason, Refusal};
 use keyward_http::problem::Code;
 use keyward_http::reply::Reply;
+use keyward_key::limit::Limit;
 use keyward_key::time::Millis;
+use keyward_protocol::LimitedReport;
 use keyward_testkit::gate_world::{ClientRequest, Key, NOW};
 use serde_json::{Value, json};
 
@@ -246,6 +248,34 @@ fn a_request_that_had_to_wait_renews_a_lease_that_ends_soon() {
     let resumed = entrance.resumed(&second, pending);
     assert!(matches!(resumed.decided, Decided::Forward(_)));
     assert!(resumed.renewal_due);
+}
+
+#[test]
+fn a_limit_that_its_object_wants_announced_is_reported_with_one_refusal() {
+    let entrance = Entrance::limited(1);
+    entrance.platform.lease_units.set(Some(0));
+    let raw = raw(&entrance.keyed());
+    let Action::Later(pending) = entrance.handle(&raw).action else { panic!("decided without units") };
+    let resumed = entrance.resumed(&raw, pending);
+    let Decided::Reply(reply) = resumed.decided else { panic!("forwarded") };
+    assert_eq!(verdict(&reply), "429 rate_limited");
+    let Some(BackgroundReport::Limited(report)) = resumed.report else { panic!("{:?}", resumed.report) };
+    let names: Vec<&str> = report.limits.iter().map(Limit::name).collect();
+    assert_eq!((&report.id, names, report.request_id.as_str()), (&entrance.key.record.id, vec!["burst"], "req-1"));
+    let again = entrance.handle(&raw);
+    assert!(again.report.is_none());
+    assert_eq!(verdict(&reply_of(again.action)), "429 rate_limited");
+}
+
+#[test]
+fn a_report_that_does_not_arrive_is_sent_once_more() {
+    let entrance = Entrance::new();
+    entrance.platform.reachable.set(false);
+    let id = entrance.key.record.id.clone();
+    let report = LimitedReport { id, limits: Vec::new(), request_id: "req-1".to_owned() };
+    let report = BackgroundReport::Limited(Box::new(report));
+    at_once(reports::send(&entrance.isolate, &entrance.platform, report));
+    assert_eq!(entrance.logged(), ["limit_report_failed"; 2]);
 }
 
 #[test]

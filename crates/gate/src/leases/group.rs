@@ -1,5 +1,6 @@
 //! Leases of one limit group.
 
+use std::mem;
 use std::sync::Arc;
 
 use super::link::Link;
@@ -96,6 +97,8 @@ pub struct Exhausted {
     pub retry_in_ms: i64,
     /// Time in milliseconds since the object reported the state.
     pub age_ms: i64,
+    /// Limits that this isolate must announce as reached.
+    pub announced: Vec<Limit>,
 }
 
 /// Units that may be spent until a time.
@@ -147,6 +150,8 @@ pub(super) struct GroupLeases {
     /// Units at or below which the lease is renewed.
     low_units: u64,
     pub is_pending: bool,
+    /// Limits to announce with the next refusal.
+    announced: Vec<Limit>,
 }
 
 impl GroupLeases {
@@ -167,6 +172,7 @@ impl GroupLeases {
             recent: 0,
             low_units: 0,
             is_pending: false,
+            announced: Vec::new(),
         }
     }
 
@@ -191,7 +197,7 @@ impl GroupLeases {
             return self.spend_in_outage(link, spending);
         }
         if let Some(refusal) = self.refusal(spending) {
-            return Spend::Refused(refusal);
+            return Spend::Refused(Exhausted { announced: mem::take(&mut self.announced), ..refusal });
         }
         self.recent = self.recent.saturating_add(cost);
         self.wait_for(cost)
@@ -296,7 +302,7 @@ impl GroupLeases {
             }
         }
         let age_ms = self.answered_at.map_or(0, |answered_at| now.since(answered_at).max(0));
-        Exhausted { limits, retry_in_ms, age_ms }
+        Exhausted { limits, retry_in_ms, age_ms, announced: Vec::new() }
     }
 
     /// Returns the query for this group. Ends leases: those that have expired, and all but the newest.
@@ -353,6 +359,10 @@ impl GroupLeases {
         self.denied = answer
             .retry_in_ms
             .map(|retry_in_ms| Denied { cost, until: Millis(now.0.saturating_add(retry_in_ms.max(0))) });
+        for state in answer.limits.iter().filter(|state| state.announce) {
+            self.announced.retain(|limit| limit.name() != state.limit.name());
+            self.announced.push(state.limit.clone());
+        }
         self.states.clone_from(&answer.limits);
         self.headers = self.prepared_headers();
     }

@@ -203,6 +203,22 @@ fn a_removal_of_old_rows_that_fails_costs_no_granted_unit() {
 }
 
 #[test]
+fn a_limit_that_is_reached_is_announced_to_one_isolate_an_hour() {
+    let world = World::new();
+    let announced = |isolate| {
+        let answer = world.ask(isolate, query(10, 11)).unwrap();
+        assert!(answer.limits[0].violated);
+        answer.limits[0].announce
+    };
+    assert!(!world.ask(1, query(10, 1)).unwrap().limits[0].announce, "it is not reached");
+    assert_eq!([announced(1), announced(1), announced(2)], [true, false, false]);
+    world.wait(3_659_000);
+    assert!(!announced(1));
+    world.wait(2_000);
+    assert_eq!([announced(2), announced(1)], [true, false]);
+}
+
+#[test]
 fn events_in_the_log_are_told_with_the_next_answer() {
     let world = World::new();
     assert_eq!(world.object.fetch("{}").unwrap_err(), FetchError::Malformed);

@@ -131,9 +131,11 @@ impl<H: ObjectHost> RegistryObject<H> {
         };
         let (may_change, is_write) = match &request {
             Request::Control(control) => (true, control.writes),
-            Request::Expose(_) | Request::Leak(_) | Request::EndpointReport(_) | Request::EndpointTested(_) => {
-                (true, true)
-            }
+            Request::Expose(_)
+            | Request::Leak(_)
+            | Request::Limited(_)
+            | Request::EndpointReport(_)
+            | Request::EndpointTested(_) => (true, true),
             Request::Lookup { .. } | Request::Changes(_) | Request::UsageTimes(_) | Request::UsageMissing { .. } => {
                 (false, false)
             }

@@ -15,6 +15,7 @@ mod idle;
 mod issue;
 mod leaks;
 mod limits;
+mod limits_reached;
 mod list;
 mod lookup;
 mod members;
