@@ -32,6 +32,7 @@ const OTHER_VARIABLES: &[&str] = &[
     "NAME_FILE",
     "NO_COLOR",
     "PROPTEST_RNG_SEED",
+    "SSL_CERT_FILE",
     "TRUSTED_PROXIES",
 ];
 

@@ -154,6 +154,7 @@ describe("start", () => {
       "LISTEN_GATE=10.0.0.2:80",
       "KEYWARD_DATA=elsewhere",
       "TRUSTED_PROXIES=127.0.0.1,::1",
+      "SSL_CERT_FILE=ca.pem",
     ].join("\n");
     const files = { secret: "c2VjcmV0\n", "routes.json": routes };
     const env = { ORIGIN_LIVE: "http://10.0.0.9:3000", LISTEN_CONTROL: "[::1]:81" };
@@ -165,6 +166,7 @@ describe("start", () => {
       "CONTROL_HOST=keys.example.com",
       "ORIGIN_LIVE=http://10.0.0.9:3000",
       "TRUSTED_PROXIES=127.0.0.1,::1",
+      "SSL_CERT_FILE=ca.pem",
       '  "scope": "a:b"}]',
       "argument --socket-addr=gate=10.0.0.2:80",
       "argument --socket-addr=control=[::1]:81",
@@ -248,6 +250,22 @@ describe("a release", () => {
     assert.ok(!existsSync(join(out, "worker", "old.js")));
     const checked = spawnSync("sha256sum", ["--quiet", "-c", "SHA256SUMS"], { cwd: out, encoding: "utf8" });
     assert.deepEqual([checked.status, checked.stdout], [0, ""], checked.stderr);
+  });
+
+  test("is in the image with everything that runs, and with nothing else of its folder", (t) => {
+    const out = mkdtempSync(join(tmpdir(), "keyward-release-"));
+    t.after(() => rmSync(out, { recursive: true, force: true }));
+    for (const name of ["index.js", "index_bg.wasm", "workerd"]) writeFileSync(join(out, name), "");
+    const { files } = assemble(join(out, "release"), { folder: out, runtime: join(out, "workerd") });
+    const lines = readFileSync(join(ROOT, "selfhost", "Containerfile"), "utf8").matchAll(/^COPY (.*) \S+$/gm);
+    const copied = [...lines].flatMap(([, names]) => names.split(" "));
+    assert.ok(!copied.includes("."));
+    const forPeople = /^(README\.md|Containerfile|nginx\.conf|keyward\.service|(settings|routes)\.example.*)$/;
+    for (const name of files.filter((name) => !forPeople.test(name)))
+      assert.ok(
+        copied.some((copy) => name === copy || name.startsWith(`${copy}/`)),
+        name,
+      );
   });
 
   test("goes into no folder with other files", (t) => {
