@@ -136,7 +136,7 @@ function version() {
 }
 
 /** Returns the pinned runtime, without npm's launcher. */
-function workerd() {
+export function workerd() {
   const miniflare = createRequire(import.meta.url).resolve("miniflare");
   const { default: path, version } = createRequire(miniflare)("workerd");
   return { path, version };

@@ -7,7 +7,7 @@ import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { assemble } from "../../../tools/selfhost.mjs";
+import { assemble, workerd } from "../../../tools/selfhost.mjs";
 import { send } from "./client.mjs";
 import { draft } from "./gate.mjs";
 import { testPorts } from "./ports.mjs";
@@ -54,9 +54,11 @@ class SelfHosted {
     return this.#process.pid;
   }
 
-  /** Makes a release of a build, over an earlier one. */
+  /** Makes a release of a build, over an earlier one. Its runtime is a script that runs workerd, because copies of workerd take time. */
   install(build) {
-    assemble(this.release, { folder: build });
+    const runtime = join(this.folder, "workerd");
+    writeFileSync(runtime, `#!/bin/sh\nexec '${workerd().path}' "$@"\n`, { mode: 0o755 });
+    assemble(this.release, { folder: build, runtime });
   }
 
   /** Starts on the data as it is, with `changes` of the settings. */
