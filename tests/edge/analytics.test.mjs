@@ -54,10 +54,7 @@ test("each request with a genuine key is in one point, with what the guide lists
     assert.deepEqual([blobs.length, blobs[3], blobs[6], doubles.length], [7, "live", key.id, 1]);
   }
   const told = new Set(points.map(({ blobs }) => blobs.slice(0, 3).join("|")));
-  assert.deepEqual([...told].sort(), [
-    "allowed||GET /v1/contacts",
-    "refused|insufficient_scope|GET /v1/events",
-  ]);
+  assert.deepEqual([...told].sort(), ["allowed||GET /v1/contacts", "refused|insufficient_scope|GET /v1/events"]);
   const text = JSON.stringify(points);
   assert.ok(!text.includes(key.apiKey) && !text.includes("192.0.2") && !text.includes("curl"), text);
 });
@@ -70,7 +67,10 @@ test("the dataset of the runtime takes the points", async () => {
     const key = await other.newKey({ scopes: ["contacts:read"] });
     assert.equal((await other.call("/v1/contacts", { key: key.apiKey })).status, 200);
     await isCounted(other, key);
-    assert.deepEqual(other.logs.filter((line) => line.includes("analytics")), []);
+    assert.deepEqual(
+      other.logs.filter((line) => line.includes("analytics")),
+      [],
+    );
   } finally {
     await other.stop();
   }

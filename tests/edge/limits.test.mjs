@@ -144,7 +144,10 @@ describe("one worker", () => {
   test("the metrics name the limits that were reached", async () => {
     const { apiKey } = await gate.newKey({ limits: [{ name: "tight", requests: 2, seconds: 60 }] });
     assert.deepEqual(await verdicts(4, CONTACTS, apiKey), ["200", "200", "429 rate_limited", "429 rate_limited"]);
-    const series = [/^keyward_limited_total\{policy="tight"\} 2$/m, /^keyward_lease_requests_total\{result="answered"\} [1-9]/m];
+    const series = [
+      /^keyward_limited_total\{policy="tight"\} 2$/m,
+      /^keyward_lease_requests_total\{result="answered"\} [1-9]/m,
+    ];
     const hasAll = async () => {
       const { text } = await gate.call("/_keyward/metrics", { key: gate.owner });
       return series.every((line) => line.test(text));

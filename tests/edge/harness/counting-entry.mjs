@@ -104,7 +104,13 @@ const ANALYTICS = {
 function watched(env) {
   let face = faces.get(env);
   if (face === undefined) {
-    face = { ...env, ...changed, ANALYTICS, KEY_INDEX: watchedKv(env.KEY_INDEX), REGISTRY: watchedRegistry(env.REGISTRY) };
+    face = {
+      ...env,
+      ...changed,
+      ANALYTICS,
+      KEY_INDEX: watchedKv(env.KEY_INDEX),
+      REGISTRY: watchedRegistry(env.REGISTRY),
+    };
     if (env.LIMITS) face.LIMITS = watchedLimits(env.LIMITS);
     faces.set(env, face);
   }
@@ -154,7 +160,13 @@ async function control(action, request) {
     faces = new WeakMap();
   }
   if (action === "order") Object.assign(orders, await request.json());
-  const taken = { ...counts, crossings: crossings.slice(), departures: departures.slice(), wasmBytes: wasmBytes(), points: points.slice() };
+  const taken = {
+    ...counts,
+    crossings: crossings.slice(),
+    departures: departures.slice(),
+    wasmBytes: wasmBytes(),
+    points: points.slice(),
+  };
   if (action === "take") {
     for (const name of Object.keys(counts)) counts[name] = 0;
     crossings.length = 0;
