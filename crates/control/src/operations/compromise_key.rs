@@ -85,7 +85,6 @@ const OPEN_API: &str = r##"{
       "description": "The incident. Only this response shows the link of the claim",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/IncidentShown"}}}
-    },
-    "400": {"$ref": "#/components/responses/ClaimInvalid"}
+    }
   }
 }"##;
