@@ -113,8 +113,8 @@ impl<H: ObjectHost> RegistryObject<H> {
             work,
             migrated: Cell::new(false),
             refilled: Cell::new(false),
-            copies: Pass::new("kv_copy_failed"),
-            news: Pass::new("events_not_told"),
+            copies: Pass::with_event("kv_copy_failed"),
+            news: Pass::with_event("events_not_told"),
             work_backoff_ms: Cell::new(FIRST_BACKOFF_MS),
         }
     }

@@ -10,15 +10,16 @@ use keyward_key::time::Millis;
 /// One kind of pass.
 pub(super) struct Pass {
     /// Event in the log after a failure.
-    failed: &'static str,
+    event: &'static str,
     started_at: Cell<Option<Millis>>,
     /// Pause before a retry.
     backoff_ms: Cell<i64>,
 }
 
 impl Pass {
-    pub const fn new(failed: &'static str) -> Self {
-        Self { failed, started_at: Cell::new(None), backoff_ms: Cell::new(FIRST_BACKOFF_MS) }
+    /// Creates the bookkeeping of a pass that logs this event when it fails.
+    pub const fn with_event(event: &'static str) -> Self {
+        Self { event, started_at: Cell::new(None), backoff_ms: Cell::new(FIRST_BACKOFF_MS) }
     }
 
     /// Returns the pause before the next retry, in milliseconds.
@@ -53,7 +54,7 @@ impl<H: ObjectHost> RegistryObject<H> {
             pass.end(done.is_ok());
             if let Err(cause) = done {
                 let fields = [("cause", cause.as_str()), ("retry_in_ms", &pass.backoff_ms().to_string())];
-                self.host.log(Level::Warn, pass.failed, &fields);
+                self.host.log(Level::Warn, pass.event, &fields);
             }
         }
         self.reset_alarm().await;
