@@ -1,6 +1,9 @@
-// The receivers in examples/events, with real events of the real build.
+// The receivers in examples/events, with real events of the real build. The one in Rust takes a minute to compile, so only
+// `npm run examples` tests it.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { lineAbout, post } from "../../examples/events/chat/relay.mjs";
@@ -8,6 +11,8 @@ import { receive } from "../../examples/events/node/receiver.mjs";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { portOf } from "./harness/ports.mjs";
+import { freePort, skipLoudly, startProgram } from "./harness/programs.mjs";
+import { ROOT } from "./harness/settings.mjs";
 import { until } from "./harness/wait.mjs";
 
 let origin;
@@ -128,4 +133,35 @@ test("the relay posts a line that cannot format or mention anything", async () =
   const line = lines().find((one) => one.startsWith("key.revoked"));
   assert.ok(line.includes("&lt;!here&gt;") && !line.includes("*CRM*"), line);
   assert.ok(line.includes("leaked in a log"), line);
+});
+
+const RUST = join(ROOT, "examples", "events", "rust");
+const skipRust = process.env.KEYWARD_TRY_ALL
+  ? false
+  : skipLoudly("examples/events/rust", "It takes a minute to compile: npm run examples.");
+
+test("the receiver in Rust takes genuine events, each once, and refuses others", { skip: skipRust }, async () => {
+  // With the dependencies that examples/origin-axum has too.
+  const target = join(ROOT, "examples", "origin-axum", "target");
+  const env = { ...process.env, CARGO_TARGET_DIR: target };
+  execFileSync("cargo", ["build", "--locked", "--quiet"], { cwd: RUST, stdio: "inherit", env });
+  const port = await freePort();
+  const settings = { KEYWARD_JWKS: `${gate.url}/_keyward/jwks.json`, PORT: String(port) };
+  const program = await startProgram(join(target, "debug", "event-receiver"), port, () => [], { env: settings });
+  try {
+    const url = `http://localhost:${port}/events`;
+    await enable(url);
+    const { id } = await gate.newKey();
+    await until("the event", async () => program.log().includes(`key.issued ${id}\n`));
+    const { headers, body } = await captured();
+    const count = () => program.log().split("endpoint.test ").length - 1;
+    const before = count();
+    const statuses = await Promise.all([1, 2, 3].map(() => send(url, headers, body)));
+    assert.deepEqual([statuses, count() - before], [[204, 204, 204], 1]);
+    await refusesForgeries(url);
+    assert.equal(await send(url, headers, "x".repeat(70_000)), 413);
+    assert.equal((await fetch(url.replace("localhost", "127.0.0.1"))).status, 405);
+  } finally {
+    await program.stop();
+  }
 });
