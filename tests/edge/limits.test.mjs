@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { parseList } from "structured-headers";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
@@ -30,8 +31,6 @@ const start = (options = {}) =>
 /** Returns the items of a list of structured fields as `{name: parameters}`. */
 const fieldsOf = (text) =>
   Object.fromEntries(parseList(text).map(([name, parameters]) => [name, Object.fromEntries(parameters)]));
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 describe("two workers over one set of objects", () => {
   const WINDOW_MS = 3_000;

@@ -4,7 +4,7 @@
 // Imported before the build, which calls WebAssembly.Instance while it loads. A bare import is not sorted.
 import "./wasm-crossings.mjs";
 // @ts-expect-error: the build, which is beside this file only in the worker.
-import Product, { Events, Limits as ProductLimits, Registry as ProductRegistry, Usage } from "./index.js";
+import Product, { Events, Limits, Registry as ProductRegistry, Usage } from "./index.js";
 import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 
 // Entry and object run in one isolate here, so they share these orders.
@@ -120,7 +120,7 @@ function watched(env) {
 let sql;
 
 // Its messages to the registry are not counted.
-export { Events, Usage };
+export { Events, Limits, Usage };
 
 export class Registry extends ProductRegistry {
   constructor(ctx, env) {
@@ -138,8 +138,6 @@ export class Registry extends ProductRegistry {
     });
   }
 }
-
-export class Limits extends ProductLimits {}
 
 export default {
   async fetch(request, env, ctx) {

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { ASSETS_BINDING, assetsWorker } from "../../../tools/assets-worker.mjs";
@@ -177,7 +178,7 @@ class Gate {
     for (;;) {
       const answer = await this.call(path, request);
       if (answer.status !== 429) return answer;
-      await new Promise((resolve) => setTimeout(resolve, 1_000 * Number(answer.headers["retry-after"])));
+      await pause(1_000 * Number(answer.headers["retry-after"]));
     }
   }
 
