@@ -221,6 +221,8 @@ pub enum EventsRequest {
         /// End of the range, not included.
         to: Millis,
     },
+    /// The control plane asks for the metrics.
+    Metrics,
 }
 
 /// An attempt to deliver, as responses show it.
@@ -286,6 +288,8 @@ pub enum EventsResponse {
         /// Number of events.
         count: u32,
     },
+    /// Answer to [`EventsRequest::Metrics`].
+    Metrics(Vec<Sample>),
     /// There is no such delivery.
     NotFound,
     /// The endpoint is not enabled.
