@@ -39,7 +39,10 @@ pub fn about(
 /// Returns the report about a refused request of a key, if the object of its limits wants one.
 #[must_use]
 pub fn limited(refusal: &Refusal, id: &KeyId, request_id: &str) -> Option<BackgroundReport> {
-    let limits = refusal.reached.as_ref()?.to_vec();
+    let limits = refusal.reached().to_vec();
+    if limits.is_empty() {
+        return None;
+    }
     Some(BackgroundReport::Limited(Box::new(LimitedReport {
         id: id.clone(),
         limits,

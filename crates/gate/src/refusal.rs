@@ -58,10 +58,16 @@ pub struct Refusal {
     pub reason: Reason,
     /// Id of the refused key, for the log. Boxed, because most refusals have none. Set only after its tag showed that it is one of ours.
     pub key_id: Option<Box<KeyId>>,
-    /// Limits of the key that this isolate must announce as reached. Boxed, because few refusals have some.
-    pub reached: Option<Box<[Limit]>>,
-    /// The use of a genuine key, for the counts. Boxed, because few refusals have one.
-    used: Option<Box<RefusedUse>>,
+    /// What few refusals have, behind one pointer.
+    details: Option<Box<Details>>,
+}
+
+#[derive(Debug, Default)]
+struct Details {
+    /// The use of a genuine key, for the counts.
+    used: Option<RefusedUse>,
+    /// Limits of the key that this isolate must announce as reached.
+    reached: Vec<Limit>,
 }
 
 impl Refusal {
@@ -74,7 +80,7 @@ impl Refusal {
     /// Creates a refusal with its own problem.
     #[must_use]
     pub const fn with(problem: Problem, reason: Reason) -> Self {
-        Self { problem, reason, key_id: None, reached: None, used: None }
+        Self { problem, reason, key_id: None, details: None }
     }
 
     /// Creates the refusal of a credential that is not a valid key. The public answer is the same for every reason.
@@ -101,8 +107,11 @@ impl Refusal {
         let detail = format!("{sentence}Try again in {retry} {unit}.");
         let names = violated().map(|state| state.limit.name().to_owned()).collect();
         let problem = Problem::limit_reached(detail, retry, names, rate_limit_fields(&limits, &lefts));
-        let reached = Some(exhausted.announced.as_slice()).filter(|reached| !reached.is_empty()).map(Into::into);
-        Self { reached, ..Self::with(problem, Reason::Limit) }
+        let mut refusal = Self::with(problem, Reason::Limit);
+        if !exhausted.announced.is_empty() {
+            refusal.details.get_or_insert_default().reached.clone_from(&exhausted.announced);
+        }
+        refusal
     }
 
     /// Adds the expiry of a retiring key, which every answer to such a key contains.
@@ -128,14 +137,21 @@ impl Refusal {
     }
 
     /// Adds the use of a genuine key.
-    pub(super) fn of_use(self, used: RefusedUse) -> Self {
-        Self { used: Some(Box::new(used)), ..self }
+    pub(super) fn of_use(mut self, used: RefusedUse) -> Self {
+        self.details.get_or_insert_default().used = Some(used);
+        self
+    }
+
+    /// Returns the limits of the key that this isolate must announce as reached.
+    #[must_use]
+    pub fn reached(&self) -> &[Limit] {
+        self.details.as_ref().map_or(&[], |details| &details.reached)
     }
 
     /// Returns the use of a genuine key, for the counts. `None` if the key is not genuine, or its record is not known.
     #[must_use]
     pub fn used(&self) -> Option<KeyUse<'_>> {
-        self.used.as_ref()?.about(self.key_id.as_ref()?)
+        self.details.as_ref()?.used.as_ref()?.about(self.key_id.as_ref()?)
     }
 
     /// Adds the id of the refused key, for the log.
