@@ -56,25 +56,36 @@ pub async fn send(isolate: &Isolate, platform: &impl Platform, report: Backgroun
         BackgroundReport::Exposure(report) => exposures::send(isolate, platform, report).await,
         BackgroundReport::Leak(report) => {
             let request_id = report.request.request_id.clone();
-            send_twice(platform, &Request::Leak(report), "leak_report_failed", &request_id).await;
+            let request = Request::Leak(report);
+            send_twice(platform, Repeated { request, event: "leak_report_failed", request_id }).await;
         }
         BackgroundReport::Limited(report) => {
             let request_id = report.request_id.clone();
-            send_twice(platform, &Request::Limited(report), "limit_report_failed", &request_id).await;
+            let request = Request::Limited(report);
+            send_twice(platform, Repeated { request, event: "limit_report_failed", request_id }).await;
         }
     }
 }
 
+/// A report that is sent twice if need be.
+struct Repeated {
+    request: Request,
+    /// Event in the log after a failure.
+    event: &'static str,
+    request_id: String,
+}
+
 /// Sends a report, and once more if it does not arrive: nobody else will. A report that arrives twice does what it does once.
-async fn send_twice(platform: &impl Platform, request: &Request, failed: &str, request_id: &str) {
+async fn send_twice(platform: &impl Platform, report: Repeated) {
+    let Repeated { request, event, request_id } = report;
     for is_last in [false, true] {
-        let cause = match registry::ask(platform, request).await {
+        let cause = match registry::ask(platform, &request).await {
             Ok(Response::Reported) => return,
             Ok(_) => "the registry answered another query".to_owned(),
             Err(Unreachable(cause)) => cause,
         };
         let level = if is_last { Level::Error } else { Level::Warn };
-        platform.log(level, failed, &[("cause", &cause), ("request_id", request_id)]);
+        platform.log(level, event, &[("cause", &cause), ("request_id", &request_id)]);
         if !is_last {
             platform.pause(RETRY_MS).await;
         }
