@@ -183,6 +183,7 @@ describe("SQL", () => {
       limits: null,
       limit_group: null,
       limit_revision: null,
+      limits_reached: null,
       revision: 2,
     });
   });
@@ -232,7 +233,7 @@ describe("SQL", () => {
         "idle_days 90",
         `revision ${rows[2].value}`,
         "revoke_idle_days 0",
-        "schema 17",
+        "schema 18",
         `sealed_under ${GENERATION}`,
       ],
     );
