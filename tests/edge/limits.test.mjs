@@ -197,8 +197,9 @@ describe("one worker", () => {
     await pause(5_500);
     assert.deepEqual(await verdicts(3, CONTACTS, apiKey), ["200", "200", "429 rate_limited"]);
     const audit = await gate.callPatiently(`/_keyward/v1/audit?subject=${id}`, { key: gate.owner });
-    const entry = audit.json.items.at(-1);
-    assert.equal(entry.action, "key.update");
+    const actions = audit.json.items.map(({ action }) => action).sort();
+    assert.deepEqual(actions, ["key.issue", "key.reach_limit", "key.update"], "the limit is announced once");
+    const entry = audit.json.items.find(({ action }) => action === "key.update");
     assert.match(JSON.stringify(entry.detail), /"requests":4/);
     const reset = await gate.callPatiently(`${KEYS}/${id}`, { ...request, json: { limits: null } });
     assert.deepEqual(reset.json.key.limits, [{ name: "default", requests: 3, seconds: 60 }]);
