@@ -77,7 +77,7 @@ pub fn request(world: &Rc<World>, planned: PlannedRequest, mut random: Random) {
             let scheduler = Rc::clone(&world.scheduler);
             scheduler.start(Owner::Isolate(number), async move {
                 // Usage has a simulation of its own: crate::usage.
-                let (decided, _) = entry::resume(&isolate, Some(&world.config), &port, &request, pending).await;
+                let decided = entry::resume(&isolate, Some(&world.config), &port, &request, pending).await.decided;
                 answered.clock = world.clock(number).0;
                 match decided {
                     Decided::Forward(plan) => accept(&world, answered, &plan),
