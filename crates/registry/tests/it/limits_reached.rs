@@ -49,12 +49,12 @@ fn each_limit_is_announced_with_its_numbers_once_an_hour() {
     let minute =
         json!({"limit": "burst", "requests": 100, "seconds": 60, "request_id": "req-7", "client_address": null});
     let month = json!({"limit": "monthly", "requests": 5_000, "period": "month", "request_id": "req-7", "client_address": null});
-    assert_eq!(reach(&mut world, &id, &[burst()]), [minute.clone()]);
-    assert_eq!(reach(&mut world, &id, &[burst(), monthly(), monthly()]), [month.clone()]);
+    assert_eq!(reach(&mut world, &id, &[burst()]), vec![minute.clone()]);
+    assert_eq!(reach(&mut world, &id, &[burst(), monthly(), monthly()]), vec![month.clone()]);
     world.later(3_599);
     assert!(reach(&mut world, &id, &[burst(), monthly()]).is_empty());
     world.later(1);
-    assert_eq!(reach(&mut world, &id, &[burst(), monthly()]), [minute, month]);
+    assert_eq!(reach(&mut world, &id, &[burst(), monthly()]), vec![minute, month]);
 }
 
 #[test]
