@@ -32,11 +32,11 @@ function Leaked({ of }: { of: LeakItem }) {
   return (
     <span class="stack-4">
       {address ? (
-        <a class="mono" href={address}>
+        <a class="mono nowrap" href={address}>
           {of.key_id}
         </a>
       ) : (
-        <span class="mono">{of.key_id}</span>
+        <span class="mono nowrap">{of.key_id}</span>
       )}
       <span class="small muted">{of.integration ?? "a member's credential"}</span>
     </span>
@@ -127,7 +127,7 @@ function Report({ of }: { of: LeakReport }) {
             cell: ({ routes }) =>
               routes.length > 0 ? (
                 <details class="small">
-                  <summary>{count(routes.length, "route")}</summary>
+                  <summary class="nowrap">{count(routes.length, "route")}</summary>
                   <code>{inWords(routes)}</code>
                 </details>
               ) : (
