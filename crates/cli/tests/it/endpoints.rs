@@ -128,3 +128,30 @@ fn an_endpoint_is_enabled_disabled_and_after_a_question_removed() {
     assert_eq!([sent[0].json(), sent[1].json()], [json!({"status": "enabled"}), json!({"status": "disabled"})]);
     assert_eq!(server.lines()[2..], [format!("DELETE /_keyward/v1/endpoints/{ID}")]);
 }
+
+#[test]
+fn what_would_make_a_second_endpoint_or_secret_is_sent_once() {
+    let server = Server::start(|_| Reply::problem(503, "authority_unavailable", "Later.").with("retry-after", "0"));
+    let user = User::of(&server.url);
+    for (arguments, look) in [
+        (vec!["endpoints", "add", URL], "keyward endpoints list"),
+        (vec!["endpoints", "add", URL, "--hmac", "--show"], "keyward endpoints list"),
+        (vec!["endpoints", "rotate-secret", ID, "--show"], "keyward endpoints show"),
+    ] {
+        let before = server.lines().len();
+        let outcome = user.run(&arguments).expect(5);
+        assert_eq!(server.lines().len() - before, 1, "{arguments:?}");
+        assert!(outcome.stderr.contains("is unknown.") && outcome.stderr.contains(look), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn an_old_secret_is_shown_with_its_end() {
+    let server = Server::start(|_| {
+        let mut endpoint = endpoint("enabled");
+        endpoint["previous_secret_until"] = json!(in_days(0));
+        Reply::json(200, &json!({"endpoint": endpoint}))
+    });
+    let shown = User::of(&server.url).run(&["endpoints", "show", ID]).expect(0).stdout;
+    assert!(shown.contains(&format!("good until {}", &in_days(0)[..10])), "{shown}");
+}

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Endpoint, all_or, path};
+use super::{Endpoint, PATH, all_or, path};
 use crate::api::{Request, Session};
 use crate::failure::Failure;
 use crate::output::{Column, Output, OutputArgs, Table};
@@ -61,7 +61,7 @@ pub struct KeyArgs {
 pub fn run(args: &ListArgs) -> Result<(), Failure> {
     let output = Output::new(args.output);
     let session = Session::open(&args.connection)?;
-    let items = session.list("/_keyward/v1/endpoints", &[], usize::MAX)?;
+    let items = session.list(PATH, &[], usize::MAX)?;
     if output.is_json() {
         return output.json(&json!({"items": items}));
     }
@@ -109,7 +109,7 @@ struct Key {
 pub fn key(args: &KeyArgs) -> Result<(), Failure> {
     let output = Output::new(args.output);
     let session = Session::open(&args.connection)?;
-    let answer = session.send(&Request::get("/_keyward/v1/endpoints/key"))?;
+    let answer = session.send(&Request::get(&format!("{PATH}/key")))?;
     if output.is_json() {
         return output.json(&answer.json()?);
     }
