@@ -131,6 +131,23 @@ impl Session {
     }
 }
 
+/// Parses the items of a list.
+///
+/// # Errors
+/// [`Failure`] if one has another form.
+pub fn parse_list<T: DeserializeOwned>(items: Vec<Json>) -> Result<Vec<T>, Failure> {
+    items.into_iter().map(parse_item).collect()
+}
+
+/// Parses an item of a list.
+///
+/// # Errors
+/// [`Failure`] if it has another form.
+pub fn parse_item<T: DeserializeOwned>(item: Json) -> Result<T, Failure> {
+    serde_json::from_value(item)
+        .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))
+}
+
 /// Encodes the parameters of a query or form.
 #[must_use]
 pub fn encode_query(parameters: &[(&str, String)]) -> String {

@@ -117,7 +117,10 @@ pub fn rotate(args: &RotateArgs) -> Result<(), Failure> {
     let answer = session.send(&Request::once("POST", &path, None)).map_err(|failure| {
         failure.unknown_outcome(
             "Whether a new secret was made is unknown.",
-            format!("`keyward endpoints show {}` shows until when an old secret is good, if there is a new one.", args.id),
+            format!(
+                "`keyward endpoints show {}` shows until when an old secret is good, if there is a new one.",
+                args.id
+            ),
         )
     })?;
     let changed = answer.parse()?;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Endpoint, PATH, all_or, path};
-use crate::api::{Request, Session};
+use crate::api::{Request, Session, parse_list};
 use crate::failure::Failure;
 use crate::output::{Column, Output, OutputArgs, Table};
 use crate::profile::ConnectionArgs;
@@ -65,8 +65,7 @@ pub fn run(args: &ListArgs) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json!({"items": items}));
     }
-    let endpoints: Vec<Endpoint> = serde_json::from_value(items.into())
-        .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))?;
+    let endpoints: Vec<Endpoint> = parse_list(items)?;
     if endpoints.is_empty() {
         output.say("There is no endpoint, so nobody is told of events. Add one: keyward endpoints add ADDRESS");
         return Ok(());
