@@ -107,6 +107,18 @@ impl Session {
         self.send(&Request::get(path))?.parse()
     }
 
+    /// Reads a list that has one page and takes no query.
+    ///
+    /// # Errors
+    /// [`Failure`] as of [`Client::send`].
+    pub fn short_list(&self, path: &str) -> Result<Vec<Json>, Failure> {
+        #[derive(serde::Deserialize)]
+        struct Page {
+            items: Vec<Json>,
+        }
+        self.get::<Page>(path).map(|page| page.items)
+    }
+
     /// Reads a list page by page, at most `most` items. `query` has no `?`.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ fn answer(request: &Received) -> Reply {
 
 #[test]
 fn endpoints_are_listed_as_a_table_and_one_is_shown_in_lines() {
-    let server = Server::start(|request| match request.path.contains("limit=") {
+    let server = Server::start(|request| match request.path.ends_with("/endpoints") {
         true => Reply::json(200, &json!({"items": [endpoint("enabled")], "next_cursor": null})),
         false => answer(request),
     });
@@ -39,6 +39,7 @@ fn endpoints_are_listed_as_a_table_and_one_is_shown_in_lines() {
     let listed = user.run(&["endpoints", "list"]).expect(0).stdout;
     let shown = user.run(&["endpoints", "show", ID]).expect(0).stdout;
     snapshot::check("endpoints.txt", &format!("{listed}\n{shown}"));
+    assert_eq!(server.lines()[0], "GET /_keyward/v1/endpoints", "the operation takes no query");
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub struct KeyArgs {
 pub fn run(args: &ListArgs) -> Result<(), Failure> {
     let output = Output::new(args.output);
     let session = Session::open(&args.connection)?;
-    let items = session.list(PATH, &[], usize::MAX)?;
+    let items = session.short_list(PATH)?;
     if output.is_json() {
         return output.json(&json!({"items": items}));
     }
