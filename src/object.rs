@@ -1,5 +1,6 @@
 //! The registry's Durable Object: passes the platform's events and calls to [`RegistryObject`], which decides.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
@@ -8,19 +9,23 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use super::entropy::System;
 use super::isolate_state::load_config;
+use super::reports::Reports;
 use super::sql::ObjectStore;
 use super::{clock, glue, log};
 use keyward_control::authority::apply;
+use keyward_control::leaks::github_keys::GithubKeys;
+use keyward_control::leaks::pending;
 use keyward_key::entropy::base62;
 use keyward_key::time::Millis;
 use keyward_protocol::events::EVENTS_OBJECT;
-use keyward_protocol::{ControlRequest, Response as RegistryResponse};
+use keyward_protocol::{ControlRequest, PendingReport, Response as RegistryResponse};
 use keyward_registry::context::Policy;
 use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::object::{
-    EVENTS_TIMEOUT_MS, FetchError, KV_WRITE_TIMEOUT_MS, Level, LoggedEvents, ObjectHost, ObjectSettings, RegistryObject,
+    EVENTS_TIMEOUT_MS, FetchError, Judged, KV_WRITE_TIMEOUT_MS, Level, LoggedEvents, ObjectHost, ObjectSettings,
+    RegistryObject,
 };
 use keyward_registry::store::{Store, StoreError};
 
@@ -52,7 +57,12 @@ impl DurableObject for Registry {
             });
             policy = Some(rules);
         }
-        Self { inner: Rc::new(RegistryObject::new(DurableObjectHost { state, env, policy }, settings)) }
+        Self {
+            inner: Rc::new(RegistryObject::new(
+                DurableObjectHost { state, env, policy, github_keys: RefCell::default() },
+                settings,
+            )),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -75,6 +85,8 @@ struct DurableObjectHost {
     env: JsValue,
     /// `None` while the configuration is invalid.
     policy: Option<Policy>,
+    /// GitHub's list of keys.
+    github_keys: RefCell<GithubKeys>,
 }
 
 impl ObjectHost for DurableObjectHost {
@@ -114,6 +126,11 @@ impl ObjectHost for DurableObjectHost {
         let answered = glue::ask_object(&self.env, "EVENTS", EVENTS_OBJECT, message, EVENTS_TIMEOUT_MS).await;
         let answer = answered.map_err(|thrown| glue::cause(&thrown))?;
         answer.as_string().ok_or_else(|| "the answer of the events object is not a text".to_owned())
+    }
+
+    async fn judge(&self, report: &PendingReport) -> Judged {
+        let Some(config) = load_config(&self.env) else { return Judged::Later("misconfigured".to_owned()) };
+        pending::judge(&Reports, &config, &self.github_keys, report, self.now()).await
     }
 
     async fn set_alarm(&self, after_ms: i64) -> std::result::Result<(), String> {

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use keyward_control::authority::apply;
 use keyward_key::time::Millis;
-use keyward_protocol::{ControlRequest, Response};
+use keyward_protocol::{ControlRequest, PendingReport, Response};
 use keyward_registry::events::EffectTimes;
 use keyward_registry::idle::IdleRules;
-use keyward_registry::object::{KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
+use keyward_registry::object::{Judged, KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
 use keyward_registry::store::{Store, StoreError};
 use keyward_testkit::sqlite_store::Fault as StoreFault;
 
@@ -242,6 +242,11 @@ impl ObjectHost for SimulatedHost {
     /// This world has no events object: `simulator/src/events` is one of its own.
     async fn ask_events(&self, _: &str) -> Result<String, String> {
         Ok(r#""noted""#.to_owned())
+    }
+
+    /// This world has no GitHub, and nothing sends its reports.
+    async fn judge(&self, _: &PendingReport) -> Judged {
+        Judged::Later("this world has no list of GitHub's keys".to_owned())
     }
 
     async fn set_alarm(&self, after_ms: i64) -> Result<(), String> {
