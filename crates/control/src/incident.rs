@@ -107,11 +107,7 @@ pub struct Counts {
 pub(super) fn parse(body: &[u8], text: TextParser<'_>) -> Result<NewIncidentRequest, Problem> {
     const FIELDS: &[&str] = &["key_ids", "integration", "owner", "kind", "note", "replace", "dry_run", "confirm"];
     let mut fields = Fields::parse(body, FIELDS)?;
-    let dry_run = match fields.take("dry_run") {
-        None => false,
-        Some(Json::Bool(value)) => value,
-        Some(_) => return Err(invalid("dry_run", "This must be true or false.")),
-    };
+    let dry_run = fields.flag("dry_run")?;
     let confirm = fields.take("confirm").map(|value| text.parse("confirm", value, NAME_CHARS)).transpose()?;
     let selected = selected(&mut fields, text)?;
     Ok(NewIncidentRequest { dry_run, confirm, ..rest(&mut fields, text, selected)? })
