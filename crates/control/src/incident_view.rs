@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::claim_url;
 use super::operation::Input;
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::mint::Minted;
@@ -206,9 +207,7 @@ impl Incident {
             let effective = key.revoked_at.plus_seconds(input.config.bound_seconds.into());
             let secret = |claim: &Claim| minted.iter().find(|minted| minted.id == claim.id);
             let claim = key.claim.clone().map(|claim| {
-                let url = secret(&claim).map(|minted| {
-                    format!("{}/_keyward/claim#{}.{}", input.head.base(), minted.id, minted.api_key.expose())
-                });
+                let url = secret(&claim).map(|minted| claim_url(input, minted));
                 Claim { url, ..claim }
             });
             ShownKey {
