@@ -240,8 +240,8 @@ impl NewIncidentRequest {
                 return Ok(rows);
             }
         };
-        let rows = incidents::select(store, member, selection, incidents::MOST_KEYS.saturating_add(1), by.now)?;
-        if rows.len() > incidents::MOST_KEYS {
+        let rows = incidents::select(store, member, selection, INCIDENT_KEYS.saturating_add(1), by.now)?;
+        if rows.len() > INCIDENT_KEYS {
             let detail =
                 format!("This selects more than {INCIDENT_KEYS} keys. Name them in key_ids, in several incidents.");
             return Err(Rejection::Invalid { field: self.selected.field().to_owned(), detail }.into());
