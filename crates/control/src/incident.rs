@@ -103,6 +103,11 @@ pub struct Counts {
     pub confirm: String,
 }
 
+/// Returns an incident. One with keys that the caller may not see is refused as absent, with 404.
+pub(super) fn find(store: &mut dyn Store, by: &Context<'_>, id: &str) -> Result<incidents::Incident, OperationError> {
+    incidents::find(store, by.member()?, id)?.ok_or_else(|| Rejection::NotFound.into())
+}
+
 /// Parses a body with a selection of keys.
 pub(super) fn parse(body: &[u8], text: TextParser<'_>) -> Result<NewIncidentRequest, Problem> {
     const FIELDS: &[&str] = &["key_ids", "integration", "owner", "kind", "note", "replace", "dry_run", "confirm"];
@@ -220,7 +225,7 @@ impl NewIncidentRequest {
             let successor = successors.remove(&view.id);
             incidents::add_key(store, &incident, &AffectedKey { id: view.id.clone(), successor })?;
         }
-        let stored = incidents::find(store, by.member()?, &incident)?.ok_or(Rejection::NotFound)?;
+        let stored = find(store, by, &incident)?;
         Ok(Opened::Incident(incident_view::read(store, stored)?))
     }
 
