@@ -204,7 +204,7 @@ impl Incident {
     /// Creates the response. `minted` are the claims whose links only the first answer shows.
     pub(super) fn body<'a>(&'a self, input: &Input<'_>, minted: &[Minted]) -> Body<'a> {
         let shown = |key: &AffectedKey| {
-            let effective = key.revoked_at.plus_seconds(input.config.bound_seconds.into());
+            let (effective, guaranteed) = input.config.effect_times(key.revoked_at);
             let secret = |claim: &Claim| minted.iter().find(|minted| minted.id == claim.id);
             let claim = key.claim.clone().map(|claim| {
                 let url = secret(&claim).map(|minted| claim_url(input, minted));
@@ -213,7 +213,7 @@ impl Incident {
             ShownKey {
                 key_id: key.key_id.clone(),
                 effective_by: effective.rfc3339(),
-                guaranteed_by: effective.plus_seconds(input.config.grace_seconds.into()).rfc3339(),
+                guaranteed_by: guaranteed.rfc3339(),
                 claim,
             }
         };
