@@ -38,28 +38,23 @@ pub struct Registry {
 impl DurableObject for Registry {
     fn new(state: State, env: Env) -> Self {
         let env = JsValue::from(env);
-        let (mut settings, mut policy) = (None, None);
-        if let Some(config) = load_config(&env) {
-            let rules = Policy {
+        let settings = load_config(&env).map(|config| ObjectSettings {
+            policy: Policy {
                 max_key_days: config.max_key_days,
                 max_member_days: config.max_member_days,
                 known_scopes: config.routes.scopes(),
                 on_exposure: config.on_exposure,
-            };
-            settings = Some(ObjectSettings {
-                keyring: config.keyring,
-                authority_epoch: config.authority_epoch,
-                feed: FeedSizes::default(),
-                policy: rules.clone(),
-                default_limits: config.default_limits,
-                idle: IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days },
-                effect: EffectTimes { bound_seconds: config.bound_seconds, grace_seconds: config.grace_seconds },
-            });
-            policy = Some(rules);
-        }
+            },
+            keyring: config.keyring,
+            authority_epoch: config.authority_epoch,
+            feed: FeedSizes::default(),
+            default_limits: config.default_limits,
+            idle: IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days },
+            effect: EffectTimes { bound_seconds: config.bound_seconds, grace_seconds: config.grace_seconds },
+        });
         Self {
             inner: Rc::new(RegistryObject::new(
-                DurableObjectHost { state, env, policy, github_keys: RefCell::default() },
+                DurableObjectHost { state, env, github_keys: RefCell::default() },
                 settings,
             )),
         }
@@ -83,8 +78,6 @@ impl DurableObject for Registry {
 struct DurableObjectHost {
     state: State,
     env: JsValue,
-    /// `None` while the configuration is invalid.
-    policy: Option<Policy>,
     /// GitHub's list of keys.
     github_keys: RefCell<GithubKeys>,
 }
@@ -109,9 +102,9 @@ impl ObjectHost for DurableObjectHost {
         &self,
         store: &mut dyn Store,
         control: ControlRequest,
+        policy: &Policy,
         now: Millis,
     ) -> std::result::Result<RegistryResponse, StoreError> {
-        let policy = self.policy.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
         apply(store, &control, policy, now)
     }
 

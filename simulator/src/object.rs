@@ -6,6 +6,7 @@ use std::rc::Rc;
 use keyward_control::authority::apply;
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, PendingReport, Response};
+use keyward_registry::context::Policy;
 use keyward_registry::events::EffectTimes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::object::{Judged, KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
@@ -178,8 +179,14 @@ impl ObjectHost for SimulatedHost {
         result
     }
 
-    fn apply(&self, store: &mut dyn Store, control: ControlRequest, now: Millis) -> Result<Response, StoreError> {
-        apply(store, &control, &self.world.policy, now)
+    fn apply(
+        &self,
+        store: &mut dyn Store,
+        control: ControlRequest,
+        policy: &Policy,
+        now: Millis,
+    ) -> Result<Response, StoreError> {
+        apply(store, &control, policy, now)
     }
 
     async fn kv_put(&self, name: &str, text: &str, _: i64) -> Result<(), String> {

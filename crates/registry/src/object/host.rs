@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use crate::context::Policy;
 use crate::store::{Store, StoreError};
 use keyward_key::time::Millis;
 use keyward_protocol::{ControlRequest, LeakReport, PendingReport, Response};
@@ -34,11 +35,17 @@ pub trait ObjectHost: Sized + 'static {
     /// The error of `work`.
     fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError>;
 
-    /// Applies a control-plane request at `now`, as one transaction.
+    /// Applies a control-plane request at `now` under `policy`, as one transaction.
     ///
     /// # Errors
     /// [`StoreError`] when the store failed. The change may have been committed.
-    fn apply(&self, store: &mut dyn Store, control: ControlRequest, now: Millis) -> Result<Response, StoreError>;
+    fn apply(
+        &self,
+        store: &mut dyn Store,
+        control: ControlRequest,
+        policy: &Policy,
+        now: Millis,
+    ) -> Result<Response, StoreError>;
 
     /// Writes a text to KV, to expire at `expires_at_seconds` since 1970. Settles within
     /// [`KV_WRITE_TIMEOUT_MS`](super::KV_WRITE_TIMEOUT_MS); after a timeout the write may still happen.

@@ -232,7 +232,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         let settings = self.settings.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
         let (random, now) = (self.random_name()?, self.host.now());
         let context = AnswerContext { policy: &settings.policy, feed: settings.feed, random: &random, now };
-        let control = |store: &mut dyn Store, control| self.host.apply(store, control, now);
+        let control = |store: &mut dyn Store, control| self.host.apply(store, control, &settings.policy, now);
         let answered = self.with_store(|store| crate::answer(store, request, &context, control))?;
         if let Response::Changes { restored: true, .. } = answered {
             self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);

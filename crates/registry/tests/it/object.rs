@@ -12,6 +12,7 @@ use keyward_key::keyring::{Keyring, Secret};
 use keyward_key::time::Millis;
 use keyward_protocol::events::{EventsRequest, News};
 use keyward_protocol::{ControlRequest, PendingReport, Request, RequestMeta, Response as RegistryResponse};
+use keyward_registry::context::Policy;
 use keyward_registry::due::DueWork;
 use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
@@ -138,9 +139,10 @@ impl ObjectHost for Platform {
         &self,
         store: &mut dyn Store,
         control: ControlRequest,
+        policy: &Policy,
         now: Millis,
     ) -> Result<RegistryResponse, StoreError> {
-        apply(store, &control, &World::empty().policy, now)
+        apply(store, &control, policy, now)
     }
 
     async fn kv_put(&self, name: &str, _: &str, expires_at_seconds: i64) -> Result<(), String> {
