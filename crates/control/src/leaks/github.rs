@@ -19,8 +19,7 @@ use keyward_config::Config;
 use keyward_edge::{Level, Platform, RequestContext};
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
-use keyward_key::format::keys_in;
-use keyward_protocol::LeakSource;
+use keyward_protocol::{LeakSource, LeakedKey};
 
 const IDENTIFIER: &str = "github-public-key-identifier";
 const SIGNATURE: &str = "github-public-key-signature";
@@ -51,9 +50,9 @@ pub(super) async fn serve<P: Platform, C: ControlPlatform>(
     if !context.event.reports().verify_p256(&key.spki, &signature.raw, &body).await {
         return Err(Code::InvalidSignature.into());
     }
-    let entries = parse(&body)?;
+    let entries = parse(config, &body)?;
     context.report_leak(&found(config, &entries)).await?;
-    Ok(Reply::json(200, &labelled(config, &entries), request_id))
+    Ok(Reply::json(200, &labelled(&entries), request_id))
 }
 
 /// The signature of a request, in the form that the platform verifies.
@@ -106,17 +105,21 @@ pub(super) struct Entry {
     token: String,
     kind: String,
     url: String,
+    /// The keys in the token that this deployment minted.
+    keys: Vec<LeakedKey>,
 }
 
 /// Parses a JSON list, and skips the entries without a text token.
-pub(super) fn parse(body: &[u8]) -> Result<Vec<Entry>, Problem> {
+pub(super) fn parse(config: &Config, body: &[u8]) -> Result<Vec<Entry>, Problem> {
     let Ok(Value::Array(items)) = serde_json::from_slice::<Value>(body) else {
         return Err(Problem::detailed(Code::InvalidRequest, "The body must be a JSON list."));
     };
     let text = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
     let entry = |item: Value| {
+        let token = text(&item, "token")?;
         Some(Entry {
-            token: text(&item, "token")?,
+            keys: keys_of(config, &token, None),
+            token,
             kind: text(&item, "type").unwrap_or_default(),
             url: text(&item, "url").unwrap_or_default(),
         })
@@ -126,22 +129,18 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Entry>, Problem> {
 
 pub(super) fn found(config: &Config, entries: &[Entry]) -> Found {
     let keys = entries.iter().flat_map(|entry| {
-        let keys = keys_of(config, &entry.token, None);
-        let place = if keys.is_empty() { None } else { blanked(config, &entry.url) };
-        keys.into_iter().map(move |key| keyward_protocol::LeakedKey { place: place.clone(), ..key })
+        let place = if entry.keys.is_empty() { None } else { blanked(config, &entry.url) };
+        entry.keys.iter().map(move |key| LeakedKey { place: place.clone(), ..key.clone() })
     });
     Found { source: LeakSource::GitHub, found_at: None, note: None, keys: keys.collect() }
 }
 
 /// Returns the answer: a text is a true positive if this deployment minted a key in it, whatever became of the key.
-fn labelled<'a>(config: &Config, entries: &'a [Entry]) -> Vec<Labelled<'a>> {
-    let is_ours = |token: &str| {
-        keys_in(token.as_bytes(), &config.prefix).any(|presented| config.keyring.recognise(&presented).is_some())
-    };
-    let label = |entry: &'a Entry| Labelled {
+fn labelled(entries: &[Entry]) -> Vec<Labelled<'_>> {
+    let labelled = entries.iter().map(|entry| Labelled {
         token_raw: &entry.token,
         token_type: &entry.kind,
-        label: if is_ours(&entry.token) { "true_positive" } else { "false_positive" },
-    };
-    entries.iter().map(label).collect()
+        label: if entry.keys.is_empty() { "false_positive" } else { "true_positive" },
+    });
+    labelled.collect()
 }

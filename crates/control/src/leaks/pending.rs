@@ -35,7 +35,7 @@ pub(super) async fn keep<P: Platform, C: ControlPlatform>(
             return context.request.platform.log(Level::Error, "leak_report_failed", &fields);
         }
     };
-    let is_ours = parse(body).is_ok_and(|entries| !found(config, &entries).keys.is_empty());
+    let is_ours = parse(config, body).is_ok_and(|entries| !found(config, &entries).keys.is_empty());
     let limited = context.take(|callers, now| callers.take_query(now));
     if !is_ours || matches!(limited, Err(NoAnswer::Busy(_))) {
         return;
@@ -90,7 +90,7 @@ pub async fn judge(
     {
         return Judged::Invalid("the signature is wrong");
     }
-    let Ok(entries) = parse(&body) else { return Judged::Invalid("it is no JSON list") };
+    let Ok(entries) = parse(config, &body) else { return Judged::Invalid("it is no JSON list") };
     match reports(&found(config, &entries), &pending.request, &mut platform.entropy()) {
         Ok(reports) => Judged::Genuine(reports),
         Err(_) => Judged::Later("no entropy".to_owned()),
