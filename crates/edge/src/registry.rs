@@ -33,6 +33,7 @@ fn writes(request: &Request) -> bool {
         Request::Expose(_)
         | Request::Leak(_)
         | Request::Limited(_)
+        | Request::KeepReport(_)
         | Request::EndpointReport(_)
         | Request::EndpointTested(_) => true,
         Request::UsageTimes(_) | Request::UsageMissing { .. } => true,

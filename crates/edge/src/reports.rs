@@ -8,7 +8,7 @@ use keyward_config::Config;
 use keyward_gate::Refusal;
 use keyward_http::head::Head;
 use keyward_key::id::KeyId;
-use keyward_protocol::{ExposureReport, LeakReport, LimitedReport, Request, Response};
+use keyward_protocol::{ExposureReport, LeakReport, LimitedReport, PendingReport, Request, Response};
 
 /// Pause before a report that did not arrive is sent again, in milliseconds.
 const RETRY_MS: u32 = 1_000;
@@ -22,6 +22,8 @@ pub enum BackgroundReport {
     Leak(Box<LeakReport>),
     /// Limits of a key that were reached.
     Limited(Box<LimitedReport>),
+    /// A report of GitHub that cannot be verified yet.
+    Pending(Box<PendingReport>),
 }
 
 /// Returns the report about a refused request, to be sent with [`send`] after the answer: it exposed a key, or reached a limit of its key.
@@ -63,6 +65,11 @@ pub async fn send(isolate: &Isolate, platform: &impl Platform, report: Backgroun
             let request_id = report.request_id.clone();
             let request = Request::Limited(report);
             send_twice(platform, Repeated { request, event: "limit_report_failed", request_id }).await;
+        }
+        BackgroundReport::Pending(report) => {
+            let request_id = report.request.request_id.clone();
+            let request = Request::KeepReport(report);
+            send_twice(platform, Repeated { request, event: "leak_report_failed", request_id }).await;
         }
     }
 }

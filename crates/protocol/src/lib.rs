@@ -36,7 +36,7 @@ pub mod usage;
 
 pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
 pub use fetch_error::FetchError;
-pub use leak::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS};
+pub use leak::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS, PendingReport};
 pub use level::{Level, LoggedEvents};
 pub use limited::LimitedReport;
 pub use request::{

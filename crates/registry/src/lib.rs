@@ -73,6 +73,7 @@ pub mod object;
 pub mod order;
 pub mod outbox;
 pub mod page;
+pub mod pending_reports;
 pub mod posture;
 pub mod quarantine;
 pub mod schema;
@@ -123,6 +124,7 @@ pub fn answer(
         Request::Expose(report) => exposures::record(store, &report, policy.on_exposure, now),
         Request::Leak(report) => leaks::report(store, &report, policy, now),
         Request::Limited(report) => key_limits::note_reached(store, &report, now),
+        Request::KeepReport(report) => pending_reports::keep(store, &report, now),
         Request::EndpointReport(report) => endpoints::note_report(store, &report, now),
         Request::EndpointTested(tested) => endpoints::note_test(store, &tested, now),
     }

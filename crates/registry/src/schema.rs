@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     LEAKS,
     METRICS,
     EVENTS,
+    PENDING_REPORTS,
     LIMITS_REACHED,
 ];
 
@@ -351,6 +352,13 @@ const EVENTS: &[&str] = &[
     ) STRICT",
     "CREATE INDEX keys_ending ON keys (expires_at) WHERE state NOT IN ('revoked', 'pending')",
 ];
+
+/// Reports of GitHub that wait for its list of keys.
+const PENDING_REPORTS: &[&str] = &["CREATE TABLE pending_reports (
+        digest TEXT PRIMARY KEY,
+        received_at INTEGER NOT NULL,
+        report TEXT NOT NULL
+    ) STRICT"];
 
 /// Limits that were reached.
 const LIMITS_REACHED: &[&str] = &[
