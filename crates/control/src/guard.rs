@@ -46,6 +46,14 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         admitted.map(|_| ()).map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
     }
 
+    /// Returns the cached refusal of a caller's sign-in, if one applies.
+    pub(super) fn known_refusal(&self, caller: &Caller) -> Option<Rejection> {
+        match self.standing(&CallerName::of(caller)) {
+            Standing::Refused(Refused { reason, is_final }) => Some(Rejection::Unauthenticated { reason, is_final }),
+            Standing::Accepted | Standing::Unknown => None,
+        }
+    }
+
     /// Counts one sign-in of a caller against the rate of sign-ins, because each of them is an entry of the audit log.
     ///
     /// # Errors
