@@ -65,6 +65,18 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
     }
 
+    /// Counts one reading of the posture by a caller, because each of them reads every current key.
+    ///
+    /// # Errors
+    /// 429 `rate_limited`.
+    pub(super) fn limit_postures(&self, caller: &Caller) -> Result<(), Problem> {
+        const DETAIL: &str =
+            "Too many readings of the posture with this credential. Retry after the time in `Retry-After`.";
+        let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(()) };
+        let taken = callers.take_posture(&CallerName::of(caller), self.request.platform.now());
+        taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
+    }
+
     /// Queries the authority for a caller, unless a cached refusal applies.
     ///
     /// # Errors

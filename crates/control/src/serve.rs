@@ -287,6 +287,9 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             if operation == Operation::StartSession {
                 self.limit_sign_ins(&caller)?;
             }
+            if operation == Operation::ShowPosture {
+                self.limit_postures(&caller)?;
+            }
             let by_session = matches!(caller, Caller::Session { .. });
             let control = ControlRequest {
                 confirmation: confirmation(self.request.config, self.request.head).filter(|_| by_session),

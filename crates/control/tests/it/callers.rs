@@ -198,3 +198,16 @@ fn a_page_of_a_stream_waits_for_the_rate_of_queries() {
     assert!(plane.platform.now.get().since(before) > 0, "the page has waited");
     assert!(next().is_none());
 }
+
+/// A reading takes the authority a while, and the gate needs its answers.
+#[test]
+fn one_credential_has_few_readings_of_the_posture() {
+    let (plane, owner) = Plane::with_owner();
+    let read = || plane.get("v1/posture", &owner);
+    assert_eq!((0..50).filter(|_| read().status == 200).count(), 20);
+    let limited = read();
+    assert_eq!((limited.verdict(), limited.header("retry-after")), ("429 rate_limited".to_owned(), Some("3")));
+    plane.later(3_000);
+    assert_eq!((0..50).filter(|_| read().status == 200).count(), 1);
+    assert_eq!(plane.send(&me(&owner), b"").status, 200);
+}
