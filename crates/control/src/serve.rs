@@ -168,7 +168,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             head: self.request.head,
             id: segment,
             body: &body,
-            text: TextParser::new(&nfc),
+            text: TextParser::new(&nfc).refusing_keys(&self.request.config.prefix),
             request_id: self.request.request_id,
         };
         let answer = self.ask_for(operation, &input, signed_in.as_ref()).await?;
