@@ -27,8 +27,10 @@ use keyward_key::entropy::Entropy;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 use keyward_protocol::Request;
+use keyward_protocol::events::Event;
 use keyward_protocol::usage::{UsageRequest, UsageResponse, UsageTimes};
 use keyward_registry::context::Policy;
+use keyward_registry::events::EffectTimes;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::ClientRequest;
 use keyward_testkit::registry_world::{NOW, World};
@@ -453,6 +455,13 @@ impl Plane {
     /// Returns the number of queries of the control plane.
     pub fn control_queries(&self) -> usize {
         self.platform.messages.borrow().iter().filter(|(message, _)| message.get("control").is_some()).count()
+    }
+
+    /// Returns the events that wait to be told to the events object.
+    pub fn events(&self) -> Vec<Event> {
+        let effect = EffectTimes { bound_seconds: 5, grace_seconds: 60 };
+        let news = keyward_registry::events::news(&mut self.platform.world.borrow_mut().store, effect).unwrap();
+        news.map(|(news, _)| news.events).unwrap_or_default()
     }
 
     pub fn logged(&self, event: &str) -> bool {
