@@ -224,6 +224,9 @@ pub const POSTURE_MILLIS: i64 = 3_000;
 /// Maximum size of a leak report, in bytes. GitHub reports many matches at once.
 pub const LEAK_BODY_BYTES: usize = 1_048_576;
 
+/// Maximum number of leak reports that one receiver handles at the same time, in one isolate. Each takes a few MB, and needs no credential.
+pub const LEAK_REPORTS_AT_ONCE: usize = 8;
+
 /// Maximum number of keys in one public leak report, and of keys that are looked for in one text.
 pub const LEAKED_KEYS: usize = 1_000;
 

@@ -143,6 +143,10 @@ fn rows() -> Vec<(&'static str, String)> {
             ),
         ),
         ("LEAK_BODY_BYTES", format!("| body of a leak report | {} bytes |", number(LEAK_BODY_BYTES))),
+        (
+            "LEAK_REPORTS_AT_ONCE",
+            format!("| leak reports at the same time | {LEAK_REPORTS_AT_ONCE} for each receiver, "),
+        ),
         ("LEAKED_KEYS", format!("| keys of one public leak report | {} |", number(LEAKED_KEYS))),
         ("LEAK_PLACE_CHARS", format!("| place of a leaked key | {} characters, ", number(LEAK_PLACE_CHARS))),
         ("METRIC_INTEGRATIONS", format!("| integrations that metrics name | {METRIC_INTEGRATIONS}; ")),

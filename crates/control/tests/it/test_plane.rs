@@ -66,6 +66,8 @@ pub struct TestPlatform {
     pub right_signature: Cell<[u8; 64]>,
     /// Body of the request that is served; `None` does not arrive whole.
     pub body: RefCell<Option<Vec<u8>>>,
+    /// Whether bodies do not arrive before all requests of [`Plane::serve_together`] wait.
+    pub holds_bodies: Cell<bool>,
     seed: Cell<u64>,
     /// A seed that is used for the next minting, as if an identifier collided.
     pub next_seed: Cell<Option<u64>>,
@@ -180,6 +182,7 @@ impl ControlPlatform for TestPlatform {
     }
 
     async fn read_body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
+        poll_fn(|_| if self.holds_bodies.get() { Poll::Pending } else { Poll::Ready(()) }).await;
         let body = self.body.borrow().clone().ok_or(BodyError::Incomplete)?;
         if body.len() > max_bytes { Err(BodyError::TooLarge) } else { Ok(body) }
     }
@@ -288,6 +291,7 @@ impl Plane {
             fetches: RefCell::default(),
             right_signature: Cell::new([0; 64]),
             body: RefCell::new(Some(Vec::new())),
+            holds_bodies: Cell::new(false),
             seed: Cell::new(0),
             next_seed: Cell::new(None),
             console: RefCell::default(),
@@ -414,6 +418,7 @@ impl Plane {
                 }
             }
             self.platform.is_held.set(round == 0);
+            self.platform.holds_bodies.set(false);
             if verdicts.iter().all(Option::is_some) {
                 break;
             }
