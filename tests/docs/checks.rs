@@ -9,22 +9,31 @@ use crate::repository::{Page, Repository};
 const FILE_ENDINGS: &[&str] =
     &[".rs", ".mjs", ".js", ".md", ".toml", ".json", ".svg", ".py", ".yml", ".yaml", ".ts", ".conf"];
 /// Files that pages name and that builds, runs or operators create.
-const CREATED_FILES: &[&str] = &["build/index.js", "/_keyward/openapi.json", "/_keyward/jwks.json", "index.js"];
+const CREATED_FILES: &[&str] =
+    &["build/index.js", "/_keyward/openapi.json", "/_keyward/jwks.json", "index.js", "release.json"];
 /// Names in capitals that are not settings of the worker.
 const OTHER_VARIABLES: &[&str] = &[
+    "CLIENT_IP_HEADER",
     "CLOUDFLARE_API_TOKEN",
     "KEYWARD_CREDENTIAL",
+    "KEYWARD_DATA",
     "KEYWARD_FUZZ_SECONDS",
     "KEYWARD_FUZZ_SEED",
     "KEYWARD_KEEP_NAMES",
+    "KEYWARD_KILLS",
     "KEYWARD_LOAD_SECONDS",
     "KEYWARD_PROFILE",
     "KEYWARD_REVOCATIONS",
     "KEYWARD_TRY_ALL",
     "KEYWARD_UPDATE",
     "KEYWARD_URL",
+    "LISTEN_CONTROL",
+    "LISTEN_GATE",
+    "NAME_FILE",
     "NO_COLOR",
     "PROPTEST_RNG_SEED",
+    "SSL_CERT_FILE",
+    "TRUSTED_PROXIES",
 ];
 
 pub fn broken_links(page: &Page, repository: &Repository) -> Vec<String> {

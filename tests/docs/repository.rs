@@ -7,10 +7,24 @@ use std::path::{Path, PathBuf};
 use crate::markdown::anchors;
 
 /// Pages that are not below `docs`.
-const FRONT_PAGES: &[&str] = &["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"];
+const FRONT_PAGES: &[&str] =
+    &["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md", "selfhost/README.md"];
 /// Folders with files that a page may name.
-const SOURCE_FOLDERS: &[&str] =
-    &["bench", "console", "crates", "docs", "examples", "fuzz", "simulator", "src", "tests", "tools", ".github", ".ci"];
+const SOURCE_FOLDERS: &[&str] = &[
+    "bench",
+    "console",
+    "crates",
+    "docs",
+    "examples",
+    "fuzz",
+    "selfhost",
+    "simulator",
+    "src",
+    "tests",
+    "tools",
+    ".github",
+    ".ci",
+];
 /// Folders that builds and runs create; they are not part of the repository.
 const GENERATED_FOLDERS: &[&str] = &["target", "node_modules", "build"];
 
