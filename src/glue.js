@@ -312,6 +312,16 @@ export function origin(request) {
   return `${country ?? ""}\n${asn ?? ""}\n${colo ?? ""}`;
 }
 
+/** Returns whether there is a dataset of Analytics Engine. */
+export function hasAnalytics(env) {
+  return typeof env.ANALYTICS?.writeDataPoint === "function";
+}
+
+/** Writes one data point. Its texts are separated by line feeds. The runtime sends it after this event. */
+export function writePoint(env, index, texts, count) {
+  env.ANALYTICS.writeDataPoint({ indexes: [index], blobs: texts.split("\n"), doubles: [count] });
+}
+
 /** Sends a message to the object of a name and returns its answer; both are JSON text. */
 export function askObject(env, binding, name, message, milliseconds) {
   const answer = env[binding]

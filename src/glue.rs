@@ -25,6 +25,12 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = consoleAsset)]
     pub async fn console_asset(env: &JsValue, file: &str, status: u16, headers: &str) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(js_name = hasAnalytics)]
+    pub fn has_analytics(env: &JsValue) -> bool;
+
+    #[wasm_bindgen(catch, js_name = writePoint)]
+    pub fn write_point(env: &JsValue, index: &str, texts: &str, count: u32) -> Result<(), JsValue>;
+
     #[wasm_bindgen]
     pub fn advice(code: &str) -> String;
 

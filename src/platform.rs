@@ -1,11 +1,14 @@
 //! Implementation of `keyward_edge`'s port: KV, cache, registry, WebCrypto, clock and log.
 
+use std::collections::BTreeMap;
+
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::entropy::System;
 use super::log::{self, Level, LoggedEvents, event};
 use super::{clock, glue};
 use keyward_edge::platform::{CACHE_TIMEOUT_MS, KV_TIMEOUT_MS, REGISTRY_CHANGE_TIMEOUT_MS, REGISTRY_READ_TIMEOUT_MS};
+use keyward_edge::usage::DataPoint;
 use keyward_edge::{RegistryFailure, ShardedObject};
 use keyward_key::entropy::Entropy;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
@@ -48,6 +51,18 @@ impl keyward_edge::Platform for Platform<'_> {
 
     fn take_logged(&self) -> Vec<LoggedEvents> {
         log::take()
+    }
+
+    fn write_points(&self, points: impl FnOnce() -> BTreeMap<DataPoint, u64>) {
+        if !glue::has_analytics(self.env) {
+            return;
+        }
+        for (point, count) in points() {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            if let Err(thrown) = glue::write_point(self.env, &point.integration, &point.texts.join("\n"), count) {
+                return event(Level::Warn, "analytics_failed", &[("cause", &glue::cause(&thrown))]);
+            }
+        }
     }
 
     async fn kv_get(&self, name: &str) -> Result<Option<String>, String> {

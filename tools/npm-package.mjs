@@ -16,11 +16,13 @@ const PLATFORMS = {
 const RELEASED = ["x86_64-unknown-linux-musl"];
 
 const packageOf = (target) => {
+  if (!isPackaged(target)) throw new Error(`There is no npm package for ${target}: add it to tools/npm-package.mjs.`);
   const platform = PLATFORMS[target];
-  if (platform === undefined)
-    throw new Error(`There is no npm package for ${target}: add it to tools/npm-package.mjs.`);
   return { name: `keyward-cli-${platform.os}-${platform.cpu}`, ...platform };
 };
+
+/** Returns whether a release has an npm package for a target. */
+export const isPackaged = (target) => Object.hasOwn(PLATFORMS, target);
 
 /** Packs both packages into `out`. `program` was built for `target`. */
 export async function packNpm(out, { program, target, version }) {

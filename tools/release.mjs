@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { build } from "./build.mjs";
-import { packNpm } from "./npm-package.mjs";
+import { isPackaged, packNpm } from "./npm-package.mjs";
 import { BUILD_DIR, ROOT } from "./paths.mjs";
 import { ask, main, run, Stop } from "./run.mjs";
 import { sbom } from "./supply-chain.mjs";
@@ -14,7 +14,7 @@ main(async () => {
   const [folder] = process.argv.slice(2);
   if (folder === undefined) throw new Stop("npm run release -- FOLDER");
   const out = resolve(folder);
-  checkVersion(process.env.GITHUB_REF_NAME);
+  const version = checkVersion(process.env.GITHUB_REF_NAME);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   await build();
@@ -23,29 +23,32 @@ main(async () => {
     [BUILD_DIR, "index.js", "index_bg.wasm"],
     [ROOT, "LICENSE", "wrangler.toml"],
   );
-  await packProgram(out, process.env.KEYWARD_PROGRAM_TARGET ?? (await hostTarget()));
+  await packProgram(out, { target: process.env.KEYWARD_PROGRAM_TARGET ?? (await hostTarget()), version });
   copyFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), join(out, "openapi.json"));
   await sbom(out);
   writeChecksums(out);
 });
 
-/** Refuses a tag that is not the version in Cargo.toml and package.json. Without a tag, such as on a developer's machine, only these two are compared. */
+/**
+ * Returns the version. Refuses a tag that is not the version in Cargo.toml and package.json. Without a tag, such as on a developer's machine,
+ * only these two are compared.
+ */
 function checkVersion(tag) {
   const crate = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))?.[1];
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   if (crate !== version) throw new Stop(`Cargo.toml has version ${crate}, package.json ${version}. Make them equal.`);
   if (tag?.startsWith("v") && tag !== `v${version}`)
     throw new Stop(`The tag is ${tag}, the version ${version}. Tag a release v${version}.`);
+  return version;
 }
 
-/** Builds the command line for a target, and packs it, for npm too. For `…-linux-musl` it needs no library of the machine. */
-async function packProgram(out, target) {
+/** Builds the command line for a target, and packs it, for npm too if it has a package. For `…-linux-musl` it needs no library of the machine. */
+async function packProgram(out, { target, version }) {
   const arguments_ = ["build", "--locked", "--profile", "cli", "-p", "keyward-cli", "--target", target];
   await run("cargo", arguments_, { env: { CARGO_TARGET_DIR: undefined } });
   const folder = join(ROOT, "target", target, "cli");
   await pack(join(out, `keyward-${target}.tar.gz`), [folder, "keyward"], [ROOT, "LICENSE"]);
-  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  await packNpm(out, { program: join(folder, "keyward"), target, version });
+  if (isPackaged(target)) await packNpm(out, { program: join(folder, "keyward"), target, version });
 }
 
 async function hostTarget() {

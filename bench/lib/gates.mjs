@@ -3,6 +3,7 @@
 import { createHash, createHmac, hkdfSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { experimental_readRawConfig } from "wrangler";
 import { mintKey, wrongTag } from "../../tests/edge/harness/keys.mjs";
 import { SECRETS } from "../../tests/edge/harness/settings.mjs";
@@ -97,7 +98,7 @@ async function patiently(url, init) {
     const response = await fetch(url, init);
     if (response.status !== 429) return response;
     await response.body?.cancel();
-    await new Promise((resolve) => setTimeout(resolve, 1_000 * Number(response.headers.get("retry-after"))));
+    await pause(1_000 * Number(response.headers.get("retry-after")));
   }
 }
 

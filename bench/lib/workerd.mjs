@@ -84,6 +84,14 @@ ${names.map((name) => `    (name = "${name}", address = "127.0.0.1:0", http = ()
 ${names.map((name) => worker(name, services[name], folder)).join("\n")}`;
 }
 
+/** Durable Objects of a service. The unique key, the service's name with the suffix, is also the name of the folder of its databases. */
+const OBJECTS = [
+  { binding: "REGISTRY", className: "Registry", suffix: "", always: true },
+  { binding: "LIMITS", className: "Limits", suffix: "-limits", always: true },
+  { binding: "USAGE", className: "Usage", suffix: "-usage", always: false },
+  { binding: "EVENTS", className: "Events", suffix: "-events", always: false },
+];
+
 function worker(name, { modules, bindings = {}, registry, usage = false, outbound = "internet" }, folder) {
   const embedded = Object.entries(modules).map(([file, path]) => {
     mkdirSync(join(folder, name), { recursive: true });
@@ -92,31 +100,25 @@ function worker(name, { modules, bindings = {}, registry, usage = false, outboun
     return `(name = ${quoted(file)}, ${kind} = embed ${quoted(`${name}/${basename(file)}`)})`;
   });
   const bound = Object.entries(bindings).map(([binding, value]) => `(name = "${binding}", ${bindingOf(value)})`);
-  const object = (binding, className) =>
-    bound.push(
-      `(name = "${binding}", durableObjectNamespace = (className = "${className}", serviceName = "${registry}"))`,
-    );
-  if (registry) object("REGISTRY", "Registry");
-  if (registry) object("LIMITS", "Limits");
-  if (registry && usage) object("USAGE", "Usage");
-  if (registry && usage) object("EVENTS", "Events");
-  // The key is also the name of the folder of its databases.
-  const objects = `
+  const objects = OBJECTS.filter(({ always }) => always || usage);
+  if (registry)
+    for (const { binding, className } of objects)
+      bound.push(
+        `(name = "${binding}", durableObjectNamespace = (className = "${className}", serviceName = "${registry}"))`,
+      );
+  const namespaces = objects.map(
+    ({ className, suffix }) => `    (className = "${className}", uniqueKey = "${name}${suffix}", enableSql = true),`,
+  );
+  const storage = `
   durableObjectNamespaces = [
-    (className = "Registry", uniqueKey = "${name}", enableSql = true),
-    (className = "Limits", uniqueKey = "${name}-limits", enableSql = true),${
-      usage
-        ? `\n    (className = "Usage", uniqueKey = "${name}-usage", enableSql = true),
-    (className = "Events", uniqueKey = "${name}-events", enableSql = true),`
-        : ""
-    }
+${namespaces.join("\n")}
   ],
   durableObjectStorage = (localDisk = "storage"),`;
   return `const ${name} :Workerd.Worker = (
   modules = [${embedded.join(", ")}],
   compatibilityDate = "${COMPATIBILITY_DATE}",
   bindings = [${bound.join(", ")}],
-  globalOutbound = "${outbound}",${registry === name ? objects : ""}
+  globalOutbound = "${outbound}",${registry === name ? storage : ""}
 );`;
 }
 

@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { packNpm } from "../../tools/npm-package.mjs";
+import { isPackaged, packNpm } from "../../tools/npm-package.mjs";
+import { until } from "../edge/harness/wait.mjs";
 import { PROGRAM } from "./harness.mjs";
 
 const supported = process.platform === "linux" && process.arch === "x64";
@@ -27,17 +29,30 @@ before(async () => {
 });
 after(() => folder && rmSync(folder, { recursive: true, force: true }));
 
+const childrenOf = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
+const programOf = (pid) => readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+
+test("targets without an npm package are known, so that a release skips it", () => {
+  assert.deepEqual(["x86_64-unknown-linux-musl", "aarch64-apple-darwin", "toString"].map(isPackaged), [
+    true,
+    false,
+    false,
+  ]);
+});
+
 /** Runs the installed command and returns its exit code, signal and texts. */
-function run(args, { started = (_child) => {}, input = "" } = {}) {
+async function run(args, { started = async (_child) => {}, input = "" } = {}) {
   const child = spawn(command(), args, { stdio: ["pipe", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
   child.stdin.on("error", () => {});
-  started(child);
+  const closed = once(child, "close");
+  await started(child);
   if (input !== null) child.stdin.end(input);
-  return new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr })));
+  const [code, signal] = await closed;
+  return { code, signal, stdout, stderr };
 }
 
 test("the command of the package runs the program with its arguments, input and exit code", { skip }, async () => {
@@ -47,19 +62,21 @@ test("the command of the package runs the program with its arguments, input and 
   assert.equal((await run(["keys", "lose"])).code, 2);
 });
 
-test("a signal ends the program, and the command tells it by its exit code", { skip }, async () => {
-  const scan = await run(["scan", "-"], {
-    input: null,
-    // The program waits for its input. It has started when the wrapper has a child.
-    started: async (child) => {
-      const tasks = () =>
-        execFileSync("sh", ["-c", `cat /proc/${child.pid}/task/${child.pid}/children`], { encoding: "utf8" }).trim();
-      while (tasks() === "") await new Promise(setImmediate);
-      child.kill("SIGTERM");
-    },
+for (const [signal, code] of /** @type {["SIGTERM" | "SIGINT", number][]} */ ([
+  ["SIGTERM", 143],
+  ["SIGINT", 130],
+]))
+  test(`${signal} ends the program, and the command tells it by its exit code`, { skip }, async () => {
+    const ended = await run(["scan", "-"], {
+      input: null,
+      // The program waits for its input. It has started when the wrapper's child runs it.
+      started: async (child) => {
+        await until("the program runs", () => childrenOf(child.pid).some((pid) => programOf(pid) === "keyward"));
+        child.kill(signal);
+      },
+    });
+    assert.equal(ended.code, code);
   });
-  assert.equal(scan.code, 143);
-});
 
 test("without the package of the platform the error says what to do", { skip }, async () => {
   rmSync(join(folder, "node_modules", "keyward-cli-linux-x64"), { recursive: true });

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { until } from "../edge/harness/wait.mjs";
 import { endAll, openPage, seen, signIn, skip, startBrowser } from "./harness/browser.mjs";
 import { startDeployment } from "./harness/deployment.mjs";
 
@@ -51,8 +52,7 @@ test("one key is compromised: it is off, its successor waits behind a claim link
   await button(page, "Copy link").first().click();
   const link = await page.evaluate(() => navigator.clipboard.readText());
   assert.match(link, /\/_keyward\/claim#/);
-  const until = Date.now() + 10_000;
-  while ((await deployment.request(api_key)) !== 401) assert.ok(Date.now() < until, "the key still works");
+  await until("the key is off", async () => (await deployment.request(api_key)) === 401, { within: 10_000 });
   assert.equal(await button(page, "Close incident").isDisabled(), true);
   await button(page, "Record the review").click();
   await dialog.getByLabel("Finding").fill("No request from an unknown network");

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { ensurePython, PYTHON } from "../../tools/python.mjs";
 import { canonical } from "./harness/audit-chain.mjs";
 import { startGate } from "./harness/gate.mjs";
@@ -240,7 +241,7 @@ function slowly(gate, meanwhile, key = gate.owner) {
     const socket = connect({ port: gate.port, host: "127.0.0.1" }, () => socket.write(bytes));
     socket.once("readable", async () => {
       try {
-        await new Promise((later) => setTimeout(later, 1_000));
+        await pause(1_000);
         asked = await meanwhile();
         socket.on("data", (part) => (received += part.toString("latin1")));
       } catch (error) {

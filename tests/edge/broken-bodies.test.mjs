@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { startPlainGate } from "./harness/plain-gate.mjs";
 import { portOf } from "./harness/ports.mjs";
 
@@ -98,7 +99,7 @@ async function upload(first, parts, { ends = false } = {}) {
   for (const part of parts) {
     socket.write(part, "latin1");
     // A pause between the parts makes them arrive in turn, so that the origin has begun to read.
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await pause(60);
   }
   if (ends) socket.end();
   while (!/\r\n\r\n[\s\S]*(?:\}|ok)$/.test(received) && !socket.closed)

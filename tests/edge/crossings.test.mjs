@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { wrongTag } from "./harness/keys.mjs";
@@ -33,7 +34,7 @@ before(async () => {
   // An exposure is reported once a minute for each key and kind.
   await gate.call(`${CONTACTS}?k=${key.apiKey}`);
   await gate.call(CONTACTS, { key: key.apiKey, headers: { "sec-fetch-site": "same-origin" } });
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await pause(500);
 });
 
 after(async () => {

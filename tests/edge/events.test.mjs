@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createPublicKey, verify } from "node:crypto";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { Webhook } from "standardwebhooks";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
@@ -19,7 +20,6 @@ class Receiver {
   requests = [];
   /** @type {(request: any, response: any) => void} */
   answer = (_, response) => response.writeHead(204).end();
-  #sockets = new Set();
   #server = createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
@@ -31,7 +31,6 @@ class Receiver {
   });
 
   async listen() {
-    this.#server.on("connection", (socket) => this.#sockets.add(socket));
     await new Promise((resolve) => this.#server.listen(0, "127.0.0.1", () => resolve(undefined)));
     this.url = `http://localhost:${portOf(this.#server)}`;
     return this;
@@ -43,8 +42,8 @@ class Receiver {
   }
 
   close() {
-    for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
+    this.#server.closeAllConnections();
   }
 }
 
@@ -230,14 +229,14 @@ test("a deleted endpoint receives nothing after the answer, and a disabled one n
   const disabled = await call("PATCH", `endpoints/${id}`, { status: "disabled" });
   assert.deepEqual([disabled.json.endpoint.status, disabled.json.endpoint.disabled_reason], ["disabled", "member"]);
   await gate.newKey();
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await pause(1_500);
   assert.equal(arrived("/gone", "key.issued").length, 1);
   const replay = { from: new Date(Date.now() - 60_000).toISOString(), to: new Date().toISOString() };
   assert.equal((await call("POST", `endpoints/${id}/replay`, replay)).verdict, "409 endpoint_not_enabled");
   assert.equal((await call("PATCH", `endpoints/${id}`, { status: "enabled" })).status, 200);
   assert.equal((await call("DELETE", `endpoints/${id}`)).status, 204);
   await gate.newKey();
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await pause(1_500);
   assert.equal(arrived("/gone", "key.issued").length, 1);
   assert.equal((await read(`endpoints/${id}`)).status, 404);
   assert.ok((await read(`deliveries?endpoint=${id}`)).json.items.length >= 2, "its deliveries stay in the list");

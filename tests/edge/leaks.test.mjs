@@ -8,6 +8,8 @@ import { after, before, describe, test } from "node:test";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { mintKey } from "./harness/keys.mjs";
+import { newMember } from "./harness/members.mjs";
+import { portOf } from "./harness/ports.mjs";
 import { until } from "./harness/wait.mjs";
 
 const CONTACTS = "/v1/contacts";
@@ -29,9 +31,8 @@ async function startList(publicKeys) {
     else response.writeHead(200, { etag: '"1"' }).end(text);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(null)));
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
   const close = () => new Promise((resolve) => server.close(resolve));
-  return Object.assign(list, { url: `http://127.0.0.1:${port}/keys`, close });
+  return Object.assign(list, { url: `http://127.0.0.1:${portOf(server)}/keys`, close });
 }
 
 describe("leak reports", () => {
@@ -130,18 +131,13 @@ describe("leak reports", () => {
 
   test("of anyone have one answer", async () => {
     const { apiKey } = await gate.newKey();
-    const manager = await gate.call("/_keyward/v1/members", {
-      method: "POST",
-      key: gate.owner,
-      json: { name: "Lea", email: "lea@acme.example", role: "manager" },
-    });
+    const { key: credential } = await newMember(gate, { role: "manager" });
     const answers = [];
     for (const keys of [["x"], [mintKey({ identifier: "n".repeat(12), secret: "A".repeat(32) })], [apiKey], [apiKey]]) {
       answers.push((await gate.call(LEAKS, { method: "POST", json: { keys } })).text);
     }
     assert.deepEqual(new Set(answers), new Set(['{"status":"accepted"}']));
     await isRevoked(apiKey);
-    const credential = manager.json.api_key;
     assert.equal((await gate.call(LEAKS, { method: "POST", json: { keys: [credential] } })).status, 202);
     await until("the member is revoked", async () => {
       const { verdict } = await gate.call("/_keyward/v1/me", { key: credential });

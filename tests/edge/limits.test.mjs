@@ -2,10 +2,12 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { parseList } from "structured-headers";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { KEYS, newMember } from "./harness/members.mjs";
+import { until } from "./harness/wait.mjs";
 
 const CONTACTS = "/v1/contacts";
 const ROUTES = [
@@ -29,8 +31,6 @@ const start = (options = {}) =>
 /** Returns the items of a list of structured fields as `{name: parameters}`. */
 const fieldsOf = (text) =>
   Object.fromEntries(parseList(text).map(([name, parameters]) => [name, Object.fromEntries(parameters)]));
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 describe("two workers over one set of objects", () => {
   const WINDOW_MS = 3_000;
@@ -138,6 +138,20 @@ describe("one worker", () => {
     const retry = Number(refused.headers["retry-after"]);
     assert.equal(tiny.r, 0);
     assert.ok(retry >= tiny.t && retry >= 25 && retry <= 34, `${retry} and ${tiny.t}`);
+  });
+
+  test("the metrics name the limits that were reached", async () => {
+    const { apiKey } = await gate.newKey({ limits: [{ name: "tight", requests: 2, seconds: 60 }] });
+    assert.deepEqual(await verdicts(4, CONTACTS, apiKey), ["200", "200", "429 rate_limited", "429 rate_limited"]);
+    const series = [
+      /^keyward_limited_total\{policy="tight"\} 2$/m,
+      /^keyward_lease_requests_total\{result="answered"\} [1-9]/m,
+    ];
+    const hasAll = async () => {
+      const { text } = await gate.call("/_keyward/metrics", { key: gate.owner });
+      return series.every((line) => line.test(text));
+    };
+    await until("the reports have arrived", hasAll, { within: 60_000, every: 500 });
   });
 
   test("only requests that would be forwarded count, and those of a free route do not", async () => {

@@ -185,7 +185,7 @@ test("a real Prometheus scrapes the deployment, in OpenMetrics", { skip: without
     const query = async (text) => {
       const url = `${program.url}/api/v1/query?query=${encodeURIComponent(text)}`;
       const answer = await fetch(url);
-      // It answers 503 until it is ready.
+      // Prometheus answers 503 until it is ready.
       return answer.ok ? ((await answer.json()).data?.result ?? []) : [];
     };
     await until("the scrape", async () => (await query('up{job="keyward"}'))[0]?.value[1] === "1", { within: 20_000 });

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startPlainGate } from "./harness/plain-gate.mjs";
 import { until } from "./harness/wait.mjs";
@@ -68,7 +69,7 @@ test("counts are exact across kills of workerd, except for what the dead isolate
     // A round in whose middle workerd ends. Clients see broken connections and stop.
     let isKilled = false;
     const rest = load(key.apiKey, () => isKilled);
-    await new Promise((resolve) => setTimeout(resolve, 300 * kill));
+    await pause(300 * kill);
     isKilled = true;
     await gate.kill();
     const cut = await rest;

@@ -113,7 +113,11 @@ export const STEPS = [
     async run(to) {
       const claim = (integration, fields) =>
         to.call("POST", "/keys", {
-          ...{ integration, name: integration, environment: "live", scopes: ["contacts:read"], deliver: "claim" },
+          integration,
+          name: integration,
+          environment: "live",
+          scopes: ["contacts:read"],
+          deliver: "claim",
           ...fields,
         });
       await claim("fleet-app", {

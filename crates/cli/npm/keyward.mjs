@@ -20,11 +20,9 @@ function find() {
   }
 }
 
-// A terminal sends Ctrl-C to both processes. The program must have the time to revoke a key that it could not deliver.
-const passOn = (signal) => child.kill(signal);
-process.on("SIGINT", () => {});
-process.on("SIGTERM", passOn);
-process.on("SIGHUP", passOn);
+// The program must have the time to revoke a key that it could not deliver, so this process ends after it. A terminal sends Ctrl-C to both
+// processes; the program counts no signals.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 
 const child = spawn(find(), process.argv.slice(2), { stdio: "inherit" });
 child.on("error", (error) => {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Config, Origin, Reader};
-use keyward_http::head::{Head, is_host};
+use keyward_http::head::{Head, is_host, is_loopback, split_authority};
 
 /// A host name or address, with a port if it is not the scheme's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Host {
         if !is_host(text) {
             return None;
         }
-        let (name, port) = split(text);
+        let (name, port) = split_authority(text);
         let port = port.map(str::parse::<u16>).transpose().ok()?;
         let allowed = !name.ends_with('.') && !matches!(port, Some(0 | 80 | 443));
         allowed.then(|| Self { name: name.to_ascii_lowercase(), port })
@@ -55,7 +55,7 @@ impl Host {
     fn compare(&self, base: &str) -> HostMatch {
         let (scheme, authority) = base.split_once("://").unwrap_or_default();
         let secure = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss");
-        let (name, port) = split(authority);
+        let (name, port) = split_authority(authority);
         let port = port.and_then(|port| port.parse::<u16>().ok()).filter(|port| *port != if secure { 443 } else { 80 });
         let plain = name.trim_end_matches('.');
         if !self.is_named(plain) {
@@ -73,15 +73,7 @@ impl Host {
 
     /// Whether this host has the given name. `localhost` also matches the two loopback addresses, so each works on a local machine.
     fn is_named(&self, name: &str) -> bool {
-        name.eq_ignore_ascii_case(&self.name) || self.name == "localhost" && matches!(name, "127.0.0.1" | "[::1]")
-    }
-}
-
-/// Splits an authority that [`is_host`] accepts into name and port.
-fn split(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, Some(port)),
-        _ => (authority, None),
+        name.eq_ignore_ascii_case(&self.name) || self.name == "localhost" && is_loopback(name)
     }
 }
 

@@ -33,7 +33,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use keyward_http::event_url::EventHosts;
-use keyward_http::head::{Head, is_host};
+use keyward_http::head::{Head, is_host, is_loopback, split_authority};
 use keyward_http::origin::origin_of;
 use keyward_http::route::Routes;
 use keyward_http::target::Target;
@@ -329,8 +329,7 @@ impl<'a> Reader<'a> {
         let text = self.text(name).unwrap_or(GITHUB_KEYS_URL);
         let (scheme, rest) = text.split_once("://").unwrap_or_default();
         let (host, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).unwrap_or_default();
-        let loopback = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let allowed = scheme == "https" || scheme == "http" && matches!(loopback, "127.0.0.1" | "[::1]" | "localhost");
+        let allowed = scheme == "https" || scheme == "http" && is_loopback(split_authority(host).0);
         if !(allowed && is_host(host) && (path.is_empty() || Target::parse(path).is_ok())) {
             self.problem(name, "must be an https URL; plain http only on loopback");
         }

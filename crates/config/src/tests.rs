@@ -310,9 +310,15 @@ fn each_kind_of_exposure_has_its_action_and_is_recorded_by_default() {
 #[test]
 fn the_list_of_githubs_keys_is_fetched_over_https_or_from_loopback() {
     let list = |url: &str| problems(&json!({"LEAK_GITHUB_KEYS_URL": url}));
-    for good in
-        ["https://api.github.com/meta/public_keys/secret_scanning", "http://127.0.0.1:8787/keys", "http://[::1]:1"]
-    {
+    for good in [
+        "https://api.github.com/meta/public_keys/secret_scanning",
+        "https://[2001:db8::1]/keys",
+        "http://127.0.0.1:8787/keys",
+        "http://localhost/keys",
+        "http://[::1]:1",
+        "http://[::1]/keys",
+        "http://[::1]",
+    ] {
         assert!(list(good).is_empty(), "{good}");
     }
     for bad in [
@@ -321,6 +327,8 @@ fn the_list_of_githubs_keys_is_fetched_over_https_or_from_loopback() {
         "ftp://127.0.0.1/",
         "https://",
         "http://127.0.0.1.evil.example/",
+        "http://[::2]/keys",
+        "http://[2001:db8::1]:80/keys",
     ] {
         assert_eq!(list(bad), ["LEAK_GITHUB_KEYS_URL"], "{bad}");
     }

@@ -16,6 +16,7 @@ use keyward_key::webhook::public_text;
 use keyward_protocol::events::{
     DeliveryPage, DeliveryQuery, DeliveryStatus, DeliveryView, EventsRequest, EventsResponse, TestOrder,
 };
+use keyward_protocol::metrics::Sample;
 use keyward_registry::page::write_cursor;
 
 /// A question whose caller is authorised.
@@ -92,7 +93,17 @@ pub(super) async fn answer(
             let detail = "The range has more than 10,000 events. Send a shorter one.";
             Err(Problem::field(Code::InvalidRequest, "to", detail).into())
         }
-        EventsResponse::Noted => Err(failed(platform, "the answer does not match the question", request_id)),
+        EventsResponse::Noted | EventsResponse::Metrics(_) => {
+            Err(failed(platform, "the answer does not match the question", request_id))
+        }
+    }
+}
+
+/// Returns the gauges of the events object; none if it does not answer, which is logged.
+pub(super) async fn metrics(platform: &impl Platform, request_id: &str) -> Vec<Sample> {
+    match ask(platform, &EventsRequest::Metrics, request_id).await {
+        Ok(EventsResponse::Metrics(samples)) => samples,
+        _ => Vec::new(),
     }
 }
 

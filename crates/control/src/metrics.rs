@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::events_query;
 use super::failure::Failure;
 use super::usage_query::Asking;
 use keyward_edge::Platform;
@@ -12,8 +13,8 @@ use keyward_protocol::usage::{OTHER, USAGE_SHARDS, UsageRequest, UsageResponse};
 /// Samples by family and labels.
 pub(super) type Samples = BTreeMap<(String, String), u64>;
 
-/// Adds the metrics of the usage object to those of the registry. A shard that does not answer fails the scrape: a counter without it
-/// would look like one that was reset.
+/// Adds the metrics of the usage object and of the events object to those of the registry. A shard of the usage object that does not answer
+/// fails the scrape: a counter without it would look like one that was reset. The events object has gauges only, which are left out then.
 pub(super) async fn gather(
     platform: &impl Platform,
     mut samples: Vec<Sample>,
@@ -26,6 +27,7 @@ pub(super) async fn gather(
             _ => return Err(ask.confused(shard)),
         }
     }
+    samples.extend(events_query::metrics(platform, request_id).await);
     samples.push(Sample::new("config_errors", &[], 0));
     samples.push(Sample::new("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1));
     Ok(merge(samples))

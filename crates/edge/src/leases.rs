@@ -6,6 +6,7 @@ use super::context::LookupContext;
 use super::decide::start_or_wait;
 use super::isolate::{Isolate, LookupKey};
 use super::platform::{Level, Platform, ShardedObject};
+use super::usage;
 use keyward_config::Config;
 use keyward_gate::leases::{KeyLimits, Receipt};
 use keyward_gate::{Reason, Refusal, Spending};
@@ -30,6 +31,9 @@ pub(super) async fn ask(context: &LookupContext<'_, impl Platform>, shard: u32) 
     };
     let answer = answered.and_then(|text| version::read::<LeaseAnswer>(&text).map_err(|error| error.to_string()));
     let now = platform.now();
+    if let Some(mut usage) = isolate.usage() {
+        usage.metrics.lease_request(answer.is_ok());
+    }
     match answer {
         Ok(answer) => {
             if let Some(mut gate) = isolate.gate() {
@@ -77,7 +81,10 @@ pub async fn count(
         match counted {
             Ok(Some(receipt)) => return Ok(receipt),
             Ok(None) => satisfy(context, limits.shard).await,
-            Err(refusal) => return Err(*refusal),
+            Err(refusal) => {
+                usage::count_limits(context.isolate, &refusal);
+                return Err(*refusal);
+            }
         }
     }
     Err(crowded())

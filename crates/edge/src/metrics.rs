@@ -5,9 +5,10 @@
 use keyward_key::time::Millis;
 use keyward_protocol::LoggedEvents;
 use keyward_protocol::metrics::{
-    AUTHORITY_AGE, AUTHORITY_SILENT, LOG_EVENTS, LOOKUPS, MetricsReport, REFUSALS, REVOCATION_BOUNDS_MS,
-    REVOCATION_EFFECTIVE, Sample, seconds,
+    AUTHORITY_AGE, AUTHORITY_SILENT, LEASE_REQUESTS, LIMITED, LOG_EVENTS, LOOKUPS, MetricsReport, REFUSALS,
+    REVOCATION_BOUNDS_MS, REVOCATION_EFFECTIVE, Sample, seconds,
 };
+use keyward_protocol::usage::OTHER;
 
 /// Longest time in milliseconds that one failed query stands for: an isolate without requests asks nobody.
 const SILENT_MS: i64 = 10_000;
@@ -37,6 +38,10 @@ pub struct IsolateMetrics {
     in_memory: u64,
     in_kv: u64,
     at_authority: u64,
+    /// Refusals by name of the limit. Names are chosen by members, so their number is capped.
+    limited: Vec<(String, u64)>,
+    leases_answered: u64,
+    leases_failed: u64,
     /// Times from a revocation to its effect, in milliseconds.
     revocations: Vec<u64>,
     silent_ms: u64,
@@ -48,7 +53,27 @@ pub struct IsolateMetrics {
 /// Maximum number of revocations that one report has. The rest is left out of the histogram.
 const REVOCATIONS: usize = 1_000;
 
+/// Maximum number of names of limits in one report. Further ones are counted as `other`.
+const LIMIT_NAMES: usize = 50;
+
 impl IsolateMetrics {
+    /// Counts a refusal because of the limit of this name.
+    pub(super) fn limited(&mut self, name: &str) {
+        let is_known = |(known, _): &(String, u64)| known == name;
+        let is_full = self.limited.len() >= LIMIT_NAMES && !self.limited.iter().any(is_known);
+        let name = if is_full { OTHER } else { name };
+        match self.limited.iter_mut().find(|(known, _)| known == name) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.limited.push((name.to_owned(), 1)),
+        }
+    }
+
+    /// Counts a query for units of limited keys.
+    pub(super) const fn lease_request(&mut self, is_answered: bool) {
+        let count = if is_answered { &mut self.leases_answered } else { &mut self.leases_failed };
+        *count = count.saturating_add(1);
+    }
+
     /// Counts a refusal.
     pub(super) fn refused(&mut self, code: &'static str) {
         match self.refusals.iter_mut().find(|(known, _)| *known == code) {
@@ -99,9 +124,20 @@ impl IsolateMetrics {
         self.location = is_known.then(|| location.to_owned());
     }
 
+    /// Returns the data centre of the isolate.
+    pub(super) fn location(&self) -> &str {
+        self.location.as_deref().unwrap_or(UNKNOWN)
+    }
+
     /// Returns whether a report has something to tell.
     pub(super) const fn is_pending(&self) -> bool {
-        !self.refusals.is_empty() || self.in_memory > 0 || self.in_kv > 0 || self.at_authority > 0
+        !self.refusals.is_empty()
+            || !self.limited.is_empty()
+            || self.in_memory > 0
+            || self.in_kv > 0
+            || self.at_authority > 0
+            || self.leases_answered > 0
+            || self.leases_failed > 0
     }
 
     /// Takes everything for a report, with the age of the authority's last answer and the events of the log.
@@ -117,6 +153,12 @@ impl IsolateMetrics {
         };
         for (code, refusals) in &taken.refusals {
             count(REFUSALS, &[("code", code)], *refusals);
+        }
+        for (policy, refusals) in &taken.limited {
+            count(LIMITED, &[("policy", policy)], *refusals);
+        }
+        for (result, queries) in [("answered", taken.leases_answered), ("failed", taken.leases_failed)] {
+            count(LEASE_REQUESTS, &[("result", result)], queries);
         }
         for (found_in, records) in [("memory", taken.in_memory), ("kv", taken.in_kv), ("authority", taken.at_authority)]
         {
@@ -137,9 +179,38 @@ impl IsolateMetrics {
             since: 0,
         });
         counters.extend(logged);
-        let location = self.location.as_deref().unwrap_or(UNKNOWN);
+        let location = self.location();
         let age = age_ms.and_then(|age_ms| u64::try_from(age_ms).ok());
         let gauges = age.map(|age_ms| Sample::new(AUTHORITY_AGE, &[("location", location)], age_ms));
         MetricsReport { counters, gauges: gauges.into_iter().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_counted_by_name_and_many_names_are_other() {
+        let mut metrics = IsolateMetrics::default();
+        assert!(!metrics.is_pending());
+        for number in 0..LIMIT_NAMES + 10 {
+            metrics.limited(&format!("limit-{number}"));
+        }
+        metrics.limited("limit-0");
+        metrics.lease_request(true);
+        metrics.lease_request(false);
+        assert!(metrics.is_pending());
+        let counters = metrics.take(None, &[]).counters;
+        let of = |family: &str, labels: &str| {
+            let is_it = |sample: &&Sample| sample.family == family && sample.labels == labels;
+            counters.iter().find(is_it).map(|sample| sample.value)
+        };
+        assert_eq!(of(LIMITED, r#"policy="limit-0""#), Some(2));
+        assert_eq!(of(LIMITED, r#"policy="other""#), Some(10));
+        assert_eq!(counters.iter().filter(|sample| sample.family == LIMITED).count(), LIMIT_NAMES + 1);
+        assert_eq!(of(LEASE_REQUESTS, r#"result="answered""#), Some(1));
+        assert_eq!(of(LEASE_REQUESTS, r#"result="failed""#), Some(1));
+        assert!(!metrics.is_pending());
     }
 }

@@ -1,5 +1,8 @@
 //! Port to stores, clock, log and signatures.
 
+use std::collections::BTreeMap;
+
+use super::usage::DataPoint;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 
@@ -98,6 +101,12 @@ pub trait Platform {
     /// Takes the events at level warn or error that were written to the log and are not counted yet.
     fn take_logged(&self) -> Vec<LoggedEvents> {
         Vec::new()
+    }
+
+    /// Writes data points for analyses, with the number of requests that each stands for. `points` is called only if there is somewhere to
+    /// write to; nothing depends on it.
+    fn write_points(&self, points: impl FnOnce() -> BTreeMap<DataPoint, u64>) {
+        let _ = points;
     }
 
     /// Reads a value from KV, within [`KV_TIMEOUT_MS`].

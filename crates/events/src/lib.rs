@@ -17,6 +17,7 @@
 //! | [`signature`] | headers of Standard Webhooks |
 //! | [`body`] | the body, valid as Standard Webhooks and as CloudEvents |
 //! | [`list`], [`again`] | what members read; deliveries that they send again |
+//! | `metrics` | gauges of deliveries |
 //! | [`retention`] | removal of old rows |
 //! | [`object`] | life cycle of the Durable Object |
 //! | [`schema`] | the tables |
@@ -44,6 +45,7 @@ pub mod body;
 pub mod deliveries;
 pub mod endpoints;
 pub mod list;
+mod metrics;
 pub mod news;
 pub mod object;
 pub mod retention;

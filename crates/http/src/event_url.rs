@@ -3,7 +3,7 @@
 //!
 //! The check reads the text itself and accepts only spellings that every URL parser reads in the same way.
 
-use super::head::is_host;
+use super::head::{is_host, is_loopback, split_authority};
 use super::limits::EVENT_URL_BYTES;
 
 /// One entry of `EVENT_HOSTS`.
@@ -80,11 +80,6 @@ impl Parts<'_> {
     }
 }
 
-/// Whether this is a name or address of this machine, for the hosts that receive no events.
-fn is_loopback(name: &str) -> bool {
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]")
-}
-
 /// Splits scheme and authority, without judging them. `None` if the text is no URL of ours.
 fn split(url: &str) -> Option<(bool, &str)> {
     let (is_secure, rest) = match url.strip_prefix("https://") {
@@ -97,10 +92,8 @@ fn split(url: &str) -> Option<(bool, &str)> {
 
 /// Splits an authority that [`is_host`] accepts into name and port.
 fn name_and_port(authority: &str, is_secure: bool) -> Option<(&str, u16)> {
-    match authority.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => Some((name, port.parse().ok()?)),
-        _ => Some((authority, if is_secure { 443 } else { 80 })),
-    }
+    let (name, port) = split_authority(authority);
+    Some((name, port.map_or(Ok(if is_secure { 443 } else { 80 }), str::parse).ok()?))
 }
 
 /// Parses an address that has only characters of RFC 3986, in lower case up to its path.

@@ -320,14 +320,26 @@ fn names_in(list: &str) -> usize {
     list.split(',').filter(|name| !name.trim().is_empty()).count()
 }
 
+/// Splits an authority into host and port. The colons of an IPv6 address in brackets are part of the host.
+#[must_use]
+pub fn split_authority(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+/// Returns whether a host is a name or address of this machine.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
 /// Returns whether the authority is one host and at most one port: letters, digits, `.`, `-`, `_`, or an IPv6 address in brackets.
 /// Refuses user information and a second host.
 #[must_use]
 pub fn is_host(authority: &str) -> bool {
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
+    let (host, port) = split_authority(authority);
     let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
     let bracketed = |text: &str| {
         text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).is_some_and(|text| {

@@ -340,6 +340,11 @@ impl Problem {
         problem
     }
 
+    /// Returns the names of the limits that are reached.
+    pub fn limits_reached(&self) -> impl Iterator<Item = &str> {
+        self.violated.iter().flat_map(|violated| violated.0.iter().map(String::as_str))
+    }
+
     /// Creates a 409 for a change of many objects whose number was not confirmed. The credential of a session is confirmed with 403.
     #[must_use]
     pub fn count_not_confirmed(detail: String) -> Self {

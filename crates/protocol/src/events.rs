@@ -9,6 +9,7 @@ use keyward_key::id::Environment;
 use keyward_key::keyring::Generation;
 use keyward_key::time::Millis;
 
+use crate::metrics::Sample;
 use crate::request::RequestMeta;
 use crate::response::Raw;
 
@@ -219,6 +220,8 @@ pub enum EventsRequest {
         /// End of the range, not included.
         to: Millis,
     },
+    /// The control plane asks for the metrics.
+    Metrics,
 }
 
 /// An attempt to deliver, as responses show it.
@@ -284,6 +287,8 @@ pub enum EventsResponse {
         /// Number of events.
         count: u32,
     },
+    /// Answer to [`EventsRequest::Metrics`].
+    Metrics(Vec<Sample>),
     /// There is no such delivery.
     NotFound,
     /// The endpoint is not enabled.

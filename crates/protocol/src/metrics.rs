@@ -52,6 +52,16 @@ pub const AUTHORITY_AGE: &str = "authority_age_seconds";
 pub const AUTHORITY_SILENT: &str = "authority_silent_seconds";
 /// Time from a revocation to its effect.
 pub const REVOCATION_EFFECTIVE: &str = "revocation_effective_seconds";
+/// Requests over a limit.
+pub const LIMITED: &str = "limited";
+/// Queries for units of limited keys.
+pub const LEASE_REQUESTS: &str = "lease_requests";
+/// Genuine keys in reports of leaks.
+pub const LEAK_REPORTS: &str = "leak_reports";
+/// Events and deliveries that wait.
+pub const EVENTS_PENDING: &str = "events_pending";
+/// Age of the event that waits longest.
+pub const EVENT_OLDEST: &str = "event_oldest_seconds";
 /// Events in the log that are worth an alarm.
 pub const LOG_EVENTS: &str = "log_events";
 
@@ -75,6 +85,8 @@ pub const FAMILIES: &[Family] = &[
         labels: &[],
         help: "Upper bound of the time from a revocation until an isolate applied it.",
     },
+    counter(LIMITED, &["policy"], "Requests that the gate refused because a limit was reached, by name of the limit."),
+    counter(LEASE_REQUESTS, &["result"], "Queries of isolates for units of limited keys, by result."),
     gauge("keys", &["status", "environment"], "Keys by status and environment."),
     gauge("keys_expiring", &["within"], "Usable keys that expire within the time."),
     gauge("keys_idle", &[], "Usable keys that were announced as idle and not used since."),
@@ -87,6 +99,17 @@ pub const FAMILIES: &[Family] = &[
         &[],
         "Shards of the usage object that have not told the registry anything for an hour.",
     ),
+    counter(
+        LEAK_REPORTS,
+        &["source", "result"],
+        "Genuine keys and credentials in reports of leaks, by what became of them.",
+    ),
+    gauge(
+        EVENTS_PENDING,
+        &["stage"],
+        "Events that wait for the events object, and deliveries that wait for their attempt.",
+    ),
+    gauge(EVENT_OLDEST, &["stage"], "Age of the event that waits longest."),
     gauge("audit_entries", &[], "Entries in the audit log."),
     counter(LOG_EVENTS, &["event", "level"], "Events in the log at level warn or error."),
     gauge("config_errors", &[], "Problems of the configuration. A version with problems does not answer."),

@@ -10,10 +10,12 @@ use super::keys;
 use super::members::{self, Member, Presented};
 use super::meta;
 use super::page::{LARGEST_PAGE, check_limit, start, write_cursor};
+use super::store::counters::{self, Increase};
 use super::store::{Row, Store, StoreError, Value};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, Environment, KeyId};
 use keyward_key::time::Millis;
+use keyward_protocol::metrics::{LEAK_REPORTS, labels};
 use keyward_protocol::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS, Response, Status};
 use serde::{Deserialize, Serialize};
 
@@ -98,11 +100,23 @@ fn record(
     for (number, found) in (0_i64..).zip(genuine) {
         found.insert(store, &position, number, now)?;
     }
+    counters::add(store, increases(report.source, genuine), str::to_owned, now)?;
     let actor = Actor::Holder(genuine.first().map(|found| found.id.clone()).ok_or_else(|| StoreError::new("no key"))?);
     let by = context(&actor, report, policy, now);
     let keys = genuine.iter().map(|found| found.id.as_str().into()).collect();
     let detail = vec![("source", report.source.as_str().into()), ("keys", serde_json::Value::Array(keys))];
     by.record_about(store, "leak.report", &report.id, detail)
+}
+
+/// Returns the increases of the counter of reports.
+fn increases(source: LeakSource, genuine: &[Genuine]) -> Vec<Increase> {
+    let revoked = genuine.iter().filter(|found| found.was_active).count();
+    let counts = [("revoked", revoked), ("not_active", genuine.len().saturating_sub(revoked))];
+    let counted = counts.into_iter().filter(|(_, count)| *count > 0);
+    let labels = |result| labels(&[("source", source.as_str()), ("result", result)]);
+    counted
+        .map(|(result, count)| (LEAK_REPORTS.to_owned(), labels(result), u64::try_from(count).unwrap_or(0)))
+        .collect()
 }
 
 /// Context of a change that a report causes: whoever holds the key makes it.

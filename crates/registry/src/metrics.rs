@@ -2,7 +2,7 @@
 
 use keyward_key::id::Environment;
 use keyward_key::time::Millis;
-use keyward_protocol::metrics::{LOG_EVENTS, Sample};
+use keyward_protocol::metrics::{EVENT_OLDEST, EVENTS_PENDING, LOG_EVENTS, Sample};
 use keyward_protocol::{LoggedEvents, Role, Status};
 
 use super::context::days_after;
@@ -13,6 +13,9 @@ use super::usage::LONGEST_PAUSE_MS;
 
 /// Columns of the query for keys, and the label `within` of each.
 const WITHIN: [(&str, &str); 3] = [("within_1d", "1d"), ("within_7d", "7d"), ("within_30d", "30d")];
+
+/// Label of events that wait here, beside `delivery` of the events object.
+const STAGE: [(&str, &str); 1] = [("stage", "outbox")];
 
 /// Counts events of the log.
 ///
@@ -39,6 +42,9 @@ pub fn read(store: &mut dyn Store, now: Millis) -> Result<Vec<Sample>, StoreErro
     let open = "SELECT count(*) AS count FROM claims WHERE state = 'open' AND expires_at > ?";
     gauge("claims_open", &[], count(store, open, &[now.into()])?);
     gauge("kv_copies_pending", &[], count(store, "SELECT count(*) AS count FROM outbox", &[])?);
+    let (waiting, oldest_ms) = waiting_events(store, now)?;
+    gauge(EVENTS_PENDING, &STAGE, waiting);
+    gauge(EVENT_OLDEST, &STAGE, oldest_ms);
     gauge("audit_entries", &[], count(store, "SELECT ifnull(max(seq), 0) AS count FROM audit", &[])?);
     let silent = "SELECT count(*) AS count FROM usage_shards WHERE told_at NOT BETWEEN ? AND ?";
     let since = Millis(now.0.saturating_sub(LONGEST_PAUSE_MS));
@@ -50,6 +56,19 @@ pub fn read(store: &mut dyn Store, now: Millis) -> Result<Vec<Sample>, StoreErro
         since: counter.since.0,
     }));
     Ok(samples)
+}
+
+/// Returns the number of events that the events object has not stored yet, and the age of the oldest in milliseconds.
+fn waiting_events(store: &mut dyn Store, now: Millis) -> Result<(u64, u64), StoreError> {
+    let rows = store.query(
+        "SELECT (SELECT count(*) FROM events WHERE event IS NOT NULL) AS count,
+             (SELECT at FROM audit WHERE seq = (SELECT min(seq) FROM events WHERE event IS NOT NULL)) AS oldest",
+        &[],
+    )?;
+    let row = rows.first().ok_or_else(|| StoreError::new("a count has no row"))?;
+    let oldest = row.optional_parsed("oldest", |text| Millis::parse(text).ok())?;
+    let age_ms = oldest.map_or(0, |at| now.since(at).max(0));
+    Ok((row.count("count")?, u64::try_from(age_ms).unwrap_or_default()))
 }
 
 fn count(store: &mut dyn Store, sql: &str, values: &[Value]) -> Result<u64, StoreError> {

@@ -43,7 +43,18 @@ export function isGenuine(headers, body, keys) {
 /** Starts a receiver that calls `handle` once for each event. */
 export function receive({ jwks, port, handle }) {
   const keys = keySet(jwks);
-  const handled = new Set();
+  const handled = new Map();
+  // A retry that arrives while the first attempt is still running waits for it. An event that could not be handled is forgotten.
+  const handleOnce = (id, body) => {
+    let running = handled.get(id);
+    if (running === undefined) {
+      running = Promise.resolve().then(() => handle(JSON.parse(body.toString())));
+      handled.set(id, running);
+      running.catch(() => handled.delete(id));
+      if (handled.size > REMEMBERED) handled.delete(handled.keys().next().value);
+    }
+    return running;
+  };
   const server = createServer(async (request, response) => {
     const answer = (status) => response.writeHead(status).end();
     try {
@@ -58,12 +69,7 @@ export function receive({ jwks, port, handle }) {
       // The bytes as they arrived: a body that was parsed and written again has another signature.
       const body = Buffer.concat(chunks);
       if (!isGenuine(request.headers, body, await keys())) return answer(401);
-      const id = request.headers["webhook-id"];
-      if (!handled.has(id)) {
-        await handle(JSON.parse(body.toString()));
-        handled.add(id);
-        if (handled.size > REMEMBERED) handled.delete(handled.values().next().value);
-      }
+      await handleOnce(request.headers["webhook-id"], body);
       answer(204);
     } catch (error) {
       // Keyward tries again later.

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { startDemoOrigin } from "../../../tools/demo-origin.mjs";
 import { localSettings } from "../../../tools/local-settings.mjs";
 import { readWranglerToml, startWorker } from "../../../tools/local-worker.mjs";
@@ -73,7 +74,7 @@ class Deployment {
         body: json && JSON.stringify(json),
       });
       if (answer.status !== 429) return answer;
-      await new Promise((resolve) => setTimeout(resolve, 1_000 * Number(answer.headers["retry-after"])));
+      await pause(1_000 * Number(answer.headers["retry-after"]));
     }
   }
 

@@ -4,11 +4,11 @@
 // Imported before the build, which calls WebAssembly.Instance while it loads. A bare import is not sorted.
 import "./wasm-crossings.mjs";
 // @ts-expect-error: the build, which is beside this file only in the worker.
-import Product, { Events, Limits as ProductLimits, Registry as ProductRegistry, Usage } from "./index.js";
+import Product, { Events, Limits, Registry as ProductRegistry, Usage } from "./index.js";
 import { crossings, departures, wasmBytes } from "./wasm-crossings.mjs";
 
 // Entry and object run in one isolate here, so they share these orders.
-const orders = { kvGet: "work", kvPut: "work", registry: "work", limits: "work" };
+const orders = { kvGet: "work", kvPut: "work", registry: "work", limits: "work", analytics: "work" };
 // `lookup` and `changes` are also counted in `registry`.
 const counts = { kvGet: 0, kvPut: 0, registry: 0, limits: 0, lookup: 0, changes: 0 };
 
@@ -92,10 +92,25 @@ const watchedLimits = (namespace) =>
 let faces = new WeakMap();
 const changed = {};
 
+// Points that the product wrote to its dataset.
+const points = [];
+const ANALYTICS = {
+  writeDataPoint(point) {
+    if (orders.analytics !== "work") throw new Error("fault planted by the test");
+    points.push(point);
+  },
+};
+
 function watched(env) {
   let face = faces.get(env);
   if (face === undefined) {
-    face = { ...env, ...changed, KEY_INDEX: watchedKv(env.KEY_INDEX), REGISTRY: watchedRegistry(env.REGISTRY) };
+    face = {
+      ...env,
+      ...changed,
+      ANALYTICS,
+      KEY_INDEX: watchedKv(env.KEY_INDEX),
+      REGISTRY: watchedRegistry(env.REGISTRY),
+    };
     if (env.LIMITS) face.LIMITS = watchedLimits(env.LIMITS);
     faces.set(env, face);
   }
@@ -105,7 +120,7 @@ function watched(env) {
 let sql;
 
 // Its messages to the registry are not counted.
-export { Events, Usage };
+export { Events, Limits, Usage };
 
 export class Registry extends ProductRegistry {
   constructor(ctx, env) {
@@ -123,8 +138,6 @@ export class Registry extends ProductRegistry {
     });
   }
 }
-
-export class Limits extends ProductLimits {}
 
 export default {
   async fetch(request, env, ctx) {
@@ -145,11 +158,18 @@ async function control(action, request) {
     faces = new WeakMap();
   }
   if (action === "order") Object.assign(orders, await request.json());
-  const taken = { ...counts, crossings: crossings.slice(), departures: departures.slice(), wasmBytes: wasmBytes() };
+  const taken = {
+    ...counts,
+    crossings: crossings.slice(),
+    departures: departures.slice(),
+    wasmBytes: wasmBytes(),
+    points: points.slice(),
+  };
   if (action === "take") {
     for (const name of Object.keys(counts)) counts[name] = 0;
     crossings.length = 0;
     departures.length = 0;
+    points.length = 0;
   }
   return Response.json(taken);
 }

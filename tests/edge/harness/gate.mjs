@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { ASSETS_BINDING, assetsWorker } from "../../../tools/assets-worker.mjs";
@@ -26,7 +27,7 @@ const STATIC_ASSETS = {
 /**
  * Starts a gate. With `staticAssets` the console's files are in Workers Static Assets, otherwise in a worker as under `npm start`. `vars` override the tests' defaults. `instrumented` wraps it in counting-entry.mjs. `state` is a folder that outlives the
  * gate; without it the gate has a temporary one, removed at `stop`. `edges` is the number of further workers of the same build with the
- * same registry and KV; each is an isolate, and their addresses are in `edges`. `build` and `edgeBuild` are the folders of the builds. `neighbours` are other workers in the same runtime, by
+ * same registry and KV; each is an isolate, and their addresses are in `edges`. `bindings` are further bindings in the form of miniflare. `build` and `edgeBuild` are the folders of the builds. `neighbours` are other workers in the same runtime, by
  * name: `{source, env}`. `GATE` in their `env` is a service binding to this gate.
  */
 export async function startGate(options = {}) {
@@ -58,7 +59,7 @@ class Gate {
 
   async start() {
     const { vars = {}, instrumented = false, edges = 0, neighbours = {}, staticAssets = false } = this.#options;
-    const { build = BUILD_DIR, edgeBuild = build } = this.#options;
+    const { build = BUILD_DIR, edgeBuild = build, bindings = {} } = this.#options;
     const names = [NAME, ...Array.from({ length: edges }, (_, at) => `edge-${at + 1}`)];
     const worker = (name) => ({
       config: {
@@ -69,6 +70,7 @@ class Gate {
         env: {
           ...varBindings({ ...VARS, ...SECRETS, ...vars }),
           ...STORES,
+          ...bindings,
           ...(staticAssets ? { ASSETS: { type: "assets" } } : ASSETS_BINDING),
         },
         ...(staticAssets && { assets: STATIC_ASSETS }),
@@ -176,7 +178,7 @@ class Gate {
     for (;;) {
       const answer = await this.call(path, request);
       if (answer.status !== 429) return answer;
-      await new Promise((resolve) => setTimeout(resolve, 1_000 * Number(answer.headers["retry-after"])));
+      await pause(1_000 * Number(answer.headers["retry-after"]));
     }
   }
 

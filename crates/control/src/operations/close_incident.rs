@@ -92,7 +92,6 @@ const OPEN_API: &str = r##"{
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/IncidentShown"}}}
     },
-    "400": {"$ref": "#/components/responses/ClaimInvalid"},
     "409": {
       "description": "Nobody reviewed it yet: `not_reviewed`",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::incident::{self, NewIncidentRequest, Opened};
+use crate::incident::{self, NewIncidentRequest, Opened, Selected};
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, confused};
+use crate::sight::check_key_in_sight;
 use keyward_key::id::Class;
 use keyward_key::mint::Minted;
 use keyward_protocol::Role;
@@ -43,9 +44,12 @@ impl ControlOperation for CompromiseKey {
         self.incident.take_claims(claims);
     }
 
-    fn authorise(_: Option<&Self>, _: &mut dyn Store, _: &Context<'_>) -> Result<(), OperationError> {
-        // A key that the caller may not see is absent for the selection.
-        Ok(())
+    /// Refuses a key out of sight here, before `If-Match` is judged: a condition must not tell it from an absent one.
+    fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
+        match request.map(|request| &request.incident.selected) {
+            Some(Selected::KeyIds(ids)) => ids.iter().try_for_each(|id| check_key_in_sight(store, by, id)),
+            _ => Ok(()),
+        }
     }
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Opened, OperationError> {
@@ -81,7 +85,6 @@ const OPEN_API: &str = r##"{
       "description": "The incident. Only this response shows the link of the claim",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/IncidentShown"}}}
-    },
-    "400": {"$ref": "#/components/responses/ClaimInvalid"}
+    }
   }
 }"##;

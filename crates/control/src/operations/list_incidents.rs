@@ -103,7 +103,6 @@ const OPEN_API: &str = r##"{
       "description": "A page of the list",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/IncidentPage"}}}
-    },
-    "400": {"$ref": "#/components/responses/ClaimInvalid"}
+    }
   }
 }"##;

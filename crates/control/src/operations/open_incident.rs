@@ -87,7 +87,6 @@ const OPEN_API: &str = r##"{
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/IncidentShown"}}}
     },
-    "400": {"$ref": "#/components/responses/ClaimInvalid"},
     "404": {"$ref": "#/components/responses/NotFound"},
     "409": {
       "description": "More than 20 keys: `confirmation_required`",

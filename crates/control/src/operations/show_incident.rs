@@ -75,7 +75,6 @@ const OPEN_API: &str = r##"{
       "description": "The incident",
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/IncidentShown"}}}
-    },
-    "400": {"$ref": "#/components/responses/ClaimInvalid"}
+    }
   }
 }"##;

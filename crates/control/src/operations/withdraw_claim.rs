@@ -104,7 +104,6 @@ const OPEN_API: &str = r##"{
       "headers": {"Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"}},
       "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ClaimChanged"}}}
     },
-    "400": {"$ref": "#/components/responses/ClaimInvalid"},
     "409": {"$ref": "#/components/responses/AlreadyClaimed"}
   }
 }"##;

@@ -51,13 +51,9 @@ fn a_change_is_made_only_to_a_version_that_the_condition_names() {
     assert_eq!(plane.get("v1/audit", &owner).json["items"].as_array().unwrap().len(), 4);
 }
 
-/// Also an operation that is added later takes the condition, since the registry checks it before any.
-#[test]
-fn every_change_of_one_key_or_member_takes_the_condition() {
-    let (plane, owner) = Plane::with_owner();
-    let auditor = plane.member(&owner, "auditor", &Value::Null);
-    let (key, _) = plane.issue(&owner, "crm");
-    let mut tried = 0;
+/// Returns each operation that changes one key or member, with the line of the request for one of these ids, and a body that it accepts.
+fn changes_of_one(key: &str, member: &str) -> Vec<(Operation, String, Value)> {
+    let mut changes = Vec::new();
     for operation in Operation::ALL {
         let spec = operation.spec();
         // An incident is neither a key nor a member, and the operations on endpoints of events compare the version themselves.
@@ -66,7 +62,7 @@ fn every_change_of_one_key_or_member_takes_the_condition() {
         if !spec.writes || !is_of_one || !matches!(spec.access, Access::Roles(_)) {
             continue;
         }
-        let id = if spec.path.contains("members") { id_of(&auditor) } else { key["id"].as_str().unwrap().to_owned() };
+        let id = if spec.path.contains("members") { member } else { key };
         let body = match operation {
             Operation::UpdateKey | Operation::UpdateMember => json!({"name": "Other"}),
             Operation::ExtendRotation => json!({"overlap_seconds": 60}),
@@ -74,7 +70,19 @@ fn every_change_of_one_key_or_member_takes_the_condition() {
             Operation::CompromiseKey => json!({"kind": "other", "note": "leaked"}),
             _ => json!({}),
         };
-        let line = format!("{} {}", spec.method, spec.path.replace("{id}", &id));
+        changes.push((*operation, format!("{} {}", spec.method, spec.path.replace("{id}", id)), body));
+    }
+    changes
+}
+
+/// Also an operation that is added later takes the condition, since the registry checks it before any.
+#[test]
+fn every_change_of_one_key_or_member_takes_the_condition() {
+    let (plane, owner) = Plane::with_owner();
+    let auditor = plane.member(&owner, "auditor", &Value::Null);
+    let (key, _) = plane.issue(&owner, "crm");
+    let mut tried = 0;
+    for (operation, line, body) in changes_of_one(key["id"].as_str().unwrap(), &id_of(&auditor)) {
         let refused = change(&plane, &owner, &line, "\"999\"", &body);
         assert_eq!(refused.verdict(), "412 precondition_failed", "{operation:?}: {}", refused.text);
         tried += 1;
@@ -83,6 +91,25 @@ fn every_change_of_one_key_or_member_takes_the_condition() {
     let shown = plane.get(&format!("v1/members/{}", id_of(&auditor)), &owner);
     assert_eq!((shown.header("etag"), &shown.json["status"]), (Some("\"2\""), &json!("active")));
     assert_eq!(plane.get("v1/me", &auditor).header("etag"), Some("\"2\""));
+}
+
+/// Otherwise a condition would tell a limited member which ids exist elsewhere.
+#[test]
+fn a_condition_does_not_tell_a_key_out_of_sight_from_an_absent_one() {
+    let (plane, owner) = Plane::with_owner();
+    let auditor = plane.member(&owner, "auditor", &json!(["live"]));
+    let (key, _) = plane.issue(&owner, "crm");
+    let limited = plane.member(&owner, "owner", &json!(["test"]));
+    let elsewhere = changes_of_one(key["id"].as_str().unwrap(), &id_of(&auditor));
+    let absent = changes_of_one("wafl_live_000000000000", "wafl_admin_000000000000");
+    for ((operation, line, body), (_, absent, _)) in elsewhere.into_iter().zip(absent) {
+        for if_match in ["\"999\"", "\"2\"", "*"] {
+            plane.later(1_000);
+            let [seen, unseen] = [&line, &absent].map(|line| change(&plane, &limited, line, if_match, &body));
+            assert_eq!(seen.verdict(), "404 not_found", "{operation:?} {if_match}: {}", seen.text);
+            assert_eq!(seen.json["detail"], unseen.json["detail"], "{operation:?} {if_match}");
+        }
+    }
 }
 
 #[test]

@@ -90,3 +90,20 @@ fn every_operation_of_the_document_has_a_unique_id_and_its_security() {
     }
     assert_eq!(names.len(), routes().count());
 }
+
+/// Whoever has a session may send a credential beside it.
+#[test]
+fn every_operation_with_a_session_says_that_two_credentials_are_refused() {
+    let document = document(BASE).unwrap();
+    for item in document["paths"].as_object().unwrap().values() {
+        for operation in item.as_object().unwrap().values() {
+            if !operation["security"].as_array().unwrap().iter().any(|scheme| scheme.get("session").is_some()) {
+                continue;
+            }
+            let codes = &operation["responses"]["400"]["content"]["application/problem+json"]["schema"]["properties"]["code"]
+                ["enum"];
+            let names_it = |codes: &Vec<serde_json::Value>| codes.iter().any(|code| code == "ambiguous_credentials");
+            assert!(codes.as_array().is_some_and(names_it), "{operation}");
+        }
+    }
+}

@@ -47,6 +47,8 @@ pub(super) struct Surroundings<'a> {
     pub random: &'a mut dyn FnMut() -> u8,
     /// Takes the events of the log that are not counted yet.
     pub logged: &'a mut dyn FnMut() -> Vec<LoggedEvents>,
+    /// Hears of the counts that a report takes, and the data centre.
+    pub reported: &'a mut dyn FnMut(&[KeyUsage], &str),
     /// Age of the authority's last answer, in milliseconds; `None` if it is unknown.
     pub age_ms: Option<i64>,
 }
@@ -235,6 +237,9 @@ impl UsageCounter {
         }
         if !self.outgoing.get(place)?.is_unconfirmed() {
             let keys = self.take(shard);
+            if !keys.is_empty() {
+                (surroundings.reported)(&keys, self.metrics.location());
+            }
             let wakes = self.wakes == Some(shard);
             if wakes {
                 self.wakes = None;

@@ -8,11 +8,13 @@
 //!
 //! Counting a known key, route, network and client allocates nothing and makes no crossing.
 
+mod analytics;
 mod counter;
 mod key_counter;
 mod outgoing;
 pub(crate) mod source;
 
+pub use analytics::DataPoint;
 pub use counter::{Report, UsageCounter, UsageDue};
 pub use source::Origin;
 
@@ -64,6 +66,7 @@ pub fn count_refusal(
     record: RecordFrom,
 ) -> Option<UsageDue> {
     let counted = count_key_refusal(context, refusal, record);
+    count_limits(context.isolate, refusal);
     let code = refusal.problem.code.as_str();
     let due = context.isolate.usage().and_then(|mut usage| match &counted {
         // The report of the key takes the metrics along.
@@ -74,6 +77,13 @@ pub fn count_refusal(
         None => usage.refused(code, context.head.now()),
     });
     counted.or(due)
+}
+
+/// Counts each limit that a refusal names, for the metrics.
+pub fn count_limits(isolate: &Isolate, refusal: &Refusal) {
+    if let Some(mut usage) = isolate.usage() {
+        refusal.problem.limits_reached().for_each(|name| usage.metrics.limited(name));
+    }
 }
 
 fn count_key_refusal(
@@ -139,6 +149,7 @@ pub async fn report_shard(isolate: &Isolate, platform: &impl Platform, shard: u3
                 let mut surroundings = Surroundings {
                     random: &mut || platform.jitter(),
                     logged: &mut || platform.take_logged(),
+                    reported: &mut |keys, location| platform.write_points(|| analytics::points(keys, location)),
                     age_ms: isolate.gate().and_then(|gate| gate.authority_age_ms(now)),
                 };
                 usage.next_report(shard, now, &mut surroundings)

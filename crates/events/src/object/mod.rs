@@ -20,7 +20,7 @@ use keyward_key::version;
 use keyward_protocol::events::{EventsRequest, EventsResponse};
 use keyward_store::{Store, StoreError};
 
-use crate::{again, list, news, schema};
+use crate::{again, list, metrics, news, schema};
 
 /// The part of the configuration that the object needs.
 pub struct EventsSettings {
@@ -114,6 +114,7 @@ impl<H: EventsHost> EventsObject<H> {
             EventsRequest::Deliveries(query) => list::page(store, &query).map(EventsResponse::Deliveries),
             EventsRequest::Resend { delivery } => again::resend(store, delivery, now),
             EventsRequest::Replay { endpoint, from, to } => again::replay(store, &endpoint, (from, to), now),
+            EventsRequest::Metrics => metrics::read(store, now).map(EventsResponse::Metrics),
             EventsRequest::Test(_) => Err(StoreError::new("a test is not answered by the store alone")),
         })
     }

@@ -307,3 +307,19 @@ fn lists_are_filtered_and_paged_newest_first() {
     }
     assert_eq!(seen, ["dlv_6", "dlv_5", "dlv_4", "dlv_3", "dlv_2", "dlv_1"]);
 }
+
+#[test]
+fn the_metrics_show_how_many_deliveries_wait_and_for_how_long() {
+    let mut world = World::new(vec![endpoint("a"), endpoint("b")]);
+    let metrics = |world: &World| match world.ask(&EventsRequest::Metrics) {
+        EventsResponse::Metrics(samples) => samples.iter().map(|sample| sample.value).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(metrics(&world), [0, 0]);
+    world.host.0.receivers.borrow_mut().insert("https://b.example.com/hook".to_owned(), Receiver::Answers(500));
+    world.happen("key.revoked");
+    world.pass(3_600_000);
+    world.happen("key.issued");
+    world.pass(60_000);
+    assert_eq!(metrics(&world), [2, 3_660_000], "those of the receiver that fails");
+}

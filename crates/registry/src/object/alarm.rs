@@ -35,8 +35,8 @@ impl<H: ObjectHost> RegistryObject<H> {
     ///
     /// Work that is already due waits for its backoff, at least [`FIRST_BACKOFF_MS`], so work that fails does not keep the object busy.
     pub(super) fn next_alarm_ms(&self) -> Option<i64> {
-        let copies = self.has_pending().then(|| self.backoff_ms.get());
-        let news = self.has_news().then(|| self.tell_backoff_ms.get());
+        let copies = self.has_pending().then(|| self.copies.backoff_ms());
+        let news = self.has_news().then(|| self.news.backoff_ms());
         let soonest = self.work_backoff_ms.get();
         let work = match self.with_store(|store| due::earliest(store, self.work)) {
             Ok(due_at) => due_at.map(|due_at| due_at.since(self.host.now()).max(soonest)),

@@ -10,6 +10,7 @@
 mod alarm;
 mod drain;
 mod host;
+mod pass;
 mod tell;
 
 pub use host::{Level, LoggedEvents, ObjectHost};
@@ -27,18 +28,16 @@ use crate::{AnswerContext, events, key_limits, metrics, notices, outbox, schema}
 use keyward_key::epoch::Epoch;
 use keyward_key::keyring::Keyring;
 use keyward_key::limit::Limit;
-use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::{Request, Response};
+use pass::Pass;
 
 /// Timeout of one write to KV, in milliseconds.
 pub const KV_WRITE_TIMEOUT_MS: u32 = 10_000;
-/// Age in milliseconds after which a drain counts as cancelled with the event that started it, so that another one may start.
-pub const DRAIN_TIMEOUT_MS: i64 = 60_000;
+/// Age in milliseconds after which a pass counts as cancelled with the event that started it, so that another one may start.
+pub const PASS_TIMEOUT_MS: i64 = 60_000;
 /// Timeout of one message to the events object, in milliseconds.
 pub const EVENTS_TIMEOUT_MS: u32 = 10_000;
-/// Age in milliseconds after which a call that tells events counts as cancelled, so that another one may start.
-const TELL_TIMEOUT_MS: i64 = 60_000;
 /// Operations that are answered after the events object has stored their change, while it answers: nothing is sent to an endpoint after
 /// the answer that it is deleted or disabled.
 const TOLD_FIRST: &[&str] = &["delete_endpoint", "update_endpoint"];
@@ -90,14 +89,12 @@ pub struct RegistryObject<H> {
     /// Set if copies were queued for a reason other than a change since the last drain started, or if an instance starts and work
     /// will fall due.
     refilled: Cell<bool>,
-    drain_started_at: Cell<Option<Millis>>,
-    /// Pause before copies are retried.
-    backoff_ms: Cell<i64>,
+    /// Writes copies to KV.
+    copies: Pass,
+    /// Tells the events object.
+    news: Pass,
     /// Pause before due work is retried.
     work_backoff_ms: Cell<i64>,
-    telling_since: Cell<Option<Millis>>,
-    /// Pause before the events object is told again.
-    tell_backoff_ms: Cell<i64>,
 }
 
 impl<H: ObjectHost> RegistryObject<H> {
@@ -116,11 +113,9 @@ impl<H: ObjectHost> RegistryObject<H> {
             work,
             migrated: Cell::new(false),
             refilled: Cell::new(false),
-            drain_started_at: Cell::new(None),
-            backoff_ms: Cell::new(FIRST_BACKOFF_MS),
+            copies: Pass::with_event("kv_copy_failed"),
+            news: Pass::with_event("events_not_told"),
             work_backoff_ms: Cell::new(FIRST_BACKOFF_MS),
-            telling_since: Cell::new(None),
-            tell_backoff_ms: Cell::new(FIRST_BACKOFF_MS),
         }
     }
 

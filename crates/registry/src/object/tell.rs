@@ -1,37 +1,16 @@
 //! Tells the events object what happened, in order, with retries by alarm.
 
+use super::RegistryObject;
 use super::host::{Level, ObjectHost};
-use super::{FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS, RegistryObject, TELL_TIMEOUT_MS};
 use crate::events;
 use keyward_fault::fault;
 use keyward_key::version;
 use keyward_protocol::events::{EventsRequest, EventsResponse};
 
 impl<H: ObjectHost> RegistryObject<H> {
-    /// Tells everything that is pending. Only one call does so at a time. After a failure the alarm retries, with a backoff that doubles.
-    /// Sets the next alarm in every case.
+    /// Tells everything that is pending. Only one call does so at a time.
     pub(super) async fn tell_events(&self) {
-        let now = self.host.now();
-        let running_since = self.telling_since.get().map(|since| since.min(now));
-        if running_since.is_some_and(|since| now.since(since) < TELL_TIMEOUT_MS) {
-            self.telling_since.set(running_since);
-            // The running call may have read its last row already.
-            self.reset_alarm().await;
-            return;
-        }
-        self.telling_since.set(Some(now));
-        let told = self.tell_all().await;
-        self.telling_since.set(None);
-        match told {
-            Ok(()) => self.tell_backoff_ms.set(FIRST_BACKOFF_MS),
-            Err(cause) => {
-                let backoff_ms = self.tell_backoff_ms.get().saturating_mul(2).min(LONGEST_BACKOFF_MS);
-                self.tell_backoff_ms.set(backoff_ms);
-                let fields = [("cause", cause.as_str()), ("retry_in_ms", &backoff_ms.to_string())];
-                self.host.log(Level::Warn, "events_not_told", &fields);
-            }
-        }
-        self.reset_alarm().await;
+        self.make(&self.news, self.tell_all()).await;
     }
 
     /// Tells everything that is pending before an answer, beside a call that may be running: what arrives twice or late has no effect.

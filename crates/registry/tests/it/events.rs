@@ -175,3 +175,20 @@ fn an_instance_that_starts_tells_what_the_one_before_did_not() {
     platform.run_spawned();
     assert_eq!(platform.0.news.borrow().len(), 1);
 }
+
+#[test]
+fn the_metrics_show_how_many_events_wait_and_for_how_long() {
+    let mut world = World::with_owner();
+    let waiting = |world: &mut World| {
+        let samples = keyward_registry::metrics::read(&mut world.store, world.now).unwrap();
+        let of = |family: &str| samples.iter().find(|sample| sample.family == family).unwrap().value;
+        (of("events_pending"), of("event_oldest_seconds"))
+    };
+    let (_, upto) = news(&mut world.store, EFFECT).unwrap().unwrap_or_else(|| panic!("the owner was created"));
+    told(&mut world.store, upto).unwrap();
+    assert_eq!(waiting(&mut world), (0, 0));
+    world.issue(1, live("crm"));
+    world.now = Millis(world.now.0 + 5_000);
+    world.issue(2, live("shop"));
+    assert_eq!(waiting(&mut world), (2, 5_000));
+}

@@ -267,3 +267,23 @@ fn a_report_costs_the_same_however_many_keys_and_reports_there_are() {
     let last = cost(&mut world, 151);
     assert!(last <= first + 60, "{first} steps, then {last}");
 }
+
+#[test]
+fn keys_in_reports_are_counted_by_what_became_of_them() {
+    let mut world = world();
+    send(&mut world, &report(vec![leaked(id(1), hash(9), "a"), leaked(id(2), hash(9), "b")]));
+    let again = report(vec![leaked(id(1), hash(9), "c")]);
+    send(
+        &mut world,
+        &LeakReport { id: "leak_0123456789abcdeg".to_owned(), source: LeakSource::Public, ..again.clone() },
+    );
+    send(&mut world, &again);
+    let counted: Vec<(String, u64)> = keyward_registry::metrics::read(&mut world.store, world.now)
+        .unwrap()
+        .into_iter()
+        .filter(|sample| sample.family == "leak_reports")
+        .map(|sample| (sample.labels, sample.value))
+        .collect();
+    let expected = [(r#"source="github",result="revoked""#, 2), (r#"source="public",result="not_active""#, 1)];
+    assert_eq!(counted, expected.map(|(labels, count)| (labels.to_owned(), count)));
+}

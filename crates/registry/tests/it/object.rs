@@ -17,7 +17,7 @@ use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::meta;
-use keyward_registry::object::{DRAIN_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
+use keyward_registry::object::{Level, ObjectHost, ObjectSettings, PASS_TIMEOUT_MS, RegistryObject};
 use keyward_registry::outbox::pending;
 use keyward_registry::store::{Store, StoreError};
 use keyward_testkit::registry_world::*;
@@ -294,7 +294,7 @@ fn a_drain_that_hung_for_a_minute_is_replaced() {
     platform.run_spawned();
     platform.0.kv_hangs.set(false);
     platform.0.spawned.borrow_mut().clear();
-    platform.0.now.set(Millis(platform.0.now.get().0 + DRAIN_TIMEOUT_MS - 1));
+    platform.0.now.set(Millis(platform.0.now.get().0 + PASS_TIMEOUT_MS - 1));
     ready(object.alarm());
     assert_eq!(platform.pending(), 1);
     platform.0.now.set(Millis(platform.0.now.get().0 + 1));
@@ -315,7 +315,7 @@ fn a_clock_that_steps_back_starts_no_second_drain() {
     platform.0.now.set(Millis(began_at - 3_000));
     ready(object.alarm());
     assert_eq!((platform.pending(), platform.0.written.borrow().len()), (1, 0));
-    platform.0.now.set(Millis(began_at - 3_000 + DRAIN_TIMEOUT_MS));
+    platform.0.now.set(Millis(began_at - 3_000 + PASS_TIMEOUT_MS));
     let mut alarm = std::pin::pin!(object.alarm());
     assert!(poll(alarm.as_mut()).is_pending());
     assert!(poll(alarm.as_mut()).is_ready());
