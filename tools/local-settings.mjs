@@ -5,8 +5,8 @@ export const portsOf = (port) => ({ gate: port, demo: port + 1, control: port + 
 
 /**
  * The worker's settings and the addresses to show. `shipped` are the vars of wrangler.toml and `devVars` those of .dev.vars,
- * which win. An origin or a control host of wrangler.toml does not count here: it is the deployment's. `demo` is null if no
- * origin is the demo's.
+ * which win. Origins, a control host and hosts for events of wrangler.toml do not count here: they are the deployment's. `demo` is
+ * null if no origin is the demo's.
  */
 export function localSettings({ shipped, devVars, port }) {
   const ports = portsOf(port);
@@ -16,6 +16,7 @@ export function localSettings({ shipped, devVars, port }) {
     ORIGIN_LIVE: demo,
     ORIGIN_TEST: demo,
     CONTROL_HOST: `localhost:${ports.control}`,
+    EVENT_HOSTS: ["localhost:*"],
     ...withoutFormerDemo(devVars),
   };
   const gate = `http://localhost:${port}`;

@@ -5,6 +5,8 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEMO_VARS, fill } from "./demo/fill.mjs";
+import { writeHistory } from "./demo/history.mjs";
+import { startReceiver } from "./demo/receiver.mjs";
 import { startDemoOrigin } from "./demo-origin.mjs";
 import { ensureDevVars, readDevVars } from "./dev-vars.mjs";
 import { consoleAddress, hasConsole } from "./first-run.mjs";
@@ -17,6 +19,7 @@ import { demoWelcome, welcome } from "./welcome.mjs";
 const port = Number(process.argv[2]);
 const isDemo = process.argv[3] === "--demo";
 const demoFolder = join(DEMO_DIR, String(port));
+const demoState = join(demoFolder, "state");
 const devVars = isDemo ? join(demoFolder, ".dev.vars") : DEV_VARS;
 const running = [];
 let stopping = false;
@@ -60,18 +63,30 @@ main(async () => {
     running.push(async () => server.closeAllConnections() ?? server.close());
   }
 
-  const worker = await startWorker({
-    config,
-    vars: { ...vars, ...(isDemo && DEMO_VARS) },
-    ports,
-    ...(isDemo && { state: join(demoFolder, "state") }),
-  });
+  let worker = await start();
   running.push(() => worker.dispose());
+
+  function start() {
+    return startWorker({
+      config,
+      vars: { ...vars, ...(isDemo && DEMO_VARS) },
+      ports,
+      ...(isDemo && { state: demoState }),
+    });
+  }
 
   const health = await firstHealth(`http://127.0.0.1:${port}/_keyward/health`);
   if (stopping) return;
   if (health === 200) {
-    if (isDemo) return showDemo({ gate, control, token: vars.BOOTSTRAP_TOKEN });
+    if (isDemo) {
+      const { signIns, pasts } = await fillDemo({ gate, control, token: vars.BOOTSTRAP_TOKEN });
+      await worker.dispose();
+      writeHistory(demoState, pasts);
+      if (stopping) return;
+      worker = await start();
+      console.log(demoWelcome({ gate, control, signIns, hasConsole: hasConsole() }));
+      return;
+    }
     const page = hasConsole() ? await consoleAddress(control, vars.BOOTSTRAP_TOKEN) : null;
     console.log(welcome({ gate, control, devVars, demo, page }));
     return;
@@ -89,9 +104,11 @@ function newDemoFolder() {
   ensureDevVars(devVars);
 }
 
-async function showDemo({ gate, control, token }) {
-  const signIns = await fill({ gate, control, token, report: (name) => console.log(`  Demo: ${name}`) });
-  console.log(demoWelcome({ gate, control, signIns, hasConsole: hasConsole() }));
+async function fillDemo({ gate, control, token }) {
+  const receiver = await startReceiver();
+  running.push(async () => receiver.close());
+  const report = (name) => console.log(`  Demo: ${name}`);
+  return fill({ gate, control, token, receiver: receiver.url, report });
 }
 
 /** Polls until the first answer and returns its status, because workerd needs time to start. */

@@ -66,11 +66,17 @@ async function needPorts(port, isDemo) {
  * closes and serve.mjs stops.
  */
 async function serve(port, demo) {
-  const child = spawn(join(NODE_BIN, "node"), ["tools/serve.mjs", String(port), ...(demo ? ["--demo"] : [])], {
-    cwd: ROOT,
-    detached: true,
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
-  });
+  // Node 22 calls its SQLite experimental; the version is pinned.
+  const options = demo ? ["--disable-warning=ExperimentalWarning"] : [];
+  const child = spawn(
+    join(NODE_BIN, "node"),
+    [...options, "tools/serve.mjs", String(port), ...(demo ? ["--demo"] : [])],
+    {
+      cwd: ROOT,
+      detached: true,
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    },
+  );
   // If npm is killed it cannot forward a signal; then this process gets another parent.
   const parent = process.ppid;
   const watch = setInterval(

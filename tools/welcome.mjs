@@ -71,7 +71,7 @@ ${hasConsole ? `Open ${control}/ and sign in with one of these credentials:` : "
 
 ${lines.join("\n")}
 
-The data is in .keyward/demo, and begins anew at each start. Ctrl-C stops everything.
+The data is in .keyward/demo, and begins anew at each start. The use before today is invented. Ctrl-C stops everything.
 `;
 }
 

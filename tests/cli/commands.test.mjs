@@ -95,6 +95,16 @@ describe("keys", () => {
   });
 });
 
+test("every list and view of the command line is one that the deployment accepts", async () => {
+  const { id } = await issue("Listed");
+  for (const what of ["keys", "members", "claims", "incident", "endpoints", "events"])
+    assert.ok(Array.isArray((await user.json([what, "list"])).items), what);
+  assert.deepEqual((await user.json(["keys", "exposures", id])).items, []);
+  await user.expect(0, ["endpoints", "key"]);
+  await user.expect(0, ["posture"]);
+  await user.expect(0, ["usage"]);
+});
+
 test("members can be made, changed, given another credential, and revoked", async () => {
   const create = ["members", "create", "--name", "Mia", "--email", "mia@acme.example", "--role", "manager"];
   await user.expect(0, [...create, "--environment", "test", "--to", "exec:cat > mia"]);

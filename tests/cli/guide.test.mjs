@@ -11,6 +11,7 @@ import { ensureDevVars, readDevVars } from "../../tools/dev-vars.mjs";
 import { localSettings } from "../../tools/local-settings.mjs";
 import { readWranglerToml, startWorker } from "../../tools/local-worker.mjs";
 import { testPorts } from "../edge/harness/ports.mjs";
+import { freePort } from "../edge/harness/programs.mjs";
 import { ROOT } from "../edge/harness/settings.mjs";
 import { PROGRAM } from "./harness.mjs";
 
@@ -67,10 +68,11 @@ test("every command of the guide to the command line works as written, and shows
   const blocks = commands();
   assert.ok(blocks.length >= 9, `${blocks.length} blocks`);
   // The guide's deployment and files, in this test's own places.
-  const script = blocks
-    .map((block, index) => `echo "== ${index + 1}"\n${block}`)
+  const script = ["trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
+    .concat(blocks.map((block, index) => `echo "== ${index + 1}"\n${block}`))
     .join("\n")
     .replaceAll("http://localhost:8789", settings.control)
+    .replaceAll("9100", String(await freePort()))
     .replaceAll("/tmp/", `${folder}/`)
     .replaceAll(".dev.vars", join(folder, ".dev.vars"));
   const { code, shown } = await bash(script);
@@ -80,5 +82,14 @@ test("every command of the guide to the command line works as written, and shows
   assert.match(shown, /was sent to .+\nexit code 10\n/);
   assert.match(shown, /^No differences\.$/m);
   assert.match(shown, /^ok: the log continues .+kept\.txt \(\d+ entries, signed by keyward\/wafl\)$/m);
+  assert.match(shown, /^status +closed$/m);
+  assert.match(shown, /^Score \d+(\.\d+)? of 100\.$/m);
+  assert.match(shown, /^The test event arrived: status 204 after \d+ ms\.$/m);
+  assert.match(shown, /^key\.issued wafl_test_\w+$/m);
+  assert.match(shown, /^key\.issued is sent to ep_\w+ again, as dlv_\d+\.$/m);
+  assert.match(shown, /^\d+ events are sent again\.$/m);
+  assert.match(shown, /^\S+Z {2}key\.issued {2}ep_\w+ {2}delivered {2}status 204/m);
+  assert.match(shown, /^old secret +good until /m);
+  assert.doesNotMatch(shown, /whsec_/);
   assert.doesNotMatch(shown, /wafl_(live|test|admin)_[0-9A-Za-z]{12}_[0-9A-Za-z]{46}/);
 });

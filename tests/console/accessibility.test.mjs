@@ -44,11 +44,15 @@ before(async () => {
   Object.assign(screens, {
     leaks: "/leaks",
     events: "/events",
+    deliveries: "/events?tab=deliveries",
+    verify: "/events?tab=verify",
     overview: "/",
     incidents: "/incidents",
     incident: `/incident?id=${json.incident.id}`,
     keys: "/keys",
     key: `/key?id=${key.id}&tab=rights`,
+    use: `/key?id=${key.id}&tab=use`,
+    activity: `/key?id=${key.id}&tab=activity`,
     history: `/key?id=${key.id}&tab=history`,
     revoked: `/key?id=${gone.id}`,
     rotation: `/key?id=${old.id}&tab=rotation`,
@@ -117,6 +121,7 @@ test("axe finds nothing in any dialog", { skip }, async () => {
     [screens.incident, "Record the review"],
     [screens.members, "Add member"],
     [screens.events, "Add endpoint"],
+    [screens.leaks, "Open incident"],
   ]) {
     await open(page, path);
     await page.getByRole("button", { name: button, exact: true }).click();

@@ -37,6 +37,15 @@ after(async () => {
   );
 });
 
+test("every action that the documents list has words", () => {
+  const documents = readFileSync(new URL("../../docs/concepts/audit.md", import.meta.url), "utf8");
+  const row = documents.split("\n").find((line) => line.startsWith("| `action` |"));
+  const words = readFileSync(new URL("../../console/src/logic/words.ts", import.meta.url), "utf8");
+  const actions = [...row.matchAll(/`([a-z_]+\.[a-z_]+)`/g)].map(([, action]) => action);
+  assert.ok(actions.length > 30);
+  for (const action of actions) assert.ok(words.includes(`"${action}":`), action);
+});
+
 /** Lets the page see a log in which `change` was done to the entries. */
 async function withLog(page, change) {
   await page.route(LOG, async (route) => {

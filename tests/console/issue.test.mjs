@@ -72,6 +72,42 @@ test("a refusal is beside its field in the API's words, and what was entered sta
   await seen(page, "Store the key");
 });
 
+test("limits are set at issue, shown on the key with their steady rate, and changed there", { skip }, async () => {
+  const { page } = opened;
+  await fill(page, { name: "Limited" });
+  await page.getByRole("button", { name: "Add a limit" }).click();
+  const first = page.getByRole("group", { name: "Limit 1" });
+  await first.getByLabel("Requests").fill("100");
+  await seen(
+    page,
+    "Never more than 100 requests in any minute, in all locations together. A steady caller gets about 87 a minute.",
+  );
+  await page.getByRole("button", { name: "Add a limit" }).click();
+  const second = page.getByRole("group", { name: "Limit 2" });
+  await second.getByLabel("Name").fill("Per month");
+  await second.getByLabel("Requests").fill("100000");
+  await second.getByLabel("In", { exact: true }).selectOption("month");
+  await seen(page, /at most 100 requests in any minute and 100,000 requests in a month \(UTC\), until/);
+  await issue(page);
+  await second.locator(".error").waitFor();
+  assert.equal(await first.locator(".error").count(), 0, "the error is beside the limit that it is about");
+  await second.getByLabel("Name").fill("monthly");
+  await issue(page);
+  await page.getByLabel(/I have stored the key/).check();
+  await page.getByRole("button", { name: "I have stored it" }).click();
+  await page.getByRole("tab", { name: "Rights" }).click();
+  await seen(page, /100 requests in any minute \(about 87 a minute for a steady caller\)/);
+  await page.getByRole("button", { name: "Change", exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("button", { name: "Remove limit 2" }).click();
+  await dialog.getByRole("group", { name: "Limit 1" }).getByLabel("In", { exact: true }).selectOption("other");
+  await dialog.getByLabel("Seconds").fill("600");
+  await dialog.getByRole("button", { name: "Save changes" }).click();
+  await dialog.waitFor({ state: "detached" });
+  const { json } = await deployment.call("GET", "/keys?integration=limited");
+  assert.deepEqual(json.items[0].limits, [{ name: "burst", requests: 100, seconds: 600 }]);
+});
+
 test("a second key for an integration is refused, with the way out", { skip }, async () => {
   const { page } = opened;
   page.on("dialog", (asked) => asked.accept());

@@ -38,6 +38,9 @@ test("a key's use is a chart and a table, with refusals by code", { skip }, asyn
   await withUsage(page);
   await page.goto(`/key?id=${key.id}&tab=use`);
   await page.locator("canvas").waitFor();
+  assert.match(await page.locator(".legend").textContent(), /In total.*Allowed 7.*Refused 3/);
+  const { x, y, width } = await page.locator(".u-over").boundingBox();
+  await page.mouse.move(x + width - 2, y + 20);
   await seen(page, "Refused by code: revoked_key 2 and rate_limited 1");
   await page.getByText("Show as a table").click();
   const row = page.locator(".chart tbody tr").last();
@@ -59,5 +62,43 @@ test("a rotation shows both keys on one chart", { skip }, async () => {
   await page.locator("canvas").waitFor();
   const legend = await page.locator(".legend").textContent();
   assert.match(legend, /Old key 7.*New key 7/);
+  await close();
+});
+
+test("the routes that a key was used for are counted, and the overview has a chart of all keys", { skip }, async () => {
+  const { key, api_key } = await deployment.issue("by-route");
+  assert.equal(await deployment.request(api_key), 200);
+  const routes = async () => (await deployment.call("GET", `/usage?by=route&key=${key.id}`)).json.items;
+  const until = Date.now() + 40_000;
+  while ((await routes()).length === 0) {
+    assert.ok(Date.now() < until, "the use is not reported");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  const { page, close } = await openPage(browser, deployment);
+  await signIn(page, deployment.owner);
+  await page.goto(`/key?id=${key.id}&tab=use`);
+  await page.getByRole("heading", { name: "By route" }).waitFor();
+  const row = page.locator(".bar-row").filter({ hasText: "GET /v1/contacts" });
+  assert.equal(await row.locator(".number").textContent(), "1");
+  await page.goto("/");
+  await page.locator("canvas").waitFor();
+  await page.getByText("Show as a table").click();
+  const last = page.locator(".chart tbody tr").last();
+  assert.ok(Number(await last.locator("td").nth(1).textContent()) >= 1);
+  assert.equal(await page.locator(".chart tbody tr").count(), 24);
+  await page.getByRole("button", { name: "30 days" }).click();
+  await page.waitForFunction(() => document.querySelectorAll(".chart tbody tr").length === 30);
+  await close();
+});
+
+test("a manager sees a key's use by route, and is not offered its activity, which names networks", {
+  skip,
+}, async () => {
+  const { key } = await deployment.issue("for-a-manager");
+  const { page, close } = await openPage(browser, deployment);
+  await signIn(page, await deployment.member("manager"));
+  await page.goto(`/key?id=${key.id}`);
+  await page.getByRole("heading", { name: "By route" }).waitFor();
+  assert.equal(await page.getByRole("tab", { name: "Activity" }).count(), 0);
   await close();
 });

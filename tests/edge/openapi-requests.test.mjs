@@ -50,6 +50,7 @@ const IN_WORDS = {
   "keyUsage from": () => true,
   "keyActivity from": () => true,
   "usageTotals from": () => true,
+  "usageTotals key": () => true, // with `by=route` only
   "replayEndpoint from": () => true,
   "replayEndpoint to": () => true,
   // The deployment lists the hosts, and there are at most 20 endpoints.

@@ -472,7 +472,12 @@ describe("every real answer matches the document", () => {
     const activity = await call(`${one}/activity`, { key: owner });
     assert.equal(activity.json.items.filter((item) => item.route !== undefined).length, 1);
     assert.equal((await call("/_keyward/v1/usage?by=key", { key: owner })).json.items[0].name, id);
-    for (const path of [`${one}/usage?step=year`, `${one}/activity?limit=0`, "/_keyward/v1/usage"])
+    assert.equal((await call("/_keyward/v1/usage?by=time", { key: owner })).json.items.length, 1);
+    const routes = await call(`/_keyward/v1/usage?by=route&key=${id}`, { key: owner });
+    assert.equal(routes.json.items[0].allowed, 1);
+    assert.equal((await call("/_keyward/v1/usage?by=route&key=wafl_live_000000000000", { key: owner })).status, 404);
+    const wrong = `/_keyward/v1/usage?by=code&key=${id}`;
+    for (const path of [`${one}/usage?step=year`, `${one}/activity?limit=0`, "/_keyward/v1/usage", wrong])
       assert.equal((await call(path, { key: owner })).status, 400);
     assert.equal((await call(`${KEYS}?sort=last_used_at&idle_days=30`, { key: owner })).status, 200);
   });

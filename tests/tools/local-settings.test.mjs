@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { localSettings } from "../../tools/local-settings.mjs";
 
-const SHIPPED = { ORIGIN_LIVE: "https://api.example.com", CONTROL_HOST: "keys.example.com", KEY_PREFIX: "wafl" };
+const SHIPPED = {
+  ORIGIN_LIVE: "https://api.example.com",
+  CONTROL_HOST: "keys.example.com",
+  EVENT_HOSTS: ["hooks.example.com"],
+  KEY_PREFIX: "wafl",
+};
 const settings = (devVars, port = 8787) => localSettings({ shipped: SHIPPED, devVars, port });
 
 test("a start has gate, demo origin and control plane on three ports in a row", () => {
@@ -13,6 +18,7 @@ test("a start has gate, demo origin and control plane on three ports in a row", 
     ORIGIN_LIVE: "http://127.0.0.1:9001",
     ORIGIN_TEST: "http://127.0.0.1:9001",
     CONTROL_HOST: "localhost:9002",
+    EVENT_HOSTS: ["localhost:*"],
     KEY_PREFIX: "wafl",
   });
 });
@@ -20,7 +26,7 @@ test("a start has gate, demo origin and control plane on three ports in a row", 
 test("what .dev.vars sets wins, and without a use for it no demo origin runs", () => {
   const own = { ORIGIN_LIVE: "http://127.0.0.1:3000", ORIGIN_TEST: "", KEY_PREFIX: "acme" };
   const { vars, demo } = settings(own);
-  assert.deepEqual(vars, { ...own, CONTROL_HOST: "localhost:8789" });
+  assert.deepEqual(vars, { ...own, CONTROL_HOST: "localhost:8789", EVENT_HOSTS: ["localhost:*"] });
   assert.equal(demo, null);
   assert.equal(settings({ ORIGIN_LIVE: "http://127.0.0.1:3000" }).demo, "http://127.0.0.1:8788");
 });

@@ -15,9 +15,13 @@ export class Deployment {
   signIns = {};
   /** Issued keys by integration and environment. @type {Map<string, { id: string, text: string }>} */
   keys = new Map();
+  /** What is written of the past of keys, once no worker runs. @type {import("./history.mjs").Past[]} */
+  pasts = [];
+  /** Address of a receiver of events, without a path. */
+  receiver;
 
-  constructor(gate, control) {
-    [this.#gate, this.#control] = [gate, control];
+  constructor(gate, control, receiver) {
+    [this.#gate, this.#control, this.receiver] = [gate, control, receiver];
   }
 
   /** Makes the owner, and learns which operations there are. */
@@ -77,13 +81,13 @@ export class Deployment {
     return this.#send("POST", "/_keyward/v1/leaks", json, undefined, this.#gate);
   }
 
-  /** Waits until `happened` resolves with true. Throws after five seconds. */
+  /** Waits until `happened` resolves with true. Throws after 40 seconds: usage is reported within half a minute. */
   async until(happened) {
-    for (let tries = 0; tries < 50; tries += 1) {
+    for (let tries = 0; tries < 200; tries += 1) {
       if (await happened()) return;
-      await sleep(100);
+      await sleep(200);
     }
-    throw new Error("What the demo waits for did not happen within 5 seconds.");
+    throw new Error("What the demo waits for did not happen within 40 seconds.");
   }
 
   /**

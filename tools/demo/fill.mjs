@@ -4,20 +4,24 @@ import { Deployment } from "./deployment.mjs";
 import { STEPS } from "./steps.mjs";
 
 /** Settings of the demo besides those of a local start: what the steps show needs them. */
-export const DEMO_VARS = { ON_EXPOSURE: { url: "quarantine", browser: "record", http: "record" } };
+export const DEMO_VARS = {
+  ON_EXPOSURE: { url: "quarantine", browser: "record", http: "record" },
+  EVENT_HOSTS: ["localhost:*"],
+};
 
 /**
- * Runs the steps in order and returns the credentials to sign in with, by role. A step whose operation this deployment lacks is left out.
- * `report` receives the name of each step.
- * @param {{ gate: string, control: string, token: string, report?: (name: string) => void }} options
+ * Runs the steps in order and returns the credentials to sign in with, by role, and the past of keys, which `writeHistory` writes. A step
+ * whose operation this deployment lacks is left out. `receiver` is the address of a receiver of events, and `report` receives the name of
+ * each step.
+ * @param {{ gate: string, control: string, token: string, receiver: string, report?: (name: string) => void }} options
  */
-export async function fill({ gate, control, token, report = () => {} }) {
-  const deployment = new Deployment(gate, control);
+export async function fill({ gate, control, token, receiver, report = () => {} }) {
+  const deployment = new Deployment(gate, control, receiver);
   await deployment.begin(token);
   for (const { name, needs, run } of STEPS) {
     if (needs && !deployment.has(needs)) continue;
     report(name);
     await run(deployment);
   }
-  return deployment.signIns;
+  return { signIns: deployment.signIns, pasts: deployment.pasts };
 }

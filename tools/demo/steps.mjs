@@ -9,6 +9,59 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const CRM = { purpose: "Nightly contact sync to the CRM", owner: "sales-ops@acme.example" };
 
+const CONTACTS = "GET /v1/contacts";
+const CONTACT = "GET /v1/contacts/*";
+const EVENTS = "GET /v1/events";
+const CONVERSATIONS = "GET /v1/conversations";
+
+/** What each key was used for in the last two weeks. Each has a request in the step before. */
+const PASTS = [
+  {
+    integration: "crm-sync",
+    ...{ perHour: 640, shape: "nightly", client: "acme-sync", places: 1 },
+    uses: [
+      { route: CONTACTS, share: 0.6 },
+      { route: CONTACT, share: 0.38 },
+      { route: "GET /v1/automations", share: 0.02, code: "insufficient_scope" },
+    ],
+  },
+  {
+    integration: "data-lake",
+    ...{ perHour: 90, shape: "steady", client: "python-requests", places: 2 },
+    uses: [
+      { route: EVENTS, share: 0.55 },
+      { route: CONTACTS, share: 0.25 },
+      { route: CONVERSATIONS, share: 0.2 },
+    ],
+  },
+  {
+    integration: "status-page",
+    ...{ perHour: 60, shape: "steady", client: "node-fetch", places: 1 },
+    uses: [{ route: EVENTS, share: 1 }],
+  },
+  {
+    integration: "helpdesk",
+    ...{ perHour: 120, shape: "fading", client: "helpdesk", places: 3 },
+    uses: [
+      { route: CONVERSATIONS, share: 0.7 },
+      { route: CONTACTS, share: 0.3 },
+    ],
+  },
+  {
+    integration: "helpdesk-successor",
+    ...{ perHour: 120, shape: "growing", client: "helpdesk", places: 3 },
+    uses: [
+      { route: CONVERSATIONS, share: 0.7 },
+      { route: CONTACTS, share: 0.3 },
+    ],
+  },
+  {
+    integration: "laptop-script",
+    ...{ perHour: 12, shape: "office", client: "curl", places: 1 },
+    uses: [{ route: CONTACTS, share: 1, code: "revoked_key" }],
+  },
+];
+
 /** @type {Step[]} */
 export const STEPS = [
   {
@@ -24,9 +77,34 @@ export const STEPS = [
     },
   },
   {
+    name: "endpoints of events: one that receives, one that fails at first, one that waits for its test",
+    needs: "POST /_keyward/v1/endpoints",
+    async run(to) {
+      const add = async (path, fields) =>
+        (await to.call("POST", "/endpoints", { url: `${to.receiver}${path}`, ...fields })).endpoint;
+      const audit = await add("/audit", { description: "Everything, for the security team's archive" });
+      const pager = await add("/pager", {
+        description: "Whoever is on call",
+        types: ["key.exposed", "key.quarantined", "leak.*", "incident.*"],
+        environments: ["live"],
+        signatures: ["v1a", "v1"],
+      });
+      await add("/chat", { description: "The channel of the platform team", types: ["key.*"] });
+      for (const { id } of [audit, pager]) await to.call("POST", `/endpoints/${id}/test`, {});
+    },
+  },
+  {
     name: "active keys, narrow and wide, with and without networks",
     async run(to) {
-      await to.issue("crm-sync", { ...CRM, scopes: ["contacts:read"], allowed_cidrs: ["192.0.2.0/24", "127.0.0.0/8"] });
+      await to.issue("crm-sync", {
+        ...CRM,
+        scopes: ["contacts:read"],
+        allowed_cidrs: ["192.0.2.0/24", "127.0.0.0/8"],
+        limits: [
+          { name: "burst", requests: 100, seconds: 60 },
+          { name: "monthly", requests: 100_000, period: "month" },
+        ],
+      });
       await to.issue("crm-sync", { ...CRM, environment: "test", scopes: ["contacts:read", "contacts:write"] });
       await to.issue("shop-export", {
         purpose: "Hourly export of contacts and events to the shop",
@@ -172,14 +250,28 @@ export const STEPS = [
     async run(to) {
       const good = to.key("crm-sync").text;
       for (let page = 1; page <= 25; page += 1) await to.request(`/v1/contacts?page=${page}`, good);
+      for (let number = 1; number <= 5; number += 1) await to.request(`/v1/contacts/${number}`, good);
       for (let page = 1; page <= 10; page += 1) await to.request("/v1/events", to.key("data-lake").text);
       await to.request("/v1/contacts", to.key("helpdesk").text);
       await to.request("/v1/contacts", to.key("helpdesk-successor").text);
       await to.request("/v1/contacts", to.key("laptop-script").text);
       await to.request("/v1/contacts", to.key("fair-2026").text);
+      await to.request("/v1/events", to.key("status-page").text);
       await to.request("/v1/automations", good);
       await to.request("/v1/contacts", null);
       await to.request("/v2/contacts", good);
+    },
+  },
+  {
+    name: "two weeks of use, invented, for the keys that were used just now",
+    needs: "GET /_keyward/v1/usage",
+    async run(to) {
+      for (const { integration, ...past } of PASTS) to.pasts.push({ id: to.key(integration).id, ...past });
+      // The past is written where the use of a key is counted, so that use must have arrived.
+      await to.until(async () => {
+        const { items } = await to.call("GET", "/usage?by=key");
+        return to.pasts.every(({ id }) => items.some(({ name }) => name === id));
+      });
     },
   },
 ];

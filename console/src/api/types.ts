@@ -159,14 +159,19 @@ export interface Incident extends IncidentHead {
   checklist: ChecklistStep[];
 }
 
-export interface LeakItem extends Receipt {
+/** A key in a report, or a member's credential, which has neither integration nor environment. */
+export interface LeakItem {
   key_id: string;
-  integration: string;
+  integration: string | null;
   owner: string;
-  environment: Environment;
+  environment: Environment | null;
   scopes: string[];
   routes: string[];
+  place?: string | null;
   was_active: boolean;
+  /** Null if the key had expired. */
+  effective_by: string | null;
+  guaranteed_by: string | null;
   last_used_before: string | null;
   uses_since: number | null;
 }
@@ -238,10 +243,6 @@ export interface ActivityItem {
   refused?: Record<string, number>;
 }
 
-export interface Activity {
-  items: ActivityItem[];
-}
-
 export interface Exposure {
   at: string;
   kind: "url" | "browser" | "http";
@@ -249,12 +250,11 @@ export interface Exposure {
   network: string | null;
 }
 
+/** Requests of one integration, key, route, code or step of time. */
 export interface UsageTotal {
-  integration?: string;
-  code?: string;
-  name?: string;
-  allowed?: number;
-  refused?: number | Record<string, number>;
+  name: string;
+  allowed: number;
+  refused: number;
 }
 
 export interface Endpoint {
@@ -265,7 +265,10 @@ export interface Endpoint {
   environments: Environment[] | null;
   signatures: string[];
   status: "pending" | "enabled" | "disabled";
+  disabled_reason?: "member" | "gone" | "failing" | null;
+  previous_secret_until?: string | null;
   last_delivery_at: string | null;
+  revision: number;
 }
 
 export interface Attempt {
@@ -279,9 +282,17 @@ export interface Delivery {
   id: string;
   endpoint: string;
   type: string;
-  status: string;
-  created_at?: string;
+  event_id: string;
+  event_time: string;
+  status: "pending" | "delivered" | "failed";
+  next_attempt_at: string | null;
   attempts: Attempt[];
+}
+
+export interface EndpointChanged {
+  endpoint: Endpoint;
+  /** Only with the answer that made it. */
+  secret: string | null;
 }
 
 /** A claim and its key, as whoever holds the link sees them. */

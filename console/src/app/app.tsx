@@ -41,7 +41,7 @@ function Console({ state }: { state: SignedIn }) {
     () => ({ member, capabilities, rights: rightsOf({ member, capabilities }) }),
     [member, capabilities],
   );
-  const isOffered = navItemOf(path)?.shown(console.rights) ?? false;
+  const isOffered = (navItemOf(path)?.shown(console.rights) ?? false) && (path !== "/issue" || console.rights.issue);
   const Screen = isOffered ? (SCREENS[path] ?? NoScreen) : NoScreen;
   return (
     <ConsoleContext.Provider value={console}>

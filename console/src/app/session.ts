@@ -145,7 +145,7 @@ export function rightsOf({ member, capabilities }: Pick<SignedIn, "member" | "ca
     leaks: role !== "verifier" && capabilities.has("GET", "/leaks"),
     posture: role !== "verifier" && capabilities.has("GET", "/posture"),
     claims: ISSUERS.includes(role) && capabilities.has("GET", "/claims"),
-    events: role === "owner" && capabilities.has("GET", "/endpoints"),
+    events: role === "owner" && everywhere && capabilities.has("GET", "/endpoints"),
     exposures: role !== "verifier" && capabilities.has("GET", "/keys/{id}/exposures"),
     release: (role === "owner" || role === "responder") && capabilities.has("POST", "/keys/{id}/release"),
   };

@@ -79,6 +79,8 @@ export function useNames(): (id: string) => string {
     if (id === member.id) return "you";
     if (id === "bootstrap") return "the bootstrap token";
     if (id === "holder") return "the holder of the key";
+    if (id === "claimant") return "whoever has the claim link";
+    if (id === "keyward") return "Keyward";
     return data?.get(id)?.name ?? id;
   };
 }

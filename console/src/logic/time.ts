@@ -55,6 +55,11 @@ const LOCAL = new Intl.DateTimeFormat("en-GB", {
   timeZoneName: "short",
 });
 
+const DAY_AND_MONTH = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+
+/** `24 Feb` in UTC. */
+export const dayAndMonth = (at: number) => DAY_AND_MONTH.format(at);
+
 /** `24 February 2027` in UTC. */
 export const date = (at: number) => DATE.format(at);
 

@@ -1,7 +1,7 @@
 // Usage answers, completed to one value for each step.
 
 import { call, serverNow } from "../api/client.ts";
-import type { Usage, UsageItem } from "../api/types.ts";
+import type { Usage, UsageItem, UsageTotal } from "../api/types.ts";
 import { list, number } from "./words.ts";
 
 export type Span = "24h" | "7d" | "30d";
@@ -45,6 +45,38 @@ export async function readUsage(path: string, span: Span): Promise<Steps> {
     allowed: items.map((item) => item?.allowed ?? 0),
     refused: items.map((item) => (item ? total(item.refused) : 0)),
     completeTo: Date.parse(usage.complete_to),
+  };
+}
+
+/** Steps of totals over all keys: the API answers days for more than 48 hours. */
+const TOTAL_STEPS: Record<Span, { steps: number; ms: number }> = {
+  "24h": { steps: 24, ms: HOUR_MS },
+  "7d": { steps: 7, ms: 24 * HOUR_MS },
+  "30d": { steps: 30, ms: 24 * HOUR_MS },
+};
+
+function totalsBounds(span: Span) {
+  const { steps, ms } = TOTAL_STEPS[span];
+  const to = Math.ceil(serverNow() / ms) * ms;
+  return { from: to - steps * ms, to, ms, steps };
+}
+
+/** Reads totals, largest first: of all keys, or by route of one. */
+export async function readTotals(by: "integration" | "route" | "code" | "time", span: Span, key?: string) {
+  const { from, to } = totalsBounds(span);
+  const query = { by, key, from: new Date(from).toISOString(), to: new Date(to).toISOString() };
+  return (await call<{ items: UsageTotal[] }>("/usage", { query })).items;
+}
+
+/** Reads the numbers of all keys by step of time. Steps that the API omits had no request. */
+export async function readTotalsByTime(span: Span) {
+  const known = new Map((await readTotals("time", span)).map((total) => [Date.parse(total.name), total]));
+  const { from, ms, steps } = totalsBounds(span);
+  const times = Array.from({ length: steps }, (_, at) => from + at * ms);
+  return {
+    times,
+    allowed: times.map((time) => known.get(time)?.allowed ?? 0),
+    refused: times.map((time) => known.get(time)?.refused ?? 0),
   };
 }
 

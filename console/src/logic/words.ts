@@ -27,6 +27,7 @@ export const ROLES: Record<string, { name: string; may: string }> = {
   verifier: { name: "Verifier", may: "A machine that asks about keys presented to it. Nothing else." },
 };
 
+/** By audit action. docs/concepts/audit.md lists all. */
 const ACTIONS: Record<string, string> = {
   bootstrap: "Created the first owner",
   "key.issue": "Issued the key",
@@ -42,6 +43,8 @@ const ACTIONS: Record<string, string> = {
   "key.release": "Released the key from quarantine",
   "key.dismiss_exposure": "Dismissed an exposure",
   "key.idle": "The key is idle",
+  "key.end_near": "The key ends soon",
+  "key.end": "The key ended",
   "claim.expire": "The claim ended unused",
   "claim.withdraw": "Withdrew the claim",
   "incident.open": "Opened an incident",
@@ -54,6 +57,13 @@ const ACTIONS: Record<string, string> = {
   "member.update": "Changed the member",
   "member.rotate": "Replaced the member's credential",
   "member.revoke": "Removed the member",
+  "member.end_handover": "Ended the replaced credential",
+  "leak.report": "A leak was reported",
+  "endpoint.create": "Added the endpoint",
+  "endpoint.update": "Changed the endpoint",
+  "endpoint.rotate_secret": "Replaced the endpoint's secret",
+  "endpoint.delete": "Deleted the endpoint",
+  "endpoint.stop": "Stopped sending to the endpoint",
 };
 
 /** An audit action in words. An action that this console does not know is shown as it is. */

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { theme } from "../app/theme.ts";
 import { useObservable } from "../logic/observable.ts";
-import { moment } from "../logic/time.ts";
+import { clock, DAY_MS, dayAndMonth, moment } from "../logic/time.ts";
 import { number } from "../logic/words.ts";
 
 export interface Series {
@@ -36,6 +36,12 @@ function colourOf(box: HTMLElement, token: string): string {
   return colour;
 }
 
+/** "12:00", or "24 Nov" at the start of a day, in UTC like the steps. */
+const timeLabel = (seconds: number) =>
+  (seconds * 1_000) % DAY_MS === 0 ? dayAndMonth(seconds * 1_000) : clock(seconds * 1_000);
+
+const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+
 const faded = (colour: string) => colour.replace(/^rgb\((.*)\)$/, "rgb($1 / 0.12)").replaceAll(",", " ");
 
 const seriesOptions = (box: HTMLElement, { name, colour, dashed }: Series): uPlot.Series => {
@@ -66,7 +72,7 @@ function options(box: HTMLElement, series: Series[], onStep: (index: number | nu
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { y: { range: (_, __, max) => [0, Math.max(4, max * 1.1)] } },
     axes: [
-      { ...axis, grid: { show: false } },
+      { ...axis, size: 28, grid: { show: false }, values: (_, ticks) => ticks.map(timeLabel) },
       { ...axis, size: 48, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? number(tick) : "")) },
     ],
     series: [{}, ...series.map((one) => seriesOptions(box, one))],
@@ -104,16 +110,16 @@ export function Chart({ label, times, series, detailAt }: Props) {
       plot?.destroy();
     };
   }, [times, series, colours, dark]);
-  const at = step ?? times.length - 1;
-  const detail = detailAt?.(at);
+  const start = step === null ? undefined : times[step];
+  const detail = step === null ? null : detailAt?.(step);
   return (
     <figure class="chart stack-8">
       <figcaption class="legend">
-        <span>{times[at] === undefined ? "" : moment(times[at])}</span>
+        <span>{start === undefined ? "In total" : moment(start)}</span>
         {series.map(({ name, colour, values }) => (
           <span key={name}>
             <i style={{ background: `var(--${colour})` }} aria-hidden="true" />
-            {name} <span class="number">{number(values[at] ?? 0)}</span>
+            {name} <span class="number">{number(step === null ? sum(values) : (values[step] ?? 0))}</span>
           </span>
         ))}
         {detail && <span>{detail}</span>}

@@ -39,17 +39,12 @@ impl DeliveryArgs {
         self.to.is_none() && !self.show
     }
 
-    /// Gets ready before anything is made: the program must be there, and from now on an interruption is noticed instead of ending
-    /// this program in the middle of a delivery.
+    /// Gets ready before anything is made. See [`prepare`].
     ///
     /// # Errors
     /// [`Failure`] if the program of `--to` is not installed.
     pub fn prepare(&self) -> Result<(), Failure> {
-        if let Some(destination) = &self.to {
-            destination.check()?;
-        }
-        interrupt::hold();
-        Ok(())
+        prepare(self.to.as_slice())
     }
 
     /// Adds the request for a claim to a body.
@@ -60,6 +55,17 @@ impl DeliveryArgs {
             fields.insert("claim_hours".to_owned(), hours.into());
         }
     }
+}
+
+/// Gets ready for deliveries: the programs must be there, and from now on an interruption is noticed instead of ending this program in
+/// the middle of a delivery.
+///
+/// # Errors
+/// [`Failure`] if a program is not installed.
+pub fn prepare<'a>(destinations: impl IntoIterator<Item = &'a Destination>) -> Result<(), Failure> {
+    destinations.into_iter().try_for_each(Destination::check)?;
+    interrupt::hold();
+    Ok(())
 }
 
 /// Explains a refusal of a deployment that has no claims yet.

@@ -91,6 +91,16 @@ impl Failure {
         self
     }
 
+    /// Says that the deployment may have done its work before its answer was lost: what is unknown, and how to look. Other failures
+    /// stay as they are.
+    #[must_use]
+    pub fn unknown_outcome(self, unknown: &str, look: impl Into<String>) -> Self {
+        if self.exit != Exit::Unavailable {
+            return self;
+        }
+        Self { message: format!("{} {unknown}", self.message), next: Some(look.into()), ..self }
+    }
+
     /// Adds a fact.
     #[must_use]
     pub fn fact(mut self, name: &'static str, value: impl Into<String>) -> Self {

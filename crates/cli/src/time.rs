@@ -21,7 +21,8 @@ pub fn relative(text: &str, now: Millis) -> String {
     let Ok(at) = Millis::parse(text) else { return text.to_owned() };
     let seconds = at.since(now).checked_div(1000).unwrap_or_default();
     let (count, unit) = match seconds.abs() {
-        0..MINUTE_SECONDS => (seconds.abs(), "second"),
+        0 => return "now".to_owned(),
+        1..MINUTE_SECONDS => (seconds.abs(), "second"),
         MINUTE_SECONDS..HOUR_SECONDS => (seconds.abs().div_euclid(MINUTE_SECONDS), "minute"),
         HOUR_SECONDS..172_800 => (seconds.abs().div_euclid(HOUR_SECONDS), "hour"),
         _ => (seconds.abs().div_euclid(DAY_SECONDS), "day"),
@@ -62,6 +63,8 @@ mod tests {
     fn a_time_is_shown_in_the_largest_fitting_unit() {
         let now = Millis::parse("2026-11-26T12:00:00Z").unwrap();
         for (text, shown) in [
+            ("2026-11-26T12:00:00.900Z", "now"),
+            ("2026-11-26T11:59:59.900Z", "now"),
             ("2026-11-26T12:00:05Z", "in 5 seconds"),
             ("2026-11-26T12:01:30Z", "in 1 minute"),
             ("2026-11-26T10:00:00Z", "2 hours ago"),

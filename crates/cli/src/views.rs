@@ -87,6 +87,8 @@ pub struct Claim {
     pub id: String,
     /// Address of the page, with the claim's secret in its fragment.
     pub url: String,
+    /// State, where an answer names it.
+    pub status: String,
     /// RFC 3339.
     pub expires_at: String,
 }

@@ -1,5 +1,8 @@
 //! Questions about usage, which the registry authorises and the shards of the usage object answer.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
@@ -14,7 +17,7 @@ use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::Raw;
 use keyward_protocol::usage::{
-    ALLOWED, Activity, ActivityPage, ActivityQuery, Series, SeriesQuery, Step, StepCount, Total, TotalsQuery,
+    ALLOWED, Activity, ActivityPage, ActivityQuery, Series, SeriesQuery, Step, StepCount, Total, TotalsBy, TotalsQuery,
     USAGE_SHARDS, UsageRequest, UsageResponse, usage_shard,
 };
 
@@ -27,6 +30,8 @@ pub enum UsageQuestion {
     Series(SeriesQuery),
     /// Totals over keys.
     Totals(TotalsQuery),
+    /// Totals of one key by route.
+    RoutesOfKey(SeriesQuery),
     /// Who used a key.
     Activity(ActivityQuestion),
 }
@@ -68,7 +73,19 @@ pub(super) async fn answer(
                     _ => return Err(ask.confused(shard)),
                 }
             }
-            Ok(Reply::json(200, &shown_totals(&query, totals), request_id))
+            if query.by == TotalsBy::Time {
+                return Ok(Reply::json(200, &shown_times(&query, totals), request_id));
+            }
+            Ok(Reply::json(200, &shown_totals(query.step, query.from..query.to, totals), request_id))
+        }
+        UsageQuestion::RoutesOfKey(query) => {
+            let shard = usage_shard(query.id.as_str());
+            match ask.shard(shard, &UsageRequest::RoutesOfKey(query.clone())).await? {
+                UsageResponse::Totals(totals) => {
+                    Ok(Reply::json(200, &shown_totals(query.step, query.from..query.to, totals), request_id))
+                }
+                _ => Err(ask.confused(shard)),
+            }
         }
         UsageQuestion::Activity(question) => {
             let shard = usage_shard(question.query.id.as_str());
@@ -159,17 +176,35 @@ fn shown_series(query: &SeriesQuery, series: Series) -> Shown<ShownStep> {
 }
 
 /// Adds up the totals of all shards: the largest first, and those of equal size by name.
-fn shown_totals(query: &TotalsQuery, totals: Vec<Total>) -> Shown<Total> {
-    let mut sums: std::collections::BTreeMap<String, Total> = std::collections::BTreeMap::new();
+fn shown_totals(step: Step, range: Range<i64>, totals: Vec<Total>) -> Shown<Total> {
+    let mut items: Vec<Total> = summed(totals).into_values().collect();
+    items.sort_by_key(|total| std::cmp::Reverse(total.allowed.saturating_add(total.refused)));
+    items.truncate(TOTALS);
+    shown(step, range, items)
+}
+
+/// Adds up the totals of all shards by step, in order of time. The range has at most 92 steps.
+fn shown_times(query: &TotalsQuery, totals: Vec<Total>) -> Shown<Total> {
+    let start = |total: Total| {
+        let number = total.name.parse().ok()?;
+        Some(Total { name: query.step.start(number).rfc3339(), ..total })
+    };
+    let items = summed(totals.into_iter().filter_map(start)).into_values().collect();
+    shown(query.step, query.from..query.to, items)
+}
+
+fn summed(totals: impl IntoIterator<Item = Total>) -> BTreeMap<String, Total> {
+    let mut sums: BTreeMap<String, Total> = BTreeMap::new();
     for total in totals {
         let sum = sums.entry(total.name.clone()).or_insert_with(|| Total { allowed: 0, refused: 0, ..total.clone() });
         sum.allowed = sum.allowed.saturating_add(total.allowed);
         sum.refused = sum.refused.saturating_add(total.refused);
     }
-    let mut items: Vec<Total> = sums.into_values().collect();
-    items.sort_by_key(|total| std::cmp::Reverse(total.allowed.saturating_add(total.refused)));
-    items.truncate(TOTALS);
-    let (from, to) = (query.step.start(query.from).rfc3339(), query.step.start(query.to).rfc3339());
+    sums
+}
+
+fn shown(step: Step, range: Range<i64>, items: Vec<Total>) -> Shown<Total> {
+    let (from, to) = (step.start(range.start).rfc3339(), step.start(range.end).rfc3339());
     Shown { step: None, from, to, complete_to: None, items }
 }
 

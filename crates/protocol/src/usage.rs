@@ -42,6 +42,8 @@ pub enum UsageRequest {
     Series(SeriesQuery),
     /// The control plane asks for totals.
     Totals(TotalsQuery),
+    /// The control plane asks for the totals of a key by route, in hours or days.
+    RoutesOfKey(SeriesQuery),
     /// The control plane asks who used a key.
     Activity(ActivityQuery),
     /// The control plane asks for the metrics.
@@ -56,7 +58,7 @@ pub enum UsageResponse {
     Reported,
     /// Answer to [`UsageRequest::Series`].
     Series(Series),
-    /// Answer to [`UsageRequest::Totals`].
+    /// Answer to [`UsageRequest::Totals`] and [`UsageRequest::RoutesOfKey`].
     Totals(Vec<Total>),
     /// Answer to [`UsageRequest::Activity`].
     Activity(ActivityPage),
@@ -241,6 +243,8 @@ pub enum TotalsBy {
     Route,
     /// Decision.
     Code,
+    /// Step of time. The name is the step's number.
+    Time,
 }
 
 impl TotalsBy {
@@ -252,6 +256,7 @@ impl TotalsBy {
             "key" => Some(Self::Key),
             "route" => Some(Self::Route),
             "code" => Some(Self::Code),
+            "time" => Some(Self::Time),
             _ => None,
         }
     }

@@ -98,6 +98,8 @@ pub fn totals(store: &mut dyn Store, query: &TotalsQuery) -> Result<Vec<Total>, 
         (TotalsBy::Route, false) => {
             totals!("days", "routes.text", "JOIN names AS routes ON routes.number = counts.route")
         }
+        (TotalsBy::Time, true) => totals!("hours", "CAST(counts.at AS TEXT)", ""),
+        (TotalsBy::Time, false) => totals!("days", "CAST(counts.at AS TEXT)", ""),
     };
     let environments: Vec<&str> = match &query.environments {
         Some(environments) => environments.iter().map(|environment| environment.as_str()).collect(),
@@ -111,11 +113,50 @@ pub fn totals(store: &mut dyn Store, query: &TotalsQuery) -> Result<Vec<Total>, 
         json(&environments)?,
         Value::Integer(MAX_TOTALS),
     ];
-    let rows = store.query(sql, &parameters)?;
-    let total = |row: &Row| {
-        Ok(Total { name: row.text("name")?.to_owned(), allowed: row.count("allowed")?, refused: row.count("refused")? })
+    store.query(sql, &parameters)?.iter().map(total).collect()
+}
+
+fn total(row: &Row) -> Result<Total, StoreError> {
+    Ok(Total { name: row.text("name")?.to_owned(), allowed: row.count("allowed")?, refused: row.count("refused")? })
+}
+
+/// Returns the totals of a key by route, largest first. The step is an hour or a day: minutes have no route.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub fn routes_of_key(store: &mut dyn Store, query: &SeriesQuery) -> Result<Vec<Total>, StoreError> {
+    let Some(key) = number_of(store, query.id.as_str())? else { return Ok(Vec::new()) };
+    macro_rules! of_table {
+        ($table:literal, $joins:literal) => {
+            concat!(
+                "SELECT routes.text AS name, coalesce(sum(counts.count) FILTER (WHERE decisions.text = ?), 0) AS allowed,
+                     coalesce(sum(counts.count) FILTER (WHERE decisions.text <> ?), 0) AS refused
+                 FROM json_each(?) AS steps CROSS JOIN ",
+                $table,
+                " AS counts ON counts.at = steps.value AND counts.key = ?
+                 CROSS JOIN names AS decisions ON decisions.number = counts.decision ",
+                $joins,
+                " GROUP BY 1 ORDER BY sum(counts.count) DESC, 1 LIMIT ?"
+            )
+        };
+    }
+    let sql = if query.step == Step::Day {
+        of_table!("days", "CROSS JOIN names AS routes ON routes.number = counts.route")
+    } else {
+        of_table!(
+            "hours",
+            "CROSS JOIN sources ON sources.number = counts.source
+             CROSS JOIN names AS routes ON routes.number = sources.route"
+        )
     };
-    rows.iter().map(total).collect()
+    let parameters = [
+        ALLOWED.into(),
+        ALLOWED.into(),
+        steps(query.from, query.to, MAX_STEPS)?,
+        Value::Integer(key),
+        Value::Integer(MAX_TOTALS),
+    ];
+    store.query(sql, &parameters)?.iter().map(total).collect()
 }
 
 /// Returns a page of the activity of a key.

@@ -4,6 +4,7 @@ import { Page } from "../../app/page.tsx";
 import { href, setParams, usePlace } from "../../app/router.ts";
 import { useNames } from "../../app/shared.ts";
 import { download } from "../../logic/download.ts";
+import { isId } from "../../logic/key-text.ts";
 import { clock } from "../../logic/time.ts";
 import { actionWords, capital, count, number } from "../../logic/words.ts";
 import { Button } from "../../parts/button.tsx";
@@ -90,9 +91,17 @@ function Findings({ result, again }: { result: Verification; again: () => void }
   );
 }
 
+/** The screen of what an entry is about, if there is one. */
+function placeOf(id: string): string | null {
+  if (isId(id)) return id.includes("_admin_") ? null : href("/key", { id });
+  if (/^inc_[1-9][0-9]*$/.test(id)) return href("/incident", { id });
+  return id.startsWith("leak_") ? href("/leaks") : null;
+}
+
 function SubjectLink({ id }: { id: string }) {
-  return /_(live|test)_/.test(id) ? (
-    <a class="mono above" href={href("/key", { id })}>
+  const place = placeOf(id);
+  return place ? (
+    <a class="mono above" href={place}>
       {id}
     </a>
   ) : (
@@ -141,8 +150,8 @@ function Entries({ all }: { all: AuditEntry[] }) {
         </select>
         <input
           type="text"
-          aria-label="Key or member id"
-          placeholder="Key or member id"
+          aria-label="Id of a key, a member or an incident"
+          placeholder="Id of key, member, incident"
           value={subject}
           size={26}
           onInput={(event) => filter("subject", event.currentTarget.value.trim())}
@@ -175,7 +184,7 @@ function Entries({ all }: { all: AuditEntry[] }) {
                 </span>
               ),
             },
-            { label: "Key or member", tight: true, cell: ({ subject: id }) => <SubjectLink id={id} /> },
+            { label: "About", tight: true, cell: ({ subject: id }) => <SubjectLink id={id} /> },
             {
               label: "From",
               tight: true,

@@ -45,11 +45,11 @@ export function HowToVerify() {
       </p>
       <ProblemBox problem={key.problem} retry={key.reload} />
       <Snippet text={text} what="public key" />
-      <h3>JavaScript</h3>
+      <h2>JavaScript</h2>
       <Snippet text={JAVASCRIPT(text)} what="example" />
-      <h3>Python</h3>
+      <h2>Python</h2>
       <Snippet text={PYTHON(text)} what="example" />
-      <h3>Go</h3>
+      <h2>Go</h2>
       <Snippet text={GO(text)} what="example" />
     </div>
   );

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "../../api/client.ts";
 import { asProblem, type Problem } from "../../api/problem.ts";
-import type { ChecklistStep, IncidentKey, Incident as IncidentRecord } from "../../api/types.ts";
+import type { ChecklistStep, IncidentKey, Incident as IncidentRecord, Key } from "../../api/types.ts";
 import { useConsole } from "../../app/context.ts";
 import { sayProblem } from "../../app/notices.ts";
 import { Page } from "../../app/page.tsx";
@@ -40,7 +40,7 @@ function Checklist({ steps }: { steps: ChecklistStep[] }) {
   return (
     <ol class="stack">
       {steps.map((step) => (
-        <li key={step.step} class="row row-top">
+        <li key={step.step} class="row row-top one-line">
           <Chip tone={step.done ? "ok" : "warning"} shape={step.done ? "✓" : "○"}>
             {step.done ? "Done" : "To do"}
           </Chip>
@@ -144,10 +144,43 @@ function useRefresh(reload: () => Promise<void>, isOpen: boolean) {
   }, [reload, isOpen]);
 }
 
-function momentsOf(incident: IncidentRecord, names: (id: string) => string): Moment[] {
+/** Number of keys whose own moments the timeline has: each costs two reads. */
+const MOST_IN_TIMELINE = 10;
+
+interface Replaced {
+  old: Key;
+  /** The key that was minted by the claim. */
+  next: Key | null;
+}
+
+/** Reads the keys of an incident and their replacements. A key that cannot be read is left out of the timeline. */
+async function readKeys({ keys }: IncidentRecord): Promise<Replaced[]> {
+  const read = (id: string) => call<Key>(`/keys/${id}`, { background: true });
+  const pairs = keys.slice(0, MOST_IN_TIMELINE).map(async ({ key_id, claim }) => {
+    const [old, next] = await Promise.all([read(key_id), claim?.status === "claimed" ? read(claim.id) : null]);
+    return { old, next };
+  });
+  return (await Promise.allSettled(pairs)).flatMap((pair) => (pair.status === "fulfilled" ? [pair.value] : []));
+}
+
+/** First use, exposure and last use of each old key, and the first use of its replacement. */
+function momentsOfKeys(pairs: Replaced[]): Moment[] {
+  return pairs.flatMap(({ old, next }) => {
+    const moments: (Moment | null)[] = [
+      old.first_used_at ? { at: old.first_used_at, what: `First use of ${old.name}` } : null,
+      old.exposed_at ? { at: old.exposed_at, what: `${old.name} was exposed`, tone: "danger" } : null,
+      old.last_used_at ? { at: old.last_used_at, what: `Last accepted use of ${old.name}` } : null,
+      next?.first_used_at ? { at: next.first_used_at, what: `First use of the new ${next.name}`, tone: "ok" } : null,
+    ];
+    return moments.filter((moment) => moment !== null);
+  });
+}
+
+function momentsOf(incident: IncidentRecord, pairs: Replaced[], names: (id: string) => string): Moment[] {
   const done = incident.checklist.filter((step) => step.done && step.at);
   const moments: Moment[] = [
     { at: incident.opened_at, what: `Opened by ${names(incident.opened_by)}`, tone: "danger" },
+    ...momentsOfKeys(pairs),
     ...done.map((step): Moment => ({ at: step.at, what: STEPS[step.step]?.name ?? step.step, tone: "ok" })),
     ...(incident.closed_at ? [{ at: incident.closed_at, what: "Closed" }] : []),
   ];
@@ -159,6 +192,11 @@ function Loaded({ of, reload }: { of: IncidentRecord; reload: () => Promise<void
   const names = useNames();
   const [reviewing, setReviewing] = useState(false);
   useRefresh(reload, of.status === "open");
+  const pairs = useResource<Replaced[]>(
+    `${of.id} ${of.checklist.map(({ done }) => done)} ${of.keys.map(({ claim }) => claim?.status)}`,
+    () => readKeys(of),
+    true,
+  );
   const isReviewed = of.checklist.some(({ step, done }) => step === "reviewed" && done);
   const mayClose = (member.role === "owner" || member.role === "responder") && of.status === "open";
   const close = () => call(`/incidents/${of.id}/close`, { method: "POST", body: {} }).then(reload, sayProblem);
@@ -209,7 +247,7 @@ function Loaded({ of, reload }: { of: IncidentRecord; reload: () => Promise<void
               <h2>Timeline</h2>
             </div>
             <div class="panel-body">
-              <Timeline moments={momentsOf(of, names)} />
+              <Timeline moments={momentsOf(of, pairs.data ?? [], names)} />
             </div>
           </section>
         </div>
@@ -231,7 +269,7 @@ function Loaded({ of, reload }: { of: IncidentRecord; reload: () => Promise<void
                 ),
               },
               { label: "Off everywhere", cell: ({ effective_by }) => <Time at={effective_by} /> },
-              { label: "Whatever fails", cell: ({ guaranteed_by }) => <Time at={guaranteed_by} /> },
+              { label: "Even in an outage", cell: ({ guaranteed_by }) => <Time at={guaranteed_by} /> },
               { label: "Claim of the replacement", cell: (key) => <ClaimCell of={key} /> },
               {
                 label: "Activity",

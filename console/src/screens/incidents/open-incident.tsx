@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { call } from "../../api/client.ts";
 import { asProblem, type Problem } from "../../api/problem.ts";
-import type { Incident, Key } from "../../api/types.ts";
+import type { Incident } from "../../api/types.ts";
 import { href } from "../../app/router.ts";
 import { count } from "../../logic/words.ts";
 import { Button } from "../../parts/button.tsx";
@@ -23,16 +23,36 @@ const amount = (value: number | unknown[]) => (Array.isArray(value) ? value.leng
 /** Above this number the API asks for the credential again. */
 const CREDENTIAL_ABOVE = 20;
 
+const ALREADY_REVOKED =
+  "The report has revoked the keys already. The incident keeps what remains to be done: update the systems that used the keys, and review what the keys did. A replacement is issued on the page of each key.";
+
+const whatItRevokes = (preview: Preview | null) =>
+  preview
+    ? `This revokes ${count(amount(preview.keys), "key")} of ${count(amount(preview.integrations), "integration")} and ${count(amount(preview.owners), "owner")}, all at once or none.`
+    : "Counting what this would revoke…";
+
 interface Props {
-  keys: Key[];
+  keys: { id: string }[];
+  /** What is known already. */
+  kind?: Kind;
+  note?: string;
+  /** The keys are revoked already, such as by a report of a leak: the incident is for what remains to be done. */
+  areRevoked?: boolean;
   onClose: () => void;
   onDone: (address: string) => void;
 }
 
 /** Revokes several keys in one transaction, and opens the incident that keeps what remains to be done. */
-export function OpenIncident({ keys, onClose, onDone }: Props) {
-  const [kind, setKind] = useState<Kind>("suspected");
-  const [note, setNote] = useState("");
+export function OpenIncident({
+  keys,
+  kind: known = "suspected",
+  note: noted = "",
+  areRevoked = false,
+  onClose,
+  onDone,
+}: Props) {
+  const [kind, setKind] = useState<Kind>(known);
+  const [note, setNote] = useState(noted);
   const [replace, setReplace] = useState<"claim" | "none">("claim");
   const [typed, setTyped] = useState("");
   const [credential, setCredential] = useState("");
@@ -48,13 +68,16 @@ export function OpenIncident({ keys, onClose, onDone }: Props) {
   const affected = preview ? amount(preview.keys) : keys.length;
   const text = preview?.confirm ?? `${keys.length} keys`;
   const needsCredential = affected > CREDENTIAL_ABOVE;
-  const ready = Boolean(note.trim()) && confirms(typed, text) && (!needsCredential || credential.trim() !== "");
+  const ready =
+    Boolean(note.trim()) && (areRevoked || confirms(typed, text)) && (!needsCredential || credential.trim() !== "");
   const submit = async () => {
     if (!ready) return;
     setBusy(true);
     setProblem(null);
     try {
-      const body = { key_ids, kind, note: note.trim(), replace, ...(needsCredential && { confirm: text }) };
+      // A key that was revoked before gets no replacement by claim.
+      const wanted = areRevoked ? "none" : replace;
+      const body = { key_ids, kind, note: note.trim(), replace: wanted, ...(needsCredential && { confirm: text }) };
       const { incident } = await call<{ incident: Incident }>("/incidents", {
         body,
         confirm: needsCredential ? credential.trim() : undefined,
@@ -68,24 +91,19 @@ export function OpenIncident({ keys, onClose, onDone }: Props) {
   };
   return (
     <Dialog
-      title={`Revoke ${count(keys.length, "key")} and open an incident`}
+      title={areRevoked ? "Open an incident" : `Revoke ${count(keys.length, "key")} and open an incident`}
       onClose={onClose}
       onSubmit={submit}
       foot={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button kind="danger-fill" type="submit" busy={busy} disabled={!ready}>
-            Revoke and open incident
+          <Button kind={areRevoked ? "primary" : "danger-fill"} type="submit" busy={busy} disabled={!ready}>
+            {areRevoked ? "Open incident" : "Revoke and open incident"}
           </Button>
         </>
       }
     >
-      <p>
-        {preview
-          ? `This revokes ${count(affected, "key")} of ${count(amount(preview.integrations), "integration")} and ${count(amount(preview.owners), "owner")}, all at once or none.`
-          : "Counting what this would revoke…"}{" "}
-        Revoking is final.
-      </p>
+      <p>{areRevoked ? ALREADY_REVOKED : `${whatItRevokes(preview)} Revoking is final.`}</p>
       <ProblemBox problem={problemElsewhere(problem, ["note"])} />
       <KindField kind={kind} onKind={setKind} />
       <TextArea
@@ -97,7 +115,7 @@ export function OpenIncident({ keys, onClose, onDone }: Props) {
         maxLength={500}
         required
       />
-      <ReplaceField replace={replace} onReplace={setReplace} />
+      {!areRevoked && <ReplaceField replace={replace} onReplace={setReplace} />}
       {needsCredential && (
         <TextField
           label="Your credential"
@@ -109,7 +127,7 @@ export function OpenIncident({ keys, onClose, onDone }: Props) {
           required
         />
       )}
-      <TypeToConfirm text={text} value={typed} onValue={setTyped} />
+      {!areRevoked && <TypeToConfirm text={text} value={typed} onValue={setTyped} />}
     </Dialog>
   );
 }

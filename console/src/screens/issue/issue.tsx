@@ -186,7 +186,12 @@ function WhatItMay({ draft, change, problem, limits }: PartProps & { limits: boo
         <ScopesField scopes={draft.scopes} onScopes={(scopes) => change({ scopes })} problem={problem} />
         <NetworksField text={draft.networks} onText={(networks) => change({ networks })} problem={problem} />
         {limits && (
-          <LimitsField limits={draft.limits} onLimits={(next) => change({ limits: next })} problem={problem} />
+          <LimitsField
+            limits={draft.limits}
+            onLimits={(next) => change({ limits: next })}
+            problem={problem}
+            absent="Without one, the deployment's default limits apply, if it has any."
+          />
         )}
         <EndField end={draft.end} onEnd={(end) => change({ end })} problem={problem} most={useMostDays()} />
       </div>

@@ -1,67 +1,143 @@
-import { call, send, serverNow } from "../../api/client.ts";
-import type { Activity, Key } from "../../api/types.ts";
+import { useState } from "preact/hooks";
+import { serverNow } from "../../api/client.ts";
+import { asProblem, type Problem } from "../../api/problem.ts";
+import type { ActivityItem, Key } from "../../api/types.ts";
 import { sayProblem } from "../../app/notices.ts";
+import { codesIn, hourAfter, newIn, readActivity, readActivityCsv, refusedIn } from "../../logic/activity.ts";
 import { download } from "../../logic/download.ts";
 import { useResource } from "../../logic/resource.ts";
 import { DAY_MS } from "../../logic/time.ts";
-import { number } from "../../logic/words.ts";
+import { list, number } from "../../logic/words.ts";
 import { Button } from "../../parts/button.tsx";
+import { Chip } from "../../parts/chip.tsx";
 import { Empty } from "../../parts/empty.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Skeleton } from "../../parts/skeleton.tsx";
 import { Table } from "../../parts/table.tsx";
 import { Time } from "../../parts/time.tsx";
 
-const DAYS = 7;
-const hour = (ms: number) => new Date(Math.ceil(ms / 3_600_000) * 3_600_000).toISOString();
-const refusedIn = (refused: Record<string, number> | undefined) =>
-  Object.values(refused ?? {}).reduce((sum, count) => sum + count, 0);
+/** Days that one press of a button adds. */
+const DAYS = 2;
+/** Days for which hours are kept. */
+const MOST_DAYS = 34;
+const SHOWN = 100;
 
-/** Who used the key, from where and for what, hour by hour. */
-export function ActivityTab({ of }: { of: Key }) {
-  const query = { from: hour(serverNow() - DAYS * DAY_MS), to: hour(serverNow()) };
-  const activity = useResource<Activity>(of.id, () => call<Activity>(`/keys/${of.id}/activity`, { query }));
-  if (activity.problem) return <ProblemBox problem={activity.problem} retry={activity.reload} />;
-  if (!activity.data) return <Skeleton rows={4} />;
-  const rows = activity.data.items.filter((item) => item.route !== undefined || item.network !== undefined).reverse();
-  const save = async () => {
-    try {
-      const response = await send(`/keys/${of.id}/activity`, { query, accept: "text/csv" });
-      download(`${of.id}-activity.csv`, await response.blob());
-    } catch (error) {
-      sayProblem(error);
-    }
-  };
-  if (rows.length === 0) return <Empty>No use of this key is recorded in the last {DAYS} days.</Empty>;
+function Uses({ items, since }: { items: ActivityItem[]; since: number }) {
+  const [shown, setShown] = useState(SHOWN);
+  const isNew = newIn(items, since);
   return (
-    <div class="stack-8">
-      <div class="row spread">
-        <span class="small muted">The last {DAYS} days, newest first.</span>
-        <Button small icon="download" onClick={save}>
-          Export CSV
-        </Button>
-      </div>
+    <>
       <Table
         caption="Activity of this key"
-        rows={rows}
+        rows={items.slice(0, shown)}
         idOf={(item) => `${item.at} ${item.route} ${item.network} ${item.client} ${item.country} ${item.asn}`}
         columns={[
-          { label: "Hour", tight: true, cell: (item) => <Time at={item.at} /> },
-          { label: "Route", cell: (item) => <code>{item.route ?? "–"}</code> },
-          { label: "Network", cell: (item) => <span class="mono small">{item.network ?? "–"}</span> },
           {
-            label: "Place",
-            cell: (item) => [item.country, item.asn ? `AS${item.asn}` : null].filter(Boolean).join(" · ") || "–",
+            label: "Hour",
+            tight: true,
+            cell: (item) => (
+              <span class="stack-4">
+                <Time at={item.at} />
+                {isNew.has(item) && (
+                  <span>
+                    <Chip tone="warning" shape="▲">
+                      New {list(isNew.get(item) ?? [])}
+                    </Chip>
+                  </span>
+                )}
+              </span>
+            ),
           },
-          { label: "Client", cell: (item) => item.client ?? "–" },
+          { label: "Route", cell: (item) => <code>{item.route ?? "–"}</code> },
+          {
+            label: "From",
+            cell: (item) => (
+              <span class="stack-4">
+                <span class="mono">{item.network ?? "–"}</span>
+                <span class="small muted">
+                  {[item.country, item.asn ? `AS${item.asn}` : null].filter(Boolean).join(" · ")}
+                </span>
+              </span>
+            ),
+          },
+          { label: "Client", cell: (item) => item.client || "–" },
           { label: "Allowed", right: true, cell: (item) => <span class="number">{number(item.allowed ?? 0)}</span> },
           {
             label: "Refused",
             right: true,
-            cell: (item) => <span class="number">{number(refusedIn(item.refused))}</span>,
+            cell: (item) => (
+              <span class="stack-4">
+                <span class="number">{number(refusedIn(item.refused))}</span>
+                {refusedIn(item.refused) > 0 && <code class="small muted">{list(codesIn(item.refused))}</code>}
+              </span>
+            ),
           },
         ]}
       />
+      {items.length > shown && (
+        <div>
+          <Button small onClick={() => setShown(shown + SHOWN)}>
+            Show {number(Math.min(SHOWN, items.length - shown))} more of {number(items.length)}
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Who used the key, from where and for what, hour by hour, the newest first. */
+export function ActivityTab({ of }: { of: Key }) {
+  const [to] = useState(() => hourAfter(serverNow()));
+  const [days, setDays] = useState(DAYS);
+  const [older, setOlder] = useState<ActivityItem[]>([]);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const newest = useResource(of.id, () => readActivity(of.id, to - DAYS * DAY_MS, to));
+  if (newest.problem) return <ProblemBox problem={newest.problem} retry={newest.reload} />;
+  if (!newest.data) return <Skeleton rows={4} />;
+  const items = [...newest.data, ...older];
+  const readOlder = async () => {
+    setProblem(null);
+    try {
+      const before = to - days * DAY_MS;
+      const more = await readActivity(of.id, before - DAYS * DAY_MS, before);
+      setOlder((known) => [...known, ...more]);
+      setDays(days + DAYS);
+    } catch (error) {
+      setProblem(asProblem(error));
+    }
+  };
+  const save = async () => {
+    try {
+      download(`${of.id}-activity.csv`, await readActivityCsv(of.id, to - days * DAY_MS, to));
+    } catch (error) {
+      sayProblem(error);
+    }
+  };
+  return (
+    <div class="stack-8">
+      <div class="row spread">
+        <span class="small muted">
+          The last {days} days, newest first. New is what the days before the last one do not have.
+        </span>
+        {items.length > 0 && (
+          <Button small icon="download" onClick={save}>
+            Export CSV
+          </Button>
+        )}
+      </div>
+      {items.length === 0 ? (
+        <Empty>No use of this key is recorded in the last {days} days.</Empty>
+      ) : (
+        <Uses items={items} since={to - DAY_MS} />
+      )}
+      <ProblemBox problem={problem} />
+      {days < MOST_DAYS && (
+        <div>
+          <Button small onClick={readOlder}>
+            Read {DAYS} earlier days
+          </Button>
+        </div>
+      )}
     </div>
   );
 }

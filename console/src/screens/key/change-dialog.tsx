@@ -129,7 +129,14 @@ export function ChangeDialog({ of, onClose, onDone }: { of: Key; onClose: () => 
       />
       <ScopesField scopes={draft.scopes} onScopes={(scopes) => change({ scopes })} problem={problem} />
       <NetworksField text={draft.networks} onText={(networks) => change({ networks })} problem={problem} />
-      {takesLimits && <LimitsField limits={draft.limits} onLimits={(limits) => change({ limits })} problem={problem} />}
+      {takesLimits && (
+        <LimitsField
+          limits={draft.limits}
+          onLimits={(limits) => change({ limits })}
+          problem={problem}
+          absent="The key has no limit. Requests are refused for other reasons only."
+        />
+      )}
       <TextField
         label="Last day (UTC)"
         type="date"

@@ -1,6 +1,7 @@
-import type { Key } from "../../api/types.ts";
+import type { Key, Limit } from "../../api/types.ts";
 import { useRoutes } from "../../app/shared.ts";
-import { byPath, limitInWords, type RouteRow, routeRow } from "../../logic/rights.ts";
+import { byPath, limitInWords, type RouteRow, routeRow, sustainedPerMinute } from "../../logic/rights.ts";
+import { number } from "../../logic/words.ts";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Skeleton } from "../../parts/skeleton.tsx";
 import { Table } from "../../parts/table.tsx";
@@ -63,6 +64,14 @@ function RouteTable({ of }: { of: Key }) {
   );
 }
 
+/** What a limit lets a steady caller do, which is a little less than its number says. */
+function SteadyRate({ of }: { of: Limit }) {
+  const rate = sustainedPerMinute(of);
+  return rate !== null && rate >= 1 ? (
+    <span class="muted"> (about {number(Math.floor(rate))} a minute for a steady caller)</span>
+  ) : null;
+}
+
 export function RightsTab({ of }: { of: Key }) {
   return (
     <div class="stack-24">
@@ -79,7 +88,8 @@ export function RightsTab({ of }: { of: Key }) {
                 ? "None"
                 : of.limits.map((limit) => (
                     <div key={limit.name}>
-                      {limitInWords(limit)} <span class="muted mono">{limit.name}</span>
+                      <code>{limit.name}</code>: {limitInWords(limit)}
+                      <SteadyRate of={limit} />
                     </div>
                   ))}
             </dd>

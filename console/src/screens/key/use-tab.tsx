@@ -1,16 +1,43 @@
 import { useMemo } from "preact/hooks";
 import type { Key } from "../../api/types.ts";
+import { useConsole } from "../../app/context.ts";
 import { setParams, usePlace } from "../../app/router.ts";
 import { useResource } from "../../logic/resource.ts";
-import { codesOf, readUsage, refusedByCode, type Span } from "../../logic/usage.ts";
+import { codesOf, readTotals, readUsage, refusedByCode, type Span } from "../../logic/usage.ts";
 import { number } from "../../logic/words.ts";
+import { AmountBars } from "../../parts/amount-bars.tsx";
 import { Chart, type Series } from "../../parts/chart.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Skeleton } from "../../parts/skeleton.tsx";
 import { SpanSwitch } from "../../parts/span-switch.tsx";
 import { Time } from "../../parts/time.tsx";
 
-/** What the key was used for: allowed and refused over time, and refusals by code. */
+const SHOWN = 12;
+
+/** The routes that the key was used for, or null if this deployment does not tell. */
+function Routes({ of, span }: { of: Key; span: Span }) {
+  const { rights, capabilities } = useConsole();
+  const told = rights.usageOverall && capabilities.takes("GET", "/usage", "key");
+  const routes = useResource(told ? `${of.id} ${span}` : null, () => readTotals("route", span, of.id), true);
+  if (!told) return null;
+  if (routes.problem) return <ProblemBox problem={routes.problem} retry={routes.reload} />;
+  if (!routes.data) return <Skeleton rows={4} />;
+  return (
+    <AmountBars
+      heading="h2"
+      title="By route"
+      absent="No request in this time."
+      code
+      rows={routes.data.slice(0, SHOWN).map(({ name, allowed, refused }) => ({
+        name,
+        amount: allowed + refused,
+        note: refused > 0 ? `${number(refused)} of them refused` : null,
+      }))}
+    />
+  );
+}
+
+/** What the key was used for: allowed and refused over time, by route, and refusals by code. */
 export function UseTab({ of }: { of: Key }) {
   const span = (usePlace().query.get("span") ?? "24h") as Span;
   const usage = useResource(`${of.id} ${span}`, () => readUsage(`/keys/${of.id}/usage`, span), true);
@@ -47,23 +74,17 @@ export function UseTab({ of }: { of: Key }) {
       ) : (
         <Skeleton rows={5} />
       )}
-      {codes.length > 0 && (
-        <section class="stack-8">
-          <h2>Refused by code</h2>
-          <dl class="facts">
-            {codes.map(([code, count]) => (
-              <>
-                <dt>
-                  <a href={`/_keyward/problems/${code}`} target="_blank" rel="noreferrer">
-                    <code>{code}</code>
-                  </a>
-                </dt>
-                <dd class="number">{number(count)}</dd>
-              </>
-            ))}
-          </dl>
-        </section>
-      )}
+      <div class="panel halves">
+        <Routes of={of} span={span} />
+        <AmountBars
+          heading="h2"
+          title="Refused by code"
+          absent="Nothing was refused in this time."
+          code
+          danger
+          rows={codes.map(([name, amount]) => ({ name, amount, address: `/_keyward/problems/${name}` }))}
+        />
+      </div>
     </div>
   );
 }

@@ -1,9 +1,12 @@
+import { useState } from "preact/hooks";
 import { call } from "../../api/client.ts";
-import type { Page as ApiPage, LeakReport } from "../../api/types.ts";
+import type { Page as ApiPage, LeakItem, LeakReport } from "../../api/types.ts";
+import { useConsole } from "../../app/context.ts";
 import { Page } from "../../app/page.tsx";
-import { href, setParams, usePlace } from "../../app/router.ts";
+import { go, href, setParams, usePlace } from "../../app/router.ts";
 import { useResource } from "../../logic/resource.ts";
-import { number } from "../../logic/words.ts";
+import { count, list as inWords, number } from "../../logic/words.ts";
+import { Button } from "../../parts/button.tsx";
 import { Chip, EnvironmentChip } from "../../parts/chip.tsx";
 import { Empty } from "../../parts/empty.tsx";
 import { Pager } from "../../parts/pager.tsx";
@@ -12,83 +15,149 @@ import { Skeleton } from "../../parts/skeleton.tsx";
 import { Snippet } from "../../parts/snippet.tsx";
 import { Table } from "../../parts/table.tsx";
 import { Time } from "../../parts/time.tsx";
+import { OpenIncident } from "../incidents/open-incident.tsx";
 
 const SOURCES: Record<string, string> = {
   github: "GitHub secret scanning",
-  gitlab: "GitLab",
+  gitlab: "GitLab secret detection",
   public: "Somebody who found it",
-  holder: "The holder of the key",
 };
 
-function Report({ of }: { of: LeakReport }) {
+const isKey = (item: LeakItem) => item.environment !== null;
+
+/** The key, or the member whose credential it is. */
+function Leaked({ of }: { of: LeakItem }) {
+  const { rights } = useConsole();
+  const address = isKey(of) ? href("/key", { id: of.key_id }) : rights.members ? href("/members") : null;
   return (
-    <section class="panel">
+    <span class="stack-4">
+      {address ? (
+        <a class="mono nowrap" href={address}>
+          {of.key_id}
+        </a>
+      ) : (
+        <span class="mono nowrap">{of.key_id}</span>
+      )}
+      <span class="small muted">{of.integration ?? "a member's credential"}</span>
+    </span>
+  );
+}
+
+function Report({ of }: { of: LeakReport }) {
+  const { rights } = useConsole();
+  const [opening, setOpening] = useState(false);
+  const keys = of.items.filter(isKey).map(({ key_id }) => ({ id: key_id }));
+  const source = SOURCES[of.source] ?? of.source;
+  return (
+    <section class="panel" aria-label={`Report of ${source}`}>
       <div class="section-head">
-        <h2>{SOURCES[of.source] ?? of.source}</h2>
-        <span class="small muted">
-          Received <Time at={of.received_at} />
-          {of.found_at && (
+        <span class="stack-4">
+          <h2>{source}</h2>
+          <span class="small muted">
+            Received <Time at={of.received_at} />
+            {of.found_at && (
+              <>
+                , found <Time at={of.found_at} />
+              </>
+            )}
+          </span>
+        </span>
+        {rights.openIncident && keys.length > 0 && (
+          <Button small onClick={() => setOpening(true)}>
+            Open incident
+          </Button>
+        )}
+      </div>
+      {(of.place || of.note) && (
+        <dl class="facts panel-body above-table">
+          {of.place && (
             <>
-              , found <Time at={of.found_at} />
+              <dt>Where</dt>
+              <dd class="mono">{of.place}</dd>
             </>
           )}
-        </span>
-      </div>
-      <div class="panel-body stack">
-        {of.place && (
-          <p>
-            Where: <span class="mono small">{of.place}</span>
-          </p>
-        )}
-        {of.note && <p>{of.note}</p>}
-        <Table
-          caption="Keys in this report"
-          rows={of.items}
-          idOf={({ key_id }) => key_id}
-          columns={[
-            {
-              label: "Key",
-              cell: (item) => (
-                <span class="stack-4">
-                  <a class="mono" href={href("/key", { id: item.key_id })}>
-                    {item.key_id}
-                  </a>
-                  <span class="small muted">{item.integration}</span>
-                </span>
+          {of.note && (
+            <>
+              <dt>Note</dt>
+              <dd>{of.note}</dd>
+            </>
+          )}
+        </dl>
+      )}
+      <Table
+        caption="Keys in this report"
+        rows={of.items}
+        idOf={({ key_id }) => key_id}
+        columns={[
+          { label: "Key", cell: (item) => <Leaked of={item} /> },
+          {
+            label: "Environment",
+            tight: true,
+            cell: ({ environment }) =>
+              environment ? <EnvironmentChip environment={environment} /> : <span class="muted">–</span>,
+          },
+          {
+            label: "At the report",
+            tight: true,
+            cell: (item) =>
+              item.was_active ? (
+                <Chip tone="danger" shape="!">
+                  It worked
+                </Chip>
+              ) : (
+                <Chip tone="quiet" shape="–">
+                  It was off
+                </Chip>
               ),
-            },
-            { label: "Environment", tight: true, cell: (item) => <EnvironmentChip environment={item.environment} /> },
-            {
-              label: "When it was found",
-              tight: true,
-              cell: (item) =>
-                item.was_active ? (
-                  <Chip tone="danger" shape="!">
-                    It worked
-                  </Chip>
-                ) : (
-                  <Chip tone="quiet" shape="–">
-                    It was off
-                  </Chip>
-                ),
-            },
-            { label: "Off everywhere", tight: true, cell: (item) => <Time at={item.effective_by} /> },
-            { label: "Used before", tight: true, cell: (item) => <Time at={item.last_used_before} /> },
-            {
-              label: "Uses since",
-              right: true,
-              tight: true,
-              cell: (item) => <span class="number">{item.uses_since === null ? "–" : number(item.uses_since)}</span>,
-            },
-            { label: "Owner", cell: (item) => item.owner },
-          ]}
+          },
+          {
+            label: "Off everywhere",
+            tight: true,
+            cell: (item) => <Time at={item.effective_by} absent="it had expired" />,
+          },
+          { label: "Used before", tight: true, cell: (item) => <Time at={item.last_used_before} absent="not known" /> },
+          {
+            label: "Uses since",
+            right: true,
+            tight: true,
+            cell: (item) => <span class="number">{item.uses_since === null ? "–" : number(item.uses_since)}</span>,
+          },
+          {
+            label: "Could use",
+            cell: ({ routes }) =>
+              routes.length > 0 ? (
+                <details class="small">
+                  <summary class="nowrap">{count(routes.length, "route")}</summary>
+                  <code>{inWords(routes)}</code>
+                </details>
+              ) : (
+                <span class="muted">nothing</span>
+              ),
+          },
+          { label: "Owner", cell: (item) => item.owner },
+        ]}
+      />
+      {opening && (
+        <OpenIncident
+          keys={keys}
+          kind="exposed"
+          note={of.place ?? of.note ?? ""}
+          areRevoked
+          onClose={() => setOpening(false)}
+          onDone={(address) => go(address)}
         />
-      </div>
+      )}
     </section>
   );
 }
 
-/** The rules by which scanners recognise this deployment's keys. The shape is the API's; each text can be copied. */
+const RULES: Record<string, string> = {
+  github: "GitHub, and any other scanner that takes an expression",
+  gitleaks: "gitleaks, and GitLab secret detection",
+  trufflehog: "TruffleHog",
+};
+
+/** The rules by which scanners recognise this deployment's keys. */
 function Rules() {
   const rules = useResource<Record<string, unknown>>("rules", () => call<Record<string, unknown>>("/leaks/rules"));
   if (rules.problem) return <ProblemBox problem={rules.problem} retry={rules.reload} />;
@@ -97,11 +166,34 @@ function Rules() {
     <div class="stack">
       {Object.entries(rules.data).map(([name, rule]) => (
         <div key={name} class="stack-4">
-          <h3>{name}</h3>
+          <h3>{RULES[name] ?? name}</h3>
           <Snippet text={typeof rule === "string" ? rule : JSON.stringify(rule, null, 2)} what={`rule for ${name}`} />
         </div>
       ))}
     </div>
+  );
+}
+
+function HowToJoin() {
+  return (
+    <section class="stack-8">
+      <h2>How reports reach this deployment</h2>
+      <ul class="prose bullets">
+        <li>
+          GitHub: apply to its secret scanning partner program, and name <code>/_keyward/v1/leaks/github</code> on the
+          gate's host as the address of reports.
+        </li>
+        <li>
+          GitLab: set the secret <code>LEAK_GITLAB_TOKEN</code>, and give GitLab the token and{" "}
+          <code>/_keyward/v1/leaks/gitlab/v1/revoke_tokens</code>.
+        </li>
+        <li>
+          Anyone who finds a key may post it to <code>/_keyward/v1/leaks</code>.
+        </li>
+      </ul>
+      <p class="prose">Scanners, those in your own pipelines too, recognise keys by these rules:</p>
+      <Rules />
+    </section>
   );
 }
 
@@ -114,7 +206,7 @@ export function Leaks() {
   return (
     <Page
       title="Leaks"
-      intro="Reports of keys that were found in public. Every key of this deployment in a report was revoked when the report came."
+      intro="Reports of keys that were found in public. Every key of this deployment in a report was revoked when the report came. Where and note are the reporter's words."
     >
       <div class="stack-24">
         <ProblemBox problem={list.problem} retry={list.reload} />
@@ -138,15 +230,7 @@ export function Leaks() {
             onNext={next ? () => setParams({ cursor: next }) : null}
           />
         )}
-        <section class="stack-8">
-          <h2>How reports reach this deployment</h2>
-          <p class="prose">
-            Apply to GitHub's secret scanning partner program and name <code>/_keyward/v1/leaks/github</code> on the
-            gate's host as the endpoint. Anyone who finds a key may post it to <code>/_keyward/v1/leaks</code>. Scanners
-            in your own pipelines recognise keys by these rules:
-          </p>
-          <Rules />
-        </section>
+        <HowToJoin />
       </div>
     </Page>
   );

@@ -33,7 +33,9 @@ function fixName(fix: NonNullable<Finding["fix"]>): string {
 /** Where a person makes the fix: always with a look at the key first. */
 function placeOf(finding: Finding): string {
   if (finding.key_id) return href("/key", { id: finding.key_id });
-  return finding.fix?.path.includes("/members") ? href("/members") : href("/keys");
+  const path = finding.fix?.path ?? "";
+  if (path.includes("/members")) return href("/members");
+  return path.includes("/endpoints") ? href("/events") : href("/keys");
 }
 
 /** How well keys are kept: the score, and the findings that weigh most. */
@@ -60,7 +62,7 @@ export function PosturePanel() {
               of 100.{" "}
               {findings.length === 0
                 ? "Nothing was found."
-                : `${count(findings.length, "finding")}; 100 exactly when there is none.`}
+                : `${count(findings.length, "finding")}, those that weigh most first. Without any it is 100.`}
             </span>
           </div>
           {findings.length === 0 && <Empty>Every key follows the guide.</Empty>}

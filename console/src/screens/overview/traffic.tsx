@@ -1,84 +1,94 @@
-import { call } from "../../api/client.ts";
+import { useMemo } from "preact/hooks";
 import type { UsageTotal } from "../../api/types.ts";
+import { useConsole } from "../../app/context.ts";
 import { href, setParams, usePlace } from "../../app/router.ts";
 import { useResource } from "../../logic/resource.ts";
-import { boundsOf, type Span } from "../../logic/usage.ts";
-import { number } from "../../logic/words.ts";
-import { Empty } from "../../parts/empty.tsx";
+import { readTotals, readTotalsByTime, type Span } from "../../logic/usage.ts";
+import { AmountBars } from "../../parts/amount-bars.tsx";
+import { Chart, type Series } from "../../parts/chart.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Skeleton } from "../../parts/skeleton.tsx";
 import { SpanSwitch } from "../../parts/span-switch.tsx";
 
-const SHOWN = 8;
+const SHOWN = 6;
 
-async function totals(by: "integration" | "code", span: Span): Promise<UsageTotal[]> {
-  const { from, to } = boundsOf(span);
-  const answer = await call<{ items: UsageTotal[] }>("/usage", {
-    query: { by, from: new Date(from).toISOString(), to: new Date(to).toISOString() },
-  });
-  return answer.items;
-}
+/** Those with most allowed or refused requests. The API's order is by both together. */
+const largest = (totals: UsageTotal[], what: "allowed" | "refused") =>
+  totals
+    .filter((total) => total[what] > 0)
+    .sort((a, b) => b[what] - a[what])
+    .slice(0, SHOWN)
+    .map((total) => ({ name: total.name, amount: total[what] }));
 
-const refusedOf = (total: UsageTotal) =>
-  typeof total.refused === "number"
-    ? total.refused
-    : Object.values(total.refused ?? {}).reduce((sum, one) => sum + one, 0);
-
-/** Requests of a span by integration and refusals by code, as bars with their numbers. */
+/** Requests over time, and their totals by integration, by route and by the code of a refusal. */
 export function Traffic() {
+  const { capabilities } = useConsole();
   const span = (usePlace().query.get("span") ?? "24h") as Span;
-  const both = useResource(
+  const hasTimes = capabilities.takes("GET", "/usage", "key");
+  const usage = useResource(
     `traffic ${span}`,
-    () => Promise.all([totals("integration", span), totals("code", span)]),
+    async () => {
+      const [integrations, routes, codes, times] = await Promise.all([
+        readTotals("integration", span),
+        readTotals("route", span),
+        readTotals("code", span),
+        hasTimes ? readTotalsByTime(span) : null,
+      ]);
+      return { integrations, routes, codes, times };
+    },
     true,
   );
-  const [integrations, codes] = both.data ?? [[], []];
-  const most = Math.max(1, ...integrations.map((total) => total.allowed ?? 0));
+  const times = usage.data?.times ?? null;
+  const series = useMemo<Series[]>(
+    () =>
+      times
+        ? [
+            { name: "Allowed", colour: "accent", values: times.allowed },
+            { name: "Refused", colour: "danger", values: times.refused },
+          ]
+        : [],
+    [times],
+  );
   return (
     <section>
       <div class="section-head">
-        <h2>Requests</h2>
+        <h2>Requests with a key</h2>
         <SpanSwitch value={span} onValue={(value) => setParams({ span: value }, { replace: true })} />
       </div>
-      <ProblemBox problem={both.problem} retry={both.reload} />
-      {!both.data && both.loading && <Skeleton rows={4} />}
-      {both.data && (
-        <div class="columns">
-          <div class="panel panel-body stack-8">
-            <h3>Allowed, by integration</h3>
-            {integrations.length === 0 && <Empty>No request with a key in this time.</Empty>}
-            {integrations.slice(0, SHOWN).map((total) => (
-              <a
-                key={total.integration ?? total.name}
-                class="bar-row"
-                href={href("/keys", { integration: total.integration ?? total.name })}
-              >
-                <span>{total.integration ?? total.name}</span>
-                <span class="number">{number(total.allowed ?? 0)}</span>
-                <span class="bar-fill" aria-hidden="true">
-                  <span class="bar-amount" style={{ width: `${((total.allowed ?? 0) / most) * 100}%` }} />
-                </span>
-              </a>
-            ))}
-          </div>
-          <div class="panel panel-body stack-8">
-            <h3>Refused, by code</h3>
-            {codes.filter((total) => refusedOf(total) > 0).length === 0 && <Empty>Nothing was refused.</Empty>}
-            {codes
-              .filter((total) => refusedOf(total) > 0)
-              .slice(0, SHOWN)
-              .map((total) => (
-                <a
-                  key={total.code ?? total.name}
-                  class="bar-row"
-                  href={`/_keyward/problems/${total.code ?? total.name}`}
-                  target="_blank"
-                  rel="noreferrer"
-                >
-                  <code>{total.code ?? total.name}</code>
-                  <span class="number">{number(refusedOf(total))}</span>
-                </a>
-              ))}
+      <ProblemBox problem={usage.problem} retry={usage.reload} />
+      {!usage.data && usage.loading && <Skeleton rows={8} />}
+      {usage.data && (
+        <div class="panel">
+          {times && (
+            <div class="panel-body">
+              <Chart label="Requests with a key of this deployment" times={times.times} series={series} />
+            </div>
+          )}
+          <div class={times ? "thirds lined" : "thirds"}>
+            <AmountBars
+              title="Allowed, by integration"
+              absent="No request was allowed in this time."
+              rows={largest(usage.data.integrations, "allowed").map((row) => ({
+                ...row,
+                address: href("/keys", { integration: row.name }),
+              }))}
+            />
+            <AmountBars
+              title="Allowed, by route"
+              absent="No request was allowed in this time."
+              code
+              rows={largest(usage.data.routes, "allowed")}
+            />
+            <AmountBars
+              title="Refused, by code"
+              absent="Nothing was refused in this time."
+              code
+              danger
+              rows={largest(usage.data.codes, "refused").map((row) => ({
+                ...row,
+                address: `/_keyward/problems/${row.name}`,
+              }))}
+            />
           </div>
         </div>
       )}

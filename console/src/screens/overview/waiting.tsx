@@ -51,8 +51,8 @@ export function Waiting() {
       read: () => keys({ status: "retiring" }),
     },
     {
-      name: "End within 30 days",
-      hint: "active keys to rotate",
+      name: "Ending soon",
+      hint: "active keys, within 30 days",
       address: href("/keys", { status: "active", ends: "30" }),
       read: () => keys({ status: "active", expires_before: soon() }),
     },

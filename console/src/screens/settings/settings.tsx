@@ -23,6 +23,9 @@ function shown(value: unknown): ComponentChildren {
 const isChanged = ({ value, default: initial, secret, is_set }: Setting) =>
   !secret && is_set !== false && JSON.stringify(value ?? null) !== JSON.stringify(initial ?? null);
 
+/** The meaning without the addresses of its links, which are the documents'. */
+const withoutLinks = (markdown: string) => markdown.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1");
+
 /** A secret is set or not; its value is never shown. */
 function SecretState({ isSet }: { isSet: boolean }) {
   return isSet ? (
@@ -92,7 +95,7 @@ function Details({ answer }: { answer: SettingsAnswer }) {
                   <code>{setting.name}</code>
                   {setting.meaning && (
                     <span class="small muted">
-                      <WithCode text={setting.meaning} />
+                      <WithCode text={withoutLinks(setting.meaning)} />
                     </span>
                   )}
                 </span>

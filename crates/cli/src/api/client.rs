@@ -61,6 +61,12 @@ impl<'a> Request<'a> {
         Self::change("POST", path, Some(json)).header("idempotency-key", random_text())
     }
 
+    /// Creates a write that is sent once: a second one would make a second object, or take back what the first one made.
+    #[must_use]
+    pub fn once(method: &'a str, path: &'a str, json: Option<&'a Json>) -> Self {
+        Self { repeatable: false, ..Self::change(method, path, json) }
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {

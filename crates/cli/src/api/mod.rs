@@ -7,4 +7,4 @@ mod session;
 
 pub use address::Address;
 pub use client::{Answer, Client, Request, random_text};
-pub use session::{Deployment, Session, encode_query};
+pub use session::{Deployment, Session, encode_query, parse_item, parse_list};

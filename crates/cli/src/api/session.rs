@@ -107,6 +107,18 @@ impl Session {
         self.send(&Request::get(path))?.parse()
     }
 
+    /// Reads a list that has one page and takes no query.
+    ///
+    /// # Errors
+    /// [`Failure`] as of [`Client::send`].
+    pub fn short_list(&self, path: &str) -> Result<Vec<Json>, Failure> {
+        #[derive(serde::Deserialize)]
+        struct Page {
+            items: Vec<Json>,
+        }
+        self.get::<Page>(path).map(|page| page.items)
+    }
+
     /// Reads a list page by page, at most `most` items. `query` has no `?`.
     ///
     /// # Errors
@@ -129,6 +141,23 @@ impl Session {
             }
         }
     }
+}
+
+/// Parses the items of a list.
+///
+/// # Errors
+/// [`Failure`] if one has another form.
+pub fn parse_list<T: DeserializeOwned>(items: Vec<Json>) -> Result<Vec<T>, Failure> {
+    items.into_iter().map(parse_item).collect()
+}
+
+/// Parses an item of a list.
+///
+/// # Errors
+/// [`Failure`] if it has another form.
+pub fn parse_item<T: DeserializeOwned>(item: Json) -> Result<T, Failure> {
+    serde_json::from_value(item)
+        .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))
 }
 
 /// Encodes the parameters of a query or form.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::key_id;
-use crate::api::{Request, Session};
+use crate::api::{Request, Session, parse_list};
 use crate::failure::Failure;
 use crate::output::{Column, Output, OutputArgs, Table, confirm};
 use crate::profile::ConnectionArgs;
@@ -89,8 +89,7 @@ fn list(args: &ListArgs) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json!({"items": items}));
     }
-    let claims: Vec<ClaimItem> = serde_json::from_value(items.into())
-        .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))?;
+    let claims: Vec<ClaimItem> = parse_list(items)?;
     if claims.is_empty() {
         output.say("No claim link is waiting to be used.");
         return Ok(());

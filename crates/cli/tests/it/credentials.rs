@@ -87,6 +87,22 @@ fn without_a_credential_the_exit_code_is_3_and_the_next_step_is_said() {
     );
 }
 
+/// A bus that accepts connections and never answers, such as one whose service waits for a window that nobody sees.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_keyring_that_does_not_answer_is_given_up_after_3_s() {
+    let mut user = User::new();
+    let path = user.path("bus");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let connections = std::thread::spawn(move || listener.accept().unwrap());
+    user.variables.push(("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", path.display())));
+    let started = std::time::Instant::now();
+    let outcome = user.run(&["whoami", "--url", "http://127.0.0.1:1"]).expect(3);
+    assert!(outcome.stderr.contains("The keyring did not answer within 3 s."), "{}", outcome.stderr);
+    assert!(started.elapsed() >= std::time::Duration::from_secs(3));
+    drop(connections.join().unwrap());
+}
+
 #[test]
 fn a_malformed_credential_is_never_sent_and_never_shown() {
     let server = deployment();

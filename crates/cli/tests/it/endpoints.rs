@@ -31,7 +31,7 @@ fn answer(request: &Received) -> Reply {
 
 #[test]
 fn endpoints_are_listed_as_a_table_and_one_is_shown_in_lines() {
-    let server = Server::start(|request| match request.path.contains("limit=") {
+    let server = Server::start(|request| match request.path.ends_with("/endpoints") {
         true => Reply::json(200, &json!({"items": [endpoint("enabled")], "next_cursor": null})),
         false => answer(request),
     });
@@ -39,6 +39,7 @@ fn endpoints_are_listed_as_a_table_and_one_is_shown_in_lines() {
     let listed = user.run(&["endpoints", "list"]).expect(0).stdout;
     let shown = user.run(&["endpoints", "show", ID]).expect(0).stdout;
     snapshot::check("endpoints.txt", &format!("{listed}\n{shown}"));
+    assert_eq!(server.lines()[0], "GET /_keyward/v1/endpoints", "the operation takes no query");
 }
 
 #[test]
@@ -127,4 +128,31 @@ fn an_endpoint_is_enabled_disabled_and_after_a_question_removed() {
     let sent = server.received();
     assert_eq!([sent[0].json(), sent[1].json()], [json!({"status": "enabled"}), json!({"status": "disabled"})]);
     assert_eq!(server.lines()[2..], [format!("DELETE /_keyward/v1/endpoints/{ID}")]);
+}
+
+#[test]
+fn what_would_make_a_second_endpoint_or_secret_is_sent_once() {
+    let server = Server::start(|_| Reply::problem(503, "authority_unavailable", "Later.").with("retry-after", "0"));
+    let user = User::of(&server.url);
+    for (arguments, look) in [
+        (vec!["endpoints", "add", URL], "keyward endpoints list"),
+        (vec!["endpoints", "add", URL, "--hmac", "--show"], "keyward endpoints list"),
+        (vec!["endpoints", "rotate-secret", ID, "--show"], "keyward endpoints show"),
+    ] {
+        let before = server.lines().len();
+        let outcome = user.run(&arguments).expect(5);
+        assert_eq!(server.lines().len() - before, 1, "{arguments:?}");
+        assert!(outcome.stderr.contains("is unknown.") && outcome.stderr.contains(look), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn an_old_secret_is_shown_with_its_end() {
+    let server = Server::start(|_| {
+        let mut endpoint = endpoint("enabled");
+        endpoint["previous_secret_until"] = json!(in_days(0));
+        Reply::json(200, &json!({"endpoint": endpoint}))
+    });
+    let shown = User::of(&server.url).run(&["endpoints", "show", ID]).expect(0).stdout;
+    assert!(shown.contains(&format!("good until {}", &in_days(0)[..10])), "{shown}");
 }

@@ -75,3 +75,15 @@ fn a_delivery_and_a_span_of_time_are_sent_again() {
     assert_eq!(outcome.stdout, "2 events are sent again.\n");
     assert_eq!(server.received()[1].json(), json!({"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z"}));
 }
+
+#[test]
+fn what_would_send_events_twice_is_sent_once() {
+    let server = Server::start(|_| Reply::problem(503, "authority_unavailable", "Later.").with("retry-after", "0"));
+    let user = User::of(&server.url);
+    let replay = ["events", "replay", ENDPOINT, "--from", "2026-11-20T00:00:00Z", "--to", "2026-11-21T00:00:00Z"];
+    for (number, arguments) in [&["events", "resend", "dlv_7"][..], &replay].into_iter().enumerate() {
+        let outcome = user.run(arguments).expect(5);
+        assert!(outcome.stderr.contains("Whether they are sent again is unknown."), "{}", outcome.stderr);
+        assert_eq!(server.lines().len(), number + 1);
+    }
+}

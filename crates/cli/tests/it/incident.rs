@@ -67,6 +67,19 @@ fn an_incident_concerns_keys_or_an_integration_or_an_owner() {
 }
 
 #[test]
+fn a_claim_is_shown_with_its_state_once_its_link_is_gone() {
+    for (status, text) in [("open", "open, ends in "), ("claimed", "claimed")] {
+        let server = Server::start(move |_| {
+            let mut incident = incident();
+            incident["keys"][0]["claim"] = json!({"id": ID, "status": status, "expires_at": in_days(1)});
+            Reply::json(200, &json!({"incident": incident}))
+        });
+        let shown = User::of(&server.url).run(&["incident", "show", "inc_1"]).expect(0).stdout;
+        assert!(shown.contains(text), "{shown}");
+    }
+}
+
+#[test]
 fn an_incident_is_listed_shown_reviewed_and_closed() {
     let server = Server::start(answer);
     let user = User::of(&server.url);

@@ -168,10 +168,21 @@ fn totals_add_up_over_all_shards_and_show_only_what_the_member_sees() {
         {"name": "revoked_key", "allowed": 0, "refused": 21},
     ]);
     assert_eq!(by_code, expected);
+    let by_time = used.get("v1/usage?by=time").json;
+    assert_eq!(by_time["items"], json!([{"name": "2026-11-23T14:00:00.000Z", "allowed": 231, "refused": 21}]));
+    let by_day = used.get("v1/usage?by=time&from=2026-11-01T00:00:00Z").json["items"].clone();
+    assert_eq!(by_day, json!([{"name": "2026-11-23T00:00:00.000Z", "allowed": 231, "refused": 21}]));
     let limited = used.plane.member(&used.owner, "auditor", &json!(["test"]));
     assert_eq!(used.plane.get("v1/usage?by=code", &limited).json["items"], json!([]));
+    assert_eq!(used.plane.get("v1/usage?by=time", &limited).json["items"], json!([]));
     let keys = used.plane.get(&format!("v1/keys/{}/usage", used.id), &limited);
     assert_eq!(keys.verdict(), "404 not_found");
+    let routes = format!("v1/usage?by=route&key={}", used.id);
+    assert_eq!(used.get(&routes).json["items"], json!([{"name": "GET /v1/contacts", "allowed": 1, "refused": 1}]));
+    assert_eq!(used.plane.get(&routes, &limited).verdict(), "404 not_found");
+    assert_eq!(used.get("v1/usage?by=route&key=wafl_live_000000000000").verdict(), "404 not_found");
+    let refused = used.get(&format!("v1/usage?by=code&key={}", used.id));
+    assert_eq!((refused.verdict(), &refused.json["field"]), ("400 invalid_request".to_owned(), &json!("key")));
 }
 
 #[test]

@@ -96,6 +96,7 @@ impl<H: UsageHost> UsageObject<H> {
             }
             UsageRequest::Series(asked) => query::series(store, &asked, now).map(UsageResponse::Series),
             UsageRequest::Totals(asked) => query::totals(store, &asked).map(UsageResponse::Totals),
+            UsageRequest::RoutesOfKey(asked) => query::routes_of_key(store, &asked).map(UsageResponse::Totals),
             UsageRequest::Activity(asked) => query::activity(store, &asked).map(UsageResponse::Activity),
             UsageRequest::Metrics => metrics::read(store, now).map(UsageResponse::Metrics),
         })

@@ -3,7 +3,7 @@
 use keyward_key::id::Environment;
 use keyward_protocol::usage::{ActivityQuery, SeriesQuery, Step, StepCount, Total, TotalsBy, TotalsQuery, UseCount};
 use keyward_testkit::sqlite_store::SqliteStore;
-use keyward_usage::query::{activity, series, totals};
+use keyward_usage::query::{activity, routes_of_key, series, totals};
 
 use crate::world::{NOW, from, id, key, later, send, step_of, store, used};
 
@@ -66,6 +66,12 @@ fn totals_are_grouped_and_the_largest_comes_first() {
         assert_eq!(ask(TotalsBy::Integration), [named("integration-1", 45, 6), named("integration-2", 3, 0)]);
         assert_eq!(ask(TotalsBy::Code), [named("allowed", 48, 0), named("rate_limited", 0, 6)]);
         assert_eq!(ask(TotalsBy::Route), [named("GET /v1/contacts", 33, 6), named("POST /v1/contacts", 15, 0)]);
+        if step == Step::Hour {
+            let hour = |back: i64| named(&(step_of(step, NOW) - back).to_string(), 16, 2);
+            assert_eq!(ask(TotalsBy::Time), [hour(2), hour(1), hour(0)]);
+        } else {
+            assert_eq!(ask(TotalsBy::Time), [named(&from.to_string(), 48, 6)]);
+        }
     }
     let query = TotalsQuery {
         by: TotalsBy::Code,
@@ -75,6 +81,23 @@ fn totals_are_grouped_and_the_largest_comes_first() {
         environments: Some(vec![Environment::Test]),
     };
     assert_eq!(totals(&mut store, &query), Ok(Vec::new()), "keys of another environment are not counted");
+}
+
+#[test]
+fn routes_of_a_key_are_counted_without_other_keys_and_times() {
+    let mut store = furnished();
+    for (step, back, times) in [(Step::Hour, 2, 3), (Step::Hour, 0, 1), (Step::Day, 0, 3)] {
+        let to = step_of(step, NOW) + 1;
+        let mut ask = |key| {
+            let query = SeriesQuery { id: id(key), step, from: to - 1 - back, to };
+            let found = routes_of_key(&mut store, &query).unwrap();
+            found.into_iter().map(|Total { name, allowed, refused }| (name, allowed, refused)).collect::<Vec<_>>()
+        };
+        let (get, post) = ("GET /v1/contacts".to_owned(), "POST /v1/contacts".to_owned());
+        assert_eq!(ask(1), [(get.clone(), 10 * times, 2 * times), (post, 5 * times, 0)], "{step:?}");
+        assert_eq!(ask(2), [(get, times, 0)], "{step:?}");
+        assert!(ask(9).is_empty());
+    }
 }
 
 #[test]
@@ -118,6 +141,9 @@ fn a_question_about_one_key_costs_the_same_among_many_keys() {
         series(&mut store, &SeriesQuery { id: id(1), step: Step::Hour, from: hour - 839, to: hour + 1 }, NOW).unwrap();
         activity(&mut store, &ActivityQuery { id: id(1), from: hour - 839, to: hour + 1, after: None, limit: 50 })
             .unwrap();
+        routes_of_key(&mut store, &SeriesQuery { id: id(1), step: Step::Hour, from: hour - 47, to: hour + 1 }).unwrap();
+        let day = step_of(Step::Day, NOW);
+        routes_of_key(&mut store, &SeriesQuery { id: id(1), step: Step::Day, from: day - 91, to: day + 1 }).unwrap();
         steps.push(store.costs.iter().map(|cost| cost.steps).sum::<i32>());
     }
     assert_eq!(steps[0], steps[1], "steps of SQLite's machine with few and with many other keys");

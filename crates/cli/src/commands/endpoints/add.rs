@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::secret::{SecretArgs, deliver};
-use super::{Changed, path, show};
+use super::{Changed, PATH, path, show};
 use crate::api::{Request, Session};
 use crate::failure::Failure;
 use crate::output::{Output, OutputArgs};
@@ -81,7 +81,9 @@ pub fn run(args: &AddArgs) -> Result<(), Failure> {
         "environments": (!args.environments.is_empty()).then_some(&args.environments),
         "signatures": signatures,
     });
-    let answer = session.send(&Request::change("POST", "/_keyward/v1/endpoints", Some(&body)))?;
+    let answer = session.send(&Request::once("POST", PATH, Some(&body))).map_err(|failure| {
+        failure.unknown_outcome("Whether the endpoint was made is unknown.", "keyward endpoints list")
+    })?;
     let changed: Changed = answer.parse()?;
     let id = changed.endpoint.id.clone();
     if !args.hmac {
@@ -111,12 +113,21 @@ pub fn rotate(args: &RotateArgs) -> Result<(), Failure> {
     let path = path(&args.id, "/rotate-secret")?;
     let session = Session::open(&args.connection)?;
     args.secret.prepare()?;
-    let answer = session.send(&Request::change("POST", &path, None))?;
+    // A repetition would replace the secret that the lost answer holds, and the one that the receiver knows with it.
+    let answer = session.send(&Request::once("POST", &path, None)).map_err(|failure| {
+        failure.unknown_outcome(
+            "Whether a new secret was made is unknown.",
+            format!(
+                "`keyward endpoints show {}` shows until when an old secret is good, if there is a new one.",
+                args.id
+            ),
+        )
+    })?;
     let changed = answer.parse()?;
     deliver(&output, &args.secret, &answer, &changed).map_err(|problem| {
         Failure::failed(format!(
             "{problem} The new secret is lost: nobody has its text. The old one is good for 24 hours."
         ))
-        .next("Run the command again: it makes another one.")
+        .next("Correct the problem and run the command again. It makes another one, and ends the one that the receiver has.")
     })
 }

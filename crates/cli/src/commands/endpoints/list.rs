@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Endpoint, all_or, path};
-use crate::api::{Request, Session};
+use super::{Endpoint, PATH, all_or, path};
+use crate::api::{Request, Session, parse_list};
 use crate::failure::Failure;
 use crate::output::{Column, Output, OutputArgs, Table};
 use crate::profile::ConnectionArgs;
@@ -61,12 +61,11 @@ pub struct KeyArgs {
 pub fn run(args: &ListArgs) -> Result<(), Failure> {
     let output = Output::new(args.output);
     let session = Session::open(&args.connection)?;
-    let items = session.list("/_keyward/v1/endpoints", &[], usize::MAX)?;
+    let items = session.short_list(PATH)?;
     if output.is_json() {
         return output.json(&json!({"items": items}));
     }
-    let endpoints: Vec<Endpoint> = serde_json::from_value(items.into())
-        .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))?;
+    let endpoints: Vec<Endpoint> = parse_list(items)?;
     if endpoints.is_empty() {
         output.say("There is no endpoint, so nobody is told of events. Add one: keyward endpoints add ADDRESS");
         return Ok(());
@@ -109,7 +108,7 @@ struct Key {
 pub fn key(args: &KeyArgs) -> Result<(), Failure> {
     let output = Output::new(args.output);
     let session = Session::open(&args.connection)?;
-    let answer = session.send(&Request::get("/_keyward/v1/endpoints/key"))?;
+    let answer = session.send(&Request::get(&format!("{PATH}/key")))?;
     if output.is_json() {
         return output.json(&answer.json()?);
     }

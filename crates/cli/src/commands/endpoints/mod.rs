@@ -55,7 +55,10 @@ pub fn run(command: &EndpointsCommand) -> Result<(), Failure> {
     }
 }
 
-/// Path of the endpoints, or of an operation on one.
+/// Path of the list.
+const PATH: &str = "/_keyward/v1/endpoints";
+
+/// Returns the path of an operation on an endpoint.
 ///
 /// # Errors
 /// [`Failure`] if `id` has not the form of an id: it would change the path.
@@ -65,7 +68,7 @@ pub(super) fn path(id: &str, operation: &str) -> Result<String, Failure> {
         return Err(Failure::usage(format!("{id} is no id of an endpoint."))
             .next("An id looks like ep_8Fh2kQ0sZp1L3vTq. `keyward endpoints list` shows them."));
     }
-    Ok(format!("/_keyward/v1/endpoints/{id}{operation}"))
+    Ok(format!("{PATH}/{id}{operation}"))
 }
 
 /// An endpoint, as far as this program shows it.
@@ -80,6 +83,7 @@ struct Endpoint {
     signatures: Vec<String>,
     status: String,
     disabled_reason: Option<String>,
+    previous_secret_until: Option<String>,
     last_delivery_at: Option<String>,
 }
 
@@ -94,7 +98,7 @@ struct Changed {
 impl Endpoint {
     fn pairs(&self, output: &Output) -> Vec<(&'static str, String)> {
         let last = self.last_delivery_at.as_ref().map_or_else(|| "never".to_owned(), |at| relative(at, output.now));
-        vec![
+        let mut pairs = vec![
             ("id", self.id.clone()),
             ("url", self.url.clone()),
             ("description", self.description.clone()),
@@ -103,7 +107,10 @@ impl Endpoint {
             ("signatures", self.signatures.join(" ")),
             ("status", self.status_text()),
             ("last delivery", last),
-        ]
+        ];
+        let until = self.previous_secret_until.as_ref();
+        pairs.extend(until.map(|at| ("old secret", format!("good until {at} ({})", relative(at, output.now)))));
+        pairs
     }
 
     fn status_text(&self) -> String {

@@ -36,16 +36,12 @@ impl SecretArgs {
         }
     }
 
-    /// Gets ready before the secret is made. See [`crate::delivery::DeliveryArgs::prepare`].
+    /// Gets ready before the secret is made. See [`crate::delivery::prepare`].
     ///
     /// # Errors
     /// [`Failure`] if the program of `--to` is not installed.
     pub fn prepare(&self) -> Result<(), Failure> {
-        if let Some(destination) = &self.to {
-            destination.check()?;
-        }
-        interrupt::hold();
-        Ok(())
+        crate::delivery::prepare(self.to.as_slice())
     }
 }
 

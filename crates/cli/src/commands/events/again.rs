@@ -73,7 +73,7 @@ pub fn resend(args: &ResendArgs) -> Result<(), Failure> {
     }
     let path = format!("/_keyward/v1/deliveries/{}/resend", args.id);
     let session = Session::open(&args.connection)?;
-    let answer = session.send(&Request::change("POST", &path, None))?;
+    let answer = session.send(&Request::once("POST", &path, None)).map_err(unknown)?;
     if output.is_json() {
         return output.json(&answer.json()?);
     }
@@ -90,7 +90,7 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     let path = endpoints::path(&args.endpoint, "/replay")?;
     let session = Session::open(&args.connection)?;
     let body = json!({"from": args.from, "to": args.to});
-    let answer = session.send(&Request::change("POST", &path, Some(&body)))?;
+    let answer = session.send(&Request::once("POST", &path, Some(&body))).map_err(unknown)?;
     if output.is_json() {
         return output.json(&answer.json()?);
     }
@@ -99,4 +99,9 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
         1 => output.line("1 event is sent again."),
         count => output.line(&format!("{count} events are sent again.")),
     }
+}
+
+/// A repetition would send the events once more.
+fn unknown(failure: Failure) -> Failure {
+    failure.unknown_outcome("Whether they are sent again is unknown.", "keyward events list --status pending")
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Delivery, table};
-use crate::api::Session;
+use crate::api::{Session, parse_list};
 use crate::failure::Failure;
 use crate::output::{Output, OutputArgs};
 use crate::profile::ConnectionArgs;
@@ -66,8 +66,7 @@ pub fn run(args: &ListArgs) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json!({"items": items}));
     }
-    let deliveries: Vec<Delivery> = serde_json::from_value(items.into())
-        .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))?;
+    let deliveries: Vec<Delivery> = parse_list(items)?;
     if deliveries.is_empty() {
         output.say("There is no such delivery. Events are sent to enabled endpoints: keyward endpoints list");
         return Ok(());

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::Delivery;
 use super::list::{DELIVERIES, Filters};
-use crate::api::Session;
+use crate::api::{Session, parse_item};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, OutputArgs};
 use crate::profile::ConnectionArgs;
@@ -95,14 +95,7 @@ fn show(output: &Output, item: &Json) -> Result<(), Failure> {
     if output.is_json() {
         return output.line(&item.to_string());
     }
-    let delivery = Delivery::deserialize(item)?;
+    let delivery: Delivery = parse_item(item.clone())?;
     let parts = [&delivery.event_time, &delivery.kind, &delivery.endpoint, &delivery.status, &delivery.last_attempt()];
     output.line(&parts.map(String::as_str).join("  "))
-}
-
-impl Delivery {
-    fn deserialize(item: &Json) -> Result<Self, Failure> {
-        serde_json::from_value(item.clone())
-            .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))
-    }
 }

@@ -10,6 +10,7 @@ use crate::api::Answer;
 use crate::failure::Failure;
 use crate::output::{Column, Output, Table};
 use crate::time::relative;
+use crate::views::Claim;
 
 /// Commands about incidents.
 #[derive(Subcommand)]
@@ -60,7 +61,7 @@ struct ConcernedKey {
     key_id: String,
     effective_by: Option<String>,
     guaranteed_by: Option<String>,
-    claim: Option<crate::views::Claim>,
+    claim: Option<Claim>,
 }
 
 #[derive(Default, Deserialize)]
@@ -78,6 +79,15 @@ struct Step {
 enum Shown {
     Wrapped { incident: Incident },
     Bare(Incident),
+}
+
+/// Returns the link of a claim, which is shown once, and its state afterwards.
+fn claim_text(claim: &Claim, output: &Output) -> String {
+    match claim.status.as_str() {
+        _ if !claim.url.is_empty() => claim.url.clone(),
+        "open" => format!("open, ends {}", relative(&claim.expires_at, output.now)),
+        status => status.to_owned(),
+    }
 }
 
 fn show_incident(output: &Output, answer: &Answer) -> Result<(), Failure> {
@@ -101,7 +111,7 @@ fn show_incident(output: &Output, answer: &Answer) -> Result<(), Failure> {
             key.key_id,
             text(key.effective_by),
             text(key.guaranteed_by),
-            text(key.claim.map(|claim| claim.url)),
+            text(key.claim.map(|claim| claim_text(&claim, output))),
         ]);
     }
     output.table(&table)?;

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::open::PATH;
 use super::{Incident, show_incident};
-use crate::api::{Answer, Request, Session};
+use crate::api::{Answer, Request, Session, parse_list};
 use crate::failure::Failure;
 use crate::output::{Column, Output, OutputArgs, Table};
 use crate::profile::ConnectionArgs;
@@ -90,8 +90,7 @@ pub fn list(args: &ListArgs) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json!({"items": items}));
     }
-    let incidents: Vec<Incident> = serde_json::from_value(items.into())
-        .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))?;
+    let incidents: Vec<Incident> = parse_list(items)?;
     let columns = [
         Column::whole("ID"),
         Column::whole("STATUS"),

@@ -2,9 +2,9 @@
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use crate::api::Session;
+use crate::api::{Session, parse_list};
 use crate::completion;
 use crate::failure::Failure;
 use crate::output::{Output, OutputArgs};
@@ -85,15 +85,10 @@ pub fn run(args: &ListArgs) -> Result<(), Failure> {
         output.say("There is no such key.");
         return Ok(());
     }
-    let keys: Vec<Key> = items.into_iter().map(parse).collect::<Result<_, _>>()?;
+    let keys: Vec<Key> = parse_list(items)?;
     output.table(&key_table(&keys, &output))?;
     if keys.len() >= args.limit {
         output.say(&format!("Only {} keys are shown. Give --limit, or filter.", keys.len()));
     }
     Ok(())
-}
-
-fn parse(item: Json) -> Result<Key, Failure> {
-    serde_json::from_value(item)
-        .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))
 }

@@ -14,7 +14,7 @@ pub use issue::issue;
 
 use crate::api::{Answer, Request, Session};
 use crate::delivery::DeliveryArgs;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::output::Output;
 use crate::time::relative;
 use crate::views::{Change, Key};
@@ -73,14 +73,8 @@ fn path(id: &str, operation: &str) -> String {
 
 /// Sends a request that makes a key. A lost answer leaves open whether there is one now.
 fn send_creation(session: &Session, request: &Request<'_>, integration: &str) -> Result<Answer, Failure> {
-    session.send(request).map_err(|failure| match failure.exit {
-        Exit::Unavailable => Failure {
-            message: format!("{} Whether the key was made is unknown.", failure.message),
-            next: Some(format!("keyward keys list {integration} --status active")),
-            ..failure
-        },
-        _ => failure,
-    })
+    let look = format!("keyward keys list {integration} --status active");
+    session.send(request).map_err(|failure| failure.unknown_outcome("Whether the key was made is unknown.", look))
 }
 
 /// Shows a new key: with `--show` its text alone is on standard output, so that a script can take it.

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::path;
-use crate::api::{Request, Session};
+use crate::api::{Request, Session, parse_list};
 use crate::commands::member_id;
 use crate::failure::Failure;
 use crate::output::{Output, OutputArgs};
@@ -50,8 +50,7 @@ pub fn run(args: &ListArgs) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json!({"items": items}));
     }
-    let members: Vec<Member> = serde_json::from_value(items.into())
-        .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))?;
+    let members: Vec<Member> = parse_list(items)?;
     output.table(&member_table(&members, &output))
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 pub use apply::apply;
 
-use crate::api::Session;
+use crate::api::{Session, parse_list};
 use crate::failure::Failure;
 use crate::output::{Output, OutputArgs, printable};
 use crate::plan::difference::{Plan, Step, compare, wanted_of};
@@ -140,8 +140,7 @@ fn present(session: &Session, environment: Option<&str>) -> Result<Vec<Key>, Fai
             Err(failure) => return Err(failure),
         }
     }
-    serde_json::from_value(keys.into())
-        .map_err(|_| Failure::failed("The list has an unknown form.").next("Update this program."))
+    parse_list(keys)
 }
 
 fn show(output: &Output, plan: &Plan) -> Result<(), Failure> {

@@ -1,0 +1,76 @@
+// Who used a key: read chunk by chunk, the newest first, and what is new in it.
+
+import { send } from "../api/client.ts";
+import { readAll } from "../api/pages.ts";
+import type { ActivityItem } from "../api/types.ts";
+
+const HOUR_MS = 3_600_000;
+/** More than the API keeps for two days: at most 129 combinations an hour. */
+const MOST_ITEMS = 10_000;
+const MOST_PAGES = 50;
+
+const iso = (ms: number) => new Date(ms).toISOString();
+export const hourAfter = (ms: number) => Math.ceil(ms / HOUR_MS) * HOUR_MS;
+
+/** An item that is a use, and not a change of the key. */
+const isUse = (item: ActivityItem) => item.route !== undefined;
+
+/** Reads the uses in a range of time, the newest first. */
+export async function readActivity(keyId: string, from: number, to: number): Promise<ActivityItem[]> {
+  const { items } = await readAll<ActivityItem>(
+    `/keys/${keyId}/activity`,
+    { from: iso(from), to: iso(to) },
+    MOST_ITEMS,
+  );
+  return items.filter(isUse).reverse();
+}
+
+/** Reads a range of time as CSV, all pages of it. */
+export async function readActivityCsv(keyId: string, from: number, to: number): Promise<Blob> {
+  const parts: string[] = [];
+  let cursor: string | null = null;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const query = { from: iso(from), to: iso(to), cursor };
+    const response: Response = await send(`/keys/${keyId}/activity`, { query, accept: "text/csv" });
+    const text = await response.text();
+    // Each page has its own head.
+    parts.push(page === 0 ? text : text.slice(text.indexOf("\n") + 1));
+    cursor = response.headers.get("keyward-next-cursor");
+    if (cursor === null) break;
+  }
+  return new Blob(parts, { type: "text/csv" });
+}
+
+/** What of an item may be new, and how it is called. */
+const TRAITS: [name: string, of: (item: ActivityItem) => unknown][] = [
+  ["network", (item) => item.network],
+  ["client", (item) => item.client],
+  ["route", (item) => item.route],
+];
+
+/**
+ * What is new in each item of the last day: what no item before that day has. `items` are the newest first. Nothing is new if there is no
+ * earlier item to compare with.
+ */
+export function newIn(items: ActivityItem[], since: number): Map<ActivityItem, string[]> {
+  const isBefore = (item: ActivityItem) => Date.parse(item.at) < since;
+  const earlier = items.filter(isBefore);
+  const found = new Map<ActivityItem, string[]>();
+  if (earlier.length === 0) return found;
+  const known = TRAITS.map(([, of]) => new Set(earlier.map(of)));
+  for (const item of items) {
+    if (isBefore(item)) break;
+    const names = TRAITS.filter(([, of], at) => !known[at]?.has(of(item))).map(([name]) => name);
+    if (names.length > 0) found.set(item, names);
+  }
+  return found;
+}
+
+export const refusedIn = (refused: Record<string, number> | undefined) =>
+  Object.values(refused ?? {}).reduce((sum, count) => sum + count, 0);
+
+/** Names of the refusals, most first. */
+export const codesIn = (refused: Record<string, number> | undefined) =>
+  Object.entries(refused ?? {})
+    .sort(([, a], [, b]) => b - a)
+    .map(([code]) => code);
