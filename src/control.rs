@@ -10,12 +10,13 @@ use super::entropy::System;
 use super::isolate_state::IsolateState;
 use super::log::{Level, event};
 use super::platform::Platform;
+use super::reports::Reports;
 use super::{events, glue, send, usage};
 use keyward_config::{AccessSettings, Config};
 use keyward_control::access_verifier;
 use keyward_control::audit_stream::AuditStream;
 use keyward_control::console::ConsoleReply;
-use keyward_control::leaks::github_keys::{FETCH_MILLIS, Fetched, LIST_BYTES};
+use keyward_control::leaks::ReportPlatform;
 use keyward_control::{AccessFailure, BODY_TIMEOUT_MS, BodyError, ControlContext, ControlPlatform, ControlReply};
 use keyward_edge::usage::UsageDue;
 use keyward_edge::{BackgroundReport, RequestContext};
@@ -59,17 +60,8 @@ impl ControlPlatform for ControlEvent {
         events::report(Rc::clone(&self.state), self.env.clone(), &self.context, report);
     }
 
-    async fn fetch_list(&self, url: &str, etag: Option<&str>) -> Result<Fetched, String> {
-        let fetched =
-            glue::fetch_list(url, etag, LIST_BYTES, FETCH_MILLIS).await.map_err(|thrown| glue::cause(&thrown))?;
-        let Some(parts) = fetched.dyn_ref::<js_sys::Array>() else { return Ok(Fetched::NotModified) };
-        let text = parts.get(0).as_string().ok_or("the list is not a text")?;
-        Ok(Fetched::List { text, etag: parts.get(1).as_string() })
-    }
-
-    async fn verify_p256(&self, spki: &[u8], signature: &[u8; 64], signed: &[u8]) -> bool {
-        let verified = glue::verify_p256(spki, signature, signed).await;
-        verified.ok().and_then(|value| value.as_bool()) == Some(true)
+    fn reports(&self) -> &impl ReportPlatform {
+        &Reports
     }
 
     fn nfc(&self, text: &str) -> String {

@@ -164,6 +164,34 @@ export async function verifyP256(spki, signature, signed) {
   return crypto.subtle.verify(algorithm, imported, raw, body);
 }
 
+/** Imports a key of AES-256-GCM, for one use. */
+async function importSealingKey(bytes, use) {
+  const key = await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, [use]);
+  bytes.fill(0);
+  return key;
+}
+
+/** Seals bytes with AES-256-GCM. Returns a random nonce of 12 bytes, the ciphertext and the tag. */
+export async function seal(key, text) {
+  // These are views of wasm's memory, which may change during an await.
+  const [bytes, plain] = [key.slice(), text.slice()];
+  const iv = crypto.getRandomValues(new Uint8Array(12));
+  const sealingKey = await importSealingKey(bytes, "encrypt");
+  const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, sealingKey, plain));
+  const whole = new Uint8Array(iv.length + sealed.length);
+  whole.set(iv);
+  whole.set(sealed, iv.length);
+  return whole;
+}
+
+/** Opens what `seal` returned. Rejects if it was not sealed with this key, or was changed. */
+export async function open(key, sealed) {
+  const [bytes, whole] = [key.slice(), sealed.slice()];
+  const sealingKey = await importSealingKey(bytes, "decrypt");
+  const algorithm = { name: "AES-GCM", iv: whole.subarray(0, 12) };
+  return new Uint8Array(await crypto.subtle.decrypt(algorithm, sealingKey, whole.subarray(12)));
+}
+
 /** The derived Ed25519 keys by name, not extractable. */
 const signingKeys = new Map();
 

@@ -67,6 +67,12 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = verifyP256)]
     pub async fn verify_p256(spki: &[u8], signature: &[u8], signed: &[u8]) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(catch)]
+    pub async fn seal(key: &[u8], text: &[u8]) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub async fn open(key: &[u8], sealed: &[u8]) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(catch, js_name = holdKey)]
     pub async fn hold_key(name: &str, pkcs8: &[u8]) -> Result<JsValue, JsValue>;
 

@@ -39,6 +39,7 @@ mod limits;
 mod log;
 mod object;
 mod platform;
+mod reports;
 mod send;
 mod sql;
 mod usage;

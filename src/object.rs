@@ -1,5 +1,6 @@
 //! The registry's Durable Object: passes the platform's events and calls to [`RegistryObject`], which decides.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
@@ -8,19 +9,23 @@ use worker::{DurableObject, Env, Request, Response, Result, State, durable_objec
 
 use super::entropy::System;
 use super::isolate_state::load_config;
+use super::reports::Reports;
 use super::sql::ObjectStore;
 use super::{clock, glue, log};
 use keyward_control::authority::apply;
+use keyward_control::leaks::github_keys::GithubKeys;
+use keyward_control::leaks::pending;
 use keyward_key::entropy::base62;
 use keyward_key::time::Millis;
 use keyward_protocol::events::EVENTS_OBJECT;
-use keyward_protocol::{ControlRequest, Response as RegistryResponse};
+use keyward_protocol::{ControlRequest, PendingReport, Response as RegistryResponse};
 use keyward_registry::context::Policy;
 use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::object::{
-    EVENTS_TIMEOUT_MS, FetchError, KV_WRITE_TIMEOUT_MS, Level, LoggedEvents, ObjectHost, ObjectSettings, RegistryObject,
+    EVENTS_TIMEOUT_MS, FetchError, Judged, KV_WRITE_TIMEOUT_MS, Level, LoggedEvents, ObjectHost, ObjectSettings,
+    RegistryObject,
 };
 use keyward_registry::store::{Store, StoreError};
 
@@ -33,26 +38,26 @@ pub struct Registry {
 impl DurableObject for Registry {
     fn new(state: State, env: Env) -> Self {
         let env = JsValue::from(env);
-        let (mut settings, mut policy) = (None, None);
-        if let Some(config) = load_config(&env) {
-            let rules = Policy {
+        let settings = load_config(&env).map(|config| ObjectSettings {
+            policy: Policy {
                 max_key_days: config.max_key_days,
                 max_member_days: config.max_member_days,
                 known_scopes: config.routes.scopes(),
                 on_exposure: config.on_exposure,
-            };
-            settings = Some(ObjectSettings {
-                keyring: config.keyring,
-                authority_epoch: config.authority_epoch,
-                feed: FeedSizes::default(),
-                policy: rules.clone(),
-                default_limits: config.default_limits,
-                idle: IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days },
-                effect: EffectTimes { bound_seconds: config.bound_seconds, grace_seconds: config.grace_seconds },
-            });
-            policy = Some(rules);
+            },
+            keyring: config.keyring,
+            authority_epoch: config.authority_epoch,
+            feed: FeedSizes::default(),
+            default_limits: config.default_limits,
+            idle: IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days },
+            effect: EffectTimes { bound_seconds: config.bound_seconds, grace_seconds: config.grace_seconds },
+        });
+        Self {
+            inner: Rc::new(RegistryObject::new(
+                DurableObjectHost { state, env, github_keys: RefCell::default() },
+                settings,
+            )),
         }
-        Self { inner: Rc::new(RegistryObject::new(DurableObjectHost { state, env, policy }, settings)) }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -73,8 +78,8 @@ impl DurableObject for Registry {
 struct DurableObjectHost {
     state: State,
     env: JsValue,
-    /// `None` while the configuration is invalid.
-    policy: Option<Policy>,
+    /// GitHub's list of keys.
+    github_keys: RefCell<GithubKeys>,
 }
 
 impl ObjectHost for DurableObjectHost {
@@ -97,9 +102,9 @@ impl ObjectHost for DurableObjectHost {
         &self,
         store: &mut dyn Store,
         control: ControlRequest,
+        policy: &Policy,
         now: Millis,
     ) -> std::result::Result<RegistryResponse, StoreError> {
-        let policy = self.policy.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
         apply(store, &control, policy, now)
     }
 
@@ -114,6 +119,11 @@ impl ObjectHost for DurableObjectHost {
         let answered = glue::ask_object(&self.env, "EVENTS", EVENTS_OBJECT, message, EVENTS_TIMEOUT_MS).await;
         let answer = answered.map_err(|thrown| glue::cause(&thrown))?;
         answer.as_string().ok_or_else(|| "the answer of the events object is not a text".to_owned())
+    }
+
+    async fn judge(&self, report: &PendingReport) -> Judged {
+        let Some(config) = load_config(&self.env) else { return Judged::Later("misconfigured".to_owned()) };
+        pending::judge(&Reports, &config, &self.github_keys, report, self.now()).await
     }
 
     async fn set_alarm(&self, after_ms: i64) -> std::result::Result<(), String> {

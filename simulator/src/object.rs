@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use keyward_control::authority::apply;
 use keyward_key::time::Millis;
-use keyward_protocol::{ControlRequest, Response};
+use keyward_protocol::{ControlRequest, PendingReport, Response};
+use keyward_registry::context::Policy;
 use keyward_registry::events::EffectTimes;
 use keyward_registry::idle::IdleRules;
-use keyward_registry::object::{KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
+use keyward_registry::object::{Judged, KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
 use keyward_registry::store::{Store, StoreError};
 use keyward_testkit::sqlite_store::Fault as StoreFault;
 
@@ -178,8 +179,14 @@ impl ObjectHost for SimulatedHost {
         result
     }
 
-    fn apply(&self, store: &mut dyn Store, control: ControlRequest, now: Millis) -> Result<Response, StoreError> {
-        apply(store, &control, &self.world.policy, now)
+    fn apply(
+        &self,
+        store: &mut dyn Store,
+        control: ControlRequest,
+        policy: &Policy,
+        now: Millis,
+    ) -> Result<Response, StoreError> {
+        apply(store, &control, policy, now)
     }
 
     async fn kv_put(&self, name: &str, text: &str, _: i64) -> Result<(), String> {
@@ -242,6 +249,11 @@ impl ObjectHost for SimulatedHost {
     /// This world has no events object: `simulator/src/events` is one of its own.
     async fn ask_events(&self, _: &str) -> Result<String, String> {
         Ok(r#""noted""#.to_owned())
+    }
+
+    /// This world has no GitHub, and nothing sends its reports.
+    async fn judge(&self, _: &PendingReport) -> Judged {
+        Judged::Later("this world has no list of GitHub's keys".to_owned())
     }
 
     async fn set_alarm(&self, after_ms: i64) -> Result<(), String> {

@@ -102,6 +102,7 @@ async function newWorld() {
   const vars = {
     ORIGIN_LIVE: origin.url,
     EVENT_HOSTS: ["localhost:*"],
+    LEAK_GITHUB_KEYS_URL: "http://127.0.0.1:9/keys",
     KEYWARD_SECRET,
     BOOTSTRAP_TOKEN,
     REVOCATION_BOUND_SECONDS: 1,
@@ -349,6 +350,10 @@ describe("after the whole life cycle of a key", () => {
     await until("the report is kept", () => gate.sql("SELECT * FROM leaks").length > 0);
     await call("/_keyward/v1/leaks", { key: owner });
     await call("/_keyward/v1/leaks/github", { method: "POST", json: [{ token: key, url: key }] });
+    // Without GitHub's list of keys it is kept until it can be verified.
+    const githubs = { "github-public-key-identifier": "one", "github-public-key-signature": "MAYCAQECAQE=" };
+    await call("/_keyward/v1/leaks/github", { method: "POST", headers: githubs, json: [{ token: key, url: key }] });
+    await until("the report waits", () => gate.sql("SELECT * FROM pending_reports").length > 0);
     assert.ok(gate.sql("SELECT * FROM exposures").length > 0, "no exposure was recorded");
 
     // During faults of every store.

@@ -152,6 +152,46 @@ describe("leak reports", () => {
   });
 });
 
+test("a report that came without GitHub's list is judged once the list is back", async () => {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const key = publicKey.export({ type: "spki", format: "pem" });
+  const list = await startList([{ key_identifier: "ours", key, is_current: true }]);
+  const gate = await startGate({ vars: { ORIGIN_LIVE: "http://127.0.0.1:9", LEAK_GITHUB_KEYS_URL: list.url } });
+  try {
+    await gate.bootstrap();
+    const { id, apiKey } = await gate.newKey();
+    // As large as a report may be.
+    const filler = { token: "x".repeat(1_048_000) };
+    const body = JSON.stringify([{ token: apiKey, url: "https://github.example/a" }, filler]);
+    list.status = 500;
+    const answer = await gate.call(`${LEAKS}/github`, {
+      method: "POST",
+      body,
+      headers: {
+        "content-type": "application/json",
+        "github-public-key-identifier": "ours",
+        "github-public-key-signature": createSign("SHA256").update(body).sign(privateKey, "base64"),
+      },
+    });
+    // The object's first request for the list is a second after the report.
+    list.status = 200;
+    assert.equal(answer.verdict, "503 authority_unavailable");
+    const report = await until("the report is judged", async () => {
+      const { json } = await gate.call(LEAKS, { key: gate.owner });
+      return json.items[0];
+    });
+    assert.deepEqual(
+      [report.source, report.place, report.items[0].key_id, report.items[0].was_active],
+      ["github", "https://github.example/a", id, true],
+    );
+    assert.equal(list.requests.length, 2);
+    await until("the report is deleted", () => gate.sql("SELECT * FROM pending_reports").length === 0);
+  } finally {
+    await gate.stop();
+    await list.close();
+  }
+});
+
 test("without GitHub's list a report is answered 503", async () => {
   const list = await startList([]);
   list.status = 500;

@@ -139,6 +139,7 @@ describe("SQL", () => {
         "table members",
         "table meta",
         "table outbox",
+        "table pending_reports",
         "table sessions",
         "table usage_shards",
         "trigger audit_is_never_deleted",
@@ -232,7 +233,7 @@ describe("SQL", () => {
         "idle_days 90",
         `revision ${rows[2].value}`,
         "revoke_idle_days 0",
-        "schema 17",
+        "schema 18",
         `sealed_under ${GENERATION}`,
       ],
     );

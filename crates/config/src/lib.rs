@@ -41,6 +41,7 @@ use keyward_key::exposure::{ExposureAction, ExposureKind, OnExposure};
 use keyward_key::id::Prefix;
 use keyward_key::keyring::{Keyring, Secret};
 use keyward_key::limit::Limit;
+use keyward_key::time::Millis;
 use limits::parse_limits;
 use route::parse_route;
 
@@ -156,6 +157,13 @@ pub struct ConfigProblem {
 }
 
 impl Config {
+    /// Returns the times by which a change takes effect everywhere: while the authority answers, and whatever fails.
+    #[must_use]
+    pub fn effect_times(&self, changed_at: Millis) -> (Millis, Millis) {
+        let effective = changed_at.plus_seconds(self.bound_seconds.into());
+        (effective, effective.plus_seconds(self.grace_seconds.into()))
+    }
+
     /// Checks every variable. A variable may have its JSON type or be the same value as a string.
     ///
     /// # Errors

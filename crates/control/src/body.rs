@@ -182,6 +182,18 @@ impl Fields {
         self.take(name).ok_or_else(|| invalid(name, "This field is required."))
     }
 
+    /// Takes an optional flag. Absent or null is `false`.
+    ///
+    /// # Errors
+    /// `invalid_request`, with the field named.
+    pub fn flag(&mut self, name: &str) -> Result<bool, Problem> {
+        match self.take(name) {
+            None => Ok(false),
+            Some(Json::Bool(value)) => Ok(value),
+            Some(_) => Err(invalid(name, "This must be true or false.")),
+        }
+    }
+
     /// Takes a list of texts. An absent list is empty.
     pub fn texts(&mut self, name: &str, most: usize) -> Result<Vec<String>, Problem> {
         let items = match self.take(name) {

@@ -64,8 +64,7 @@ impl<'a> Changed<'a> {
 
     /// Adds the times by which the change is in effect everywhere.
     pub fn since(self, config: &Config, changed_at: Millis) -> Self {
-        let effective = changed_at.plus_seconds(config.bound_seconds.into());
-        let guaranteed = effective.plus_seconds(config.grace_seconds.into());
+        let (effective, guaranteed) = config.effect_times(changed_at);
         Self { effective_by: Some(effective.rfc3339()), guaranteed_by: Some(guaranteed.rfc3339()), ..self }
     }
 }

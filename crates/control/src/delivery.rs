@@ -109,15 +109,19 @@ pub(super) struct Link {
 }
 
 impl Pending {
-    /// Creates the answer with the link, which only this answer shows. The secret is in the fragment, which no server and no proxy
-    /// receives. The page is on the host of this request, which is `CONTROL_HOST` if that is set.
+    /// Creates the answer with the link, which only this answer shows.
     pub(super) fn respond(&self, input: &Input<'_>, minted: Option<&Minted>) -> Result<Answer, Failure> {
         let minted = credential_of(&self.key, minted)?;
-        let (id, secret) = (minted.id.to_string(), minted.api_key.expose());
-        let url = format!("{}/_keyward/claim#{id}.{secret}", input.head.base());
+        let (id, url) = (minted.id.to_string(), claim_url(input, minted));
         let link = Link { id, url, expires_at: self.claim.expires_at.rfc3339() };
         Ok(input.created(&Changed::pending_key(&self.key, link)))
     }
+}
+
+/// Returns the link of a claim. The secret is in the fragment, which no server and no proxy receives. The page is on the host of this
+/// request, which is `CONTROL_HOST` if that is set.
+pub(super) fn claim_url(input: &Input<'_>, minted: &Minted) -> String {
+    format!("{}/_keyward/claim#{}.{}", input.head.base(), minted.id, minted.api_key.expose())
 }
 
 #[cfg(test)]

@@ -103,15 +103,16 @@ pub struct Counts {
     pub confirm: String,
 }
 
+/// Returns an incident. One with keys that the caller may not see is refused as absent, with 404.
+pub(super) fn find(store: &mut dyn Store, by: &Context<'_>, id: &str) -> Result<incidents::Incident, OperationError> {
+    incidents::find(store, by.member()?, id)?.ok_or_else(|| Rejection::NotFound.into())
+}
+
 /// Parses a body with a selection of keys.
 pub(super) fn parse(body: &[u8], text: TextParser<'_>) -> Result<NewIncidentRequest, Problem> {
     const FIELDS: &[&str] = &["key_ids", "integration", "owner", "kind", "note", "replace", "dry_run", "confirm"];
     let mut fields = Fields::parse(body, FIELDS)?;
-    let dry_run = match fields.take("dry_run") {
-        None => false,
-        Some(Json::Bool(value)) => value,
-        Some(_) => return Err(invalid("dry_run", "This must be true or false.")),
-    };
+    let dry_run = fields.flag("dry_run")?;
     let confirm = fields.take("confirm").map(|value| text.parse("confirm", value, NAME_CHARS)).transpose()?;
     let selected = selected(&mut fields, text)?;
     Ok(NewIncidentRequest { dry_run, confirm, ..rest(&mut fields, text, selected)? })
@@ -224,7 +225,7 @@ impl NewIncidentRequest {
             let successor = successors.remove(&view.id);
             incidents::add_key(store, &incident, &AffectedKey { id: view.id.clone(), successor })?;
         }
-        let stored = incidents::find(store, by.member()?, &incident)?.ok_or(Rejection::NotFound)?;
+        let stored = find(store, by, &incident)?;
         Ok(Opened::Incident(incident_view::read(store, stored)?))
     }
 
@@ -244,8 +245,8 @@ impl NewIncidentRequest {
                 return Ok(rows);
             }
         };
-        let rows = incidents::select(store, member, selection, incidents::MOST_KEYS.saturating_add(1), by.now)?;
-        if rows.len() > incidents::MOST_KEYS {
+        let rows = incidents::select(store, member, selection, INCIDENT_KEYS.saturating_add(1), by.now)?;
+        if rows.len() > INCIDENT_KEYS {
             let detail =
                 format!("This selects more than {INCIDENT_KEYS} keys. Name them in key_ids, in several incidents.");
             return Err(Rejection::Invalid { field: self.selected.field().to_owned(), detail }.into());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::claim_url;
 use super::operation::Input;
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::mint::Minted;
@@ -203,18 +204,16 @@ impl Incident {
     /// Creates the response. `minted` are the claims whose links only the first answer shows.
     pub(super) fn body<'a>(&'a self, input: &Input<'_>, minted: &[Minted]) -> Body<'a> {
         let shown = |key: &AffectedKey| {
-            let effective = key.revoked_at.plus_seconds(input.config.bound_seconds.into());
+            let (effective, guaranteed) = input.config.effect_times(key.revoked_at);
             let secret = |claim: &Claim| minted.iter().find(|minted| minted.id == claim.id);
             let claim = key.claim.clone().map(|claim| {
-                let url = secret(&claim).map(|minted| {
-                    format!("{}/_keyward/claim#{}.{}", input.head.base(), minted.id, minted.api_key.expose())
-                });
+                let url = secret(&claim).map(|minted| claim_url(input, minted));
                 Claim { url, ..claim }
             });
             ShownKey {
                 key_id: key.key_id.clone(),
                 effective_by: effective.rfc3339(),
-                guaranteed_by: effective.plus_seconds(input.config.grace_seconds.into()).rfc3339(),
+                guaranteed_by: guaranteed.rfc3339(),
                 claim,
             }
         };

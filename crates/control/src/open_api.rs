@@ -66,8 +66,9 @@ fn add_responses(piece: &mut Map<String, Value>, spec: &Spec) {
         return;
     }
     let names_one = spec.path.contains("{id}");
-    // An incident has no version.
-    let takes_condition = names_one && spec.writes && !spec.path.starts_with("v1/incidents");
+    let is_condition = |parameter: &Value| parameter["$ref"] == "#/components/parameters/IfMatch";
+    let takes_condition =
+        piece.get("parameters").and_then(Value::as_array).is_some_and(|list| list.iter().any(is_condition));
     let takes_json = matches!(spec.body, BodyKind::Json | BodyKind::OptionalJson);
     let implied = [
         (true, "401", "Unauthorized"),

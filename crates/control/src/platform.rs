@@ -1,6 +1,6 @@
 //! The control plane's port to one event. [`keyward_edge::Platform`] is its port to stores, clock, log and signatures.
 
-use super::leaks::github_keys::Fetched;
+use super::leaks::ReportPlatform;
 use keyward_config::AccessSettings;
 use keyward_edge::BackgroundReport;
 use keyward_edge::usage::UsageDue;
@@ -37,15 +37,8 @@ pub trait ControlPlatform {
     /// Starts to send a report to the authority in the background.
     fn report_in_background(&self, report: BackgroundReport);
 
-    /// Fetches GitHub's list of public keys, of at most [`LIST_BYTES`](super::leaks::github_keys::LIST_BYTES), within
-    /// [`FETCH_MILLIS`](super::leaks::github_keys::FETCH_MILLIS). The request is conditional if `etag` is given. Follows no redirect.
-    ///
-    /// # Errors
-    /// The cause, for the log.
-    async fn fetch_list(&self, url: &str, etag: Option<&str>) -> Result<Fetched, String>;
-
-    /// Returns whether an ECDSA signature (P-256 with SHA-256, `r ‖ s`) of a body is valid. A key that cannot be imported verifies none.
-    async fn verify_p256(&self, spki: &[u8], signature: &[u8; 64], signed: &[u8]) -> bool;
+    /// Returns the port of GitHub's leak reports.
+    fn reports(&self) -> &impl ReportPlatform;
 
     /// Returns a text that is not ASCII in Unicode's normalization form C (UAX #15).
     fn nfc(&self, text: &str) -> String;

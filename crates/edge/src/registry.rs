@@ -30,7 +30,11 @@ pub async fn ask(platform: &impl Platform, call: &Request) -> Result<Response, U
 fn writes(request: &Request) -> bool {
     match request {
         Request::Control(control) => control.writes,
-        Request::Expose(_) | Request::Leak(_) | Request::EndpointReport(_) | Request::EndpointTested(_) => true,
+        Request::Expose(_)
+        | Request::Leak(_)
+        | Request::KeepReport(_)
+        | Request::EndpointReport(_)
+        | Request::EndpointTested(_) => true,
         Request::UsageTimes(_) | Request::UsageMissing { .. } => true,
         Request::Lookup { .. } | Request::Changes(_) => false,
     }

@@ -94,6 +94,17 @@ impl MacKey {
     }
 }
 
+/// Key of AES-256-GCM. The platform encrypts, not this crate. It has no `Debug`.
+pub struct SealingKey([u8; 32]);
+
+impl SealingKey {
+    /// Returns the key. Only the platform may call this.
+    #[must_use]
+    pub const fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 /// Returns the tag in a MAC: its first 8 bytes, big-endian, modulo 62^8.
 pub(super) fn tag_of(mac: &[u8; 32]) -> [u8; TAG_LENGTH] {
     let head = mac.first_chunk::<8>().copied().unwrap_or_default();
@@ -110,6 +121,7 @@ pub struct DerivedKeys {
     session: MacKey,
     claim: MacKey,
     webhook: MacKey,
+    leak_reports: SealingKey,
     checkpoint: SigningKey,
     assertion: SigningKey,
     events: SigningKey,
@@ -139,6 +151,7 @@ impl DerivedKeys {
             session: MacKey::new(&secret.derive("keyward/session/v1")?),
             claim: MacKey::new(&secret.derive("keyward/claim/v1")?),
             webhook: MacKey::new(&secret.derive("keyward/webhook/v1")?),
+            leak_reports: SealingKey(secret.derive("keyward/leak-report/v1")?),
             checkpoint,
             assertion,
             events,
@@ -185,6 +198,12 @@ impl DerivedKeys {
     /// Returns the key that [`super::webhook`] derives endpoints' secrets with.
     pub(super) const fn webhook(&self) -> &MacKey {
         &self.webhook
+    }
+
+    /// Returns the key that seals leak reports which cannot be judged yet.
+    #[must_use]
+    pub const fn leak_reports(&self) -> &SealingKey {
+        &self.leak_reports
     }
 
     /// Returns the key that signs events.

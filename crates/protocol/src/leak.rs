@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::request::RequestMeta;
 use keyward_key::hash::KeyHash;
 use keyward_key::id::KeyId;
+use keyward_key::keyring::Generation;
 use keyward_key::time::Millis;
 
 /// Maximum number of keys in one report; the registry ignores any more.
@@ -53,6 +54,24 @@ pub struct LeakReport {
     pub note: Option<String>,
     /// The keys, at most [`MAX_LEAKED_KEYS`].
     pub keys: Vec<LeakedKey>,
+    /// The HTTP request, for the audit log.
+    pub request: RequestMeta,
+}
+
+/// A report of GitHub whose signature could not be verified yet, because GitHub's list of keys was not available. The registry keeps it, and
+/// has it judged later.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PendingReport {
+    /// SHA-256 of identifier, signature and body, in hex: a report that is sent again is kept once.
+    pub digest: String,
+    /// `Github-Public-Key-Identifier`.
+    pub identifier: String,
+    /// The signature, `r ‖ s`, in hex.
+    pub signature: String,
+    /// Name of the secret that the body is sealed under.
+    pub sealed_under: Generation,
+    /// The body, sealed with AES-256-GCM: nonce, ciphertext and tag, in base64.
+    pub sealed: String,
     /// The HTTP request, for the audit log.
     pub request: RequestMeta,
 }

@@ -32,7 +32,7 @@ pub mod role;
 pub mod usage;
 
 pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
-pub use leak::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS};
+pub use leak::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS, PendingReport};
 pub use level::{Level, LoggedEvents};
 pub use request::{
     Caller, Confirmation, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request,

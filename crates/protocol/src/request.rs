@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::events::{EndpointReport, EndpointTested};
 use crate::exposure::ExposureReport;
 use crate::feed::FeedQuery;
-use crate::leak::LeakReport;
+use crate::leak::{LeakReport, PendingReport};
 use crate::response::Raw;
 use crate::usage::UsageTimes;
 use keyward_key::hash::KeyHash;
@@ -40,6 +40,8 @@ pub enum Request {
     Expose(Box<ExposureReport>),
     /// An isolate reports keys that were found where they do not belong.
     Leak(Box<LeakReport>),
+    /// An isolate passes on a report of GitHub that cannot be verified yet.
+    KeepReport(Box<PendingReport>),
     /// The events object tells when it delivered, and which endpoints it stopped.
     EndpointReport(EndpointReport),
     /// The events object tells that a member's test of an endpoint succeeded.

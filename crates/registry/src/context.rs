@@ -30,6 +30,12 @@ pub fn days_after(now: Millis, days: u32) -> Millis {
     now.plus_seconds(i64::from(days).saturating_mul(86_400))
 }
 
+/// Returns the instant a whole number of days before `now`.
+#[must_use]
+pub fn days_before(now: Millis, days: u32) -> Millis {
+    now.plus_seconds(i64::from(days).saturating_mul(-86_400))
+}
+
 /// An authenticated caller.
 #[derive(Debug)]
 pub enum Actor {

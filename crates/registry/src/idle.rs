@@ -12,7 +12,7 @@ use keyward_fault::fault;
 use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 
-use super::context::{OWN_ACTOR, days_after, record_own};
+use super::context::{OWN_ACTOR, days_after, days_before, record_own};
 use super::due::{BATCH, DueWork};
 use super::keys;
 use super::meta;
@@ -288,8 +288,4 @@ impl Checked {
     fn forget(&self, store: &mut dyn Store) -> Result<(), StoreError> {
         store.execute("DELETE FROM idle_keys WHERE id = ?", &[self.id.as_str().into()])
     }
-}
-
-fn days_before(at: Millis, days: u32) -> Millis {
-    at.plus_seconds(i64::from(days).saturating_mul(-86_400))
 }

@@ -10,9 +10,6 @@ use keyward_key::id::{Environment, KeyId};
 use keyward_key::time::Millis;
 use keyward_protocol::Status;
 
-/// Maximum number of keys of one incident. Revoking them keeps the registry busy for a fraction of a second.
-pub const MOST_KEYS: usize = 1_000;
-
 /// A stored incident, without its keys.
 #[derive(Debug)]
 pub struct Incident {

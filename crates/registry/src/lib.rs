@@ -73,6 +73,7 @@ pub mod object;
 pub mod order;
 pub mod outbox;
 pub mod page;
+pub mod pending_reports;
 pub mod posture;
 pub mod quarantine;
 pub mod schema;
@@ -122,6 +123,7 @@ pub fn answer(
         Request::UsageMissing { shard } => usage::missing(store, shard, now),
         Request::Expose(report) => exposures::record(store, &report, policy.on_exposure, now),
         Request::Leak(report) => leaks::report(store, &report, policy, now),
+        Request::KeepReport(report) => pending_reports::keep(store, &report, now),
         Request::EndpointReport(report) => endpoints::note_report(store, &report, now),
         Request::EndpointTested(tested) => endpoints::note_test(store, &tested, now),
     }

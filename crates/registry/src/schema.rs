@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     LEAKS,
     METRICS,
     EVENTS,
+    PENDING_REPORTS,
 ];
 
 /// Version of the current schema: the number of steps.
@@ -350,6 +351,13 @@ const EVENTS: &[&str] = &[
     ) STRICT",
     "CREATE INDEX keys_ending ON keys (expires_at) WHERE state NOT IN ('revoked', 'pending')",
 ];
+
+/// Reports of GitHub that wait for its list of keys.
+const PENDING_REPORTS: &[&str] = &["CREATE TABLE pending_reports (
+        digest TEXT PRIMARY KEY,
+        received_at INTEGER NOT NULL,
+        report TEXT NOT NULL
+    ) STRICT"];
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the
 /// store is up to date.

@@ -5,6 +5,7 @@ use keyward_key::time::Millis;
 use keyward_protocol::usage::{USAGE_SHARDS, UsageTimes, usage_shard};
 use keyward_protocol::{Response, Status};
 
+use super::context::days_before;
 use super::store::{Row, Store, StoreError, Value};
 
 /// Longest pause between two messages of a shard, in milliseconds. After a longer one, reports of isolates may be missing, and nothing
@@ -136,7 +137,7 @@ impl Idle {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub fn new(store: &mut dyn Store, days: u32, now: Millis) -> Result<Self, StoreError> {
-        let since = now.plus_seconds(i64::from(days).saturating_mul(-86_400));
+        let since = days_before(now, days);
         Ok(Self { since, evidence: Evidence::new(store, now)?, now })
     }
 

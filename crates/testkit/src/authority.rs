@@ -14,7 +14,7 @@ pub fn reply(world: &World, message: &str) -> Result<String, String> {
             Response::Records { records: ids.into_iter().map(look_up).collect(), at: world.position() }
         }
         Request::UsageTimes(_) | Request::UsageMissing { .. } => Response::UsageNoted,
-        Request::Expose(_) | Request::Leak(_) => Response::Reported,
+        Request::Expose(_) | Request::Leak(_) | Request::KeepReport(_) => Response::Reported,
         Request::EndpointReport(_) | Request::EndpointTested(_) => Response::EndpointsNoted,
         Request::Control(_) => return Err("control requests are not supported".to_owned()),
     };

@@ -10,6 +10,7 @@ pub mod messages;
 pub mod model;
 pub mod registry_world;
 pub mod replay;
+pub mod sealing;
 pub mod signing;
 pub mod sqlite_store;
 pub mod text;

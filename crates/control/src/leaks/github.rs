@@ -4,10 +4,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Found;
 use super::der::raw_signature;
-use super::github_keys::{FETCH_MILLIS, GithubKey, Next};
+use super::github_keys::{FETCH_MILLIS, GithubKey, Next, fetch};
 use super::texts::{blanked, keys_of};
+use super::{Found, ReportPlatform as _, pending};
 use crate::failure::Failure;
 use crate::operation::BodyKind;
 use crate::platform::ControlPlatform;
@@ -16,11 +16,10 @@ use crate::transport::check_transport;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyward_config::Config;
-use keyward_edge::{Level, Platform};
+use keyward_edge::{Level, Platform, RequestContext};
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
-use keyward_key::format::keys_in;
-use keyward_protocol::LeakSource;
+use keyward_protocol::{LeakSource, LeakedKey};
 
 const IDENTIFIER: &str = "github-public-key-identifier";
 const SIGNATURE: &str = "github-public-key-signature";
@@ -44,19 +43,22 @@ pub(super) async fn serve<P: Platform, C: ControlPlatform>(
     check_transport(config, context.request.head, BodyKind::Json)?;
     let signature = Signature::of(context).ok_or(Code::InvalidSignature)?;
     let body = context.leak_body().await?;
-    let key = find_key(context, &signature.identifier).await?;
-    if !context.event.verify_p256(&key.spki, &signature.raw, &body).await {
+    let Some(key) = find_key(context, &signature.identifier).await? else {
+        pending::keep(context, &signature, &body).await;
+        return Err(Code::AuthorityUnavailable.into());
+    };
+    if !context.event.reports().verify_p256(&key.spki, &signature.raw, &body).await {
         return Err(Code::InvalidSignature.into());
     }
-    let entries = parse(&body)?;
+    let entries = parse(config, &body)?;
     context.report_leak(&found(config, &entries)).await?;
-    Ok(Reply::json(200, &labelled(config, &entries), request_id))
+    Ok(Reply::json(200, &labelled(&entries), request_id))
 }
 
 /// The signature of a request, in the form that the platform verifies.
-struct Signature {
-    identifier: String,
-    raw: [u8; 64],
+pub(super) struct Signature {
+    pub identifier: String,
+    pub raw: [u8; 64],
 }
 
 impl Signature {
@@ -68,60 +70,56 @@ impl Signature {
     }
 }
 
-/// Returns the key with this identifier. Fetches GitHub's list if that is due; other requests wait for the fetch.
+/// Returns the key with this identifier; `None` if no list is available. Fetches GitHub's list if that is due; other requests wait for the
+/// fetch.
 ///
 /// # Errors
-/// 401 `invalid_signature` if the list does not have it; 503 if no list is available.
+/// 401 `invalid_signature` if the list does not have it.
 async fn find_key<P: Platform, C: ControlPlatform>(
     context: &ControlContext<'_, P, C>,
     identifier: &str,
-) -> Result<GithubKey, Failure> {
-    let platform = context.request.platform;
+) -> Result<Option<GithubKey>, Failure> {
+    let RequestContext { config, platform, request_id, .. } = context.request;
+    let keys = &context.leaks.github;
     for _ in 0..MAX_POLLS {
-        let keys = context.leaks.github.try_borrow_mut();
-        let next = keys.map_or(Next::Unavailable, |mut keys| keys.next(identifier, platform.now()));
+        let next = keys.try_borrow_mut().map_or(Next::Unavailable, |mut keys| keys.next(identifier, platform.now()));
         match next {
-            Next::Verify(key) => return Ok(key),
-            Next::Fetch(etag) => fetch(context, etag.as_deref()).await,
+            Next::Verify(key) => return Ok(Some(key)),
+            Next::Fetch(etag) => {
+                let fetched = fetch(context.event.reports(), &config.leak_github_keys_url, keys, etag.as_deref()).await;
+                if let Err(cause) = fetched {
+                    let fields = [("cause", cause.as_str()), ("request_id", request_id)];
+                    platform.log(Level::Warn, "leak_keys_failed", &fields);
+                }
+            }
             Next::Wait => platform.pause(POLL_MS).await,
             Next::Unknown => return Err(Code::InvalidSignature.into()),
             Next::Unavailable => break,
         }
     }
-    Err(Code::AuthorityUnavailable.into())
-}
-
-async fn fetch<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>, etag: Option<&str>) {
-    let fetched = context.event.fetch_list(&context.request.config.leak_github_keys_url, etag).await;
-    let learned = context.leaks.github.try_borrow_mut().map(|mut keys| match fetched {
-        Ok(fetched) => keys.learn(fetched).map_err(str::to_owned),
-        Err(cause) => {
-            keys.failed();
-            Err(cause)
-        }
-    });
-    if let Ok(Err(cause)) = learned {
-        let fields = [("cause", cause.as_str()), ("request_id", context.request.request_id)];
-        context.request.platform.log(Level::Warn, "leak_keys_failed", &fields);
-    }
+    Ok(None)
 }
 
 /// One entry of a report with a text token.
-struct Entry {
+pub(super) struct Entry {
     token: String,
     kind: String,
     url: String,
+    /// The keys in the token that this deployment minted.
+    keys: Vec<LeakedKey>,
 }
 
 /// Parses a JSON list, and skips the entries without a text token.
-fn parse(body: &[u8]) -> Result<Vec<Entry>, Problem> {
+pub(super) fn parse(config: &Config, body: &[u8]) -> Result<Vec<Entry>, Problem> {
     let Ok(Value::Array(items)) = serde_json::from_slice::<Value>(body) else {
         return Err(Problem::detailed(Code::InvalidRequest, "The body must be a JSON list."));
     };
     let text = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
     let entry = |item: Value| {
+        let token = text(&item, "token")?;
         Some(Entry {
-            token: text(&item, "token")?,
+            keys: keys_of(config, &token, None),
+            token,
             kind: text(&item, "type").unwrap_or_default(),
             url: text(&item, "url").unwrap_or_default(),
         })
@@ -129,24 +127,20 @@ fn parse(body: &[u8]) -> Result<Vec<Entry>, Problem> {
     Ok(items.into_iter().filter_map(entry).collect())
 }
 
-fn found(config: &Config, entries: &[Entry]) -> Found {
+pub(super) fn found(config: &Config, entries: &[Entry]) -> Found {
     let keys = entries.iter().flat_map(|entry| {
-        let keys = keys_of(config, &entry.token, None);
-        let place = if keys.is_empty() { None } else { blanked(config, &entry.url) };
-        keys.into_iter().map(move |key| keyward_protocol::LeakedKey { place: place.clone(), ..key })
+        let place = if entry.keys.is_empty() { None } else { blanked(config, &entry.url) };
+        entry.keys.iter().map(move |key| LeakedKey { place: place.clone(), ..key.clone() })
     });
     Found { source: LeakSource::GitHub, found_at: None, note: None, keys: keys.collect() }
 }
 
 /// Returns the answer: a text is a true positive if this deployment minted a key in it, whatever became of the key.
-fn labelled<'a>(config: &Config, entries: &'a [Entry]) -> Vec<Labelled<'a>> {
-    let is_ours = |token: &str| {
-        keys_in(token.as_bytes(), &config.prefix).any(|presented| config.keyring.recognise(&presented).is_some())
-    };
-    let label = |entry: &'a Entry| Labelled {
+fn labelled(entries: &[Entry]) -> Vec<Labelled<'_>> {
+    let labelled = entries.iter().map(|entry| Labelled {
         token_raw: &entry.token,
         token_type: &entry.kind,
-        label: if is_ours(&entry.token) { "true_positive" } else { "false_positive" },
-    };
-    entries.iter().map(label).collect()
+        label: if entry.keys.is_empty() { "false_positive" } else { "true_positive" },
+    });
+    labelled.collect()
 }

@@ -1,9 +1,13 @@
 //! Cached public keys of GitHub's secret scanning, and when to fetch them.
 
+use std::cell::RefCell;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyward_key::time::Millis;
 use serde::Deserialize;
+
+use super::ReportPlatform;
 
 /// Time after which the cached list is fetched again, in milliseconds. After it, a key that GitHub has withdrawn is not accepted.
 const FRESH_MILLIS: i64 = 1_800_000;
@@ -137,6 +141,27 @@ impl GithubKeys {
     /// Records that the list could not be fetched.
     pub const fn failed(&mut self) {
         self.fetching = false;
+    }
+}
+
+/// Fetches GitHub's list, as [`Next::Fetch`] asks.
+///
+/// # Errors
+/// The cause, for the log.
+pub(super) async fn fetch(
+    platform: &impl ReportPlatform,
+    url: &str,
+    keys: &RefCell<GithubKeys>,
+    etag: Option<&str>,
+) -> Result<(), String> {
+    let fetched = platform.fetch_list(url, etag).await;
+    let Ok(mut keys) = keys.try_borrow_mut() else { return Ok(()) };
+    match fetched {
+        Ok(fetched) => keys.learn(fetched).map_err(str::to_owned),
+        Err(cause) => {
+            keys.failed();
+            Err(cause)
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod github;
 pub mod github_keys;
 mod gitlab;
 mod open_api;
+pub mod pending;
 mod public;
 mod rules;
 mod slots;
@@ -29,15 +30,16 @@ use super::guard::NoAnswer;
 use super::platform::{BodyError, ControlPlatform};
 use super::revocation_limiter::RevocationLimiter;
 use super::serve::ControlContext;
-use github_keys::GithubKeys;
+use github_keys::{Fetched, GithubKeys};
 use keyward_edge::registry::ask;
 use keyward_edge::{BackgroundReport, Level, Platform};
 use keyward_http::limits::LEAK_BODY_BYTES;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
-use keyward_key::entropy::base62;
+use keyward_key::entropy::{Entropy, EntropyFailed, base62};
+use keyward_key::keyring::SealingKey;
 use keyward_key::time::Millis;
-use keyward_protocol::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS, Request, Response};
+use keyward_protocol::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS, Request, RequestMeta, Response};
 use slots::{Slot, Slots};
 
 /// An endpoint for leak reports.
@@ -102,12 +104,53 @@ pub(super) async fn serve<P: Platform, C: ControlPlatform>(
     }
 }
 
+/// Services of the platform for GitHub's reports, in an isolate and in the registry's object.
+#[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
+pub trait ReportPlatform {
+    /// Fetches GitHub's list of public keys, of at most [`LIST_BYTES`](github_keys::LIST_BYTES), within
+    /// [`FETCH_MILLIS`](github_keys::FETCH_MILLIS). The request is conditional if `etag` is given. Follows no redirect.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    async fn fetch_list(&self, url: &str, etag: Option<&str>) -> Result<Fetched, String>;
+
+    /// Returns whether an ECDSA signature (P-256 with SHA-256, `r ‖ s`) of a body is valid. A key that cannot be imported verifies none.
+    async fn verify_p256(&self, spki: &[u8], signature: &[u8; 64], signed: &[u8]) -> bool;
+
+    /// Seals a body with AES-256-GCM: returns a random nonce of 12 bytes, the ciphertext and the tag.
+    ///
+    /// # Errors
+    /// The cause, for the log.
+    async fn seal(&self, key: &SealingKey, body: &[u8]) -> Result<Vec<u8>, String>;
+
+    /// Opens what [`Self::seal`] returned. `None` if it was not sealed with this key, or was changed.
+    async fn open(&self, key: &SealingKey, sealed: &[u8]) -> Option<Vec<u8>>;
+
+    /// Returns the system's source of randomness.
+    fn entropy(&self) -> impl Entropy;
+}
+
 /// A report with its genuine-looking keys: those with a right tag.
 struct Found {
     source: LeakSource,
     found_at: Option<Millis>,
     note: Option<String>,
     keys: Vec<LeakedKey>,
+}
+
+/// Splits what was found into messages for the registry. None without a key of ours.
+fn reports(found: &Found, request: &RequestMeta, entropy: &mut impl Entropy) -> Result<Vec<LeakReport>, EntropyFailed> {
+    let chunks = found.keys.chunks(MAX_LEAKED_KEYS).map(|keys| {
+        Ok(LeakReport {
+            id: format!("leak_{}", base62(entropy, 16)?),
+            source: found.source,
+            found_at: found.found_at,
+            note: found.note.clone(),
+            keys: keys.to_vec(),
+            request: request.clone(),
+        })
+    });
+    chunks.collect()
 }
 
 impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
@@ -119,20 +162,8 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         })
     }
 
-    /// Splits what was found into messages for the registry. None without a key of ours.
     fn leak_reports(&self, found: &Found) -> Result<Vec<LeakReport>, Failure> {
-        let chunks = found.keys.chunks(MAX_LEAKED_KEYS).map(|keys| {
-            let id = format!("leak_{}", base62(&mut self.event.entropy(), 16)?);
-            Ok(LeakReport {
-                id,
-                source: found.source,
-                found_at: found.found_at,
-                note: found.note.clone(),
-                keys: keys.to_vec(),
-                request: self.meta(),
-            })
-        });
-        chunks.collect()
+        Ok(reports(found, &self.meta(), &mut self.event.entropy())?)
     }
 
     /// Has the registry revoke what was found, and waits for it.

@@ -57,8 +57,7 @@ impl LeakView {
 
 impl ItemView {
     fn new(config: &Config, item: LeakItem) -> Self {
-        let effective = item.revoked_at.map(|at| at.plus_seconds(config.bound_seconds.into()));
-        let guaranteed = effective.map(|at| at.plus_seconds(config.grace_seconds.into()));
+        let (effective, guaranteed) = item.revoked_at.map(|at| config.effect_times(at)).unzip();
         Self {
             routes: config.routes.opened_by(&item.scopes),
             key_id: item.key_id,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::incident;
 use crate::incident_view::{self, Incident};
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
 use crate::body::Fields;
@@ -46,13 +47,11 @@ impl ControlOperation for CloseIncident {
     }
 
     fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
-        let Some(request) = request else { return Ok(()) };
-        // An incident with keys elsewhere does not exist for a limited member.
-        incidents::find(store, by.member()?, &request.id)?.map(drop).ok_or_else(|| Rejection::NotFound.into())
+        request.map_or(Ok(()), |request| incident::find(store, by, &request.id).map(drop))
     }
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
-        let stored = incidents::find(store, by.member()?, &self.id)?.ok_or(Rejection::NotFound)?;
+        let stored = incident::find(store, by, &self.id)?;
         if stored.review.is_none() {
             return Err(Rejection::NotReviewed.into());
         }
@@ -61,7 +60,7 @@ impl ControlOperation for CloseIncident {
             incidents::close(store, by, &self.id)?;
             by.record_about(store, "incident.close", &self.id, Vec::new())?;
         }
-        let stored = incidents::find(store, by.member()?, &self.id)?.ok_or(Rejection::NotFound)?;
+        let stored = incident::find(store, by, &self.id)?;
         Ok(Outcome { incident: incident_view::read(store, stored)? })
     }
 

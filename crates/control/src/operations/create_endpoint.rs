@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::body::Fields;
 use crate::endpoint_body::{description, limited_to, respond, signatures, types, url};
+use crate::credential::SystemEntropy;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, confused, raw};
 use crate::sight::check_unlimited;
-use keyward_key::entropy::{Entropy, EntropyFailed, base62};
+use keyward_key::entropy::{Entropy, base62};
 use keyward_key::id::Environment;
 use keyward_key::keyring::Generation;
 use keyward_key::mint::Minted;
@@ -41,14 +42,6 @@ pub struct CreateEndpoint {
 pub struct Outcome {
     /// View, and the secret to show.
     pub endpoint_created: ChangedEndpoint,
-}
-
-struct SystemEntropy<'a>(&'a mut dyn Entropy);
-
-impl Entropy for SystemEntropy<'_> {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), EntropyFailed> {
-        self.0.fill(buffer)
-    }
 }
 
 impl ControlOperation for CreateEndpoint {

@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::incident;
 use crate::incident_view::{self, Incident};
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
 use crate::body::Fields;
 use keyward_http::limits::PROSE_CHARS;
 use keyward_registry::meta;
 use keyward_key::mint::Minted;
-use keyward_protocol::{Rejection, Role};
+use keyward_protocol::Role;
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::incidents;
 use keyward_registry::store::Store;
@@ -50,16 +51,14 @@ impl ControlOperation for ReviewIncident {
     }
 
     fn authorise(request: Option<&Self>, store: &mut dyn Store, by: &Context<'_>) -> Result<(), OperationError> {
-        let Some(request) = request else { return Ok(()) };
-        // An incident with keys elsewhere does not exist for a limited member.
-        incidents::find(store, by.member()?, &request.id)?.map(drop).ok_or_else(|| Rejection::NotFound.into())
+        request.map_or(Ok(()), |request| incident::find(store, by, &request.id).map(drop))
     }
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
         meta::next_revision(store)?;
         incidents::review(store, by, &self.id, &self.finding)?;
         by.record_about(store, "incident.review", &self.id, vec![("finding", self.finding.as_str().into())])?;
-        let stored = incidents::find(store, by.member()?, &self.id)?.ok_or(Rejection::NotFound)?;
+        let stored = incident::find(store, by, &self.id)?;
         Ok(Outcome { incident: incident_view::read(store, stored)? })
     }
 

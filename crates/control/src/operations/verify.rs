@@ -132,11 +132,7 @@ impl Question {
         if ip.as_ref().is_some_and(|text| parse_address(text).is_none()) {
             return Err(invalid("ip", "This must be an IPv4 or IPv6 address."));
         }
-        let counts = match fields.take("count") {
-            None => false,
-            Some(Json::Bool(counts)) => counts,
-            Some(_) => return Err(invalid("count", "This must be true or false.")),
-        };
+        let counts = fields.flag("count")?;
         let needed = match (&method, &path) {
             (Some(method), Some(path)) => scope_of(input, method, path),
             (None, None) => Ok((None, 1)),

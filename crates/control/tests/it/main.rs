@@ -13,6 +13,7 @@ mod incidents;
 mod leaks;
 mod limits;
 mod metrics;
+mod pending_reports;
 mod plane;
 mod posture;
 mod requests;

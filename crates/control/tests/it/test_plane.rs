@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use keyward_config::{AccessSettings, Config};
 use keyward_control::console::ConsoleReply;
+use keyward_control::leaks::ReportPlatform;
 use keyward_control::leaks::github_keys::Fetched;
 use keyward_control::{
     AccessFailure, BodyError, Callers, ControlContext, ControlPlatform, ControlReply, LeakState, RevocationLimiter,
@@ -24,6 +25,7 @@ use keyward_http::head::Head;
 use keyward_http::problem::Code;
 use keyward_http::reply::Reply;
 use keyward_key::entropy::Entropy;
+use keyward_key::keyring::SealingKey;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 use keyward_protocol::Request;
@@ -34,6 +36,7 @@ use keyward_registry::events::EffectTimes;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::ClientRequest;
 use keyward_testkit::registry_world::{NOW, World};
+use keyward_testkit::sealing;
 use keyward_testkit::sqlite_store::SqliteStore;
 use keyward_testkit::text::nfc;
 use keyward_usage::query;
@@ -179,6 +182,29 @@ impl TestPlatform {
     }
 }
 
+impl ReportPlatform for TestPlatform {
+    async fn fetch_list(&self, _: &str, etag: Option<&str>) -> Result<Fetched, String> {
+        self.fetches.borrow_mut().push(etag.map(str::to_owned));
+        self.list.borrow().clone()
+    }
+
+    async fn verify_p256(&self, _: &[u8], signature: &[u8; 64], _: &[u8]) -> bool {
+        *signature == self.right_signature.get()
+    }
+
+    async fn seal(&self, key: &SealingKey, body: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(sealing::seal(key, body))
+    }
+
+    async fn open(&self, key: &SealingKey, sealed: &[u8]) -> Option<Vec<u8>> {
+        sealing::open(key, sealed)
+    }
+
+    fn entropy(&self) -> impl Entropy {
+        ControlPlatform::entropy(self)
+    }
+}
+
 impl ControlPlatform for TestPlatform {
     fn report_usage_in_background(&self, due: UsageDue) {
         self.usage_due.borrow_mut().push(due);
@@ -210,13 +236,8 @@ impl ControlPlatform for TestPlatform {
         self.reports.borrow_mut().push(report);
     }
 
-    async fn fetch_list(&self, _: &str, etag: Option<&str>) -> Result<Fetched, String> {
-        self.fetches.borrow_mut().push(etag.map(str::to_owned));
-        self.list.borrow().clone()
-    }
-
-    async fn verify_p256(&self, _: &[u8], signature: &[u8; 64], _: &[u8]) -> bool {
-        *signature == self.right_signature.get()
+    fn reports(&self) -> &impl ReportPlatform {
+        self
     }
 
     fn nfc(&self, text: &str) -> String {

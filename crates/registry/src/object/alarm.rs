@@ -6,8 +6,18 @@ use crate::due;
 
 impl<H: ObjectHost> RegistryObject<H> {
     /// Handles the alarm: does what is due, then tells events and writes copies, which the due work may have queued. Sets the next alarm.
+    /// Reports that wait for GitHub's keys are judged last, because their fetch may take seconds.
     pub async fn alarm(&self) {
         self.run_due_work();
+        self.pass_on().await;
+        if self.has_reports() {
+            self.judge_reports().await;
+            self.pass_on().await;
+        }
+    }
+
+    /// Tells events and writes copies.
+    async fn pass_on(&self) {
         if self.has_news() {
             self.tell_events().await;
         }
@@ -30,19 +40,20 @@ impl<H: ObjectHost> RegistryObject<H> {
         self.work_backoff_ms.set(backoff_ms.min(LONGEST_BACKOFF_MS));
     }
 
-    /// Returns the time until the object needs its next alarm, in milliseconds; `None` if no copy and no event is pending and no work will
-    /// fall due. An alarm that finds nothing to do is harmless, so a store that fails counts as pending work.
+    /// Returns the time until the object needs its next alarm, in milliseconds; `None` if no copy, no event and no report is pending and no
+    /// work will fall due. An alarm that finds nothing to do is harmless, so a store that fails counts as pending work.
     ///
     /// Work that is already due waits for its backoff, at least [`FIRST_BACKOFF_MS`], so work that fails does not keep the object busy.
     pub(super) fn next_alarm_ms(&self) -> Option<i64> {
         let copies = self.has_pending().then(|| self.copies.backoff_ms());
         let news = self.has_news().then(|| self.news.backoff_ms());
+        let reports = self.has_reports().then(|| self.reports.backoff_ms());
         let soonest = self.work_backoff_ms.get();
         let work = match self.with_store(|store| due::earliest(store, self.work)) {
             Ok(due_at) => due_at.map(|due_at| due_at.since(self.host.now()).max(soonest)),
             Err(_) => Some(soonest),
         };
-        copies.into_iter().chain(news).chain(work).min()
+        copies.into_iter().chain(news).chain(reports).chain(work).min()
     }
 
     /// Sets the next alarm, if one is needed.

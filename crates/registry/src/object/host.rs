@@ -2,11 +2,22 @@
 
 use std::future::Future;
 
+use crate::context::Policy;
 use crate::store::{Store, StoreError};
 use keyward_key::time::Millis;
-use keyward_protocol::{ControlRequest, Response};
+use keyward_protocol::{ControlRequest, LeakReport, PendingReport, Response};
 
 pub use keyward_protocol::{Level, LoggedEvents};
+
+/// Judgement of a report of GitHub that was kept.
+pub enum Judged {
+    /// GitHub's list of keys is still not available. The cause is for the log.
+    Later(String),
+    /// It is not a report of GitHub, or cannot be read. The cause is for the log.
+    Invalid(&'static str),
+    /// The keys in it, as an isolate would have reported them.
+    Genuine(Vec<LeakReport>),
+}
 
 /// Platform of one instance of the object: clock, entropy, SQLite, KV, the events object, alarm, background work, log, and the operations of the
 /// control plane. Storage and alarm outlive an instance; background work ends with it.
@@ -24,11 +35,17 @@ pub trait ObjectHost: Sized + 'static {
     /// The error of `work`.
     fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError>;
 
-    /// Applies a control-plane request at `now`, as one transaction.
+    /// Applies a control-plane request at `now` under `policy`, as one transaction.
     ///
     /// # Errors
     /// [`StoreError`] when the store failed. The change may have been committed.
-    fn apply(&self, store: &mut dyn Store, control: ControlRequest, now: Millis) -> Result<Response, StoreError>;
+    fn apply(
+        &self,
+        store: &mut dyn Store,
+        control: ControlRequest,
+        policy: &Policy,
+        now: Millis,
+    ) -> Result<Response, StoreError>;
 
     /// Writes a text to KV, to expire at `expires_at_seconds` since 1970. Settles within
     /// [`KV_WRITE_TIMEOUT_MS`](super::KV_WRITE_TIMEOUT_MS); after a timeout the write may still happen.
@@ -43,6 +60,9 @@ pub trait ObjectHost: Sized + 'static {
     /// # Errors
     /// The cause, for the log. The events object may have handled the message even so.
     async fn ask_events(&self, message: &str) -> Result<String, String>;
+
+    /// Judges a report of GitHub that was kept.
+    async fn judge(&self, report: &PendingReport) -> Judged;
 
     /// Sets the object's only alarm, due `after_ms` from now. Replaces an existing alarm.
     ///

@@ -10,10 +10,11 @@
 mod alarm;
 mod drain;
 mod host;
+mod judge;
 mod pass;
 mod tell;
 
-pub use host::{Level, LoggedEvents, ObjectHost};
+pub use host::{Judged, Level, LoggedEvents, ObjectHost};
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -24,7 +25,7 @@ use crate::events::EffectTimes;
 use crate::feed::{self, FeedSizes};
 use crate::idle::{self, IdleRules};
 use crate::store::{Store, StoreError};
-use crate::{AnswerContext, events, key_limits, metrics, notices, outbox, schema};
+use crate::{AnswerContext, events, key_limits, metrics, notices, outbox, pending_reports, schema};
 use keyward_key::epoch::Epoch;
 use keyward_key::keyring::Keyring;
 use keyward_key::limit::Limit;
@@ -93,6 +94,8 @@ pub struct RegistryObject<H> {
     copies: Pass,
     /// Tells the events object.
     news: Pass,
+    /// Judges the reports that wait for GitHub's keys.
+    reports: Pass,
     /// Pause before due work is retried.
     work_backoff_ms: Cell<i64>,
 }
@@ -115,6 +118,7 @@ impl<H: ObjectHost> RegistryObject<H> {
             refilled: Cell::new(false),
             copies: Pass::with_event("kv_copy_failed"),
             news: Pass::with_event("events_not_told"),
+            reports: Pass::with_event("leak_reports_wait"),
             work_backoff_ms: Cell::new(FIRST_BACKOFF_MS),
         }
     }
@@ -135,9 +139,11 @@ impl<H: ObjectHost> RegistryObject<H> {
         };
         let (may_change, is_write) = match &request {
             Request::Control(control) => (true, control.writes),
-            Request::Expose(_) | Request::Leak(_) | Request::EndpointReport(_) | Request::EndpointTested(_) => {
-                (true, true)
-            }
+            Request::Expose(_)
+            | Request::Leak(_)
+            | Request::KeepReport(_)
+            | Request::EndpointReport(_)
+            | Request::EndpointTested(_) => (true, true),
             Request::Lookup { .. } | Request::Changes(_) | Request::UsageTimes(_) | Request::UsageMissing { .. } => {
                 (false, false)
             }
@@ -216,6 +222,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         // unreadable row delays the copies, but not the registry.
         let waiting = outbox::pending(store, 1).map_or(true, |pending| !pending.is_empty())
             || events::is_any_pending(store).unwrap_or(true)
+            || pending_reports::is_any(store).unwrap_or(true)
             || due::earliest(store, self.work).map_or(true, |due_at| due_at.is_some());
         self.refilled.set(resealed || began || waiting);
         Ok(())
@@ -225,7 +232,7 @@ impl<H: ObjectHost> RegistryObject<H> {
         let settings = self.settings.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
         let (random, now) = (self.random_name()?, self.host.now());
         let context = AnswerContext { policy: &settings.policy, feed: settings.feed, random: &random, now };
-        let control = |store: &mut dyn Store, control| self.host.apply(store, control, now);
+        let control = |store: &mut dyn Store, control| self.host.apply(store, control, &settings.policy, now);
         let answered = self.with_store(|store| crate::answer(store, request, &context, control))?;
         if let Response::Changes { restored: true, .. } = answered {
             self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);

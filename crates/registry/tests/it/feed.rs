@@ -274,7 +274,7 @@ fn keys_changed_before_the_feed_existed_stay_in_the_snapshot() {
              ALTER TABLE keys DROP COLUMN limit_revision;
              DROP INDEX keys_by_idle_check; ALTER TABLE keys DROP COLUMN idle_check_at; DROP TABLE idle_keys; DROP TABLE counters;
              DROP TABLE events; DROP TABLE endpoints; DROP INDEX keys_ending;
-             DROP TABLE leak_items; DROP TABLE leaks; DROP TABLE exposures; ALTER TABLE keys DROP COLUMN exposed_at;
+             DROP TABLE pending_reports; DROP TABLE leak_items; DROP TABLE leaks; DROP TABLE exposures; ALTER TABLE keys DROP COLUMN exposed_at;
              ALTER TABLE keys DROP COLUMN exposure_dismissed_at;
              UPDATE meta SET value = '1' WHERE name = 'schema'",
         )

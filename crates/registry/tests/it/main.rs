@@ -22,6 +22,7 @@ mod messages;
 mod notices;
 mod object;
 mod outbox;
+mod pending_reports;
 mod posture;
 mod quarantine;
 mod revoke;

@@ -69,6 +69,7 @@ fn every_column_of_every_table_is_documented() {
         ("incident_keys", 3),
         ("leaks", 6),
         ("leak_items", 11),
+        ("pending_reports", 3),
         ("events", 2),
         ("endpoints", 17),
     ] {

@@ -11,13 +11,14 @@ use keyward_control::authority::apply;
 use keyward_key::keyring::{Keyring, Secret};
 use keyward_key::time::Millis;
 use keyward_protocol::events::{EventsRequest, News};
-use keyward_protocol::{ControlRequest, Request, RequestMeta, Response as RegistryResponse};
+use keyward_protocol::{ControlRequest, PendingReport, Request, RequestMeta, Response as RegistryResponse};
+use keyward_registry::context::Policy;
 use keyward_registry::due::DueWork;
 use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::meta;
-use keyward_registry::object::{Level, ObjectHost, ObjectSettings, PASS_TIMEOUT_MS, RegistryObject};
+use keyward_registry::object::{Judged, Level, ObjectHost, ObjectSettings, PASS_TIMEOUT_MS, RegistryObject};
 use keyward_registry::outbox::pending;
 use keyward_registry::store::{Store, StoreError};
 use keyward_testkit::registry_world::*;
@@ -44,6 +45,8 @@ pub struct Shared {
     /// News that the events object was told, and whether it answers.
     pub news: RefCell<Vec<News>>,
     pub events_answer: Cell<bool>,
+    /// Judgements of reports that wait, in order; without one, GitHub's list is not available.
+    pub judgements: RefCell<VecDeque<Judged>>,
 }
 
 impl Platform {
@@ -59,10 +62,11 @@ impl Platform {
             kv_hangs: Cell::new(false),
             news: RefCell::default(),
             events_answer: Cell::new(true),
+            judgements: RefCell::default(),
         }))
     }
 
-    fn start(&self, secret: &str, authority_epoch: Option<&str>) -> Rc<RegistryObject<Self>> {
+    pub fn start(&self, secret: &str, authority_epoch: Option<&str>) -> Rc<RegistryObject<Self>> {
         Rc::new(RegistryObject::new(self.clone(), Some(settings(secret, authority_epoch))))
     }
 
@@ -135,9 +139,10 @@ impl ObjectHost for Platform {
         &self,
         store: &mut dyn Store,
         control: ControlRequest,
+        policy: &Policy,
         now: Millis,
     ) -> Result<RegistryResponse, StoreError> {
-        apply(store, &control, &World::empty().policy, now)
+        apply(store, &control, policy, now)
     }
 
     async fn kv_put(&self, name: &str, _: &str, expires_at_seconds: i64) -> Result<(), String> {
@@ -163,6 +168,10 @@ impl ObjectHost for Platform {
             other => panic!("{other:?}"),
         }
         Ok(r#""noted""#.to_owned())
+    }
+
+    async fn judge(&self, _: &PendingReport) -> Judged {
+        self.0.judgements.borrow_mut().pop_front().unwrap_or_else(|| Judged::Later("no list".to_owned()))
     }
 
     async fn set_alarm(&self, after_ms: i64) -> Result<(), String> {

@@ -2,6 +2,7 @@
 //! `registry/schema.rs` and describe it in docs/internals/storage.md.
 
 use keyward_key::id::Environment;
+use keyward_protocol::Request;
 use keyward_protocol::role::Role;
 
 use keyward_testkit::registry_world::*;
@@ -45,6 +46,8 @@ fn the_stored_form_is_this_literal_json_of_every_table() {
     world.done(owner(), issue_by_claim(4, live("mail")));
     world.later(1);
     crate::endpoints::add_with_secrets(&mut world);
+    let pending = Request::KeepReport(Box::new(crate::pending_reports::pending(1)));
+    keyward_control::answer(&mut world.store, pending, &world.policy, "abcdefghijklmnop", world.now).unwrap();
     let stored: Json = serde_json::from_str(include_str!("stored_form.json")).unwrap();
     let found = world.store.dump();
     assert_eq!(found, stored, "{}", serde_json::to_string_pretty(&found).unwrap());
