@@ -17,7 +17,7 @@ use keyward_control::access_verifier;
 use keyward_control::audit_stream::AuditStream;
 use keyward_control::console::ConsoleReply;
 use keyward_control::leaks::ReportPlatform;
-use keyward_control::{AccessFailure, BodyError, ControlContext, ControlPlatform, ControlReply};
+use keyward_control::{AccessFailure, BODY_TIMEOUT_MS, BodyError, ControlContext, ControlPlatform, ControlReply};
 use keyward_edge::usage::UsageDue;
 use keyward_edge::{BackgroundReport, RequestContext};
 use keyward_http::head::Head;
@@ -35,7 +35,8 @@ pub struct ControlEvent {
 impl ControlPlatform for ControlEvent {
     async fn read_body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
         let max_bytes = u32::try_from(max_bytes).unwrap_or(u32::MAX);
-        let body = glue::read_body(&self.request, max_bytes).await.map_err(|_| BodyError::Incomplete)?;
+        let body =
+            glue::read_body(&self.request, max_bytes, BODY_TIMEOUT_MS).await.map_err(|_| BodyError::Incomplete)?;
         body.dyn_ref::<js_sys::Uint8Array>().map(js_sys::Uint8Array::to_vec).ok_or(BodyError::TooLarge)
     }
 

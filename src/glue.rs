@@ -85,7 +85,7 @@ extern "C" {
     pub fn keep_alive(context: &JsValue, promise: &JsValue) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch, js_name = readBody)]
-    pub async fn read_body(request: &JsValue, most: u32) -> Result<JsValue, JsValue>;
+    pub async fn read_body(request: &JsValue, most: u32, milliseconds: u32) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub fn variables(env: &JsValue, names: &str) -> Result<String, JsValue>;

@@ -11,8 +11,9 @@ use lru::LruCache;
 use super::rate_limiter::{Debt, Rate};
 use keyward_http::limits::{
     CLAIMS_REMEMBERED, CONFIRMATIONS_A_SECOND, CONTROL_QUERIES_A_SECOND, CONTROL_REQUESTS_A_SECOND,
-    CREDENTIALS_REMEMBERED, FINAL_REFUSAL_MILLIS, REFUSAL_MILLIS, REFUSED_SIGN_INS_A_SECOND, SIGN_IN_MILLIS,
-    SIGN_INS_AT_ONCE, WRONG_CLAIM_SECRET_MILLIS, WRONG_CLAIM_SECRETS_AT_ONCE,
+    CREDENTIALS_REMEMBERED, FINAL_REFUSAL_MILLIS, POSTURE_MILLIS, POSTURES_AT_ONCE, REFUSAL_MILLIS,
+    REFUSED_SIGN_INS_A_SECOND, SIGN_IN_MILLIS, SIGN_INS_AT_ONCE, WRONG_CLAIM_SECRET_MILLIS,
+    WRONG_CLAIM_SECRETS_AT_ONCE,
 };
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::time::Millis;
@@ -32,6 +33,7 @@ const WRONG_SECRETS: Rate = Rate { burst: WRONG_CLAIM_SECRETS_AT_ONCE, interval_
 const REQUESTS: Rate = Rate::a_second(CONTROL_REQUESTS_A_SECOND);
 const REFUSALS: Rate = Rate::a_second(REFUSED_SIGN_INS_A_SECOND);
 const SIGN_INS: Rate = Rate { burst: SIGN_INS_AT_ONCE, interval_ms: SIGN_IN_MILLIS };
+const POSTURES: Rate = Rate { burst: POSTURES_AT_ONCE, interval_ms: POSTURE_MILLIS };
 const QUERIES: Rate = Rate::a_second(CONTROL_QUERIES_A_SECOND);
 const CONFIRMATIONS: Rate = Rate::a_second(CONFIRMATIONS_A_SECOND);
 
@@ -108,6 +110,7 @@ struct Known {
     requests: Debt,
     refusals: Debt,
     sign_ins: Debt,
+    postures: Debt,
     accepted: bool,
     /// The refusal, and its instant.
     refused: Option<(Refused, Millis)>,
@@ -173,6 +176,14 @@ impl Callers {
     /// The whole seconds after which the next one passes.
     pub(super) fn take_sign_in(&mut self, name: &CallerName, now: Millis) -> Result<(), i64> {
         self.of(name).sign_ins.take(SIGN_INS, now)
+    }
+
+    /// Counts one reading of the posture.
+    ///
+    /// # Errors
+    /// The whole seconds after which the next one passes.
+    pub(super) fn take_posture(&mut self, name: &CallerName, now: Millis) -> Result<(), i64> {
+        self.of(name).postures.take(POSTURES, now)
     }
 
     /// Returns what is known of a caller.

@@ -8,10 +8,10 @@ use keyward_key::id::KeyId;
 use keyward_protocol::{Caller, KeyView, Raw};
 use keyward_registry::store::StoreError;
 
-/// Returns the view of a key for whoever holds its claim's secret. It does not tell where the key is used from: a link may have been read by
-/// others than the key's user, and works for days.
+/// Returns the view of a key for whoever holds its claim's secret. It does not tell where the key is used from, nor why it
+/// was revoked, which may be the note of an incident: a link may have been read by others than the key's user, and works for days.
 pub(super) fn view_for_claimant(key: KeyView) -> Result<Raw, StoreError> {
-    raw(&KeyView { last_used_from: None, ..key })
+    raw(&KeyView { last_used_from: None, revoke_reason: None, ..key })
 }
 
 /// A claim as presented. Holds no secret, only its hash.

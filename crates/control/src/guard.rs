@@ -46,6 +46,14 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         admitted.map(|_| ()).map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
     }
 
+    /// Returns the cached refusal of a caller's sign-in, if one applies.
+    pub(super) fn known_refusal(&self, caller: &Caller) -> Option<Rejection> {
+        match self.standing(&CallerName::of(caller)) {
+            Standing::Refused(Refused { reason, is_final }) => Some(Rejection::Unauthenticated { reason, is_final }),
+            Standing::Accepted | Standing::Unknown => None,
+        }
+    }
+
     /// Counts one sign-in of a caller against the rate of sign-ins, because each of them is an entry of the audit log.
     ///
     /// # Errors
@@ -54,6 +62,18 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         const DETAIL: &str = "Too many sign-ins with this credential. Retry after the time in `Retry-After`.";
         let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(()) };
         let taken = callers.take_sign_in(&CallerName::of(caller), self.request.platform.now());
+        taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
+    }
+
+    /// Counts one reading of the posture by a caller, because each of them reads every current key.
+    ///
+    /// # Errors
+    /// 429 `rate_limited`.
+    pub(super) fn limit_postures(&self, caller: &Caller) -> Result<(), Problem> {
+        const DETAIL: &str =
+            "Too many readings of the posture with this credential. Retry after the time in `Retry-After`.";
+        let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(()) };
+        let taken = callers.take_posture(&CallerName::of(caller), self.request.platform.now());
         taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
     }
 

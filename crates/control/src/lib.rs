@@ -94,7 +94,7 @@ pub use callers::Callers;
 pub use health::health;
 pub use leaks::LeakState;
 pub use operations::Operation;
-pub use platform::{AccessFailure, BodyError, ControlPlatform};
+pub use platform::{AccessFailure, BODY_TIMEOUT_MS, BodyError, ControlPlatform};
 pub use revocation_limiter::RevocationLimiter;
 pub use serve::{ControlContext, ControlReply, serve};
 pub use text::TextParser;

@@ -7,10 +7,13 @@ use keyward_edge::usage::UsageDue;
 use keyward_http::problem::Code;
 use keyward_key::entropy::Entropy;
 
+/// Time limit for a body to arrive, in milliseconds. A client that stops in the middle must not keep what it sent in memory.
+pub const BODY_TIMEOUT_MS: u32 = 15_000;
+
 /// Services of the platform for the control plane: bodies, randomness, sign-in by Cloudflare Access, published documents.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of its isolate")]
 pub trait ControlPlatform {
-    /// Reads the body of the request, of at most `max_bytes`.
+    /// Reads the body of the request, of at most `max_bytes`, within [`BODY_TIMEOUT_MS`].
     ///
     /// # Errors
     /// [`BodyError`].

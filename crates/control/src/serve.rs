@@ -168,7 +168,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             head: self.request.head,
             id: segment,
             body: &body,
-            text: TextParser::new(&nfc),
+            text: TextParser::new(&nfc).refusing_keys(&self.request.config.prefix),
             request_id: self.request.request_id,
         };
         let answer = self.ask_for(operation, &input, signed_in.as_ref()).await?;
@@ -259,6 +259,9 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         input: &Input<'_>,
         signed_in: Option<&SignedIn>,
     ) -> Result<Answer, Failure> {
+        if let Some(signed_in) = signed_in {
+            self.admit_member(signed_in)?;
+        }
         let mut attempts = MINT_ATTEMPTS;
         loop {
             let prepared = match operation.prepare(input, &mut self.event.entropy()) {
@@ -278,8 +281,14 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 };
                 return prepared.respond(input, Err(failure));
             };
+            if signed_in.is_none() {
+                self.admit(&caller)?;
+            }
             if operation == Operation::StartSession {
                 self.limit_sign_ins(&caller)?;
+            }
+            if operation == Operation::ShowPosture {
+                self.limit_postures(&caller)?;
             }
             let by_session = matches!(caller, Caller::Session { .. });
             let control = ControlRequest {
@@ -320,6 +329,18 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         }
     }
 
+    /// Counts a request of a caller who signed in, before any work is done for it: parsing, and minting up to 2,000 claims for an incident.
+    ///
+    /// # Errors
+    /// 429 `rate_limited`, or the refusal of a credential that the authority has refused before.
+    fn admit_member(&self, signed_in: &SignedIn) -> Result<(), Failure> {
+        self.admit(&signed_in.caller)?;
+        match self.known_refusal(&signed_in.caller) {
+            Some(refused) => Err(self.refused(&refused, Some(signed_in))),
+            None => Ok(()),
+        }
+    }
+
     /// Answers an invalid request. Only callers with permission for the operation learn the reason.
     async fn refuse_input(&self, operation: Operation, signed_in: Option<&SignedIn>, failure: Failure) -> Failure {
         let Some(SignedIn { caller, .. }) = signed_in else { return failure };
@@ -333,7 +354,6 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
 
     async fn ask(&self, control: ControlRequest) -> Result<Response, Failure> {
         const DETAIL: &str = "This gate has too many control-plane requests. Retry after the time in `Retry-After`.";
-        self.admit(&control.caller)?;
         self.query(control).await.map_err(|failed| match failed {
             NoAnswer::Busy(seconds) => Problem::rate_limited(DETAIL, seconds).into(),
             NoAnswer::Unreachable(cause) => {

@@ -3,18 +3,29 @@
 use super::body::{Json, invalid};
 use keyward_http::limits::{CONTACT_CHARS, INTEGRATION_CHARS};
 use keyward_http::problem::Problem;
+use keyward_key::format::contains_key;
+use keyward_key::id::Prefix;
 
 /// Parser of text fields. It normalizes with [`nfc`](super::ControlPlatform::nfc) of the platform, whose tables the wasm need not contain.
 #[derive(Clone, Copy)]
 pub struct TextParser<'a> {
     platform_nfc: &'a dyn Fn(&str) -> String,
+    /// Prefix of the keys that no text may contain.
+    refused: Option<&'a Prefix>,
 }
 
 impl<'a> TextParser<'a> {
     /// Creates a parser. `platform_nfc` returns a text in Unicode's normalization form C; it receives no ASCII text.
     #[must_use]
     pub fn new(platform_nfc: &'a dyn Fn(&str) -> String) -> Self {
-        Self { platform_nfc }
+        Self { platform_nfc, refused: None }
+    }
+
+    /// Returns a parser that also refuses texts with a well-formed key. Texts of members are stored for good, in the audit log too, and events
+    /// send them to other systems, and a note about a leak is where a key gets pasted.
+    #[must_use]
+    pub const fn refusing_keys(self, prefix: &'a Prefix) -> Self {
+        Self { refused: Some(prefix), ..self }
     }
 
     /// Returns a text in Unicode's normalization form C (UAX #15). It may be longer than the text by a factor of 3 at most.
@@ -41,6 +52,12 @@ impl<'a> TextParser<'a> {
         }
         if text.chars().all(invisible) {
             return Err(invalid(field, "This must have a visible character."));
+        }
+        if self.refused.is_some_and(|prefix| contains_key(text.as_bytes(), prefix)) {
+            return Err(invalid(
+                field,
+                "This contains an API key. Write its id instead, the part before the last `_`.",
+            ));
         }
         Ok(text)
     }
@@ -167,6 +184,19 @@ mod tests {
             let beside = format!("a{sent}");
             assert!(text("name", json(&beside), 100).is_ok(), "{beside:?}");
         }
+    }
+
+    #[test]
+    fn a_text_with_a_key_is_refused_and_one_with_its_id_is_not() {
+        let config = keyward_testkit::gate_world::config(&serde_json::json!({}));
+        let key = keyward_testkit::gate_world::Key::live(&config, 1);
+        let parser = TextParser::of_tests().refusing_keys(&config.prefix);
+        for sent in [key.text.clone(), format!("Found {} in a build log", key.text), format!("x{}y", key.text)] {
+            let problem = parser.parse("note", json(&sent), 500).err().unwrap().body("r");
+            assert!(problem.contains("API key") && !problem.contains(&key.text), "{problem}");
+        }
+        let id = format!("Found {}_… in a build log", key.record.id);
+        assert!(parser.parse("note", json(&id), 500).is_ok());
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub const ATTEMPTS: u32 = 10;
 /// Maximum number of attempts that are kept for one delivery, which members can send again. The oldest are removed first.
 pub const KEPT_ATTEMPTS: u32 = 30;
 
+/// Duration in milliseconds from which an attempt is slow, whatever its outcome: its receiver answers slowly, or its answer does not end.
+pub const SLOW_MS: i64 = 5_000;
+
 /// Error of an attempt that has not ended. It stays if the instance ends first.
 pub const INTERRUPTED: &str = "interrupted";
 
@@ -224,12 +227,13 @@ pub fn finish(
     now: Millis,
 ) -> Result<Option<StopReason>, StoreError> {
     let mut stopped = None;
+    let is_slow = matches!(outcome, Outcome::Failed(Failure::Timeout)) || now.since(attempt.at) >= SLOW_MS;
     store.transaction(&mut |store| {
         record(store, attempt, outcome, now)?;
         stopped = if outcome.is_success() {
             settle(store, attempt, DeliveryStatus::Delivered, None)?;
             if !attempt.is_test {
-                endpoints::note_success(store, &attempt.endpoint.id, now)?;
+                endpoints::note_success(store, &attempt.endpoint.id, is_slow, now)?;
             }
             None
         } else {
@@ -244,7 +248,6 @@ pub fn finish(
             if attempt.is_test {
                 None
             } else {
-                let is_slow = matches!(outcome, Outcome::Failed(Failure::Timeout));
                 let is_gone = matches!(outcome, Outcome::Answered { status: 410, .. });
                 endpoints::note_failure(store, &attempt.endpoint.id, is_slow, is_gone, now)?
             }

@@ -12,7 +12,7 @@ pub const STOP_AFTER_MS: i64 = 432_000_000;
 pub struct EnabledEndpoint {
     /// Id.
     pub id: String,
-    /// Whether its last attempt timed out.
+    /// Whether its last attempt took long: [`crate::deliveries::SLOW_MS`].
     pub is_slow: bool,
 }
 
@@ -85,11 +85,11 @@ pub fn replace_all(store: &mut dyn Store, endpoints: &[Endpoint]) -> Result<(), 
 ///
 /// # Errors
 /// [`StoreError`] when the store fails.
-pub fn note_success(store: &mut dyn Store, id: &str, now: Millis) -> Result<(), StoreError> {
+pub fn note_success(store: &mut dyn Store, id: &str, is_slow: bool, now: Millis) -> Result<(), StoreError> {
     store.execute(
-        "UPDATE endpoints SET failing_since = NULL, is_slow = 0, last_delivery_at = max(ifnull(last_delivery_at, ?), ?)
-         WHERE id = ?",
-        &[now.into(), now.into(), id.into()],
+        "UPDATE endpoints SET failing_since = NULL, is_slow = ?,
+             last_delivery_at = max(ifnull(last_delivery_at, ?), ?) WHERE id = ?",
+        &[Value::Integer(is_slow.into()), now.into(), now.into(), id.into()],
     )
 }
 

@@ -6,11 +6,15 @@ use keyward_store::{Store, StoreError, Value};
 /// Time for which events, deliveries and attempts are kept, in milliseconds: 30 days.
 pub const KEPT_MS: i64 = 2_592_000_000;
 
+/// Additional time for which a pending delivery keeps its event, in milliseconds: 7 days, twice what the
+/// attempts take of a delivery that was sent again on the last day. Without an end, a receiver that answers once in a while would keep a backlog that only grows.
+pub const PENDING_KEPT_MS: i64 = 604_800_000;
+
 /// Maximum number of events that one transaction removes.
 const BATCH: i64 = 500;
 
 /// Removes events that are older than [`KEPT_MS`], each with its deliveries and attempts, in one transaction. One with a pending
-/// delivery stays until that has ended. Returns whether there may be more.
+/// delivery stays until that has ended, for [`PENDING_KEPT_MS`] at most. Returns whether there may be more.
 ///
 /// # Errors
 /// [`StoreError`] if the store fails.
@@ -18,9 +22,10 @@ pub fn remove_old(store: &mut dyn Store, now: Millis) -> Result<bool, StoreError
     let before = Millis(now.0.saturating_sub(KEPT_MS));
     let rows = store.query(
         "SELECT number FROM events INDEXED BY events_by_age WHERE received_at < ?
-             AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = events.number AND status = 'pending')
+             AND (received_at < ?
+                 OR NOT EXISTS (SELECT 1 FROM deliveries WHERE event = events.number AND status = 'pending'))
          ORDER BY received_at LIMIT ?",
-        &[before.into(), Value::Integer(BATCH)],
+        &[before.into(), Millis(before.0.saturating_sub(PENDING_KEPT_MS)).into(), Value::Integer(BATCH)],
     )?;
     if rows.is_empty() {
         return Ok(false);

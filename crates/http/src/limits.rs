@@ -213,8 +213,19 @@ pub const SIGN_INS_AT_ONCE: i64 = 10;
 
 /// Minimum interval between sign-ins to the console after the burst, in milliseconds.
 pub const SIGN_IN_MILLIS: i64 = 6_000;
+
+/// Maximum burst of readings of the posture with one credential, in one isolate. Each keeps the authority busy for as long as hundreds of
+/// other queries, because it reads every current key.
+pub const POSTURES_AT_ONCE: i64 = 20;
+
+/// Minimum interval between readings of the posture after the burst, in milliseconds.
+pub const POSTURE_MILLIS: i64 = 3_000;
+
 /// Maximum size of a leak report, in bytes. GitHub reports many matches at once.
 pub const LEAK_BODY_BYTES: usize = 1_048_576;
+
+/// Maximum number of leak reports that one receiver handles at the same time, in one isolate. Each takes a few MB, and needs no credential.
+pub const LEAK_REPORTS_AT_ONCE: usize = 8;
 
 /// Maximum number of keys in one public leak report, and of keys that are looked for in one text.
 pub const LEAKED_KEYS: usize = 1_000;

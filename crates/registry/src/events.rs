@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::keys;
 use super::members;
 use super::store::{Row, Store, StoreError, Value};
-use super::{audit, endpoints, meta};
+use super::{audit, endpoints, incidents, meta};
 use keyward_key::id::{Class, Environment, KeyId};
 use keyward_key::time::Millis;
 use keyward_protocol::audit::Entry;
@@ -76,7 +76,7 @@ pub(super) fn note(store: &mut dyn Store, entry: &Entry, at: Millis) -> Result<(
     let (mut data, environment) = match KeyId::parse(&entry.subject) {
         Some(id) if id.class() == Class::Member => (member_data(store, &id)?, None),
         Some(id) => key_data(store, &id, at)?,
-        None => (other_data(entry), None),
+        None => (other_data(entry), environment_of_keys(store, entry)?),
     };
     for name in SHOWN_DETAIL {
         if let Some(value) = entry.detail.get(*name).filter(|value| !value.is_null()) {
@@ -159,6 +159,22 @@ fn other_data(entry: &Entry) -> Map<String, Json> {
         }
     }
     data
+}
+
+/// Returns the environment of all keys of an incident or a leak report; `None` if they are of both, or if a member's credential is among them.
+/// An endpoint that is limited to the other environment then receives nothing of it.
+fn environment_of_keys(store: &mut dyn Store, entry: &Entry) -> Result<Option<Environment>, StoreError> {
+    if entry.action.starts_with("incident.") {
+        return Ok(incidents::environments(store, &entry.subject)?.as_deref().and_then(Environment::parse));
+    }
+    let keys = entry.detail.get("keys").and_then(Json::as_array).into_iter().flatten();
+    let mut classes = keys.map(|key| key.as_str().and_then(KeyId::parse).map(|id| id.class()));
+    let first = classes.next().flatten();
+    let environment = match first {
+        Some(Class::Data(environment)) => Some(environment),
+        Some(Class::Member) | None => None,
+    };
+    Ok(environment.filter(|_| classes.all(|class| class == first)))
 }
 
 /// Returns whether there is anything to tell. Reads one row.

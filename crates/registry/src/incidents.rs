@@ -82,6 +82,15 @@ pub fn find(store: &mut dyn Store, member: &Member, id: &str) -> Result<Option<I
     Ok(None)
 }
 
+/// Returns the environments of an incident's keys, as stored: `live`, `test` or `live test`.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub(super) fn environments(store: &mut dyn Store, id: &str) -> Result<Option<String>, StoreError> {
+    let rows = store.query("SELECT environments FROM incidents WHERE id = ?", &[id.into()])?;
+    rows.first().map(|row| row.text("environments").map(str::to_owned)).transpose()
+}
+
 /// Returns the values of the column `environments` that a member may see.
 fn scopes_in_sight(member: &Member) -> Vec<&'static str> {
     let (live, test) = (member.sees(Environment::Live), member.sees(Environment::Test));

@@ -3,7 +3,7 @@
 //!
 //! A report that tells nothing new is not stored, so a replayed report costs no memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{Actor, Context, OperationError, Policy};
 use super::keys;
@@ -42,16 +42,7 @@ pub fn report(
     policy: &Policy,
     now: Millis,
 ) -> Result<Response, StoreError> {
-    let mut genuine: Vec<Genuine> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for key in report.keys.iter().take(MAX_LEAKED_KEYS) {
-        if !seen.contains(&key.id)
-            && let Some(found) = Genuine::find(store, key, now)?
-        {
-            seen.insert(key.id.clone());
-            genuine.push(found);
-        }
-    }
+    let genuine = genuine_of(store, report, now)?;
     let mut is_new = false;
     for found in &genuine {
         is_new = is_new || found.was_active || found.is_new_place(store)?;
@@ -60,6 +51,27 @@ pub fn report(
         store.transaction(&mut |store| record(store, report, &genuine, policy, now))?;
     }
     Ok(Response::Reported)
+}
+
+/// Finds the genuine keys and credentials of a report, each key and member once. Looks up each text once, however often it was sent.
+fn genuine_of(store: &mut dyn Store, report: &LeakReport, now: Millis) -> Result<Vec<Genuine>, StoreError> {
+    let (mut genuine, mut places, mut seen) = (Vec::<Genuine>::new(), BTreeMap::new(), BTreeSet::new());
+    for key in report.keys.iter().take(MAX_LEAKED_KEYS) {
+        if !seen.insert((key.id.clone(), key.key_hash.to_hex())) {
+            continue;
+        }
+        let Some(found) = Genuine::find(store, key, now)? else { continue };
+        match places.get(&found.id).and_then(|at: &usize| genuine.get_mut(*at)) {
+            None => {
+                places.insert(found.id.clone(), genuine.len());
+                genuine.push(found);
+            }
+            // A member's old credential came first, which ends only the handover.
+            Some(known) if !found.is_previous() => known.what = found.what,
+            Some(_) => {}
+        }
+    }
+    Ok(genuine)
 }
 
 /// Records a report within the caller's transaction, and revokes what is active.
@@ -150,6 +162,11 @@ impl Genuine {
         }
         let was_active = !matches!(keys::status(&row, now)?, Status::Expired | Status::Revoked);
         Ok(Some(Self { id, place, was_active, what: What::Key(Box::new(row)) }))
+    }
+
+    /// Returns whether it is a credential that the member has replaced.
+    const fn is_previous(&self) -> bool {
+        matches!(self.what, What::Member(_, Presented::Previous))
     }
 
     /// Returns whether no report has the key at this place, and not too many have it at others.

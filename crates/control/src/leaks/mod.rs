@@ -17,6 +17,7 @@ mod open_api;
 pub mod pending;
 mod public;
 mod rules;
+mod slots;
 mod texts;
 pub(crate) mod view;
 
@@ -39,6 +40,7 @@ use keyward_key::entropy::{Entropy, EntropyFailed, base62};
 use keyward_key::keyring::SealingKey;
 use keyward_key::time::Millis;
 use keyward_protocol::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS, Request, RequestMeta, Response};
+use slots::{Slot, Slots};
 
 /// An endpoint for leak reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,26 @@ pub struct LeakState {
     limiter: RefCell<RevocationLimiter>,
     /// GitHub's public keys.
     github: RefCell<GithubKeys>,
+    /// Reports in progress of GitHub, GitLab and anyone. Each receiver has its own, so that strangers do not use up those of the others.
+    slots: [Slots; 3],
+}
+
+impl LeakState {
+    /// Takes a slot for a report. `None` for a receiver that reads no body.
+    ///
+    /// # Errors
+    /// 429 `rate_limited` while too many reports are in progress.
+    fn slot(&self, receiver: Receiver, now: Millis) -> Result<Option<Slot>, Problem> {
+        const DETAIL: &str = "Too many reports at the same time. Retry after the time in `Retry-After`.";
+        let [github, gitlab, public] = &self.slots;
+        let slots = match receiver {
+            Receiver::GitHub => github,
+            Receiver::GitLabTokens => gitlab,
+            Receiver::Public => public,
+            Receiver::GitLabTypes | Receiver::Rules => return Ok(None),
+        };
+        slots.take(now).map(Some).ok_or_else(|| Problem::rate_limited(DETAIL, 1))
+    }
 }
 
 /// Serves a receiver.
@@ -72,6 +94,7 @@ pub(super) async fn serve<P: Platform, C: ControlPlatform>(
     context: &ControlContext<'_, P, C>,
     receiver: Receiver,
 ) -> Result<Reply, Failure> {
+    let _slot = context.leaks.slot(receiver, context.request.platform.now())?;
     match receiver {
         Receiver::GitHub => github::serve(context).await,
         Receiver::GitLabTypes => gitlab::types(context),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::rotate_key::shown_without_lists;
 use crate::body::{Fields, Json, invalid};
 use crate::changed::Changed;
-use crate::claimant::SubmittedClaim;
+use crate::claimant::{SubmittedClaim, view_for_claimant};
 use crate::credential::Subject;
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec, raw};
@@ -109,7 +109,7 @@ impl ControlOperation for ClaimKey {
             detail.push(("retiring", shown_without_lists(retiring)?));
         }
         by.record(store, "key.claim", id, detail)?;
-        let retiring = retiring.map(|retiring| raw(&retiring)).transpose()?;
+        let retiring = retiring.map(view_for_claimant).transpose()?;
         Ok(Outcome { key_claimed: Claimed { key: raw(&key)?, retiring, changed_at: by.now } })
     }
 

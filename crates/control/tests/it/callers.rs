@@ -92,6 +92,22 @@ fn a_replaced_and_an_expired_credential_cost_one_query_each() {
     assert_eq!(plane.asked() - before, 1);
 }
 
+/// An incident of an owner mints 2,000 claims. A credential that is refused, or has no request left, must not have an isolate do that.
+#[test]
+fn nothing_is_minted_for_a_caller_who_is_refused_before_the_authority_is_asked() {
+    let (plane, owner, dead) = with_dead_credential();
+    let open = |credential: &str| {
+        let body = json!({"owner": "ops", "kind": "exposed", "note": "Found in a build log", "replace": "claim"});
+        plane.platform.next_seed.set(Some(99));
+        let verdict = plane.call(&post("v1/incidents").with("authorization", &bearer(credential)), &body).verdict();
+        (verdict, plane.platform.next_seed.take().is_none())
+    };
+    assert_eq!(open(&dead), ("401 invalid_key".to_owned(), true), "the first refusal is the authority's");
+    assert_eq!(open(&dead), ("401 invalid_key".to_owned(), false));
+    while !is_limited(&plane.send(&me(&owner), b"")) {}
+    assert_eq!(open(&owner), ("429 rate_limited".to_owned(), false));
+}
+
 #[test]
 fn concurrent_requests_with_a_credential_that_is_not_known_yet_share_one_query() {
     let (plane, owner, dead) = with_dead_credential();
@@ -181,4 +197,17 @@ fn a_page_of_a_stream_waits_for_the_rate_of_queries() {
     assert!(next().is_some());
     assert!(plane.platform.now.get().since(before) > 0, "the page has waited");
     assert!(next().is_none());
+}
+
+/// A reading takes the authority a while, and the gate needs its answers.
+#[test]
+fn one_credential_has_few_readings_of_the_posture() {
+    let (plane, owner) = Plane::with_owner();
+    let read = || plane.get("v1/posture", &owner);
+    assert_eq!((0..50).filter(|_| read().status == 200).count(), 20);
+    let limited = read();
+    assert_eq!((limited.verdict(), limited.header("retry-after")), ("429 rate_limited".to_owned(), Some("3")));
+    plane.later(3_000);
+    assert_eq!((0..50).filter(|_| read().status == 200).count(), 1);
+    assert_eq!(plane.send(&me(&owner), b"").status, 200);
 }

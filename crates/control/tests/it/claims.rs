@@ -288,6 +288,43 @@ fn a_rotation_by_claim_leaves_the_old_key_until_the_successor_is_claimed() {
     assert_eq!((&shown(&plane)["status"], &shown(&plane)["successor"]), (&json!("retiring"), &json!(successor)));
 }
 
+/// Others may have read the link, and it works for days.
+#[test]
+fn a_claimant_learns_neither_where_a_key_is_used_nor_why_it_was_revoked() {
+    let (plane, owner) = Plane::with_owner();
+    let (old, _) = plane.issue(&owner, "crm");
+    let id = old["id"].as_str().unwrap();
+    let used = r#"UPDATE keys SET last_used_from = '{"country":"DE","asn":64500,"network":"192.0.2.0/24"}'"#;
+    plane.platform.world.borrow().store.connection.execute(used, []).unwrap();
+    let as_owner = |path: &str, body: &Value| {
+        let reply = plane.call(&post(path).with("authorization", &bearer(&owner)), body);
+        assert!(matches!(reply.status, 200 | 201), "{}", reply.text);
+        reply
+    };
+    assert_eq!(plane.get(&format!("v1/keys/{id}"), &owner).json["last_used_from"]["asn"], 64_500);
+    let made = as_owner(&format!("v1/keys/{id}/rotate"), &json!({"deliver": "claim"}));
+    let (successor, secret) = parts(&made.json["claim"]["url"]);
+    let claim = json!({"secret": secret, "nonce": NONCE});
+    let claimed = plane.call(&post(&format!("v1/claims/{successor}")), &claim);
+    assert_eq!((claimed.status, &claimed.json["retiring"]["id"]), (201, &json!(id)), "{}", claimed.text);
+    as_owner(
+        &format!("v1/keys/{successor}/compromise"),
+        &json!({"kind": "exposed", "note": "Ada posted it", "replace": "none"}),
+    );
+    let with_secret = |below: &str| {
+        let body = json!({"secret": secret});
+        plane.call(&post(&format!("v1/claims/{successor}/{below}")), &body)
+    };
+    let replies = [claimed, with_secret("lookup"), with_secret("revoke")];
+    for reply in &replies {
+        assert!(matches!(reply.status, 200 | 201), "{}", reply.text);
+        for secret in ["192.0.2.0", "64500", "Ada posted it"] {
+            assert!(!reply.text.contains(secret), "{secret}: {}", reply.text);
+        }
+    }
+    assert_eq!(replies[1].json["key"]["status"], "revoked");
+}
+
 #[test]
 fn open_claims_are_seen_and_withdrawn_by_owners_and_managers() {
     let claiming = Claiming::new();

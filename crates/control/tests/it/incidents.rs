@@ -1,5 +1,6 @@
 //! Incidents through the whole control plane: what they revoke, what they make, who may, and how the checklist fills.
 
+use keyward_key::id::Environment;
 use keyward_testkit::registry_world::NOW;
 use serde_json::{Value, json};
 
@@ -92,6 +93,33 @@ fn an_incident_revokes_its_keys_in_one_change_and_each_has_its_receipt() {
     assert_eq!(entries[3]["subject"], incident["id"]);
     assert_eq!(entries[4]["detail"]["incident"], incident["id"]);
     assert_eq!(company.incident(incident["id"].as_str().unwrap())["keys"], incident["keys"]);
+}
+
+/// An endpoint that is limited to the other environment receives nothing of it.
+#[test]
+fn the_events_of_an_incident_have_the_environment_of_its_keys() {
+    let company = Company::new();
+    for (environments, expected) in [
+        (&["live"][..], Some(Environment::Live)),
+        (&["test", "test"], Some(Environment::Test)),
+        (&["live", "test"], None),
+    ] {
+        let ids = (0..).zip(environments).map(|(number, environment)| {
+            let name = format!("crm-{number}-{}", environments.join("-"));
+            company.issue(&name, environment, "ops")
+        });
+        let opened = company.open(&json!({"key_ids": ids.collect::<Vec<_>>()}));
+        assert_eq!(opened.status, 201, "{}", opened.text);
+        let id = opened.json["incident"]["id"].as_str().unwrap();
+        company.call(&format!("v1/incidents/{id}/review"), &json!({"finding": "Nothing"}));
+        assert_eq!(company.call(&format!("v1/incidents/{id}/close"), &json!({})).status, 200);
+        let events = company.plane.events();
+        let events: Vec<_> = events.iter().filter(|event| event.data.get("incident") == Some(&json!(id))).collect();
+        for kind in ["incident.opened", "incident.closed"] {
+            let event = events.iter().find(|event| event.kind == kind).unwrap();
+            assert_eq!(event.environment, expected, "{kind} {environments:?}");
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::test_plane::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyward_control::leaks::github_keys::Fetched;
+use keyward_key::id::Environment;
 use keyward_testkit::gate_world::ClientRequest;
 use serde_json::{Value, json};
 
@@ -91,6 +92,63 @@ fn each_receiver_revokes_the_key_and_records_a_report_without_its_text() {
         assert!(!shown.text.contains(&text));
         let messages = format!("{:?}", plane.platform.messages.borrow());
         assert!(!messages.contains(&text), "the registry gets no text");
+    }
+}
+
+/// Each has its body in memory, and anyone can let one arrive slowly.
+#[test]
+fn a_receiver_handles_eight_reports_at_the_same_time_and_another_receiver_its_own() {
+    let (plane, owner) = with_token();
+    let github = post("v1/leaks/github")
+        .with("content-type", "application/json")
+        .with("github-public-key-identifier", "one")
+        .with("github-public-key-signature", SIGNATURE);
+    let gitlab =
+        post("v1/leaks/gitlab/v1/revoke_tokens").with("content-type", "application/json").with("authorization", TOKEN);
+    *plane.platform.body.borrow_mut() = Some(b"[]".to_vec());
+    for _ in 0..2 {
+        plane.platform.holds_bodies.set(true);
+        let verdicts = plane.serve_together(&[vec![github.clone(); 10], vec![gitlab.clone(); 10]].concat());
+        let expected = |first: &str| [vec![first.to_owned(); 8], vec!["429 rate_limited".to_owned(); 2]].concat();
+        assert_eq!(verdicts, [expected("200"), expected("204")].concat());
+    }
+    let (key, text) = plane.issue(&owner, "crm");
+    assert_eq!(public(&plane, &json!({"keys": [text]})).status, 202);
+    assert_eq!(status(&plane, &owner, &key), "revoked");
+}
+
+/// Anyone can write well-formed keys with a right check. The tag of each costs two MACs or more, before the answer.
+#[test]
+fn a_public_report_has_the_tags_of_at_most_a_thousand_keys_checked() {
+    let (plane, owner) = with_token();
+    let (key, text) = plane.issue(&owner, "crm");
+    let forged = forged(&plane);
+    assert_eq!(public(&plane, &json!({"keys": [vec![forged.as_str(); 1_000].join(" "), text]})).status, 202);
+    assert_eq!(status(&plane, &owner, &key), "active", "the text behind a thousand others is not looked at");
+    assert_eq!(public(&plane, &json!({"keys": [vec![forged.as_str(); 999].join(" "), text]})).status, 202);
+    assert_eq!(status(&plane, &owner, &key), "revoked");
+}
+
+/// A key with a right check and a wrong tag.
+fn forged(plane: &Plane) -> String {
+    let text = unknown(plane);
+    let (secret, tag) = text[..text.len() - 6].split_at(text.len() - 14);
+    let body = format!("{secret}{}", if tag == "00000000" { "00000001" } else { "00000000" });
+    let check = keyward_key::format::check_of(&body);
+    format!("{body}{}", std::str::from_utf8(&check).unwrap())
+}
+
+/// An endpoint that is limited to the other environment receives no ids of the keys.
+#[test]
+fn the_event_of_a_report_has_the_environment_of_its_keys() {
+    let (plane, owner) = with_token();
+    let (_, live) = plane.issue(&owner, "crm");
+    let (_, other) = plane.issue(&owner, "erp");
+    let manager = plane.member(&owner, "manager", &Value::Null);
+    for (texts, expected) in [(vec![live], Some(Environment::Live)), (vec![other, manager], None)] {
+        assert_eq!(public(&plane, &json!({"keys": texts})).status, 202);
+        let event = plane.events().pop().unwrap();
+        assert_eq!((event.kind.as_str(), event.environment), ("leak.reported", expected));
     }
 }
 

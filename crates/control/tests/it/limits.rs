@@ -131,7 +131,22 @@ fn rows() -> Vec<(&'static str, String)> {
             format!("| sign-ins to the console with one credential | {SIGN_INS_AT_ONCE} at once in each isolate, "),
         ),
         ("SIGN_IN_MILLIS", format!("then one every {} s |", SIGN_IN_MILLIS / 1_000)),
+        (
+            "POSTURES_AT_ONCE",
+            format!("| readings of the posture with one credential | {POSTURES_AT_ONCE} at once in each isolate, "),
+        ),
+        (
+            "POSTURE_MILLIS",
+            format!(
+                "posture with one credential | {POSTURES_AT_ONCE} at once in each isolate, then one every {} s |",
+                POSTURE_MILLIS / 1_000
+            ),
+        ),
         ("LEAK_BODY_BYTES", format!("| body of a leak report | {} bytes |", number(LEAK_BODY_BYTES))),
+        (
+            "LEAK_REPORTS_AT_ONCE",
+            format!("| leak reports at the same time | {LEAK_REPORTS_AT_ONCE} for each receiver, "),
+        ),
         ("LEAKED_KEYS", format!("| keys of one public leak report | {} |", number(LEAKED_KEYS))),
         ("LEAK_PLACE_CHARS", format!("| place of a leaked key | {} characters, ", number(LEAK_PLACE_CHARS))),
         ("METRIC_INTEGRATIONS", format!("| integrations that metrics name | {METRIC_INTEGRATIONS}; ")),

@@ -20,7 +20,7 @@ impl Company {
     }
 
     fn posture_as(&self, credential: &str) -> Value {
-        self.plane.later(20);
+        self.plane.later(3_000);
         let shown = self.plane.get("v1/posture", credential);
         assert_eq!(shown.status, 200, "{}", shown.text);
         shown.json

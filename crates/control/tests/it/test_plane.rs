@@ -29,8 +29,10 @@ use keyward_key::keyring::SealingKey;
 use keyward_key::signing::{PublicKey, Signature, SigningKey};
 use keyward_key::time::Millis;
 use keyward_protocol::Request;
+use keyward_protocol::events::Event;
 use keyward_protocol::usage::{UsageRequest, UsageResponse, UsageTimes};
 use keyward_registry::context::Policy;
+use keyward_registry::events::EffectTimes;
 use keyward_testkit::entropy::Seeded;
 use keyward_testkit::gate_world::ClientRequest;
 use keyward_testkit::leases;
@@ -71,6 +73,8 @@ pub struct TestPlatform {
     pub right_signature: Cell<[u8; 64]>,
     /// Body of the request that is served; `None` does not arrive whole.
     pub body: RefCell<Option<Vec<u8>>>,
+    /// Whether bodies do not arrive before all requests of [`Plane::serve_together`] wait.
+    pub holds_bodies: Cell<bool>,
     seed: Cell<u64>,
     /// A seed that is used for the next minting, as if an identifier collided.
     pub next_seed: Cell<Option<u64>>,
@@ -215,6 +219,7 @@ impl ControlPlatform for TestPlatform {
     }
 
     async fn read_body(&self, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
+        poll_fn(|_| if self.holds_bodies.get() { Poll::Pending } else { Poll::Ready(()) }).await;
         let body = self.body.borrow().clone().ok_or(BodyError::Incomplete)?;
         if body.len() > max_bytes { Err(BodyError::TooLarge) } else { Ok(body) }
     }
@@ -324,6 +329,7 @@ impl Plane {
             fetches: RefCell::default(),
             right_signature: Cell::new([0; 64]),
             body: RefCell::new(Some(Vec::new())),
+            holds_bodies: Cell::new(false),
             seed: Cell::new(0),
             next_seed: Cell::new(None),
             console: RefCell::default(),
@@ -453,6 +459,7 @@ impl Plane {
                 }
             }
             self.platform.is_held.set(round == 0);
+            self.platform.holds_bodies.set(false);
             if verdicts.iter().all(Option::is_some) {
                 break;
             }
@@ -494,6 +501,13 @@ impl Plane {
     /// Returns the number of queries of the control plane.
     pub fn control_queries(&self) -> usize {
         self.platform.messages.borrow().iter().filter(|(message, _)| message.get("control").is_some()).count()
+    }
+
+    /// Returns the events that wait to be told to the events object.
+    pub fn events(&self) -> Vec<Event> {
+        let effect = EffectTimes { bound_seconds: 5, grace_seconds: 60 };
+        let news = keyward_registry::events::news(&mut self.platform.world.borrow_mut().store, effect).unwrap();
+        news.map(|(news, _)| news.events).unwrap_or_default()
     }
 
     pub fn logged(&self, event: &str) -> bool {

@@ -44,6 +44,23 @@ fn a_backlog_of_old_events_is_removed_within_a_minute() {
     assert_eq!(rows(&world, "events"), Value::Integer(0));
 }
 
+/// A receiver that answers once in a while is never stopped, and its backlog would only grow.
+#[test]
+fn a_pending_delivery_keeps_its_event_for_a_week_more_and_not_for_ever() {
+    let mut world = World::new(vec![endpoint("a")]);
+    world.receiver("a", Receiver::Breaks);
+    world.happen("key.issued");
+    world.pass(1_000);
+    let far = NOW.0 + 100 * DAY_MS;
+    world.host.0.store.borrow_mut().execute("UPDATE deliveries SET next_at = ?", &[Value::Integer(far)]).unwrap();
+    world.pass(36 * DAY_MS);
+    assert_eq!(rows(&world, "events"), Value::Integer(1));
+    world.pass(2 * DAY_MS);
+    for table in ["events", "deliveries", "attempts"] {
+        assert_eq!(rows(&world, table), Value::Integer(0), "{table}");
+    }
+}
+
 /// Ten thousand events a day for one endpoint: the statements of each event stay few, and no query scans or sorts a table.
 #[test]
 fn ten_thousand_events_cost_no_scan_and_no_sort() {

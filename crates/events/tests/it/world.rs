@@ -8,7 +8,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use keyward_events::deliveries::{Failure, Outcome};
-use keyward_events::object::{EventsHost, EventsObject, EventsSettings, Level, LoggedEvents, Outgoing};
+use keyward_events::object::{
+    ATTEMPT_TIMEOUT_MS, EventsHost, EventsObject, EventsSettings, Level, LoggedEvents, Outgoing,
+};
 use keyward_http::event_url::EventHosts;
 use keyward_key::id::Environment;
 use keyward_key::keyring::{Keyring, Secret};
@@ -34,6 +36,8 @@ pub enum Receiver {
     Answers(u16),
     RetryAfter(u16, &'static str),
     Hangs,
+    /// Answers with 200 at once, and sends a body that does not end within the time limit.
+    Drips,
     Breaks,
     /// Never ends: the attempt is cut off with the instance.
     NeverEnds,
@@ -119,6 +123,10 @@ impl EventsHost for Host {
                 Ok(Outcome::Answered { status, retry_after: Some(value.to_owned()) })
             }
             Receiver::Hangs => Err(Failure::Timeout),
+            Receiver::Drips => {
+                self.0.now.set(Millis(self.0.now.get().0 + i64::from(ATTEMPT_TIMEOUT_MS)));
+                Ok(Outcome::Answered { status: 200, retry_after: None })
+            }
             Receiver::Breaks | Receiver::NeverEnds => Err(Failure::Connection),
         }
     }

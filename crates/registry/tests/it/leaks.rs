@@ -160,6 +160,34 @@ fn a_leaked_credential_that_its_owner_has_replaced_ends_only_the_handover() {
     world.done(Caller::Credential { id, key_hash: hash(8) }, Command::Me);
 }
 
+/// A file's history shows both. The old one first must not shield the new one.
+#[test]
+fn a_report_with_both_credentials_of_a_member_revokes_the_member_whichever_comes_first() {
+    for old_first in [true, false] {
+        let mut world = world();
+        let caller = world.add_member(Role::Owner, None);
+        let Caller::Credential { id, key_hash } = caller.clone() else { panic!() };
+        world.done(caller, rotate_member(id.clone(), 8));
+        let mut keys = vec![leaked(id.clone(), key_hash, "a"), leaked(id.clone(), hash(8), "b")];
+        if !old_first {
+            keys.reverse();
+        }
+        assert_eq!(send(&mut world, &report(keys)), 2);
+        assert_eq!(entries(&mut world, 2), ["holder member.revoke", "holder leak.report"]);
+        let member = members::find(&mut world.store, &id).unwrap().unwrap();
+        assert_eq!(member.status(world.now), Status::Revoked);
+        assert_eq!(leaks(&mut world)[0].items.len(), 1);
+    }
+}
+
+#[test]
+fn a_text_is_looked_up_once_however_often_it_was_sent() {
+    let mut world = world();
+    let reads = world.store.reads;
+    assert_eq!(send(&mut world, &report(vec![leaked(id(77), hash(9), "a"); 1_000])), 0);
+    assert!(world.store.reads - reads < 10, "{}", world.store.reads - reads);
+}
+
 #[test]
 fn a_limited_member_sees_the_keys_of_their_environment_and_no_members() {
     let mut world = world();
