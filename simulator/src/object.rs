@@ -246,7 +246,7 @@ impl ObjectHost for SimulatedHost {
         Ok(())
     }
 
-    /// This world has no events object: `simulator/src/events` is one of its own.
+    /// This world has no events object. Its faults are simulated in `crates/events/tests/it/world.rs`.
     async fn ask_events(&self, _: &str) -> Result<String, String> {
         Ok(r#""noted""#.to_owned())
     }

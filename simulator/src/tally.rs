@@ -8,8 +8,13 @@ use crate::history::{Credential, Event, History, QueryResult, Verdict};
 pub struct Tally(BTreeMap<String, u64>);
 
 impl Tally {
+    /// Adds a count.
+    pub fn add(&mut self, name: impl Into<String>, count: u64) {
+        *self.0.entry(name.into()).or_default() += count;
+    }
+
     fn count(&mut self, name: impl Into<String>) {
-        *self.0.entry(name.into()).or_default() += 1;
+        self.add(name, 1);
     }
 
     /// Counts the events of one history.
@@ -71,7 +76,7 @@ impl Tally {
     /// Adds the counts of another tally.
     pub fn merge(&mut self, other: &Self) {
         for (name, count) in &other.0 {
-            *self.0.entry(name.clone()).or_default() += count;
+            self.add(name.as_str(), *count);
         }
     }
 }

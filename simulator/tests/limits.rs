@@ -1,4 +1,4 @@
-//! Histories of limits hold every promise, and the checker finds every planted fault.
+//! No history lets more requests through than its limits allow, and the checker finds every planted fault.
 
 const SEEDS: u64 = 3_000;
 const SEEDS_WITH_A_FAULT: u64 = 30_000;

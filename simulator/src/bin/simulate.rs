@@ -2,7 +2,6 @@
 //! With `--limits` it simulates limits: `simulate --limits --seeds N`, `simulate --limits --seed S`.
 //! It stops after F histories with violations (1 by default), and shows the first one, shrunk. `simulate --seed S [--whole]` shows one history.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,142 +13,147 @@ use simulator::tally::Tally;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let number = |name: &str, default: u64| {
         let position = arguments.iter().position(|argument| argument == name);
         position.map_or(default, |position| arguments[position + 1].parse().expect("a number"))
     };
-    if arguments.iter().any(|argument| argument == "--limits") {
-        return limits(&arguments, &number);
+    let run = Run {
+        seeds: number("--seeds", 20_000),
+        from: number("--from", 0),
+        threads: number("--threads", 2),
+        max_failures: number("--failures", 1),
+    };
+    let is_fine = match (has("--limits"), has("--seed")) {
+        (true, true) => show_limits(number("--seed", 0)),
+        (true, false) => simulate_limits(&run),
+        (false, true) => show_keys(number("--seed", 0), has("--whole")),
+        (false, false) => simulate_keys(&run),
+    };
+    if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Histories to simulate, and when to stop.
+struct Run {
+    seeds: u64,
+    from: u64,
+    threads: u64,
+    /// Number of histories with violations after which the run stops.
+    max_failures: u64,
+}
+
+/// First violation of a history.
+struct Found {
+    seed: u64,
+    rule: &'static str,
+    /// Where or what, for the line that announces it.
+    text: String,
+}
+
+impl Run {
+    /// Simulates the histories, which `simulate` adds to the tally it is given, and prints the tally. Returns the first violation found
+    /// and the number of histories with one.
+    fn simulate_many(&self, simulate: impl Fn(u64, &mut Tally) -> Option<Found> + Sync) -> (Option<Found>, usize) {
+        let started = Instant::now();
+        let next = AtomicU64::new(self.from);
+        let stop = AtomicBool::new(false);
+        let (total, failures) = (Mutex::new(Tally::default()), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads {
+                scope.spawn(|| {
+                    let mut tally = Tally::default();
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= self.from + self.seeds || stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        if let Some(found) = simulate(seed, &mut tally) {
+                            let mut failures = failures.lock().unwrap();
+                            println!("seed {seed}: {} {}", found.rule, found.text);
+                            failures.push(found);
+                            stop.fetch_or(failures.len() as u64 >= self.max_failures, Ordering::Relaxed);
+                        }
+                        self.show_progress(seed - self.from + 1, started);
+                    }
+                    total.lock().unwrap().merge(&tally);
+                });
+            }
+        });
+        print!("{}", total.into_inner().unwrap());
+        println!("{:.1} s", started.elapsed().as_secs_f64());
+        let failures = failures.into_inner().unwrap();
+        if failures.is_empty() {
+            println!("No violations.");
+        }
+        let count = failures.len();
+        (failures.into_iter().next(), count)
     }
-    if arguments.iter().any(|argument| argument == "--seed") {
-        let plan = plan::draw(number("--seed", 0));
-        let (history, violations) = simulator::run(&plan);
-        if arguments.iter().any(|argument| argument == "--whole") || violations.is_empty() {
+
+    fn show_progress(&self, done: u64, started: Instant) {
+        if done.is_multiple_of(10_000) {
+            let seconds = started.elapsed().as_secs_f64();
+            println!("{done} of {} histories in {seconds:.0} s, {:.0} a second", self.seeds, done as f64 / seconds);
+        }
+    }
+}
+
+/// Simulates histories of keys, and shows the first with a violation, shrunk. Returns whether there is none.
+fn simulate_keys(run: &Run) -> bool {
+    let (first, count) = run.simulate_many(|seed, tally| {
+        let (history, violations) = simulator::run(&plan::draw(seed));
+        tally.count_history(&history);
+        let violation = violations.first()?;
+        Some(Found { seed, rule: violation.rule, text: format!("at {}", violation.at) })
+    });
+    let Some(Found { seed, rule, .. }) = first else { return true };
+    println!("{count} histories with violations. The first:\n");
+    explain(&plan::draw(seed), rule);
+    false
+}
+
+/// Simulates histories of limits. Returns whether none has a violation.
+fn simulate_limits(run: &Run) -> bool {
+    let (first, count) = run.simulate_many(|seed, tally| {
+        let (outcome, violations) = simulator::limits::run(seed);
+        for (name, count) in outcome.counts {
+            tally.add(name, count);
+        }
+        let violation = violations.into_iter().next()?;
+        Some(Found { seed, rule: violation.rule, text: violation.text })
+    });
+    let Some(Found { seed, .. }) = first else { return true };
+    println!("{count} histories with violations. To repeat the first:  npm run simulate -- --limits --seed {seed}");
+    false
+}
+
+/// Shows one history of keys. Returns whether it has no violation.
+fn show_keys(seed: u64, is_whole: bool) -> bool {
+    let plan = plan::draw(seed);
+    let (history, violations) = simulator::run(&plan);
+    match violations.first() {
+        Some(violation) if !is_whole => explain(&plan, violation.rule),
+        _ => {
             show(&plan, &history);
             for violation in &violations {
                 println!("VIOLATION at {}: {}\n  {}", violation.at, violation.rule, violation.text);
             }
-        } else {
-            explain(&plan, violations[0].rule);
         }
-        return if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    simulate_many(number("--seeds", 20_000), number("--from", 0), number("--threads", 2), number("--failures", 1))
+    violations.is_empty()
 }
 
-/// Simulates limits.
-fn limits(arguments: &[String], number: &(dyn Fn(&str, u64) -> u64 + Sync)) -> ExitCode {
-    if arguments.iter().any(|argument| argument == "--seed") {
-        let seed = number("--seed", 0);
-        let (outcome, violations) = simulator::limits::run(seed);
-        println!("{:#?}", simulator::limits::plan::draw(seed));
-        for passed in &outcome.passed {
-            println!("{:>15}  isolate {}  cost {}", passed.at, passed.slot, passed.cost);
-        }
-        println!("{:#?}", outcome.counts);
-        for violation in &violations {
-            println!("VIOLATION: {}\n  {}", violation.rule, violation.text);
-        }
-        return if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+/// Shows one history of limits. Returns whether it has no violation.
+fn show_limits(seed: u64) -> bool {
+    let (outcome, violations) = simulator::limits::run(seed);
+    println!("{:#?}", simulator::limits::plan::draw(seed));
+    for passed in &outcome.passed {
+        println!("{:>15}  isolate {}  cost {}", passed.at, passed.slot, passed.cost);
     }
-    let (seeds, from) = (number("--seeds", 20_000), number("--from", 0));
-    let max_failures = number("--failures", 1);
-    let started = Instant::now();
-    let next = AtomicU64::new(from);
-    let (total, failures) = (Mutex::new(BTreeMap::<&str, u64>::new()), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..number("--threads", 2) {
-            scope.spawn(|| {
-                let mut counts = BTreeMap::<&str, u64>::new();
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + seeds || failures.lock().unwrap().len() as u64 >= max_failures {
-                        break;
-                    }
-                    let (outcome, violations) = simulator::limits::run(seed);
-                    for (name, count) in outcome.counts {
-                        *counts.entry(name).or_default() += count;
-                    }
-                    if let Some(violation) = violations.first() {
-                        println!("seed {seed}: {}: {}", violation.rule, violation.text);
-                        failures.lock().unwrap().push(seed);
-                    }
-                    if (seed - from + 1).is_multiple_of(10_000) {
-                        println!(
-                            "{} of {seeds} histories in {:.0} s",
-                            seed - from + 1,
-                            started.elapsed().as_secs_f64()
-                        );
-                    }
-                }
-                for (name, count) in counts {
-                    *total.lock().unwrap().entry(name).or_default() += count;
-                }
-            });
-        }
-    });
-    for (name, count) in total.into_inner().unwrap() {
-        println!("  {count:>12}  {name}");
+    println!("{:#?}", outcome.counts);
+    for violation in &violations {
+        println!("VIOLATION: {}\n  {}", violation.rule, violation.text);
     }
-    println!("{:.1} s", started.elapsed().as_secs_f64());
-    match failures.into_inner().unwrap().first() {
-        None => {
-            println!("No violations.");
-            ExitCode::SUCCESS
-        }
-        Some(seed) => {
-            println!("To repeat the first:  npm run simulate -- --limits --seed {seed}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn simulate_many(seeds: u64, from: u64, threads: u64, max_failures: u64) -> ExitCode {
-    let started = Instant::now();
-    let next = AtomicU64::new(from);
-    let stop = AtomicBool::new(false);
-    let (total, failures) = (Mutex::new(Tally::default()), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut tally = Tally::default();
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + seeds || stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let (history, violations) = simulator::run(&plan::draw(seed));
-                    tally.count_history(&history);
-                    if let Some(violation) = violations.first() {
-                        let mut failures = failures.lock().unwrap();
-                        println!("seed {seed}: {} at {}", violation.rule, violation.at);
-                        failures.push((seed, violation.rule));
-                        if failures.len() as u64 >= max_failures {
-                            stop.store(true, Ordering::Relaxed);
-                        }
-                    }
-                    let done = seed - from + 1;
-                    if done.is_multiple_of(10_000) {
-                        let seconds = started.elapsed().as_secs_f64();
-                        println!(
-                            "{done} of {seeds} histories in {seconds:.0} s, {:.0} a second",
-                            done as f64 / seconds
-                        );
-                    }
-                }
-                total.lock().unwrap().merge(&tally);
-            });
-        }
-    });
-    let (tally, failures) = (total.into_inner().unwrap(), failures.into_inner().unwrap());
-    println!("{tally}{:.1} s", started.elapsed().as_secs_f64());
-    let Some((seed, rule)) = failures.first() else {
-        println!("No violations.");
-        return ExitCode::SUCCESS;
-    };
-    println!("{} histories with violations. The first:\n", failures.len());
-    explain(&plan::draw(*seed), rule);
-    ExitCode::FAILURE
+    violations.is_empty()
 }
 
 /// Shrinks a plan that violates `rule`, and shows the result with its history.

@@ -6,6 +6,7 @@ use keyward_limits::clock::STEP_TOLERANCE_MS;
 
 use crate::random::Random;
 use crate::scheduler::Time;
+use crate::sqlite::START_MS;
 
 /// Rates of faults, in 1,000 messages.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,7 +86,7 @@ pub struct Plan {
 }
 
 /// Largest error of a clock, in milliseconds.
-const MAX_OFFSET_MS: Time = 5_000;
+pub const MAX_OFFSET_MS: Time = 5_000;
 
 /// Draws the plan of a seed.
 #[must_use]
@@ -105,7 +106,7 @@ fn calm(seed: u64, random: &mut Random) -> Plan {
     let per_isolate = f64::from(seconds) * 1_000.0 / requests as f64 * isolates as f64;
     let interval_ms = ((per_isolate / random.pick(&[2.0, 4.0])) as Time).min(i64::from(seconds) * 20).max(4);
     let slot = |random: &mut Random| Slot {
-        offset: random.within(-5_000, 5_000),
+        offset: random.within(-MAX_OFFSET_MS, MAX_OFFSET_MS),
         interval_ms,
         burst: 1,
         pauses: 0,
@@ -115,7 +116,7 @@ fn calm(seed: u64, random: &mut Random) -> Plan {
         seed,
         kind: Kind::Calm,
         limits: vec![window("burst", requests, seconds)],
-        starts_at: Millis(1_795_442_523_004),
+        starts_at: Millis(START_MS),
         ends_at: 50 * (i64::from(seconds) + 2) * 1_000,
         grace_ms: 60_000,
         slots: (0..isolates).map(|_| slot(random)).collect(),
@@ -146,7 +147,7 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
         // The first of a month, minus less than the length of the history.
         Millis(1_796_083_200_000 - random.within(0, ends_at))
     } else {
-        Millis(1_795_442_523_004)
+        Millis(START_MS)
     };
     let isolates = 1 + random.below(5);
     let total_ms = f64::from(seconds) * 1_000.0 / requests as f64 / random.pick(&[0.5, 1.5, 4.0, 8.0]);

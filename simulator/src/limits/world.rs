@@ -3,11 +3,11 @@
 mod disturb;
 
 use std::cell::Cell;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use keyward_edge::ShardedObject;
 use keyward_gate::leases::{KeyLimits, LeaseBook, Spend, Spending};
 use keyward_key::id::KeyId;
 use keyward_key::limit::{Limit, Period, Span};
@@ -18,12 +18,9 @@ use keyward_testkit::sqlite_store::Fault;
 
 use super::checker::{Outcome, Passed, Rule, RuleSpan};
 use super::object::{self, Instance, SharedStore, SimulatedHost};
-use super::plan::{Disturbance, Plan, Slot};
+use super::plan::{Disturbance, MAX_OFFSET_MS, Plan, Slot};
 use crate::random::Random;
 use crate::scheduler::Time;
-
-/// Timeout of a query, as in `keyward_edge`.
-const TIMEOUT_MS: Time = 1_500;
 
 /// Maximum number of times that a request asks for units, as in `keyward_edge`.
 const MAX_ROUNDS: u32 = 12;
@@ -58,8 +55,8 @@ struct Isolate {
 struct World<'p> {
     plan: &'p Plan,
     time: Rc<Cell<i64>>,
-    queue: BinaryHeap<Reverse<(Time, u64)>>,
-    events: BTreeMap<u64, Event>,
+    /// Events by their time. Those of one time happen in the order in which they were scheduled.
+    queue: BTreeMap<(Time, u64), Event>,
     next: u64,
     isolates: Vec<Isolate>,
     store: SharedStore,
@@ -83,8 +80,7 @@ pub fn execute(plan: &Plan) -> Outcome {
     let mut world = World {
         plan,
         time,
-        queue: BinaryHeap::new(),
-        events: BTreeMap::new(),
+        queue: BTreeMap::new(),
         next: 2,
         isolates,
         store,
@@ -101,12 +97,11 @@ pub fn execute(plan: &Plan) -> Outcome {
     for (at, disturbance) in &plan.disturbances {
         world.schedule(*at, Event::Disturb(*disturbance));
     }
-    while let Some(Reverse((at, number))) = world.queue.pop() {
+    while let Some(((at, _), event)) = world.queue.pop_first() {
         if at > plan.starts_at.0 + plan.ends_at {
             break;
         }
         world.time.set(at);
-        let event = world.events.remove(&number).expect("each event is queued once");
         world.handle(event);
     }
     world.finish()
@@ -147,8 +142,7 @@ fn isolate(plan: Slot, offset: Time, life: u64, limits: &Arc<KeyLimits>, random:
 impl World<'_> {
     fn schedule(&mut self, after_ms: Time, event: Event) {
         self.next += 1;
-        self.queue.push(Reverse((self.time.get() + after_ms.max(0), self.next)));
-        self.events.insert(self.next, event);
+        self.queue.insert((self.time.get() + after_ms.max(0), self.next), event);
     }
 
     fn count(&mut self, what: &'static str) {
@@ -270,7 +264,7 @@ impl World<'_> {
         let is_cut_off = self.time.get() < isolate.cut_off_until;
         let message: Rc<str> = serde_json::to_string(&asked).expect("a query has a JSON form").into();
         self.count("queries");
-        self.schedule(TIMEOUT_MS, Event::Timeout { slot, life, query });
+        self.schedule(Time::from(ShardedObject::Limits.timeout_ms()), Event::Timeout { slot, life, query });
         let deliveries = if self.random.often(self.plan.faults.twice) { 2 } else { 1 };
         for _ in 0..deliveries {
             if !is_cut_off && !self.random.often(self.plan.faults.lost) {
@@ -306,7 +300,7 @@ impl World<'_> {
         let answered = object.fetch(message);
         self.store.borrow_mut().fail_at(None);
         if self.random.often(self.plan.faults.crash_after) {
-            let offset = self.random.within(-5_000, 5_000);
+            let offset = self.random.within(-MAX_OFFSET_MS, MAX_OFFSET_MS);
             self.crash(offset, false);
             if self.random.often(500) {
                 return;

@@ -1,6 +1,6 @@
 //! Rules of usage, checked on plain data.
 
-use super::world::{History, Time};
+use super::world::{History, Seen, Time, Use, Warning};
 
 const DAY_MS: Time = 86_400_000;
 
@@ -18,19 +18,24 @@ pub struct Violation {
 /// Tolerance in milliseconds of a time that the registry keeps: clocks may step by less than a gap, and the alarm is due every ten minutes.
 const CLOCK_TOLERANCE_MS: Time = 1_500_000;
 
+/// Returns whether the registry learns of a use, or that a report is missing: its isolate lived on long enough.
+fn is_known(used: &Use) -> bool {
+    used.lost_at.is_none_or(|lost_at| lost_at - used.at > SAFE_AFTER_MS)
+}
+
 /// Checks the keys that were revoked because nobody used them.
 fn check_revocations(history: &History, violate: &mut impl FnMut(&'static str, String)) {
     for revoked in &history.revocations {
-        let is_in_use = |used: &&super::world::Use| {
+        let is_in_use = |used: &&Use| {
             used.key == revoked.key
                 && used.at > revoked.at - history.revoke_ms + CLOCK_TOLERANCE_MS
-                && used.lost_at.is_none_or(|lost_at| lost_at - used.at > SAFE_AFTER_MS)
+                && is_known(used)
                 && revoked.at - used.at > 2 * SAFE_AFTER_MS
         };
         if let Some(used) = history.uses.iter().find(is_in_use) {
             violate("a key in use is never revoked", format!("{revoked:?}, {used:?}"));
         }
-        let is_fair = |warned: &&super::world::Warning| {
+        let is_fair = |warned: &&Warning| {
             warned.key == revoked.key
                 && (DAY_MS - CLOCK_TOLERANCE_MS..=history.revoke_ms).contains(&(revoked.at - warned.at))
         };
@@ -39,7 +44,7 @@ fn check_revocations(history: &History, violate: &mut impl FnMut(&'static str, S
         }
     }
     let end = history.seen.last().map_or(0, |seen| seen.at);
-    let is_long_idle = |seen: &super::world::Seen| seen.key == 0 && seen.is_idle && end - seen.at > 2 * DAY_MS;
+    let is_long_idle = |seen: &Seen| seen.key == 0 && seen.is_idle && end - seen.at > 2 * DAY_MS;
     let is_used = history.uses.iter().any(|used| used.key == 0);
     let is_revoked = history.revocations.iter().any(|revoked| revoked.key == 0);
     if history.is_calm && !is_used && !is_revoked && history.seen.iter().any(is_long_idle) {
@@ -68,11 +73,11 @@ pub fn check(history: &History) -> Vec<Violation> {
         if seen.last_used.is_some_and(|last| last > latest_clock) {
             violate("a use is never in the future", format!("{seen:?}"));
         }
-        let used_within = |used: &&super::world::Use| {
+        let used_within = |used: &&Use| {
             used.key == seen.key
                 && used.at <= seen.at
                 && used.at > seen.at - history.idle_ms
-                && used.lost_at.is_none_or(|lost_at| lost_at - used.at > SAFE_AFTER_MS)
+                && is_known(used)
                 // A report is on its way for a minute or two.
                 && seen.at - used.at > 2 * SAFE_AFTER_MS
         };

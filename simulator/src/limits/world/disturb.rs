@@ -6,7 +6,7 @@ use keyward_key::limit::Limit;
 use keyward_limits::clock::STEP_TOLERANCE_MS;
 
 use super::{BOUND_MS, Event, Isolate, World, instance, isolate, key_limits};
-use crate::limits::plan::Disturbance;
+use crate::limits::plan::{Disturbance, MAX_OFFSET_MS};
 use crate::scheduler::Time;
 
 impl World<'_> {
@@ -34,7 +34,7 @@ impl World<'_> {
                 self.count("object's clock stepped");
                 let offset = &self.object.host().offset;
                 let stepped = offset.get() + by;
-                let clamped = if bounded { stepped.clamp(-5_000, 5_000) } else { stepped };
+                let clamped = if bounded { stepped.clamp(-MAX_OFFSET_MS, MAX_OFFSET_MS) } else { stepped };
                 // A smaller step forward is not noticed.
                 if clamped - offset.get() > STEP_TOLERANCE_MS || clamped < offset.get() {
                     offset.set(clamped);
@@ -45,7 +45,7 @@ impl World<'_> {
                 // A reading just before and after, or a step back could not be noticed.
                 self.read_clock(slot);
                 let isolate = &mut self.isolates[slot];
-                isolate.offset = (isolate.offset + by).clamp(-5_000, 5_000);
+                isolate.offset = (isolate.offset + by).clamp(-MAX_OFFSET_MS, MAX_OFFSET_MS);
                 self.read_clock(slot);
             }
             Disturbance::ReplaceIsolate { slot, offset } => {
