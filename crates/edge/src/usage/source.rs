@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use keyward_http::address::parse_address;
 use keyward_http::limits::CLIENT_FAMILY_BYTES;
+use keyward_protocol::usage::OTHER;
 
 /// Country and autonomous system of a network, as the platform tells them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,13 +60,14 @@ pub(crate) fn network_of(address: Option<&str>) -> Network {
     }
 }
 
-/// Returns the client family: the first product token of `User-Agent` (RFC 9110, section 10.1.5), cut to
-/// [`CLIENT_FAMILY_BYTES`]; an empty text if there is none.
+/// Returns the client family: the first product token of `User-Agent` (RFC 9110, section 10.1.5); `other` if it is longer than
+/// [`CLIENT_FAMILY_BYTES`], an empty text if there is none.
 pub(super) fn client_of(user_agent: Option<&str>) -> &str {
     let text = user_agent.unwrap_or_default();
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let end = text.bytes().take(CLIENT_FAMILY_BYTES).take_while(|byte| is_token(*byte)).count();
-    text.get(..end).unwrap_or_default()
+    // A longer token is no name of a product, and may be a key in the wrong header.
+    let end = text.bytes().take(CLIENT_FAMILY_BYTES.saturating_add(1)).take_while(|byte| is_token(*byte)).count();
+    if end > CLIENT_FAMILY_BYTES { OTHER } else { text.get(..end).unwrap_or_default() }
 }
 
 #[cfg(test)]
@@ -106,7 +108,10 @@ mod tests {
             assert_eq!(client_of(Some(agent)), family, "{agent}");
         }
         assert_eq!(client_of(None), "");
-        assert_eq!(client_of(Some(&"x".repeat(5_000))).len(), CLIENT_FAMILY_BYTES);
+        assert_eq!(client_of(Some(&"x".repeat(CLIENT_FAMILY_BYTES))).len(), CLIENT_FAMILY_BYTES);
+        assert_eq!(client_of(Some(&"x".repeat(5_000))), OTHER);
+        let key = "wafl_live_8Fh2kQ0sZp1L_3xK9mQ2vLr7TnW5yBc8DfG1hJ4kM6pR";
+        assert_eq!(client_of(Some(key)), OTHER, "no part of a key is kept");
     }
 
     #[test]
