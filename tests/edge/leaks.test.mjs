@@ -109,7 +109,11 @@ describe("leak reports", () => {
   test("with an unknown identifier cause at most one request for the list a minute", async () => {
     const before = list.requests.length;
     const answers = await Promise.all(Array.from({ length: 30 }, () => signed("[]", { identifier: "other" })));
-    for (const { verdict } of answers) assert.equal(verdict, "401 invalid_signature");
+    // A receiver reads eight reports at once.
+    const verdicts = new Set(answers.map(({ verdict }) => verdict));
+    assert.ok(verdicts.has("401 invalid_signature"), [...verdicts].join());
+    verdicts.delete("401 invalid_signature");
+    assert.ok([...verdicts].every((verdict) => verdict === "429 rate_limited"), [...verdicts].join());
     assert.ok(list.requests.length <= before + 1, `${list.requests.length - before} requests`);
   });
 
