@@ -2,27 +2,20 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { endAll, openPage, seen, signIn, skip, startBrowser } from "./harness/browser.mjs";
-import { startDeployment } from "./harness/deployment.mjs";
+import { openPage, seen, skip } from "./harness/browser.mjs";
+import { startSession } from "./harness/session.mjs";
 
+let session;
 let browser;
 let deployment;
 let opened;
 
 before(async () => {
   if (skip) return;
-  [browser, deployment] = await Promise.all([startBrowser(), startDeployment()]);
-  opened = await openPage(browser, deployment);
-  await signIn(opened.page, deployment.owner);
+  session = await startSession();
+  ({ browser, deployment, opened } = session);
 });
-after(async () => {
-  await opened?.close().finally(() =>
-    endAll(
-      () => browser?.close(),
-      () => deployment?.stop(),
-    ),
-  );
-});
+after(() => session?.stop());
 
 /** Issues a key by claim link through the form, and returns the link. */
 async function issueByClaim(page, name) {

@@ -4,12 +4,13 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
-import { endAll, openPage, overflows, seen, signIn, skip, startBrowser } from "./harness/browser.mjs";
-import { startDeployment } from "./harness/deployment.mjs";
+import { endAll, openPage, overflows, seen, signIn, skip } from "./harness/browser.mjs";
+import { startSession } from "./harness/session.mjs";
 
 let browser;
 let deployment;
 let opened;
+let session;
 let receiver;
 
 /** A receiver that records each request and answers with `status`. */
@@ -43,19 +44,15 @@ class Receiver {
 
 before(async () => {
   if (skip) return;
-  [browser, deployment, receiver] = await Promise.all([startBrowser(), startDeployment(), new Receiver().listen()]);
-  opened = await openPage(browser, deployment);
-  await signIn(opened.page, deployment.owner);
+  [session, receiver] = await Promise.all([startSession(), new Receiver().listen()]);
+  ({ browser, deployment, opened } = session);
 });
-after(async () => {
-  await opened?.close().finally(() =>
-    endAll(
-      () => browser?.close(),
-      () => deployment?.stop(),
-      () => receiver?.close(),
-    ),
-  );
-});
+after(() =>
+  endAll(
+    () => session?.stop(),
+    () => receiver?.close(),
+  ),
+);
 
 const button = (scope, name) => scope.getByRole("button", { name, exact: true });
 const endpoints = async () => (await deployment.call("GET", "/endpoints")).json.items;

@@ -3,27 +3,20 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { until } from "../edge/harness/wait.mjs";
-import { endAll, openPage, seen, signIn, skip, startBrowser } from "./harness/browser.mjs";
-import { startDeployment } from "./harness/deployment.mjs";
+import { openPage, seen, signIn, skip } from "./harness/browser.mjs";
+import { startSession } from "./harness/session.mjs";
 
+let session;
 let browser;
 let deployment;
 let opened;
 
 before(async () => {
   if (skip) return;
-  [browser, deployment] = await Promise.all([startBrowser(), startDeployment()]);
-  opened = await openPage(browser, deployment, { clipboard: true });
-  await signIn(opened.page, deployment.owner);
+  session = await startSession({ clipboard: true });
+  ({ browser, deployment, opened } = session);
 });
-after(async () => {
-  await opened?.close().finally(() =>
-    endAll(
-      () => browser?.close(),
-      () => deployment?.stop(),
-    ),
-  );
-});
+after(() => session?.stop());
 
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 

@@ -2,27 +2,19 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { endAll, openPage, seen, signIn, skip, startBrowser } from "./harness/browser.mjs";
-import { startDeployment } from "./harness/deployment.mjs";
+import { seen, skip } from "./harness/browser.mjs";
+import { startSession } from "./harness/session.mjs";
 
-let browser;
+let session;
 let deployment;
 let opened;
 
 before(async () => {
   if (skip) return;
-  [browser, deployment] = await Promise.all([startBrowser(), startDeployment()]);
-  opened = await openPage(browser, deployment);
-  await signIn(opened.page, deployment.owner);
+  session = await startSession();
+  ({ deployment, opened } = session);
 });
-after(async () => {
-  await opened?.close().finally(() =>
-    endAll(
-      () => browser?.close(),
-      () => deployment?.stop(),
-    ),
-  );
-});
+after(() => session?.stop());
 
 test("a key's rights are shown as a sentence and as the routes that it may use, method by method", {
   skip,

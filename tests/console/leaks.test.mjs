@@ -2,27 +2,20 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { endAll, openPage, overflows, seen, signIn, skip, startBrowser } from "./harness/browser.mjs";
-import { startDeployment } from "./harness/deployment.mjs";
+import { openPage, overflows, seen, signIn, skip } from "./harness/browser.mjs";
+import { startSession } from "./harness/session.mjs";
 
+let session;
 let browser;
 let deployment;
 let opened;
 
 before(async () => {
   if (skip) return;
-  [browser, deployment] = await Promise.all([startBrowser(), startDeployment()]);
-  opened = await openPage(browser, deployment, { clipboard: true });
-  await signIn(opened.page, deployment.owner);
+  session = await startSession({ clipboard: true });
+  ({ browser, deployment, opened } = session);
 });
-after(async () => {
-  await opened?.close().finally(() =>
-    endAll(
-      () => browser?.close(),
-      () => deployment?.stop(),
-    ),
-  );
-});
+after(() => session?.stop());
 
 const button = (scope, name) => scope.getByRole("button", { name, exact: true });
 

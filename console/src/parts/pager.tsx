@@ -7,6 +7,12 @@ interface Props {
   onFirst?: (() => void) | null;
 }
 
+interface CursorProps {
+  cursor: string | null | undefined;
+  next: string | null | undefined;
+  setParams: (changes: { cursor: string | null }) => void;
+}
+
 export function Pager({ shown, onPrevious, onNext, onFirst }: Props) {
   if (!onPrevious && !onNext && !onFirst) return <div class="pager small muted">{shown}</div>;
   return (
@@ -28,5 +34,18 @@ export function Pager({ shown, onPrevious, onNext, onFirst }: Props) {
         </Button>
       </span>
     </nav>
+  );
+}
+
+/** Pages of a list whose place is the parameter `cursor` of the address. */
+export function CursorPager({ cursor, next, setParams }: CursorProps) {
+  if (!next && !cursor) return null;
+  return (
+    <Pager
+      shown=""
+      onPrevious={null}
+      onFirst={cursor ? () => setParams({ cursor: null }) : null}
+      onNext={next ? () => setParams({ cursor: next }) : null}
+    />
   );
 }

@@ -8,7 +8,7 @@ import { capital, count } from "../../logic/words.ts";
 import { Button } from "../../parts/button.tsx";
 import { Chip } from "../../parts/chip.tsx";
 import { Empty } from "../../parts/empty.tsx";
-import { Pager } from "../../parts/pager.tsx";
+import { CursorPager } from "../../parts/pager.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Skeleton } from "../../parts/skeleton.tsx";
 import { Table } from "../../parts/table.tsx";
@@ -159,14 +159,7 @@ export function Deliveries({ endpoints }: { endpoints: Endpoint[] | null }) {
           ]}
         />
       )}
-      {(next || cursor) && (
-        <Pager
-          shown=""
-          onPrevious={null}
-          onFirst={cursor ? () => setParams({ cursor: null }) : null}
-          onNext={next ? () => setParams({ cursor: next }) : null}
-        />
-      )}
+      <CursorPager cursor={cursor} next={next} setParams={setParams} />
     </>
   );
 }

@@ -7,7 +7,7 @@ import { useResource } from "../../logic/resource.ts";
 import { capital } from "../../logic/words.ts";
 import { Chip } from "../../parts/chip.tsx";
 import { Empty } from "../../parts/empty.tsx";
-import { Pager } from "../../parts/pager.tsx";
+import { CursorPager } from "../../parts/pager.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Skeleton } from "../../parts/skeleton.tsx";
 import { Table } from "../../parts/table.tsx";
@@ -84,14 +84,7 @@ export function Incidents() {
           ]}
         />
       )}
-      {(next || cursor) && (
-        <Pager
-          shown=""
-          onPrevious={null}
-          onFirst={cursor ? () => setParams({ cursor: null }) : null}
-          onNext={next ? () => setParams({ cursor: next }) : null}
-        />
-      )}
+      <CursorPager cursor={cursor} next={next} setParams={setParams} />
     </Page>
   );
 }

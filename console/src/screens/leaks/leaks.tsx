@@ -9,7 +9,7 @@ import { count, list as inWords, number } from "../../logic/words.ts";
 import { Button } from "../../parts/button.tsx";
 import { Chip, EnvironmentChip } from "../../parts/chip.tsx";
 import { Empty } from "../../parts/empty.tsx";
-import { Pager } from "../../parts/pager.tsx";
+import { CursorPager } from "../../parts/pager.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Skeleton } from "../../parts/skeleton.tsx";
 import { Snippet } from "../../parts/snippet.tsx";
@@ -222,14 +222,7 @@ export function Leaks() {
         {list.data?.items.map((report) => (
           <Report key={report.id} of={report} />
         ))}
-        {(next || cursor) && (
-          <Pager
-            shown=""
-            onPrevious={null}
-            onFirst={cursor ? () => setParams({ cursor: null }) : null}
-            onNext={next ? () => setParams({ cursor: next }) : null}
-          />
-        )}
+        <CursorPager cursor={cursor} next={next} setParams={setParams} />
         <HowToJoin />
       </div>
     </Page>
