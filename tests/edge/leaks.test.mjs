@@ -113,7 +113,10 @@ describe("leak reports", () => {
     const verdicts = new Set(answers.map(({ verdict }) => verdict));
     assert.ok(verdicts.has("401 invalid_signature"), [...verdicts].join());
     verdicts.delete("401 invalid_signature");
-    assert.ok([...verdicts].every((verdict) => verdict === "429 rate_limited"), [...verdicts].join());
+    assert.ok(
+      [...verdicts].every((verdict) => verdict === "429 rate_limited"),
+      [...verdicts].join(),
+    );
     assert.ok(list.requests.length <= before + 1, `${list.requests.length - before} requests`);
   });
 

@@ -10,11 +10,13 @@ import { startDeployment } from "./deployment.mjs";
 export async function startSession({ clipboard = false, as = async (deployment) => deployment.owner } = {}) {
   const [browser, deployment] = await Promise.all([startBrowser(), startDeployment()]);
   let opened;
+  // The page first: a browser that has ended cannot close it any more.
   const stop = () =>
-    endAll(
-      () => opened?.close(),
-      () => browser.close(),
-      () => deployment.stop(),
+    endAll(() => opened?.close()).finally(() =>
+      endAll(
+        () => browser.close(),
+        () => deployment.stop(),
+      ),
     );
   try {
     opened = await openPage(browser, deployment, { clipboard });
