@@ -134,12 +134,13 @@ impl LeaseBook {
             let early = recent.filter(|(_, group)| group.shard() == number && group.may_renew_early(now));
             asked.extend(early.map(|(id, _)| *id).take(MAX_QUERY_GROUPS.saturating_sub(count)));
         }
+        let (epoch, object_at) = shard.link.evidence(now);
         let groups = &mut self.groups;
-        let groups: Vec<_> = asked.iter().filter_map(|id| groups.peek_mut(id).map(|group| group.query(now))).collect();
+        let groups: Vec<_> =
+            asked.iter().filter_map(|id| groups.peek_mut(id).map(|group| group.query(now, epoch))).collect();
         if groups.is_empty() {
             return None;
         }
-        let (epoch, object_at) = shard.link.evidence(now);
         Some(LeaseQuery { isolate, asked_at: now, epoch, object_at, grace_ms, groups })
     }
 

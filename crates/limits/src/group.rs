@@ -4,6 +4,7 @@
 //! any limit. What counts, and for how long, is in [`window`](super::window) and [`calendar`](super::calendar).
 
 use keyward_key::limit::Span;
+use keyward_key::time::Millis;
 use keyward_protocol::lease::{GroupAnswer, GroupQuery, LEASE_MS, LimitState};
 
 use super::Instant;
@@ -33,6 +34,17 @@ struct Covered {
     written: Option<Instant>,
     granted_since: u64,
     is_exceeded: bool,
+}
+
+/// The isolate that asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// Its number.
+    pub isolate: u64,
+    /// Time in milliseconds for which it may continue without an answer.
+    pub grace_ms: i64,
+    /// Time of the query by its own clock.
+    pub asked_at: Millis,
 }
 
 /// One limit group.
@@ -69,12 +81,15 @@ impl Group {
     }
 
     /// Answers an isolate's query. [`Self::needs_write`] then says whether a row must be written before the answer is sent.
-    pub fn answer(&mut self, query: &GroupQuery, isolate: u64, grace_ms: i64, at: Instant) -> GroupAnswer {
+    pub fn answer(&mut self, query: &GroupQuery, asker: Asker, at: Instant) -> GroupAnswer {
         self.used_at = at.now;
         self.follow(query);
         self.expire(at);
-        let (position, contact) = self.contact(isolate, grace_ms, at);
+        let (position, contact) = self.contact(asker, at);
         self.take_back(position, query, contact, at);
+        if let Some(holder) = position.and_then(|position| self.holders.get_mut(position)) {
+            holder.confirm(query.reserve_known, asker.asked_at);
+        }
         let available = self.available(at);
         let units = if query.need > available { 0 } else { available.min(self.share(position, query, available)) };
         let lease = self.grant(position, units, at);
@@ -125,7 +140,8 @@ impl Group {
     }
 
     /// Records the contact. Returns the position of the isolate's holder, `None` if there are too many, and the contact before.
-    fn contact(&mut self, isolate: u64, grace_ms: i64, at: Instant) -> (Option<usize>, Instant) {
+    fn contact(&mut self, asker: Asker, at: Instant) -> (Option<usize>, Instant) {
+        let Asker { isolate, grace_ms, .. } = asker;
         let life_ms = self.life_ms();
         let known = self.holders.iter().position(|holder| holder.isolate == Some(isolate));
         if known.is_none() && self.holders.len() >= MAX_HOLDERS {
@@ -232,17 +248,22 @@ impl Group {
         self.last_lease
     }
 
-    /// Gives the isolate a part of the outage reserve if it has none. Returns the units given to it so far.
+    /// Gives the isolate a part of the outage reserve if it has none, and takes back what lowered limits no longer allow. Returns the units
+    /// given to it so far.
     fn top_up(&mut self, position: Option<usize>, at: Instant) -> u64 {
         let reserve = self.applied().map(Counter::reserve).min().unwrap_or_default();
-        let part = reserve.saturating_sub(self.held()).div_ceil(2).min(self.available(at));
+        let held = self.held();
+        let part = reserve.saturating_sub(held).div_ceil(2).min(self.available(at));
         let part = if keyward_fault::fault!("the reserve is given without room for it") { reserve } else { part };
         let Some(holder) = position.and_then(|position| self.holders.get_mut(position)) else { return 0 };
-        if holder.outstanding() > 0 || part == 0 {
-            return holder.given;
+        if held > reserve {
+            let by_others = held.saturating_sub(holder.outstanding());
+            holder.lower(reserve.saturating_sub(by_others));
         }
-        holder.given = holder.given.saturating_add(part);
-        let given = holder.given;
+        if holder.outstanding() > 0 || part == 0 {
+            return holder.given();
+        }
+        let given = holder.give(part);
         // The next row must name it, because it outlives the horizon.
         self.covered.is_exceeded = true;
         given

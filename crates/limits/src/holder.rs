@@ -1,5 +1,6 @@
 //! An isolate that holds leases of a group.
 
+use keyward_key::time::Millis;
 use keyward_protocol::lease::{LEASE_MS, Returned};
 
 use super::Instant;
@@ -27,9 +28,13 @@ pub struct Holder {
     pub contact: Instant,
     /// Time in milliseconds for which it may continue without an answer.
     pub grace_ms: i64,
-    /// Units of the outage reserve given to it, and how many of them it reported as spent.
-    pub given: u64,
-    pub(crate) spent: u64,
+    /// Units of the outage reserve that the last answer gave it in all, and how many of them it reported as spent.
+    given: u64,
+    spent: u64,
+    /// Most units that any answer gave it which it may still go by.
+    known: u64,
+    /// Time of its latest query by its own clock.
+    asked_at: Option<Millis>,
     /// Time until which it counts as competing for units.
     pub active_until: i64,
     /// Whether its last query was not granted in full.
@@ -50,6 +55,8 @@ impl Holder {
             grace_ms,
             given: 0,
             spent: 0,
+            known: 0,
+            asked_at: None,
             active_until,
             is_short: false,
             taken: 0,
@@ -90,9 +97,45 @@ impl Holder {
         Some((lease.granted, returned.units.min(lease.units)))
     }
 
+    /// Creates the holder of a reserve that isolates got from a previous instance of the object.
+    #[must_use]
+    pub const fn of_previous(reserve: u64, contact: Instant, grace_ms: i64) -> Self {
+        let mut holder = Self::new(None, contact, grace_ms);
+        (holder.given, holder.known) = (reserve, reserve);
+        holder
+    }
+
+    /// Gives it more of the reserve. Returns the units given to it in all.
+    pub fn give(&mut self, units: u64) -> u64 {
+        self.given = self.given.saturating_add(units);
+        self.known = self.known.max(self.given);
+        self.given
+    }
+
+    /// Takes back what exceeds `most` unspent units. They count until the isolate confirms that it knows.
+    pub fn lower(&mut self, most: u64) {
+        self.given = self.given.min(self.spent.saturating_add(most));
+    }
+
+    /// Records which reserve it knew of when it asked. An earlier query that arrives late confirms nothing.
+    pub fn confirm(&mut self, known: Option<u64>, asked_at: Millis) {
+        if self.asked_at.is_some_and(|latest| asked_at <= latest) {
+            return;
+        }
+        self.asked_at = Some(asked_at);
+        // The answer to this query names what is given now.
+        self.known = known.map_or(self.known, |known| self.known.min(known.max(self.given)));
+    }
+
+    /// Returns the units given to it in all.
+    #[must_use]
+    pub const fn given(&self) -> u64 {
+        self.given
+    }
+
     /// Records the units of the reserve that it has spent. Returns those that were not known before.
     pub fn report_spent(&mut self, spent: u64) -> u64 {
-        let spent = spent.clamp(self.spent, self.given.max(self.spent));
+        let spent = spent.clamp(self.spent, self.known.max(self.spent));
         let new = spent.saturating_sub(self.spent);
         self.spent = spent;
         new
@@ -101,7 +144,7 @@ impl Holder {
     /// Returns the units of the reserve that it may still spend.
     #[must_use]
     pub const fn outstanding(&self) -> u64 {
-        self.given.saturating_sub(self.spent)
+        self.known.saturating_sub(self.spent)
     }
 
     /// Returns the time after which it spends no more of the reserve, measured from its last query.

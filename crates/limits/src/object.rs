@@ -17,7 +17,7 @@ use keyward_store::{Store, StoreError, Value};
 
 use super::Instant;
 use super::clock::{ObjectClock, Reading};
-use super::group::Group;
+use super::group::{Asker, Group};
 use super::host::{Level, LimitsHost, LoggedEvents};
 use super::row::Row;
 
@@ -149,6 +149,7 @@ fn answer_groups(
 ) -> Result<Vec<GroupAnswer>, StoreError> {
     let mut answers = Vec::with_capacity(query.groups.len().min(MAX_QUERY_GROUPS));
     let mut rows = Vec::new();
+    let asker = Asker { isolate: query.isolate, grace_ms: query.grace_ms, asked_at: query.asked_at };
     for asked in query.groups.iter().take(MAX_QUERY_GROUPS) {
         let group = match state.groups.entry(asked.group) {
             Entry::Occupied(known) => known.into_mut(),
@@ -161,9 +162,9 @@ fn answer_groups(
         let report = if is_ours || keyward_fault::fault!("an earlier instance's leases are taken back") {
             None
         } else {
-            Some(GroupQuery { returned: Vec::new(), reserve_spent: 0, ..asked.clone() })
+            Some(GroupQuery { returned: Vec::new(), reserve_spent: 0, reserve_known: None, ..asked.clone() })
         };
-        answers.push(group.answer(report.as_ref().unwrap_or(asked), query.isolate, query.grace_ms, at));
+        answers.push(group.answer(report.as_ref().unwrap_or(asked), asker, at));
         if group.needs_write(at) {
             let advance = group.advance(at);
             rows.push((asked.group, Row::of(group, advance, at)));

@@ -118,10 +118,8 @@ impl Row {
         }
         if self.reserve > 0 && !keyward_fault::fault!("the reserve is forgotten in a restart") {
             let horizon = Instant { now: written.now.saturating_add(HORIZON_MS), utc: written.utc };
-            let mut holder =
-                Holder::new(None, horizon, self.reserve_within_ms.saturating_sub(LEASE_MS).saturating_add(HORIZON_MS));
-            holder.given = self.reserve;
-            group.holders.push(holder);
+            let grace_ms = self.reserve_within_ms.saturating_sub(LEASE_MS).saturating_add(HORIZON_MS);
+            group.holders.push(Holder::of_previous(self.reserve, horizon, grace_ms));
         }
         group
     }

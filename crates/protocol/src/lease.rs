@@ -66,6 +66,10 @@ pub struct GroupQuery {
     /// Units of the outage reserve that the isolate has spent since the object's instance began.
     #[serde(default, skip_serializing_if = "version::is_default")]
     pub reserve_spent: u64,
+    /// [`GroupAnswer::reserve_given`] of the last answer that the isolate got from this instance; `None` before the first. It confirms
+    /// that the isolate knows of a reserve that became smaller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve_known: Option<u64>,
 }
 
 /// Unspent units of a lease.

@@ -305,8 +305,9 @@ impl GroupLeases {
         Exhausted { limits, retry_in_ms, age_ms, announced: Vec::new() }
     }
 
-    /// Returns the query for this group. Ends leases: those that have expired, and all but the newest.
-    pub fn query(&mut self, now: Millis) -> GroupQuery {
+    /// Returns the query for this group. Ends leases: those that have expired, and all but the newest. `epoch` is the object's instance that
+    /// answered this isolate last; only what that instance itself gave is reported to it.
+    pub fn query(&mut self, now: Millis, epoch: Option<u64>) -> GroupQuery {
         let keeps_from = self.leases.len().saturating_sub(1);
         let mut position = 0_usize;
         let returned = &mut self.returned;
@@ -324,14 +325,16 @@ impl GroupLeases {
         let since_ms = self.asked_at.map_or(LEASE_MS, |asked_at| now.since(asked_at)).max(MIN_RATE_MS);
         let rate = self.recent.saturating_mul(LEASE_MS.unsigned_abs()).checked_div(since_ms.unsigned_abs());
         let expected = rate.unwrap_or_default();
+        let is_known = self.contact_at.is_some() && epoch == Some(self.reserve.epoch);
         let query = GroupQuery {
             group: self.limits.group,
             revision: self.limits.revision,
             limits: self.limits.limits.clone(),
             need: if self.demand == 0 { 0 } else { self.need },
             wanted: self.demand.max(expected).max(1),
-            returned: self.returned.clone(),
-            reserve_spent: self.reserve.spent,
+            returned: if is_known { self.returned.clone() } else { Vec::new() },
+            reserve_spent: if is_known { self.reserve.spent } else { 0 },
+            reserve_known: is_known.then_some(self.reserve.given),
         };
         self.asked_at = Some(now);
         (self.demand, self.need, self.recent) = (0, 0, 0);

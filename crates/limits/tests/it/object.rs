@@ -103,7 +103,11 @@ impl World {
     }
 
     fn units(&self, isolate: u64, need: u64) -> u64 {
-        self.ask(isolate, query(10, need)).unwrap().units
+        self.units_of(isolate, query(10, need))
+    }
+
+    fn units_of(&self, isolate: u64, group: GroupQuery) -> u64 {
+        self.ask(isolate, group).unwrap().units
     }
 
     /// Runs SQL that is not the object's.
@@ -126,6 +130,7 @@ fn query(requests: u64, need: u64) -> GroupQuery {
         wanted: need,
         returned: Vec::new(),
         reserve_spent: 0,
+        reserve_known: None,
     }
 }
 
@@ -167,6 +172,40 @@ fn a_restart_loses_no_more_than_the_reserve_and_the_units_named_in_advance() {
     // Five were granted, three are in the reserve, and the last row names up to six more.
     let left = world.ask(1, query(100, 1)).unwrap().limits[0].remaining;
     assert!((84..=94).contains(&left), "{left}");
+}
+
+/// A query after the limit was lowered to one request, by an isolate that knows of this part of the reserve.
+fn lowered(known: u64) -> GroupQuery {
+    GroupQuery { revision: 1, reserve_known: Some(known), ..query(1, 1) }
+}
+
+#[test]
+fn the_reserve_of_a_lowered_limit_counts_until_each_isolate_knows_that_it_is_gone() {
+    let world = World::new();
+    let given = |isolate, group| world.ask(isolate, group).unwrap().reserve_given;
+    assert_eq!((given(1, query(100, 1)), given(2, query(100, 1))), (3, 1));
+    for _ in 0..4 {
+        world.wait(20_000);
+        // Isolate 1 gets no answer, so it may spend three units on its own at any time.
+        assert_eq!(given(1, lowered(3)), 0);
+        assert_eq!(given(2, lowered(0)), 0);
+    }
+    let refused = world.ask(2, lowered(0)).unwrap();
+    assert_eq!((refused.units, refused.limits[0].remaining), (0, 0));
+    world.wait(1);
+    assert_eq!(world.units_of(1, lowered(0)), 1, "nothing of the reserve is left, and the first units have expired");
+}
+
+#[test]
+fn a_query_that_arrives_late_confirms_nothing() {
+    let world = World::new();
+    let early = world.query(1, lowered(0));
+    world.wait(1);
+    assert_eq!(world.ask(1, query(100, 1)).unwrap().reserve_given, 3);
+    world.wait(70_000);
+    assert_eq!(world.ask(1, lowered(3)).unwrap().reserve_given, 0);
+    assert_eq!(world.answer(&early).groups[0].units, 0);
+    assert_eq!(world.units_of(2, lowered(0)), 0, "the isolate may still spend three units");
 }
 
 #[test]
