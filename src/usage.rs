@@ -9,7 +9,7 @@ use super::glue;
 use super::isolate_state::IsolateState;
 use super::platform::Platform;
 use keyward_edge::Platform as _;
-use keyward_edge::usage::{Origin, REPORT_PAUSE_MS, Report, UsageDue, report_shard, set_origin, shards_due};
+use keyward_edge::usage::{Origin, UsageDue, report_shard, set_origin, shards_due};
 
 /// Does what a counted request makes due. `request.cf` is read for a new network only, because reading it takes microseconds.
 pub fn counted(state: &Rc<IsolateState>, env: &JsValue, request: &JsValue, context: &JsValue, due: &UsageDue) {
@@ -25,21 +25,18 @@ pub fn counted(state: &Rc<IsolateState>, env: &JsValue, request: &JsValue, conte
 
 /// Starts the report that is due, in the background.
 pub fn report(state: &Rc<IsolateState>, env: &JsValue, context: &JsValue, due: &UsageDue) {
-    let now = Platform::of(env).now();
-    match due.report {
-        None => {}
-        Some(Report::KeyAtOnce) => send(state, env, context, &shards_due(&state.isolate, due.key, now)),
-        Some(Report::AllAtOnce) => send(state, env, context, &shards_due(&state.isolate, None, now)),
-        Some(Report::AllLater) => {
-            let (state, env, held) = (Rc::clone(state), env.clone(), context.clone());
-            later(Some(context), async move {
-                let platform = Platform::new(&env, &held);
-                platform.pause(REPORT_PAUSE_MS).await;
-                send(&state, &env, &held, &shards_due(&state.isolate, None, platform.now()));
-                JsValue::UNDEFINED
-            });
-        }
+    let Some(report) = due.report else { return };
+    let pause_ms = report.pause_ms();
+    if pause_ms == 0 {
+        return send(state, env, context, &shards_due(&state.isolate, report, Platform::of(env).now()));
     }
+    let (state, env, held) = (Rc::clone(state), env.clone(), context.clone());
+    later(Some(context), async move {
+        let platform = Platform::new(&env, &held);
+        platform.pause(pause_ms).await;
+        send(&state, &env, &held, &shards_due(&state.isolate, report, platform.now()));
+        JsValue::UNDEFINED
+    });
 }
 
 /// Sends to all these shards at the same time.

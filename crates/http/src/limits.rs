@@ -174,7 +174,7 @@ pub const COUNTED_KEYS: usize = 10_000;
 /// is unreachable; then counts of further keys are lost, and the log says so.
 pub const COUNTED_TOTAL: usize = 40_000;
 
-/// Maximum number of keys in one report. As many unreported keys are reported at once.
+/// Maximum number of keys in one report. A shard with as many unreported keys gets its report at once.
 pub const REPORTED_KEYS: usize = 200;
 
 /// Number of counts after which a report takes no further key: about 1 MB. A Durable Object binds texts of at most 2 MB.

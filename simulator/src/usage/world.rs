@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use keyward_edge::usage::{RecordFrom, count_grant, report_shard, shards_due};
+use keyward_edge::usage::{RecordFrom, Report, count_grant, report_shard, shards_due};
 use keyward_edge::{Isolate, Level, LookupSizes, Platform, RegistryFailure, ShardedObject};
 use keyward_gate::{Gate, GateSizes, Step};
 use keyward_http::head::Head;
@@ -410,10 +410,10 @@ fn flush(world: &Rc<World>, isolates: &mut [LiveIsolate]) {
     for (number, live) in isolates.iter_mut().enumerate() {
         let port = Port { world: Rc::clone(world), isolate: number };
         let now = port.now();
-        for shard in shards_due(&live.inner, None, now) {
+        for shard in shards_due(&live.inner, Report::AllLater, now) {
             run(report_shard(&live.inner, &port, shard));
         }
-        let left = shards_due(&live.inner, None, now);
+        let left = shards_due(&live.inner, Report::AllLater, now);
         if left.is_empty() {
             live.unreported.clear();
         }

@@ -10,13 +10,10 @@ use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::usage::{KeyUsage, USAGE_SHARDS};
 
 use super::super::metrics::IsolateMetrics;
-use super::REPORT_PAUSE_MS;
 use super::key_counter::{Added, KeyCounter};
 use super::outgoing::Outgoing;
 use super::source::{Network, Origin};
-
-/// Age in milliseconds after which a task that waits to report counts as ended by the platform.
-const TASK_ENDED_AFTER_MS: i64 = 2 * (REPORT_PAUSE_MS as i64);
+use super::{FIRST_USE_PAUSE_MS, REPORT_PAUSE_MS};
 
 /// What is counted of a request, beside its key and route.
 pub(super) struct Use<'a> {
@@ -53,30 +50,64 @@ pub(super) struct Surroundings<'a> {
     pub age_ms: Option<i64>,
 }
 
-/// When to report.
+/// When to report, and to which shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// To the shard of the key, at once.
-    KeyAtOnce,
-    /// To all shards, at once: many keys are unreported.
-    AllAtOnce,
-    /// To all shards, after [`REPORT_PAUSE_MS`].
+    /// To this shard at once: its unreported keys fill a report.
+    Shard(u32),
+    /// To all shards after [`FIRST_USE_PAUSE_MS`]: a key was used for the first time in this hour.
+    AllSoon,
+    /// To all shards after [`REPORT_PAUSE_MS`].
     AllLater,
+}
+
+impl Report {
+    /// Returns the pause before the report, in milliseconds.
+    #[must_use]
+    pub const fn pause_ms(self) -> u32 {
+        match self {
+            Self::Shard(_) => 0,
+            Self::AllSoon => FIRST_USE_PAUSE_MS,
+            Self::AllLater => REPORT_PAUSE_MS,
+        }
+    }
+}
+
+/// A task that pauses and then reports to all shards, for all requests that need it.
+#[derive(Default)]
+struct PausingTask {
+    since: Option<Millis>,
+}
+
+impl PausingTask {
+    /// Returns whether the task must be started, and takes it as started. A task that should have ended long ago counts as ended by the
+    /// platform.
+    fn starts(&mut self, report: Report, now: Millis) -> bool {
+        let ended_after_ms = i64::from(report.pause_ms()).saturating_mul(2);
+        let is_waiting = self.since.is_some_and(|since| (0..ended_after_ms).contains(&now.since(since)));
+        if !is_waiting {
+            self.since = Some(now);
+        }
+        !is_waiting
+    }
 }
 
 /// The counts of one isolate.
 pub struct UsageCounter {
     keys: HashMap<CompactKeyId, KeyCounter>,
-    /// Number of keys with counts, and number of these counts.
-    unreported_keys: usize,
+    /// Number of keys of each shard with counts, less those that a report was started for.
+    unreported_keys: [usize; USAGE_SHARDS as usize],
+    /// Number of counts of all keys.
     unreported: usize,
     outgoing: [Outgoing; USAGE_SHARDS as usize],
     /// Random name; empty before the first report.
     name: String,
     /// A shard that this isolate wakes with an empty report, so that shards whose keys nobody uses are awake too.
     wakes: Option<u32>,
-    /// Start of the task that waits to report.
-    waits_since: Option<Millis>,
+    /// The task that reports first uses.
+    soon: PausingTask,
+    /// The task that reports everything.
+    later: PausingTask,
     /// Number of requests that could not be counted.
     lost: u64,
     /// Counters for metrics.
@@ -89,12 +120,13 @@ impl Default for UsageCounter {
     fn default() -> Self {
         Self {
             keys: HashMap::new(),
-            unreported_keys: 0,
+            unreported_keys: [0; USAGE_SHARDS as usize],
             unreported: 0,
             outgoing: std::array::from_fn(|_| Outgoing::default()),
             name: String::new(),
             wakes: None,
-            waits_since: None,
+            soon: PausingTask::default(),
+            later: PausingTask::default(),
             lost: 0,
             metrics: IsolateMetrics::default(),
             home: 0,
@@ -117,10 +149,9 @@ impl UsageCounter {
         if is_full && key.is_reported() {
             return self.lose(used.id, request.now);
         }
-        let was_reported = key.is_reported();
+        let (shard, was_reported) = (key.shard, key.is_reported());
         let added = key.add(used, request);
-        self.unreported_keys = self.unreported_keys.saturating_add(was_reported.into());
-        self.due(used.id, added, request.now)
+        self.due(used.id, shard, was_reported, added, request.now)
     }
 
     /// Does not count a request, because the memory for counts is full. It can still start the task that reports them: the keys with
@@ -133,11 +164,7 @@ impl UsageCounter {
 
     /// Returns the report to all shards that a waiting task will send, unless one waits already.
     fn later(&mut self, now: Millis) -> Option<Report> {
-        if self.waits_since.is_some_and(|since| (0..TASK_ENDED_AFTER_MS).contains(&now.since(since))) {
-            return None;
-        }
-        self.waits_since = Some(now);
-        Some(Report::AllLater)
+        self.later.starts(Report::AllLater, now).then_some(Report::AllLater)
     }
 
     fn count_new(&mut self, used: &KeyUse<'_>, request: &Use<'_>) -> Option<UsageDue> {
@@ -146,19 +173,25 @@ impl UsageCounter {
             self.keys.retain(|_, key| !key.is_reported());
         }
         let key = self.keys.entry(used.id).or_insert_with(|| KeyCounter::new(used));
+        let shard = key.shard;
         let added = key.add(used, request);
-        self.unreported_keys = self.unreported_keys.saturating_add(1);
-        self.due(used.id, added, request.now)
+        self.due(used.id, shard, true, added, request.now)
     }
 
-    fn due(&mut self, key: CompactKeyId, added: Added, now: Millis) -> Option<UsageDue> {
+    /// Returns what a counted use makes due. `is_unreported_now` says whether the key had no counts before it.
+    fn due(
+        &mut self,
+        key: CompactKeyId,
+        shard: u32,
+        is_unreported_now: bool,
+        added: Added,
+        now: Millis,
+    ) -> Option<UsageDue> {
         self.unreported = self.unreported.saturating_add(added.has_grown.into());
-        let report = if self.unreported_keys >= REPORTED_KEYS {
-            // Counts stay with their shard while a report is in flight, so the next request must not report again.
-            self.unreported_keys = 0;
-            Some(Report::AllAtOnce)
-        } else if added.is_first {
-            Some(Report::KeyAtOnce)
+        let report = if is_unreported_now && self.fills_report(shard) {
+            Some(Report::Shard(shard))
+        } else if added.is_first && self.soon.starts(Report::AllSoon, now) {
+            Some(Report::AllSoon)
         } else {
             self.later(now)
         };
@@ -167,6 +200,18 @@ impl UsageCounter {
             new_network: added.new_network,
             report,
         })
+    }
+
+    /// Adds an unreported key to its shard. Returns whether the shard's keys fill a report.
+    fn fills_report(&mut self, shard: u32) -> bool {
+        let Some(count) = index(shard).and_then(|place| self.unreported_keys.get_mut(place)) else { return false };
+        *count = count.saturating_add(1);
+        let is_full = *count >= REPORTED_KEYS;
+        if is_full {
+            // The keys keep their counts while a report is in flight, so the next request must not start another.
+            *count = 0;
+        }
+        is_full
     }
 
     /// Counts the refusal of a request. `None` if nothing is due.
@@ -181,13 +226,15 @@ impl UsageCounter {
         }
     }
 
-    /// Returns the shards to report to. Ends the wait of the task that asks for all.
-    pub(super) fn shards_due(&mut self, key: Option<CompactKeyId>, now: Millis) -> Vec<u32> {
-        if let Some(key) = key {
-            let shard = self.keys.get(&key).map(|key| key.shard);
-            return shard.into_iter().filter(|shard| !self.is_in_flight(*shard, now)).collect();
+    /// Returns the shards to report to. Ends the wait of the task that asks.
+    pub(super) fn shards_due(&mut self, report: Report, now: Millis) -> Vec<u32> {
+        match report {
+            Report::Shard(shard) => {
+                return Some(shard).into_iter().filter(|shard| !self.is_in_flight(*shard, now)).collect();
+            }
+            Report::AllSoon => self.soon = PausingTask::default(),
+            Report::AllLater => self.later = PausingTask::default(),
         }
-        self.waits_since = None;
         let mut due = [false; USAGE_SHARDS as usize];
         for key in self.keys.values().filter(|key| !key.is_reported()) {
             if let Some(due) = index(key.shard).and_then(|shard| due.get_mut(shard)) {
@@ -265,10 +312,12 @@ impl UsageCounter {
                 break;
             }
             uses = uses.saturating_add(key.len());
-            self.unreported_keys = self.unreported_keys.saturating_sub(1);
             taken.extend(key.take());
         }
         self.unreported = self.unreported.saturating_sub(uses);
+        if let Some(count) = index(shard).and_then(|place| self.unreported_keys.get_mut(place)) {
+            *count = count.saturating_sub(taken.len());
+        }
         taken
     }
 

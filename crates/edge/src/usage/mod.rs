@@ -37,6 +37,9 @@ use keyward_protocol::{Request, Response};
 /// Pause before a report that is not urgent, in milliseconds. The platform ends background work 30 s after the answer.
 pub const REPORT_PAUSE_MS: u32 = 20_000;
 
+/// Pause before first uses are reported, in milliseconds. They share a report: one for each would cost far more than their requests.
+pub const FIRST_USE_PAUSE_MS: u32 = 1_000;
+
 /// Maximum number of reports that one task sends to one shard.
 const REPORTS_A_TASK: u32 = 10;
 
@@ -130,9 +133,9 @@ pub fn set_origin(isolate: &Isolate, due: &UsageDue, origin: Origin, location: &
     }
 }
 
-/// Returns the shards to which the isolate has something to report. With `key`, the shard of that key alone.
-pub fn shards_due(isolate: &Isolate, key: Option<CompactKeyId>, now: Millis) -> Vec<u32> {
-    isolate.usage().map_or_else(Vec::new, |mut usage| usage.shards_due(key, now))
+/// Returns the shards to which a report is to be sent now.
+pub fn shards_due(isolate: &Isolate, report: Report, now: Millis) -> Vec<u32> {
+    isolate.usage().map_or_else(Vec::new, |mut usage| usage.shards_due(report, now))
 }
 
 /// Reports to one shard. A report that is not confirmed is sent again by a later task.

@@ -6,7 +6,7 @@ use keyward_edge::entry::{self, Action, RawRequest};
 use keyward_edge::usage::{Origin, Report, UsageDue, report_shard, set_origin, shards_due};
 use keyward_edge::{Isolate, LookupSizes};
 use keyward_gate::GateSizes;
-use keyward_http::limits::{COUNTED_NETWORKS, COUNTED_TOTAL, COUNTED_USES};
+use keyward_http::limits::{COUNTED_NETWORKS, COUNTED_TOTAL, COUNTED_USES, REPORTED_KEYS};
 use keyward_key::time::Millis;
 use keyward_protocol::metrics::{LOG_EVENTS, Sample};
 use keyward_protocol::usage::{USAGE_SHARDS, UsageReport, UsageRequest, usage_shard};
@@ -32,8 +32,8 @@ impl Counting {
         let isolate = Isolate::new(GateSizes::default(), LookupSizes::default(), 0);
         let counting = Self { platform, isolate, key };
         let due = counting.send(&counting.get()).unwrap();
-        assert_eq!(due.report, Some(Report::KeyAtOnce));
-        counting.report(&due);
+        assert_eq!(due.report, Some(Report::AllSoon));
+        counting.report(Report::AllSoon);
         counting.flush();
         counting.reports();
         counting
@@ -60,15 +60,13 @@ impl Counting {
         }
     }
 
-    fn report(&self, due: &UsageDue) {
-        let key = (due.report == Some(Report::KeyAtOnce)).then_some(due.key).flatten();
-        for shard in shards_due(&self.isolate, key, self.platform.now.get()) {
-            at_once(report_shard(&self.isolate, &self.platform, shard));
-        }
+    /// Sends what the task sends that waits to report everything.
+    fn flush(&self) {
+        self.report(Report::AllLater);
     }
 
-    fn flush(&self) {
-        for shard in shards_due(&self.isolate, None, self.platform.now.get()) {
+    fn report(&self, report: Report) {
+        for shard in shards_due(&self.isolate, report, self.platform.now.get()) {
             at_once(report_shard(&self.isolate, &self.platform, shard));
         }
     }
@@ -250,7 +248,7 @@ fn counters_of_a_limits_object_travel_with_the_reports_of_the_isolate_that_it_an
 }
 
 #[test]
-fn the_first_use_in_an_hour_is_reported_at_once_and_the_rest_together() {
+fn the_first_use_in_an_hour_is_reported_after_a_second_and_the_rest_together() {
     let counting = Counting::new();
     let due: Vec<_> = (0..10).map(|_| counting.send(&counting.get()).and_then(|due| due.report)).collect();
     assert_eq!(due[0], Some(Report::AllLater));
@@ -258,7 +256,51 @@ fn the_first_use_in_an_hour_is_reported_at_once_and_the_rest_together() {
     counting.flush();
     assert_eq!(counting.reports().len(), 1);
     counting.later(3_600);
-    assert_eq!(counting.send(&counting.get()).unwrap().report, Some(Report::KeyAtOnce));
+    assert_eq!(counting.send(&counting.get()).unwrap().report, Some(Report::AllSoon));
+    assert_eq!(Report::AllSoon.pause_ms(), 1_000);
+}
+
+#[test]
+fn a_thousand_first_uses_within_a_second_are_one_report_to_each_shard() {
+    let mut counting = Counting::new();
+    let mut crowd: Vec<Key> = (0..1_000).map(|number| counting.platform.world.issue(1_000 + number, |_| {})).collect();
+    counting.later(6);
+    let due: Vec<_> = crowd
+        .iter()
+        .filter_map(|key| counting.send(&ClientRequest::new("GET /v1/contacts").key(key))?.report)
+        .collect();
+    assert_eq!(due, [Report::AllSoon, Report::AllLater], "two tasks wait, for all");
+    counting.report(Report::AllSoon);
+    let reports = counting.reports();
+    assert_eq!(reports.len(), USAGE_SHARDS as usize);
+    assert_eq!(counted(&reports).values().sum::<u64>(), 1_000);
+    // The next first use starts another task, and so does one whose task the platform has ended.
+    counting.later(3_600);
+    for seconds in [0, 2] {
+        counting.later(seconds);
+        let key = crowd.pop().unwrap();
+        let due = counting.send(&ClientRequest::new("GET /v1/contacts").key(&key)).and_then(|due| due.report);
+        assert_eq!(due, Some(Report::AllSoon));
+    }
+}
+
+#[test]
+fn a_shard_whose_keys_fill_a_report_gets_it_at_once_and_the_others_wait() {
+    let mut counting = Counting::new();
+    let shard = usage_shard(counting.key.record.id.as_str());
+    let ids = (1_000..).map(|number| counting.platform.world.issue(number, |_| {}));
+    let crowd: Vec<Key> =
+        ids.filter(|key| usage_shard(key.record.id.as_str()) == shard).take(2 * REPORTED_KEYS).collect();
+    counting.later(6);
+    let due: Vec<_> = crowd
+        .iter()
+        .filter_map(|key| counting.send(&ClientRequest::new("GET /v1/contacts").key(key))?.report)
+        .collect();
+    assert_eq!(due, [Report::AllSoon, Report::AllLater, Report::Shard(shard), Report::Shard(shard)]);
+    counting.report(Report::Shard(shard));
+    let reports = counting.reports();
+    assert_eq!(reports.iter().map(|report| report.keys.len()).collect::<Vec<_>>(), [REPORTED_KEYS, REPORTED_KEYS]);
+    assert!(reports.iter().all(|report| report.shard == shard));
 }
 
 #[test]
@@ -402,7 +444,7 @@ fn the_origin_of_a_network_is_asked_once_in_an_hour_and_reported() {
     let due = fresh.send(&fresh.get()).unwrap();
     assert!(due.new_network.is_some());
     set_origin(&fresh.isolate, &due, Origin::parse("DE", "64496"), "FRA");
-    fresh.report(&due);
+    fresh.flush();
     assert!(fresh.send(&fresh.get()).is_none_or(|due| due.new_network.is_none()), "the same network");
     fresh.flush();
     for report in fresh.reports().iter().filter(|report| !report.keys.is_empty()) {
@@ -419,8 +461,8 @@ fn an_isolate_wakes_one_more_shard_so_that_all_shards_live() {
     let (platform, key) = TestPlatform::new();
     let isolate = Isolate::new(GateSizes::default(), LookupSizes::default(), 0);
     let counting = Counting { platform, isolate, key };
-    let due = counting.send(&counting.get()).unwrap();
-    counting.report(&due);
+    counting.send(&counting.get());
+    counting.report(Report::AllSoon);
     counting.send(&counting.get());
     counting.flush();
     let reports = counting.reports();
