@@ -1,7 +1,7 @@
 // The worker's entry in a self-hosted deployment, around the same built worker as on Cloudflare. It says who the client is, as Cloudflare's
 // edge does: in `CF-Connecting-IP`, and by the scheme of the URL. The gate's socket uses the default entry, the control plane's `Control`.
 
-import { clientOf, frontOf, isControlHost } from "./front.js";
+import { clientOf, frontOf, socketOf } from "./front.js";
 // @ts-expect-error: tools/selfhost.mjs puts the built module beside this one.
 import worker from "./index.js";
 
@@ -78,7 +78,8 @@ function warn(header) {
 function serve(isControl, request, env, ctx) {
   const front = settingsOf(env);
   if (front.problem) return problem("misconfigured", request.url.includes(HEALTH) ? 503 : 500);
-  if (isControlHost(request.url, front.controlHost) !== isControl) return problem("misdirected_request");
+  const socket = isControl ? "control" : "gate";
+  if (socketOf(request.url, front.controlHost) !== socket) return problem("misdirected_request");
 
   const { address, isProxied } = clientOf(request.cf?.clientIp, request.headers, front);
   // The runtime has the scheme from `X-Forwarded-Proto`, whoever sent it. Only a proxy's word counts: both sockets speak plain HTTP.

@@ -1,5 +1,5 @@
-// What stands before the gate in a self-hosted deployment: the client's address and scheme, which Cloudflare's edge tells elsewhere, and
-// the division of the two sockets. No I/O, so that tests call it directly.
+// The part of a self-hosted deployment that reads a request before the worker does: the address of the client, which Cloudflare's edge
+// determines otherwise, and the host, which decides whether the socket serves the request. No I/O, so that tests call it directly.
 
 /** Header with the client's address, as a proxy sets it, unless `CLIENT_IP_HEADER` names another. */
 const DEFAULT_HEADER = "X-Forwarded-For";
@@ -23,7 +23,8 @@ export function frontOf(env) {
   const front = { trusted: [], header: env.CLIENT_IP_HEADER || DEFAULT_HEADER, controlHost: env.CONTROL_HOST || "" };
   const wrong = (variable, problem) => ({ ...front, problem: { variable, problem } });
   if (!/^[\w!#$%&'*+.^`|~-]+$/.test(front.header)) return wrong("CLIENT_IP_HEADER", "must be the name of one header");
-  if (!URL.canParse(`http://${front.controlHost}`)) return wrong("CONTROL_HOST", "must be a host name");
+  if (!isPlainHost(front.controlHost))
+    return wrong("CONTROL_HOST", "must be a host name, and an address in its usual form");
   for (const text of (env.TRUSTED_PROXIES || "").split(/[\s,]+/).filter(Boolean)) {
     const network = networkOf(text);
     if (network === null) return wrong("TRUSTED_PROXIES", "must be addresses and networks, separated by commas");
@@ -52,14 +53,26 @@ export function clientOf(peer, headers, { trusted, header }) {
   return { address: address && textOf(address), isProxied: true };
 }
 
-/** Whether a URL is at `CONTROL_HOST`, or so near to it that the worker serves no gate there. */
-export function isControlHost(url, controlHost) {
-  if (!URL.canParse(url)) return false; // The worker refuses it.
+/**
+ * Returns which socket serves a URL, by its host. `none`: the host is `CONTROL_HOST` in a spelling that the worker takes for another host,
+ * such as `127.1`, so the control plane's socket would serve the gate.
+ * @returns {"gate" | "control" | "none"}
+ */
+export function socketOf(url, controlHost) {
+  if (!URL.canParse(url)) return "gate"; // It is not `CONTROL_HOST`, which can be parsed.
   const [asked, control] = [new URL(url), new URL(`http://${controlHost}`)];
   const name = asked.hostname.replace(/\.+$/, "");
   const isNamed = name === control.hostname || (control.hostname === "localhost" && LOOPBACK.has(name));
-  return isNamed && (control.port === "" || control.port === asked.port);
+  // At another port the worker refuses it, if `CONTROL_HOST` has none.
+  if (!isNamed || (control.port !== "" && control.port !== asked.port)) return "gate";
+  return nameIn(url).toLowerCase() === name ? "control" : "none";
 }
+
+/** Returns the name or address in a URL as it is written there, which is what the worker compares. */
+const nameIn = (url) => /^[^:]*:\/\/([^/?#\\]*?)(?::\d*)?(?:[/?#\\]|$)/.exec(url)?.[1] ?? "";
+
+/** Whether a host, perhaps with a port, is written as the parser of URLs writes it. */
+const isPlainHost = (host) => URL.canParse(`http://${host}`) && new URL(`http://${host}`).host === host.toLowerCase();
 
 /** Reads an address or a network such as `10.0.0.0/8`; `null` if it is neither, or has bits after its length. */
 export function networkOf(text) {

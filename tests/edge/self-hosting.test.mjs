@@ -1,8 +1,19 @@
 // A self-hosted deployment: the folder that `npm run selfhost` makes, run by its own `start` on plain workerd.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -205,6 +216,16 @@ describe("the client behind a proxy", () => {
   });
 });
 
+test("a spelling of CONTROL_HOST that the worker takes for another host is served at no socket", async (t) => {
+  const deployment = await startSelfHosted({ vars: settings({ CONTROL_HOST: "localhost" }) });
+  t.after(() => deployment.stop());
+  const verdict = async (host, isGate) => (await deployment.call(CONTACTS, { isGate, headers: { host } })).verdict;
+  assert.equal(await verdict("api.acme.example", true), "401 missing_key");
+  assert.equal((await deployment.call("/_keyward/v1/me", { headers: { host: "127.0.0.1" } })).status, 401);
+  for (const host of ["127.1", "2130706433", "[0::1]", "localhost."])
+    for (const isGate of [true, false]) assert.equal(await verdict(host, isGate), "421 misdirected_request", host);
+});
+
 test("a wrong setting closes both sockets, and the log names it", async (t) => {
   const deployment = await startSelfHosted({ vars: settings({ TRUSTED_PROXIES: "10.0.0.1/8" }) });
   t.after(() => deployment.stop());
@@ -322,6 +343,45 @@ describe("the data", () => {
     await deployment.revoke(undone.id);
     await until("it is revoked again", async () => (await accepted(undone)) === "401 revoked_key");
     rmSync(`${deployment.data}.old`, { recursive: true });
+  });
+
+  test("is copied only if the process that the lock names holds it, and no other is paused", async () => {
+    const copy = join(deployment.folder, "unlocked");
+    const lock = join(deployment.data, "lock");
+    const written = readFileSync(lock, "utf8");
+    for (const [content, problem] of [
+      ["-1", "names no process"],
+      ["", "names no process"],
+      ["0", "does not hold"],
+      [String(process.pid), "does not hold"],
+    ]) {
+      writeFileSync(lock, content);
+      const { status, stderr } = await deployment.backup(copy);
+      assert.equal(status, 1, content);
+      assert.ok(stderr.includes(problem), stderr);
+    }
+    writeFileSync(lock, written);
+    assert.equal((await deployment.backup(copy)).status, 0);
+  });
+
+  test("is copied by one backup at a time, and the copy of another remains", async () => {
+    const copy = join(deployment.folder, "shared");
+    const planted = join(`${copy}.partial`, "half");
+    mkdirSync(`${copy}.partial`);
+    writeFileSync(planted, "");
+    const other = spawn("flock", [join(deployment.data, "backup.lock"), "cat"], { stdio: ["pipe", "pipe", "inherit"] });
+    other.stdin.write("locked");
+    await once(other.stdout, "data");
+    const refused = await deployment.backup(copy);
+    assert.equal(refused.status, 1);
+    assert.ok(refused.stderr.includes("another backup"), refused.stderr);
+    assert.ok(existsSync(planted));
+
+    other.stdin.end();
+    await once(other, "exit");
+    assert.equal((await deployment.backup(copy)).status, 0);
+    assert.ok(!readdirSync(copy).includes("half"), "the rest of a backup that was killed is not in the copy");
+    assert.ok(readdirSync(copy).includes("registry"));
   });
 
   test("is copied while nothing runs, and nothing starts meanwhile", async () => {

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { clientOf, frontOf, isControlHost, networkOf } from "../../selfhost/front.js";
+import { clientOf, frontOf, networkOf, socketOf } from "../../selfhost/front.js";
 import { ROOT } from "../../tools/paths.mjs";
 import { assemble, configuration, workerSettings } from "../../tools/selfhost.mjs";
 
@@ -106,19 +106,46 @@ test("a network has no bits after its length, and a wrong setting is named", () 
   assert.equal(front({ TRUSTED_PROXIES: TRUSTED }).problem, undefined);
 });
 
-test("the host of the control plane is known in every spelling", () => {
-  const rows = /** @type {[string, string, boolean][]} */ ([
-    ["https://keys.example.com/", "keys.example.com", true],
-    ["http://KEYS.Example.COM/x", "keys.example.com", true],
-    ["http://keys.example.com.:80/", "keys.example.com", true],
-    ["https://keys.example.com:9000/", "keys.example.com", true],
-    ["https://api.example.com/keys.example.com", "keys.example.com", false],
-    ["http://127.0.0.1:8788/", "localhost:8788", true],
-    ["http://[::1]:8788/", "LOCALHOST:8788", true],
-    ["http://localhost:8787/", "localhost:8788", false],
-    ["http://[/", "keys.example.com", false],
+test("each host is served at one socket, and CONTROL_HOST in another spelling at none", () => {
+  const rows = /** @type {[string, string, "gate" | "control" | "none"][]} */ ([
+    ["https://keys.example.com/", "keys.example.com", "control"],
+    ["http://KEYS.Example.COM/x", "keys.example.com", "control"],
+    ["https://keys.example.com:9000/", "keys.example.com", "control"],
+    ["http://keys.example.com?a", "Keys.example.com", "control"],
+    ["http://keys.example.com.:80/", "keys.example.com", "none"],
+    ["http://%6Beys.example.com/", "keys.example.com", "none"],
+    ["http://a@keys.example.com/", "keys.example.com", "none"],
+    ["https://api.example.com/keys.example.com", "keys.example.com", "gate"],
+    ["http://127.0.0.1:8788/", "localhost:8788", "control"],
+    ["http://127.0.0.1:08788/", "localhost:8788", "control"],
+    ["http://[::1]:8788/", "LOCALHOST:8788", "control"],
+    ["http://127.1:8788/", "localhost:8788", "none"],
+    ["http://127.1:8788/", "127.0.0.1:8788", "none"],
+    ["http://0x7f.0.0.1:8788/", "127.0.0.1:8788", "none"],
+    ["http://2130706433:8788/", "127.0.0.1:8788", "none"],
+    ["http://[0:0::1]:8788/", "localhost:8788", "none"],
+    ["http://[0:0::1]:8788/", "[::1]:8788", "none"],
+    ["http://127.1:8787/", "localhost:8788", "gate"],
+    ["http://localhost:8787/", "localhost:8788", "gate"],
+    ["http://[/", "keys.example.com", "gate"],
+    ["http://1.2.3.999/", "keys.example.com", "gate"],
   ]);
-  for (const [url, host, is] of rows) assert.equal(isControlHost(url, host), is, `${url} ${host}`);
+  for (const [url, host, socket] of rows) assert.equal(socketOf(url, host), socket, `${url} ${host}`);
+});
+
+test("CONTROL_HOST is a host in the spelling in which the worker compares it", () => {
+  for (const CONTROL_HOST of ["localhost:8788", "KEYS.example.com", "127.0.0.1:8788", "[::1]:8788"])
+    assert.equal(front({ CONTROL_HOST }).problem, undefined, CONTROL_HOST);
+  for (const CONTROL_HOST of [
+    "",
+    "127.1:8788",
+    "[0::1]:8788",
+    "a/b",
+    "a@keys.example.com",
+    "%6Beys.example.com",
+    "a b",
+  ])
+    assert.equal(front({ CONTROL_HOST }).problem?.variable, "CONTROL_HOST", CONTROL_HOST);
 });
 
 /** A folder with `start` and a runtime that shows its environment and arguments, and what a call of `start` did. */
