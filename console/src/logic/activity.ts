@@ -3,9 +3,9 @@
 import { send } from "../api/client.ts";
 import { readAll } from "../api/pages.ts";
 import type { ActivityItem } from "../api/types.ts";
+import { HOUR_MS } from "./time.ts";
 
-const HOUR_MS = 3_600_000;
-/** More than the API keeps for two days: at most 129 combinations an hour. */
+/** More than the API keeps for two days: in an hour 128 combinations, and what exceeds them by at most 65 routes. */
 const MOST_ITEMS = 10_000;
 const MOST_PAGES = 50;
 
@@ -41,7 +41,7 @@ export async function readActivityCsv(keyId: string, from: number, to: number): 
   return new Blob(parts, { type: "text/csv" });
 }
 
-/** What of an item may be new, and how it is called. */
+/** Properties of an item that may be new, with their names. */
 const TRAITS: [name: string, of: (item: ActivityItem) => unknown][] = [
   ["network", (item) => item.network],
   ["client", (item) => item.client],
@@ -49,8 +49,8 @@ const TRAITS: [name: string, of: (item: ActivityItem) => unknown][] = [
 ];
 
 /**
- * What is new in each item of the last day: what no item before that day has. `items` are the newest first. Nothing is new if there is no
- * earlier item to compare with.
+ * Names the properties of each item since a moment that no item before it has. `items` are the newest first. Nothing is new if no item is
+ * before that moment.
  */
 export function newIn(items: ActivityItem[], since: number): Map<ActivityItem, string[]> {
   const isBefore = (item: ActivityItem) => Date.parse(item.at) < since;
@@ -65,12 +65,3 @@ export function newIn(items: ActivityItem[], since: number): Map<ActivityItem, s
   }
   return found;
 }
-
-export const refusedIn = (refused: Record<string, number> | undefined) =>
-  Object.values(refused ?? {}).reduce((sum, count) => sum + count, 0);
-
-/** Names of the refusals, most first. */
-export const codesIn = (refused: Record<string, number> | undefined) =>
-  Object.entries(refused ?? {})
-    .sort(([, a], [, b]) => b - a)
-    .map(([code]) => code);

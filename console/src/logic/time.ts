@@ -1,7 +1,7 @@
 // Times and durations in words.
 
 const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
+export const HOUR_MS = 60 * MINUTE_MS;
 export const DAY_MS = 24 * HOUR_MS;
 
 const plural = (count: number, unit: string) => `${count.toLocaleString("en-GB")} ${unit}${count === 1 ? "" : "s"}`;

@@ -1,8 +1,9 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { theme } from "../app/theme.ts";
 import { useObservable } from "../logic/observable.ts";
 import { clock, DAY_MS, dayAndMonth, moment } from "../logic/time.ts";
+import type { Decisions } from "../logic/usage.ts";
 import { number } from "../logic/words.ts";
 
 export interface Series {
@@ -79,6 +80,19 @@ function options(box: HTMLElement, series: Series[], onStep: (index: number | nu
     hooks: { setCursor: [(plot) => onStep(plot.cursor.idx ?? null)] },
   };
 }
+
+/** The series of allowed and of refused requests; none as long as there are no numbers. */
+export const useDecisions = (of: Decisions | null): Series[] =>
+  useMemo(
+    () =>
+      of
+        ? [
+            { name: "Allowed", colour: "accent", values: of.allowed },
+            { name: "Refused", colour: "danger", values: of.refused },
+          ]
+        : [],
+    [of],
+  );
 
 /** Lines over time. uPlot is loaded when the first chart is shown; the table beneath says the same in words. */
 export function Chart({ label, times, series, detailAt }: Props) {

@@ -46,7 +46,10 @@ function TypesField({
           { value: "some", label: "Some" },
         ]}
         value={types === null ? "all" : "some"}
-        onValue={(value) => onTypes(value === "all" ? null : ["key.*"])}
+        onValue={(value) => {
+          setOthers("");
+          onTypes(value === "all" ? null : ["key.*"]);
+        }}
       />
       {types !== null && (
         <>
@@ -182,7 +185,7 @@ export function EndpointDialog({
         ]}
         value={draft.environment ?? "all"}
         onValue={(value) => change({ environment: value === "all" ? null : (value as Environment) })}
-        hint="Events that are about no key are always sent."
+        hint="Events about no key, or about keys of both environments, are always sent."
       />
       <label class="check">
         <input type="checkbox" checked={draft.hmac} onChange={() => change({ hmac: !draft.hmac })} />

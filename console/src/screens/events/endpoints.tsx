@@ -186,7 +186,7 @@ export function Endpoints({ list, reload }: { list: Endpoint[]; reload: () => Pr
           onClose={close}
           onDone={(events) => {
             close();
-            say(events === 0 ? "There was no event in that time." : `Sends ${count(events, "event")} again.`);
+            say(events === 0 ? "There was no event in that time." : `Sending ${count(events, "event")} again.`);
           }}
         />
       )}

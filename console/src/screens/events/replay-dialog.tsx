@@ -3,13 +3,12 @@ import { call, serverNow } from "../../api/client.ts";
 import { asProblem, type Problem } from "../../api/problem.ts";
 import type { Endpoint } from "../../api/types.ts";
 import { useNow } from "../../logic/now.ts";
-import { momentWithLocal } from "../../logic/time.ts";
+import { HOUR_MS, momentWithLocal } from "../../logic/time.ts";
 import { Button } from "../../parts/button.tsx";
 import { Choices } from "../../parts/choices.tsx";
 import { Dialog } from "../../parts/dialog.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 
-const HOUR_MS = 3_600_000;
 const RANGES: [hours: string, text: string][] = [
   ["1", "1 hour"],
   ["24", "24 hours"],

@@ -22,6 +22,8 @@ interface Preview {
 const amount = (value: number | unknown[]) => (Array.isArray(value) ? value.length : value);
 /** Above this number the API asks for the credential again. */
 const CREDENTIAL_ABOVE = 20;
+/** Characters of a note. */
+const MOST_NOTE = 500;
 
 const ALREADY_REVOKED =
   "The report has revoked the keys already. The incident keeps what remains to be done: update the systems that used the keys, and review what the keys did. A replacement is issued on the page of each key.";
@@ -52,7 +54,7 @@ export function OpenIncident({
   onDone,
 }: Props) {
   const [kind, setKind] = useState<Kind>(known);
-  const [note, setNote] = useState(noted);
+  const [note, setNote] = useState(() => Array.from(noted).slice(0, MOST_NOTE).join(""));
   const [replace, setReplace] = useState<"claim" | "none">("claim");
   const [typed, setTyped] = useState("");
   const [credential, setCredential] = useState("");
@@ -112,7 +114,7 @@ export function OpenIncident({
         value={note}
         onValue={setNote}
         error={errorOf(problem, "note")}
-        maxLength={500}
+        maxLength={MOST_NOTE}
         required
       />
       {!areRevoked && <ReplaceField replace={replace} onReplace={setReplace} />}

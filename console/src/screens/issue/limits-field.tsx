@@ -1,10 +1,10 @@
-import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
 import type { Problem } from "../../api/problem.ts";
 import type { Limit } from "../../api/types.ts";
 import { limitInWords, sustainedPerMinute } from "../../logic/rights.ts";
 import { number } from "../../logic/words.ts";
 import { Button } from "../../parts/button.tsx";
+import { errorOf, Field } from "../../parts/field.tsx";
 import { WithCode } from "../../parts/with-code.tsx";
 
 const WINDOWS: [value: string, text: string][] = [
@@ -19,6 +19,8 @@ const WINDOWS: [value: string, text: string][] = [
 const OTHER = "other";
 const OTHER_SECONDS = 300;
 const MOST = 4;
+/** Names that are proposed. As many as there may be limits, so one of them is free. */
+const NAMES = ["burst", "daily", "monthly", "other"];
 const MOST_REQUESTS = 1_000_000_000;
 const MOST_SECONDS = 86_400;
 
@@ -29,34 +31,8 @@ function withWindow({ name, requests }: Limit, window: string): Limit {
   return { name, requests, seconds: window === OTHER ? OTHER_SECONDS : Number(window) };
 }
 
-/** A name that the other limits do not have: `burst`, `daily`, `limit-3`. */
-function freshName(limits: Limit[]): string {
-  const taken = new Set(limits.map(({ name }) => name));
-  const names = [
-    "burst",
-    "daily",
-    "monthly",
-    ...limits.map((_, at) => `limit-${at + 1}`),
-    `limit-${limits.length + 1}`,
-  ];
-  return names.find((name) => !taken.has(name)) ?? "";
-}
-
-/** The problem's text if it is about one limit, or about a field of it. */
-function errorAt(problem: Problem | null, at: number): string | null {
-  const name = `limits[${at}]`;
-  return problem?.field === name || problem?.field?.startsWith(`${name}.`) ? problem.message : null;
-}
-
-function Cell({ label, children }: { label: string; children: (id: string) => ComponentChildren }) {
-  const id = useId();
-  return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      {children(id)}
-    </div>
-  );
-}
+/** A name that the other limits do not have. */
+const freshName = (limits: Limit[]) => NAMES.find((name) => limits.every((limit) => limit.name !== name)) ?? "";
 
 interface RowProps {
   limit: Limit;
@@ -76,41 +52,49 @@ function Row({ limit, at, error, onLimit, onRemove }: RowProps) {
     setIsTyped(value === OTHER);
     onLimit(withWindow(limit, value));
   };
-  const invalid = error ? ("true" as const) : undefined;
+  const id = useId();
+  const described = error ? `${id}-error ${id}-hint` : `${id}-hint`;
+  /** The hint and the error are about all fields of the limit. */
+  const ofLimit = { "aria-describedby": described, "aria-invalid": error ? ("true" as const) : undefined };
   return (
     <fieldset class="limit stack-8" aria-label={`Limit ${at + 1}`}>
       <div class="limit-fields">
-        <Cell label="Name">
-          {(id) => (
+        <Field label="Name">
+          {(aria) => (
             <input
-              id={id}
+              {...aria}
+              {...ofLimit}
               type="text"
               maxLength={32}
               autocapitalize="off"
               autocomplete="off"
               spellcheck={false}
-              aria-invalid={invalid}
               value={limit.name}
               onInput={(event) => onLimit({ ...limit, name: event.currentTarget.value })}
             />
           )}
-        </Cell>
-        <Cell label="Requests">
-          {(id) => (
+        </Field>
+        <Field label="Requests">
+          {(aria) => (
             <input
-              id={id}
+              {...aria}
+              {...ofLimit}
               type="number"
               min={1}
               max={MOST_REQUESTS}
-              aria-invalid={invalid}
               value={limit.requests || ""}
               onInput={(event) => onLimit({ ...limit, requests: event.currentTarget.valueAsNumber || 0 })}
             />
           )}
-        </Cell>
-        <Cell label="In">
-          {(id) => (
-            <select id={id} value={isTyped ? OTHER : named} onChange={(event) => choose(event.currentTarget.value)}>
+        </Field>
+        <Field label="In">
+          {(aria) => (
+            <select
+              {...aria}
+              {...ofLimit}
+              value={isTyped ? OTHER : named}
+              onChange={(event) => choose(event.currentTarget.value)}
+            >
               {WINDOWS.map(([value, text]) => (
                 <option key={value} value={value}>
                   {text}
@@ -119,30 +103,30 @@ function Row({ limit, at, error, onLimit, onRemove }: RowProps) {
               <option value={OTHER}>other seconds</option>
             </select>
           )}
-        </Cell>
+        </Field>
         {isTyped && (
-          <Cell label="Seconds">
-            {(id) => (
+          <Field label="Seconds">
+            {(aria) => (
               <input
-                id={id}
+                {...aria}
+                {...ofLimit}
                 type="number"
                 min={1}
                 max={MOST_SECONDS}
-                aria-invalid={invalid}
                 value={limit.seconds || ""}
                 onInput={(event) => onLimit({ ...limit, seconds: event.currentTarget.valueAsNumber || 0 })}
               />
             )}
-          </Cell>
+          </Field>
         )}
         <Button icon="close" kind="quiet" label={`Remove limit ${at + 1}`} onClick={onRemove} />
       </div>
-      <span class="hint">
+      <span class="hint" id={`${id}-hint`}>
         Never more than {limitInWords(limit)}, in all locations together.
         {rate !== null && rate >= 1 && ` A steady caller gets about ${number(Math.floor(rate))} a minute.`}
       </span>
       {error && (
-        <span class="error">
+        <span class="error" id={`${id}-error`}>
           <WithCode text={error} />
         </span>
       )}
@@ -172,10 +156,11 @@ export function LimitsField({ limits, onLimits, problem, absent }: Props) {
         <div class="panel">
           {limits.map((limit, at) => (
             <Row
-              key={at}
+              // Removing one gives the others new places, and their windows are shown anew.
+              key={`${limits.length} ${at}`}
               limit={limit}
               at={at}
-              error={errorAt(problem, at)}
+              error={errorOf(problem, `limits[${at}]`)}
               onLimit={(next) => onLimits(limits.map((one, index) => (index === at ? next : one)))}
               onRemove={() => onLimits(limits.filter((_, index) => index !== at))}
             />

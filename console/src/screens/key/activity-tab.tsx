@@ -3,10 +3,11 @@ import { serverNow } from "../../api/client.ts";
 import { asProblem, type Problem } from "../../api/problem.ts";
 import type { ActivityItem, Key } from "../../api/types.ts";
 import { sayProblem } from "../../app/notices.ts";
-import { codesIn, hourAfter, newIn, readActivity, readActivityCsv, refusedIn } from "../../logic/activity.ts";
+import { hourAfter, newIn, readActivity, readActivityCsv } from "../../logic/activity.ts";
 import { download } from "../../logic/download.ts";
 import { useResource } from "../../logic/resource.ts";
 import { DAY_MS } from "../../logic/time.ts";
+import { codesIn, refusedIn } from "../../logic/usage.ts";
 import { list, number } from "../../logic/words.ts";
 import { Button } from "../../parts/button.tsx";
 import { Chip } from "../../parts/chip.tsx";
@@ -117,7 +118,7 @@ export function ActivityTab({ of }: { of: Key }) {
     <div class="stack-8">
       <div class="row spread">
         <span class="small muted">
-          The last {days} days, newest first. New is what the days before the last one do not have.
+          The last {days} days, newest first. New: not seen before the last 24 hours, in the days shown.
         </span>
         {items.length > 0 && (
           <Button small icon="download" onClick={save}>

@@ -2,18 +2,18 @@ import { call, serverNow } from "../../api/client.ts";
 import type { Key, Usage } from "../../api/types.ts";
 import { useConsole } from "../../app/context.ts";
 import { useResource } from "../../logic/resource.ts";
-import { DAY_MS } from "../../logic/time.ts";
+import { DAY_MS, HOUR_MS } from "../../logic/time.ts";
 import { count } from "../../logic/words.ts";
 import { Time } from "../../parts/time.tsx";
 
 /** Start of the hour, because usage is counted by hours. */
-const hourStart = (ms: number) => new Date(Math.floor(ms / 3_600_000) * 3_600_000).toISOString();
+const hourStart = (ms: number) => new Date(Math.floor(ms / HOUR_MS) * HOUR_MS).toISOString();
 
 /** "Used 2 minutes ago, 1,204 requests in the last day": what a change would touch. */
 export function RecentUse({ of }: { of: Key }) {
   const { rights } = useConsole();
   const from = hourStart(serverNow() - DAY_MS);
-  const to = hourStart(serverNow() + 3_600_000);
+  const to = hourStart(serverNow() + HOUR_MS);
   const usage = useResource<Usage>(rights.usage ? of.id : null, () =>
     call<Usage>(`/keys/${of.id}/usage`, { query: { from, to, step: "hour" } }),
   );

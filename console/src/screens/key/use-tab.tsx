@@ -1,4 +1,3 @@
-import { useMemo } from "preact/hooks";
 import type { Key } from "../../api/types.ts";
 import { useConsole } from "../../app/context.ts";
 import { setParams, usePlace } from "../../app/router.ts";
@@ -6,7 +5,7 @@ import { useResource } from "../../logic/resource.ts";
 import { codesOf, readTotals, readUsage, refusedByCode, type Span } from "../../logic/usage.ts";
 import { number } from "../../logic/words.ts";
 import { AmountBars } from "../../parts/amount-bars.tsx";
-import { Chart, type Series } from "../../parts/chart.tsx";
+import { Chart, useDecisions } from "../../parts/chart.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Skeleton } from "../../parts/skeleton.tsx";
 import { SpanSwitch } from "../../parts/span-switch.tsx";
@@ -42,18 +41,8 @@ export function UseTab({ of }: { of: Key }) {
   const span = (usePlace().query.get("span") ?? "24h") as Span;
   const usage = useResource(`${of.id} ${span}`, () => readUsage(`/keys/${of.id}/usage`, span), true);
   const steps = usage.data;
-  const series = useMemo<Series[]>(
-    () =>
-      steps
-        ? [
-            { name: "Allowed", colour: "accent", values: steps.allowed },
-            { name: "Refused", colour: "danger", values: steps.refused },
-          ]
-        : [],
-    [steps],
-  );
+  const series = useDecisions(steps);
   if (usage.problem) return <ProblemBox problem={usage.problem} retry={usage.reload} />;
-  const codes = steps ? codesOf(steps) : [];
   return (
     <div class="stack">
       <div class="row spread">
@@ -74,16 +63,18 @@ export function UseTab({ of }: { of: Key }) {
       ) : (
         <Skeleton rows={5} />
       )}
-      <div class="panel halves">
+      <div class="panel columns">
         <Routes of={of} span={span} />
-        <AmountBars
-          heading="h2"
-          title="Refused by code"
-          absent="Nothing was refused in this time."
-          code
-          danger
-          rows={codes.map(([name, amount]) => ({ name, amount, address: `/_keyward/problems/${name}` }))}
-        />
+        {steps && (
+          <AmountBars
+            heading="h2"
+            title="Refused by code"
+            absent="Nothing was refused in this time."
+            code
+            danger
+            rows={codesOf(steps).map(([name, amount]) => ({ name, amount, address: `/_keyward/problems/${name}` }))}
+          />
+        )}
       </div>
     </div>
   );

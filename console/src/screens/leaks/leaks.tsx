@@ -72,7 +72,7 @@ function Report({ of }: { of: LeakReport }) {
         <dl class="facts panel-body above-table">
           {of.place && (
             <>
-              <dt>Where</dt>
+              <dt>Place</dt>
               <dd class="mono">{of.place}</dd>
             </>
           )}
@@ -206,7 +206,7 @@ export function Leaks() {
   return (
     <Page
       title="Leaks"
-      intro="Reports of keys that were found in public. Every key of this deployment in a report was revoked when the report came. Where and note are the reporter's words."
+      intro="Reports of keys that were found in public. Every key of this deployment in a report was revoked when the report came. Place and note are as the reporter wrote them."
     >
       <div class="stack-24">
         <ProblemBox problem={list.problem} retry={list.reload} />

@@ -1,11 +1,10 @@
-import { useMemo } from "preact/hooks";
 import type { UsageTotal } from "../../api/types.ts";
 import { useConsole } from "../../app/context.ts";
 import { href, setParams, usePlace } from "../../app/router.ts";
 import { useResource } from "../../logic/resource.ts";
 import { readTotals, readTotalsByTime, type Span } from "../../logic/usage.ts";
 import { AmountBars } from "../../parts/amount-bars.tsx";
-import { Chart, type Series } from "../../parts/chart.tsx";
+import { Chart, useDecisions } from "../../parts/chart.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
 import { Skeleton } from "../../parts/skeleton.tsx";
 import { SpanSwitch } from "../../parts/span-switch.tsx";
@@ -39,16 +38,7 @@ export function Traffic() {
     true,
   );
   const times = usage.data?.times ?? null;
-  const series = useMemo<Series[]>(
-    () =>
-      times
-        ? [
-            { name: "Allowed", colour: "accent", values: times.allowed },
-            { name: "Refused", colour: "danger", values: times.refused },
-          ]
-        : [],
-    [times],
-  );
+  const series = useDecisions(times);
   return (
     <section>
       <div class="section-head">
@@ -64,7 +54,7 @@ export function Traffic() {
               <Chart label="Requests with a key of this deployment" times={times.times} series={series} />
             </div>
           )}
-          <div class={times ? "thirds lined" : "thirds"}>
+          <div class={times ? "columns lined" : "columns"}>
             <AmountBars
               title="Allowed, by integration"
               absent="No request was allowed in this time."
