@@ -7,6 +7,7 @@ import { homedir } from "node:os";
 import { delimiter, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
+import { crateVersion } from "./artifacts.mjs";
 import { buildAssets } from "./assets.mjs";
 import { ASSETS_DIR, BUILD_DIR, CONSOLE_DIR, NEXT_BUILD_DIR, NODE_BIN, ROOT, TOOLS_BIN } from "./paths.mjs";
 import { main, run, runWithProgress, Stop } from "./run.mjs";
@@ -140,9 +141,7 @@ async function bundle(variant, manifest) {
 /** Returns crates/control/src/openapi.json on one line with this version. It is not in the wasm, which every isolate compiles. */
 function openApiDocument() {
   const document = JSON.parse(readFileSync(join(ROOT, "crates", "control", "src", "openapi.json"), "utf8"));
-  const version = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))?.[1];
-  if (version === undefined) throw new Stop("Cargo.toml has no version.");
-  document.info.version = version;
+  document.info.version = crateVersion();
   return JSON.stringify(document);
 }
 

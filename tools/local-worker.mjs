@@ -5,15 +5,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { experimental_readRawConfig } from "wrangler";
 import { ASSETS_BINDING, assetsWorker } from "./assets-worker.mjs";
-import { ASSETS_DIR, BUILD_DIR, LOCAL_ENTRY, STATE_DIR, WRANGLER_TOML } from "./paths.mjs";
+import { ASSETS_DIR, BUILD_DIR, LOCAL_ENTRY, STATE_DIR } from "./paths.mjs";
 import { loopbackHosts } from "./ports.mjs";
-
-/** Returns wrangler.toml without defaults and without values from the environment. */
-export function readWranglerToml() {
-  return experimental_readRawConfig({ config: WRANGLER_TOML }).rawConfig;
-}
 
 /**
  * Starts the worker and resolves when it listens on each of `ports`. `dispose()` of the result stops it. `state` is the folder

@@ -1,9 +1,9 @@
 // `npm run release -- FOLDER`: the files of a release. The workflow for tags runs it (.github/workflows/release.yml) and publishes them.
 // Locked inputs only: worker-build runs with --locked, npm ci takes package-lock.json.
 
-import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { checksumLines, crateVersion } from "./artifacts.mjs";
 import { build } from "./build.mjs";
 import { isPackaged, packNpm } from "./npm-package.mjs";
 import { BUILD_DIR, ROOT } from "./paths.mjs";
@@ -34,7 +34,7 @@ main(async () => {
  * only these two are compared.
  */
 function checkVersion(tag) {
-  const crate = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, "Cargo.toml"), "utf8"))?.[1];
+  const crate = crateVersion();
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   if (crate !== version) throw new Stop(`Cargo.toml has version ${crate}, package.json ${version}. Make them equal.`);
   if (tag?.startsWith("v") && tag !== `v${version}`)
@@ -78,10 +78,5 @@ function pack(file, ...lists) {
 }
 
 function writeChecksums(folder) {
-  const line = (name) =>
-    `${createHash("sha256")
-      .update(readFileSync(join(folder, name)))
-      .digest("hex")}  ${name}\n`;
-  const lines = readdirSync(folder).sort().map(line);
-  writeFileSync(join(folder, "SHA256SUMS"), lines.join(""));
+  writeFileSync(join(folder, "SHA256SUMS"), checksumLines(folder, readdirSync(folder).sort()));
 }

@@ -1,7 +1,6 @@
 // `npm run selfhost` makes a folder with everything that a machine of one's own needs to run Keyward: docs/operations/self-hosting.md.
 // Over an earlier release it is an upgrade in place: each file is replaced at once, and data and settings stay.
 
-import { createHash } from "node:crypto";
 import {
   chmodSync,
   copyFileSync,
@@ -18,9 +17,11 @@ import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { checksumLines, crateVersion } from "./artifacts.mjs";
 import { build } from "./build.mjs";
-import { ASSETS_DIR, BUILD_DIR, ROOT, WRANGLER_TOML } from "./paths.mjs";
+import { ASSETS_DIR, BUILD_DIR, ROOT } from "./paths.mjs";
 import { main, Stop } from "./run.mjs";
+import { readWranglerToml } from "./wrangler-toml.mjs";
 
 const SOURCES = join(ROOT, "selfhost");
 const DEFAULT = join("dist", "selfhost");
@@ -97,9 +98,8 @@ export function assemble(out, { folder = BUILD_DIR, runtime = workerd().path } =
   }
   replace(out, "config.capnp", (path) => writeFileSync(path, configuration()));
   const files = [...copies.map(([name]) => name), "config.capnp"].sort();
-  const release = { version: version(), workerd: workerd().version, files };
-  const sums = files.map((name) => `${digest(join(out, name))}  ${name}\n`);
-  replace(out, CHECKSUMS, (path) => writeFileSync(path, sums.join("")));
+  const release = { version: crateVersion(), workerd: workerd().version, files };
+  replace(out, CHECKSUMS, (path) => writeFileSync(path, checksumLines(out, files)));
   replace(out, RELEASE, (path) => writeFileSync(path, `${JSON.stringify(release, null, 2)}\n`));
   for (const name of earlier) if (!files.includes(name)) rmSync(join(out, name), { force: true });
   return release;
@@ -118,9 +118,8 @@ export function configuration() {
   const settings = [...workerSettings(), ...FRONT_SETTINGS].map(
     (name) => `    (name = "${name}", fromEnvironment = "${name}"),`,
   );
-  const date = matched(readFileSync(WRANGLER_TOML, "utf8"), /^compatibility_date = "([^"]+)"$/m);
   return readFileSync(join(SOURCES, "config.capnp"), "utf8")
-    .replaceAll("@COMPATIBILITY_DATE@", date)
+    .replaceAll("@COMPATIBILITY_DATE@", readWranglerToml().compatibility_date)
     .replace("@SETTINGS@", settings.join("\n"));
 }
 
@@ -131,21 +130,9 @@ export function workerSettings() {
   return [...table.matchAll(rows)].map(([, name]) => name);
 }
 
-function version() {
-  return matched(readFileSync(join(ROOT, "Cargo.toml"), "utf8"), /^version = "([^"]+)"$/m);
-}
-
 /** Returns the pinned runtime, without npm's launcher. */
 export function workerd() {
   const miniflare = createRequire(import.meta.url).resolve("miniflare");
   const { default: path, version } = createRequire(miniflare)("workerd");
   return { path, version };
 }
-
-function matched(text, pattern) {
-  const found = pattern.exec(text)?.[1];
-  if (found === undefined) throw new Stop(`Nothing matches ${pattern}.`);
-  return found;
-}
-
-const digest = (path) => createHash("sha256").update(readFileSync(path)).digest("hex");

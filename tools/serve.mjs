@@ -11,10 +11,11 @@ import { startDemoOrigin } from "./demo-origin.mjs";
 import { ensureDevVars, readDevVars } from "./dev-vars.mjs";
 import { consoleAddress, hasConsole } from "./first-run.mjs";
 import { localSettings } from "./local-settings.mjs";
-import { readWranglerToml, startWorker } from "./local-worker.mjs";
+import { startWorker } from "./local-worker.mjs";
 import { DEMO_DIR, DEV_VARS } from "./paths.mjs";
 import { main, Stop } from "./run.mjs";
 import { demoWelcome, welcome } from "./welcome.mjs";
+import { readWranglerToml } from "./wrangler-toml.mjs";
 
 const port = Number(process.argv[2]);
 const isDemo = process.argv[3] === "--demo";

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
+import { until } from "../edge/harness/wait.mjs";
 import { endAll, openPage, seen, signIn, skip, startBrowser } from "./harness/browser.mjs";
 import { startDeployment } from "./harness/deployment.mjs";
 
@@ -85,11 +86,9 @@ test("all pages are read, the newest hour is first, what is new in it is marked,
 test("a real use of a key is in its activity", { skip }, async () => {
   const { key, api_key } = await deployment.issue("used-once");
   assert.equal(await deployment.request(api_key), 200);
-  const until = Date.now() + 40_000;
-  while (!(await deployment.call("GET", `/keys/${key.id}/activity`)).json.items.some(({ route }) => route)) {
-    assert.ok(Date.now() < until, "the use is not reported");
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
+  const uses = async () => (await deployment.call("GET", `/keys/${key.id}/activity`)).json.items;
+  const isReported = async () => (await uses()).some(({ route }) => route);
+  await until("the use is reported", isReported, { within: 40_000, every: 500 });
   const { page, close } = await openPage(browser, deployment);
   await signIn(page, deployment.owner);
   await page.goto(`/key?id=${key.id}&tab=activity`);

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { createServer } from "node:http";
 import { after, before, test } from "node:test";
+import { startReceiver } from "../edge/harness/receiver.mjs";
+import { until } from "../edge/harness/wait.mjs";
 import { endAll, openPage, overflows, seen, signIn, skip } from "./harness/browser.mjs";
 import { startSession } from "./harness/session.mjs";
 
@@ -13,38 +14,9 @@ let opened;
 let session;
 let receiver;
 
-/** A receiver that records each request and answers with `status`. */
-class Receiver {
-  requests = [];
-  status = 204;
-  #server = createServer(async (request, response) => {
-    const parts = [];
-    for await (const part of request) parts.push(part);
-    const body = Buffer.concat(parts).toString();
-    if (request.headers["webhook-id"]) this.requests.push({ path: request.url, headers: request.headers, body });
-    response.writeHead(this.status).end();
-  });
-
-  async listen() {
-    await new Promise((resolve) => this.#server.listen(0, "127.0.0.1", () => resolve(undefined)));
-    const address = this.#server.address();
-    this.url = `http://localhost:${typeof address === "object" && address ? address.port : 0}`;
-    return this;
-  }
-
-  of(path, type) {
-    return this.requests.filter((request) => request.path === path && JSON.parse(request.body).type === type);
-  }
-
-  close() {
-    this.#server.closeAllConnections();
-    this.#server.close();
-  }
-}
-
 before(async () => {
   if (skip) return;
-  [session, receiver] = await Promise.all([startSession(), new Receiver().listen()]);
+  [session, receiver] = await Promise.all([startSession(), startReceiver()]);
   ({ browser, deployment, opened } = session);
 });
 after(() =>
@@ -54,6 +26,9 @@ after(() =>
   ),
 );
 
+/** A delivery waits for the next alarm. */
+const SLOW = { within: 15_000 };
+
 const button = (scope, name) => scope.getByRole("button", { name, exact: true });
 const endpoints = async () => (await deployment.call("GET", "/endpoints")).json.items;
 const rowOf = (page, text) => page.locator("tbody tr").filter({ hasText: text });
@@ -62,14 +37,6 @@ const rowOf = (page, text) => page.locator("tbody tr").filter({ hasText: text })
 async function act(page, path, action) {
   await page.getByLabel(`Actions for ${receiver.url}${path}`).click();
   await button(page, action).click();
-}
-
-async function eventually(what, holds) {
-  const until = Date.now() + 15_000;
-  while (!(await holds())) {
-    assert.ok(Date.now() < until, what);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }
 
 /** Adds an endpoint through the API, and enables it by a test. */
@@ -112,16 +79,16 @@ test("an endpoint is added, its secret is shown once, and a test enables it only
   assert.deepEqual(made.types.toSorted(), ["incident.*", "key.*", "leak.reported", "member.created"]);
   assert.deepEqual([made.status, made.signatures], ["pending", ["v1a", "v1"]]);
 
-  receiver.status = 500;
+  receiver.answerWith(500);
   await act(page, "/on-call", "Send a test");
   await seen(page, /^The test failed: answered 500 in/);
   await rowOf(page, "/on-call").getByText("Pending").waitFor();
-  receiver.status = 204;
+  receiver.answerWith();
   await act(page, "/on-call", "Send a test");
   await seen(page, /^The test arrived: answered 204 in/);
   await rowOf(page, "/on-call").getByText("Enabled").waitFor();
 
-  const { headers, body } = receiver.of("/on-call", "endpoint.test").at(-1);
+  const { headers, body } = receiver.at("/on-call", "endpoint.test").at(-1);
   const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
   const expected = createHmac("sha256", Buffer.from(secret.replace("whsec_", ""), "base64")).update(signed);
   assert.ok(headers["webhook-signature"].includes(`v1,${expected.digest("base64")}`), "the shown secret signs");
@@ -161,8 +128,8 @@ test("disabling waits for an undo, then the endpoint receives nothing until it i
   await rowOf(page, "/quiet").getByText("Disabled").waitFor();
   await rowOf(page, "/quiet").getByText("by a member").waitFor();
   await deployment.issue("while-quiet");
-  await eventually("the other endpoint hears of it", () => receiver.of("/on-call", "key.issued").length > 0);
-  assert.equal(receiver.of("/quiet", "key.issued").length, 0);
+  await until("the other endpoint hears of it", () => receiver.at("/on-call", "key.issued").length > 0, SLOW);
+  assert.equal(receiver.at("/quiet", "key.issued").length, 0);
   await page.getByLabel(`Actions for ${receiver.url}/quiet`).click();
   assert.equal(await button(page, "Send past events again").count(), 0, "nothing can be sent to a disabled endpoint");
   await button(page, "Enable").click();
@@ -172,15 +139,15 @@ test("disabling waits for an undo, then the endpoint receives nothing until it i
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("1 hour").check();
   await button(dialog, "Send them again").click();
-  await seen(page, /^Sends [\d,]+ events? again\.$/);
-  await eventually("the missed event arrives", () => receiver.of("/quiet", "key.issued").length > 0);
+  await seen(page, /^Sending [\d,]+ events? again\.$/);
+  await until("the missed event arrives", () => receiver.at("/quiet", "key.issued").length > 0, SLOW);
 });
 
 test("a delivery shows its attempts, and is sent again with the same id", { skip }, async () => {
   const { page } = opened;
   await enabled("/deliveries");
   await deployment.issue("delivered");
-  await eventually("the event arrives", () => receiver.of("/deliveries", "key.issued").length > 0);
+  await until("the event arrives", () => receiver.at("/deliveries", "key.issued").length > 0, SLOW);
   await page.goto("/events");
   await act(page, "/deliveries", "Show deliveries");
   assert.match(page.url(), /tab=deliveries/);
@@ -190,8 +157,8 @@ test("a delivery shows its attempts, and is sent again with the same id", { skip
   await row.getByText(`${receiver.url}/deliveries`).waitFor();
   await button(row, "Send again").click();
   await seen(page, "The event is sent again.");
-  await eventually("it arrives again", () => receiver.of("/deliveries", "key.issued").length > 1);
-  const ids = receiver.of("/deliveries", "key.issued").map(({ headers }) => headers["webhook-id"]);
+  await until("it arrives again", () => receiver.at("/deliveries", "key.issued").length > 1, SLOW);
+  const ids = receiver.at("/deliveries", "key.issued").map(({ headers }) => headers["webhook-id"]);
   assert.equal(new Set(ids).size, 1);
   await page.getByLabel("Result", { exact: true }).selectOption("failed");
   await seen(page, "No delivery fits these filters.");

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { until } from "../edge/harness/wait.mjs";
 import { openPage, overflows, seen, signIn, skip } from "./harness/browser.mjs";
 import { startSession } from "./harness/session.mjs";
 
@@ -21,13 +22,10 @@ const button = (scope, name) => scope.getByRole("button", { name, exact: true })
 
 /** Reports keys, and waits until the report is kept, because the answer comes before that. */
 async function report(json) {
-  const before = (await deployment.call("GET", "/leaks")).json.items.length;
+  const kept = async () => (await deployment.call("GET", "/leaks")).json.items.length;
+  const before = await kept();
   await deployment.reportLeak(json);
-  const until = Date.now() + 10_000;
-  while ((await deployment.call("GET", "/leaks")).json.items.length === before) {
-    assert.ok(Date.now() < until, "the report is not kept");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  await until("the report is kept", async () => (await kept()) > before, { within: 10_000 });
 }
 
 test("without a report the screen says how to get them, with this deployment's rules to copy", { skip }, async () => {
@@ -111,7 +109,7 @@ for (const { role, mayOpen } of [
   });
 }
 
-test("a refused incident is told in the dialog, and what was entered stays", { skip }, async () => {
+test("a refused incident shows the API's reason in the dialog, and what was entered stays", { skip }, async () => {
   const { page } = opened;
   await page.goto("/leaks");
   await page.route("**/_keyward/v1/incidents", (route) => {

@@ -118,7 +118,7 @@ for (const { role, environments = null, screens, may } of ROLES) {
   });
 }
 
-test("a role that was taken away in the meantime is told, in the API's words", { skip }, async () => {
+test("a member whose role was taken away meanwhile gets the API's refusal in the dialog", { skip }, async () => {
   const credential = await deployment.member("manager", { name: "Was Manager" });
   const { page, close } = await openPage(browser, deployment);
   await signIn(page, credential);

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { until } from "../edge/harness/wait.mjs";
 import { endAll, openPage, seen, signIn, skip, startBrowser } from "./harness/browser.mjs";
 import { startDeployment } from "./harness/deployment.mjs";
 
@@ -69,11 +70,7 @@ test("the routes that a key was used for are counted, and the overview has a cha
   const { key, api_key } = await deployment.issue("by-route");
   assert.equal(await deployment.request(api_key), 200);
   const routes = async () => (await deployment.call("GET", `/usage?by=route&key=${key.id}`)).json.items;
-  const until = Date.now() + 40_000;
-  while ((await routes()).length === 0) {
-    assert.ok(Date.now() < until, "the use is not reported");
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
+  await until("the use is reported", async () => (await routes()).length > 0, { within: 40_000, every: 500 });
   const { page, close } = await openPage(browser, deployment);
   await signIn(page, deployment.owner);
   await page.goto(`/key?id=${key.id}&tab=use`);

@@ -13,7 +13,8 @@ import { startDemoOrigin } from "../../tools/demo-origin.mjs";
 import { ensureDevVars, readDevVars } from "../../tools/dev-vars.mjs";
 import { consoleAddress } from "../../tools/first-run.mjs";
 import { localSettings } from "../../tools/local-settings.mjs";
-import { readWranglerToml, startWorker } from "../../tools/local-worker.mjs";
+import { startWorker } from "../../tools/local-worker.mjs";
+import { readWranglerToml } from "../../tools/wrangler-toml.mjs";
 import { testPorts } from "./harness/ports.mjs";
 import { until } from "./harness/wait.mjs";
 

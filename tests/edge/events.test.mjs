@@ -2,54 +2,21 @@
 
 import assert from "node:assert/strict";
 import { createPublicKey, verify } from "node:crypto";
-import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { Webhook } from "standardwebhooks";
 import { startOrigin } from "./harness/echo-origin.mjs";
 import { startGate } from "./harness/gate.mjs";
-import { portOf } from "./harness/ports.mjs";
+import { startReceiver } from "./harness/receiver.mjs";
 import { until } from "./harness/wait.mjs";
 
 let origin;
 let gate;
 let receiver;
 
-/** A receiver that records each request and answers as told. */
-class Receiver {
-  requests = [];
-  /** @type {(request: any, response: any) => void} */
-  answer = (_, response) => response.writeHead(204).end();
-  #server = createServer(async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const body = Buffer.concat(chunks).toString();
-    // Not for this receiver: another program on the machine tries ports.
-    if (request.headers["webhook-id"] === undefined) return response.writeHead(400).end();
-    this.requests.push({ path: request.url, headers: request.headers, body, json: JSON.parse(body), at: Date.now() });
-    this.answer(request, response);
-  });
-
-  async listen() {
-    await new Promise((resolve) => this.#server.listen(0, "127.0.0.1", () => resolve(undefined)));
-    this.url = `http://localhost:${portOf(this.#server)}`;
-    return this;
-  }
-
-  /** Returns the requests of one path. */
-  at(path) {
-    return this.requests.filter((request) => request.path === path);
-  }
-
-  close() {
-    this.#server.close();
-    this.#server.closeAllConnections();
-  }
-}
-
 before(async () => {
   origin = await startOrigin();
-  receiver = await new Receiver().listen();
+  receiver = await startReceiver();
   gate = await startGate({
     vars: {
       ORIGIN_LIVE: origin.url,
@@ -78,7 +45,7 @@ async function endpoint(path, fields = {}) {
   return { id: made.json.endpoint.id, secret: made.json.secret };
 }
 
-const arrived = (path, type) => receiver.at(path).filter(({ json }) => json.type === type);
+const arrived = (path, type) => receiver.at(path, type);
 const arrival = async (path, type) => {
   await until(`${type} at ${path}`, async () => arrived(path, type).length > 0);
   return arrived(path, type)[0];
@@ -99,7 +66,7 @@ async function verifies({ headers, body }) {
 }
 
 test("an endpoint is pending until a test succeeds, and then receives what happens, signed with the deployment's key", async () => {
-  receiver.answer = (_, response) => response.writeHead(500).end();
+  receiver.answerWith(500);
   const made = await call("POST", "endpoints", { url: `${receiver.url}/first` });
   assert.equal(made.status, 201, made.text);
   const { endpoint: created, secret } = made.json;
@@ -111,7 +78,7 @@ test("an endpoint is pending until a test succeeds, and then receives what happe
   const failed = await call("POST", `endpoints/${created.id}/test`, {});
   assert.deepEqual([failed.status, failed.json.delivered, failed.json.delivery.attempts[0].status], [200, false, 500]);
   await gate.newKey();
-  receiver.answer = (_, response) => response.writeHead(204).end();
+  receiver.answerWith();
   assert.equal((await call("POST", `endpoints/${created.id}/test`, {})).json.delivered, true);
   assert.equal((await read(`endpoints/${created.id}`)).json.endpoint.status, "enabled");
 
@@ -196,7 +163,7 @@ test("redirects are not followed, and an answer that never ends is cut off", asy
   const endless = await call("POST", `endpoints/${id}/test`, {});
   assert.equal(endless.json.delivered, true);
   assert.ok(Date.now() - started < 5_000);
-  receiver.answer = (_, response) => response.writeHead(204).end();
+  receiver.answerWith();
 });
 
 test("addresses that are not allowed are refused with the reason, and nothing is sent", async () => {
@@ -272,7 +239,7 @@ test("a receiver that is gone disables its endpoint, and the others hear of it",
   const { endpoint: shown } = (await read(`endpoints/${id}`)).json;
   assert.deepEqual([shown.status, shown.disabled_reason], ["disabled", "gone"]);
   assert.ok((await read(`endpoints/${watcher.id}`)).json.endpoint.last_delivery_at !== undefined);
-  receiver.answer = (_, response) => response.writeHead(204).end();
+  receiver.answerWith();
 });
 
 test("an exposed key, a rotation and a member's changes are events", async () => {
@@ -301,7 +268,7 @@ test("events survive the end of the runtime", async () => {
   await gate.newKey();
   await arrival("/survivor", "key.issued");
   await gate.restart();
-  receiver.answer = (_, response) => response.writeHead(204).end();
+  receiver.answerWith();
   const retried = async () =>
     (await read(`deliveries?endpoint=${id}&type=key.issued`)).json.items[0]?.status === "delivered";
   await until("the retry after the restart", retried, { within: 70_000, every: 500 });

@@ -46,7 +46,7 @@ test("every command of the guide to self-hosting works as written", async (t) =>
     .replaceAll("./start etc/settings &", "./start etc/settings >> log 2>&1 &")
     .replaceAll(
       "CONTROL_HOST=localhost:8788",
-      `CONTROL_HOST=localhost:8788\nLISTEN_GATE=127.0.0.1:8787\nLISTEN_CONTROL=127.0.0.1:8788`,
+      "CONTROL_HOST=localhost:8788\nLISTEN_GATE=127.0.0.1:8787\nLISTEN_CONTROL=127.0.0.1:8788",
     )
     .replaceAll("8787", String(port))
     .replaceAll("8788", String(port + 1))

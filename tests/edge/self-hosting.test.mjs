@@ -14,14 +14,13 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { firstBreak } from "./harness/audit-chain.mjs";
 import { startOrigin, values } from "./harness/echo-origin.mjs";
 import { HOSTILE_ROUTES, hostileKeys, judge, perform } from "./harness/hostile.mjs";
-import { portOf } from "./harness/ports.mjs";
+import { startReceiver } from "./harness/receiver.mjs";
 import { CONTROL_HOST, startSelfHosted } from "./harness/self-hosted.mjs";
 import { BUILD_DIR, NEXT_BUILD_DIR, SECRETS } from "./harness/settings.mjs";
 import { until } from "./harness/wait.mjs";
@@ -243,20 +242,12 @@ test("a wrong setting closes both sockets, and the log names it", async (t) => {
 describe("the data", () => {
   let deployment;
   let receiver;
-  const received = [];
   before(async () => {
-    receiver = createServer(async (request, response) => {
-      const parts = [];
-      for await (const part of request) parts.push(part);
-      received.push(JSON.parse(Buffer.concat(parts).toString()));
-      response.writeHead(204).end();
-    });
-    await new Promise((resolve) => receiver.listen(0, "127.0.0.1", () => resolve(undefined)));
+    receiver = await startReceiver();
     deployment = await begin({ EVENT_HOSTS: ["localhost:*"], ISSUER: "https://gate.example/_keyward" });
   });
   after(async () => {
     await deployment?.stop();
-    receiver?.closeAllConnections();
     receiver?.close();
   });
 
@@ -267,7 +258,7 @@ describe("the data", () => {
   const accepted = async ({ apiKey }) => (await deployment.call(CONTACTS, { key: apiKey })).verdict;
 
   test("survives a restart: members, keys, the audit log, and work that falls due", async () => {
-    const url = `http://localhost:${portOf(receiver)}/hook`;
+    const url = `${receiver.url}/hook`;
     const post = (path, json) =>
       deployment.call(`/_keyward/v1/${path}`, { method: "POST", key: deployment.owner, json });
     const made = await post("endpoints", { url });
@@ -291,7 +282,7 @@ describe("the data", () => {
     // The alarm of the expiry was set before the restart.
     await until(
       "the event of the expiry",
-      () => received.some(({ type, data }) => type === "key.expired" && JSON.stringify(data).includes(brief.id)),
+      () => receiver.at("/hook", "key.expired").some(({ body }) => body.includes(brief.id)),
       {
         within: 20_000,
       },

@@ -6,7 +6,6 @@ import { STEPS } from "./steps.mjs";
 /** Settings of the demo besides those of a local start: what the steps show needs them. */
 export const DEMO_VARS = {
   ON_EXPOSURE: { url: "quarantine", browser: "record", http: "record" },
-  EVENT_HOSTS: ["localhost:*"],
 };
 
 /**

@@ -15,7 +15,7 @@ import { ConsoleContext } from "./context.ts";
 import { Frame } from "./frame.tsx";
 import { lazy } from "./lazy.tsx";
 import { usePlace } from "./router.ts";
-import { navItemOf } from "./screens.ts";
+import { isOffered } from "./screens.ts";
 import { resume, rightsOf, type SignedIn, session } from "./session.ts";
 import { SignInAgain } from "./sign-in-again.tsx";
 
@@ -41,8 +41,7 @@ function Console({ state }: { state: SignedIn }) {
     () => ({ member, capabilities, rights: rightsOf({ member, capabilities }) }),
     [member, capabilities],
   );
-  const isOffered = (navItemOf(path)?.shown(console.rights) ?? false) && (path !== "/issue" || console.rights.issue);
-  const Screen = isOffered ? (SCREENS[path] ?? NoScreen) : NoScreen;
+  const Screen = isOffered(path, console.rights) ? (SCREENS[path] ?? NoScreen) : NoScreen;
   return (
     <ConsoleContext.Provider value={console}>
       {member.role === "verifier" ? (

@@ -22,11 +22,18 @@ export const NAV: NavItem[] = [
     shown: (rights) => rights.incidents,
     also: ["/incident"],
   },
-  { path: "/leaks", name: "Leaks", icon: "leaks", shown: (rights) => rights.leaks, also: ["/leak"] },
+  { path: "/leaks", name: "Leaks", icon: "leaks", shown: (rights) => rights.leaks },
   { path: "/audit", name: "Audit", icon: "audit", shown: (rights) => rights.audit },
   { path: "/members", name: "Members", icon: "members", shown: (rights) => rights.members },
   { path: "/events", name: "Events", icon: "events", shown: (rights) => rights.events },
   { path: "/settings", name: "Settings", icon: "settings", shown: (rights) => rights.settings },
 ];
 
+/** Addresses that are not for everybody who sees the screen that they belong to. */
+const RESTRICTED: Record<string, (rights: Rights) => boolean> = { "/issue": (rights) => rights.issue };
+
 export const navItemOf = (path: string) => NAV.find((item) => item.path === path || item.also?.includes(path));
+
+/** Whether the screen at an address is for a member with these rights. */
+export const isOffered = (path: string, rights: Rights) =>
+  (navItemOf(path)?.shown(rights) ?? false) && (RESTRICTED[path]?.(rights) ?? true);

@@ -6,14 +6,14 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { startDemoOrigin } from "../../../tools/demo-origin.mjs";
 import { localSettings } from "../../../tools/local-settings.mjs";
-import { readWranglerToml, startWorker } from "../../../tools/local-worker.mjs";
+import { startWorker } from "../../../tools/local-worker.mjs";
+import { readWranglerToml } from "../../../tools/wrangler-toml.mjs";
 import { newAgent, send } from "../../edge/harness/client.mjs";
 import { testPorts } from "../../edge/harness/ports.mjs";
 
 const DEV_VARS = {
   KEYWARD_SECRET: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
   BOOTSTRAP_TOKEN: "a-bootstrap-token-of-the-console-tests",
-  EVENT_HOSTS: '["localhost:*"]',
   REQUIRE_HTTPS: "false", // as in the .dev.vars that `npm start` makes
 };
 

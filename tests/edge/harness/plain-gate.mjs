@@ -5,16 +5,15 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { workerd } from "../../../tools/selfhost.mjs";
 import { newAgent, send } from "./client.mjs";
 import { portOf } from "./ports.mjs";
 import { raw } from "./raw.mjs";
 import { ASSETS_DIR, BUILD_DIR, COMPATIBILITY_DATE, SECRETS, VARS } from "./settings.mjs";
 
-/** Path of the workerd binary, without npm's launcher. */
-const WORKERD = createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd").default;
+const WORKERD = workerd().path;
 
 /** Starts a gate on plain workerd. `vars` override the tests' defaults. */
 export async function startPlainGate({ vars = {} } = {}) {
