@@ -100,6 +100,34 @@ test("limits are set at issue, shown on the key with their steady rate, and chan
   assert.deepEqual(json.items[0].limits, [{ name: "burst", requests: 100, seconds: 600 }]);
 });
 
+test("a limit keeps its window when one before it is removed, and its error is part of its fields", { skip }, async () => {
+  const { page } = opened;
+  await fill(page, { name: "Windows" });
+  const add = () => page.getByRole("button", { name: "Add a limit" }).click();
+  const limit = (at) => page.getByRole("group", { name: `Limit ${at}` });
+  const windowOf = (at) => limit(at).getByLabel("In", { exact: true });
+  await add();
+  await add();
+  await windowOf(2).selectOption("other");
+  await limit(2).getByLabel("Seconds").fill("90");
+  await add();
+  await page.getByRole("button", { name: "Remove limit 1" }).click();
+  assert.equal(await windowOf(1).inputValue(), "other");
+  assert.equal(await limit(1).getByLabel("Seconds").inputValue(), "90");
+  assert.deepEqual([await windowOf(2).inputValue(), await limit(2).getByLabel("Seconds").count()], ["60", 0]);
+  await add();
+  const names = await page.getByRole("group", { name: /^Limit / }).getByLabel("Name").all();
+  assert.deepEqual(await Promise.all(names.map((name) => name.inputValue())), ["daily", "monthly", "burst"]);
+
+  await limit(2).getByLabel("Name").fill("Not a name");
+  await issue(page);
+  await limit(2).locator(".error").waitFor();
+  const described = (await limit(2).getByLabel("Requests").getAttribute("aria-describedby")).split(" ");
+  const texts = await Promise.all(described.map((id) => page.locator(`[id="${id}"]`).textContent()));
+  assert.equal(texts[0], await limit(2).locator(".error").textContent());
+  assert.match(texts[1], /^Never more than 100 requests/);
+});
+
 test("a second key for an integration is refused, with the way out", { skip }, async () => {
   const { page } = opened;
   page.on("dialog", (asked) => asked.accept());

@@ -53,6 +53,24 @@ test("a key's use is a chart and a table, with refusals by code", { skip }, asyn
   await close();
 });
 
+test("nothing is said about refusals before the numbers are there", { skip }, async () => {
+  const { key } = await deployment.issue("slow");
+  const { page, close } = await openPage(browser, deployment);
+  await signIn(page, deployment.owner);
+  let release = () => {};
+  const held = new Promise((resolve) => (release = () => resolve(undefined)));
+  await page.route("**/_keyward/v1/keys/*/usage?*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(`/key?id=${key.id}&tab=use`);
+  await page.getByRole("heading", { name: "By route" }).waitFor();
+  assert.equal(await page.getByRole("heading", { name: "Refused by code" }).count(), 0);
+  release();
+  await seen(page, "Nothing was refused in this time.");
+  await close();
+});
+
 test("a rotation shows both keys on one chart", { skip }, async () => {
   const { key } = await deployment.issue("rotated");
   await deployment.call("POST", `/keys/${key.id}/rotate`, { json: { overlap_seconds: 3_600 } });
