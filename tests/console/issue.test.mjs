@@ -100,7 +100,9 @@ test("limits are set at issue, shown on the key with their steady rate, and chan
   assert.deepEqual(json.items[0].limits, [{ name: "burst", requests: 100, seconds: 600 }]);
 });
 
-test("a limit keeps its window when one before it is removed, and its error is part of its fields", { skip }, async () => {
+test("a limit keeps its window when one before it is removed, and its error is part of its fields", {
+  skip,
+}, async () => {
   const { page } = opened;
   await fill(page, { name: "Windows" });
   const add = () => page.getByRole("button", { name: "Add a limit" }).click();
@@ -116,7 +118,10 @@ test("a limit keeps its window when one before it is removed, and its error is p
   assert.equal(await limit(1).getByLabel("Seconds").inputValue(), "90");
   assert.deepEqual([await windowOf(2).inputValue(), await limit(2).getByLabel("Seconds").count()], ["60", 0]);
   await add();
-  const names = await page.getByRole("group", { name: /^Limit / }).getByLabel("Name").all();
+  const names = await page
+    .getByRole("group", { name: /^Limit / })
+    .getByLabel("Name")
+    .all();
   assert.deepEqual(await Promise.all(names.map((name) => name.inputValue())), ["daily", "monthly", "burst"]);
 
   await limit(2).getByLabel("Name").fill("Not a name");

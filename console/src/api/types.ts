@@ -198,7 +198,10 @@ export interface Finding {
 
 export interface Posture {
   score: number;
+  /** The 500 heaviest at most. */
   findings: Finding[];
+  /** All findings, counted by rule. */
+  by_rule: Record<string, { found: number }>;
 }
 
 export interface UsageItem {

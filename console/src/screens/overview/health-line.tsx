@@ -1,10 +1,36 @@
 import { call } from "../../api/client.ts";
+import { readScreenful } from "../../api/pages.ts";
+import type { Delivery } from "../../api/types.ts";
+import { useConsole } from "../../app/context.ts";
+import { href } from "../../app/router.ts";
 import { useResource } from "../../logic/resource.ts";
 import { Chip } from "../../parts/chip.tsx";
 import { Time } from "../../parts/time.tsx";
 
-/** Whether the deployment serves, its version, and how old this is. */
+/** Above this number the exact one would mean reading the whole list. */
+const MOST = 100;
+
+/** How many deliveries of events wait for an attempt. */
+function Pending() {
+  const pending = useResource(
+    "pending deliveries",
+    () => readScreenful<Delivery>("/deliveries", { status: "pending" }, MOST),
+    true,
+  );
+  if (!pending.data) return null;
+  const { items, next_cursor } = pending.data;
+  if (items.length === 0) return <span>No delivery of an event is pending.</span>;
+  const many = next_cursor && items.length >= MOST ? `${MOST} or more` : String(items.length);
+  return (
+    <span>
+      <a href={href("/events", { tab: "deliveries", status: "pending" })}>Pending deliveries of events: {many}</a>.
+    </span>
+  );
+}
+
+/** Whether the deployment serves, its version, how old this is, and the events that wait. */
 export function HealthLine() {
+  const { rights } = useConsole();
   const health = useResource<{ version: string }>("health", () => call("/_keyward/health"));
   if (!health.at && !health.problem) return null;
   return (
@@ -23,6 +49,7 @@ export function HealthLine() {
           Keyward {health.data.version}. The authority answered <Time at={health.at} />.
         </span>
       )}
+      {rights.events && <Pending />}
     </p>
   );
 }

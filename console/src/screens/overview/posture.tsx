@@ -1,8 +1,9 @@
-import { call } from "../../api/client.ts";
+import { call, serverNow } from "../../api/client.ts";
 import type { Finding, Posture } from "../../api/types.ts";
 import { href } from "../../app/router.ts";
 import { useResource } from "../../logic/resource.ts";
-import { capital, count } from "../../logic/words.ts";
+import { DAY_MS } from "../../logic/time.ts";
+import { capital, count, list, number } from "../../logic/words.ts";
 import { Chip, type Tone } from "../../parts/chip.tsx";
 import { Empty } from "../../parts/empty.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
@@ -10,6 +11,8 @@ import { Skeleton } from "../../parts/skeleton.tsx";
 import { Time } from "../../parts/time.tsx";
 
 const SHOWN = 5;
+const NEW_DAYS = 7;
+const SEVERITIES = ["critical", "high", "medium", "low"] as const;
 const TONES: Record<Finding["severity"], { tone: Tone; shape: string }> = {
   critical: { tone: "danger", shape: "◼" },
   high: { tone: "danger", shape: "▲" },
@@ -38,7 +41,24 @@ function placeOf(finding: Finding): string {
   return path.includes("/endpoints") ? href("/events") : href("/keys");
 }
 
-/** How well keys are kept: the score, and the findings that weigh most. */
+/** "12 findings, 3 of them new in the last 7 days: 1 critical and 2 low." A finding that ended is in no answer of the API. */
+function summary({ findings, by_rule }: Posture): string {
+  if (findings.length === 0) return "Nothing was found.";
+  const found = Object.values(by_rule).reduce((sum, rule) => sum + rule.found, 0);
+  const since = serverNow() - NEW_DAYS * DAY_MS;
+  const fresh = findings.filter((finding) => Date.parse(finding.since) >= since);
+  const all = count(found, "finding");
+  if (fresh.length === 0) return `${all}, none of them new in the last ${NEW_DAYS} days.`;
+  const bySeverity = SEVERITIES.map((severity) => ({
+    severity,
+    many: fresh.filter((finding) => finding.severity === severity).length,
+  })).filter(({ many }) => many > 0);
+  const least = findings.length < found ? "at least " : "";
+  const named = list(bySeverity.map(({ severity, many }) => `${number(many)} ${severity}`));
+  return `${all}, ${least}${number(fresh.length)} of them new in the last ${NEW_DAYS} days: ${named}.`;
+}
+
+/** How well keys are kept: the score, what is new, and the findings that weigh most. */
 export function PosturePanel() {
   const posture = useResource<Posture>("posture", () => call<Posture>("/posture"));
   const findings = posture.data?.findings ?? [];
@@ -58,12 +78,7 @@ export function PosturePanel() {
         <div class="panel">
           <div class="panel-body row" style={{ borderBottom: "1px solid var(--line)" }}>
             <strong class="score">{posture.data.score}</strong>
-            <span class="muted">
-              of 100.{" "}
-              {findings.length === 0
-                ? "Nothing was found."
-                : `${count(findings.length, "finding")}, those that weigh most first. Without any it is 100.`}
-            </span>
+            <span class="muted">of 100. {summary(posture.data)}</span>
           </div>
           {findings.length === 0 && <Empty>Every key follows the guide.</Empty>}
           <ul>
@@ -87,7 +102,7 @@ export function PosturePanel() {
             ))}
           </ul>
           {findings.length > SHOWN && (
-            <p class="panel-body small muted">and {findings.length - SHOWN} more that weigh less</p>
+            <p class="panel-body small muted">The {SHOWN} findings that weigh most. Without any the score is 100.</p>
           )}
         </div>
       )}
