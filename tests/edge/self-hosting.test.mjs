@@ -216,12 +216,12 @@ describe("the client behind a proxy", () => {
 });
 
 test("a spelling of CONTROL_HOST that the worker takes for another host is served at no socket", async (t) => {
-  const deployment = await startSelfHosted({ vars: settings({ CONTROL_HOST: "localhost" }) });
+  const deployment = await startSelfHosted({ vars: settings({ CONTROL_HOST: "10.0.0.1" }) });
   t.after(() => deployment.stop());
   const verdict = async (host, isGate) => (await deployment.call(CONTACTS, { isGate, headers: { host } })).verdict;
   assert.equal(await verdict("api.acme.example", true), "401 missing_key");
-  assert.equal((await deployment.call("/_keyward/v1/me", { headers: { host: "127.0.0.1" } })).status, 401);
-  for (const host of ["127.1", "2130706433", "[0::1]", "localhost."])
+  assert.equal((await deployment.call("/_keyward/v1/me", { headers: { host: "10.0.0.1" } })).status, 401);
+  for (const host of ["10.1", "167772161", "0xa.0.0.1", "10.0.0.1."])
     for (const isGate of [true, false]) assert.equal(await verdict(host, isGate), "421 misdirected_request", host);
 });
 
@@ -336,15 +336,16 @@ describe("the data", () => {
     rmSync(`${deployment.data}.old`, { recursive: true });
   });
 
-  test("is copied only if the process that the lock names holds it, and no other is paused", async () => {
+  test("is copied only if the process that the lock names holds it, and no other is paused", async (t) => {
+    const stranger = spawn("sleep", ["60"]);
+    t.after(() => stranger.kill("SIGKILL"));
     const copy = join(deployment.folder, "unlocked");
     const lock = join(deployment.data, "lock");
     const written = readFileSync(lock, "utf8");
     for (const [content, problem] of [
       ["-1", "names no process"],
       ["", "names no process"],
-      ["0", "does not hold"],
-      [String(process.pid), "does not hold"],
+      [String(stranger.pid), "does not hold"],
     ]) {
       writeFileSync(lock, content);
       const { status, stderr } = await deployment.backup(copy);
@@ -355,12 +356,13 @@ describe("the data", () => {
     assert.equal((await deployment.backup(copy)).status, 0);
   });
 
-  test("is copied by one backup at a time, and the copy of another remains", async () => {
+  test("is copied by one backup at a time, and the copy of another remains", async (t) => {
     const copy = join(deployment.folder, "shared");
     const planted = join(`${copy}.partial`, "half");
     mkdirSync(`${copy}.partial`);
     writeFileSync(planted, "");
     const other = spawn("flock", [join(deployment.data, "backup.lock"), "cat"], { stdio: ["pipe", "pipe", "inherit"] });
+    t.after(() => other.stdin.end());
     other.stdin.write("locked");
     await once(other.stdout, "data");
     const refused = await deployment.backup(copy);
