@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::der::raw_signature;
 use super::github_keys::{FETCH_MILLIS, GithubKey, Next, fetch};
-use super::texts::{blanked, keys_of};
+use super::texts::keys_at;
 use super::{Found, ReportPlatform as _, pending};
 use crate::failure::Failure;
 use crate::operation::BodyKind;
@@ -51,7 +51,7 @@ pub(super) async fn serve<P: Platform, C: ControlPlatform>(
         return Err(Code::InvalidSignature.into());
     }
     let entries = parse(config, &body)?;
-    context.report_leak(&found(config, &entries)).await?;
+    context.report_leak(&found(&entries)).await?;
     Ok(Reply::json(200, &labelled(&entries), request_id))
 }
 
@@ -104,8 +104,7 @@ async fn find_key<P: Platform, C: ControlPlatform>(
 pub(super) struct Entry {
     token: String,
     kind: String,
-    url: String,
-    /// The keys in the token that this deployment minted.
+    /// The keys in the token that this deployment minted, each with the entry's `url` as its place.
     keys: Vec<LeakedKey>,
 }
 
@@ -114,25 +113,22 @@ pub(super) fn parse(config: &Config, body: &[u8]) -> Result<Vec<Entry>, Problem>
     let Ok(Value::Array(items)) = serde_json::from_slice::<Value>(body) else {
         return Err(Problem::detailed(Code::InvalidRequest, "The body must be a JSON list."));
     };
-    let text = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
-    let entry = |item: Value| {
-        let token = text(&item, "token")?;
+    let entry = |item: &Value| {
+        let text = |name: &str| item.get(name).and_then(Value::as_str);
+        let token = text("token")?;
         Some(Entry {
-            keys: keys_of(config, &token, None),
-            token,
-            kind: text(&item, "type").unwrap_or_default(),
-            url: text(&item, "url").unwrap_or_default(),
+            token: token.to_owned(),
+            kind: text("type").unwrap_or_default().to_owned(),
+            keys: keys_at(config, token, text("url")),
         })
     };
-    Ok(items.into_iter().filter_map(entry).collect())
+    Ok(items.iter().filter_map(entry).collect())
 }
 
-pub(super) fn found(config: &Config, entries: &[Entry]) -> Found {
-    let keys = entries.iter().flat_map(|entry| {
-        let place = if entry.keys.is_empty() { None } else { blanked(config, &entry.url) };
-        entry.keys.iter().map(move |key| LeakedKey { place: place.clone(), ..key.clone() })
-    });
-    Found { source: LeakSource::GitHub, found_at: None, note: None, keys: keys.collect() }
+/// Returns the keys of a report.
+pub(super) fn found(entries: &[Entry]) -> Found {
+    let keys = entries.iter().flat_map(|entry| entry.keys.iter().cloned()).collect();
+    Found { source: LeakSource::GitHub, found_at: None, note: None, keys }
 }
 
 /// Returns the answer: a text is a true positive if this deployment minted a key in it, whatever became of the key.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Found;
 use super::rules::rule_id;
-use super::texts::{blanked, keys_of};
+use super::texts::keys_at;
 use crate::failure::Failure;
 use crate::operation::BodyKind;
 use crate::platform::ControlPlatform;
@@ -16,7 +16,7 @@ use keyward_config::Config;
 use keyward_edge::Platform;
 use keyward_http::problem::{Code, Problem};
 use keyward_http::reply::Reply;
-use keyward_protocol::{LeakSource, LeakedKey};
+use keyward_protocol::LeakSource;
 
 #[derive(Serialize)]
 struct Types {
@@ -62,11 +62,9 @@ fn found(config: &Config, body: &[u8]) -> Result<Found, Problem> {
     };
     let mut keys = Vec::new();
     for item in &items {
-        let Some(token) = item.get("token").and_then(Value::as_str) else { continue };
-        let found = keys_of(config, token, None);
-        let location = item.get("location").and_then(Value::as_str).filter(|_| !found.is_empty());
-        let place = location.and_then(|location| blanked(config, location));
-        keys.extend(found.into_iter().map(|key| LeakedKey { place: place.clone(), ..key }));
+        let text = |name: &str| item.get(name).and_then(Value::as_str);
+        let Some(token) = text("token") else { continue };
+        keys.extend(keys_at(config, token, text("location")));
     }
     Ok(Found { source: LeakSource::GitLab, found_at: None, note: None, keys })
 }

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::github::{Signature, found, parse};
 use super::github_keys::{GithubKeys, Next, fetch};
+use super::texts::keys_of;
 use super::{ReportPlatform, reports};
-use crate::guard::NoAnswer;
 use crate::platform::ControlPlatform;
 use crate::serve::ControlContext;
 use keyward_config::Config;
@@ -19,8 +19,9 @@ use keyward_key::time::Millis;
 use keyward_protocol::PendingReport;
 use keyward_registry::object::Judged;
 
-/// Has the registry keep a report, after the answer. A report without a text of ours is not kept. It is sealed even so, because the time of
-/// the answer must not tell which texts are ours.
+/// Has the registry keep a report, after the answer. A report without a text of ours is not kept, but is sealed even so: the time of the
+/// answer must not tell which texts are ours. Nobody has verified the signature yet, so the body is searched as one text, in which the number
+/// of MACs is bounded.
 pub(super) async fn keep<P: Platform, C: ControlPlatform>(
     context: &ControlContext<'_, P, C>,
     signature: &Signature,
@@ -35,25 +36,24 @@ pub(super) async fn keep<P: Platform, C: ControlPlatform>(
             return context.request.platform.log(Level::Error, "leak_report_failed", &fields);
         }
     };
-    let is_ours = parse(config, body).is_ok_and(|entries| !found(config, &entries).keys.is_empty());
-    let limited = context.take(|callers, now| callers.take_query(now));
-    if !is_ours || matches!(limited, Err(NoAnswer::Busy(_))) {
-        return;
-    }
     let digest = Sha256::new()
         .chain_update(signature.identifier.as_bytes())
         .chain_update([0_u8])
         .chain_update(signature.raw)
         .chain_update(body)
         .finalize();
-    context.event.report_in_background(BackgroundReport::Pending(Box::new(PendingReport {
+    let pending = Box::new(PendingReport {
         digest: hex::encode(digest),
         identifier: signature.identifier.clone(),
         signature: hex::encode(signature.raw),
         sealed_under: keys.generation().clone(),
         sealed: STANDARD.encode(sealed),
         request: context.meta(),
-    })));
+    });
+    let is_ours = str::from_utf8(body).is_ok_and(|text| !keys_of(config, text).is_empty());
+    if is_ours && context.take(|callers, now| callers.take_query(now)).is_ok() {
+        context.event.report_in_background(BackgroundReport::Pending(pending));
+    }
 }
 
 /// Judges a report that was kept. Runs in the registry's object. `keys` are the object's own.
@@ -91,7 +91,7 @@ pub async fn judge(
         return Judged::Invalid("the signature is wrong");
     }
     let Ok(entries) = parse(config, &body) else { return Judged::Invalid("it is no JSON list") };
-    match reports(&found(config, &entries), &pending.request, &mut platform.entropy()) {
+    match reports(&found(&entries), &pending.request, &mut platform.entropy()) {
         Ok(reports) => Judged::Genuine(reports),
         Err(_) => Judged::Later("no entropy".to_owned()),
     }

@@ -56,7 +56,7 @@ fn parse<P: Platform, C: ControlPlatform>(context: &ControlContext<'_, P, C>, bo
     let found_at = fields.take("found_at").map(|value| parser.parse("found_at", value, PROSE_CHARS)).transpose()?;
     let found_at = found_at.map(|text| instant("found_at", &text)).transpose()?;
     let note = fields.take("note").map(|value| parser.parse("note", value, PROSE_CHARS)).transpose()?;
-    // As one text, in which the number of MACs is bounded: anyone can write well-formed keys, 13,000 in a body.
-    let keys = keys_of(config, &texts.join("\n"), None);
+    // As one text, in which the number of MACs is bounded: a body has room for 13,000 well-formed keys.
+    let keys = keys_of(config, &texts.join("\n"));
     Ok(Found { source: LeakSource::Public, found_at, note: note.and_then(|note| blanked(config, &note)), keys })
 }

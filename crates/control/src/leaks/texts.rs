@@ -14,14 +14,24 @@ use crate::text::misleading;
 /// Text that replaces a key.
 const BLANK: &str = "[key]";
 
-/// Returns the keys in a text whose tag is right. The text may have other characters around them.
-pub(super) fn keys_of(config: &Config, text: &str, place: Option<&str>) -> Vec<LeakedKey> {
+/// Returns the keys in a text whose tag is right. The text may have other characters around them. The first [`LEAKED_KEYS`] well-formed keys
+/// are checked: the tag of each costs two MACs or more, and anyone can write well-formed keys.
+pub(super) fn keys_of(config: &Config, text: &str) -> Vec<LeakedKey> {
     let recognised = keys_in(text.as_bytes(), &config.prefix).take(LEAKED_KEYS).filter_map(|presented| {
         let recognised = config.keyring.recognise(&presented)?;
         let (id, key_hash) = (KeyId::parse(presented.id())?, recognised.hash().clone());
-        Some(LeakedKey { id, key_hash, place: place.map(str::to_owned) })
+        Some(LeakedKey { id, key_hash, place: None })
     });
     recognised.collect()
+}
+
+/// Returns the keys in a text that was found at this place, each with the place as it may be stored.
+pub(super) fn keys_at(config: &Config, text: &str, place: Option<&str>) -> Vec<LeakedKey> {
+    let mut keys = keys_of(config, text);
+    // Few texts have a key, so few places are blanked.
+    let place = place.filter(|_| !keys.is_empty()).and_then(|place| blanked(config, place));
+    keys.iter_mut().for_each(|key| key.place.clone_from(&place));
+    keys
 }
 
 /// Returns a text as it may be stored and shown: without keys, without characters that mislead a reader, and not too long. What follows a
@@ -130,11 +140,14 @@ fn has_encoded_key(text: &str, starts: &[String]) -> bool {
 }
 
 /// Introducers of escapes, each with its radix, its minimum and maximum number of digits, and what ends it.
-const ESCAPES: [(&str, u32, usize, usize, &str); 8] = [
+const ESCAPES: [(&str, u32, usize, usize, &str); 11] = [
+    ("%u", 16, 4, 4, ""),
     ("%", 16, 2, 2, ""),
     ("\\x", 16, 2, 2, ""),
     ("\\u{", 16, 1, 6, "}"),
     ("\\u", 16, 4, 4, ""),
+    ("\\U", 16, 8, 8, ""),
+    ("\\", 8, 3, 3, ""),
     ("&#x", 16, 1, 6, ";"),
     ("&#X", 16, 1, 6, ";"),
     ("&#", 10, 1, 7, ";"),
@@ -236,6 +249,9 @@ mod tests {
             escaped(&|byte| format!("={byte:02X}")),
             escaped(&|byte| char::from_u32(u32::from(byte) + 0xfee0).unwrap().to_string()),
             key.replace('_', "\\u005f"),
+            key.replace('_', "%u005F"),
+            key.replace('_', "\\137"),
+            key.replace('_', "\\U0000005f"),
             key.replace('_', "\\u{5f}"),
             key.replace('_', "&#x5F;"),
             key.replace('_', "&#95"),
@@ -274,11 +290,11 @@ mod tests {
     fn only_keys_with_a_right_tag_are_reported() {
         let config = config(&json!({}));
         let (one, two) = (Key::live(&config, 1), Key::live(&config, 2));
-        let found = keys_of(&config, &format!("A={}\nB=\"{}\"", one.text, two.text), Some("a"));
+        let found = keys_of(&config, &format!("A={}\nB=\"{}\"", one.text, two.text));
         let ids: Vec<&KeyId> = found.iter().map(|key| &key.id).collect();
         assert_eq!(ids, [&one.record.id, &two.record.id]);
         for text in ["", "wafl_live_8Fh2kQ0sZp1L", &one.text[1..], &one.text[..one.text.len() - 1]] {
-            assert!(keys_of(&config, text, None).is_empty(), "{text}");
+            assert!(keys_of(&config, text).is_empty(), "{text}");
         }
     }
 }

@@ -130,7 +130,7 @@ fn a_public_report_has_the_tags_of_at_most_a_thousand_keys_checked() {
 }
 
 /// A key with a right check and a wrong tag.
-fn forged(plane: &Plane) -> String {
+pub(crate) fn forged(plane: &Plane) -> String {
     let text = unknown(plane);
     let (secret, tag) = text[..text.len() - 6].split_at(text.len() - 14);
     let body = format!("{secret}{}", if tag == "00000000" { "00000001" } else { "00000000" });

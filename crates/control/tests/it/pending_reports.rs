@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use crate::leaks::forged;
 use crate::test_plane::*;
 use keyward_control::leaks::github_keys::{Fetched, GithubKeys};
 use keyward_control::leaks::pending::judge;
@@ -121,6 +122,33 @@ fn a_report_without_a_text_of_ours_leaves_nothing_and_has_the_same_answer() {
         assert_eq!((reply.status, &reply.headers, &reply.text), (ours.status, &ours.headers, &ours.text), "{other}");
     }
     assert_eq!(plane.asked(), before);
+    assert!(waiting(&plane).is_some());
+}
+
+/// Anyone can send a report with a signature that is none.
+#[test]
+fn a_report_that_nobody_has_verified_has_the_tags_of_at_most_a_thousand_keys_checked() {
+    let (plane, owner) = without_list();
+    let (_, text) = plane.issue(&owner, "crm");
+    let forged = forged(&plane);
+    let entries = |number: usize| vec![json!({"token": forged}); number];
+    let ours = json!({"token": text});
+    let behind = |number: usize| json!([entries(number), vec![ours.clone()]].concat());
+    assert_eq!(github(&plane, &behind(1_000)).status, 503);
+    assert!(waiting(&plane).is_none(), "the text behind a thousand others is not looked at");
+    assert_eq!(github(&plane, &behind(999)).status, 503);
+    assert!(waiting(&plane).is_some());
+}
+
+/// Requests without a key of ours must not use up the queries of members.
+#[test]
+fn a_report_without_a_text_of_ours_takes_no_query_from_the_isolates_rate() {
+    let (plane, owner) = without_list();
+    let (_, text) = plane.issue(&owner, "crm");
+    for _ in 0..300 {
+        github(&plane, &json!([{"token": "x"}]));
+    }
+    assert_eq!(github(&plane, &json!([{"token": text}])).status, 503);
     assert!(waiting(&plane).is_some());
 }
 
