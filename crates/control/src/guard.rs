@@ -5,6 +5,7 @@
 //! arriving whatever callers do.
 
 use super::callers::{CallerName, Callers, Refused, Standing};
+use super::operations::Operation;
 use super::platform::ControlPlatform;
 use super::serve::ControlContext;
 use keyward_edge::registry::{Unreachable, ask};
@@ -35,46 +36,38 @@ enum Turn {
 }
 
 impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
-    /// Counts one request of a caller against its rate limit.
+    /// Counts one request of a caller against its rate limit, and returns what the isolate knows of the caller.
     ///
     /// # Errors
     /// 429 `rate_limited`.
-    pub(super) fn admit(&self, caller: &Caller) -> Result<(), Problem> {
+    pub(super) fn admit(&self, caller: &Caller) -> Result<Standing, Problem> {
         const DETAIL: &str = "Too many requests with this credential. Retry after the time in `Retry-After`.";
-        let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(()) };
+        let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(Standing::Unknown) };
         let admitted = callers.admit(&CallerName::of(caller), self.request.platform.now());
-        admitted.map(|_| ()).map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
+        admitted.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
     }
 
-    /// Returns the cached refusal of a caller's sign-in, if one applies.
-    pub(super) fn known_refusal(&self, caller: &Caller) -> Option<Rejection> {
-        match self.standing(&CallerName::of(caller)) {
-            Standing::Refused(Refused { reason, is_final }) => Some(Rejection::Unauthenticated { reason, is_final }),
-            Standing::Accepted | Standing::Unknown => None,
-        }
-    }
-
-    /// Counts one sign-in of a caller against the rate of sign-ins, because each of them is an entry of the audit log.
+    /// Counts a request of an operation that has a rate of its own: each sign-in is an entry of the audit log, and each reading of the
+    /// posture reads every current key.
     ///
     /// # Errors
     /// 429 `rate_limited`.
-    pub(super) fn limit_sign_ins(&self, caller: &Caller) -> Result<(), Problem> {
-        const DETAIL: &str = "Too many sign-ins with this credential. Retry after the time in `Retry-After`.";
+    pub(super) fn limit(&self, operation: Operation, caller: &Caller) -> Result<(), Problem> {
+        type Take = fn(&mut Callers, &CallerName, Millis) -> Result<(), i64>;
+        let (take, detail): (Take, &'static str) = match operation {
+            Operation::StartSession => (
+                Callers::take_sign_in,
+                "Too many sign-ins with this credential. Retry after the time in `Retry-After`.",
+            ),
+            Operation::ShowPosture => (
+                Callers::take_posture,
+                "Too many readings of the posture with this credential. Retry after the time in `Retry-After`.",
+            ),
+            _ => return Ok(()),
+        };
         let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(()) };
-        let taken = callers.take_sign_in(&CallerName::of(caller), self.request.platform.now());
-        taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
-    }
-
-    /// Counts one reading of the posture by a caller, because each of them reads every current key.
-    ///
-    /// # Errors
-    /// 429 `rate_limited`.
-    pub(super) fn limit_postures(&self, caller: &Caller) -> Result<(), Problem> {
-        const DETAIL: &str =
-            "Too many readings of the posture with this credential. Retry after the time in `Retry-After`.";
-        let Ok(mut callers) = self.callers.try_borrow_mut() else { return Ok(()) };
-        let taken = callers.take_posture(&CallerName::of(caller), self.request.platform.now());
-        taken.map_err(|seconds| Problem::rate_limited(DETAIL, seconds))
+        let taken = take(&mut callers, &CallerName::of(caller), self.request.platform.now());
+        taken.map_err(|seconds| Problem::rate_limited(detail, seconds))
     }
 
     /// Queries the authority for a caller, unless a cached refusal applies.
@@ -85,7 +78,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         let name = CallerName::of(&control.caller);
         let lookup = LookupKey::Caller(name.as_str().to_owned());
         match self.turn(&name, &lookup).await {
-            Turn::Refused(refused) => Ok(refusal(refused)),
+            Turn::Refused(refused) => Ok(Response::Refused(refused_before(refused))),
             Turn::GiveUp => Err(NoAnswer::Unreachable("another query about this caller failed".to_owned())),
             Turn::Ask { shared } => {
                 let taken = self.take(|callers, now| callers.take_query(now));
@@ -161,7 +154,8 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     }
 }
 
-fn refusal(refused: Refused) -> Response {
+/// Returns the refusal of a caller whom the authority has refused before.
+pub(super) fn refused_before(refused: Refused) -> Rejection {
     let Refused { reason, is_final } = refused;
-    Response::Refused(Rejection::Unauthenticated { reason, is_final })
+    Rejection::Unauthenticated { reason, is_final }
 }

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use super::audit_stream::AuditStream;
-use super::callers::Callers;
+use super::callers::{Callers, Standing};
 use super::console::ConsoleReply;
 use super::failure::Failure;
-use super::guard::NoAnswer;
+use super::guard::{NoAnswer, refused_before};
 use super::leaks::LeakState;
 use super::oauth::{self, Challenge, OAuthError};
 use super::operation::{Access, Answer, BodyKind, CountedRequest, Input, confused};
@@ -261,6 +261,10 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
     ) -> Result<Answer, Failure> {
         if let Some(signed_in) = signed_in {
             self.admit_member(signed_in)?;
+            // An incident may need 2,000 claims, which are minted only for a role that may open one.
+            if operation == Operation::OpenIncident {
+                self.check_role(operation, signed_in).await?;
+            }
         }
         let mut attempts = MINT_ATTEMPTS;
         loop {
@@ -284,12 +288,7 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
             if signed_in.is_none() {
                 self.admit(&caller)?;
             }
-            if operation == Operation::StartSession {
-                self.limit_sign_ins(&caller)?;
-            }
-            if operation == Operation::ShowPosture {
-                self.limit_postures(&caller)?;
-            }
+            self.limit(operation, &caller)?;
             let by_session = matches!(caller, Caller::Session { .. });
             let control = ControlRequest {
                 confirmation: confirmation(self.request.config, self.request.head).filter(|_| by_session),
@@ -329,27 +328,33 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
         }
     }
 
-    /// Counts a request of a caller who signed in, before any work is done for it: parsing, and minting up to 2,000 claims for an incident.
+    /// Counts a request of a caller who signed in, before any work is done for it.
     ///
     /// # Errors
     /// 429 `rate_limited`, or the refusal of a credential that the authority has refused before.
     fn admit_member(&self, signed_in: &SignedIn) -> Result<(), Failure> {
-        self.admit(&signed_in.caller)?;
-        match self.known_refusal(&signed_in.caller) {
-            Some(refused) => Err(self.refused(&refused, Some(signed_in))),
-            None => Ok(()),
+        match self.admit(&signed_in.caller)? {
+            Standing::Refused(refused) => Err(self.refused(&refused_before(refused), Some(signed_in))),
+            Standing::Accepted | Standing::Unknown => Ok(()),
+        }
+    }
+
+    /// Asks the registry whether the caller's role permits an operation, without doing it.
+    ///
+    /// # Errors
+    /// The failure to answer with.
+    async fn check_role(&self, operation: Operation, signed_in: &SignedIn) -> Result<(), Failure> {
+        match self.ask(control_request(operation, signed_in.caller.clone(), self.meta(), None)).await? {
+            Response::Authorised => Ok(()),
+            Response::Refused(refused) => Err(self.refused(&refused, Some(signed_in))),
+            _ => Err(confused()),
         }
     }
 
     /// Answers an invalid request. Only callers with permission for the operation learn the reason.
     async fn refuse_input(&self, operation: Operation, signed_in: Option<&SignedIn>, failure: Failure) -> Failure {
-        let Some(SignedIn { caller, .. }) = signed_in else { return failure };
-        match self.ask(control_request(operation, caller.clone(), self.meta(), None)).await {
-            Ok(Response::Authorised) => failure,
-            Ok(Response::Refused(refused)) => self.refused(&refused, signed_in),
-            Ok(_) => confused(),
-            Err(unreachable) => unreachable,
-        }
+        let Some(signed_in) = signed_in else { return failure };
+        self.check_role(operation, signed_in).await.err().unwrap_or(failure)
     }
 
     async fn ask(&self, control: ControlRequest) -> Result<Response, Failure> {

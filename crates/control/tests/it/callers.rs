@@ -92,18 +92,22 @@ fn a_replaced_and_an_expired_credential_cost_one_query_each() {
     assert_eq!(plane.asked() - before, 1);
 }
 
-/// An incident of an owner mints 2,000 claims. A credential that is refused, or has no request left, must not have an isolate do that.
+/// An incident of an owner mints 2,000 claims. A credential that is refused, that has no request left, or whose role may not open an incident
+/// must not have an isolate do that.
 #[test]
-fn nothing_is_minted_for_a_caller_who_is_refused_before_the_authority_is_asked() {
+fn nothing_is_minted_for_a_caller_who_may_not_open_an_incident() {
     let (plane, owner, dead) = with_dead_credential();
+    let auditor = plane.member(&owner, "auditor", &Value::Null);
     let open = |credential: &str| {
         let body = json!({"owner": "ops", "kind": "exposed", "note": "Found in a build log", "replace": "claim"});
         plane.platform.next_seed.set(Some(99));
         let verdict = plane.call(&post("v1/incidents").with("authorization", &bearer(credential)), &body).verdict();
         (verdict, plane.platform.next_seed.take().is_none())
     };
-    assert_eq!(open(&dead), ("401 invalid_key".to_owned(), true), "the first refusal is the authority's");
+    assert_eq!(open(&dead), ("401 invalid_key".to_owned(), false), "the first refusal is the authority's");
     assert_eq!(open(&dead), ("401 invalid_key".to_owned(), false));
+    assert_eq!(open(&auditor), ("403 forbidden".to_owned(), false));
+    assert_eq!(open(&owner), ("404 not_found".to_owned(), true));
     while !is_limited(&plane.send(&me(&owner), b"")) {}
     assert_eq!(open(&owner), ("429 rate_limited".to_owned(), false));
 }
