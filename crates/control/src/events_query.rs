@@ -103,7 +103,12 @@ pub(super) async fn answer(
 pub(super) async fn metrics(platform: &impl Platform, request_id: &str) -> Vec<Sample> {
     match ask(platform, &EventsRequest::Metrics, request_id).await {
         Ok(EventsResponse::Metrics(samples)) => samples,
-        _ => Vec::new(),
+        Ok(_) => {
+            failed(platform, "the answer does not match the question", request_id);
+            Vec::new()
+        }
+        // It is logged already.
+        Err(_) => Vec::new(),
     }
 }
 

@@ -162,7 +162,7 @@ fn other_data(entry: &Entry) -> Map<String, Json> {
 }
 
 /// Returns the environment of all keys of an incident or a leak report; `None` if they are of both, or if a member's credential is among them.
-/// An endpoint that is limited to the other environment then receives nothing of it.
+/// An event with an environment is not sent to an endpoint that is limited to the other one. An event without one is sent to every endpoint.
 fn environment_of_keys(store: &mut dyn Store, entry: &Entry) -> Result<Option<Environment>, StoreError> {
     if entry.action.starts_with("incident.") {
         return Ok(incidents::environments(store, &entry.subject)?.as_deref().and_then(Environment::parse));

@@ -24,11 +24,8 @@ pub fn keep(store: &mut dyn Store, report: &PendingReport, now: Millis) -> Resul
         "SELECT count(*) AS reports, ifnull(max(digest = ?), 0) AS is_known FROM pending_reports",
         &[report.digest.as_str().into()],
     )?;
-    let (mut reports, mut is_known) = (MOST_REPORTS, true);
-    for row in &rows {
-        (reports, is_known) = (row.count("reports")?, row.count("is_known")? != 0);
-    }
-    if is_known || reports >= MOST_REPORTS || report.sealed.len() > MOST_SEALED_BYTES {
+    let row = rows.first().ok_or_else(|| StoreError::new("a count has no row"))?;
+    if row.count("is_known")? != 0 || row.count("reports")? >= MOST_REPORTS || report.sealed.len() > MOST_SEALED_BYTES {
         return Ok(Response::Reported);
     }
     let text = serde_json::to_string(report).map_err(|error| StoreError::new(error.to_string()))?;

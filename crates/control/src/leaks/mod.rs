@@ -64,7 +64,8 @@ pub struct LeakState {
     limiter: RefCell<RevocationLimiter>,
     /// GitHub's public keys.
     github: RefCell<GithubKeys>,
-    /// Reports in progress of GitHub, GitLab and anyone. Each receiver has its own, so that strangers do not use up those of the others.
+    /// Reports in progress of GitHub, GitLab and anyone. Each receiver has its own, so that public reports do not use up those of the others.
+    /// A request has its slot before its signature can be checked, so strangers can hold GitHub's for the time that a body may take.
     slots: [Slots; 3],
 }
 

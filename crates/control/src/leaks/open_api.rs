@@ -66,7 +66,7 @@ const GITHUB: &str = r##"{
     "413": {"$ref": "#/components/responses/TooLarge"},
     "415": {"$ref": "#/components/responses/UnsupportedMediaType"},
     "503": {
-      "description": "GitHub's list of keys or the authority is not available: `authority_unavailable`. Send the report again; without the list it is kept and judged later too",
+      "description": "GitHub's list of keys or the authority is not available: `authority_unavailable`. Send the report again. If only the list is missing, the report may also be kept and judged later",
       "headers": {
         "Keyward-Request-Id": {"$ref": "#/components/headers/RequestId"},
         "Retry-After": {"$ref": "#/components/headers/RetryAfter"}

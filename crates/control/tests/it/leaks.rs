@@ -138,7 +138,7 @@ pub(crate) fn forged(plane: &Plane) -> String {
     format!("{body}{}", std::str::from_utf8(&check).unwrap())
 }
 
-/// An endpoint that is limited to the other environment receives no ids of the keys.
+/// An endpoint that is limited to the other environment does not receive a report that is only about keys of this one.
 #[test]
 fn the_event_of_a_report_has_the_environment_of_its_keys() {
     let (plane, owner) = with_token();

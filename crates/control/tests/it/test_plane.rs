@@ -157,9 +157,7 @@ impl Platform for TestPlatform {
             }
             UsageRequest::Series(asked) => UsageResponse::Series(query::series(store, &asked, now).unwrap()),
             UsageRequest::Totals(asked) => UsageResponse::Totals(query::totals(store, &asked).unwrap()),
-            UsageRequest::RoutesOfKey(query) => {
-                UsageResponse::Totals(keyward_usage::query::routes_of_key(store, &query).unwrap())
-            }
+            UsageRequest::RoutesOfKey(asked) => UsageResponse::Totals(query::routes_of_key(store, &asked).unwrap()),
             UsageRequest::Activity(asked) => UsageResponse::Activity(query::activity(store, &asked).unwrap()),
             UsageRequest::Metrics => UsageResponse::Metrics(keyward_usage::metrics::read(store, now).unwrap()),
         };

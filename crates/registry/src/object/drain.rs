@@ -13,23 +13,21 @@ impl<H: ObjectHost> RegistryObject<H> {
 
     async fn write_copies(&self) -> Result<(), String> {
         loop {
-            let pending = self.with_store(|store| outbox::pending(store, WRITE_BATCH));
-            let pending = pending.map_err(|error| error.to_string())?;
+            let pending = self.stored(|store| outbox::pending(store, WRITE_BATCH))?;
             if pending.is_empty() {
                 return Ok(());
             }
-            let epoch = self.with_store(meta::epoch).map_err(|error| error.to_string())?;
+            let epoch = self.stored(meta::epoch)?;
             // A failed copy does not delay the others.
             let mut failure = None;
             for (record, revision) in pending {
                 let id = record.id.clone();
                 let written = self.write_copy(&Sealed { epoch: epoch.clone(), record }).await;
-                let noted = self.with_store(|store| match &written {
+                self.stored(|store| match &written {
                     // Only if the row still has this revision: a change made in the meantime is written next.
                     Ok(()) => outbox::done(store, &id, revision, &epoch),
                     Err(_) => outbox::failed(store, &id, revision),
-                });
-                noted.map_err(|error| error.to_string())?;
+                })?;
                 failure = failure.or(written.err());
             }
             if let Some(cause) = failure {

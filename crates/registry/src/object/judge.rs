@@ -4,7 +4,6 @@ use super::RegistryObject;
 use super::host::{Judged, Level, ObjectHost};
 use crate::leaks;
 use crate::pending_reports::{self, KEPT_MS, Waiting};
-use crate::store::{Store, StoreError};
 use keyward_protocol::PendingReport;
 
 impl<H: ObjectHost> RegistryObject<H> {
@@ -45,10 +44,6 @@ impl<H: ObjectHost> RegistryObject<H> {
         let request_id = report.map_or("", |report| report.request.request_id.as_str());
         self.host.log(Level::Warn, "leak_report_dropped", &[("cause", cause), ("request_id", request_id)]);
         Ok(())
-    }
-
-    fn stored<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, String> {
-        self.with_store(work).map_err(|error| error.to_string())
     }
 
     /// Returns whether a report waits. Also `true` if the store fails, because an unnecessary alarm is harmless.

@@ -5,6 +5,7 @@ use std::future::Future;
 
 use super::host::{Level, ObjectHost};
 use super::{FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS, PASS_TIMEOUT_MS, RegistryObject};
+use crate::store::{Store, StoreError};
 use keyward_key::time::Millis;
 
 /// One kind of pass.
@@ -58,5 +59,10 @@ impl<H: ObjectHost> RegistryObject<H> {
             }
         }
         self.reset_alarm().await;
+    }
+
+    /// Runs a step of a pass on the store. A failure is the cause that the pass logs.
+    pub(super) fn stored<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, String> {
+        self.with_store(work).map_err(|error| error.to_string())
     }
 }

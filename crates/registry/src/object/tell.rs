@@ -24,10 +24,10 @@ impl<H: ObjectHost> RegistryObject<H> {
     async fn tell_all(&self) -> Result<(), String> {
         let effect = self.settings.as_ref().ok_or("misconfigured")?.effect;
         loop {
-            let news = self.with_store(|store| events::news(store, effect)).map_err(|error| error.to_string())?;
+            let news = self.stored(|store| events::news(store, effect))?;
             let Some((news, upto)) = news else { return Ok(()) };
             if fault!("an event counts as told before it is stored") {
-                self.with_store(|store| events::told(store, upto)).map_err(|error| error.to_string())?;
+                self.stored(|store| events::told(store, upto))?;
             }
             let message = serde_json::to_string(&EventsRequest::News(news)).map_err(|error| error.to_string())?;
             let answer = self.host.ask_events(&message).await?;
@@ -35,7 +35,7 @@ impl<H: ObjectHost> RegistryObject<H> {
                 Ok(EventsResponse::Noted) => {}
                 _ => return Err("the events object did not confirm".to_owned()),
             }
-            self.with_store(|store| events::told(store, upto)).map_err(|error| error.to_string())?;
+            self.stored(|store| events::told(store, upto))?;
         }
     }
 
