@@ -21,7 +21,7 @@ function find() {
 }
 
 // The program must have the time to revoke a key that it could not deliver, so this process ends after it. A terminal sends Ctrl-C to both
-// processes; the program counts no signals.
+// processes, so the program gets it twice. A second signal changes nothing.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 
 const child = spawn(find(), process.argv.slice(2), { stdio: "inherit" });

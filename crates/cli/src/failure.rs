@@ -101,6 +101,12 @@ impl Failure {
         Self { message: format!("{} {unknown}", self.message), next: Some(look.into()), ..self }
     }
 
+    /// Returns whether it is the problem of the API with this code.
+    #[must_use]
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
     /// Adds a fact.
     #[must_use]
     pub fn fact(mut self, name: &'static str, value: impl Into<String>) -> Self {

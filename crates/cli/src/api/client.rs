@@ -67,6 +67,12 @@ impl<'a> Request<'a> {
         Self { repeatable: false, ..Self::change(method, path, json) }
     }
 
+    /// Creates a deletion. If its answer is lost, it is repeated, and then finds nothing to delete.
+    #[must_use]
+    pub fn delete(path: &'a str) -> Self {
+        Self::change("DELETE", path, None)
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -161,9 +167,14 @@ impl Client {
     /// [`Failure`] with the API's problem, or if the deployment can't be reached.
     pub fn send(&self, request: &Request<'_>) -> Result<Answer, Failure> {
         let mut pauses = RETRY_PAUSES.iter();
+        let mut is_repeated = false;
         loop {
             let (failure, asked) = match self.attempt(request) {
                 Attempt::Done(answer) => return Ok(answer),
+                Attempt::Failed(failure) if is_repeated && request.method == "DELETE" && failure.is("not_found") => {
+                    // An attempt before has deleted it.
+                    return Ok(Answer { body: Zeroizing::new(Vec::new()), etag: None });
+                }
                 Attempt::Failed(failure) => return Err(failure),
                 Attempt::Retry(failure, asked) => (failure, asked),
             };
@@ -174,6 +185,7 @@ impl Client {
                 Some(asked) if asked > LONGEST_PAUSE => return Err(failure),
                 asked => thread::sleep(asked.unwrap_or(*pause)),
             }
+            is_repeated = true;
         }
     }
 

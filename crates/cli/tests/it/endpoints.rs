@@ -1,5 +1,7 @@
 //! `keyward endpoints …`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::{Value as Json, json};
 
 use crate::program::User;
@@ -144,6 +146,23 @@ fn what_would_make_a_second_endpoint_or_secret_is_sent_once() {
         assert_eq!(server.lines().len() - before, 1, "{arguments:?}");
         assert!(outcome.stderr.contains("is unknown.") && outcome.stderr.contains(look), "{}", outcome.stderr);
     }
+}
+
+/// The first attempt deletes the endpoint, and its answer is lost.
+#[test]
+fn an_endpoint_that_a_first_attempt_removed_counts_as_removed() {
+    let sent = AtomicU64::new(0);
+    let server = Server::start(move |_| match sent.fetch_add(1, Ordering::SeqCst) {
+        0 => Reply::problem(503, "authority_unavailable", "Later.").with("retry-after", "0"),
+        _ => Reply::problem(404, "not_found", "There is none."),
+    });
+    let user = User::of(&server.url);
+    let remove = ["endpoints", "remove", ID, "--yes"];
+    let outcome = user.run(&remove).expect(0);
+    assert!(outcome.stderr.contains("was removed."), "{}", outcome.stderr);
+    assert_eq!(server.lines().len(), 2);
+    let outcome = user.run(&remove).expect(1);
+    assert!(outcome.stderr.contains("There is none."), "{}", outcome.stderr);
 }
 
 #[test]

@@ -81,9 +81,14 @@ fn what_would_send_events_twice_is_sent_once() {
     let server = Server::start(|_| Reply::problem(503, "authority_unavailable", "Later.").with("retry-after", "0"));
     let user = User::of(&server.url);
     let replay = ["events", "replay", ENDPOINT, "--from", "2026-11-20T00:00:00Z", "--to", "2026-11-21T00:00:00Z"];
-    for (number, arguments) in [&["events", "resend", "dlv_7"][..], &replay].into_iter().enumerate() {
+    let (again, test) = ("The events may have been sent again.", "The test event may have been sent.");
+    for (number, (arguments, unknown)) in
+        [(&["events", "resend", "dlv_7"][..], again), (&replay, again), (&["endpoints", "test", ENDPOINT], test)]
+            .into_iter()
+            .enumerate()
+    {
         let outcome = user.run(arguments).expect(5);
-        assert!(outcome.stderr.contains("Whether they are sent again is unknown."), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(unknown), "{}", outcome.stderr);
         assert_eq!(server.lines().len(), number + 1);
     }
 }

@@ -89,7 +89,7 @@ pub fn run(args: &AddArgs) -> Result<(), Failure> {
     if !args.hmac {
         show(&output, &answer)?;
     } else if let Err(problem) = deliver(&output, &args.secret, &answer, &changed) {
-        let removed = session.send(&Request::change("DELETE", &path(&id, "")?, None));
+        let removed = session.send(&Request::delete(&path(&id, "")?));
         return Err(match removed {
             Ok(_) => Failure::failed(format!("{problem} The endpoint was removed again."))
                 .next("Correct the problem and run the command again."),

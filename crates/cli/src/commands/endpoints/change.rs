@@ -90,7 +90,10 @@ pub fn test(args: &TestArgs) -> Result<(), Failure> {
     let output = Output::new(args.output);
     let path = path(&args.id, "/test")?;
     let session = Session::open(&args.connection)?;
-    let answer = session.send(&Request::change("POST", &path, None))?;
+    // A repetition would send another test event.
+    let answer = session.send(&Request::once("POST", &path, None)).map_err(|failure| {
+        failure.unknown_outcome("The test event may have been sent.", "keyward events list --type endpoint.test")
+    })?;
     let Tested { delivered, delivery } = answer.parse()?;
     if output.is_json() {
         output.json(&answer.json()?)?;
@@ -140,7 +143,7 @@ pub fn remove(args: &RemoveArgs) -> Result<(), Failure> {
     if !args.yes && !confirm(&format!("Remove the endpoint {} and what waits for it?", args.id), "--yes")? {
         return Err(Failure::failed("Nothing was removed."));
     }
-    session.send(&Request::change("DELETE", &path, None))?;
+    session.send(&Request::delete(&path))?;
     output.say(&format!("{} was removed.", args.id));
     Ok(())
 }

@@ -103,5 +103,5 @@ pub fn replay(args: &ReplayArgs) -> Result<(), Failure> {
 
 /// A repetition would send the events once more.
 fn unknown(failure: Failure) -> Failure {
-    failure.unknown_outcome("Whether they are sent again is unknown.", "keyward events list --status pending")
+    failure.unknown_outcome("The events may have been sent again.", "keyward events list --status pending")
 }

@@ -136,7 +136,7 @@ fn present(session: &Session, environment: Option<&str>) -> Result<Vec<Key>, Fai
         query.extend(environment.map(|environment| ("environment", environment.to_owned())));
         match session.list("/_keyward/v1/keys", &query, usize::MAX) {
             Ok(items) => keys.extend(items),
-            Err(failure) if failure.code.as_deref() == Some("invalid_request") && status != "active" => {}
+            Err(failure) if failure.is("invalid_request") && status != "active" => {}
             Err(failure) => return Err(failure),
         }
     }
