@@ -351,14 +351,8 @@ impl Replacement<'_> {
         let Self { old, credential, expires_at, incident } = *self;
         let row = keys::get_written(store, &old.id)?;
         let mut attributes = keys::attributes(&row)?;
-        let KeyAttributes { environment, integration, name, .. } = &old.attributes;
-        keys::check_new_id(store, &credential.id, *environment)?;
-        if keys::other_of_name(store, *environment, name, integration, by.now)?.is_some() {
-            // A retiring key does not reserve its name, so another one may have it by now.
-            let most = NAME_CHARS.saturating_sub(integration.len()).saturating_sub(3);
-            attributes.name =
-                name.chars().take(most).chain([' ', '(']).chain(integration.chars()).chain([')']).collect();
-        }
+        keys::check_new_id(store, &credential.id, old.attributes.environment)?;
+        attributes.name = self.free_name(store, by)?;
         let revision = meta::next_revision(store)?;
         let key = NewKey {
             id: &credential.id,
@@ -382,6 +376,28 @@ impl Replacement<'_> {
             ("incident", incident.into()),
         ];
         by.record(store, "key.issue", &credential.id, detail).map_err(OperationError::from)
+    }
+}
+
+impl Replacement<'_> {
+    /// Returns a name that no key of another integration has: the old key's, with the integration behind it, or with the new key's identifier.
+    /// A retiring key does not reserve its name, so another one may have it by now.
+    fn free_name(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<String, OperationError> {
+        let KeyAttributes { environment, integration, name, .. } = &self.old.attributes;
+        let with = |text: &str| {
+            let most = NAME_CHARS.saturating_sub(text.len()).saturating_sub(3);
+            format!("{} ({text})", name.chars().take(most).collect::<String>())
+        };
+        let identifier = self.credential.id.as_str().rsplit('_').next().unwrap_or_default();
+        let mut taken_by = None;
+        for candidate in [name.clone(), with(integration), with(identifier)] {
+            match keys::other_of_name(store, *environment, &candidate, integration, by.now)? {
+                None => return Ok(candidate),
+                Some(id) => taken_by = Some(id),
+            }
+        }
+        // Nobody knows the identifier of a new key before.
+        Err(taken_by.map_or(Rejection::NotFound, |id| Rejection::NameTaken { id }).into())
     }
 }
 

@@ -242,6 +242,29 @@ fn a_replacement_is_made_only_for_an_integration_that_has_no_key_left() {
     assert_eq!(company.claim(&opened.json["incident"]["keys"][0]["claim"]).status, 201, "{}", opened.text);
 }
 
+/// A retiring key does not reserve its name, so keys of other integrations may have it, and the next one.
+#[test]
+fn a_replacement_has_a_name_that_no_other_key_has() {
+    let company = Company::new();
+    let named = |integration: &str, name: &str| {
+        let mut draft = key_draft(integration);
+        draft["name"] = json!(name);
+        let made = company.call("v1/keys", &draft);
+        assert_eq!(made.status, 201, "{}", made.text);
+        made.json["key"]["id"].as_str().unwrap().to_owned()
+    };
+    let old = named("crm", "Sync");
+    let successor = company.call(&format!("v1/keys/{old}/rotate"), &json!({})).json["key"]["id"].clone();
+    company.call(&format!("v1/keys/{}/revoke", successor.as_str().unwrap()), &json!({"reason": "x"}));
+    named("erp", "Sync");
+    named("mail", "Sync (crm)");
+    let opened = company.call(&format!("v1/keys/{old}/compromise"), &body(&json!({"replace": "claim"})));
+    assert_eq!(opened.status, 201, "{}", opened.text);
+    let id = opened.json["incident"]["keys"][0]["claim"]["id"].as_str().unwrap();
+    let identifier = id.rsplit('_').next().unwrap();
+    assert_eq!(company.key(id)["name"], format!("Sync ({identifier})"));
+}
+
 #[test]
 fn a_retried_incident_gets_the_same_answer_with_the_same_links() {
     let company = Company::new();
