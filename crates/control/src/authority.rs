@@ -3,6 +3,7 @@
 use super::operation::{Access, ControlOperation, Spec, raw};
 use super::operations::Operation;
 use super::precondition;
+use keyward_key::id::KeyId;
 use keyward_key::time::Millis;
 use keyward_key::version;
 use keyward_protocol::{Caller, Confirmation, ControlRequest, Raw, Rejection, Request, Response};
@@ -10,7 +11,7 @@ use keyward_registry::authentication::{authenticate, unauthenticated};
 use keyward_registry::context::{Actor, Context, OperationError, Policy, transact};
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::store::{Store, StoreError};
-use keyward_registry::{AnswerContext, idempotency, members, meta};
+use keyward_registry::{AnswerContext, audit, idempotency, members, meta};
 
 /// Answers one request to the registry. `random` is 16 characters for the name of a new epoch, in case one begins.
 ///
@@ -114,6 +115,20 @@ fn shows_credential(actor: &Actor, confirmation: Option<&Confirmation>, now: Mil
     }
 }
 
+/// Action of the audit entry of a retry that shows a credential again.
+const SHOWN_AGAIN: &str = "key.shown_again";
+/// Minimum interval between two such entries of one claim, in milliseconds.
+const SHOWN_AGAIN_INTERVAL_MS: i64 = 60_000;
+
+/// Returns whether an entry says already that the key of this claimant was shown again. A claimant is no member, and must not fill the log.
+fn is_recorded(store: &mut dyn Store, by: &Context<'_>, subject: &KeyId) -> Result<bool, StoreError> {
+    if !matches!(by.actor, Actor::Claimant(_)) {
+        return Ok(false);
+    }
+    let since = Millis(by.now.0.saturating_sub(SHOWN_AGAIN_INTERVAL_MS));
+    audit::has_entry(store, SHOWN_AGAIN, subject.as_str(), (since, by.now))
+}
+
 /// Authorises and runs one operation. A retry within the window gets the first attempt's outcome.
 pub(super) fn decide<O: ControlOperation>(
     store: &mut dyn Store,
@@ -144,14 +159,17 @@ fn handle_once(
     };
     if let Some(first) = idempotency::replay(store, by.actor_name(), attempt, by.now)? {
         // The answer shows a key's text again to anyone with the header's value and the credential, so the log must record it.
-        meta::next_revision(store)?;
-        let detail =
-            vec![("operation", control.operation.as_str().into()), ("first_shown_at", first.first_at.rfc3339().into())];
         let subject = match &first.credential {
             Some(credential) => credential,
             None => &by.member()?.id,
         };
-        by.record(store, "key.shown_again", subject, detail)?;
+        if !is_recorded(store, by, subject)? {
+            meta::next_revision(store)?;
+            let first_shown_at = first.first_at.rfc3339();
+            let operation = control.operation.as_str();
+            let detail = vec![("operation", operation.into()), ("first_shown_at", first_shown_at.into())];
+            by.record(store, SHOWN_AGAIN, subject, detail)?;
+        }
         return Ok(first.response);
     }
     // Checked after the retry, because the first attempt has changed the version.

@@ -256,6 +256,23 @@ fn changed_fields(one: &Map<String, Json>, other: &Map<String, Json>) -> Map<Str
     fields
 }
 
+/// Returns whether a subject has an entry of an action after the first and not after the second instant.
+///
+/// # Errors
+/// [`StoreError`] when the store fails.
+pub fn has_entry(
+    store: &mut dyn Store,
+    action: &str,
+    subject: &str,
+    (after, until): (Millis, Millis),
+) -> Result<bool, StoreError> {
+    let rows = store.query(
+        "SELECT seq FROM audit INDEXED BY audit_by_subject WHERE subject = ? AND action = ? AND at > ? AND at <= ? LIMIT 1",
+        &[subject.into(), action.into(), after.rfc3339().into(), until.rfc3339().into()],
+    )?;
+    Ok(!rows.is_empty())
+}
+
 /// Appends the entry of a change and writes its event, if it has one, within the caller's transaction.
 pub(super) fn append(store: &mut dyn Store, change: Change<'_>) -> Result<(), StoreError> {
     let last = head(store)?;

@@ -1,5 +1,7 @@
 //! Reference model of the registry: lists in memory, and each operation's checks in the order of its refusals.
 
+use std::collections::BTreeMap;
+
 use keyward_key::id::Environment;
 use keyward_protocol::role::Role;
 
@@ -185,6 +187,8 @@ pub struct Model {
     /// Number of the last one that changed a key or member.
     pub last_change: u64,
     pub recorded_attempts: Vec<RecordedAttempt>,
+    /// Time of the last entry that each claim's key was shown again.
+    pub shown_again: BTreeMap<u32, i64>,
 }
 
 impl Key {
@@ -313,7 +317,11 @@ impl Model {
             (first.member, first.kind, first.attempt.0) == (key, 4, attempt.0) && now - first.at < 600_000
         };
         if let Some(first) = self.recorded_attempts.iter().rev().find(same) {
-            self.changes += 1;
+            // A claim has one entry about this in a minute.
+            if self.shown_again.get(&key).is_none_or(|at| now - at >= 60_000) {
+                self.shown_again.insert(key, now);
+                self.changes += 1;
+            }
             return Ok(ModelOutcome::Replayed(first.secret));
         }
         match claim.state {
@@ -485,7 +493,18 @@ impl Model {
                 if let Some(claim) = new.claim.as_mut().filter(|_| status == "pending") {
                     claim.expires_at = claim.expires_at.min(new.expires_at);
                 }
-                Ok((new.name, new.wide, new.expires_at) != (old.name, old.wide, old.expires_at))
+                let changed = (new.name, new.wide, new.expires_at) != (old.name, old.wide, old.expires_at);
+                // The successor that waits for its claim changes too, except for its end, with a number and an entry of its own.
+                let waits = |one: &&mut Key| one.rotated_from == Some(key) && one.status(now) == "pending";
+                let mut changes_successor = false;
+                if let Some(successor) = self.keys.iter_mut().find(waits) {
+                    let before = (successor.name, successor.wide);
+                    successor.name = name.unwrap_or(successor.name);
+                    successor.wide = wide.unwrap_or(successor.wide);
+                    changes_successor = (successor.name, successor.wide) != before;
+                }
+                self.count(changed && changes_successor);
+                Ok(changed || changes_successor)
             }
             Op::RotateKey { key, new, overlap, claim_hours } => {
                 let at = self.key(key);

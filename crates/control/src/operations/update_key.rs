@@ -23,7 +23,7 @@ use keyward_key::version::third_reader;
 use keyward_protocol::{KeyAttributes, KeyView, Raw, Rejection, Role, Status};
 use keyward_registry::audit::difference;
 use keyward_registry::context::{Context, OperationError};
-use keyward_registry::store::Store;
+use keyward_registry::store::{Row, Store};
 use keyward_registry::{claims, key_limits, keys, meta, outbox};
 
 const FIELDS: &[&str] = &["name", "purpose", "owner", "scopes", "allowed_cidrs", "limits", "expires_at"];
@@ -71,32 +71,12 @@ impl ControlOperation for UpdateKey {
         let ends_at = row.millis("expires_at")?;
         self.check(store, by, &before.status, &before.attributes, ends_at)?;
 
-        let expires_at = self.changes.expires_at.unwrap_or(ends_at);
-        let mut after = before.clone();
-        self.changes.apply(&mut after.attributes);
-        if let Some(LimitsChange::Default) = self.changes.limits {
-            after.attributes.limits = Some(key_limits::default_limits(store)?);
+        self.changes.write(store, by, &row)?;
+        // The key's successor would otherwise bring back, once it is claimed, what this change takes away. It has its own expiry.
+        if let Some(successor) = keys::pending_successor(store, &before, by.now)? {
+            let row = keys::get_written(store, &successor)?;
+            KeyChanges { expires_at: None, ..self.changes.clone() }.write(store, by, &row)?;
         }
-        after.expires_at = expires_at.rfc3339();
-        let mut stored = keys::attributes(&row)?;
-        let own_limits = stored.limits.clone();
-        self.changes.apply(&mut stored);
-        let changes_limits = stored.limits != own_limits;
-        let shown = difference(&before, &after)?;
-        // A change between the default and the same limits of its own is invisible today, but not after a change of the default.
-        let Some(difference) = shown.or_else(|| changes_limits.then(Vec::new)) else {
-            return Ok(Outcome { key_updated: Updated { key: raw(&before)?, changed_at: by.now } });
-        };
-        let revision = meta::next_revision(store)?;
-        keys::update(store, &self.id, &stored, expires_at, revision)?;
-        if before.status == Status::Pending {
-            claims::end_by(store, &self.id, expires_at)?;
-        }
-        if changes_limits {
-            key_limits::set_limit_revision(store, &self.id, revision)?;
-        }
-        by.record(store, "key.update", &self.id, difference)?;
-        outbox::enqueue(store, &self.id, revision)?;
         let key = keys::view(&keys::get_written(store, &self.id)?, by.now)?;
         Ok(Outcome { key_updated: Updated { key: raw(&key)?, changed_at: by.now } })
     }
@@ -170,6 +150,37 @@ pub enum LimitsChange {
 }
 
 impl KeyChanges {
+    /// Writes the changes of one key, with their audit entry. A change to the present values writes nothing.
+    fn write(&self, store: &mut dyn Store, by: &Context<'_>, row: &Row) -> Result<(), OperationError> {
+        let before = keys::view(row, by.now)?;
+        let id = &before.id;
+        let expires_at = self.expires_at.map_or_else(|| row.millis("expires_at"), Ok)?;
+        let mut after = before.clone();
+        self.apply(&mut after.attributes);
+        if let Some(LimitsChange::Default) = self.limits {
+            after.attributes.limits = Some(key_limits::default_limits(store)?);
+        }
+        after.expires_at = expires_at.rfc3339();
+        let mut stored = keys::attributes(row)?;
+        let own_limits = stored.limits.clone();
+        self.apply(&mut stored);
+        let changes_limits = stored.limits != own_limits;
+        let shown = difference(&before, &after)?;
+        // A change between the default and the same limits of its own is invisible today, but not after a change of the default.
+        let Some(difference) = shown.or_else(|| changes_limits.then(Vec::new)) else { return Ok(()) };
+        let revision = meta::next_revision(store)?;
+        keys::update(store, id, &stored, expires_at, revision)?;
+        if before.status == Status::Pending {
+            claims::end_by(store, id, expires_at)?;
+        }
+        if changes_limits {
+            key_limits::set_limit_revision(store, id, revision)?;
+        }
+        by.record(store, "key.update", id, difference)?;
+        outbox::enqueue(store, id, revision)?;
+        Ok(())
+    }
+
     fn apply(&self, attributes: &mut KeyAttributes) {
         let Self { name, purpose, owner, scopes, allowed_cidrs, limits, expires_at: _, min_reader: _ } = self.clone();
         replace(&mut attributes.name, name);
@@ -289,7 +300,7 @@ const OPEN_API: &str = r##"{
   "operationId": "updateKey",
   "tags": ["Keys"],
   "summary": "Changes the given fields of a key",
-  "description": "Owner, manager. A retiring key can only lose rights or time.",
+  "description": "Owner, manager. A retiring key can only lose rights or time. A successor that waits for its claim changes in the same way, except for `expires_at`.",
   "security": [{"member": []}, {"access": []}],
   "parameters": [{"$ref": "#/components/parameters/KeyId"}, {"$ref": "#/components/parameters/IfMatch"}],
   "requestBody": {

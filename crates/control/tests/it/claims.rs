@@ -1,7 +1,7 @@
 //! Claims through the whole control plane: the link, its secret, retries, limits, and what strangers learn.
 
 use keyward_key::format::Presented;
-use keyward_testkit::gate_world::config;
+use keyward_testkit::gate_world::{ClientRequest, config};
 use keyward_testkit::registry_world::{DAY, NOW};
 use serde_json::{Value, json};
 
@@ -286,6 +286,55 @@ fn a_rotation_by_claim_leaves_the_old_key_until_the_successor_is_claimed() {
     assert_eq!(claimed.json["retiring"]["expires_at"], NOW.plus_seconds(3_660).rfc3339(), "{}", claimed.text);
     assert_eq!(claimed.json["effective_by"], NOW.plus_seconds(3_605).rfc3339());
     assert_eq!((&shown(&plane)["status"], &shown(&plane)["successor"]), (&json!("retiring"), &json!(successor)));
+}
+
+/// Otherwise the claim would bring back what the change takes away.
+#[test]
+fn a_change_of_a_key_changes_the_successor_that_waits_for_its_claim() {
+    let (plane, owner) = Plane::with_owner();
+    let mut draft = key_draft("crm");
+    draft["scopes"] = json!(["contacts:read", "contacts:write"]);
+    let made = plane.call(&post("v1/keys").with("authorization", &bearer(&owner)), &draft);
+    let id = made.json["key"]["id"].as_str().unwrap().to_owned();
+    let rotate = post(&format!("v1/keys/{id}/rotate")).with("authorization", &bearer(&owner));
+    let made = plane.call(&rotate, &json!({"deliver": "claim"}));
+    let (successor, secret) = parts(&made.json["claim"]["url"]);
+    let limits = json!([{"name": "burst", "requests": 10, "seconds": 60}]);
+    let changes = json!({"scopes": ["contacts:read"], "allowed_cidrs": ["192.0.2.0/24"], "limits": limits,
+        "expires_at": NOW.plus_seconds(10 * DAY).rfc3339()});
+    let patch = ClientRequest::new(&format!("PATCH /_keyward/v1/keys/{id}")).with("authorization", &bearer(&owner));
+    let changed = plane.call(&patch, &changes);
+    assert_eq!((changed.status, &changed.json["key"]["id"]), (200, &json!(id)), "{}", changed.text);
+    plane.call(&post(&format!("v1/claims/{successor}")), &json!({"secret": secret, "nonce": NONCE}));
+    let claimed = plane.get(&format!("v1/keys/{successor}"), &owner).json;
+    for field in ["scopes", "allowed_cidrs", "limits"] {
+        assert_eq!(claimed[field], changed.json["key"][field], "{field}");
+    }
+    assert_eq!((&claimed["status"], &claimed["scopes"]), (&json!("active"), &json!(["contacts:read"])));
+    assert_ne!(claimed["expires_at"], changed.json["key"]["expires_at"], "it has its own end");
+    let log = plane.get(&format!("v1/audit?subject={successor}"), &owner);
+    assert!(log.text.contains("key.update"), "{}", log.text);
+}
+
+/// A claimant is no member. Whoever has the link may send the same nonce 100 times a second.
+#[test]
+fn a_repeated_nonce_has_one_audit_entry_a_minute() {
+    let claiming = Claiming::new();
+    let entries = || {
+        let log = claiming.plane.get("v1/audit?action=key.shown_again", &claiming.owner);
+        log.json["items"].as_array().unwrap().len()
+    };
+    let first = claiming.claim(NONCE);
+    for _ in 0..50 {
+        assert_eq!(claiming.claim(NONCE).text, first.text);
+    }
+    assert_eq!(entries(), 1);
+    claiming.plane.later(59_999);
+    claiming.claim(NONCE);
+    assert_eq!(entries(), 1);
+    claiming.plane.later(1);
+    claiming.claim(NONCE);
+    assert_eq!(entries(), 2);
 }
 
 /// Others may have read the link, and it works for days.
