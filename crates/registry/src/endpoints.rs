@@ -323,7 +323,7 @@ pub fn note_report(store: &mut dyn Store, report: &EndpointReport, now: Millis) 
                 stop(store, (&news.id, news.revision), reason, now)?;
             }
         }
-        counters::add(store, report.counters.iter().map(Sample::increase).collect(), str::to_owned, now)
+        counters::add_fixed(store, report.counters.iter().map(Sample::increase).collect(), now)
     })?;
     Ok(Response::EndpointsNoted)
 }

@@ -100,7 +100,7 @@ fn record(
     for (number, found) in (0_i64..).zip(genuine) {
         found.insert(store, &position, number, now)?;
     }
-    counters::add(store, increases(report.source, genuine), str::to_owned, now)?;
+    counters::add_fixed(store, increases(report.source, genuine), now)?;
     let actor = Actor::Holder(genuine.first().map(|found| found.id.clone()).ok_or_else(|| StoreError::new("no key"))?);
     let by = context(&actor, report, policy, now);
     let keys = genuine.iter().map(|found| found.id.as_str().into()).collect();

@@ -23,7 +23,7 @@ const STAGE: [(&str, &str); 1] = [("stage", "outbox")];
 /// [`StoreError`] if the store fails.
 pub fn count_logged(store: &mut dyn Store, logged: &[LoggedEvents], now: Millis) -> Result<(), StoreError> {
     let increases: Vec<Increase> = logged.iter().map(|events| events.sample().increase()).collect();
-    store.transaction(&mut |store| counters::add(store, increases.clone(), str::to_owned, now))
+    store.transaction(&mut |store| counters::add_fixed(store, increases.clone(), now))
 }
 
 /// Returns every sample of the registry. Reads each row of the keys once, which takes a few milliseconds for 10,000.

@@ -34,15 +34,15 @@ pub struct Counter {
     pub since: Millis,
 }
 
-/// Adds increases, within the caller's transaction. `overflow` turns the labels of a series that exceeds [`SERIES`] into those of the
-/// series that stands for it.
+/// Adds increases, within the caller's transaction. `overflow` receives the family and the labels of a series that exceeds [`SERIES`], and
+/// returns the labels of the series that stands for it.
 ///
 /// # Errors
 /// [`StoreError`] if the store fails.
 pub fn add(
     store: &mut dyn Store,
     mut increases: Vec<Increase>,
-    overflow: impl Fn(&str) -> String,
+    overflow: impl Fn(&str, &str) -> String,
     now: Millis,
 ) -> Result<(), StoreError> {
     if increases.is_empty() {
@@ -71,7 +71,7 @@ pub fn add(
                 *count = count.saturating_add(1);
                 continue;
             }
-            let folded = overflow(labels);
+            let folded = overflow(family, labels);
             for increase in increases.iter_mut().filter(|increase| increase.0 == family && increase.1 == labels) {
                 increase.1.clone_from(&folded);
             }
@@ -84,6 +84,14 @@ pub fn add(
          ON CONFLICT (family, labels) DO UPDATE SET value = value + excluded.value",
         &[now.into(), Value::json(&increases)?],
     )
+}
+
+/// Adds increases of families whose labels have a fixed set of values, within the caller's transaction. [`SERIES`] does not apply.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub fn add_fixed(store: &mut dyn Store, increases: Vec<Increase>, now: Millis) -> Result<(), StoreError> {
+    add(store, increases, |_, labels| labels.to_owned(), now)
 }
 
 /// Returns every series, in order of family and labels.

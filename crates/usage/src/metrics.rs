@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyward_key::id::Class;
 use keyward_key::time::Millis;
 use keyward_protocol::LoggedEvents;
-use keyward_protocol::metrics::{REQUESTS, Sample, labels};
+use keyward_protocol::metrics::{LIMITED, REQUESTS, Sample, labels};
 use keyward_protocol::usage::{ALLOWED, KeyUsage, OTHER, UsageReport};
 use keyward_store::counters::{self, Increase};
 use keyward_store::{Store, StoreError, Value};
@@ -48,8 +48,14 @@ fn request_labels(decision: &str, environment: &str, integration: &str, route: &
     labels(&[("decision", decision), ("environment", environment), ("integration", integration), ("route", route)])
 }
 
-/// Returns the labels of the series that stands for those above the cap: the decision and the environment are kept.
-fn without_names(text: &str) -> String {
+/// Returns the labels of the series that stands for those above the cap. Names become `other`; the decision and the environment are kept.
+/// Labels of a family without names have a fixed set of values, and stay.
+fn without_names(family: &str, text: &str) -> String {
+    match family {
+        LIMITED => return labels(&[("policy", OTHER)]),
+        REQUESTS => {}
+        _ => return text.to_owned(),
+    }
     let has = |label: &str| text.contains(label);
     let decision = if has("decision=\"allowed\"") { ALLOWED } else { REFUSED };
     let environment = if has("environment=\"live\"") { "live" } else { "test" };
@@ -79,7 +85,7 @@ fn keep_gauges(store: &mut dyn Store, gauges: &[Sample], now: Millis) -> Result<
 /// [`StoreError`] if the store fails.
 pub fn count_logged(store: &mut dyn Store, logged: &[LoggedEvents], now: Millis) -> Result<(), StoreError> {
     let increases = logged.iter().map(|events| events.sample().increase()).collect();
-    store.transaction(&mut |store| counters::add(store, Vec::clone(&increases), str::to_owned, now))
+    store.transaction(&mut |store| counters::add_fixed(store, Vec::clone(&increases), now))
 }
 
 /// Returns every sample of the shard.

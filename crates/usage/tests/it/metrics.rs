@@ -1,6 +1,6 @@
 //! Metrics of a shard: counters that add up once, survive and are capped; gauges that end.
 
-use keyward_protocol::metrics::{AUTHORITY_AGE, MetricsReport, REFUSALS, Sample};
+use keyward_protocol::metrics::{AUTHORITY_AGE, LIMITED, MetricsReport, REFUSALS, Sample};
 use keyward_testkit::sqlite_store::SqliteStore;
 use keyward_usage::metrics::read;
 use keyward_usage::report::{Applied, apply};
@@ -74,4 +74,20 @@ fn series_of_one_family_are_capped_and_no_request_is_lost() {
     assert_eq!(requests.iter().map(|sample| sample.value).sum::<u64>(), 2_300);
     let other = "decision=\"allowed\",environment=\"live\",integration=\"other\",route=\"other\"";
     assert_eq!(value(&samples, "requests", other), Some(300));
+}
+
+#[test]
+fn names_of_limits_above_the_cap_are_other_and_no_refusal_is_lost() {
+    let mut store = store();
+    for number in 0..42_u64 {
+        let mut report = report("isolate", number + 1, Vec::new());
+        let limited = |name| Sample::new(LIMITED, &[("policy", &format!("limit-{number}-{name}"))], 1);
+        report.metrics = Some(MetricsReport { counters: (0..50).map(limited).collect(), gauges: Vec::new() });
+        assert_eq!(apply(&mut store, &report, NOW), Ok(Applied::Counted));
+    }
+    let samples = read(&mut store, NOW).unwrap();
+    let limited: Vec<&Sample> = samples.iter().filter(|sample| sample.family == LIMITED).collect();
+    assert_eq!(limited.iter().map(|sample| sample.value).sum::<u64>(), 2_100);
+    assert_eq!(limited.iter().find(|sample| sample.labels == "policy=\"other\"").map(|sample| sample.value), Some(100));
+    assert!(limited.iter().all(|sample| sample.labels.starts_with("policy=")), "{limited:?}");
 }
