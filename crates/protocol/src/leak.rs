@@ -24,6 +24,9 @@ pub enum LeakSource {
 }
 
 impl LeakSource {
+    /// Every source.
+    pub const ALL: [Self; 3] = [Self::GitHub, Self::GitLab, Self::Public];
+
     /// Returns the name in answers and in the store.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -37,7 +40,7 @@ impl LeakSource {
     /// Parses the output of [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::GitHub, Self::GitLab, Self::Public].into_iter().find(|source| source.as_str() == text)
+        Self::ALL.into_iter().find(|source| source.as_str() == text)
     }
 }
 

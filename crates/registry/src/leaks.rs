@@ -15,12 +15,15 @@ use super::store::{Row, Store, StoreError, Value};
 use keyward_key::hash::KeyHash;
 use keyward_key::id::{Class, Environment, KeyId};
 use keyward_key::time::Millis;
-use keyward_protocol::metrics::{LEAK_REPORTS, labels};
+use keyward_protocol::metrics::{LEAK_REPORTS, Sample};
 use keyward_protocol::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS, Response, Status};
 use serde::{Deserialize, Serialize};
 
 /// Maximum number of reports that one key or member is in. A key that is revoked can be found in any number of places.
 const REPORTS_OF_ONE_KEY: usize = 20;
+
+/// Values of the label `result` of the counter of reports: the report revoked the key, or the key was not active any more.
+const RESULTS: [&str; 2] = ["revoked", "not_active"];
 
 /// Reason of the revocation, by source.
 const fn reason(source: LeakSource) -> &'static str {
@@ -111,12 +114,19 @@ fn record(
 /// Returns the increases of the counter of reports.
 fn increases(source: LeakSource, genuine: &[Genuine]) -> Vec<Increase> {
     let revoked = genuine.iter().filter(|found| found.was_active).count();
-    let counts = [("revoked", revoked), ("not_active", genuine.len().saturating_sub(revoked))];
-    let counted = counts.into_iter().filter(|(_, count)| *count > 0);
-    let labels = |result| labels(&[("source", source.as_str()), ("result", result)]);
-    counted
-        .map(|(result, count)| (LEAK_REPORTS.to_owned(), labels(result), u64::try_from(count).unwrap_or(0)))
-        .collect()
+    let counts = RESULTS.into_iter().zip([revoked, genuine.len().saturating_sub(revoked)]);
+    let counted = counts.filter(|(_, keys)| *keys > 0);
+    counted.map(|(result, keys)| sample_of(source, result, u64::try_from(keys).unwrap_or(0)).increase()).collect()
+}
+
+/// Returns every series of the counter of reports, at 0.
+pub(super) fn no_reports() -> Vec<Sample> {
+    let series = LeakSource::ALL.into_iter().flat_map(|source| RESULTS.map(|result| (source, result)));
+    series.map(|(source, result)| sample_of(source, result, 0)).collect()
+}
+
+fn sample_of(source: LeakSource, result: &str, keys: u64) -> Sample {
+    Sample::new(LEAK_REPORTS, &[("source", source.as_str()), ("result", result)], keys)
 }
 
 /// Context of a change that a report causes: whoever holds the key makes it.

@@ -6,7 +6,7 @@ use keyward_protocol::metrics::{EVENT_OLDEST, EVENTS_PENDING, Sample};
 use keyward_protocol::{LoggedEvents, Role, Status};
 
 use super::context::days_after;
-use super::idle;
+use super::{idle, leaks};
 use super::store::counters::{self, Increase};
 use super::store::{Row, Store, StoreError, Value};
 use super::usage::LONGEST_PAUSE_MS;
@@ -48,12 +48,17 @@ pub fn read(store: &mut dyn Store, now: Millis) -> Result<Vec<Sample>, StoreErro
     let silent = "SELECT count(*) AS count FROM usage_shards WHERE told_at NOT BETWEEN ? AND ?";
     let since = Millis(now.0.saturating_sub(LONGEST_PAUSE_MS));
     gauge("usage_shards_silent", &[], count(store, silent, &[since.into(), now.into()])?);
-    samples.extend(counters::read(store)?.into_iter().map(|counter| Sample {
+    let stored = counters::read(store)?.into_iter().map(|counter| Sample {
         family: counter.family,
         labels: counter.labels,
         value: counter.value,
         since: counter.since.0,
-    }));
+    });
+    let stored: Vec<Sample> = stored.collect();
+    // `increase()` of Prometheus misses the first report of a series that does not begin at 0.
+    let is_stored = |zero: &Sample| stored.iter().any(|sample| (&sample.family, &sample.labels) == (&zero.family, &zero.labels));
+    samples.extend(leaks::no_reports().into_iter().filter(|zero| !is_stored(zero)));
+    samples.extend(stored);
     Ok(samples)
 }
 

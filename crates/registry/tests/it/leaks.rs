@@ -281,9 +281,35 @@ fn keys_in_reports_are_counted_by_what_became_of_them() {
     let counted: Vec<(String, u64)> = keyward_registry::metrics::read(&mut world.store, world.now)
         .unwrap()
         .into_iter()
-        .filter(|sample| sample.family == "leak_reports")
+        .filter(|sample| sample.family == "leak_reports" && sample.value > 0)
         .map(|sample| (sample.labels, sample.value))
         .collect();
     let expected = [(r#"source="github",result="revoked""#, 2), (r#"source="public",result="not_active""#, 1)];
     assert_eq!(counted, expected.map(|(labels, count)| (labels.to_owned(), count)));
+}
+
+/// An alert with `increase()` misses the first report of a series that appears with it.
+#[test]
+fn every_series_of_reports_begins_at_0() {
+    let mut world = world();
+    let counted = |world: &mut World| -> Vec<(String, u64)> {
+        let samples = keyward_registry::metrics::read(&mut world.store, world.now).unwrap().into_iter();
+        samples
+            .filter(|sample| sample.family == "leak_reports")
+            .map(|sample| (sample.labels, sample.value))
+            .collect()
+    };
+    let mut expected: Vec<(String, u64)> = Vec::new();
+    for source in ["github", "gitlab", "public"] {
+        for result in ["revoked", "not_active"] {
+            expected.push((format!(r#"source="{source}",result="{result}""#), 0));
+        }
+    }
+    assert_eq!(counted(&mut world), expected);
+    send(&mut world, &report(vec![leaked(id(1), hash(9), "a")]));
+    expected[0].1 = 1;
+    let (mut after, mut expected) = (counted(&mut world), expected);
+    after.sort();
+    expected.sort();
+    assert_eq!(after, expected, "each series is told once");
 }
