@@ -102,10 +102,10 @@ impl<P: Platform, C: ControlPlatform> Vouching<'_, P, C> {
             match self.vouches(&name, environment) {
                 Some(true) => return decided,
                 Some(false) => {
-                    self.refund(&decided);
+                    self.discard(decided);
                     return Err(self.untrusted());
                 }
-                None => self.refund(&decided),
+                None => self.discard(decided),
             }
             if left == 0 {
                 break;
@@ -115,10 +115,21 @@ impl<P: Platform, C: ControlPlatform> Vouching<'_, P, C> {
         Err(Refusal::new(Code::AuthorityUnavailable, Reason::AuthorityUnreachable))
     }
 
-    /// Puts back the units of a request that this decision does not let through. The next decision counts it again.
-    fn refund(&self, decided: &Result<Grant, Refusal>) {
-        if let (Ok(grant), Some(mut gate)) = (decided, self.judged.isolate.gate()) {
-            gate.refund(grant);
+    /// Drops a decision that is not the answer. Puts back the units of a grant, because the next decision counts the request again. Reports
+    /// the limits of a refusal, because their object asks for one report in an hour, and the next refusal carries none.
+    fn discard(&self, decided: Result<Grant, Refusal>) {
+        let RequestContext { isolate, request_id, .. } = self.judged;
+        match decided {
+            Ok(grant) => {
+                if let Some(mut gate) = isolate.gate() {
+                    gate.refund(&grant);
+                }
+            }
+            Err(refusal) => {
+                let id = refusal.key_id.as_deref();
+                let report = id.and_then(|id| reports::limited(&refusal, id, request_id));
+                report.into_iter().for_each(|report| self.context.event.report_in_background(report));
+            }
         }
     }
 

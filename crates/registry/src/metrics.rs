@@ -6,10 +6,10 @@ use keyward_protocol::metrics::{EVENT_OLDEST, EVENTS_PENDING, Sample};
 use keyward_protocol::{LoggedEvents, Role, Status};
 
 use super::context::days_after;
-use super::{idle, leaks};
 use super::store::counters::{self, Increase};
 use super::store::{Row, Store, StoreError, Value};
 use super::usage::LONGEST_PAUSE_MS;
+use super::{idle, leaks};
 
 /// Columns of the query for keys, and the label `within` of each.
 const WITHIN: [(&str, &str); 3] = [("within_1d", "1d"), ("within_7d", "7d"), ("within_30d", "30d")];
@@ -56,7 +56,8 @@ pub fn read(store: &mut dyn Store, now: Millis) -> Result<Vec<Sample>, StoreErro
     });
     let stored: Vec<Sample> = stored.collect();
     // `increase()` of Prometheus misses the first report of a series that does not begin at 0.
-    let is_stored = |zero: &Sample| stored.iter().any(|sample| (&sample.family, &sample.labels) == (&zero.family, &zero.labels));
+    let is_stored =
+        |zero: &Sample| stored.iter().any(|sample| (&sample.family, &sample.labels) == (&zero.family, &zero.labels));
     samples.extend(leaks::no_reports().into_iter().filter(|zero| !is_stored(zero)));
     samples.extend(stored);
     Ok(samples)

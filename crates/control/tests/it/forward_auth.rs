@@ -264,3 +264,17 @@ fn a_limit_that_a_gateway_or_another_worker_reaches_is_announced_once_for_each_k
     }
     assert_eq!(announced(), [first["id"].as_str().unwrap(), second["id"].as_str().unwrap()]);
 }
+
+#[test]
+fn a_limit_is_announced_though_the_first_decision_waits_for_the_gateways_confirmation() {
+    let limits = json!([{"name": "burst", "requests": 100, "seconds": 60}]);
+    let (plane, owner) = Plane::with_owner_of(&json!({"DEFAULT_LIMITS": limits}));
+    plane.platform.lease_units.set(Some(0));
+    let (key, text) = plane.issue(&owner, "crm");
+    let verifier = plane.member(&owner, "verifier", &json!(null));
+    let refused = ask(&plane, &text, Some(&verifier));
+    assert_eq!((refused.status, &refused.json["code"]), (403, &json!("rate_limited")), "{}", refused.text);
+    let page = plane.get("v1/audit?action=key.reach_limit", &owner);
+    let announced: Vec<_> = page.json["items"].as_array().unwrap().iter().map(|item| &item["subject"]).collect();
+    assert_eq!(announced, [&key["id"]]);
+}

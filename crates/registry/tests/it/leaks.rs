@@ -294,10 +294,7 @@ fn every_series_of_reports_begins_at_0() {
     let mut world = world();
     let counted = |world: &mut World| -> Vec<(String, u64)> {
         let samples = keyward_registry::metrics::read(&mut world.store, world.now).unwrap().into_iter();
-        samples
-            .filter(|sample| sample.family == "leak_reports")
-            .map(|sample| (sample.labels, sample.value))
-            .collect()
+        samples.filter(|sample| sample.family == "leak_reports").map(|sample| (sample.labels, sample.value)).collect()
     };
     let mut expected: Vec<(String, u64)> = Vec::new();
     for source in ["github", "gitlab", "public"] {
