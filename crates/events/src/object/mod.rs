@@ -132,9 +132,8 @@ impl<H: EventsHost> EventsObject<H> {
         })
     }
 
-    /// Logs a failure of the store. An alarm that fails is followed by a longer pause.
+    /// Logs a failure of the store.
     fn log_failure(&self, error: &StoreError) {
-        self.has_failed.set(true);
         self.host.log(Level::Error, "events_failed", &[("cause", &error.to_string())]);
     }
 

@@ -8,6 +8,7 @@ use keyward_key::time::Millis;
 use keyward_key::webhook::{ed25519_signature, signed_text};
 use keyward_protocol::Request;
 use keyward_protocol::events::EndpointReport;
+use keyward_store::StoreError;
 
 use super::{EventsHost, EventsObject, EventsSettings, Level, LoggedEvents, Outgoing};
 use crate::deliveries::{self, Attempt, Failure, Outcome};
@@ -31,7 +32,8 @@ pub(super) const REPORT_INTERVAL_MS: i64 = 5_000;
 const LONGEST_REPORT_PAUSE_MS: i64 = 60_000;
 /// Minimum interval between removals of old rows, in milliseconds.
 const REMOVAL_INTERVAL_MS: i64 = 3_600_000;
-/// Pause after a failure of the store, in milliseconds.
+/// Pause before the next alarm if its time could not be read from the store, in milliseconds. Also the pause before the next removal, if the
+/// last one failed or left old rows.
 const AFTER_FAILURE_MS: i64 = 5_000;
 /// Shortest pause between two alarms, in milliseconds.
 pub(super) const SHORTEST_PAUSE_MS: i64 = 1_000;
@@ -56,7 +58,7 @@ impl<H: EventsHost> EventsObject<H> {
             self.has_failed.set(self.settings.is_none());
             let ended = self.with_store(|store| deliveries::fail_interrupted_tests(store, now));
             if let Err(error) = ended {
-                self.log_failure(&error);
+                self.fail(&error);
             }
             self.make_attempts().await;
             self.running_since.set(None);
@@ -125,7 +127,7 @@ impl<H: EventsHost> EventsObject<H> {
             Ok(None)
         });
         begun.unwrap_or_else(|error| {
-            self.log_failure(&error);
+            self.fail(&error);
             None
         })
     }
@@ -141,7 +143,7 @@ impl<H: EventsHost> EventsObject<H> {
                 self.host.log(Level::Warn, "endpoint_stopped", &fields);
             }
             Ok(None) => {}
-            Err(error) => self.log_failure(&error),
+            Err(error) => self.fail(&error),
         }
         outcome
     }
@@ -177,7 +179,7 @@ impl<H: EventsHost> EventsObject<H> {
             return;
         }
         let found = self.with_store(endpoints::to_report).unwrap_or_else(|error| {
-            self.log_failure(&error);
+            self.fail(&error);
             None
         });
         let counters: Vec<_> = self.host.take_logged().iter().map(LoggedEvents::sample).collect();
@@ -208,8 +210,14 @@ impl<H: EventsHost> EventsObject<H> {
             // More is left: the next alarm comes soon.
             Ok(true) => self.removed_at.set(None),
             Ok(false) => self.removed_at.set(Some(now)),
-            Err(error) => self.log_failure(&error),
+            Err(error) => self.fail(&error),
         }
+    }
+
+    /// Logs a failure of the store in the alarm, which is followed by a longer pause.
+    fn fail(&self, error: &StoreError) {
+        self.has_failed.set(true);
+        self.log_failure(error);
     }
 
     /// Doubles the pause before the next alarm if this one failed.
@@ -218,7 +226,8 @@ impl<H: EventsHost> EventsObject<H> {
         self.least_pause_ms.set(if self.has_failed.get() { doubled } else { SHORTEST_PAUSE_MS });
     }
 
-    /// Returns the time until the object needs its next alarm, in milliseconds: at least a second, and more after failures. `None` if nothing will fall due.
+    /// Returns the time until the next alarm, in milliseconds: that of the earliest attempt, report or removal, but at least the pause that
+    /// failures have lengthened. `None` if nothing will fall due.
     fn next_alarm_ms(&self) -> Option<i64> {
         let now = self.host.now();
         let found = self.with_store(|store| {

@@ -7,7 +7,7 @@ use keyward_events::object::{AT_ONCE, AT_ONCE_TO_ONE, LONGEST_PAUSE_MS};
 use keyward_events::schedule::PAUSES_SECONDS;
 use keyward_key::time::Millis;
 use keyward_key::webhook::{WebhookSecret, signed_text};
-use keyward_protocol::events::{DeliveryStatus, EndpointSecret, EventsRequest, EventsResponse};
+use keyward_protocol::events::{DeliveryQuery, DeliveryStatus, EndpointSecret, EventsRequest, EventsResponse};
 use keyward_testkit::signing;
 
 use super::world::*;
@@ -174,6 +174,25 @@ fn an_alarm_that_cannot_write_is_repeated_ever_more_rarely_and_soon_after_the_st
 }
 
 #[test]
+fn a_query_that_fails_does_not_lengthen_the_pause_of_the_alarm() {
+    let mut world = World::new(vec![endpoint("a")]);
+    world.receiver("a", Receiver::Answers(500));
+    for _ in 0..8 {
+        world.happen("key.issued");
+        let mut alarm = pin!(world.object.alarm());
+        assert_eq!(poll_once(alarm.as_mut()), Poll::Pending);
+        world.meddle("ALTER TABLE attempts RENAME TO missing");
+        let query = DeliveryQuery { endpoint: None, kind: None, status: None, limit: 1, before: None };
+        let message = serde_json::to_string(&EventsRequest::Deliveries(query)).unwrap();
+        assert!(finish(world.object.fetch(&message)).is_err());
+        world.meddle("ALTER TABLE missing RENAME TO attempts");
+        finish(alarm);
+    }
+    let after_ms = world.host.0.alarm.get().unwrap();
+    assert!(after_ms < LONGEST_PAUSE_MS / 2, "{after_ms}");
+}
+
+#[test]
 fn six_attempts_run_at_once_and_two_to_one_endpoint() {
     let names = ["a", "b", "c", "d", "e", "f", "g"];
     let mut world = World::new(names.iter().map(|name| endpoint(name)).collect());
@@ -332,8 +351,7 @@ fn lists_are_filtered_and_paged_newest_first() {
     let mut before = None;
     let mut seen = Vec::new();
     loop {
-        let query =
-            keyward_protocol::events::DeliveryQuery { endpoint: None, kind: None, status: None, limit: 4, before };
+        let query = DeliveryQuery { endpoint: None, kind: None, status: None, limit: 4, before };
         let EventsResponse::Deliveries(page) = world.ask(&EventsRequest::Deliveries(query)) else { panic!() };
         seen.extend(page.items.iter().map(|item| item.id.clone()));
         before = page.next;
