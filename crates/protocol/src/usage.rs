@@ -16,6 +16,9 @@ pub const USAGE_SHARDS: u32 = 8;
 /// Decision of a request that was forwarded. Every other decision is the code of a refusal.
 pub const ALLOWED: &str = "allowed";
 
+/// Name of all decisions but [`ALLOWED`] together, in metrics and data points.
+pub const REFUSED: &str = "refused";
+
 /// Name that stands for whatever exceeds a cap.
 pub const OTHER: &str = "other";
 
@@ -128,6 +131,14 @@ pub struct UseCount {
     pub from: UsedFrom,
     /// Number of requests.
     pub count: u64,
+}
+
+impl UseCount {
+    /// Returns [`ALLOWED`] or [`REFUSED`].
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        if self.decision == ALLOWED { ALLOWED } else { REFUSED }
+    }
 }
 
 /// Length of a step of a series.

@@ -6,12 +6,9 @@ use keyward_key::id::Class;
 use keyward_key::time::Millis;
 use keyward_protocol::LoggedEvents;
 use keyward_protocol::metrics::{LIMITED, REQUESTS, Sample, labels};
-use keyward_protocol::usage::{ALLOWED, KeyUsage, OTHER, UsageReport};
+use keyward_protocol::usage::{ALLOWED, KeyUsage, OTHER, REFUSED, UsageReport};
 use keyward_store::counters::{self, Increase};
 use keyward_store::{Store, StoreError, Value};
-
-/// Value of the label `decision` of a request that was not forwarded.
-const REFUSED: &str = "refused";
 
 /// Time in milliseconds for which the value of a gauge stands, if no isolate tells a later one.
 const GAUGE_MS: i64 = 120_000;
@@ -33,8 +30,7 @@ fn requests(keys: &[KeyUsage]) -> Vec<Increase> {
         let Class::Data(environment) = key.id.class() else { continue };
         let integration = key.integration.as_deref().unwrap_or_default();
         for of in &key.uses {
-            let decision = if of.decision == ALLOWED { ALLOWED } else { REFUSED };
-            let sum = sums.entry((decision, environment.as_str(), integration, &of.route)).or_default();
+            let sum = sums.entry((of.outcome(), environment.as_str(), integration, &of.route)).or_default();
             *sum = sum.saturating_add(of.count);
         }
     }

@@ -6,13 +6,17 @@
 use std::collections::BTreeMap;
 
 use keyward_key::id::Class;
-use keyward_protocol::usage::{ALLOWED, KeyUsage, OTHER};
+use keyward_protocol::usage::{ALLOWED, KeyUsage, OTHER, USAGE_SHARDS};
 
-/// Maximum number of points of one report. The platform takes 250 from one event, which may report to all shards.
-pub const POINTS_OF_A_REPORT: usize = 25;
+/// Maximum number of points that the platform takes from one event; it drops any more.
+/// <https://developers.cloudflare.com/analytics/analytics-engine/limits/>
+const POINTS_OF_AN_EVENT: usize = 250;
 
-/// Decision of a request that was not forwarded.
-const REFUSED: &str = "refused";
+/// Maximum number of points of one report. An event that reports once to each shard loses no point. One that sends several full reports to
+/// a shard may.
+const POINTS_OF_A_REPORT: usize = 25;
+
+const _: () = assert!(USAGE_SHARDS as usize * POINTS_OF_A_REPORT <= POINTS_OF_AN_EVENT);
 
 /// Number of texts of a point.
 const TEXTS: usize = 7;
@@ -41,7 +45,8 @@ pub fn points(keys: &[KeyUsage], location: &str) -> BTreeMap<DataPoint, u64> {
             Class::Member => "",
         };
         for of in &key.uses {
-            let (decision, code) = if of.decision == ALLOWED { (ALLOWED, "") } else { (REFUSED, of.decision.as_str()) };
+            let decision = of.outcome();
+            let code = if decision == ALLOWED { "" } else { of.decision.as_str() };
             let country = of.from.country.as_deref().unwrap_or_default();
             let texts = [decision, code, &of.route, environment, country, location, key.id.as_str()];
             let integration = key.integration.clone().unwrap_or_default();
