@@ -13,12 +13,12 @@ const STAGE: [(&str, &str); 1] = [("stage", "delivery")];
 /// [`StoreError`] if the store fails.
 pub fn read(store: &mut dyn Store, now: Millis) -> Result<Vec<Sample>, StoreError> {
     let rows = store.query(
-        "SELECT (SELECT count(*) FROM deliveries WHERE status = 'pending') AS count,
-             (SELECT at FROM events WHERE number = (SELECT min(event) FROM deliveries WHERE status = 'pending')) AS oldest",
+        "SELECT count, (SELECT at FROM events WHERE number = first) AS oldest
+         FROM (SELECT count(*) AS count, min(event) AS first FROM deliveries WHERE status = 'pending')",
         &[],
     )?;
     let row = rows.first().ok_or_else(|| StoreError::new("a count has no row"))?;
-    let oldest_ms = row.optional_integer("oldest")?.map_or(0, |at| now.since(Millis(at)).max(0));
+    let oldest_ms = row.optional_millis("oldest")?.map_or(0, |at| now.since(at).max(0));
     Ok(vec![
         Sample::new(EVENTS_PENDING, &STAGE, row.count("count")?),
         Sample::new(EVENT_OLDEST, &STAGE, u64::try_from(oldest_ms).unwrap_or_default()),
