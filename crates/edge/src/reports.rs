@@ -52,39 +52,21 @@ pub fn limited(refusal: &Refusal, id: &KeyId, request_id: &str) -> Option<Backgr
     })))
 }
 
-/// Sends a report to the authority.
+/// Sends a report to the authority, and once more if it does not arrive: nobody else will. A report that arrives twice has the effect of
+/// one. A report of exposed keys is sent once, because the next exposure makes another.
 pub async fn send(isolate: &Isolate, platform: &impl Platform, report: BackgroundReport) {
-    match report {
-        BackgroundReport::Exposure(report) => exposures::send(isolate, platform, report).await,
+    let (request_id, event, request) = match report {
+        BackgroundReport::Exposure(report) => return exposures::send(isolate, platform, report).await,
         BackgroundReport::Leak(report) => {
-            let request_id = report.request.request_id.clone();
-            let request = Request::Leak(report);
-            send_twice(platform, Repeated { request, event: "leak_report_failed", request_id }).await;
+            (report.request.request_id.clone(), "leak_report_failed", Request::Leak(report))
         }
         BackgroundReport::Limited(report) => {
-            let request_id = report.request_id.clone();
-            let request = Request::Limited(report);
-            send_twice(platform, Repeated { request, event: "limit_report_failed", request_id }).await;
+            (report.request_id.clone(), "limit_report_failed", Request::Limited(report))
         }
         BackgroundReport::Pending(report) => {
-            let request_id = report.request.request_id.clone();
-            let request = Request::KeepReport(report);
-            send_twice(platform, Repeated { request, event: "leak_report_failed", request_id }).await;
+            (report.request.request_id.clone(), "leak_report_failed", Request::KeepReport(report))
         }
-    }
-}
-
-/// A report that is sent twice if need be.
-struct Repeated {
-    request: Request,
-    /// Event in the log after a failure.
-    event: &'static str,
-    request_id: String,
-}
-
-/// Sends a report, and once more if it does not arrive: nobody else will. A report that arrives twice does what it does once.
-async fn send_twice(platform: &impl Platform, report: Repeated) {
-    let Repeated { request, event, request_id } = report;
+    };
     for is_last in [false, true] {
         let cause = match registry::ask(platform, &request).await {
             Ok(Response::Reported) => return,
