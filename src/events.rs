@@ -12,7 +12,7 @@ use super::isolate_state::IsolateState;
 use super::platform::Platform;
 use super::{control, glue, send, usage};
 use keyward_edge::BackgroundReport;
-use keyward_edge::entry::{self, Action, Decided, Entry, Pending, RawRequest, Resumed};
+use keyward_edge::entry::{self, Action, Decided, Due, Entry, Pending, RawRequest, Resumed};
 use keyward_http::head::Head;
 use keyward_http::problem::Code;
 
@@ -28,20 +28,8 @@ pub fn fetch(request: JsValue, env: JsValue, context: JsValue) -> JsValue {
         Ok(head) if !request_id.is_empty() => RawRequest { head_text: head.text, request_id },
         _ => return send::reply(&entry::unreadable(&platform, &request_id)),
     };
-    let Entry { action, refresh_due, usage_due, renewal_due, report: due_report } =
-        entry::handle(&state.isolate, state.config.as_ref(), &platform, &raw);
-    if refresh_due {
-        refresh(Rc::clone(&state), env.clone(), &context);
-    }
-    if let Some(due) = usage_due {
-        usage::counted(&state, &env, &request, &context, &due);
-    }
-    if renewal_due {
-        renew(Rc::clone(&state), env.clone(), &context);
-    }
-    if let Some(due) = due_report {
-        report(Rc::clone(&state), env.clone(), &context, due);
-    }
+    let Entry { action, due } = entry::handle(&state.isolate, state.config.as_ref(), &platform, &raw);
+    start(due, &state, &env, &request, &context);
     match action {
         Action::Reply(reply) => send::reply(&reply),
         Action::Forward(plan) => send::forward(&request, &context, state.number, plan, &raw.request_id),
@@ -57,6 +45,22 @@ struct Event {
     env: JsValue,
     context: JsValue,
     raw: RawRequest,
+}
+
+/// Starts what a request makes due, in the background.
+fn start(due: Due, state: &Rc<IsolateState>, env: &JsValue, request: &JsValue, context: &JsValue) {
+    if due.refresh {
+        refresh(Rc::clone(state), env.clone(), context);
+    }
+    if let Some(due) = due.usage {
+        usage::counted(state, env, request, context, &due);
+    }
+    if due.renewal {
+        renew(Rc::clone(state), env.clone(), context);
+    }
+    if let Some(due) = due.report {
+        report(Rc::clone(state), env.clone(), context, due);
+    }
 }
 
 /// Refreshes the feed in the background. No request waits for it.
@@ -96,17 +100,9 @@ fn resume(event: Event, pending: Pending) -> JsValue {
     later(keep_alive, async move {
         let Event { state, request, env, context, raw } = event;
         let platform = Platform::new(&env, &context);
-        let Resumed { decided, usage_due, renewal_due, report: due_report } =
+        let Resumed { decided, due } =
             entry::resume(&state.isolate, state.config.as_ref(), &platform, &raw, pending).await;
-        if renewal_due {
-            renew(Rc::clone(&state), env.clone(), &context);
-        }
-        if let Some(due) = usage_due {
-            usage::counted(&state, &env, &request, &context, &due);
-        }
-        if let Some(due) = due_report {
-            report(Rc::clone(&state), env.clone(), &context, due);
-        }
+        start(due, &state, &env, &request, &context);
         match decided {
             Decided::Forward(plan) => send::forward(&request, &context, state.number, plan, &raw.request_id),
             Decided::Reply(reply) => send::reply(&reply),

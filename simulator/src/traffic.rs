@@ -62,8 +62,8 @@ pub fn request(world: &Rc<World>, planned: PlannedRequest, mut random: Random) {
     world.record(Event::RequestArrived { isolate: number, clock: clock.0 });
     let request = RawRequest { head_text, request_id: REQUEST_ID.to_owned() };
     let port = Port::new(world, Some(number), location, random.clone());
-    let Entry { action, refresh_due, .. } = entry::handle(&isolate, Some(&world.config), &port, &request);
-    if refresh_due {
+    let Entry { action, due } = entry::handle(&isolate, Some(&world.config), &port, &request);
+    if due.refresh {
         refresh(world, number, Rc::clone(&isolate), location, Random::new(random.next()));
     }
     match action {

@@ -40,13 +40,20 @@ pub struct RawRequest {
 pub struct Entry {
     /// Action to take for the request.
     pub action: Action,
-    /// Whether the caller must start [`refresh`](super::refresh) in the background.
-    pub refresh_due: bool,
+    /// Work to start in the background.
+    pub due: Due,
+}
+
+/// Work that a request makes due. The caller must start it in the background.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// Whether to start [`refresh`](super::refresh).
+    pub refresh: bool,
     /// Work that the counts of usage make due.
-    pub usage_due: Option<UsageDue>,
-    /// Whether the caller must start [`renew`](super::renew) in the background.
-    pub renewal_due: bool,
-    /// Report about a refused request. The caller must start [`reports::send`] in the background.
+    pub usage: Option<UsageDue>,
+    /// Whether to start [`renew`](super::renew).
+    pub renewal: bool,
+    /// Report about a refused request, for [`reports::send`].
     pub report: Option<BackgroundReport>,
 }
 
@@ -65,7 +72,7 @@ pub enum Action {
 
 impl From<Action> for Entry {
     fn from(action: Action) -> Self {
-        Self { action, refresh_due: false, usage_due: None, renewal_due: false, report: None }
+        Self { action, due: Due::default() }
     }
 }
 
@@ -88,18 +95,8 @@ impl Pending {
 pub struct Resumed {
     /// Action to take for the request.
     pub decided: Decided,
-    /// Work that the counts of usage make due.
-    pub usage_due: Option<UsageDue>,
-    /// Whether the caller must start [`renew`](super::renew) in the background.
-    pub renewal_due: bool,
-    /// Report about a refused request. The caller must start [`reports::send`] in the background.
-    pub report: Option<BackgroundReport>,
-}
-
-impl From<Decided> for Resumed {
-    fn from(decided: Decided) -> Self {
-        Self { decided, usage_due: None, renewal_due: false, report: None }
-    }
+    /// Work to start in the background.
+    pub due: Due,
 }
 
 /// Decision about a request that had to wait.
@@ -136,8 +133,8 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
             let refusal: Refusal = why.into();
             // The glue has read the clock already. A crossing for garbage would be one too many.
             let now = arrived_at(&request.head_text).unwrap_or_else(|| platform.now());
-            let usage_due = usage::count_code(isolate, refusal.problem.code, now);
-            return Entry { usage_due, ..Action::Reply(refuse_raw(config, platform, refusal, request)).into() };
+            let due = Due { usage: usage::count_code(isolate, refusal.problem.code, now), ..Due::default() };
+            return Entry { action: Action::Reply(refuse_raw(config, platform, refusal, request)), due };
         }
     };
     let role = config.host_role(&head);
@@ -146,9 +143,9 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
             Ok(()) => Action::ControlPlane.into(),
             Err(refusal) => {
                 let report = reports::about(isolate, config, &head, &refusal, request_id);
-                let usage_due = usage::count_code(isolate, refusal.problem.code, head.now());
+                let usage = usage::count_code(isolate, refusal.problem.code, head.now());
                 let action = Action::Reply(refuse_raw(config, platform, refusal, request));
-                Entry { report, usage_due, ..action.into() }
+                Entry { action, due: Due { report, usage, ..Due::default() } }
             }
         };
     }
@@ -156,36 +153,35 @@ fn route(isolate: &Isolate, config: Option<&Config>, platform: &impl Platform, r
     if is_gateways(&head) {
         return Action::Reply(refuse_gateway(platform, ForwardAuthError::WrongPath.into(), request_id)).into();
     }
-    let refused = |refusal: Refusal| {
+    let refused = |refusal: Refusal, due: Due| {
         let report = reports::about(isolate, config, &head, &refusal, request_id);
-        Entry { report, ..Action::Reply(refuse(platform, &refusal, request_id)).into() }
+        Entry { action: Action::Reply(refuse(platform, &refusal, request_id)), due: Due { report, ..due } }
     };
     if matches!(role, HostRole::Control | HostRole::Ambiguous) {
         return match refuse_key_in_url(config, &head).and_then(|()| refuse_ambiguous(role)) {
             Ok(()) => Action::ControlPlane.into(),
             Err(refusal) => {
-                let usage_due = usage::count_code(isolate, refusal.problem.code, head.now());
-                Entry { usage_due, ..refused(refusal) }
+                let usage = usage::count_code(isolate, refusal.problem.code, head.now());
+                refused(refusal, Due { usage, ..Due::default() })
             }
         };
     }
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
-    let (step, refresh_due) = step(&context, head.now());
-    // A refused request may be the one that finds the object of its limits reachable again.
-    let renewal_due = take_renewal_due(isolate);
-    let (action, usage_due) = match step {
+    let (step, refresh) = step(&context, head.now());
+    // A refusal can make a renewal due, too: it is then the query that finds an unreachable object reachable again.
+    let due = Due { refresh, renewal: take_renewal_due(isolate), ..Due::default() };
+    match step {
         Step::Forward(grant) => {
-            let usage_due = usage::count_grant(isolate, &head, &grant, RecordFrom::Memory);
-            (Action::Forward(grant.plan(&head, request_id)), usage_due)
+            let usage = usage::count_grant(isolate, &head, &grant, RecordFrom::Memory);
+            Entry { action: Action::Forward(grant.plan(&head, request_id)), due: Due { usage, ..due } }
         }
         Step::Refuse(refusal) => {
-            let usage_due = usage::count_refusal(&context, &refusal, RecordFrom::Memory);
-            return Entry { usage_due, renewal_due, ..refused(refusal) };
+            let usage = usage::count_refusal(&context, &refusal, RecordFrom::Memory);
+            refused(refusal, Due { usage, ..due })
         }
-        Step::Sign(unsigned) => (Action::Later(Pending(Some(unsigned))), None),
-        Step::Need(_) => (Action::Later(Pending(None)), None),
-    };
-    Entry { action, refresh_due, usage_due, renewal_due, report: None }
+        Step::Sign(unsigned) => Entry { action: Action::Later(Pending(Some(unsigned))), due },
+        Step::Need(_) => Entry { action: Action::Later(Pending(None)), due },
+    }
 }
 
 /// Finishes a request for which [`handle`] returned [`Action::Later`], with the same arguments. Parses the head again, because it borrows
@@ -199,24 +195,25 @@ pub async fn resume(
 ) -> Resumed {
     let request_id = request.request_id.as_str();
     let (Some(config), Ok(head)) = (config, Head::parse(&request.head_text)) else {
-        return Decided::Reply(Reply::problem(&Code::InternalError.into(), request_id)).into();
+        let reply = Reply::problem(&Code::InternalError.into(), request_id);
+        return Resumed { decided: Decided::Reply(reply), due: Due::default() };
     };
     let context = RequestContext { isolate, config, platform, head: &head, request_id };
     let (decided, record) = match pending {
         Pending(Some(unsigned)) => (finish(&context, unsigned).await, RecordFrom::Memory),
         Pending(None) => (decide(&context).await, RecordFrom::Lookup),
     };
-    let renewal_due = take_renewal_due(isolate);
+    let due = Due { renewal: take_renewal_due(isolate), ..Due::default() };
     match decided {
         Ok(grant) => {
-            let usage_due = usage::count_grant(isolate, &head, &grant, record);
-            Resumed { usage_due, renewal_due, ..Decided::Forward(grant.plan(&head, request_id)).into() }
+            let usage = usage::count_grant(isolate, &head, &grant, record);
+            Resumed { decided: Decided::Forward(grant.plan(&head, request_id)), due: Due { usage, ..due } }
         }
         Err(refusal) => {
-            let usage_due = usage::count_refusal(&context, &refusal, record);
+            let usage = usage::count_refusal(&context, &refusal, record);
             let report = reports::about(isolate, config, &head, &refusal, request_id);
             let decided = Decided::Reply(over_transport(refuse(platform, &refusal, request_id), request));
-            Resumed { decided, usage_due, renewal_due, report }
+            Resumed { decided, due: Due { usage, report, ..due } }
         }
     }
 }

@@ -419,8 +419,8 @@ impl Plane {
     /// Serves a request as the worker does, and returns its status and code. An accepted one is `forwarded`.
     pub fn enter(&self, request: &ClientRequest) -> String {
         let raw = RawRequest { head_text: self.text_of(request), request_id: "req-1".to_owned() };
-        let Entry { action, report, .. } = entry::handle(&self.isolate, Some(&self.config), &self.platform, &raw);
-        self.platform.reports.borrow_mut().extend(report);
+        let Entry { action, due } = entry::handle(&self.isolate, Some(&self.config), &self.platform, &raw);
+        self.platform.reports.borrow_mut().extend(due.report);
         self.send_reports();
         let decided = match action {
             Action::ControlPlane => return self.send(request, b"").verdict(),
@@ -428,7 +428,7 @@ impl Plane {
             Action::Forward(plan) => Decided::Forward(plan),
             Action::Later(pending) => {
                 let resumed = run(entry::resume(&self.isolate, Some(&self.config), &self.platform, &raw, pending));
-                self.platform.reports.borrow_mut().extend(resumed.report);
+                self.platform.reports.borrow_mut().extend(resumed.due.report);
                 self.send_reports();
                 resumed.decided
             }

@@ -1,6 +1,6 @@
 //! Every branch of the request entry, as the worker and the simulator call it.
 
-use keyward_edge::entry::{self, Action, Decided, Entry, RawRequest, Resumed};
+use keyward_edge::entry::{self, Action, Decided, Due, Entry, RawRequest, Resumed};
 use keyward_edge::{BackgroundReport, Isolate, LookupSizes, reports};
 use keyward_gate::{GateSizes, Plan, Reason, Refusal};
 use keyward_http::problem::Code;
@@ -120,7 +120,7 @@ fn gateway_code(reply: &Reply) -> Option<&str> {
 fn a_warm_request_is_forwarded_at_once_with_identity_and_assertion() {
     let entrance = Entrance::warm();
     let entry = entrance.handle(&raw(&entrance.keyed()));
-    assert!(!entry.refresh_due);
+    assert!(!entry.due.refresh);
     let plan = plan_of(entry.action);
     assert!(plan.private);
     assert!(plan.edits.starts_with("https://live.example/v1/contacts\n"));
@@ -154,7 +154,7 @@ fn every_reply_over_https_asks_for_https_and_none_over_plain_http_does() {
 fn a_public_route_is_forwarded_at_once_by_an_isolate_that_knows_nothing() {
     let entrance = Entrance::new();
     let entry = entrance.handle(&raw(&ClientRequest::new("GET /public/a")));
-    assert!(!entry.refresh_due, "a public route needs no feed");
+    assert!(!entry.due.refresh, "a public route needs no feed");
     assert!(!plan_of(entry.action).private);
 }
 
@@ -211,7 +211,7 @@ fn resuming_without_a_configuration_or_a_head_is_an_internal_error() {
 fn a_refresh_is_due_before_the_bound_and_the_request_does_not_wait_for_it() {
     let entrance = Entrance::warm();
     let entry = entrance.handle(&entrance.raw_at(NOW.plus_seconds(4)));
-    assert!(entry.refresh_due);
+    assert!(entry.due.refresh);
     plan_of(entry.action);
 }
 
@@ -223,9 +223,9 @@ fn a_refused_request_asks_again_for_units_once_the_object_may_be_reachable() {
     let Action::Later(pending) = entrance.handle(&raw).action else { panic!("decided without units") };
     let resumed = entrance.resumed(&raw, pending);
     assert!(matches!(resumed.decided, Decided::Reply(_)), "the object is unreachable, and there is no reserve");
-    assert!(!resumed.renewal_due, "in the backoff");
+    assert!(!resumed.due.renewal, "in the backoff");
     let entry = entrance.handle(&entrance.raw_at(NOW.plus_seconds(2)));
-    assert!(entry.renewal_due);
+    assert!(entry.due.renewal);
     assert_eq!(verdict(&reply_of(entry.action)), "429 rate_limited");
     entrance.platform.lease_units.set(Some(5));
     at_once(keyward_edge::renew(&entrance.isolate, &entrance.platform.world.config, &entrance.platform));
@@ -240,14 +240,14 @@ fn a_request_that_had_to_wait_renews_a_lease_that_ends_soon() {
     let first = entrance.raw_at(NOW.plus_seconds(4));
     let Action::Later(pending) = entrance.handle(&first).action else { panic!("decided without units") };
     let resumed = entrance.resumed(&first, pending);
-    assert!(matches!(resumed.decided, Decided::Forward(_)) && !resumed.renewal_due);
+    assert!(matches!(resumed.decided, Decided::Forward(_)) && !resumed.due.renewal);
     let second = entrance.raw_at(Millis(NOW.0 + 5_500));
-    let Entry { action: Action::Later(pending), renewal_due: false, .. } = entrance.handle(&second) else {
+    let Entry { action: Action::Later(pending), due: Due { renewal: false, .. } } = entrance.handle(&second) else {
         panic!("decided by a feed that is past its bound")
     };
     let resumed = entrance.resumed(&second, pending);
     assert!(matches!(resumed.decided, Decided::Forward(_)));
-    assert!(resumed.renewal_due);
+    assert!(resumed.due.renewal);
 }
 
 #[test]
@@ -259,11 +259,11 @@ fn a_limit_that_its_object_wants_announced_is_reported_with_one_refusal() {
     let resumed = entrance.resumed(&raw, pending);
     let Decided::Reply(reply) = resumed.decided else { panic!("forwarded") };
     assert_eq!(verdict(&reply), "429 rate_limited");
-    let Some(BackgroundReport::Limited(report)) = resumed.report else { panic!("{:?}", resumed.report) };
+    let Some(BackgroundReport::Limited(report)) = resumed.due.report else { panic!("{:?}", resumed.due.report) };
     let names: Vec<&str> = report.limits.iter().map(Limit::name).collect();
     assert_eq!((&report.id, names, report.request_id.as_str()), (&entrance.key.record.id, vec!["burst"], "req-1"));
     let again = entrance.handle(&raw);
-    assert!(again.report.is_none());
+    assert!(again.due.report.is_none());
     assert_eq!(verdict(&reply_of(again.action)), "429 rate_limited");
 }
 
@@ -304,7 +304,7 @@ fn own_paths_go_to_the_control_plane_unless_a_key_is_in_the_url() {
     for line in ["GET /_keyward/health", "POST /_keyward/v1/keys", AUTHORIZE, "GET /_keyward/nowhere"] {
         let entry = entrance.handle(&raw(&ClientRequest::new(line)));
         assert!(matches!(entry.action, Action::ControlPlane), "{line}");
-        assert!(!entry.refresh_due);
+        assert!(!entry.due.refresh);
     }
     let with_key = |line: &str| ClientRequest::new(&format!("{line}?key={}", entrance.key.text));
     let reply = entrance.reply(&with_key("GET /_keyward/v1/keys"));
@@ -333,7 +333,7 @@ fn without_a_configuration_health_is_unavailable_and_everything_else_is_misconfi
     let entrance = Entrance::new();
     let handle = |line: &str| {
         let entry = entry::handle(&entrance.isolate, None, &entrance.platform, &raw(&ClientRequest::new(line)));
-        assert!(!entry.refresh_due);
+        assert!(!entry.due.refresh);
         verdict(&reply_of(entry.action))
     };
     assert_eq!(handle("GET /_keyward/health"), "503 misconfigured");

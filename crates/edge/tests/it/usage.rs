@@ -54,9 +54,9 @@ impl Counting {
         let entry = entry::handle(&self.isolate, config, &self.platform, &raw);
         match entry.action {
             Action::Later(pending) => {
-                at_once(entry::resume(&self.isolate, config, &self.platform, &raw, pending)).usage_due
+                at_once(entry::resume(&self.isolate, config, &self.platform, &raw, pending)).due.usage
             }
-            _ => entry.usage_due,
+            _ => entry.due.usage,
         }
     }
 
