@@ -1,6 +1,6 @@
 //! The registry's Durable Object: passes the platform's events and calls to [`RegistryObject`], which decides.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
@@ -12,13 +12,14 @@ use super::isolate_state::load_config;
 use super::reports::Reports;
 use super::sql::ObjectStore;
 use super::{clock, glue, log};
+use keyward_config::Config;
 use keyward_control::authority::apply;
 use keyward_control::leaks::github_keys::GithubKeys;
 use keyward_control::leaks::pending;
 use keyward_key::entropy::base62;
 use keyward_key::time::Millis;
+use keyward_protocol::PendingReport;
 use keyward_protocol::events::EVENTS_OBJECT;
-use keyward_protocol::{ControlRequest, PendingReport, Response as RegistryResponse};
 use keyward_registry::context::Policy;
 use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
@@ -38,6 +39,7 @@ impl DurableObject for Registry {
     fn new(state: State, env: Env) -> Self {
         let env = JsValue::from(env);
         let settings = load_config(&env).map(|config| ObjectSettings {
+            apply,
             policy: Policy {
                 max_key_days: config.max_key_days,
                 max_member_days: config.max_member_days,
@@ -53,7 +55,7 @@ impl DurableObject for Registry {
         });
         Self {
             inner: Rc::new(RegistryObject::new(
-                DurableObjectHost { state, env, github_keys: RefCell::default() },
+                DurableObjectHost { state, env, config: OnceCell::new(), github_keys: RefCell::default() },
                 settings,
             )),
         }
@@ -73,6 +75,8 @@ impl DurableObject for Registry {
 struct DurableObjectHost {
     state: State,
     env: JsValue,
+    /// The configuration, read for the first report that is judged; `None` if it is invalid.
+    config: OnceCell<Option<Config>>,
     /// GitHub's list of keys.
     github_keys: RefCell<GithubKeys>,
 }
@@ -93,16 +97,6 @@ impl ObjectHost for DurableObjectHost {
         work(&mut ObjectStore::new(&self.state.storage()))
     }
 
-    fn apply(
-        &self,
-        store: &mut dyn Store,
-        control: ControlRequest,
-        policy: &Policy,
-        now: Millis,
-    ) -> std::result::Result<RegistryResponse, StoreError> {
-        apply(store, &control, policy, now)
-    }
-
     async fn kv_put(&self, name: &str, text: &str, expires_at_seconds: i64) -> std::result::Result<(), String> {
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
         let expiration = expires_at_seconds as f64;
@@ -116,8 +110,9 @@ impl ObjectHost for DurableObjectHost {
     }
 
     async fn judge(&self, report: &PendingReport) -> Judged {
-        let Some(config) = load_config(&self.env) else { return Judged::Later("misconfigured".to_owned()) };
-        pending::judge(&Reports, &config, &self.github_keys, report, self.now()).await
+        let config = self.config.get_or_init(|| load_config(&self.env));
+        let Some(config) = config else { return Judged::Later("misconfigured".to_owned()) };
+        pending::judge(&Reports, config, &self.github_keys, report, self.now()).await
     }
 
     async fn set_alarm(&self, after_ms: i64) -> std::result::Result<(), String> {

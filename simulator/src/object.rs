@@ -5,8 +5,7 @@ use std::rc::Rc;
 
 use keyward_control::authority::apply;
 use keyward_key::time::Millis;
-use keyward_protocol::{ControlRequest, PendingReport, Response};
-use keyward_registry::context::Policy;
+use keyward_protocol::PendingReport;
 use keyward_registry::events::EffectTimes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::object::{Judged, KV_WRITE_TIMEOUT_MS, Level, ObjectHost, ObjectSettings, RegistryObject};
@@ -82,6 +81,7 @@ fn running(world: &Rc<World>) -> Rc<RegistryObject<SimulatedHost>> {
     let start = || {
         let host = SimulatedHost { world: Rc::clone(world), instance };
         let settings = ObjectSettings {
+            apply,
             keyring: crate::keys::keyring(),
             authority_epoch: setting,
             feed: world.feed_sizes,
@@ -177,16 +177,6 @@ impl ObjectHost for SimulatedHost {
         };
         self.world.record_states();
         result
-    }
-
-    fn apply(
-        &self,
-        store: &mut dyn Store,
-        control: ControlRequest,
-        policy: &Policy,
-        now: Millis,
-    ) -> Result<Response, StoreError> {
-        apply(store, &control, policy, now)
     }
 
     async fn kv_put(&self, name: &str, text: &str, _: i64) -> Result<(), String> {

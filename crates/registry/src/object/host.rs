@@ -2,10 +2,9 @@
 
 use std::future::Future;
 
-use crate::context::Policy;
 use crate::store::{Store, StoreError};
 use keyward_key::time::Millis;
-use keyward_protocol::{ControlRequest, LeakReport, PendingReport, Response};
+use keyward_protocol::{LeakReport, PendingReport};
 
 pub use keyward_protocol::{Level, LoggedEvents};
 
@@ -19,8 +18,8 @@ pub enum Judged {
     Genuine(Vec<LeakReport>),
 }
 
-/// Platform of one instance of the object: clock, entropy, SQLite, KV, the events object, alarm, background work, log, and the operations of the
-/// control plane. Storage and alarm outlive an instance; background work ends with it.
+/// Platform of one instance of the object: clock, entropy, SQLite, KV, the events object, alarm, background work and log.
+/// Storage and alarm outlive an instance; background work ends with it.
 #[expect(async_fn_in_trait, reason = "everything runs on the one thread of the object")]
 pub trait ObjectHost: Sized + 'static {
     /// Returns the time of the object's clock.
@@ -34,18 +33,6 @@ pub trait ObjectHost: Sized + 'static {
     /// # Errors
     /// The error of `work`.
     fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError>;
-
-    /// Applies a control-plane request at `now` under `policy`, as one transaction.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store failed. The change may have been committed.
-    fn apply(
-        &self,
-        store: &mut dyn Store,
-        control: ControlRequest,
-        policy: &Policy,
-        now: Millis,
-    ) -> Result<Response, StoreError>;
 
     /// Writes a text to KV, to expire at `expires_at_seconds` since 1970. Settles within
     /// [`KV_WRITE_TIMEOUT_MS`](super::KV_WRITE_TIMEOUT_MS); after a timeout the write may still happen.

@@ -29,8 +29,9 @@ use crate::{AnswerContext, events, key_limits, metrics, notices, outbox, pending
 use keyward_key::epoch::Epoch;
 use keyward_key::keyring::Keyring;
 use keyward_key::limit::Limit;
+use keyward_key::time::Millis;
 use keyward_key::version;
-use keyward_protocol::{FetchError, Request, Response};
+use keyward_protocol::{ControlRequest, FetchError, Request, Response};
 use pass::Pass;
 
 /// Timeout of one write to KV, in milliseconds.
@@ -53,8 +54,13 @@ const KV_TTL_AFTER_END_SECONDS: i64 = 86_400;
 /// Minimum TTL of a copy, in seconds. KV refuses a TTL below one minute.
 const KV_MIN_TTL_SECONDS: i64 = 120;
 
-/// The part of the configuration that the object needs.
+/// Applies a control-plane request at a time under a policy, as one transaction. After a [`StoreError`] the change may have been committed.
+pub type Apply = fn(&mut dyn Store, &ControlRequest, &Policy, Millis) -> Result<Response, StoreError>;
+
+/// The part of the configuration that the object needs, and the operations of the control plane.
 pub struct ObjectSettings {
+    /// Operations of the control plane, which this crate does not depend on.
+    pub apply: Apply,
     /// Keyring that seals the KV copies.
     pub keyring: Keyring,
     /// `AUTHORITY_EPOCH`.
@@ -224,7 +230,8 @@ impl<H: ObjectHost> RegistryObject<H> {
         let settings = self.settings.as_ref().ok_or_else(|| StoreError::new("misconfigured"))?;
         let (random, now) = (self.random_name()?, self.host.now());
         let context = AnswerContext { policy: &settings.policy, feed: settings.feed, random: &random, now };
-        let control = |store: &mut dyn Store, control| self.host.apply(store, control, &settings.policy, now);
+        let control =
+            |store: &mut dyn Store, control: ControlRequest| (settings.apply)(store, &control, &settings.policy, now);
         let answered = self.with_store(|store| crate::answer(store, request, &context, control))?;
         if let Response::Changes { restored: true, .. } = answered {
             self.host.log(Level::Error, "epoch_began", &[("cause", "an isolate knew changes that are gone")]);

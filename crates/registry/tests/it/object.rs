@@ -11,8 +11,7 @@ use keyward_control::authority::apply;
 use keyward_key::keyring::{Keyring, Secret};
 use keyward_key::time::Millis;
 use keyward_protocol::events::{EventsRequest, News};
-use keyward_protocol::{ControlRequest, PendingReport, Request, RequestMeta, Response as RegistryResponse};
-use keyward_registry::context::Policy;
+use keyward_protocol::{PendingReport, Request, RequestMeta};
 use keyward_registry::due::DueWork;
 use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
@@ -101,6 +100,7 @@ impl Platform {
 
 pub fn settings(secret: &str, authority_epoch: Option<&str>) -> ObjectSettings {
     ObjectSettings {
+        apply,
         keyring: Keyring::new(&Secret::parse(secret).unwrap(), None).unwrap(),
         authority_epoch: authority_epoch.map(str::to_owned),
         feed: FeedSizes::default(),
@@ -133,16 +133,6 @@ impl ObjectHost for Platform {
 
     fn with_store<T>(&self, work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
         work(&mut self.0.world.borrow_mut().store)
-    }
-
-    fn apply(
-        &self,
-        store: &mut dyn Store,
-        control: ControlRequest,
-        policy: &Policy,
-        now: Millis,
-    ) -> Result<RegistryResponse, StoreError> {
-        apply(store, &control, policy, now)
     }
 
     async fn kv_put(&self, name: &str, _: &str, expires_at_seconds: i64) -> Result<(), String> {
