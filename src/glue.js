@@ -253,7 +253,7 @@ export async function readBody(message, most, milliseconds) {
       body.set(part.value, size);
       size = next;
     }
-    // The end of a stream that was cancelled is no end of the body.
+    // A cancelled stream ends too, but its body is incomplete.
     if (isLate) throw new Error("timeout");
     return body.subarray(0, size);
   } finally {

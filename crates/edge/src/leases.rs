@@ -15,7 +15,7 @@ use keyward_key::version;
 use keyward_protocol::lease::LeaseAnswer;
 
 /// Maximum number of queries that one request waits for. While more requests arrive than leases allow, each waits for several.
-pub(super) const MAX_LEASE_ROUNDS: u8 = 12;
+pub const MAX_LEASE_ROUNDS: u8 = 12;
 
 /// Asks a shard for the units that the gate needs, and applies the answer.
 pub(super) async fn ask(context: &LookupContext<'_, impl Platform>, shard: u32) {
@@ -40,7 +40,7 @@ pub(super) async fn ask(context: &LookupContext<'_, impl Platform>, shard: u32) 
                 gate.apply_leases(shard, &answer, asked_at, now);
             }
             if let Some(mut usage) = isolate.usage() {
-                usage.metrics.add_told(answer.counters);
+                usage.metrics.add_object_counters(answer.counters);
             }
         }
         Err(cause) => {
@@ -54,8 +54,8 @@ pub(super) async fn ask(context: &LookupContext<'_, impl Platform>, shard: u32) 
     }
 }
 
-/// Returns whether a request made a renewal of leases due, and forgets it. Whoever decides about requests of limited keys asks after each
-/// and starts [`renew`] in the background.
+/// Returns whether requests have made a renewal of leases due since the last call. Must be called after each decision about a request of a
+/// limited key; if it returns `true`, the caller starts [`renew`] in the background.
 pub fn take_renewal_due(isolate: &Isolate) -> bool {
     isolate.gate().is_some_and(|mut gate| gate.take_renewal_due())
 }

@@ -48,12 +48,12 @@ pub struct IsolateMetrics {
     /// Time of the last query without an answer, if none was answered since.
     failed_at: Option<Millis>,
     location: Option<String>,
-    /// Increases that objects told.
-    told: Vec<Sample>,
+    /// Increases of counters of objects, which came with their answers.
+    from_objects: Vec<Sample>,
 }
 
 /// Maximum number of series of objects between two reports. Further ones are left out.
-const TOLD_SERIES: usize = 100;
+const OBJECT_SERIES: usize = 100;
 
 /// Maximum number of revocations that one report has. The rest is left out of the histogram.
 const REVOCATIONS: usize = 1_000;
@@ -105,13 +105,13 @@ impl IsolateMetrics {
     }
 
     /// Adds increases of an object's counters.
-    pub(super) fn add_told(&mut self, counters: Vec<Sample>) {
+    pub(super) fn add_object_counters(&mut self, counters: Vec<Sample>) {
         for sample in counters {
             let is_same = |known: &&mut Sample| (&known.family, &known.labels) == (&sample.family, &sample.labels);
-            let has_room = self.told.len() < TOLD_SERIES;
-            match self.told.iter_mut().find(is_same) {
+            let has_room = self.from_objects.len() < OBJECT_SERIES;
+            match self.from_objects.iter_mut().find(is_same) {
                 Some(known) => known.value = known.value.saturating_add(sample.value),
-                None if has_room => self.told.push(sample),
+                None if has_room => self.from_objects.push(sample),
                 None => {}
             }
         }
@@ -190,7 +190,7 @@ impl IsolateMetrics {
         let all = u64::try_from(taken.revocations.len()).unwrap_or_default();
         count(REVOCATION_EFFECTIVE, &[("le", "+Inf")], all);
         count(REVOCATION_EFFECTIVE, &[], taken.revocations.iter().fold(0, |sum: u64, ms| sum.saturating_add(*ms)));
-        counters.extend(taken.told);
+        counters.extend(taken.from_objects);
         counters.extend(logged.iter().map(LoggedEvents::sample));
         let location = self.location();
         let age = age_ms.and_then(|age_ms| u64::try_from(age_ms).ok());

@@ -24,7 +24,7 @@ struct Body<'a> {
 ///
 /// # Errors
 /// [`StoreError`] if it has no JSON form, which does not happen.
-pub(crate) fn body(source: &str, event: &NewEvent<'_>) -> Result<String, StoreError> {
+pub fn body(source: &str, event: &NewEvent<'_>) -> Result<String, StoreError> {
     let time = event.at.rfc3339();
     let body = Body {
         specversion: "1.0",

@@ -15,7 +15,7 @@
 //! | [`deliveries`] | attempts: which is due, its start, its outcome |
 //! | [`schedule`] | times of attempts |
 //! | [`signature`] | headers of Standard Webhooks |
-//! | [`body`] | the body, valid as Standard Webhooks and as CloudEvents |
+//! | `body` | the body, valid as Standard Webhooks and as CloudEvents |
 //! | [`list`], [`again`] | what members read; deliveries that they send again |
 //! | `metrics` | gauges of deliveries |
 //! | [`retention`] | removal of old rows |
@@ -41,7 +41,7 @@
 )]
 
 pub mod again;
-pub mod body;
+mod body;
 pub mod deliveries;
 pub mod endpoints;
 pub mod list;

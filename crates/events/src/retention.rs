@@ -6,8 +6,9 @@ use keyward_store::{Store, StoreError, Value};
 /// Time for which events, deliveries and attempts are kept, in milliseconds: 30 days.
 pub const KEPT_MS: i64 = 2_592_000_000;
 
-/// Additional time for which a pending delivery keeps its event, in milliseconds: 7 days, twice what the
-/// attempts take of a delivery that was sent again on the last day. Without an end, a receiver that answers once in a while would keep a backlog that only grows.
+/// Additional time for which a pending delivery keeps its event, in milliseconds: 7 days. A delivery that was sent again on the last day of
+/// [`KEPT_MS`] has enough time for its attempts, which take about 3 days. Without this maximum, the backlog of a receiver that rarely answers
+/// would only grow.
 pub const PENDING_KEPT_MS: i64 = 604_800_000;
 
 /// Maximum number of events that one transaction removes.

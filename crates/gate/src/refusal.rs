@@ -58,7 +58,7 @@ pub struct Refusal {
     pub reason: Reason,
     /// Id of the refused key, for the log. Boxed, because most refusals have none. Set only after its tag showed that it is one of ours.
     pub key_id: Option<Box<KeyId>>,
-    /// What few refusals have, behind one pointer.
+    /// Data that only the refusal of a genuine key has. Boxed, so that the other refusals stay small.
     details: Option<Box<Details>>,
 }
 

@@ -1,6 +1,7 @@
 //! What was granted under one limit, and what of it counts.
 
 use keyward_key::limit::{Limit, Span};
+use keyward_protocol::ANNOUNCE_INTERVAL_MS;
 use keyward_protocol::lease::LEASE_MS;
 
 use super::Instant;
@@ -31,9 +32,9 @@ pub struct Counter {
     pub announced_at: Option<i64>,
 }
 
-/// Minimum interval between two announcements that a limit is reached, in milliseconds: an hour, and time for a message to the registry, which
-/// ignores what comes within an hour.
-const ANNOUNCE_INTERVAL_MS: i64 = 3_660_000;
+/// Minimum interval in milliseconds after which an isolate is asked again to announce that a limit is reached. It is a minute longer than
+/// that of the registry, so that a message which was slow to arrive the last time does not make it ignore this one.
+const ASK_INTERVAL_MS: i64 = ANNOUNCE_INTERVAL_MS + 60_000;
 
 impl Counter {
     pub(crate) fn new(limit: Limit) -> Self {
@@ -77,7 +78,7 @@ impl Counter {
 
     /// Returns whether the limit, which is reached now, must be announced.
     pub(crate) fn announce(&mut self, now: i64) -> bool {
-        let is_recent = |at: i64| (0..ANNOUNCE_INTERVAL_MS).contains(&now.saturating_sub(at));
+        let is_recent = |at: i64| (0..ASK_INTERVAL_MS).contains(&now.saturating_sub(at));
         if self.announced_at.is_some_and(is_recent) {
             return false;
         }

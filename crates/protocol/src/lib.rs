@@ -38,7 +38,7 @@ pub use exposure::{ExposureReport, MAX_EXPOSED_KEYS, SubmittedHash};
 pub use fetch_error::FetchError;
 pub use leak::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS, PendingReport};
 pub use level::{Level, LoggedEvents};
-pub use limited::LimitedReport;
+pub use limited::{ANNOUNCE_INTERVAL_MS, LimitedReport};
 pub use request::{
     Caller, Confirmation, ControlRequest, Idempotency, MAX_LOOKUP_KEYS, NewCredential, Precondition, Request,
     RequestMeta,

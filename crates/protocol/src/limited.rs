@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use keyward_key::id::KeyId;
 use keyward_key::limit::Limit;
 
+/// Time in milliseconds after an announcement within which the registry does not announce the same limit of the same key again.
+pub const ANNOUNCE_INTERVAL_MS: i64 = 3_600_000;
+
 /// A request was refused because limits of its key were reached. The object of the limits has asked the isolate for this report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LimitedReport {

@@ -127,7 +127,8 @@ pub enum Response {
         /// Whether the isolate knew changes that no longer exist: the authority was restored from a backup and began a new epoch.
         restored: bool,
     },
-    /// Answer to [`crate::Request::Expose`], [`crate::Request::Leak`] and [`crate::Request::Limited`], whatever the report had an effect on.
+    /// Answer to [`crate::Request::Expose`], [`crate::Request::Leak`], [`crate::Request::Limited`] and [`crate::Request::KeepReport`], whether
+    /// or not the report changed anything.
     Reported,
     /// The caller may do the operation. Answer to a request without a command.
     Authorised,

@@ -10,7 +10,7 @@ use super::store::{Row, Store, StoreError, Value};
 use keyward_key::id::KeyId;
 use keyward_key::limit::{LIMITS, Limit, Span};
 use keyward_key::time::Millis;
-use keyward_protocol::{LimitedReport, RequestMeta, Response, Status};
+use keyward_protocol::{ANNOUNCE_INTERVAL_MS, LimitedReport, RequestMeta, Response, Status};
 
 /// Returns the limits of keys without their own.
 ///
@@ -37,9 +37,6 @@ pub fn follow_default_limits(store: &mut dyn Store, limits: &[Limit]) -> Result<
 
 /// Name in the table `meta`. The query for keys reads it too.
 const DEFAULT_LIMITS: &str = "default_limits";
-
-/// Time within which a limit that is reached is announced once, in milliseconds.
-const ANNOUNCE_INTERVAL_MS: i64 = 3_600_000;
 
 /// Keys that share what they use of their limits: a chain of rotations.
 pub struct LimitGroup {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use keyward_edge::ShardedObject;
+use keyward_edge::leases::MAX_LEASE_ROUNDS;
 use keyward_gate::leases::{KeyLimits, LeaseBook, Spend, Spending};
 use keyward_key::id::KeyId;
 use keyward_key::limit::{Limit, Period, Span};
@@ -21,9 +22,6 @@ use super::object::{self, Instance, SharedStore, SimulatedHost};
 use super::plan::{Disturbance, MAX_OFFSET_MS, Plan, Slot};
 use crate::random::Random;
 use crate::scheduler::Time;
-
-/// Maximum number of times that a request asks for units, as in `keyward_edge`.
-const MAX_ROUNDS: u32 = 12;
 
 /// Time within which every isolate knows a change, in milliseconds.
 const BOUND_MS: Time = 5_000;
@@ -46,7 +44,7 @@ struct Isolate {
     book: LeaseBook,
     limits: Arc<KeyLimits>,
     in_flight: Option<u64>,
-    waiting: Vec<(u64, u32)>,
+    waiting: Vec<(u64, u8)>,
     cut_off_until: Time,
     first_answer_at: Option<Time>,
     random: Random,
@@ -224,7 +222,7 @@ impl World<'_> {
     }
 
     /// Decides about a request, and lets it wait if it needs units.
-    fn request(&mut self, slot: usize, cost: u64, rounds: u32) {
+    fn request(&mut self, slot: usize, cost: u64, rounds: u8) {
         let now = self.read_clock(slot);
         let spending = Spending { cost, now, grace_ms: self.plan.grace_ms };
         let isolate = &mut self.isolates[slot];
@@ -238,7 +236,7 @@ impl World<'_> {
             }
             Spend::Refused(_) => self.count("refused"),
             Spend::Unreachable => self.count("unreachable"),
-            Spend::Renew if rounds >= MAX_ROUNDS => self.count("gave up waiting"),
+            Spend::Renew if rounds >= MAX_LEASE_ROUNDS => self.count("gave up waiting"),
             Spend::Renew => self.isolates[slot].waiting.push((cost, rounds)),
         }
         if (is_due || !self.isolates[slot].waiting.is_empty()) && self.isolates[slot].in_flight.is_none() {

@@ -44,7 +44,7 @@ pub(super) struct Surroundings<'a> {
     pub random: &'a mut dyn FnMut() -> u8,
     /// Takes the events of the log that are not counted yet.
     pub logged: &'a mut dyn FnMut() -> Vec<LoggedEvents>,
-    /// Hears of the counts that a report takes, and the data centre.
+    /// Receives the counts of a new report, and the data centre.
     pub reported: &'a mut dyn FnMut(&[KeyUsage], &str),
     /// Age of the authority's last answer, in milliseconds; `None` if it is unknown.
     pub age_ms: Option<i64>,

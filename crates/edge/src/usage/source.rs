@@ -65,7 +65,7 @@ pub(crate) fn network_of(address: Option<&str>) -> Network {
 pub(super) fn client_of(user_agent: Option<&str>) -> &str {
     let text = user_agent.unwrap_or_default();
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    // A longer token is no name of a product, and may be a key in the wrong header.
+    // A longer token is not a product name, and may be a key in the wrong header.
     let end = text.bytes().take(CLIENT_FAMILY_BYTES.saturating_add(1)).take_while(|byte| is_token(*byte)).count();
     if end > CLIENT_FAMILY_BYTES { OTHER } else { text.get(..end).unwrap_or_default() }
 }
