@@ -1,8 +1,9 @@
 //! Usage of keys: one object for each shard of the keys adds up the reports of isolates.
 //!
 //! ```text
-//! isolate ─ UsageReport ─► shard ─ one transaction: minutes · hours · days · times of the key
-//!                                └ alarm, once a minute: times to the registry, old rows removed
+//! isolate ─ UsageReport ─► shard ─ one row: the report waits
+//!                                ├ once a minute, and before each answer: sums in minutes · hours · days, times of the keys
+//!                                └ once a minute: times to the registry, old rows removed
 //! ```
 //!
 //! Counts add up and each report counts once; times merge by maximum and minimum. So a report that arrives late, twice or out of order
@@ -10,7 +11,9 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | [`report`] | the transaction of a report |
+//! | [`report`] | the arrival of a report, which counts once |
+//! | `waiting` | reports that are not added up yet |
+//! | [`sums`] | adds them up |
 //! | `caps` | caps on networks, clients and routes, which a client can vary |
 //! | [`query`] | series, totals and activity |
 //! | [`retention`] | removal of old rows |
@@ -45,6 +48,8 @@ pub mod query;
 pub mod report;
 pub mod retention;
 pub mod schema;
+pub mod sums;
 pub mod times;
+mod waiting;
 
 pub use caps::{CLIENTS_A_DAY, NETWORKS_A_DAY, ROUTES_A_DAY, SOURCES_AN_HOUR};

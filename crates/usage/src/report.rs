@@ -1,273 +1,66 @@
-//! The transaction of a report: counts add up, times merge by maximum and minimum, and each report counts once.
-
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+//! The arrival of a report: it is kept once, and added up later with others ([`waiting`](super::waiting)).
 
 use keyward_fault::fault;
-use keyward_key::id::{Class, Environment, KeyId};
 use keyward_key::time::Millis;
-use keyward_protocol::usage::{KeyUsage, OTHER, Step, UsageReport, UseCount, UsedFrom, minute_of};
+use keyward_protocol::usage::{KeyUsage, UsageReport};
 use keyward_store::{Store, StoreError, Value};
 
-use super::caps::{Combinations, Kind, Seen};
-use super::metrics;
-use super::names::{Source, numbers_of, numbers_of_sources};
+use super::waiting;
 
 /// Time in milliseconds for which an object remembers the last report of an isolate. An isolate gives a report up much earlier.
 pub const ISOLATE_MS: i64 = 86_400_000;
 
-/// Maximum time in milliseconds between a use and the arrival of its report: an isolate gives a report up after an hour.
-const LATEST_MS: i64 = 7_200_000;
-
-/// Maximum length of a client family, in characters.
-const CLIENT_CHARS: usize = 40;
-
-/// Result of [`apply`].
+/// Result of [`keep`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applied {
-    /// The report is counted.
-    Counted,
-    /// It was counted before.
+pub enum Kept {
+    /// The report will be counted.
+    Counts,
+    /// It was kept before.
     Repeated,
-    /// It may have been counted before, so only its times are used: the object no longer knows the isolate.
+    /// It may have been counted before, so only its times will be used: the object no longer knows the isolate.
     TimesOnly,
 }
 
-/// Applies a report at `now`, in one transaction.
+/// Keeps a report that arrived at `now`, in one transaction of two rows.
 ///
 /// # Errors
 /// [`StoreError`] if the store failed: nothing changed, unless only the confirmation of the commit was lost. The isolate sends the
 /// report again in both cases.
-pub fn apply(store: &mut dyn Store, report: &UsageReport, now: Millis) -> Result<Applied, StoreError> {
-    let mut applied = Applied::Repeated;
+pub fn keep(store: &mut dyn Store, report: &UsageReport, now: Millis) -> Result<Kept, StoreError> {
+    let mut kept = Kept::Repeated;
     store.transaction(&mut |store| {
-        applied = admit(store, report, now)?;
-        match applied {
-            Applied::Repeated => Ok(()),
-            Applied::TimesOnly => merge_times(store, &report.keys, now),
-            Applied::Counted => {
-                merge_times(store, &report.keys, now)?;
-                count(store, &report.keys, now)?;
-                metrics::count(store, report, now)
-            }
+        kept = admit(store, report, now)?;
+        match kept {
+            Kept::Repeated => Ok(()),
+            Kept::TimesOnly => waiting::store(store, &without_counts(report), now),
+            Kept::Counts => waiting::store(store, report, now),
         }
     })?;
-    Ok(applied)
+    Ok(kept)
 }
 
 /// Decides whether a report counts, and records its number. An isolate sends its reports to a shard one after the other.
-fn admit(store: &mut dyn Store, report: &UsageReport, now: Millis) -> Result<Applied, StoreError> {
+fn admit(store: &mut dyn Store, report: &UsageReport, now: Millis) -> Result<Kept, StoreError> {
     let name = Value::from(report.isolate.as_str());
     let rows = store.query("SELECT sequence FROM isolates WHERE name = ?", std::slice::from_ref(&name))?;
     let known = rows.first().map(|row| row.count("sequence")).transpose()?;
-    let applied = match known {
-        Some(known) if report.sequence <= known && !fault!("a repeated usage report counts again") => Applied::Repeated,
+    let kept = match known {
+        Some(known) if report.sequence <= known && !fault!("a repeated usage report counts again") => Kept::Repeated,
         // The row was removed, or the object was restored from a backup.
-        None if report.sequence > 1 => Applied::TimesOnly,
-        _ => Applied::Counted,
+        None if report.sequence > 1 => Kept::TimesOnly,
+        _ => Kept::Counts,
     };
-    if applied != Applied::Repeated {
+    if kept != Kept::Repeated {
         store.execute(
             "INSERT INTO isolates (name, sequence, seen_at) VALUES (?, ?, ?)
              ON CONFLICT (name) DO UPDATE SET sequence = excluded.sequence, seen_at = excluded.seen_at",
             &[name, Value::count(report.sequence)?, now.into()],
         )?;
     }
-    Ok(applied)
+    Ok(kept)
 }
 
-fn environment_of(id: &KeyId) -> Option<Environment> {
-    match id.class() {
-        Class::Data(environment) => Some(environment),
-        Class::Member => None,
-    }
+fn without_counts(report: &UsageReport) -> UsageReport {
+    let keys = report.keys.iter().map(|key| KeyUsage { uses: Vec::new(), ..key.clone() }).collect();
+    UsageReport { keys, metrics: None, ..report.clone() }
 }
-
-/// Merges the times of keys. A time after the object's own clock counts as now, so no use is ever in the future. A report arrives within
-/// [`LATEST_MS`] of its uses, so an earlier time shows that the isolate's clock is behind.
-fn merge_times(store: &mut dyn Store, keys: &[KeyUsage], now: Millis) -> Result<(), StoreError> {
-    let earliest = Millis(now.0.saturating_sub(LATEST_MS));
-    let limit = |at: Millis| match at {
-        at if fault!("a use in the future is believed") => at.0,
-        at if fault!("the clock of an isolate that is behind is believed") => at.min(now).0,
-        at => at.clamp(earliest, now).0,
-    };
-    let mut rows = Vec::with_capacity(keys.len());
-    for key in keys {
-        let Some(environment) = environment_of(&key.id) else { continue };
-        let from = key.last_from.as_ref().map(|from| serde_json::to_string(from).unwrap_or_default());
-        let integration = key.integration.as_deref().unwrap_or_default();
-        let (first, last) = (limit(key.first_at.min(key.last_at)), limit(key.last_at));
-        rows.push((key.id.as_str(), integration, environment.as_str(), first, last, from));
-    }
-    store.execute(
-        "INSERT INTO keys (id, integration, environment, first_at, last_at, last_from, told_at)
-         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-                json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), 0
-         FROM json_each(?) WHERE true
-         ON CONFLICT (id) DO UPDATE SET
-             integration = CASE WHEN excluded.integration = '' THEN integration ELSE excluded.integration END,
-             last_from = CASE WHEN last_from IS NULL OR (excluded.last_from IS NOT NULL AND
-                 (excluded.last_at > last_at OR (excluded.last_at = last_at AND excluded.last_from > last_from)))
-                 THEN excluded.last_from ELSE last_from END,
-             told_at = CASE WHEN excluded.first_at < first_at THEN 0 ELSE told_at END,
-             first_at = min(first_at, excluded.first_at),
-             last_at = max(last_at, excluded.last_at)",
-        &[Value::json(&rows)?],
-    )
-}
-
-/// One use of a report, with a key's number and a minute that the object accepts.
-struct Accepted<'a> {
-    key: i64,
-    minute: i64,
-    count: i64,
-    of: &'a UseCount,
-}
-
-impl Accepted<'_> {
-    const fn hour(&self) -> i64 {
-        Step::Hour.of_minute(self.minute)
-    }
-
-    const fn day(&self) -> i64 {
-        Step::Day.of_minute(self.minute)
-    }
-}
-
-/// Adds the counts of keys.
-fn count(store: &mut dyn Store, keys: &[KeyUsage], now: Millis) -> Result<(), StoreError> {
-    let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
-    let rows = store.query(
-        "SELECT keys.number, keys.id FROM json_each(?) AS wanted CROSS JOIN keys ON keys.id = wanted.value",
-        &[Value::json(&ids)?],
-    )?;
-    let mut numbers = HashMap::new();
-    for row in &rows {
-        numbers.insert(row.text("id")?.to_owned(), row.integer("number")?);
-    }
-    let (latest, oldest) = (minute_of(now), minute_of(now).saturating_sub(Step::Day.kept_minutes()));
-    let uses: Vec<Accepted<'_>> = keys
-        .iter()
-        .filter_map(|key| Some((key, *numbers.get(key.id.as_str())?)))
-        .flat_map(|(key, number)| key.uses.iter().map(move |of| (number, of)))
-        .filter(|(_, of)| of.minute >= oldest)
-        .map(|(key, of)| Accepted {
-            key,
-            minute: of.minute.min(latest),
-            count: i64::try_from(of.count).unwrap_or(i64::MAX >> 12).min(i64::MAX >> 12),
-            of,
-        })
-        .collect();
-    if uses.is_empty() {
-        return Ok(());
-    }
-    let resolved = resolve(store, &uses, minute_of(now))?;
-    add(store, &uses, &resolved, now)
-}
-
-/// Numbers of one use's decision, route and source.
-struct Resolved {
-    decision: i64,
-    route: i64,
-    source: i64,
-}
-
-/// Applies the caps, and finds the numbers of all texts.
-fn resolve(store: &mut dyn Store, uses: &[Accepted<'_>], minute: i64) -> Result<Vec<Resolved>, StoreError> {
-    let mut seen = Seen::load(store, &uses.iter().map(|used| (used.day(), used.key)).collect())?;
-    let mut capped = Vec::with_capacity(uses.len());
-    for used in uses {
-        let (day, key) = (used.day(), used.key);
-        let client: String = used.of.client.chars().take(CLIENT_CHARS).collect();
-        let network = used.of.from.network.as_deref();
-        let network = network.map(|network| seen.capped(day, key, Kind::Network, network));
-        // Beside a network that is not told apart, country and system would be a way around the cap.
-        let is_other = network.as_deref() == Some(OTHER);
-        let from = UsedFrom {
-            country: used.of.from.country.clone().filter(|_| !is_other),
-            asn: used.of.from.asn.filter(|_| !is_other),
-            network,
-        };
-        let client = seen.capped(day, key, Kind::Client, &client);
-        let route = seen.capped(day, key, Kind::Route, &used.of.route);
-        capped.push((route, client, from));
-    }
-    seen.store(store)?;
-
-    let mut texts: BTreeSet<&str> = [OTHER].into();
-    texts.extend(uses.iter().map(|used| used.of.decision.as_str()));
-    texts.extend(capped.iter().map(|(route, ..)| route.as_str()));
-    let names = numbers_of(store, &texts)?;
-    let number = |text: &str| names.get(text).copied().ok_or_else(|| StoreError::new("a name was not stored"));
-
-    let mut combinations = Combinations::load(store, &uses.iter().map(|used| (used.hour(), used.key)).collect())?;
-    let mut sources = Vec::with_capacity(uses.len());
-    for (used, (route, client, from)) in uses.iter().zip(capped) {
-        let route = number(&route)?;
-        let source = combinations.capped(used.hour(), used.key, Source { route, client, from });
-        sources.push((route, source));
-    }
-    let wanted = sources.iter().map(|(_, source)| source.clone()).collect();
-    let found = numbers_of_sources(store, &wanted, Step::Day.of_minute(minute))?;
-    uses.iter()
-        .zip(sources)
-        .map(|(used, (route, source))| {
-            let missing = || StoreError::new("a source was not stored");
-            Ok(Resolved {
-                decision: number(&used.of.decision)?,
-                route,
-                source: found.get(&source).copied().ok_or_else(missing)?,
-            })
-        })
-        .collect()
-}
-
-/// Adds counts to the rows of minutes, hours and days. A minute or hour that is not kept any more is left out.
-fn add(store: &mut dyn Store, uses: &[Accepted<'_>], resolved: &[Resolved], now: Millis) -> Result<(), StoreError> {
-    let (mut minutes, mut hours, mut days) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let plus = |place: &mut i64, count: i64| *place = place.saturating_add(count);
-    let kept = |minute: i64, step: Step| minute > minute_of(now).saturating_sub(step.kept_minutes());
-    for (used, Resolved { decision, route, source }) in uses.iter().zip(resolved) {
-        if kept(used.minute, Step::Minute) {
-            plus(minutes.entry((used.minute, used.key, *decision)).or_default(), used.count);
-        }
-        if kept(used.minute, Step::Hour) {
-            plus(hours.entry((used.hour(), used.key, *source, *decision)).or_default(), used.count);
-        }
-        plus(days.entry((used.day(), used.key, *route, *decision)).or_default(), used.count);
-    }
-    let minutes: Vec<_> = minutes.into_iter().map(|((at, key, decision), count)| (at, key, decision, count)).collect();
-    let rows = |counts: BTreeMap<(i64, i64, i64, i64), i64>| -> Vec<_> {
-        counts.into_iter().map(|((at, key, other, decision), count)| (at, key, other, decision, count)).collect()
-    };
-    store.execute(
-        "INSERT INTO minutes (at, key, decision, count)
-         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-                json_extract(value, '$[3]')
-         FROM json_each(?) WHERE true ON CONFLICT DO UPDATE SET count = min(count + excluded.count, 9007199254740991)",
-        &[Value::json(&minutes)?],
-    )?;
-    for (sql, counts) in [(ADD_HOURS, rows(hours)), (ADD_DAYS, rows(days))] {
-        store.execute(sql, &[Value::json(&counts)?])?;
-    }
-    Ok(())
-}
-
-macro_rules! add_rows {
-    ($table:literal, $column:literal) => {
-        concat!(
-            "INSERT INTO ",
-            $table,
-            " (at, key, ",
-            $column,
-            ", decision, count)
-             SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-                    json_extract(value, '$[3]'), json_extract(value, '$[4]')
-             FROM json_each(?) WHERE true
-             ON CONFLICT DO UPDATE SET count = min(count + excluded.count, 9007199254740991)"
-        )
-    };
-}
-
-const ADD_HOURS: &str = add_rows!("hours", "source");
-const ADD_DAYS: &str = add_rows!("days", "route");

@@ -4,7 +4,7 @@ use keyward_store::migrations::{self, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps. Never edit a released step; add another.
-const STEPS: &[Step] = &[FIRST, METRICS];
+const STEPS: &[Step] = &[FIRST, METRICS, WAITING];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE isolates (
@@ -83,6 +83,12 @@ const METRICS: &[&str] = &[
         at INTEGER NOT NULL,
         PRIMARY KEY (family, labels)
     ) STRICT, WITHOUT ROWID",
+];
+
+/// Reports wait to be added up together. Each index row of `isolates` would be paid for with each report.
+const WAITING: &[&str] = &[
+    "CREATE TABLE waiting (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, report TEXT NOT NULL) STRICT",
+    "DROP INDEX isolates_by_age",
 ];
 
 /// Migrates the store to the current schema, in one transaction. Only reads if it is up to date.

@@ -152,7 +152,8 @@ impl Platform for TestPlatform {
         let now = self.now.get();
         let response = match serde_json::from_str(message).unwrap() {
             UsageRequest::Report(report) => {
-                keyward_usage::report::apply(store, &report, now).unwrap();
+                keyward_usage::report::keep(store, &report, now).unwrap();
+                keyward_usage::sums::add_up(store, now).unwrap();
                 UsageResponse::Reported
             }
             UsageRequest::Series(asked) => UsageResponse::Series(query::series(store, &asked, now).unwrap()),

@@ -16,8 +16,8 @@ use keyward_protocol::usage::{KeyTimes, UsageRequest, UsageResponse, UsageTimes}
 use keyward_protocol::{FetchError, Request, Response};
 use keyward_store::{Store, StoreError, meta};
 
-use crate::report::{Applied, apply};
-use crate::{metrics, query, retention, schema, times};
+use crate::report::{Kept, keep};
+use crate::{metrics, query, retention, schema, sums, times};
 
 /// Pause between a use and the message to the registry, in milliseconds: all uses of a minute share one message.
 pub const TELL_INTERVAL_MS: i64 = 60_000;
@@ -27,6 +27,8 @@ pub const QUIET_INTERVAL_MS: i64 = 1_800_000;
 const MESSAGES_AN_ALARM: u32 = 5;
 /// Minimum interval between removals of old rows, in milliseconds.
 const REMOVAL_INTERVAL_MS: i64 = 600_000;
+/// Length of waiting reports, in bytes, from which the next report has them added up first. An instance that starts does not know it.
+const MOST_WAITING_BYTES: usize = 1_000_000;
 /// Name in `meta` of this shard's number.
 const SHARD: &str = "shard";
 
@@ -37,13 +39,21 @@ pub struct UsageObject<H> {
     /// When the alarm is due; `None` if this instance has not set it.
     alarm_at: Cell<Option<Millis>>,
     removed_at: Cell<Option<Millis>>,
+    /// Length of the reports that wait to be added up, in bytes.
+    waiting_bytes: Cell<usize>,
 }
 
 impl<H: UsageHost> UsageObject<H> {
     /// Creates an instance. It first reads its store at the first call.
     #[must_use]
     pub const fn new(host: H) -> Self {
-        Self { host, migrated: Cell::new(false), alarm_at: Cell::new(None), removed_at: Cell::new(None) }
+        Self {
+            host,
+            migrated: Cell::new(false),
+            alarm_at: Cell::new(None),
+            removed_at: Cell::new(None),
+            waiting_bytes: Cell::new(MOST_WAITING_BYTES),
+        }
     }
 
     /// Returns the platform of this instance.
@@ -62,7 +72,7 @@ impl<H: UsageHost> UsageObject<H> {
         };
         let is_report = matches!(request, UsageRequest::Report(_));
         self.count_logged();
-        let answered = self.answer(request).map_err(|error| {
+        let answered = self.answer(request, message.len()).map_err(|error| {
             self.host.log(Level::Error, "usage_failed", &[("cause", &error.to_string())]);
             FetchError::Failed
         })?;
@@ -73,16 +83,20 @@ impl<H: UsageHost> UsageObject<H> {
         serde_json::to_string(&answered).map_err(|_| FetchError::Failed)
     }
 
-    fn answer(&self, request: UsageRequest) -> Result<UsageResponse, StoreError> {
+    fn answer(&self, request: UsageRequest, bytes: usize) -> Result<UsageResponse, StoreError> {
         let now = self.host.now();
+        if !matches!(request, UsageRequest::Report(_)) || self.waiting_bytes.get() >= MOST_WAITING_BYTES {
+            self.add_up()?;
+        }
         self.with_store(|store| match request {
             UsageRequest::Report(report) => {
                 if meta::read(store, SHARD)?.is_none() {
                     meta::write(store, SHARD, report.shard.to_string())?;
                 }
-                if apply(store, &report, now)? == Applied::TimesOnly {
+                if keep(store, &report, now)? == Kept::TimesOnly {
                     self.host.log(Level::Warn, "usage_report_not_counted", &[("isolate", &report.isolate)]);
                 }
+                self.waiting_bytes.set(self.waiting_bytes.get().saturating_add(bytes));
                 Ok(UsageResponse::Reported)
             }
             UsageRequest::Series(asked) => query::series(store, &asked, now).map(UsageResponse::Series),
@@ -91,6 +105,18 @@ impl<H: UsageHost> UsageObject<H> {
             UsageRequest::Activity(asked) => query::activity(store, &asked).map(UsageResponse::Activity),
             UsageRequest::Metrics => metrics::read(store, now).map(UsageResponse::Metrics),
         })
+    }
+
+    /// Adds up the reports that wait.
+    fn add_up(&self) -> Result<(), StoreError> {
+        let now = self.host.now();
+        let unreadable = self.with_store(|store| sums::add_up(store, now))?;
+        self.waiting_bytes.set(0);
+        if unreadable > 0 {
+            let reports = unreadable.to_string();
+            self.host.log(Level::Error, "usage_report_unreadable", &[("reports", &reports)]);
+        }
+        Ok(())
     }
 
     /// Counts what was written to the log since the last call.
@@ -152,8 +178,10 @@ impl<H: UsageHost> UsageObject<H> {
     }
 
     /// Tells the registry which keys were used, in messages of at most [`MAX_KEY_TIMES`](keyward_protocol::usage::MAX_KEY_TIMES) keys.
-    /// Returns whether there is more to tell. A message without keys tells that the shard lives.
+    /// Returns whether there is more to tell. A message without keys tells that the shard lives. It also tells that no use is missing, so
+    /// nothing is told if the waiting reports cannot be added up.
     async fn tell(&self) -> Result<bool, String> {
+        self.add_up().map_err(|error| error.to_string())?;
         for _ in 0..MESSAGES_AN_ALARM {
             let found = self.with_store(|store| {
                 let shard = meta::read(store, SHARD)?.and_then(|text| text.parse().ok());

@@ -5,7 +5,8 @@ use std::time::Instant;
 use keyward_protocol::usage::{Step, TotalsBy, TotalsQuery};
 use keyward_testkit::sqlite_store::SqliteStore;
 use keyward_usage::query::totals;
-use keyward_usage::report::apply;
+use keyward_usage::report::keep;
+use keyward_usage::sums::add_up;
 
 use crate::world::{NOW, from, key, report, step_of, store, used};
 
@@ -65,8 +66,12 @@ fn a_report_and_a_question_about_a_quarter_take_milliseconds_in_a_full_object() 
         .collect();
     store.costs.clear();
     store.fail_at(None);
+    keep(&mut store, &report("isolate", 1, keys), NOW).unwrap();
+    assert_eq!((store.costs.len(), store.writes), (1, 2), "a report that arrives costs two rows");
+    store.costs.clear();
+    store.fail_at(None);
     let began = Instant::now();
-    apply(&mut store, &report("isolate", 1, keys), NOW).unwrap();
+    add_up(&mut store, NOW).unwrap();
     let took = began.elapsed();
     let steps: i32 = store.costs.iter().map(|cost| cost.steps).sum();
     println!("a report of 200 keys: {took:?}, {} reads with {steps} steps", store.costs.len());

@@ -3,10 +3,11 @@
 use keyward_key::time::Millis;
 use keyward_protocol::usage::{KeyUsage, UsageReport};
 use keyward_testkit::sqlite_store::{Fault, SqliteStore};
-use keyward_usage::report::{Applied, apply};
+use keyward_usage::report::{Kept, keep};
+use keyward_usage::sums::add_up;
 use proptest::prelude::*;
 
-use crate::world::{NOW, from, key, later, report, rows, send, store, sum, used};
+use crate::world::{NOW, apply, from, key, later, report, rows, send, store, sum, used};
 
 /// Everything but the numbers of rows: counts by their texts, and times.
 fn state(store: &SqliteStore) -> Vec<String> {
@@ -76,7 +77,7 @@ proptest! {
         let mut plain = store();
         let mut sent = 0;
         for report in &reports {
-            prop_assert_eq!(apply(&mut plain, report, NOW), Ok(Applied::Counted));
+            prop_assert_eq!(apply(&mut plain, report, NOW), Ok(Kept::Counts));
             sent += report.keys.iter().flat_map(|key| &key.uses).map(|used| used.count).sum::<u64>();
         }
         prop_assert_eq!([sum(&plain, "minutes"), sum(&plain, "hours"), sum(&plain, "days")], [sent; 3]);
@@ -92,13 +93,21 @@ proptest! {
             let queue = &mut queues[isolate];
             let queue = if queue.is_empty() { queues.iter_mut().find(|queue| !queue.is_empty()).unwrap() } else { queue };
             let report = queue.pop().unwrap();
-            prop_assert_eq!(apply(&mut shuffled, report, NOW), Ok(Applied::Counted));
+            prop_assert_eq!(apply(&mut shuffled, report, NOW), Ok(Kept::Counts));
             former.push(report);
             for late in former.iter().rev().take(repeat) {
-                prop_assert_eq!(apply(&mut shuffled, late, NOW), Ok(Applied::Repeated));
+                prop_assert_eq!(apply(&mut shuffled, late, NOW), Ok(Kept::Repeated));
             }
         }
         prop_assert_eq!(state(&plain), state(&shuffled));
+
+        let mut together = store();
+        for report in &reports {
+            prop_assert_eq!(keep(&mut together, report, NOW), Ok(Kept::Counts));
+        }
+        prop_assert_eq!(add_up(&mut together, later(NOW, 1)), Ok(0));
+        prop_assert_eq!(state(&plain), state(&together));
+        prop_assert_eq!(rows(&together, "waiting"), 0);
     }
 }
 
@@ -126,11 +135,53 @@ fn a_report_is_counted_once_whatever_the_store_says() {
 fn a_report_of_a_forgotten_isolate_tells_times_and_counts_nothing() {
     let mut store = store();
     let late = report("forgotten", 2, vec![key(1, NOW, vec![used(NOW, 7)])]);
-    assert_eq!(apply(&mut store, &late, NOW), Ok(Applied::TimesOnly));
+    assert_eq!(apply(&mut store, &late, NOW), Ok(Kept::TimesOnly));
     assert_eq!((sum(&store, "days"), rows(&store, "keys")), (0, 1));
     let next = report("forgotten", 3, vec![key(1, NOW, vec![used(NOW, 5)])]);
-    assert_eq!(apply(&mut store, &next, NOW), Ok(Applied::Counted));
+    assert_eq!(apply(&mut store, &next, NOW), Ok(Kept::Counts));
     assert_eq!(sum(&store, "days"), 5);
+}
+
+#[test]
+fn the_times_of_a_report_are_limited_by_its_arrival_however_long_it_waits() {
+    let mut store = store();
+    let ahead = later(NOW, 30);
+    let report = report("isolate", 1, vec![key(1, ahead, vec![used(ahead, 3)])]);
+    keep(&mut store, &report, NOW).unwrap();
+    add_up(&mut store, later(NOW, 60)).unwrap();
+    let last: i64 = store.connection.query_row("SELECT last_at FROM keys", [], |row| row.get(0)).unwrap();
+    let minute: i64 = store.connection.query_row("SELECT max(at) FROM minutes", [], |row| row.get(0)).unwrap();
+    assert_eq!((last, minute), (NOW.0, NOW.0 / 60_000));
+}
+
+#[test]
+fn reports_of_many_isolates_about_the_same_keys_write_the_rows_of_each_key_once() {
+    let mut store = store();
+    // Names and sources are there already.
+    send(&mut store, (0..10).map(|number| key(number, NOW, vec![used(NOW, 1)])).collect(), NOW);
+    let changes =
+        |store: &SqliteStore| store.connection.query_row("SELECT total_changes()", [], |row| row.get(0)).unwrap();
+    let before: i64 = changes(&store);
+    for isolate in 0..50 {
+        let keys = (0..10).map(|number| key(number, NOW, vec![used(NOW, 1)])).collect();
+        keep(&mut store, &report(&format!("other-{isolate}"), 1, keys), NOW).unwrap();
+    }
+    assert_eq!(changes(&store) - before, 2 * 50, "two rows for each report");
+    add_up(&mut store, NOW).unwrap();
+    // Each waiting row goes. A key has one row of times, minutes, hours and days, and one counter.
+    assert_eq!(changes(&store) - before, 3 * 50 + 10 * 5);
+    assert_eq!(sum(&store, "days"), 510);
+}
+
+#[test]
+fn a_report_that_cannot_be_read_does_not_stop_the_others() {
+    let mut store = store();
+    for sequence in 1..=3 {
+        keep(&mut store, &report("isolate", sequence, vec![key(1, NOW, vec![used(NOW, 1)])]), NOW).unwrap();
+    }
+    store.connection.execute_batch("UPDATE waiting SET report = '{' WHERE number = 2").unwrap();
+    assert_eq!(add_up(&mut store, NOW), Ok(1));
+    assert_eq!((sum(&store, "days"), rows(&store, "waiting")), (2, 0));
 }
 
 #[test]

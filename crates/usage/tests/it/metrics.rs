@@ -3,9 +3,9 @@
 use keyward_protocol::metrics::{AUTHORITY_AGE, LIMITED, MetricsReport, REFUSALS, Sample};
 use keyward_testkit::sqlite_store::SqliteStore;
 use keyward_usage::metrics::read;
-use keyward_usage::report::{Applied, apply};
+use keyward_usage::report::Kept;
 
-use crate::world::{NOW, key, later, report, send, store, used};
+use crate::world::{NOW, apply, key, later, report, send, store, used};
 
 fn metrics(refusals: u64, age_ms: u64) -> MetricsReport {
     MetricsReport {
@@ -37,7 +37,7 @@ fn a_report_of_a_forgotten_isolate_counts_nothing() {
     let mut store = store();
     let mut report = report("isolate", 7, Vec::new());
     report.metrics = Some(metrics(3, 0));
-    assert_eq!(apply(&mut store, &report, NOW), Ok(Applied::TimesOnly));
+    assert_eq!(apply(&mut store, &report, NOW), Ok(Kept::TimesOnly));
     assert_eq!(value(&read(&mut store, NOW).unwrap(), "refusals", ""), None);
 }
 

@@ -6,10 +6,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use keyward_key::time::Millis;
-use keyward_protocol::usage::{UsageReport, UsageRequest, UsageTimes};
+use keyward_protocol::usage::{Step, TotalsBy, TotalsQuery, UsageReport, UsageRequest, UsageResponse, UsageTimes};
 use keyward_protocol::{FetchError, Request, Response};
 use keyward_store::{Store, StoreError};
-use keyward_testkit::sqlite_store::SqliteStore;
+use keyward_testkit::sqlite_store::{Fault, SqliteStore};
 use keyward_usage::object::{Level, QUIET_INTERVAL_MS, TELL_INTERVAL_MS, UsageHost, UsageObject};
 
 use crate::world::{NOW, id, key, later, report, sum, used};
@@ -142,6 +142,62 @@ fn an_instance_that_ends_loses_neither_counts_nor_alarm() {
     assert_eq!(told(&host).len(), 1);
 }
 
+fn totals(object: &UsageObject<&Host>) -> Result<u64, FetchError> {
+    let day = NOW.0 / 86_400_000;
+    let asked = TotalsQuery { by: TotalsBy::Code, step: Step::Day, from: day, to: day + 1, environments: None };
+    let answer = now(object.fetch(&serde_json::to_string(&UsageRequest::Totals(asked)).unwrap()))?;
+    let Ok(UsageResponse::Totals(totals)) = serde_json::from_str(&answer) else { panic!("{answer}") };
+    Ok(totals.iter().map(|total| total.allowed).sum())
+}
+
+#[test]
+fn an_answer_contains_every_report_that_arrived_before_it() {
+    let host = host();
+    let object = UsageObject::new(&host);
+    for sequence in 1..=3 {
+        send(&object, report("a", sequence, vec![key(1, NOW, vec![used(NOW, 2)])])).unwrap();
+        assert_eq!(totals(&object), Ok(2 * sequence));
+    }
+    // What cannot be added up is not left out of an answer.
+    send(&object, report("a", 4, vec![key(1, NOW, vec![used(NOW, 2)])])).unwrap();
+    host.store.borrow_mut().fail_at(Some(Fault::BeforeWrite(1)));
+    assert_eq!(totals(&object), Err(FetchError::Failed));
+    host.store.borrow_mut().fail_at(None);
+    assert_eq!(totals(&object), Ok(8));
+}
+
+#[test]
+fn nothing_is_told_while_reports_cannot_be_added_up() {
+    let host = host();
+    let object = UsageObject::new(&host);
+    send(&object, report("a", 1, vec![key(1, NOW, vec![used(NOW, 1)])])).unwrap();
+    host.store.borrow_mut().fail_at(Some(Fault::BeforeWrite(1)));
+    now(object.alarm());
+    host.store.borrow_mut().fail_at(None);
+    assert_eq!((told(&host), host.alarm_ms.take()), (Vec::new(), Some(TELL_INTERVAL_MS)), "no key may be called idle");
+    now(object.alarm());
+    assert_eq!(told(&host).len(), 1);
+}
+
+#[test]
+fn waiting_reports_are_added_up_before_they_are_more_than_a_megabyte() {
+    let host = host();
+    let object = UsageObject::new(&host);
+    let bytes = || -> i64 {
+        let store = host.store.borrow();
+        store
+            .connection
+            .query_row("SELECT coalesce(sum(length(report)), 0) FROM waiting", [], |row| row.get(0))
+            .unwrap()
+    };
+    for sequence in 1..=60 {
+        let keys = (0..200).map(|number| key(number, NOW, vec![used(NOW, 1)])).collect();
+        send(&object, report("a", sequence, keys)).unwrap();
+        assert!(bytes() < 1_200_000, "{}", bytes());
+    }
+    assert_eq!(totals(&object), Ok(60 * 200));
+}
+
 #[test]
 fn ten_thousand_keys_are_told_by_one_alarm() {
     let host = host();
@@ -161,6 +217,6 @@ fn a_malformed_message_is_refused_and_a_failing_store_is_no_answer() {
     let object = UsageObject::new(&host);
     assert_eq!(now(object.fetch("{")), Err(FetchError::Malformed));
     send(&object, report("a", 1, Vec::new())).unwrap();
-    host.store.borrow_mut().fail_at(Some(keyward_testkit::sqlite_store::Fault::BeforeWrite(1)));
+    host.store.borrow_mut().fail_at(Some(Fault::BeforeWrite(1)));
     assert_eq!(send(&object, report("a", 2, vec![key(1, NOW, vec![used(NOW, 1)])])), Err(FetchError::Failed));
 }

@@ -3,10 +3,12 @@
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::time::Millis;
 use keyward_protocol::usage::{ALLOWED, KeyUsage, Step, UsageReport, UseCount, UsedFrom, minute_of};
+use keyward_store::{Store, StoreError};
 use keyward_testkit::registry_world::key_id;
 use keyward_testkit::sqlite_store::SqliteStore;
-use keyward_usage::report::{Applied, apply};
+use keyward_usage::report::{Kept, keep};
 use keyward_usage::schema::migrate;
+use keyward_usage::sums::add_up;
 
 /// 2026-11-23T14:02:03.004Z
 pub const NOW: Millis = Millis(1_795_442_523_004);
@@ -52,11 +54,18 @@ pub fn report(isolate: &str, sequence: u64, keys: Vec<KeyUsage>) -> UsageReport 
     UsageReport { shard: 3, isolate: isolate.to_owned(), sequence, keys, metrics: None }
 }
 
+/// Keeps a report and adds it up.
+pub fn apply(store: &mut dyn Store, report: &UsageReport, now: Millis) -> Result<Kept, StoreError> {
+    let kept = keep(store, report, now)?;
+    assert_eq!(add_up(store, now)?, 0, "every report can be read");
+    Ok(kept)
+}
+
 /// Sends the first report of a new isolate.
 pub fn send(store: &mut SqliteStore, keys: Vec<KeyUsage>, now: Millis) {
     let isolates = store.connection.query_row("SELECT count(*) FROM isolates", [], |row| row.get::<_, i64>(0)).unwrap();
     let report = report(&format!("isolate-{isolates}-{}", now.0), 1, keys);
-    assert_eq!(apply(store, &report, now), Ok(Applied::Counted));
+    assert_eq!(apply(store, &report, now), Ok(Kept::Counts));
 }
 
 pub fn sum(store: &SqliteStore, table: &str) -> u64 {
