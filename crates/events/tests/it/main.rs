@@ -1,5 +1,6 @@
 //! Tests of the events object on real SQLite, with receivers that answer, fail, hang and lie.
 
+mod cost;
 mod endpoints;
 mod messages;
 mod news;
