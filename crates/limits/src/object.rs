@@ -12,7 +12,7 @@ use keyward_key::version;
 use keyward_protocol::FetchError;
 use keyward_protocol::feed::CompactKeyId;
 use keyward_protocol::lease::{GroupAnswer, GroupQuery, LeaseAnswer, LeaseQuery, MAX_QUERY_GROUPS};
-use keyward_store::migrations::{self, Step};
+use keyward_store::migrations::{self, Schema};
 use keyward_store::{Store, StoreError, Value};
 
 use super::Instant;
@@ -22,9 +22,12 @@ use super::host::{Level, LimitsHost, LoggedEvents};
 use super::row::Row;
 
 /// Tables of the object. A released step is never edited.
-const STEPS: &[Step] = &[&[
-    "CREATE TABLE limit_groups (group_id TEXT PRIMARY KEY, state TEXT NOT NULL, idle_after INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-]];
+const SCHEMA: Schema = Schema {
+    steps: &[&[
+        "CREATE TABLE limit_groups (group_id TEXT PRIMARY KEY, state TEXT NOT NULL, idle_after INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    ]],
+    oldest: 1,
+};
 
 /// Number of groups in memory above which idle ones are dropped.
 const SWEEP_ABOVE: usize = 20_000;
@@ -109,7 +112,7 @@ impl<H: LimitsHost> LimitsObject<H> {
     }
 
     fn start(&self) -> Result<u64, StoreError> {
-        self.host.with_store(|store| migrations::migrate(store, STEPS, &mut |_| Ok(())))?;
+        self.host.with_store(|store| migrations::migrate(store, &SCHEMA, &mut |_| Ok(())))?;
         self.host.random_number().ok_or_else(|| StoreError::new("no entropy for an instance"))
     }
 

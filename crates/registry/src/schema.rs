@@ -2,7 +2,7 @@
 
 use super::meta;
 use keyward_key::epoch::Epoch;
-use keyward_store::migrations::{self, Step};
+use keyward_store::migrations::{self, Schema, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps, each from one version of the schema to the next. Never edit a released step; add another.
@@ -366,15 +366,18 @@ const LIMITS_REACHED: &[&str] = &[
     "ALTER TABLE keys ADD COLUMN limits_reached TEXT",
 ];
 
+/// Nothing older was released.
+const SCHEMA: Schema = Schema { steps: STEPS, oldest: STEPS.len() };
+
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the
 /// store is up to date.
 ///
 /// `epoch` is the first epoch of a new store. It is ignored if the store exists.
 ///
 /// # Errors
-/// [`StoreError`] if the store fails or has a newer schema.
+/// [`StoreError`] if the store fails or has a newer schema that this version cannot use.
 pub fn migrate(store: &mut dyn Store, epoch: &Epoch) -> Result<(), StoreError> {
-    migrations::migrate(store, STEPS, &mut |store| {
+    migrations::migrate(store, &SCHEMA, &mut |store| {
         meta::write_epoch(store, epoch)?;
         meta::write(store, "revision", "0".to_owned())
     })

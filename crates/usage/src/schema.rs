@@ -1,10 +1,13 @@
 //! The schema and its migrations. docs/internals/storage.md documents every column.
 
-use keyward_store::migrations::{self, Step};
+use keyward_store::migrations::{self, Schema, Step};
 use keyward_store::{Store, StoreError};
 
 /// Migration steps. Never edit a released step; add another.
 const STEPS: &[Step] = &[FIRST, METRICS, WAITING];
+
+/// Nothing older was released.
+const SCHEMA: Schema = Schema { steps: STEPS, oldest: STEPS.len() };
 
 const FIRST: &[&str] = &[
     "CREATE TABLE isolates (
@@ -94,7 +97,7 @@ const WAITING: &[&str] = &[
 /// Migrates the store to the current schema, in one transaction. Only reads if it is up to date.
 ///
 /// # Errors
-/// [`StoreError`] if the store fails or has a newer schema.
+/// [`StoreError`] if the store fails or has a newer schema that this version cannot use.
 pub fn migrate(store: &mut dyn Store) -> Result<(), StoreError> {
-    migrations::migrate(store, STEPS, &mut |_| Ok(()))
+    migrations::migrate(store, &SCHEMA, &mut |_| Ok(()))
 }

@@ -99,10 +99,27 @@ fn a_store_of_a_newer_schema_is_refused() {
     for version in ["99", "many", "-1", ""] {
         let mut world = World::with_owner();
         world.store.connection.execute("UPDATE meta SET value = ?1 WHERE name = 'schema'", [version]).unwrap();
+        world.store.connection.execute_batch("DELETE FROM meta WHERE name = 'schema_oldest'").unwrap();
         let before = world.store.dump();
         assert!(migrate(&mut world.store, &epoch(2)).is_err(), "{version}");
         assert_eq!(world.store.dump(), before);
     }
+}
+
+#[test]
+fn a_store_of_a_newer_schema_is_used_unchanged_if_it_says_that_this_version_can() {
+    let mut world = World::with_owner();
+    let schema = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'schema'";
+    let supported: i64 = world.store.connection.query_row(schema, [], |row| row.get(0)).unwrap();
+    world.store.connection.execute_batch("UPDATE meta SET value = '99' WHERE name = 'schema'").unwrap();
+    for (oldest, is_used) in [(supported, true), (supported + 1, false)] {
+        let text = oldest.to_string();
+        world.store.connection.execute("UPDATE meta SET value = ?1 WHERE name = 'schema_oldest'", [text]).unwrap();
+        let before = world.store.dump();
+        assert_eq!(migrate(&mut world.store, &epoch(2)).is_ok(), is_used, "{oldest}");
+        assert_eq!(world.store.dump(), before);
+    }
+    assert_eq!(world.issue(1, live("after")).id, key_id(keyward_key::id::Environment::Live, 1));
 }
 
 #[test]
