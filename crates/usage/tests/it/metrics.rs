@@ -83,7 +83,7 @@ fn names_of_limits_above_the_cap_are_other_and_no_refusal_is_lost() {
         let mut report = report("isolate", number + 1, Vec::new());
         let limited = |name| Sample::new(LIMITED, &[("policy", &format!("limit-{number}-{name}"))], 1);
         report.metrics = Some(MetricsReport { counters: (0..50).map(limited).collect(), gauges: Vec::new() });
-        assert_eq!(apply(&mut store, &report, NOW), Ok(Applied::Counted));
+        assert_eq!(apply(&mut store, &report, NOW), Ok(Kept::Counts));
     }
     let samples = read(&mut store, NOW).unwrap();
     let limited: Vec<&Sample> = samples.iter().filter(|sample| sample.family == LIMITED).collect();
