@@ -5,19 +5,22 @@ import type { Page } from "./types.ts";
 
 type Query = Record<string, string | number | boolean | null | undefined>;
 
+/** Time after which a screenful is shown as far as it is filled. */
+const LONGEST_MS = 4_000;
+
 /**
- * Reads one screenful. With filters a page of the API may be short or empty although there are more; those are joined, up to
- * `requests` calls, so that a screenful is full unless the list ends.
+ * Reads one screenful. With filters a page of the API may be short or empty although there are more, because it looks at 1,000 items at
+ * most; those are joined, so that a screenful is full unless the list ends or that takes too long.
  */
-export async function readScreenful<T>(path: string, query: Query, size: number, requests = 8): Promise<Page<T>> {
+export async function readScreenful<T>(path: string, query: Query, size: number, signal?: AbortSignal) {
   const items: T[] = [];
   let cursor = (query.cursor as string | null | undefined) ?? null;
-  for (let round = 0; round < requests; round += 1) {
-    const page: Page<T> = await call(path, { query: { ...query, limit: size - items.length, cursor } });
+  const until = performance.now() + LONGEST_MS;
+  do {
+    const page: Page<T> = await call(path, { query: { ...query, limit: size - items.length, cursor }, signal });
     items.push(...page.items);
     cursor = page.next_cursor;
-    if (cursor === null || items.length >= size) break;
-  }
+  } while (cursor !== null && items.length < size && performance.now() < until);
   return { items, next_cursor: cursor };
 }
 

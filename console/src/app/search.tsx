@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { call } from "../api/client.ts";
-import type { Key, Page } from "../api/types.ts";
+import { readScreenful } from "../api/pages.ts";
+import type { Key } from "../api/types.ts";
 import { idOfWholeKey, isId } from "../logic/key-text.ts";
 import { EnvironmentChip, StatusChip } from "../parts/chip.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -11,16 +11,25 @@ const WAIT_MS = 180;
 const MOST = 6;
 const SLUG = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
+interface Found {
+  keys: Key[];
+  /** Whether every key was looked at. */
+  isComplete: boolean;
+}
+
 /** Keys by name, id, integration or owner, each key once. */
-async function find(text: string, env: string | null, signal: AbortSignal): Promise<Key[]> {
+async function find(text: string, env: string | null, signal: AbortSignal): Promise<Found> {
   const ask = (query: Record<string, string>) =>
-    call<Page<Key>>("/keys", { query: { ...query, environment: env, limit: MOST }, signal });
+    readScreenful<Key>("/keys", { ...query, environment: env }, MOST, signal);
   const asked = [ask({ q: text })];
   if (SLUG.test(text)) asked.push(ask({ integration: text }));
   if (text.includes("@")) asked.push(ask({ owner: text }));
   const pages = await Promise.all(asked);
   const found = new Map(pages.flatMap(({ items }) => items).map((key) => [key.id, key]));
-  return [...found.values()].slice(0, MOST);
+  return {
+    keys: [...found.values()].slice(0, MOST),
+    isComplete: pages.every(({ next_cursor }) => next_cursor === null),
+  };
 }
 
 /** Finds keys. Of a whole key that someone pastes only the public id stays in the field, and only that is sent. */
@@ -28,7 +37,7 @@ export function Search() {
   const { query } = usePlace();
   const env = query.get("env");
   const [text, setText] = useState("");
-  const [found, setFound] = useState<Key[] | null>(null);
+  const [found, setFound] = useState<Found | null>(null);
   const [at, setAt] = useState(-1);
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
@@ -39,9 +48,9 @@ export function Search() {
     const abort = new AbortController();
     const timer = setTimeout(() => {
       find(asked, env, abort.signal).then(
-        (keys) => {
-          setFound(keys);
-          setAt(keys.length > 0 ? 0 : -1);
+        (next) => {
+          setFound(next);
+          setAt(next.keys.length > 0 ? 0 : -1);
         },
         () => {}, // the list itself, opened by Enter, shows the problem
       );
@@ -67,7 +76,7 @@ export function Search() {
     if (id) say("That was a whole key. Only its public id is used; the rest was dropped here.");
   };
   const onKeyDown = (event: KeyboardEvent) => {
-    const keys = found ?? [];
+    const keys = found?.keys ?? [];
     if (event.key === "Escape") close();
     else if (event.key === "ArrowDown") setAt(Math.min(at + 1, keys.length - 1));
     else if (event.key === "ArrowUp") setAt(Math.max(at - 1, 0));
@@ -113,7 +122,7 @@ export function Search() {
       <kbd>/</kbd>
       <div class="popup" role="listbox" id="search-results" aria-label="Keys found" hidden={!shown}>
         {shown &&
-          found?.map((key, index) => (
+          found?.keys.map((key, index) => (
             // biome-ignore lint/a11y/useKeyWithClickEvents: the keyboard is on the field, by aria-activedescendant
             // biome-ignore lint/a11y/useFocusableInteractive: the same
             <div
@@ -131,8 +140,12 @@ export function Search() {
               <span class="small muted mono">{key.id}</span>
             </div>
           ))}
-        {shown && found?.length === 0 && (
-          <div class="note small">No key has this in its name or id. Press Enter to look through the list.</div>
+        {shown && found?.keys.length === 0 && (
+          <div class="note small">
+            {found.isComplete
+              ? "No key has this in its name or id."
+              : "No key among those looked at has this in its name or id. Press Enter to look through the list."}
+          </div>
         )}
         {shown && found === null && <div class="note small">Searching…</div>}
       </div>

@@ -1,8 +1,9 @@
 // A local deployment as `npm start` runs it: the real worker, which serves the console on its control host, and the demo origin.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { setTimeout as pause } from "node:timers/promises";
 import { startDemoOrigin } from "../../../tools/demo-origin.mjs";
 import { localSettings } from "../../../tools/local-settings.mjs";
@@ -51,6 +52,52 @@ class Deployment {
     this.#demo?.closeAllConnections();
     this.#demo?.close();
     rmSync(this.#state, { recursive: true, force: true });
+  }
+
+  /**
+   * Adds `count` keys like an issued one to the registry's store, each with an integration of its own, and starts again at other addresses.
+   * Issuing them through the API would take minutes.
+   * @param {string} like
+   */
+  async addKeys(count, like) {
+    await this.#worker.dispose();
+    this.#demo.close();
+    const store = this.#registry();
+    const columns = store
+      .prepare("SELECT name FROM pragma_table_info('keys')")
+      .all()
+      .map(({ name }) => String(name));
+    const changed = {
+      position: "(SELECT max(position) FROM keys) + i",
+      revision: "(SELECT max(position) FROM keys) + i",
+      id: "printf('wafl_live_%012d', i)",
+      key_hash: "printf('%064x', i)",
+      name: "printf('Partner %05d', i)",
+      integration: "printf('partner-%05d', i)",
+      owner: "printf('team-%02d@acme.example', i % 40)",
+      limit_group: "NULL",
+    };
+    store
+      .prepare(
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+         INSERT INTO keys (${columns.join(", ")})
+         SELECT ${columns.map((name) => changed[name] ?? name).join(", ")} FROM n, keys WHERE keys.id = ?`,
+      )
+      .run(count, like);
+    store.exec("UPDATE meta SET value = (SELECT max(revision) FROM keys) WHERE name = 'revision'");
+    store.close();
+    await this.start();
+  }
+
+  /** Opens the registry's database, which nobody may have open. */
+  #registry() {
+    const files = readdirSync(this.#state, { recursive: true }).map(String);
+    for (const file of files.filter((name) => name.endsWith(".sqlite"))) {
+      const store = new DatabaseSync(join(this.#state, file));
+      if (store.prepare("SELECT 1 FROM sqlite_master WHERE name = 'audit'").get()) return store;
+      store.close();
+    }
+    throw new Error(`No registry below ${this.#state}: ${files.join(", ")}`);
   }
 
   async bootstrap() {

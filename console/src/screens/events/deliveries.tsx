@@ -121,7 +121,7 @@ export function Deliveries({ endpoints }: { endpoints: Endpoint[] | null }) {
         <div class="panel">
           <Empty>
             {endpoint || status
-              ? "No delivery fits these filters."
+              ? `No delivery fits these filters${next ? " so far. The next page looks further" : ""}.`
               : "Nothing was sent in the last 30 days. An enabled endpoint receives what happens from then on."}
           </Empty>
         </div>

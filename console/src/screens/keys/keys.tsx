@@ -19,8 +19,14 @@ import { exportAll, exportKeys } from "./export.ts";
 import { Filters } from "./filters.tsx";
 import { apiQuery, DEFAULT_SORT, FILTERS, PAGE_SIZE } from "./query.ts";
 
-function NoKeys({ filtered }: { filtered: boolean }) {
+function NoKeys({ filtered, onNext }: { filtered: boolean; onNext: (() => void) | null }) {
   const { rights } = useConsole();
+  if (onNext)
+    return (
+      <Empty action={<Button onClick={onNext}>Look further</Button>}>
+        No key fits these filters so far. Not all of them were looked at.
+      </Empty>
+    );
   if (filtered)
     return (
       <Empty
@@ -166,7 +172,7 @@ export function Keys() {
         )}
         {list.data && rows.length === 0 && (
           <div class="panel">
-            <NoKeys filtered={filtered} />
+            <NoKeys filtered={filtered} onNext={pages.onNext} />
           </div>
         )}
         {rows.length > 0 && (

@@ -19,8 +19,8 @@ function Pending() {
   );
   if (!pending.data) return null;
   const { items, next_cursor } = pending.data;
-  if (items.length === 0) return <span>No delivery of an event is pending.</span>;
-  const many = next_cursor && items.length >= MOST ? `${MOST} or more` : String(items.length);
+  if (items.length === 0 && !next_cursor) return <span>No delivery of an event is pending.</span>;
+  const many = next_cursor ? `${items.length} or more` : String(items.length);
   return (
     <span>
       <a href={href("/events", { tab: "deliveries", status: "pending" })}>Pending deliveries of events: {many}</a>.

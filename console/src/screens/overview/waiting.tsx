@@ -18,7 +18,7 @@ interface Tile {
 
 /** "12", or "100+" where counting would mean reading the whole list. */
 const figure = ({ items, next_cursor }: { items: unknown[]; next_cursor: string | null }) =>
-  next_cursor && items.length >= MOST ? `${MOST}+` : String(items.length);
+  `${items.length}${next_cursor ? "+" : ""}`;
 
 function TileLink({ tile, env }: { tile: Tile; env: string | null }) {
   const count = useResource(`${tile.name} ${env}`, async () => figure(await tile.read()), true);
