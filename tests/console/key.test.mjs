@@ -108,6 +108,16 @@ test("a change sends only what differs, and is refused if somebody else changed 
   await seen(page, /^May read and write contacts/);
 });
 
+test("the history of a successor begins with the rotation that made it", { skip }, async () => {
+  const { page } = opened;
+  const { key } = await deployment.issue("made-by-rotation");
+  const rotated = await deployment.call("POST", `/keys/${key.id}/rotate`, { json: { overlap_seconds: 3_600 } });
+  await page.goto(`/key?id=${rotated.json.key.id}&tab=history`);
+  await seen(page, "Made by the rotation");
+  await page.getByRole("tabpanel").getByRole("link", { name: key.id }).click();
+  await seen(page, "Rotated the key");
+});
+
 test("the history names who changed what, from what to what", { skip }, async () => {
   const { page } = opened;
   const { key } = await deployment.issue("history");

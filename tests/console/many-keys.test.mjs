@@ -95,7 +95,11 @@ test("a page forward and back keeps its place, and the overview counts no more t
   );
   await page.getByRole("button", { name: "Previous" }).click();
   await seen(page, "Keys 1 to 50");
-  const tile = (name) => page.locator(".tile").filter({ hasText: name }).locator(".figure");
+  const tile = (name) =>
+    page
+      .locator(".tile")
+      .filter({ has: page.getByText(name, { exact: true }) })
+      .locator(".figure");
   await timed(
     t,
     "overview",

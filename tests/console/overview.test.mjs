@@ -59,6 +59,10 @@ test("the posture says how many findings are new in the last 7 days, and how sev
     await withFindings(page, some),
     "62of 100. 4 findings, 3 of them new in the last 7 days: 1 high and 2 low.",
   );
+  assert.equal(
+    await withFindings(page, some.slice(1)),
+    "62of 100. 3 findings, all of them new in the last 7 days: 1 high and 2 low.",
+  );
   // The API lists the heaviest ones only, and counts all.
   assert.equal(
     await withFindings(page, some, 1_204),

@@ -5,17 +5,28 @@ import type { Page } from "./types.ts";
 
 type Query = Record<string, string | number | boolean | null | undefined>;
 
-/** Time after which a screenful is shown as far as it is filled. */
+interface Patience {
+  /** Time after which a screenful is returned as far as it is filled. */
+  longestMs?: number;
+  signal?: AbortSignal;
+}
+
+/** For a list that somebody waits for. */
 const LONGEST_MS = 4_000;
 
 /**
  * Reads one screenful. With filters a page of the API may be short or empty although there are more, because it looks at 1,000 items at
  * most; those are joined, so that a screenful is full unless the list ends or that takes too long.
  */
-export async function readScreenful<T>(path: string, query: Query, size: number, signal?: AbortSignal) {
+export async function readScreenful<T>(
+  path: string,
+  query: Query,
+  size: number,
+  { longestMs = LONGEST_MS, signal }: Patience = {},
+) {
   const items: T[] = [];
   let cursor = (query.cursor as string | null | undefined) ?? null;
-  const until = performance.now() + LONGEST_MS;
+  const until = performance.now() + longestMs;
   do {
     const page: Page<T> = await call(path, { query: { ...query, limit: size - items.length, cursor }, signal });
     items.push(...page.items);

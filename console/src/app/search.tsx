@@ -20,7 +20,7 @@ interface Found {
 /** Keys by name, id, integration or owner, each key once. */
 async function find(text: string, env: string | null, signal: AbortSignal): Promise<Found> {
   const ask = (query: Record<string, string>) =>
-    readScreenful<Key>("/keys", { ...query, environment: env }, MOST, signal);
+    readScreenful<Key>("/keys", { ...query, environment: env }, MOST, { signal });
   const asked = [ask({ q: text })];
   if (SLUG.test(text)) asked.push(ask({ integration: text }));
   if (text.includes("@")) asked.push(ask({ owner: text }));

@@ -37,8 +37,8 @@ export function HowToVerify() {
   const key = useResource<{ whpk: string }>("key", () => call<{ whpk: string }>("/endpoints/key"));
   const text = key.data?.whpk ?? "whpk_…";
   return (
-    <div class="stack prose">
-      <p>
+    <div class="stack">
+      <p class="prose">
         Events follow Standard Webhooks 1.0: any of its libraries verifies them with the public key below. Refuse a
         message whose <code>webhook-timestamp</code> is more than five minutes off, and remember each{" "}
         <code>webhook-id</code>, because deliveries may repeat.

@@ -65,6 +65,18 @@ function Actions({ of, ask }: { of: Key; ask: (asked: Asked) => void }) {
   );
 }
 
+/** An address that may break after its `@`. */
+function Owner({ address }: { address: string }) {
+  const at = address.indexOf("@") + 1;
+  return (
+    <span>
+      {address.slice(0, at)}
+      <wbr />
+      {address.slice(at)}
+    </span>
+  );
+}
+
 function Facts({ of }: { of: Key }) {
   const names = useNames();
   const from = of.last_used_from;
@@ -97,7 +109,7 @@ function Facts({ of }: { of: Key }) {
       </div>
       <div class="tile">
         <span class="what">Owner</span>
-        <span>{of.owner}</span>
+        <Owner address={of.owner} />
       </div>
     </div>
   );

@@ -63,7 +63,7 @@ export function UseTab({ of }: { of: Key }) {
       ) : (
         <Skeleton rows={5} />
       )}
-      <div class="panel columns">
+      <div class="panel bar-columns">
         <Routes of={of} span={span} />
         {steps && (
           <AmountBars

@@ -7,7 +7,7 @@ import { forgetMembers } from "../../app/shared.ts";
 import { useNow } from "../../logic/now.ts";
 import { useResource } from "../../logic/resource.ts";
 import { DAY_MS } from "../../logic/time.ts";
-import { ROLES } from "../../logic/words.ts";
+import { count, ROLES } from "../../logic/words.ts";
 import { Button } from "../../parts/button.tsx";
 import { Chip, StatusChip } from "../../parts/chip.tsx";
 import { Icon } from "../../parts/icon.tsx";
@@ -155,7 +155,7 @@ export function Members() {
         {gone > 0 && (
           <label class="check small">
             <input type="checkbox" checked={past} onChange={() => setPast(!past)} />
-            <span>Show {gone} who were removed</span>
+            <span>Show {count(gone, "removed member")}</span>
           </label>
         )}
       </div>

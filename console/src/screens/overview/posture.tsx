@@ -53,9 +53,10 @@ function summary({ findings, by_rule }: Posture): string {
     severity,
     many: fresh.filter((finding) => finding.severity === severity).length,
   })).filter(({ many }) => many > 0);
+  const many = fresh.length === found ? "all" : number(fresh.length);
   const least = findings.length < found ? "at least " : "";
   const named = list(bySeverity.map(({ severity, many }) => `${number(many)} ${severity}`));
-  return `${all}, ${least}${number(fresh.length)} of them new in the last ${NEW_DAYS} days: ${named}.`;
+  return `${all}, ${least}${many} of them new in the last ${NEW_DAYS} days: ${named}.`;
 }
 
 /** How well keys are kept: the score, what is new, and the findings that weigh most. */

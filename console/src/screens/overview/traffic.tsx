@@ -54,7 +54,7 @@ export function Traffic() {
               <Chart label="Requests with a key of this deployment" times={times.times} series={series} />
             </div>
           )}
-          <div class={times ? "columns lined" : "columns"}>
+          <div class={times ? "bar-columns lined" : "bar-columns"}>
             <AmountBars
               title="Allowed, by integration"
               absent="No request was allowed in this time."

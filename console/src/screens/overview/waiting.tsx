@@ -7,6 +7,8 @@ import { useResource } from "../../logic/resource.ts";
 import { DAY_MS } from "../../logic/time.ts";
 
 const MOST = 100;
+/** A count fills in late; nobody waits for it. */
+const LONGEST_MS = 30_000;
 
 interface Tile {
   name: string;
@@ -35,7 +37,8 @@ function TileLink({ tile, env }: { tile: Tile; env: string | null }) {
 export function Waiting() {
   const { rights, capabilities } = useConsole();
   const env = usePlace().query.get("env");
-  const keys = (query: Record<string, string>) => readScreenful<Key>("/keys", { environment: env, ...query }, MOST);
+  const keys = (query: Record<string, string>) =>
+    readScreenful<Key>("/keys", { environment: env, ...query }, MOST, { longestMs: LONGEST_MS });
   const soon = () => new Date(Math.ceil((serverNow() + 30 * DAY_MS) / 60_000) * 60_000).toISOString();
   const tiles: Tile[] = [
     {
