@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::Config;
+use super::reader::Reader;
 use super::settings::{SETTINGS, Setting};
-use super::{Config, Reader};
 
 /// Settings as given, without the values of secrets.
 pub(super) struct Given {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Reader;
+use super::reader::Reader;
 use keyward_http::event_url::EventHosts;
 
 impl Reader<'_> {

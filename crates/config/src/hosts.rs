@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Config, Origin, Reader};
+use super::reader::Reader;
+use super::{Config, Origin};
 use keyward_http::head::{Head, is_host, is_loopback, split_authority};
 
 /// A host name or address, with a port if it is not the scheme's default.

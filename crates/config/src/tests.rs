@@ -1,4 +1,5 @@
 use super::*;
+use keyward_key::exposure::ExposureAction;
 use serde_json::json;
 
 fn vars(changes: &Value) -> Map<String, Value> {
