@@ -133,6 +133,7 @@ describe("SQL", () => {
         "table idle_keys",
         "table incident_keys",
         "table incidents",
+        "table key_uses",
         "table keys",
         "table leak_items",
         "table leaks",
@@ -234,7 +235,8 @@ describe("SQL", () => {
         "idle_days 90",
         `revision ${rows[2].value}`,
         "revoke_idle_days 0",
-        "schema 19",
+        "schema 20",
+        "schema_oldest 19",
         `sealed_under ${GENERATION}`,
       ],
     );

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::credential::{self, Minting, Subject, Wanted};
 use super::exposition::Exposition;
 use super::failure::Failure;
+use super::leaks::view::LeakView;
 use super::precondition;
 use super::retry::Retryable;
 use super::text::TextParser;
@@ -271,10 +272,20 @@ pub enum Answer {
     Usage(super::usage_query::UsageQuestion),
     /// The registry's metrics, to which those of the other objects are added.
     Metrics(Vec<Sample>, Exposition),
+    /// Leak reports, to which the uses since are added: one, or a page with its cursor.
+    Leaks(LeaksShown),
     /// A question to the events object.
     Events(super::events_query::EventsQuestion),
     /// The public keys that verify events.
     EventKeys,
+}
+
+/// Leak reports in a response.
+pub enum LeaksShown {
+    /// One report.
+    One(Box<LeakView>),
+    /// A page, and the cursor of the next one.
+    Page(Vec<LeakView>, Option<String>),
 }
 
 /// A request of another worker, to be counted against the limits of its key.

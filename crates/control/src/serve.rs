@@ -438,6 +438,9 @@ impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {
                 let answered = events_query::answer(self.request.platform, question, self.request.request_id).await;
                 answered.map(ControlReply::Reply)
             }
+            (Answer::Leaks(leaks), _) => {
+                Ok(leaks::shown(leaks, self.request.platform, self.request.request_id).await.into())
+            }
             (Answer::EventKeys, _) => {
                 self.hold_event_keys().await;
                 Ok(events_query::keys(self.request.config, self.request.request_id).into())

@@ -2,6 +2,7 @@
 
 mod pattern;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keyward_key::scope::Scope;
@@ -188,6 +189,18 @@ impl Routes {
             Access::Public => false,
         };
         self.0.iter().filter(opens).map(|route| route.text().to_string()).collect()
+    }
+
+    /// Returns the `match` of every route of each scope.
+    #[must_use]
+    pub fn by_scope(&self) -> BTreeMap<Scope, Vec<String>> {
+        let mut routes: BTreeMap<Scope, Vec<String>> = BTreeMap::new();
+        for route in &self.0 {
+            if let Access::Scope(scope) = &route.access {
+                routes.entry(scope.clone()).or_default().push(route.text().to_string());
+            }
+        }
+        routes
     }
 
     /// Returns every scope that a route requires, without duplicates, sorted.

@@ -49,6 +49,8 @@ pub enum UsageRequest {
     RoutesOfKey(SeriesQuery),
     /// The control plane asks who used a key.
     Activity(ActivityQuery),
+    /// The control plane asks how often keys were used since a time.
+    UsesSince(Vec<SinceQuery>),
     /// The control plane asks for the metrics.
     Metrics,
 }
@@ -65,6 +67,8 @@ pub enum UsageResponse {
     Totals(Vec<Total>),
     /// Answer to [`UsageRequest::Activity`].
     Activity(ActivityPage),
+    /// Answer to [`UsageRequest::UsesSince`], in the same order. `None` if the counts of that time are not kept any more.
+    UsesSince(Vec<Option<u64>>),
     /// Answer to [`UsageRequest::Metrics`].
     Metrics(Vec<Sample>),
 }
@@ -300,6 +304,15 @@ pub struct Total {
     pub refused: u64,
 }
 
+/// Question for the number of requests with a key, allowed and refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinceQuery {
+    /// Key id.
+    pub id: KeyId,
+    /// Number of the first hour.
+    pub hour: i64,
+}
+
 /// Question for who used a key, from where and for what.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ActivityQuery {
@@ -351,6 +364,9 @@ pub struct UsageTimes {
     pub at: Millis,
     /// Keys that were used since the last message, and all times that were not confirmed.
     pub keys: Vec<KeyTimes>,
+    /// Whether each key has its [`KeyTimes::days`]. The previous version does not tell them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_days: bool,
 }
 
 /// Maximum number of keys in one [`UsageTimes`].
@@ -367,6 +383,20 @@ pub struct KeyTimes {
     pub last_at: Millis,
     /// Origin of the last use.
     pub from: Option<UsedFrom>,
+    /// What it was used for, today and yesterday by the shard's clock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub days: Vec<KeyDay>,
+}
+
+/// What a key was used for on one day, refused requests included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyDay {
+    /// Number of the day.
+    pub day: i64,
+    /// `match` of each route. [`OTHER`] stands for any route: not all are known.
+    pub routes: Vec<String>,
+    /// Number of networks. It is capped.
+    pub networks: u32,
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ pub mod idempotency;
 pub mod idle;
 pub mod incidents;
 pub mod key_limits;
+pub mod key_uses;
 pub mod keys;
 pub mod leaks;
 pub mod list;

@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     EVENTS,
     PENDING_REPORTS,
     LIMITS_REACHED,
+    KEY_USES,
 ];
 
 /// Version of the current schema: the number of steps.
@@ -366,8 +367,21 @@ const LIMITS_REACHED: &[&str] = &[
     "ALTER TABLE keys ADD COLUMN limits_reached TEXT",
 ];
 
-/// Nothing older was released.
-const SCHEMA: Schema = Schema { steps: STEPS, oldest: STEPS.len() };
+/// What keys are used for, which shards tell it, and since when a key has its scopes.
+const KEY_USES: &[&str] = &[
+    "CREATE TABLE key_uses (
+        id TEXT PRIMARY KEY,
+        routes TEXT NOT NULL,
+        wide_day INTEGER,
+        wide_networks INTEGER,
+        scopes_since INTEGER
+    ) STRICT",
+    // NULL until the shard tells routes.
+    "ALTER TABLE usage_shards ADD COLUMN routes_since INTEGER",
+];
+
+/// Nothing older was released. The later step adds a table and a column that may be NULL.
+const SCHEMA: Schema = Schema { steps: STEPS, oldest: 19 };
 
 /// Migrates the store to the current schema, in one transaction. The object calls this first at each start. Only reads if the
 /// store is up to date.

@@ -6,6 +6,7 @@ use keyward_protocol::usage::{USAGE_SHARDS, UsageTimes, usage_shard};
 use keyward_protocol::{Response, Status};
 
 use super::context::days_before;
+use super::key_uses;
 use super::store::{Row, Store, StoreError, Value};
 
 /// Longest pause between two messages of a shard, in milliseconds. After a longer one, reports of isolates may be missing, and nothing
@@ -42,12 +43,13 @@ pub fn note(store: &mut dyn Store, times: &UsageTimes, now: Millis) -> Result<Re
              ) AS used WHERE keys.id = used.id",
             &[rows.as_str().into()],
         )?;
+        key_uses::note(store, &times.keys, now)?;
         // Times of a shard whose clock is off are too early or too late, and so no proof of disuse.
         let is_off = now.since(times.at).saturating_abs() > CLOCK_TOLERANCE_MS;
         if is_off && !fault!("the clock of a shard is trusted") {
             return forget_shard(store, times.shard, now);
         }
-        note_shard(store, times.shard, now)
+        note_shard(store, times, now)
     })?;
     Ok(Response::UsageNoted)
 }
@@ -68,19 +70,29 @@ pub fn missing(store: &mut dyn Store, shard: u32, now: Millis) -> Result<Respons
 fn forget_shard(store: &mut dyn Store, shard: u32, now: Millis) -> Result<(), StoreError> {
     store.execute(
         "INSERT INTO usage_shards (shard, told_at, complete_since) VALUES (?, ?, ?)
-         ON CONFLICT (shard) DO UPDATE SET complete_since = excluded.complete_since",
+         ON CONFLICT (shard) DO UPDATE SET complete_since = excluded.complete_since,
+             routes_since = CASE WHEN routes_since IS NULL THEN NULL ELSE excluded.complete_since END",
         &[Value::Integer(shard.into()), now.into(), now.into()],
     )
 }
 
 /// Records that a shard told its times, and since when its reports are complete.
-fn note_shard(store: &mut dyn Store, shard: u32, now: Millis) -> Result<(), StoreError> {
+fn note_shard(store: &mut dyn Store, times: &UsageTimes, now: Millis) -> Result<(), StoreError> {
     let pause_ms = if fault!("a gap in the messages of a shard is no gap") { i64::MAX >> 11 } else { LONGEST_PAUSE_MS };
     store.execute(
-        "INSERT INTO usage_shards (shard, told_at, complete_since) VALUES (?, ?, ?)
-         ON CONFLICT (shard) DO UPDATE SET told_at = excluded.told_at, complete_since = CASE
-             WHEN excluded.told_at - told_at BETWEEN 0 AND ? THEN complete_since ELSE excluded.complete_since END",
-        &[Value::Integer(shard.into()), now.into(), now.into(), Value::Integer(pause_ms)],
+        "INSERT INTO usage_shards (shard, told_at, complete_since, routes_since) VALUES (?1, ?2, ?2, ?3)
+         ON CONFLICT (shard) DO UPDATE SET told_at = excluded.told_at,
+             complete_since = CASE WHEN excluded.told_at - told_at BETWEEN 0 AND ?4 THEN complete_since
+                 ELSE excluded.complete_since END,
+             routes_since = CASE WHEN excluded.told_at - told_at BETWEEN 0 AND ?4
+                 AND excluded.routes_since IS NOT NULL THEN ifnull(routes_since, excluded.routes_since)
+                 ELSE excluded.routes_since END",
+        &[
+            Value::Integer(times.shard.into()),
+            now.into(),
+            times.has_days.then_some(now).into(),
+            Value::Integer(pause_ms),
+        ],
     )
 }
 
@@ -92,6 +104,8 @@ fn note_shard(store: &mut dyn Store, shard: u32, now: Millis) -> Result<(), Stor
 pub struct Evidence {
     /// The instant since which the reports of each shard are complete; `None` if they are not.
     complete_since: [Option<Millis>; USAGE_SHARDS as usize],
+    /// The instant since which each shard has told every route of its keys.
+    routes_since: [Option<Millis>; USAGE_SHARDS as usize],
 }
 
 impl Evidence {
@@ -100,16 +114,26 @@ impl Evidence {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub fn new(store: &mut dyn Store, now: Millis) -> Result<Self, StoreError> {
-        let mut complete_since = [None; USAGE_SHARDS as usize];
-        for row in store.query("SELECT shard, told_at, complete_since FROM usage_shards", &[])? {
+        let (mut complete_since, mut routes_since) = ([None; USAGE_SHARDS as usize], [None; USAGE_SHARDS as usize]);
+        for row in store.query("SELECT shard, told_at, complete_since, routes_since FROM usage_shards", &[])? {
             let is_silent = !(0..=LONGEST_PAUSE_MS).contains(&now.since(row.millis("told_at")?));
+            let proves = !is_silent || fault!("a silent shard counts as proof");
             let shard = usize::try_from(row.integer("shard")?).ok();
             if let Some(place) = shard.and_then(|shard| complete_since.get_mut(shard)) {
-                *place = Some(row.millis("complete_since")?)
-                    .filter(|_| !is_silent || fault!("a silent shard counts as proof"));
+                *place = Some(row.millis("complete_since")?).filter(|_| proves);
+            }
+            if let Some(place) = shard.and_then(|shard| routes_since.get_mut(shard)) {
+                *place = row.optional_millis("routes_since")?.filter(|_| proves);
             }
         }
-        Ok(Self { complete_since })
+        Ok(Self { complete_since, routes_since })
+    }
+
+    /// Returns the instant since which every route that a key was used for is known; `None` if its shard does not tell.
+    #[must_use]
+    pub fn routes_since(&self, id: &str) -> Option<Millis> {
+        let shard = usize::try_from(usage_shard(id)).ok();
+        shard.and_then(|shard| self.routes_since.get(shard)).copied().flatten()
     }
 
     /// Returns the instant since which a key is known to be unused: `last`, its last known use or its issue, or a later instant before

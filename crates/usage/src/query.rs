@@ -6,7 +6,8 @@
 use keyward_key::id::Environment;
 use keyward_key::time::Millis;
 use keyward_protocol::usage::{
-    ALLOWED, Activity, ActivityPage, ActivityQuery, Series, SeriesQuery, Step, StepCount, Total, TotalsBy, TotalsQuery,
+    ALLOWED, Activity, ActivityPage, ActivityQuery, MINUTE_MS, Series, SeriesQuery, SinceQuery, Step, StepCount, Total,
+    TotalsBy, TotalsQuery, minute_of,
 };
 use keyward_store::{Row, Store, StoreError, Value};
 
@@ -16,6 +17,8 @@ use super::names::from_row;
 pub const MAX_STEPS: i64 = 1_000;
 /// Maximum number of hours of one activity query: all that are kept.
 pub const MAX_HOURS: i64 = 841;
+/// Maximum number of keys of one [`uses_since`]. A page of leak reports has fewer.
+pub const MAX_SINCE: usize = 2_000;
 /// Maximum number of groups of totals. An integration beyond them is left out; the largest come first.
 const MAX_TOTALS: i64 = 10_000;
 
@@ -156,6 +159,48 @@ pub fn routes_of_key(store: &mut dyn Store, query: &SeriesQuery) -> Result<Vec<T
         Value::Integer(MAX_TOTALS),
     ];
     store.query(sql, &parameters)?.iter().map(total).collect()
+}
+
+/// Returns the number of requests with each key since its hour. At most as many keys as one page of leak reports has, and 24 hours and 35 days
+/// of each are read.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub fn uses_since(store: &mut dyn Store, queries: &[SinceQuery], now: Millis) -> Result<Vec<Option<u64>>, StoreError> {
+    let minute = minute_of(now);
+    let oldest = Step::Hour.of_minute(minute.saturating_sub(Step::Hour.kept_minutes())).saturating_add(1);
+    let (mut hours, mut days) = (Vec::new(), Vec::new());
+    for (place, SinceQuery { id, hour }) in queries.iter().take(MAX_SINCE).enumerate() {
+        if *hour < oldest {
+            continue;
+        }
+        // The rest of the first day by the hour, then whole days.
+        let day = Step::Day.of_minute(hour.saturating_mul(Step::Hour.minutes()));
+        let next = Step::Day.start(day.saturating_add(1)).0.div_euclid(Step::Hour.minutes().saturating_mul(MINUTE_MS));
+        hours.extend((*hour..next).map(|hour| (place, id.as_str(), hour)));
+        days.extend((day.saturating_add(1)..=Step::Day.of_minute(minute)).map(|day| (place, id.as_str(), day)));
+    }
+    macro_rules! of_table {
+        ($table:literal) => {
+            concat!(
+                "SELECT json_extract(steps.value, '$[0]') AS place, sum(counts.count) AS count
+                 FROM json_each(?) AS steps CROSS JOIN keys ON keys.id = json_extract(steps.value, '$[1]')
+                 CROSS JOIN ",
+                $table,
+                " AS counts ON counts.at = json_extract(steps.value, '$[2]') AND counts.key = keys.number GROUP BY 1"
+            )
+        };
+    }
+    let mut found: Vec<Option<u64>> = queries.iter().map(|query| (query.hour >= oldest).then_some(0)).collect();
+    for (sql, steps) in [(of_table!("hours"), hours), (of_table!("days"), days)] {
+        for row in store.query(sql, &[Value::json(&steps)?])? {
+            let place = usize::try_from(row.integer("place")?).ok().and_then(|place| found.get_mut(place));
+            if let Some(Some(count)) = place {
+                *count = count.saturating_add(row.count("count")?);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Returns a page of the activity of a key.

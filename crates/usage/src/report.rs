@@ -2,7 +2,7 @@
 
 use keyward_fault::fault;
 use keyward_key::time::Millis;
-use keyward_protocol::usage::{KeyUsage, UsageReport};
+use keyward_protocol::usage::{KeyUsage, UsageReport, UseCount};
 use keyward_store::{Store, StoreError, Value};
 
 use super::waiting;
@@ -60,7 +60,9 @@ fn admit(store: &mut dyn Store, report: &UsageReport, now: Millis) -> Result<Kep
     Ok(kept)
 }
 
+/// Returns a report that says when its keys were used and what for, and counts nothing.
 fn without_counts(report: &UsageReport) -> UsageReport {
-    let keys = report.keys.iter().map(|key| KeyUsage { uses: Vec::new(), ..key.clone() }).collect();
+    let uses = |key: &KeyUsage| key.uses.iter().map(|used| UseCount { count: 0, ..used.clone() }).collect();
+    let keys = report.keys.iter().map(|key| KeyUsage { uses: uses(key), ..key.clone() }).collect();
     UsageReport { keys, metrics: None, ..report.clone() }
 }

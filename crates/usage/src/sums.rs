@@ -185,7 +185,9 @@ fn add(store: &mut dyn Store, uses: &[Accepted<'_>], resolved: &[Resolved], now:
     let (mut minutes, mut hours, mut days) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let plus = |place: &mut i64, count: i64| *place = place.saturating_add(count);
     let kept = |minute: i64, step: Step| minute > minute_of(now).saturating_sub(step.kept_minutes());
-    for (used, Resolved { decision, route, source }) in uses.iter().zip(resolved) {
+    // A use without a count is one of a report that may have been counted before.
+    let counted = uses.iter().zip(resolved).filter(|(used, _)| used.count > 0);
+    for (used, Resolved { decision, route, source }) in counted {
         if kept(used.minute, Step::Minute) {
             plus(minutes.entry((used.minute, used.key, *decision)).or_default(), used.count);
         }

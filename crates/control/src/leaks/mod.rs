@@ -19,7 +19,7 @@ mod public;
 mod rules;
 mod slots;
 mod texts;
-pub(crate) mod view;
+pub mod view;
 
 pub(super) use open_api::open_api;
 
@@ -27,6 +27,7 @@ use std::cell::RefCell;
 
 use super::failure::Failure;
 use super::guard::NoAnswer;
+use super::operation::LeaksShown;
 use super::platform::{BodyError, ControlPlatform};
 use super::revocation_limiter::RevocationLimiter;
 use super::serve::ControlContext;
@@ -40,7 +41,9 @@ use keyward_key::entropy::{Entropy, EntropyFailed, base62};
 use keyward_key::keyring::SealingKey;
 use keyward_key::time::Millis;
 use keyward_protocol::{LeakReport, LeakSource, LeakedKey, MAX_LEAKED_KEYS, Request, RequestMeta, Response};
+use serde::Serialize;
 use slots::{Slot, Slots};
+use view::LeakView;
 
 /// An endpoint for leak reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +155,25 @@ fn reports(found: &Found, request: &RequestMeta, entropy: &mut impl Entropy) -> 
         })
     });
     chunks.collect()
+}
+
+/// Adds to reports how often their keys were used since, and makes the response.
+pub(super) async fn shown<P: Platform>(leaks: LeaksShown, platform: &P, request_id: &str) -> Reply {
+    #[derive(Serialize)]
+    struct Page {
+        items: Vec<LeakView>,
+        next_cursor: Option<String>,
+    }
+    match leaks {
+        LeaksShown::One(mut leak) => {
+            view::add_uses(std::slice::from_mut(&mut *leak), platform, request_id).await;
+            Reply::json(200, &leak, request_id)
+        }
+        LeaksShown::Page(mut items, next_cursor) => {
+            view::add_uses(&mut items, platform, request_id).await;
+            Reply::json(200, &Page { items, next_cursor }, request_id)
+        }
+    }
 }
 
 impl<P: Platform, C: ControlPlatform> ControlContext<'_, P, C> {

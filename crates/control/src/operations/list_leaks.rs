@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::leaks::view::LeakView;
-use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, LeaksShown, Spec};
 use crate::query::Query;
 use keyward_key::mint::Minted;
 use keyward_protocol::Role;
@@ -35,13 +35,6 @@ pub struct LeakPage {
     pub items: Vec<Leak>,
     /// Cursor of the next page; `None` at the end.
     pub next_cursor: Option<String>,
-}
-
-/// The page in the response.
-#[derive(Serialize)]
-struct Page {
-    items: Vec<LeakView>,
-    next_cursor: Option<String>,
 }
 
 impl ControlOperation for ListLeaks {
@@ -79,7 +72,7 @@ impl ControlOperation for ListLeaks {
     ) -> Result<Answer, Failure> {
         let LeakPage { items, next_cursor } = outcome?.leaks;
         let items = items.into_iter().map(|leak| LeakView::new(input.config, leak)).collect();
-        Ok(input.ok(&Page { items, next_cursor }))
+        Ok(Answer::Leaks(LeaksShown::Page(items, next_cursor)))
     }
 }
 

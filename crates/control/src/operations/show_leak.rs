@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::leaks::view::LeakView;
-use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
+use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, LeaksShown, Spec};
 use keyward_key::mint::Minted;
 use keyward_protocol::{Rejection, Role};
 use keyward_registry::context::{Context, OperationError};
@@ -57,7 +57,7 @@ impl ControlOperation for ShowLeak {
         outcome: Result<Outcome, Failure>,
         _: Option<&Minted>,
     ) -> Result<Answer, Failure> {
-        Ok(input.ok(&LeakView::new(input.config, outcome?.leak)))
+        Ok(Answer::Leaks(LeaksShown::One(Box::new(LeakView::new(input.config, outcome?.leak)))))
     }
 }
 

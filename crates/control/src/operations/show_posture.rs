@@ -1,10 +1,13 @@
 //! `GET /_keyward/v1/posture`: shows what could be better about keys and members, and one score.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::operation::{Access, Answer, BodyKind, ControlOperation, Input, Spec};
 use keyward_key::mint::Minted;
+use keyward_key::scope::Scope;
 use keyward_protocol::Role;
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::posture::{self, Facts, Posture, facts};
@@ -15,6 +18,9 @@ use keyward_registry::store::Store;
 pub struct ShowPosture {
     /// `ROTATE_DAYS`.
     pub rotate_days: u32,
+    /// The `match` of every route of each scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes_of: Option<BTreeMap<Scope, Vec<String>>>,
 }
 
 /// The assessment.
@@ -38,7 +44,7 @@ impl ControlOperation for ShowPosture {
     type Outcome = Outcome;
 
     fn parse(input: &Input<'_>) -> Result<Self, Failure> {
-        Ok(Self { rotate_days: input.config.rotate_days })
+        Ok(Self { rotate_days: input.config.rotate_days, routes_of: Some(input.config.routes.by_scope()) })
     }
 
     fn authorise(_: Option<&Self>, _: &mut dyn Store, _: &Context<'_>) -> Result<(), OperationError> {
@@ -47,7 +53,11 @@ impl ControlOperation for ShowPosture {
     }
 
     fn handle(&self, store: &mut dyn Store, by: &Context<'_>) -> Result<Outcome, OperationError> {
-        let settings = facts::Settings { known_scopes: &by.policy.known_scopes, rotate_days: self.rotate_days };
+        let settings = facts::Settings {
+            known_scopes: &by.policy.known_scopes,
+            rotate_days: self.rotate_days,
+            routes_of: self.routes_of.as_ref(),
+        };
         let facts = Facts::read(store, by.member()?, &settings, by.now)?;
         Ok(Outcome { posture: posture::assess(&facts) })
     }

@@ -24,7 +24,7 @@ use keyward_protocol::{KeyAttributes, KeyView, Raw, Rejection, Role, Status};
 use keyward_registry::audit::difference;
 use keyward_registry::context::{Context, OperationError};
 use keyward_registry::store::{Row, Store};
-use keyward_registry::{claims, key_limits, keys, meta, outbox};
+use keyward_registry::{claims, key_limits, key_uses, keys, meta, outbox};
 
 const FIELDS: &[&str] = &["name", "purpose", "owner", "scopes", "allowed_cidrs", "limits", "expires_at"];
 
@@ -170,6 +170,9 @@ impl KeyChanges {
         let Some(difference) = shown.or_else(|| changes_limits.then(Vec::new)) else { return Ok(()) };
         let revision = meta::next_revision(store)?;
         keys::update(store, id, &stored, expires_at, revision)?;
+        if stored.scopes.iter().any(|scope| !before.attributes.scopes.contains(scope)) {
+            key_uses::got_scope(store, id, by.now)?;
+        }
         if before.status == Status::Pending {
             claims::end_by(store, id, expires_at)?;
         }

@@ -1,10 +1,15 @@
 //! Posture through the whole control plane: each rule's finding appears, and the call that it names ends it.
 
+use keyward_edge::Platform as _;
+use keyward_key::id::KeyId;
+use keyward_protocol::events::{EndpointNews, EndpointReport, EndpointTested, StopReason};
+use keyward_protocol::usage::{KeyDay, KeyTimes, Step, USAGE_SHARDS, UsageTimes, minute_of, usage_shard};
+use keyward_protocol::{Request, RequestMeta};
 use keyward_testkit::gate_world::ClientRequest;
 use keyward_testkit::registry_world::NOW;
 use serde_json::{Value, json};
 
-use crate::test_plane::{Plane, TestReply, bearer, key_draft, post};
+use crate::test_plane::{Plane, TestReply, bearer, key_draft, post, run};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -128,6 +133,127 @@ fn a_key_with_every_scope_is_found_until_it_has_fewer() {
     let key = company.issue("crm", json!({"scopes": scopes}));
     company.issue("erp", json!({}));
     company.ends("scope_wide", &key, &json!({"scopes": ["contacts:read"]}));
+}
+
+/// Lets the shards tell every 57 minutes, for some days, what a key was used for that day.
+fn days_of_use(company: &Company, days: i64, key: &str, routes: &[&str], networks: u32) {
+    for _ in 0..days * 25 {
+        company.plane.later(DAY_MS / 25);
+        let at = company.plane.platform.now.get();
+        let routes = routes.iter().map(|route| (*route).to_owned()).collect();
+        let day = KeyDay { day: Step::Day.of_minute(minute_of(at)), routes, networks };
+        let id = KeyId::parse(key).unwrap();
+        let times = KeyTimes { id, first_at: at, last_at: at, from: None, days: vec![day] };
+        for shard in 0..USAGE_SHARDS {
+            let keys = if shard == usage_shard(key) { vec![times.clone()] } else { Vec::new() };
+            company.plane.tell(UsageTimes { shard, at, keys, has_days: true });
+        }
+    }
+}
+
+const BOTH_SCOPES: [&str; 2] = ["contacts:read", "contacts:write"];
+
+#[test]
+fn a_scope_that_no_request_needed_is_found_until_it_is_taken_back() {
+    let company = Company::new();
+    let key = company.issue("crm", json!({"scopes": BOTH_SCOPES}));
+    company.issue("erp", json!({"scopes": BOTH_SCOPES}));
+    days_of_use(&company, 29, &key, &["GET /v1/contacts/*"], 1);
+    assert!(company.findings("scope_unused").is_empty(), "29 days are not enough");
+    days_of_use(&company, 2, &key, &["GET /v1/contacts/*"], 1);
+    let found = company.findings("scope_unused");
+    assert_eq!(found[0]["fix"]["body"], json!({"scopes": ["contacts:read"]}));
+    assert_eq!(found[0]["detail"], "No request in 30 days needed these scopes: contacts:write.");
+    // The other key was not used at all: that is another rule's finding.
+    company.ends("scope_unused", &key, &json!({}));
+}
+
+#[test]
+fn a_scope_is_found_unused_on_proof_alone() {
+    let company = Company::new();
+    let key = company.issue("crm", json!({"scopes": BOTH_SCOPES, "expires_in_days": 300}));
+    days_of_use(&company, 29, &key, &["GET /v1/contacts"], 1);
+    // On one day the routes are not all known.
+    days_of_use(&company, 1, &key, &["GET /v1/contacts", "other"], 1);
+    days_of_use(&company, 29, &key, &["GET /v1/contacts"], 1);
+    assert!(company.findings("scope_unused").is_empty(), "any route may have been used 30 days ago");
+    // A gap of two hours: nothing from before it is proven.
+    company.plane.later(DAY_MS / 12);
+    days_of_use(&company, 29, &key, &["GET /v1/contacts"], 1);
+    assert!(company.findings("scope_unused").is_empty(), "nothing from before the gap counts");
+    // A shard of the previous version tells no routes.
+    let at = company.plane.platform.now.get();
+    company.plane.tell(UsageTimes { shard: usage_shard(&key), at, keys: Vec::new(), has_days: false });
+    days_of_use(&company, 29, &key, &["GET /v1/contacts"], 1);
+    assert!(company.findings("scope_unused").is_empty(), "some routes may not have been told");
+    days_of_use(&company, 2, &key, &["GET /v1/contacts"], 1);
+    assert_eq!(company.findings("scope_unused").len(), 1);
+}
+
+#[test]
+fn a_scope_that_a_key_got_later_is_unused_only_30_days_later() {
+    let company = Company::new();
+    let key = company.issue("crm", json!({}));
+    days_of_use(&company, 20, &key, &["GET /v1/contacts"], 1);
+    let patch = ClientRequest::new(&format!("PATCH /_keyward/v1/keys/{key}"));
+    let patch = patch.with("authorization", &bearer(&company.owner));
+    assert_eq!(company.plane.call(&patch, &json!({"scopes": BOTH_SCOPES})).status, 200);
+    days_of_use(&company, 20, &key, &["GET /v1/contacts"], 1);
+    assert!(company.findings("scope_unused").is_empty());
+    days_of_use(&company, 11, &key, &["GET /v1/contacts"], 1);
+    company.ends("scope_unused", &key, &json!({}));
+}
+
+#[test]
+fn a_key_that_many_networks_use_is_found_until_it_is_bound_to_some() {
+    let company = Company::new();
+    let key = company.issue("crm", json!({}));
+    days_of_use(&company, 1, &key, &["GET /v1/contacts"], 32);
+    assert!(company.findings("shared_widely").is_empty());
+    days_of_use(&company, 1, &key, &["GET /v1/contacts"], 33);
+    company.ends("shared_widely", &key, &json!({"allowed_cidrs": ["192.0.2.0/24"]}));
+    let other = company.issue("erp", json!({}));
+    days_of_use(&company, 1, &other, &["GET /v1/contacts"], 64);
+    assert_eq!(company.findings("shared_widely").len(), 1);
+    days_of_use(&company, 8, &other, &["GET /v1/contacts"], 3);
+    assert!(company.findings("shared_widely").is_empty(), "it is over for a week");
+}
+
+#[test]
+fn an_endpoint_that_keyward_stopped_is_found_until_it_is_enabled() {
+    let plane = Plane::with_owner_of(&json!({"EVENT_HOSTS": ["hooks.example.com"]}));
+    let company = Company { plane: plane.0, owner: plane.1 };
+    let body = json!({"url": "https://hooks.example.com/one", "description": "Chat", "types": null, "environments": null,
+        "signatures": ["v1a"]});
+    let made = company.plane.call(&post("v1/endpoints").with("authorization", &bearer(&company.owner)), &body);
+    assert_eq!(made.status, 201, "{}", made.text);
+    let id = made.json["endpoint"]["id"].as_str().unwrap().to_owned();
+    let shown = || company.plane.get(&format!("v1/endpoints/{id}"), &company.owner).json["endpoint"].clone();
+    let revision = || shown()["revision"].as_u64().unwrap();
+    let request = RequestMeta { request_id: "req-1".to_owned(), client_address: None };
+    let tested = EndpointTested { id: id.clone(), revision: revision(), by: "m".to_owned(), request };
+    let tell = |request: Request| {
+        let message = serde_json::to_string(&request).unwrap();
+        assert_eq!(run(company.plane.platform.ask_registry(&message, true)).unwrap(), "\"endpoints_noted\"");
+    };
+    tell(Request::EndpointTested(Box::new(tested)));
+    assert!(company.findings("endpoint_disabled").is_empty());
+    let news = EndpointNews {
+        id: id.clone(),
+        revision: revision(),
+        last_delivery_at: None,
+        stopped: Some(StopReason::Failing),
+    };
+    tell(Request::EndpointReport(EndpointReport { endpoints: vec![news], counters: Vec::new() }));
+    let found = company.findings("endpoint_disabled");
+    assert_eq!((found.len(), &found[0]["severity"]), (1, &json!("high")));
+    assert_eq!(found[0]["since"], company.plane.platform.now.get().plus_seconds(-3).rfc3339());
+    company.fix(&found[0], &json!({}));
+    assert_eq!(shown()["status"], "enabled");
+    assert!(company.findings("endpoint_disabled").is_empty());
+    let patch = ClientRequest::new(&format!("PATCH /_keyward/v1/endpoints/{id}"));
+    company.plane.call(&patch.with("authorization", &bearer(&company.owner)), &json!({"status": "disabled"}));
+    assert!(company.findings("endpoint_disabled").is_empty(), "a member decided so");
 }
 
 #[test]

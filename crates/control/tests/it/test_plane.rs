@@ -160,6 +160,7 @@ impl Platform for TestPlatform {
             UsageRequest::Totals(asked) => UsageResponse::Totals(query::totals(store, &asked).unwrap()),
             UsageRequest::RoutesOfKey(asked) => UsageResponse::Totals(query::routes_of_key(store, &asked).unwrap()),
             UsageRequest::Activity(asked) => UsageResponse::Activity(query::activity(store, &asked).unwrap()),
+            UsageRequest::UsesSince(asked) => UsageResponse::UsesSince(query::uses_since(store, &asked, now).unwrap()),
             UsageRequest::Metrics => UsageResponse::Metrics(keyward_usage::metrics::read(store, now).unwrap()),
         };
         Ok(serde_json::to_string(&response).unwrap())

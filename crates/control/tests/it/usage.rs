@@ -82,15 +82,21 @@ impl Used {
         for _ in 0..days * 24 {
             self.plane.later(3_600_000);
             for shard in 0..USAGE_SHARDS {
-                self.plane.tell(UsageTimes { shard, at: self.plane.platform.now.get(), keys: Vec::new() });
+                self.plane.tell(UsageTimes {
+                    shard,
+                    at: self.plane.platform.now.get(),
+                    keys: Vec::new(),
+                    has_days: true,
+                });
             }
         }
     }
 
     fn tell(&self, id: &str, at: Millis) {
         let id = KeyId::parse(id).unwrap();
-        let key = KeyTimes { id: id.clone(), first_at: at, last_at: at, from: Some(from("192.0.2.0/24")) };
-        self.plane.tell(UsageTimes { shard: usage_shard(id.as_str()), at, keys: vec![key] });
+        let key =
+            KeyTimes { id: id.clone(), first_at: at, last_at: at, from: Some(from("192.0.2.0/24")), days: Vec::new() };
+        self.plane.tell(UsageTimes { shard: usage_shard(id.as_str()), at, keys: vec![key], has_days: true });
     }
 }
 
@@ -315,4 +321,32 @@ fn a_request_of_a_gateway_is_counted_once_for_its_client() {
     assert_eq!(plane.send(&request, b"").status, 200);
     assert_eq!(plane.isolate.usage().unwrap().sizes(), (1, 1));
     assert_eq!(plane.platform.usage_due.borrow().len(), 1);
+}
+
+#[test]
+fn a_leak_report_shows_how_often_its_keys_were_used_since() {
+    let used = Used::new();
+    let (key, text) = used.plane.issue(&used.owner, "erp");
+    let id = key["id"].as_str().unwrap();
+    let at = |hours: i64| used.plane.platform.now.get().plus_seconds(hours * 3_600);
+    used.report(id, at(-1), &[("allowed", "192.0.2.0/24", 100)]);
+    let member = used.plane.member(&used.owner, "auditor", &Value::Null);
+    assert_eq!(used.plane.call(&post("v1/leaks"), &json!({"keys": [text, member]})).status, 202);
+    let leak = used.get("v1/leaks").json["items"][0]["id"].as_str().unwrap().to_owned();
+    let shown = || {
+        let one = used.get(&format!("v1/leaks/{leak}")).json;
+        assert_eq!(used.get("v1/leaks").json["items"][0], one);
+        one["items"].as_array().unwrap().iter().map(|item| item["uses_since"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(), [json!(0), Value::Null], "a member has no usage");
+    for hours in [0, 5, 48, 24 * 30] {
+        used.plane.later(hours * 3_600_000);
+        used.report(id, at(0), &[("revoked_key", "192.0.2.0/24", 2), ("allowed", "192.0.2.0/24", 1)]);
+    }
+    assert_eq!(shown(), [json!(12), Value::Null]);
+    used.plane.platform.shards_reachable.set(false);
+    assert_eq!(shown(), [Value::Null, Value::Null], "no answer is not the same as no use");
+    used.plane.platform.shards_reachable.set(true);
+    used.plane.later(6 * 86_400_000);
+    assert_eq!(shown(), [Value::Null, Value::Null], "the counts by the hour are gone");
 }

@@ -1,12 +1,16 @@
 //! The facts that the rules of posture judge, read for one member.
 
+use std::collections::BTreeMap;
+
 use keyward_key::id::{Environment, KeyId};
 use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
 use keyward_protocol::Status;
 use keyward_protocol::role::Role;
 
+use crate::endpoints::BY_MEMBER;
 use crate::idle::{self, IdleRules};
+use crate::key_uses::KeyUses;
 use crate::members::Member;
 use crate::store::{Row, Store, StoreError};
 use crate::usage::Evidence;
@@ -18,6 +22,8 @@ pub struct Settings<'a> {
     pub known_scopes: &'a [Scope],
     /// `ROTATE_DAYS`.
     pub rotate_days: u32,
+    /// The `match` of every route of each scope; `None` if an isolate of the previous version asks.
+    pub routes_of: Option<&'a BTreeMap<Scope, Vec<String>>>,
 }
 
 /// Everything that the rules may know.
@@ -35,6 +41,8 @@ pub struct Facts {
     pub members: Option<Vec<MemberFacts>>,
     /// Open claims.
     pub claims: Vec<ClaimFacts>,
+    /// Endpoints. None for a viewer with a limit, to whom they are absent.
+    pub endpoints: Vec<EndpointFacts>,
 }
 
 /// A key that is not final.
@@ -62,6 +70,12 @@ pub struct KeyFacts {
     pub last_used_at: Option<Millis>,
     /// Instant since which it is proven to be unused; `None` without proof.
     pub unused_since: Option<Millis>,
+    /// Its scopes, each with the instant since which it is proven to be unused; `None` without proof.
+    pub scopes: Vec<(Scope, Option<Millis>)>,
+    /// Whether it works from every network.
+    pub is_open: bool,
+    /// Start of the last day on which it was used from more than [`WIDE_NETWORKS`](crate::key_uses::WIDE_NETWORKS) networks, and their number.
+    pub wide: Option<(Millis, u32)>,
 }
 
 /// A member who may sign in.
@@ -77,6 +91,15 @@ pub struct MemberFacts {
     pub expires_at: Millis,
     /// Life of the credential in days, which a rotation restarts.
     pub life_days: u32,
+}
+
+/// An endpoint of events.
+#[derive(Clone, Debug)]
+pub struct EndpointFacts {
+    /// Id.
+    pub id: String,
+    /// When Keyward stopped sending to it; `None` if it did not.
+    pub stopped_at: Option<Millis>,
 }
 
 /// An open claim.
@@ -106,10 +129,12 @@ impl Facts {
         for environment in Environment::ALL.into_iter().filter(|environment| viewer.sees(*environment)) {
             for status in [Status::Active, Status::Pending, Status::Quarantined, Status::Retiring] {
                 let rows = store.query(
-                    "SELECT id, integration, environment, state, scopes, created_at, expires_at, exposed_at, last_used_at,
-                         coalesce(limits, (SELECT value FROM meta WHERE name = 'default_limits'), '[]') = '[]' AS is_unlimited
-                     FROM keys INDEXED BY keys_listed WHERE environment = ? AND state = ? AND expires_at > ?
-                     ORDER BY position",
+                    "SELECT keys.id, integration, environment, state, scopes, created_at, expires_at, exposed_at, last_used_at,
+                         allowed_cidrs = '[]' AS is_open,
+                         coalesce(limits, (SELECT value FROM meta WHERE name = 'default_limits'), '[]') = '[]' AS is_unlimited,
+                         routes, wide_day, wide_networks, scopes_since
+                     FROM keys INDEXED BY keys_listed LEFT JOIN key_uses ON key_uses.id = keys.id
+                     WHERE environment = ? AND state = ? AND expires_at > ? ORDER BY position",
                     &[environment.as_str().into(), status.as_str().into(), now.into()],
                 )?;
                 for row in &rows {
@@ -129,8 +154,11 @@ impl Facts {
                 });
             }
         }
-        let members = if viewer.environments.is_none() { Some(members(store, now)?) } else { None };
-        Ok(Self { now, rotate_days: settings.rotate_days, idle: idle::read_rules(store)?, keys, members, claims })
+        let sees_all = viewer.environments.is_none();
+        let members = if sees_all { Some(members(store, now)?) } else { None };
+        let endpoints = if sees_all { endpoints(store)? } else { Vec::new() };
+        let idle = idle::read_rules(store)?;
+        Ok(Self { now, rotate_days: settings.rotate_days, idle, keys, members, claims, endpoints })
     }
 }
 
@@ -139,8 +167,19 @@ impl KeyFacts {
         let scopes: Vec<Scope> = row.parsed("scopes", |text| serde_json::from_str(text).ok())?;
         let (created_at, last_used_at) = (row.millis("created_at")?, row.optional_millis("last_used_at")?);
         let known = settings.known_scopes;
+        let uses = KeyUses::from_row(row)?;
+        let has_scopes_since = created_at.max(uses.scopes_since.unwrap_or(created_at));
+        let proven = settings.routes_of.zip(evidence.routes_since(row.text("id")?));
+        let unused_since = |scope: &Scope| {
+            let (routes_of, told_since) = proven?;
+            let routes = routes_of.get(scope).map(Vec::as_slice).unwrap_or_default();
+            Some(told_since.max(has_scopes_since).max(uses.last_use_of(routes).unwrap_or(told_since)))
+        };
         Ok(Self {
             id: row.parsed("id", KeyId::parse)?,
+            scopes: scopes.iter().map(|scope| (scope.clone(), unused_since(scope))).collect(),
+            is_open: row.integer("is_open")? != 0,
+            wide: uses.wide(),
             integration: row.text("integration")?.to_owned(),
             environment: row.parsed("environment", Environment::parse)?,
             status: row.parsed("state", Status::parse)?,
@@ -153,6 +192,21 @@ impl KeyFacts {
             unused_since: evidence.unused_since(row.text("id")?, last_used_at.unwrap_or(created_at)),
         })
     }
+}
+
+fn endpoints(store: &mut dyn Store) -> Result<Vec<EndpointFacts>, StoreError> {
+    let rows = store.query(
+        "SELECT id, CASE WHEN status = 'disabled' AND disabled_reason <> ? THEN
+             (SELECT at FROM audit INDEXED BY audit_by_subject WHERE subject = endpoints.id AND action = 'endpoint.stop'
+              ORDER BY seq DESC LIMIT 1) END AS stopped_at
+         FROM endpoints ORDER BY position",
+        &[BY_MEMBER.into()],
+    )?;
+    let endpoint = |row: &Row| {
+        let stopped_at = row.optional_parsed("stopped_at", |text| Millis::parse(text).ok())?;
+        Ok(EndpointFacts { id: row.text("id")?.to_owned(), stopped_at })
+    };
+    rows.iter().map(endpoint).collect()
 }
 
 fn members(store: &mut dyn Store, now: Millis) -> Result<Vec<MemberFacts>, StoreError> {

@@ -99,7 +99,8 @@ pub fn assess(facts: &Facts) -> Posture {
         found.extend(judged.found.into_iter().map(|one| (rule, order, one)));
     }
     let key = |(rule, order, one): &(&Rule, usize, rules::Found)| {
-        (std::cmp::Reverse(rule.severity.weight()), one.since, *order, one.subject().cloned())
+        // The path has the id of the key, member, claim or endpoint.
+        (std::cmp::Reverse(rule.severity.weight()), one.since, *order, one.fix.path.clone())
     };
     found.sort_by_cached_key(key);
     found.truncate(MOST_FINDINGS);

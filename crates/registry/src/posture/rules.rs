@@ -85,19 +85,12 @@ pub struct Found {
     pub fix: Fix,
 }
 
-impl Found {
-    /// Returns the key or member, for a stable order.
-    #[must_use]
-    pub const fn subject(&self) -> Option<&KeyId> {
-        match &self.key_id {
-            Some(id) => Some(id),
-            None => self.member_id.as_ref(),
-        }
-    }
-}
-
 /// Life of a key in days above which it is long.
 pub const LONG_LIFE_DAYS: u32 = 180;
+/// Days without use after which a scope of a key is unused.
+pub const UNUSED_SCOPE_DAYS: u32 = 30;
+/// Days for which a use from many networks is a finding.
+pub const WIDE_DAYS: u32 = 7;
 /// Days before the end of an integration's only key at which it needs a successor.
 pub const LAST_KEY_DAYS: u32 = 14;
 /// Days before the end of a member's credential at which it needs a rotation.
@@ -126,10 +119,28 @@ pub const RULES: &[Rule] = &[
         judge: last_key,
     },
     Rule {
+        name: "endpoint_disabled",
+        severity: Severity::High,
+        practice: "Make sure that somebody hears of an incident.",
+        judge: endpoint_disabled,
+    },
+    Rule {
         name: "scope_wide",
         severity: Severity::Medium,
         practice: "Give a key the scopes that its integration needs, and no others.",
         judge: scope_wide,
+    },
+    Rule {
+        name: "scope_unused",
+        severity: Severity::Medium,
+        practice: "Take back the scopes that an integration does not use.",
+        judge: scope_unused,
+    },
+    Rule {
+        name: "shared_widely",
+        severity: Severity::Medium,
+        practice: "Give each integration its own key, and let it work only from the networks that need it.",
+        judge: shared_widely,
     },
     Rule {
         name: "expires_late",
@@ -229,6 +240,49 @@ fn scope_wide(facts: &Facts) -> Judged {
         let detail = || "This key has every scope that a route needs.".to_owned();
         key.has_every_scope.then(|| (key.created_at, detail(), change(key, json!({"scopes": null}))))
     })
+}
+
+/// Finds scopes that can be taken back. A key of which no scope is used is idle instead.
+fn scope_unused(facts: &Facts) -> Judged {
+    of_keys(facts.keys.iter().filter(|key| key.status == Status::Active), |key| {
+        let (mut unused, mut kept, mut since) = (Vec::new(), Vec::new(), None::<Millis>);
+        for (scope, unused_since) in &key.scopes {
+            match unused_since.filter(|at| days_after(*at, UNUSED_SCOPE_DAYS) <= facts.now) {
+                Some(at) => {
+                    unused.push(scope.as_str());
+                    since = Some(since.map_or(at, |since| since.min(at)));
+                }
+                None => kept.push(scope.as_str()),
+            }
+        }
+        let since = since.filter(|_| !kept.is_empty())?;
+        let detail = format!("No request in {UNUSED_SCOPE_DAYS} days needed these scopes: {}.", unused.join(", "));
+        Some((since, detail, change(key, json!({"scopes": kept}))))
+    })
+}
+
+fn shared_widely(facts: &Facts) -> Judged {
+    of_current_keys(facts, |key| {
+        let (day, networks) = key.wide.filter(|(day, _)| key.is_open && days_after(*day, WIDE_DAYS) > facts.now)?;
+        let detail =
+            format!("This key was used from {networks} networks or more on one day, and works from every network.");
+        Some((day.max(key.created_at), detail, change(key, json!({"allowed_cidrs": null}))))
+    })
+}
+
+fn endpoint_disabled(facts: &Facts) -> Judged {
+    let mut judged = Judged::default();
+    for endpoint in &facts.endpoints {
+        judged.checked = judged.checked.saturating_add(1);
+        judged.found.extend(endpoint.stopped_at.map(|stopped_at| Found {
+            key_id: None,
+            member_id: None,
+            since: stopped_at,
+            detail: format!("Keyward has stopped sending events to the endpoint {}.", endpoint.id),
+            fix: fix("PATCH", format!("/_keyward/v1/endpoints/{}", endpoint.id), Some(json!({"status": "enabled"}))),
+        }));
+    }
+    judged
 }
 
 fn expires_late(facts: &Facts) -> Judged {

@@ -269,7 +269,7 @@ fn keys_changed_before_the_feed_existed_stay_in_the_snapshot() {
              ALTER TABLE keys DROP COLUMN quarantine_ends_at;
              DROP INDEX keys_sorted_by_use; DROP INDEX keys_of_environment_sorted_by_use;
              ALTER TABLE keys DROP COLUMN first_used_at; ALTER TABLE keys DROP COLUMN last_used_from;
-             DROP TABLE usage_shards;
+             DROP TABLE usage_shards; DROP TABLE key_uses;
              ALTER TABLE keys DROP COLUMN limits; ALTER TABLE keys DROP COLUMN limit_group;
              ALTER TABLE keys DROP COLUMN limit_revision; ALTER TABLE keys DROP COLUMN limits_reached;
              DROP INDEX keys_by_idle_check; ALTER TABLE keys DROP COLUMN idle_check_at; DROP TABLE idle_keys; DROP TABLE counters;

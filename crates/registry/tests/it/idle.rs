@@ -39,8 +39,9 @@ impl Idle {
         let id = key();
         for shard in 0..USAGE_SHARDS {
             let times = used_at.filter(|_| shard == usage_shard(id.as_str()));
-            let times = times.map(|at| KeyTimes { id: id.clone(), first_at: at, last_at: at, from: None });
-            let told = UsageTimes { shard, at: self.world.now, keys: times.into_iter().collect() };
+            let times =
+                times.map(|at| KeyTimes { id: id.clone(), first_at: at, last_at: at, from: None, days: Vec::new() });
+            let told = UsageTimes { shard, at: self.world.now, keys: times.into_iter().collect(), has_days: true };
             usage::note(&mut self.world.store, &told, self.world.now).unwrap();
         }
     }

@@ -1,10 +1,11 @@
 //! The rules of posture over random facts: the score, the order, and the bounds.
 
 use keyward_key::id::{Environment, KeyId};
+use keyward_key::scope::Scope;
 use keyward_key::time::Millis;
 use keyward_protocol::Status;
 use keyward_registry::idle::IdleRules;
-use keyward_registry::posture::facts::{ClaimFacts, KeyFacts, MemberFacts};
+use keyward_registry::posture::facts::{ClaimFacts, EndpointFacts, KeyFacts, MemberFacts};
 use keyward_registry::posture::rules::RULES;
 use keyward_registry::posture::{Facts, MOST_FINDINGS, assess};
 use proptest::prelude::*;
@@ -30,6 +31,9 @@ fn good_key(number: usize) -> KeyFacts {
         exposed_at: None,
         last_used_at: Some(NOW),
         unused_since: Some(NOW),
+        scopes: ["a:read", "a:write"].map(|text| (Scope::parse(text).unwrap(), Some(NOW))).to_vec(),
+        is_open: true,
+        wide: None,
     }
 }
 
@@ -51,27 +55,38 @@ fn good() -> Facts {
         keys: vec![good_key(1), good_key(2)],
         members: Some(vec![good_member(1), good_member(2)]),
         claims: vec![ClaimFacts { id: id("live", 3), created_at: NOW, expires_at: NOW.plus_seconds(48 * 3_600) }],
+        endpoints: vec![EndpointFacts { id: "ep_1".to_owned(), stopped_at: None }],
     }
 }
 
 fn some_key() -> impl Strategy<Value = KeyFacts> {
     let times = (-400_i64..=0, 1_i64..400, proptest::option::of(-100_i64..=0), proptest::option::of(-100_i64..=0));
     let flags = (any::<bool>(), any::<bool>(), 0_usize..4, proptest::option::of(-100_i64..=0));
-    (0_usize..40, times, flags).prop_map(|(number, (created, end, exposed, used), (scopes, limit, status, unused))| {
-        let day = |days: i64| Millis(NOW.0 + days * DAY_MS);
-        KeyFacts {
-            integration: format!("i-{}", number % 7),
-            status: [Status::Active, Status::Pending, Status::Quarantined, Status::Retiring][status],
-            created_at: day(created),
-            expires_at: day(end),
-            has_every_scope: scopes,
-            is_unlimited: limit,
-            exposed_at: exposed.map(day),
-            last_used_at: used.map(day),
-            unused_since: unused.map(day),
-            ..good_key(number)
-        }
-    })
+    let uses = (proptest::option::of(-60_i64..=0), any::<bool>(), proptest::option::of(-20_i64..=0));
+    (0_usize..40, times, flags, uses).prop_map(
+        |(number, (created, end, exposed, used), flags, (scope, is_open, wide))| {
+            let (scopes, limit, status, unused) = flags;
+            let day = |days: i64| Millis(NOW.0 + days * DAY_MS);
+            KeyFacts {
+                integration: format!("i-{}", number % 7),
+                status: [Status::Active, Status::Pending, Status::Quarantined, Status::Retiring][status],
+                created_at: day(created),
+                expires_at: day(end),
+                has_every_scope: scopes,
+                is_unlimited: limit,
+                exposed_at: exposed.map(day),
+                last_used_at: used.map(day),
+                unused_since: unused.map(day),
+                scopes: vec![
+                    (Scope::parse("a:read").unwrap(), None),
+                    (Scope::parse("a:write").unwrap(), scope.map(day)),
+                ],
+                is_open,
+                wide: wide.map(|at| (day(at), 40)),
+                ..good_key(number)
+            }
+        },
+    )
 }
 
 fn some_facts() -> impl Strategy<Value = Facts> {
@@ -88,8 +103,13 @@ fn some_facts() -> impl Strategy<Value = Facts> {
         expires_at: NOW.plus_seconds(hours * 3_600),
     });
     let members = proptest::option::of(proptest::collection::vec(member, 0..5));
-    let lists = (proptest::collection::vec(some_key(), 0..30), members, proptest::collection::vec(claim, 0..5));
-    lists.prop_map(|(keys, members, claims)| Facts { keys, members, claims, ..good() })
+    let endpoint = (0_usize..9, proptest::option::of(-5_i64..=0)).prop_map(|(number, stopped)| EndpointFacts {
+        id: format!("ep_{number}"),
+        stopped_at: stopped.map(|hours| NOW.plus_seconds(hours * 3_600)),
+    });
+    let (claims, endpoints) = (proptest::collection::vec(claim, 0..5), proptest::collection::vec(endpoint, 0..5));
+    let lists = (proptest::collection::vec(some_key(), 0..30), members, claims, endpoints);
+    lists.prop_map(|(keys, members, claims, endpoints)| Facts { keys, members, claims, endpoints, ..good() })
 }
 
 #[test]

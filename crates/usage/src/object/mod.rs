@@ -103,6 +103,7 @@ impl<H: UsageHost> UsageObject<H> {
             UsageRequest::Totals(asked) => query::totals(store, &asked).map(UsageResponse::Totals),
             UsageRequest::RoutesOfKey(asked) => query::routes_of_key(store, &asked).map(UsageResponse::Totals),
             UsageRequest::Activity(asked) => query::activity(store, &asked).map(UsageResponse::Activity),
+            UsageRequest::UsesSince(asked) => query::uses_since(store, &asked, now).map(UsageResponse::UsesSince),
             UsageRequest::Metrics => metrics::read(store, now).map(UsageResponse::Metrics),
         })
     }
@@ -185,7 +186,7 @@ impl<H: UsageHost> UsageObject<H> {
         for _ in 0..MESSAGES_AN_ALARM {
             let found = self.with_store(|store| {
                 let shard = meta::read(store, SHARD)?.and_then(|text| text.parse().ok());
-                Ok((shard, times::to_tell(store)?))
+                Ok((shard, times::to_tell(store, self.host.now())?))
             });
             let (shard, keys) = found.map_err(|error| error.to_string())?;
             // No report has reached this shard: the control plane only asked it.
@@ -200,7 +201,7 @@ impl<H: UsageHost> UsageObject<H> {
     }
 
     async fn tell_keys(&self, shard: u32, keys: &[KeyTimes]) -> Result<(), String> {
-        let told = Request::UsageTimes(UsageTimes { shard, at: self.host.now(), keys: keys.to_vec() });
+        let told = Request::UsageTimes(UsageTimes { shard, at: self.host.now(), keys: keys.to_vec(), has_days: true });
         let message = serde_json::to_string(&told).map_err(|error| error.to_string())?;
         let answer = self.host.ask_registry(&message).await?;
         match version::read::<Response>(&answer) {

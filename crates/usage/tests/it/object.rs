@@ -6,7 +6,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use keyward_key::time::Millis;
-use keyward_protocol::usage::{Step, TotalsBy, TotalsQuery, UsageReport, UsageRequest, UsageResponse, UsageTimes};
+use keyward_protocol::usage::{
+    KeyDay, Step, TotalsBy, TotalsQuery, UsageReport, UsageRequest, UsageResponse, UsageTimes, UseCount, UsedFrom,
+    minute_of,
+};
 use keyward_protocol::{FetchError, Request, Response};
 use keyward_store::{Store, StoreError};
 use keyward_testkit::sqlite_store::{Fault, SqliteStore};
@@ -101,6 +104,37 @@ fn the_registry_learns_of_a_use_within_a_minute_of_its_report_in_one_message() {
     assert_eq!(host.alarm_ms.get(), Some(TELL_INTERVAL_MS));
     now(object.alarm());
     assert_eq!(told(&host), [(3, vec![id(1).to_string()])]);
+}
+
+#[test]
+fn the_registry_learns_what_a_key_was_used_for_today_and_yesterday() {
+    let host = host();
+    let object = UsageObject::new(&host);
+    let uses = |at: Millis, route: &str, networks: u32| -> Vec<UseCount> {
+        (0..networks)
+            .map(|network| {
+                let from = UsedFrom { network: Some(format!("192.0.{network}.0/24")), ..UsedFrom::default() };
+                UseCount { route: route.to_owned(), from, ..used(at, 1) }
+            })
+            .collect()
+    };
+    let day = |at: Millis| Step::Day.of_minute(minute_of(at));
+    send(&object, report("a", 1, vec![key(1, NOW, uses(NOW, "GET /a", 2))])).unwrap();
+    let tomorrow = later(NOW, 24 * 60);
+    host.now.set(tomorrow);
+    let many = (0..64).flat_map(|number| uses(tomorrow, &format!("GET /{number}"), 1)).collect();
+    let keys = vec![key(1, tomorrow, uses(tomorrow, "GET /b", 33)), key(2, tomorrow, many)];
+    send(&object, report("a", 2, keys)).unwrap();
+    // The shard does not know this isolate, so it does not count the report.
+    send(&object, report("b", 7, vec![key(3, tomorrow, uses(tomorrow, "GET /c", 1))])).unwrap();
+    now(object.alarm());
+    let told = host.told.take();
+    assert!(told[0].has_days);
+    let days = |number: usize| told[0].keys.iter().find(|key| key.id == id(number as u32)).unwrap().days.clone();
+    let of_day = |at, route: &str, networks| KeyDay { day: day(at), routes: vec![route.to_owned()], networks };
+    assert_eq!(days(1), [of_day(NOW, "GET /a", 2), of_day(tomorrow, "GET /b", 33)]);
+    assert_eq!(days(2)[0].routes.last().unwrap(), "other", "a day with the maximum of routes may have more");
+    assert_eq!(days(3), [of_day(tomorrow, "GET /c", 1)]);
 }
 
 #[test]
