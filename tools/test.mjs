@@ -143,11 +143,14 @@ async function simulate() {
   await run("cargo", ["run", ...SIMULATOR, "--bin", "simulate", "--", "--seeds", "20000"]);
   if (!existsSync(join(ROOT, "simulator", "tests", "planted.rs"))) return;
   await run("cargo", ["run", ...SIMULATOR, "--bin", "simulate", "--", "--limits", "--seeds", "5000"]);
+  await run("cargo", ["run", ...SIMULATOR, "--bin", "simulate", "--", "--events", "--seeds", "3000"]);
   await run("cargo", [
     "test",
     ...SIMULATOR,
     "--test",
     "planted",
+    "--test",
+    "events",
     "--test",
     "usage",
     "--test",

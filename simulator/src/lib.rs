@@ -17,9 +17,11 @@
 //! | [`shrink`] | the smallest plan that still fails |
 //! | [`usage`] | the counts of usage, a simulation of days with a checker of its own |
 //! | [`limits`] | the same for limits: leases, objects, and a checker of windows |
+//! | [`events`] | the same for events: deliveries, receivers that fail, and a checker of what arrived |
 //! | [`tally`] | counts of everything that was simulated |
 
 pub mod checker;
+pub mod events;
 pub mod history;
 pub mod keys;
 pub mod limits;

@@ -151,7 +151,6 @@ fn start_within(store: &mut dyn Store, delivery: i64, jitter: u16, now: Millis) 
     let Some(row) = rows.first() else { return Ok(None) };
     let endpoint = match endpoints::find(store, row.text("endpoint")?)? {
         Some((endpoint, true)) => endpoint,
-        _ if fault!("the deliveries of a deleted endpoint stay pending") => return Ok(None),
         _ => return fail(store, delivery),
     };
     let attempts = attempts_of(row)?.saturating_add(1);
@@ -159,8 +158,11 @@ fn start_within(store: &mut dyn Store, delivery: i64, jitter: u16, now: Millis) 
         return fail(store, delivery);
     }
     let pause = pause_ms(attempts, jitter, None).unwrap_or(0);
-    let wait_ms =
-        if fault!("an attempt is not written down before it begins") { 0 } else { pause.max(INTERRUPTED_AFTER_MS) };
+    let wait_ms = match pause.max(INTERRUPTED_AFTER_MS) {
+        _ if fault!("an attempt is not written down before it begins") => 0,
+        _ if fault!("an interrupted attempt is not repeated") => 86_400_000,
+        wait_ms => wait_ms,
+    };
     let number = begin(store, delivery, (attempts, Millis(now.0.saturating_add(wait_ms))), now)?;
     let (event_id, body) = (row.text("id")?.to_owned(), row.text("body")?.to_owned());
     Ok(Some(Attempt { number, delivery, endpoint, event_id, body, at: now, attempts, is_test: false }))
@@ -230,28 +232,31 @@ pub fn finish(
     let is_slow = matches!(outcome, Outcome::Failed(Failure::Timeout)) || now.since(attempt.at) >= SLOW_MS;
     store.transaction(&mut |store| {
         record(store, attempt, outcome, now)?;
-        stopped = if outcome.is_success() {
-            settle(store, attempt, DeliveryStatus::Delivered, None)?;
-            if !attempt.is_test {
-                endpoints::note_success(store, &attempt.endpoint.id, is_slow, now)?;
-            }
-            None
-        } else {
-            let retry_after = match outcome {
-                Outcome::Answered { retry_after: Some(value), .. } => retry_after_seconds(value, now),
-                _ => None,
-            };
-            let pause = if attempt.is_test { None } else { pause_ms(attempt.attempts, jitter, retry_after) };
-            let next_at = pause.map(|pause| Millis(now.0.saturating_add(pause)));
-            let status = if next_at.is_some() { DeliveryStatus::Pending } else { DeliveryStatus::Failed };
-            settle(store, attempt, status, next_at)?;
-            if attempt.is_test {
+        let is_unanswered = matches!(outcome, Outcome::Failed(_));
+        stopped =
+            if outcome.is_success() || (is_unanswered && fault!("an attempt without an answer counts as delivered")) {
+                settle(store, attempt, DeliveryStatus::Delivered, None)?;
+                if !attempt.is_test {
+                    endpoints::note_success(store, &attempt.endpoint.id, is_slow, now)?;
+                }
                 None
             } else {
-                let is_gone = matches!(outcome, Outcome::Answered { status: 410, .. });
-                endpoints::note_failure(store, &attempt.endpoint.id, is_slow, is_gone, now)?
-            }
-        };
+                let retry_after = match outcome {
+                    Outcome::Answered { retry_after: Some(value), .. } => retry_after_seconds(value, now),
+                    _ => None,
+                };
+                let pause = if attempt.is_test { None } else { pause_ms(attempt.attempts, jitter, retry_after) };
+                let pause = if fault!("a failed attempt is repeated at once") { Some(0) } else { pause };
+                let next_at = pause.map(|pause| Millis(now.0.saturating_add(pause)));
+                let status = if next_at.is_some() { DeliveryStatus::Pending } else { DeliveryStatus::Failed };
+                settle(store, attempt, status, next_at)?;
+                if attempt.is_test {
+                    None
+                } else {
+                    let is_gone = matches!(outcome, Outcome::Answered { status: 410, .. });
+                    endpoints::note_failure(store, &attempt.endpoint.id, is_slow, is_gone, now)?
+                }
+            };
         Ok(())
     })?;
     Ok(stopped)

@@ -1,5 +1,5 @@
 //! `simulate --seeds N [--from M] [--threads T] [--failures F]` simulates N histories, prints a line every 10,000 histories and a summary.
-//! With `--limits` it simulates limits: `simulate --limits --seeds N`, `simulate --limits --seed S`.
+//! With `--limits` it simulates limits, with `--events` events: `simulate --limits --seeds N`, `simulate --limits --seed S`.
 //! It stops after F histories with violations (1 by default), and shows the first one, shrunk. `simulate --seed S [--whole]` shows one history.
 
 use std::process::ExitCode;
@@ -24,11 +24,13 @@ fn main() -> ExitCode {
         threads: number("--threads", 2),
         max_failures: number("--failures", 1),
     };
-    let is_fine = match (has("--limits"), has("--seed")) {
-        (true, true) => show_limits(number("--seed", 0)),
-        (true, false) => simulate_limits(&run),
-        (false, true) => show_keys(number("--seed", 0), has("--whole")),
-        (false, false) => simulate_keys(&run),
+    let is_fine = match (has("--limits"), has("--events"), has("--seed")) {
+        (true, _, true) => show_limits(number("--seed", 0)),
+        (true, _, false) => simulate_limits(&run),
+        (_, true, true) => show_events(number("--seed", 0)),
+        (_, true, false) => simulate_events(&run),
+        (_, _, true) => show_keys(number("--seed", 0), has("--whole")),
+        (_, _, false) => simulate_keys(&run),
     };
     if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -124,6 +126,31 @@ fn simulate_limits(run: &Run) -> bool {
     let Some(Found { seed, .. }) = first else { return true };
     println!("{count} histories with violations. To repeat the first:  npm run simulate -- --limits --seed {seed}");
     false
+}
+
+/// Simulates histories of events. Returns whether none has a violation.
+fn simulate_events(run: &Run) -> bool {
+    let (first, count) = run.simulate_many(|seed, tally| {
+        let (history, violations) = simulator::events::run(seed);
+        for (name, count) in history.counts {
+            tally.add(name, count);
+        }
+        let violation = violations.into_iter().next()?;
+        Some(Found { seed, rule: violation.rule, text: violation.text })
+    });
+    let Some(Found { seed, .. }) = first else { return true };
+    println!("{count} histories with violations. To repeat the first:  npm run simulate -- --events --seed {seed}");
+    false
+}
+
+/// Shows one history of events. Returns whether it has no violation.
+fn show_events(seed: u64) -> bool {
+    let (history, violations) = simulator::events::run(seed);
+    println!("{history:#?}");
+    for violation in &violations {
+        println!("VIOLATION: {}\n  {}", violation.rule, violation.text);
+    }
+    violations.is_empty()
 }
 
 /// Shows one history of keys. Returns whether it has no violation.

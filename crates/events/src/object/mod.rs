@@ -93,7 +93,7 @@ impl<H: EventsHost> EventsObject<H> {
             self.log_failure(&error);
             FetchError::Failed
         })?;
-        if adds_work {
+        if adds_work && !keyward_fault::fault!("the alarm is not set before the answer") {
             // Before the answer: if this instance ends now, the alarm still sends.
             self.set_alarm(0).await?;
             self.wake();
