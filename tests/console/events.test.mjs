@@ -232,6 +232,32 @@ test("texts of an endpoint and a receiver become no markup", { skip }, async () 
   assert.equal(await page.locator("main img, main script").count(), 0);
 });
 
+for (const size of [{ phone: true }, { phone: false }]) {
+  test(`every action of every endpoint is in the window${size.phone ? " of 360 px" : ""}`, { skip }, async () => {
+    const { page, close } = await openPage(browser, deployment, size);
+    await signIn(page, deployment.owner);
+    await page.goto("/events");
+    await page
+      .getByLabel(/^Actions for/)
+      .first()
+      .waitFor();
+    const window = page.viewportSize();
+    for (const menu of await page.getByLabel(/^Actions for/).all()) {
+      await menu.click();
+      const panel = page.locator(".menu[open] .menu-panel");
+      const { x, y, width, height } = await panel.boundingBox();
+      assert.ok(
+        x >= 0 && y >= 0 && x + width <= window.width && y + height <= window.height,
+        `${x} ${y} ${width} ${height}`,
+      );
+      for (const action of await panel.getByRole("button").all()) await action.click({ trial: true });
+      assert.equal(await overflows(page), false);
+      await page.keyboard.press("Escape");
+    }
+    await close();
+  });
+}
+
 test("an endpoint is added and tested with the keyboard alone, in a window of 360 px", { skip }, async () => {
   const phone = await openPage(browser, deployment, { phone: true });
   const { page } = phone;

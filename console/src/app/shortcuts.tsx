@@ -63,7 +63,7 @@ export function Shortcuts({ open, setOpen }: { open: boolean; setOpen: (open: bo
         </Button>
       }
     >
-      <dl class="facts">
+      <dl class="facts short">
         {rows.map(([keys, what]) => (
           <>
             <dt>

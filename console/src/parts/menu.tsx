@@ -1,5 +1,21 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+
+const GAP = 4;
+
+/**
+ * Places the list below its button, or above it where there is more room. It is placed in the window, because a table that scrolls would
+ * cut it off.
+ */
+function placeAt(panel: HTMLElement, button: DOMRect) {
+  const below = innerHeight - button.bottom - 2 * GAP;
+  const above = button.top - 2 * GAP;
+  const isAbove = panel.scrollHeight > below && above > below;
+  panel.style.top = isAbove ? "auto" : `${button.bottom + GAP}px`;
+  panel.style.bottom = isAbove ? `${innerHeight - button.top + GAP}px` : "auto";
+  panel.style.right = `${document.documentElement.clientWidth - button.right}px`;
+  panel.style.maxHeight = `${isAbove ? above : below}px`;
+}
 
 /** A button that opens a short list of actions. It closes on Escape, on a click elsewhere, and when the focus leaves it. */
 export function Menu({
@@ -27,6 +43,20 @@ export function Menu({
       document.removeEventListener("focusin", close);
     };
   }, []);
+  const [open, setOpen] = useState(false);
+  useLayoutEffect(() => {
+    const [summary, panel] = [ref.current?.firstElementChild, ref.current?.lastElementChild];
+    if (!open || !summary || !(panel instanceof HTMLElement)) return;
+    const place = () => placeAt(panel, summary.getBoundingClientRect());
+    place();
+    // The places that scroll are around the menu, and their events do not bubble.
+    document.addEventListener("scroll", place, { capture: true, passive: true });
+    addEventListener("resize", place);
+    return () => {
+      document.removeEventListener("scroll", place, { capture: true });
+      removeEventListener("resize", place);
+    };
+  }, [open]);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== "Escape" || !ref.current?.open) return;
     event.stopPropagation();
@@ -37,7 +67,7 @@ export function Menu({
     if ((event.target as Element).closest("button, a") && ref.current) ref.current.open = false;
   };
   return (
-    <details class="menu above" ref={ref} onKeyDown={onKeyDown}>
+    <details class="menu above" ref={ref} onKeyDown={onKeyDown} onToggle={() => setOpen(ref.current?.open ?? false)}>
       <summary class={summaryClass} aria-label={label} title={label}>
         {summary}
       </summary>
