@@ -9,6 +9,7 @@ import { isId } from "../../logic/key-text.ts";
 import { useObservable } from "../../logic/observable.ts";
 import { useResource } from "../../logic/resource.ts";
 import { purposeSentence, rightsSentence } from "../../logic/rights.ts";
+import { Address } from "../../parts/address.tsx";
 import { Button } from "../../parts/button.tsx";
 import { EnvironmentChip, StatusChip } from "../../parts/chip.tsx";
 import { Empty } from "../../parts/empty.tsx";
@@ -65,18 +66,6 @@ function Actions({ of, ask }: { of: Key; ask: (asked: Asked) => void }) {
   );
 }
 
-/** An address that may break after its `@`. */
-function Owner({ address }: { address: string }) {
-  const at = address.indexOf("@") + 1;
-  return (
-    <span>
-      {address.slice(0, at)}
-      <wbr />
-      {address.slice(at)}
-    </span>
-  );
-}
-
 function Facts({ of }: { of: Key }) {
   const names = useNames();
   const from = of.last_used_from;
@@ -109,7 +98,7 @@ function Facts({ of }: { of: Key }) {
       </div>
       <div class="tile">
         <span class="what">Owner</span>
-        <Owner address={of.owner} />
+        <Address of={of.owner} />
       </div>
     </div>
   );

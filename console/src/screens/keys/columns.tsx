@@ -5,6 +5,7 @@ import { useNow } from "../../logic/now.ts";
 import { scopesOf } from "../../logic/rights.ts";
 import { DAY_MS } from "../../logic/time.ts";
 import { count } from "../../logic/words.ts";
+import { Address } from "../../parts/address.tsx";
 import { Chip, EnvironmentChip, StatusChip } from "../../parts/chip.tsx";
 import { HoverCard } from "../../parts/hover-card.tsx";
 import { RoutesList } from "../../parts/routes-list.tsx";
@@ -96,6 +97,6 @@ export function useKeyColumns(): Column<Key>[] {
       ),
     },
     { label: "Ends", sort: "expires_at", tight: true, cell: (key) => <Ends of={key} /> },
-    { label: "Owner", cell: (key) => key.owner },
+    { label: "Owner", cell: (key) => <Address of={key.owner} /> },
   ];
 }

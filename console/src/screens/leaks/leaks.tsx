@@ -6,6 +6,7 @@ import { Page } from "../../app/page.tsx";
 import { go, href, setParams, usePlace } from "../../app/router.ts";
 import { useResource } from "../../logic/resource.ts";
 import { count, list as inWords, number } from "../../logic/words.ts";
+import { Address } from "../../parts/address.tsx";
 import { Button } from "../../parts/button.tsx";
 import { Chip, EnvironmentChip } from "../../parts/chip.tsx";
 import { Empty } from "../../parts/empty.tsx";
@@ -134,7 +135,7 @@ function Report({ of }: { of: LeakReport }) {
                 <span class="muted">nothing</span>
               ),
           },
-          { label: "Owner", cell: (item) => item.owner },
+          { label: "Owner", cell: (item) => item.owner && <Address of={item.owner} /> },
         ]}
       />
       {opening && (

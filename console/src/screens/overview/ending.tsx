@@ -5,6 +5,7 @@ import { useConsole } from "../../app/context.ts";
 import { href, usePlace } from "../../app/router.ts";
 import { useResource } from "../../logic/resource.ts";
 import { DAY_MS } from "../../logic/time.ts";
+import { Address } from "../../parts/address.tsx";
 import { EnvironmentChip } from "../../parts/chip.tsx";
 import { Empty } from "../../parts/empty.tsx";
 import { ProblemBox } from "../../parts/problem-box.tsx";
@@ -88,7 +89,7 @@ export function Ending() {
               ),
             },
             { label: "Last used", tight: true, cell: (key) => <Time at={key.last_used_at} /> },
-            { label: "Owner", cell: (key) => key.owner },
+            { label: "Owner", cell: (key) => <Address of={key.owner} /> },
           ]}
         />
       )}
