@@ -84,7 +84,7 @@ export function PosturePanel() {
           {findings.length === 0 && <Empty>Every key follows the guide.</Empty>}
           <ul>
             {findings.slice(0, SHOWN).map((finding) => (
-              <li key={`${finding.rule} ${finding.key_id ?? finding.member_id}`} class="finding">
+              <li key={`${finding.rule} ${finding.fix?.path} ${finding.detail}`} class="finding">
                 <Chip tone={TONES[finding.severity]?.tone} shape={TONES[finding.severity]?.shape}>
                   {capital(finding.severity)}
                 </Chip>
