@@ -175,7 +175,11 @@ fn answer_groups(
         }
     }
     if !rows.is_empty() && !keyward_fault::fault!("a grant is not written") {
-        store.transaction(&mut |store| rows.iter().try_for_each(|(group, row)| write(store, group, row)))?;
+        let left_out =
+            if keyward_fault::fault!("of several keys the last is written") { rows.len().saturating_sub(1) } else { 0 };
+        store.transaction(&mut |store| {
+            rows.iter().skip(left_out).try_for_each(|(group, row)| write(store, group, row))
+        })?;
     }
     Ok(answers)
 }

@@ -174,7 +174,7 @@ fn show_limits(seed: u64) -> bool {
     let (outcome, violations) = simulator::limits::run(seed);
     println!("{:#?}", simulator::limits::plan::draw(seed));
     for passed in &outcome.passed {
-        println!("{:>15}  isolate {}  cost {}", passed.at, passed.slot, passed.cost);
+        println!("{:>15}  isolate {}  key {}  cost {}", passed.at, passed.slot, passed.key, passed.cost);
     }
     println!("{:#?}", outcome.counts);
     for violation in &violations {

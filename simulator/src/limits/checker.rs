@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::limits::plan::Kind;
 use crate::scheduler::Time;
 
-/// A limit in force for a part of the history.
+/// A limit of a key, in force for a part of the history.
 #[derive(Clone, Debug)]
 pub struct Rule {
+    pub key: usize,
     pub requests: u64,
     /// Length of the window in milliseconds, or the calendar period.
     pub span: RuleSpan,
@@ -28,6 +29,7 @@ pub enum RuleSpan {
 pub struct Passed {
     /// True time in milliseconds since 1970.
     pub at: Time,
+    pub key: usize,
     pub cost: u64,
     pub slot: usize,
 }
@@ -55,8 +57,8 @@ pub struct Violation {
 pub fn check(outcome: &Outcome) -> Vec<Violation> {
     let mut violations = Vec::new();
     for rule in &outcome.rules {
-        let within: Vec<Passed> =
-            outcome.passed.iter().copied().filter(|passed| (rule.from..rule.to).contains(&passed.at)).collect();
+        let is_ruled = |passed: &Passed| passed.key == rule.key && (rule.from..rule.to).contains(&passed.at);
+        let within: Vec<Passed> = outcome.passed.iter().copied().filter(is_ruled).collect();
         match rule.span {
             RuleSpan::WindowMs(window_ms) => check_windows(rule, window_ms, &within, &mut violations),
             RuleSpan::Day => check_periods(rule, &within, day_of, &mut violations),
@@ -82,8 +84,8 @@ fn check_windows(rule: &Rule, window_ms: Time, passed: &[Passed], violations: &m
             violations.push(Violation {
                 rule: "a window holds more than its limit",
                 text: format!(
-                    "{sum} of {} in {window_ms} ms, requests {first} to {position}, from {} to {}",
-                    rule.requests, passed[first].at, last.at
+                    "{sum} of {} in {window_ms} ms, requests {first} to {position} of key {}, from {} to {}",
+                    rule.requests, rule.key, passed[first].at, last.at
                 ),
             });
             return;
@@ -99,7 +101,7 @@ fn check_periods(rule: &Rule, passed: &[Passed], period_of: fn(Time) -> Time, vi
     if let Some((period, sum)) = sums.iter().find(|(_, sum)| **sum > rule.requests) {
         violations.push(Violation {
             rule: "a calendar period holds more than its limit",
-            text: format!("{sum} of {} in period {period}", rule.requests),
+            text: format!("{sum} of {} in period {period}, key {}", rule.requests, rule.key),
         });
     }
 }

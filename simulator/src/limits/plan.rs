@@ -15,6 +15,8 @@ pub struct Faults {
     pub lost: i64,
     /// A query or an answer takes seconds.
     pub late: i64,
+    /// A query or an answer takes most of the time limit.
+    pub slow: i64,
     /// The object ends right after it handled a query.
     pub crash_after: i64,
     /// A statement of the object's store fails, with or without effect.
@@ -42,7 +44,7 @@ pub enum Disturbance {
     CutOff { slot: usize, for_ms: Time },
     /// Every isolate's queries are lost for a time.
     Outage { for_ms: Time },
-    /// The key's limits change.
+    /// The first key's limits change.
     ChangeLimit { requests: u64 },
 }
 
@@ -59,6 +61,14 @@ pub struct Slot {
     pub starts_at: Time,
 }
 
+/// A limited key. All keys of a history belong to one object.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub limits: Vec<Limit>,
+    /// Chance in 1,000 that a request is one of this key. The rest is the first key's.
+    pub requests: i64,
+}
+
 /// A history without faults, which checks throughput too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -72,7 +82,10 @@ pub enum Kind {
 pub struct Plan {
     pub seed: u64,
     pub kind: Kind,
-    pub limits: Vec<Limit>,
+    /// At least one.
+    pub keys: Vec<Key>,
+    /// Number of keys whose leases an isolate keeps.
+    pub book_keys: usize,
     pub starts_at: Millis,
     pub ends_at: Time,
     pub grace_ms: Time,
@@ -84,6 +97,9 @@ pub struct Plan {
     pub faults: Faults,
     pub disturbances: Vec<(Time, Disturbance)>,
 }
+
+/// Number of keys whose leases an isolate keeps, if it has room for all.
+const BOOK_KEYS: usize = 10;
 
 /// Largest error of a clock, in milliseconds.
 pub const MAX_OFFSET_MS: Time = 5_000;
@@ -115,7 +131,8 @@ fn calm(seed: u64, random: &mut Random) -> Plan {
     Plan {
         seed,
         kind: Kind::Calm,
-        limits: vec![window("burst", requests, seconds)],
+        keys: vec![Key { limits: vec![window("burst", requests, seconds)], requests: 1_000 }],
+        book_keys: BOOK_KEYS,
         starts_at: Millis(START_MS),
         ends_at: 50 * (i64::from(seconds) + 2) * 1_000,
         grace_ms: 60_000,
@@ -168,6 +185,7 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
     let faults = Faults {
         lost: rate(random),
         late: if steps_object { 0 } else { rate(random) },
+        slow: 0,
         crash_after: if steps_object { 0 } else { rate(random) / 4 },
         store_fails: if steps_object { 0 } else { rate(random) / 4 },
         twice: rate(random) / 2,
@@ -176,10 +194,11 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
         slot.starts_at = slot.starts_at.min(500);
     }
     let disturbances = disturbances(random, ends_at, &slots, (steps_object, has_calendar), requests);
-    Plan {
+    let mut plan = Plan {
         seed,
         kind: Kind::Stormy,
-        limits,
+        keys: vec![Key { limits, requests: 1_000 }],
+        book_keys: BOOK_KEYS,
         starts_at,
         ends_at,
         grace_ms: random.pick(&[0, 2_000, 10_000, 60_000]),
@@ -189,7 +208,44 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
         latency_ms: (1, max_latency),
         faults,
         disturbances,
+    };
+    // Most histories have one key. The others of an object make its queries more frequent, which hides faults that need rare ones.
+    if random.often(200) {
+        let others = 1 + random.below(3);
+        plan.keys.extend((0..others).map(|_| other_key(random)));
+        plan.book_keys = random.pick(&[1, 2, BOOK_KEYS, BOOK_KEYS]);
+    } else if random.often(300) {
+        slow_answers(&mut plan, random);
     }
+    plan
+}
+
+/// Makes a history in which the end of a lease matters: some answers take most of the time limit, and isolates often pause for about the life
+/// of a lease, so that units are left at its end. A few requests need all units.
+fn slow_answers(plan: &mut Plan, random: &mut Random) {
+    plan.keys[0].limits = vec![window("burst", random.pick(&[4, 7, 10]), random.pick(&[1, 1, 2]))];
+    plan.latency_ms = (1, 20);
+    plan.faults = Faults { slow: random.pick(&[150, 300]), ..Faults::default() };
+    plan.disturbances.clear();
+    plan.ends_at = 60_000;
+    plan.max_cost = 7;
+    plan.slots.truncate(2);
+    for slot in &mut plan.slots {
+        slot.interval_ms = random.pick(&[20, 50, 120]);
+        slot.burst = random.within(1, 3);
+        slot.pauses = random.pick(&[200, 500]);
+    }
+}
+
+/// Draws a key beside the first one.
+fn other_key(random: &mut Random) -> Key {
+    let seconds = random.pick(&[1_u32, 2, 5, 10]);
+    let requests = random.pick(&[1_u64, 2, 5, 10, 40]);
+    let mut limits = vec![window("burst", requests, seconds)];
+    if random.often(300) {
+        limits.push(window("longer", requests * random.within(1, 4) as u64, 30));
+    }
+    Key { limits, requests: random.pick(&[30, 150, 300]) }
 }
 
 /// Draws the disturbances. In a history with steps of the object's clock, object and isolates live on, because only isolates that heard from

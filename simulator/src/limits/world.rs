@@ -14,7 +14,7 @@ use keyward_key::id::KeyId;
 use keyward_key::limit::{Limit, Period, Span};
 use keyward_key::time::Millis;
 use keyward_protocol::feed::CompactKeyId;
-use keyward_protocol::lease::{LEASE_MS, LeaseAnswer};
+use keyward_protocol::lease::{LEASE_MS, LeaseAnswer, shard_of};
 use keyward_testkit::sqlite_store::Fault;
 
 use super::checker::{Outcome, Passed, Rule, RuleSpan};
@@ -31,7 +31,7 @@ enum Event {
     Deliver { slot: usize, life: u64, query: u64, message: Rc<str>, asked_at: Millis },
     Answer { slot: usize, life: u64, query: u64, text: Rc<str>, asked_at: Millis },
     Timeout { slot: usize, life: u64, query: u64 },
-    Learn { slot: usize, limits: Arc<KeyLimits> },
+    Learn { slot: usize, key: usize, limits: Arc<KeyLimits> },
     Disturb(Disturbance),
     EndZombie,
 }
@@ -42,16 +42,27 @@ struct Isolate {
     offset: Time,
     latest: Millis,
     book: LeaseBook,
-    limits: Arc<KeyLimits>,
+    /// Limits of each key, as the isolate knows them.
+    limits: Vec<Arc<KeyLimits>>,
     in_flight: Option<u64>,
-    waiting: Vec<(u64, u8)>,
+    waiting: Vec<Request>,
     cut_off_until: Time,
     first_answer_at: Option<Time>,
     random: Random,
 }
 
+/// A request of a key.
+struct Request {
+    key: usize,
+    cost: u64,
+    /// Number of queries that it has waited for.
+    rounds: u8,
+}
+
 struct World<'p> {
     plan: &'p Plan,
+    /// Number of the object.
+    shard: u32,
     time: Rc<Cell<i64>>,
     /// Events by their time. Those of one time happen in the order in which they were scheduled.
     queue: BTreeMap<(Time, u64), Event>,
@@ -72,11 +83,13 @@ pub fn execute(plan: &Plan) -> Outcome {
     let mut random = Random::new(plan.seed);
     let time = Rc::new(Cell::new(plan.starts_at.0));
     let store = object::fresh_store();
-    let limits = key_limits(1, &plan.limits);
+    let groups = groups(plan.keys.len());
+    let limits: Vec<_> = groups.iter().zip(&plan.keys).map(|(group, key)| key_limits(*group, 1, &key.limits)).collect();
     let object = instance(&store, &time, plan.object_offset, 1);
-    let isolates = plan.slots.iter().map(|slot| isolate(*slot, slot.offset, 0, &limits, &mut random)).collect();
+    let isolates = plan.slots.iter().map(|slot| isolate(plan, (*slot, slot.offset), 0, &limits, &mut random)).collect();
     let mut world = World {
         plan,
+        shard: limits[0].shard,
         time,
         queue: BTreeMap::new(),
         next: 2,
@@ -105,9 +118,17 @@ pub fn execute(plan: &Plan) -> Outcome {
     world.finish()
 }
 
-fn key_limits(revision: u64, limits: &[Limit]) -> Arc<KeyLimits> {
-    let id = KeyId::parse("wafl_live_000000000001").expect("a key id");
-    let group = CompactKeyId::of(&id).expect("a data key");
+/// Returns the groups of this many keys of one object.
+fn groups(keys: usize) -> Vec<CompactKeyId> {
+    let group = |number: u32| {
+        let id = KeyId::parse(&format!("wafl_live_{number:012}")).expect("a key id");
+        CompactKeyId::of(&id).expect("a data key")
+    };
+    let shard = shard_of(&group(1));
+    (1..).map(group).filter(|group| shard_of(group) == shard).take(keys).collect()
+}
+
+fn key_limits(group: CompactKeyId, revision: u64, limits: &[Limit]) -> Arc<KeyLimits> {
     Arc::new(KeyLimits::of(group, revision, limits).expect("at least one limit"))
 }
 
@@ -121,14 +142,20 @@ fn instance(store: &SharedStore, time: &Rc<Cell<i64>>, offset: Time, number: u64
     })
 }
 
-fn isolate(plan: Slot, offset: Time, life: u64, limits: &Arc<KeyLimits>, random: &mut Random) -> Isolate {
+fn isolate(
+    plan: &Plan,
+    (slot, offset): (Slot, Time),
+    life: u64,
+    limits: &[Arc<KeyLimits>],
+    random: &mut Random,
+) -> Isolate {
     Isolate {
-        plan,
+        plan: slot,
         life,
         offset,
         latest: Millis(i64::MIN),
-        book: LeaseBook::new(10),
-        limits: Arc::clone(limits),
+        book: LeaseBook::new(plan.book_keys),
+        limits: limits.to_vec(),
         in_flight: None,
         waiting: Vec::new(),
         cut_off_until: 0,
@@ -173,12 +200,12 @@ impl World<'_> {
                 let isolate = &mut self.isolates[slot];
                 isolate.in_flight = None;
                 isolate.first_answer_at.get_or_insert(self.time.get());
-                isolate.book.apply(isolate.limits.shard, &answer, asked_at, now);
+                isolate.book.apply(self.shard, &answer, asked_at, now);
                 self.retry_waiting(slot);
             }
             Event::Timeout { slot, life, query } if self.is_awaited(slot, life, query) => self.fail(slot),
             Event::Answer { .. } | Event::Timeout { .. } => {}
-            Event::Learn { slot, limits } => self.isolates[slot].limits = limits,
+            Event::Learn { slot, key, limits } => self.isolates[slot].limits[key] = limits,
             Event::Disturb(disturbance) => self.disturb(disturbance),
             Event::EndZombie => self.zombie = None,
         }
@@ -193,7 +220,7 @@ impl World<'_> {
         let now = self.read_clock(slot);
         let isolate = &mut self.isolates[slot];
         isolate.in_flight = None;
-        isolate.book.record_failure(isolate.limits.shard, now);
+        isolate.book.record_failure(self.shard, now);
         self.retry_waiting(slot);
     }
 
@@ -216,28 +243,35 @@ impl World<'_> {
             pause += isolate.random.within(500, 3_800);
         }
         for cost in costs {
-            self.request(slot, cost, 0);
+            let key = self.draw_key(slot);
+            self.request(slot, Request { key, cost, rounds: 0 });
         }
         self.schedule(pause, Event::Arrive { slot, life });
     }
 
+    /// Draws the key of a request.
+    fn draw_key(&mut self, slot: usize) -> usize {
+        let random = &mut self.isolates[slot].random;
+        (1..self.plan.keys.len()).find(|key| random.often(self.plan.keys[*key].requests)).unwrap_or(0)
+    }
+
     /// Decides about a request, and lets it wait if it needs units.
-    fn request(&mut self, slot: usize, cost: u64, rounds: u8) {
+    fn request(&mut self, slot: usize, Request { key, cost, rounds }: Request) {
         let now = self.read_clock(slot);
         let spending = Spending { cost, now, grace_ms: self.plan.grace_ms };
         let isolate = &mut self.isolates[slot];
-        let limits = Arc::clone(&isolate.limits);
+        let limits = Arc::clone(&isolate.limits[key]);
         let spent = isolate.book.spend(&limits, spending);
         let is_due = isolate.book.take_renewal_due();
         match spent {
             Spend::Granted(receipt) => {
-                self.passed.push(Passed { at: self.time.get(), cost, slot });
+                self.passed.push(Passed { at: self.time.get(), key, cost, slot });
                 self.count(if receipt.outage_age_ms.is_some() { "let through in an outage" } else { "let through" });
             }
             Spend::Refused(_) => self.count("refused"),
             Spend::Unreachable => self.count("unreachable"),
             Spend::Renew if rounds >= MAX_LEASE_ROUNDS => self.count("gave up waiting"),
-            Spend::Renew => self.isolates[slot].waiting.push((cost, rounds)),
+            Spend::Renew => self.isolates[slot].waiting.push(Request { key, cost, rounds }),
         }
         if (is_due || !self.isolates[slot].waiting.is_empty()) && self.isolates[slot].in_flight.is_none() {
             self.ask(slot);
@@ -245,8 +279,8 @@ impl World<'_> {
     }
 
     fn retry_waiting(&mut self, slot: usize) {
-        for (cost, rounds) in std::mem::take(&mut self.isolates[slot].waiting) {
-            self.request(slot, cost, rounds + 1);
+        for request in std::mem::take(&mut self.isolates[slot].waiting) {
+            self.request(slot, Request { rounds: request.rounds + 1, ..request });
         }
     }
 
@@ -256,7 +290,7 @@ impl World<'_> {
         let query = self.next;
         let isolate = &mut self.isolates[slot];
         let number = isolate.life * 100 + slot as u64;
-        let Some(asked) = isolate.book.query(isolate.limits.shard, number, now, self.plan.grace_ms) else { return };
+        let Some(asked) = isolate.book.query(self.shard, number, now, self.plan.grace_ms) else { return };
         isolate.in_flight = Some(query);
         let life = isolate.life;
         let is_cut_off = self.time.get() < isolate.cut_off_until;
@@ -277,6 +311,10 @@ impl World<'_> {
         if self.random.often(self.plan.faults.late) {
             self.count("late messages");
             return self.random.within(500, 6_000);
+        }
+        if self.plan.faults.slow > 0 && self.random.often(self.plan.faults.slow) {
+            self.count("slow messages");
+            return self.random.within(600, 1_300);
         }
         let (least, most) = self.plan.latency_ms;
         self.random.within(least, most)
@@ -319,21 +357,24 @@ impl World<'_> {
     fn finish(mut self) -> Outcome {
         let (start, end) = (self.plan.starts_at.0, Time::MAX);
         let mut rules = Vec::new();
-        for (position, limit) in self.plan.limits.iter().enumerate() {
+        let limits = self.plan.keys.iter().enumerate().flat_map(|(key, planned)| {
+            planned.limits.iter().enumerate().map(move |(position, limit)| (key, position, limit))
+        });
+        for (key, position, limit) in limits {
             let span = match limit.span() {
                 Span::Seconds(seconds) => RuleSpan::WindowMs(1_000 * i64::from(seconds)),
                 Span::Period(Period::Day) => RuleSpan::Day,
                 Span::Period(Period::Month) => RuleSpan::Month,
             };
             let requests = limit.requests();
-            match self.change.filter(|_| position == 0) {
-                None => rules.push(Rule { requests, span, from: start, to: end }),
+            match self.change.filter(|_| (key, position) == (0, 0)) {
+                None => rules.push(Rule { key, requests, span, from: start, to: end }),
                 Some((at, changed)) => {
-                    rules.push(Rule { requests, span, from: start, to: at });
-                    rules.push(Rule { requests: requests.max(changed), span, from: start, to: end });
+                    rules.push(Rule { key, requests, span, from: start, to: at });
+                    rules.push(Rule { key, requests: requests.max(changed), span, from: start, to: end });
                     // An isolate that gets no answer spends its reserve for the grace.
                     let holds_at = at + BOUND_MS + LEASE_MS + self.plan.grace_ms;
-                    rules.push(Rule { requests: changed, span, from: holds_at, to: end });
+                    rules.push(Rule { key, requests: changed, span, from: holds_at, to: end });
                 }
             }
         }

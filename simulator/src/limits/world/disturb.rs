@@ -51,8 +51,8 @@ impl World<'_> {
             Disturbance::ReplaceIsolate { slot, offset } => {
                 self.count("isolate replaced");
                 let old = &self.isolates[slot];
-                let (plan, limits, life) = (old.plan, Arc::clone(&old.limits), old.life + 1);
-                self.isolates[slot] = isolate(plan, offset, life, &limits, &mut self.random);
+                let (planned, limits, life) = ((old.plan, offset), old.limits.clone(), old.life + 1);
+                self.isolates[slot] = isolate(self.plan, planned, life, &limits, &mut self.random);
                 self.schedule(1, Event::Arrive { slot, life });
             }
             Disturbance::CutOff { slot, for_ms } => {
@@ -73,12 +73,12 @@ impl World<'_> {
     fn change_limit(&mut self, requests: u64) {
         self.count("limit changed");
         self.change = Some((self.time.get(), requests));
-        let mut limits = self.plan.limits.clone();
+        let mut limits = self.plan.keys[0].limits.clone();
         limits[0] = Limit::new("burst".to_owned(), requests, limits[0].span()).expect("valid");
-        let limits = key_limits(2, &limits);
+        let limits = key_limits(self.isolates[0].limits[0].group, 2, &limits);
         for slot in 0..self.isolates.len() {
             let after = self.random.within(0, BOUND_MS);
-            self.schedule(after, Event::Learn { slot, limits: Arc::clone(&limits) });
+            self.schedule(after, Event::Learn { slot, key: 0, limits: Arc::clone(&limits) });
         }
     }
 }
