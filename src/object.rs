@@ -21,7 +21,6 @@ use keyward_key::time::Millis;
 use keyward_protocol::PendingReport;
 use keyward_protocol::events::EVENTS_OBJECT;
 use keyward_registry::context::Policy;
-use keyward_registry::events::EffectTimes;
 use keyward_registry::feed::FeedSizes;
 use keyward_registry::idle::IdleRules;
 use keyward_registry::object::{
@@ -51,7 +50,7 @@ impl DurableObject for Registry {
             feed: FeedSizes::default(),
             default_limits: config.default_limits,
             idle: IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days },
-            effect: EffectTimes { bound_seconds: config.bound_seconds, grace_seconds: config.grace_seconds },
+            effect: config.effect(),
         });
         Self {
             inner: Rc::new(RegistryObject::new(

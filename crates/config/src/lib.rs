@@ -41,7 +41,7 @@ use keyward_key::exposure::OnExposure;
 use keyward_key::id::Prefix;
 use keyward_key::keyring::Keyring;
 use keyward_key::limit::Limit;
-use keyward_key::time::Millis;
+use keyward_key::time::{EffectTimes, Millis};
 use reader::Reader;
 
 pub use effective::{EffectiveSetting, of_default};
@@ -150,11 +150,16 @@ pub struct ConfigProblem {
 }
 
 impl Config {
+    /// Returns bound and grace.
+    #[must_use]
+    pub const fn effect(&self) -> EffectTimes {
+        EffectTimes { bound_seconds: self.bound_seconds, grace_seconds: self.grace_seconds }
+    }
+
     /// Returns the times by which a change takes effect everywhere: while the authority answers, and whatever fails.
     #[must_use]
     pub fn effect_times(&self, changed_at: Millis) -> (Millis, Millis) {
-        let effective = changed_at.plus_seconds(self.bound_seconds.into());
-        (effective, effective.plus_seconds(self.grace_seconds.into()))
+        self.effect().of(changed_at)
     }
 
     /// Checks every variable. A variable may have its JSON type or be the same value as a string.

@@ -62,6 +62,24 @@ pub enum BadTime {
     OutOfRange,
 }
 
+/// Bound and grace, in seconds, for the times by which a change takes effect.
+#[derive(Clone, Copy, Debug)]
+pub struct EffectTimes {
+    /// `REVOCATION_BOUND_SECONDS`.
+    pub bound_seconds: u32,
+    /// `OUTAGE_GRACE_SECONDS`.
+    pub grace_seconds: u32,
+}
+
+impl EffectTimes {
+    /// Returns the times by which a change takes effect everywhere: while the authority answers, and whatever fails.
+    #[must_use]
+    pub fn of(self, changed_at: Millis) -> (Millis, Millis) {
+        let effective = changed_at.plus_seconds(self.bound_seconds.into());
+        (effective, effective.plus_seconds(self.grace_seconds.into()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

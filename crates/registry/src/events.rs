@@ -10,6 +10,7 @@ use super::members;
 use super::store::{Row, Store, StoreError, Value};
 use super::{audit, endpoints, incidents, meta};
 use keyward_key::id::{Class, Environment, KeyId};
+pub use keyward_key::time::EffectTimes;
 use keyward_key::time::Millis;
 use keyward_protocol::audit::Entry;
 use keyward_protocol::events::{Event, MAX_TOLD_EVENTS, News};
@@ -215,23 +216,13 @@ pub fn told(store: &mut dyn Store, upto: u64) -> Result<(), StoreError> {
     store.execute("DELETE FROM events WHERE seq <= ?", &[Value::count(upto)?])
 }
 
-/// Bound and grace, in seconds, for the times by which a change holds.
-#[derive(Clone, Copy, Debug)]
-pub struct EffectTimes {
-    /// `REVOCATION_BOUND_SECONDS`.
-    pub bound_seconds: u32,
-    /// `OUTAGE_GRACE_SECONDS`.
-    pub grace_seconds: u32,
-}
-
 /// Types of events after which requests with a key are refused, with the times by which they are.
 const WITH_EFFECT: &[&str] = &["key.revoked", "key.quarantined"];
 
 fn event(row: &Row, effect: EffectTimes) -> Result<Option<Event>, StoreError> {
     let mut event: Option<Event> = row.optional_parsed("event", |text| serde_json::from_str(text).ok())?;
     if let Some(event) = event.as_mut().filter(|event| WITH_EFFECT.contains(&event.kind.as_str())) {
-        let effective = event.at.plus_seconds(effect.bound_seconds.into());
-        let guaranteed = effective.plus_seconds(effect.grace_seconds.into());
+        let (effective, guaranteed) = effect.of(event.at);
         event.data.insert("effective_by".to_owned(), effective.rfc3339().into());
         event.data.insert("guaranteed_by".to_owned(), guaranteed.rfc3339().into());
     }
