@@ -39,6 +39,7 @@ impl DurableObject for Registry {
         let env = JsValue::from(env);
         let settings = load_config(&env).map(|config| ObjectSettings {
             apply,
+            effect: config.effect(),
             policy: Policy {
                 max_key_days: config.max_key_days,
                 max_member_days: config.max_member_days,
@@ -50,7 +51,6 @@ impl DurableObject for Registry {
             feed: FeedSizes::default(),
             default_limits: config.default_limits,
             idle: IdleRules { idle_days: config.idle_days, revoke_days: config.revoke_idle_days },
-            effect: config.effect(),
         });
         Self {
             inner: Rc::new(RegistryObject::new(
