@@ -84,8 +84,6 @@ pub struct Plan {
     pub kind: Kind,
     /// At least one.
     pub keys: Vec<Key>,
-    /// Number of keys whose leases an isolate keeps.
-    pub book_keys: usize,
     pub starts_at: Millis,
     pub ends_at: Time,
     pub grace_ms: Time,
@@ -97,9 +95,6 @@ pub struct Plan {
     pub faults: Faults,
     pub disturbances: Vec<(Time, Disturbance)>,
 }
-
-/// Number of keys whose leases an isolate keeps, if it has room for all.
-const BOOK_KEYS: usize = 10;
 
 /// Largest error of a clock, in milliseconds.
 pub const MAX_OFFSET_MS: Time = 5_000;
@@ -132,7 +127,6 @@ fn calm(seed: u64, random: &mut Random) -> Plan {
         seed,
         kind: Kind::Calm,
         keys: vec![Key { limits: vec![window("burst", requests, seconds)], requests: 1_000 }],
-        book_keys: BOOK_KEYS,
         starts_at: Millis(START_MS),
         ends_at: 50 * (i64::from(seconds) + 2) * 1_000,
         grace_ms: 60_000,
@@ -198,7 +192,6 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
         seed,
         kind: Kind::Stormy,
         keys: vec![Key { limits, requests: 1_000 }],
-        book_keys: BOOK_KEYS,
         starts_at,
         ends_at,
         grace_ms: random.pick(&[0, 2_000, 10_000, 60_000]),
@@ -213,7 +206,6 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
     if random.often(200) {
         let others = 1 + random.below(3);
         plan.keys.extend((0..others).map(|_| other_key(random)));
-        plan.book_keys = random.pick(&[1, 2, BOOK_KEYS, BOOK_KEYS]);
     } else if random.often(300) {
         slow_answers(&mut plan, random);
     }

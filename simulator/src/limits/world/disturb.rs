@@ -51,8 +51,8 @@ impl World<'_> {
             Disturbance::ReplaceIsolate { slot, offset } => {
                 self.count("isolate replaced");
                 let old = &self.isolates[slot];
-                let (planned, limits, life) = ((old.plan, offset), old.limits.clone(), old.life + 1);
-                self.isolates[slot] = isolate(self.plan, planned, life, &limits, &mut self.random);
+                let (plan, limits, life) = (old.plan, old.limits.clone(), old.life + 1);
+                self.isolates[slot] = isolate(plan, offset, life, &limits, &mut self.random);
                 self.schedule(1, Event::Arrive { slot, life });
             }
             Disturbance::CutOff { slot, for_ms } => {
