@@ -18,6 +18,7 @@
 //! | [`usage`] | the counts of usage, a simulation of days with a checker of its own |
 //! | [`limits`] | the same for limits: leases, objects, and a checker of windows |
 //! | [`events`] | the same for events: deliveries, receivers that fail, and a checker of what arrived |
+//! | [`planted`] | search for histories in which a planted fault shows |
 //! | [`tally`] | counts of everything that was simulated |
 
 pub mod checker;
@@ -27,6 +28,7 @@ pub mod keys;
 pub mod limits;
 pub mod object;
 pub mod plan;
+pub mod planted;
 pub mod port;
 pub mod quiescence;
 pub mod random;

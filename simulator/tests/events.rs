@@ -1,6 +1,7 @@
 //! No history of events violates a rule, and the checker finds every planted fault.
 
 use simulator::events::run;
+use simulator::planted::{assert_each_shows, first_violation};
 
 const SEEDS: u64 = 1_500;
 const SEEDS_WITH_A_FAULT: u64 = 1_500;
@@ -15,19 +16,14 @@ const FAULTS: [&str; 7] = [
     "an interrupted attempt is not repeated",
 ];
 
-fn first_violation(fault: &'static str, seeds: u64) -> Option<(u64, String)> {
-    keyward_fault::plant(fault);
-    let found = (0..seeds).find_map(|seed| {
-        let violation = run(seed).1.into_iter().next()?;
-        Some((seed, format!("{}: {}", violation.rule, violation.text)))
-    });
-    keyward_fault::plant("");
-    found
+fn violation(seed: u64) -> Option<String> {
+    let violation = run(seed).1.into_iter().next()?;
+    Some(format!("{}: {}", violation.rule, violation.text))
 }
 
 #[test]
 fn no_history_of_events_violates_a_rule() {
-    assert_eq!(first_violation("", SEEDS), None);
+    assert_eq!(first_violation("", SEEDS, violation), None);
     let counted = |what| (0..100).map(|seed| run(seed).0.counts.get(what).copied().unwrap_or_default()).sum::<u64>();
     for (what, least) in
         [("object restarted", 100), ("alarm interrupted", 10), ("failures of the store", 10), ("arrived", 1_000)]
@@ -39,12 +35,5 @@ fn no_history_of_events_violates_a_rule() {
 #[test]
 #[ignore = "takes a minute: npm test runs it"]
 fn the_checker_of_events_finds_each_planted_fault() {
-    let mut missed = Vec::new();
-    for fault in FAULTS {
-        match first_violation(fault, SEEDS_WITH_A_FAULT) {
-            Some((seed, text)) => println!("{fault}: seed {seed}, {text}"),
-            None => missed.push(fault),
-        }
-    }
-    assert_eq!(missed, Vec::<&str>::new(), "not found");
+    assert_each_shows(&FAULTS, SEEDS_WITH_A_FAULT, violation);
 }

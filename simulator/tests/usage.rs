@@ -1,5 +1,6 @@
 //! The checker of usage finds every planted fault, and finds no violation in the same histories without a fault.
 
+use simulator::planted::assert_each_shows;
 use simulator::usage::{check, execute};
 
 const SEEDS: u64 = 60;
@@ -40,16 +41,6 @@ fn no_history_of_usage_violates_a_rule() {
 #[test]
 #[ignore = "takes minutes: npm test runs it"]
 fn the_checker_of_usage_finds_each_planted_fault() {
-    let mut missed = Vec::new();
-    for fault in FAULTS {
-        keyward_fault::plant(fault);
-        let found =
-            (0..SEEDS_WITH_FAULT).find_map(|seed| check(&execute(seed)).first().map(|found| (seed, found.rule)));
-        keyward_fault::plant("");
-        match found {
-            Some((seed, rule)) => println!("{fault}: seed {seed}, \"{rule}\""),
-            None => missed.push(fault),
-        }
-    }
-    assert_eq!(missed, Vec::<&str>::new(), "not found");
+    let violation = |seed| check(&execute(seed)).first().map(|found| found.rule.to_owned());
+    assert_each_shows(&FAULTS, SEEDS_WITH_FAULT, violation);
 }

@@ -1,4 +1,4 @@
-//! The arrival of a report: it is kept once, and added up later with others ([`waiting`](super::waiting)).
+//! The arrival of a report: it is kept once, and added up later with others (`waiting`).
 
 use keyward_fault::fault;
 use keyward_key::time::Millis;

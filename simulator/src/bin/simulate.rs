@@ -2,6 +2,7 @@
 //! With `--limits` it simulates limits, with `--events` events: `simulate --limits --seeds N`, `simulate --limits --seed S`.
 //! It stops after F histories with violations (1 by default), and shows the first one, shrunk. `simulate --seed S [--whole]` shows one history.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -113,34 +114,36 @@ fn simulate_keys(run: &Run) -> bool {
     false
 }
 
-/// Simulates histories of limits. Returns whether none has a violation.
-fn simulate_limits(run: &Run) -> bool {
+/// Counts of a history, and its first violation: the rule, and where it was broken.
+type Simulated = (BTreeMap<&'static str, u64>, Option<(&'static str, String)>);
+
+/// Simulates histories of another world than that of keys. Returns whether none has a violation.
+fn simulate_other(run: &Run, option: &str, simulate: fn(u64) -> Simulated) -> bool {
     let (first, count) = run.simulate_many(|seed, tally| {
-        let (outcome, violations) = simulator::limits::run(seed);
-        for (name, count) in outcome.counts {
+        let (counts, broken) = simulate(seed);
+        for (name, count) in counts {
             tally.add(name, count);
         }
-        let violation = violations.into_iter().next()?;
-        Some(Found { seed, rule: violation.rule, text: violation.text })
+        let (rule, text) = broken?;
+        Some(Found { seed, rule, text })
     });
     let Some(Found { seed, .. }) = first else { return true };
-    println!("{count} histories with violations. To repeat the first:  npm run simulate -- --limits --seed {seed}");
+    println!("{count} histories with violations. To repeat the first:  npm run simulate -- {option} --seed {seed}");
     false
 }
 
-/// Simulates histories of events. Returns whether none has a violation.
+fn simulate_limits(run: &Run) -> bool {
+    simulate_other(run, "--limits", |seed| {
+        let (outcome, violations) = simulator::limits::run(seed);
+        (outcome.counts, violations.into_iter().next().map(|found| (found.rule, found.text)))
+    })
+}
+
 fn simulate_events(run: &Run) -> bool {
-    let (first, count) = run.simulate_many(|seed, tally| {
+    simulate_other(run, "--events", |seed| {
         let (history, violations) = simulator::events::run(seed);
-        for (name, count) in history.counts {
-            tally.add(name, count);
-        }
-        let violation = violations.into_iter().next()?;
-        Some(Found { seed, rule: violation.rule, text: violation.text })
-    });
-    let Some(Found { seed, .. }) = first else { return true };
-    println!("{count} histories with violations. To repeat the first:  npm run simulate -- --events --seed {seed}");
-    false
+        (history.counts, violations.into_iter().next().map(|found| (found.rule, found.text)))
+    })
 }
 
 /// Shows one history of events. Returns whether it has no violation.
