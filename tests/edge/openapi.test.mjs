@@ -467,7 +467,7 @@ describe("every real answer matches the document", () => {
     const one = `${KEYS}/${id}`;
     await gate.call("/v1/contacts/7", { key: apiKey });
     const series = async () => (await call(`${one}/usage?step=minute`, { key: owner })).json.items;
-    // The first use of a key in an hour is reported at once.
+    // The first use of a key in an hour is reported after a second.
     await until("the use is counted", async () => (await series()).length === 1);
     const activity = await call(`${one}/activity`, { key: owner });
     assert.equal(activity.json.items.filter((item) => item.route !== undefined).length, 1);

@@ -45,6 +45,8 @@ pub struct Asker {
     pub grace_ms: i64,
     /// Time of the query by its own clock.
     pub asked_at: Millis,
+    /// Whether this instance of the object answered it before. What it reports is then about this instance.
+    pub knows_instance: bool,
 }
 
 /// One limit group.
@@ -86,10 +88,7 @@ impl Group {
         self.follow(query);
         self.expire(at);
         let (position, contact) = self.contact(asker, at);
-        self.take_back(position, query, contact, at);
-        if let Some(holder) = position.and_then(|position| self.holders.get_mut(position)) {
-            holder.confirm(query.reserve_known, asker.asked_at);
-        }
+        self.take_back(position, query, (asker, contact), at);
         let available = self.available(at);
         let units = if query.need > available { 0 } else { available.min(self.share(position, query, available)) };
         let lease = self.grant(position, units, at);
@@ -158,9 +157,27 @@ impl Group {
         (position, before)
     }
 
-    fn take_back(&mut self, position: Option<usize>, query: &GroupQuery, contact: Instant, at: Instant) {
+    /// Takes back what the isolate will not spend, and counts what it has spent of the reserve since its contact before.
+    fn take_back(
+        &mut self,
+        position: Option<usize>,
+        query: &GroupQuery,
+        (asker, contact): (Asker, Instant),
+        at: Instant,
+    ) {
         let Some(holder) = position.and_then(|position| self.holders.get_mut(position)) else { return };
-        let spent = holder.report_spent(query.reserve_spent);
+        let is_latest = holder.asked(asker.asked_at);
+        let spent = match query.reserve_known {
+            Some(known) if is_latest => holder.report(known, query.reserve_spent),
+            // It had no room for this group's leases meanwhile, or the answer that gave them was lost.
+            None if is_latest
+                && asker.knows_instance
+                && !keyward_fault::fault!("a forgotten reserve is given again") =>
+            {
+                holder.forget()
+            }
+            _ => 0,
+        };
         let returned: Vec<_> = query.returned.iter().filter_map(|returned| holder.take_back(*returned)).collect();
         for counter in &mut self.counters {
             for (granted, units) in &returned {

@@ -117,14 +117,30 @@ impl Holder {
         self.given = self.given.min(self.spent.saturating_add(most));
     }
 
-    /// Records which reserve it knew of when it asked. An earlier query that arrives late confirms nothing.
-    pub fn confirm(&mut self, known: Option<u64>, asked_at: Millis) {
-        if self.asked_at.is_some_and(|latest| asked_at <= latest) {
-            return;
+    /// Records a query, by the isolate's own clock. Returns whether it is the latest: an earlier one that arrives late says nothing of the
+    /// reserve that is still true.
+    pub fn asked(&mut self, at: Millis) -> bool {
+        let is_latest = self.asked_at.is_none_or(|latest| at > latest);
+        if is_latest {
+            self.asked_at = Some(at);
         }
-        self.asked_at = Some(asked_at);
+        is_latest
+    }
+
+    /// Records which reserve it knew of when it asked for the last time, and how much of it was spent. Returns the units that were spent and
+    /// not known to be.
+    pub fn report(&mut self, known: u64, spent: u64) -> u64 {
+        let new = self.report_spent(spent);
         // The answer to this query names what is given now.
-        self.known = known.map_or(self.known, |known| self.known.min(known.max(self.given)));
+        self.known = self.known.min(known.max(self.given));
+        new
+    }
+
+    /// Records that the isolate no longer knows of its reserve. Whatever it had counts as spent. Returns these units.
+    pub fn forget(&mut self) -> u64 {
+        let spent = self.outstanding();
+        (self.given, self.spent, self.known) = (0, 0, 0);
+        spent
     }
 
     /// Returns the units given to it in all.
@@ -134,7 +150,7 @@ impl Holder {
     }
 
     /// Records the units of the reserve that it has spent. Returns those that were not known before.
-    pub fn report_spent(&mut self, spent: u64) -> u64 {
+    fn report_spent(&mut self, spent: u64) -> u64 {
         let spent = spent.clamp(self.spent, self.known.max(self.spent));
         let new = spent.saturating_sub(self.spent);
         self.spent = spent;

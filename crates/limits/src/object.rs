@@ -152,7 +152,8 @@ fn answer_groups(
 ) -> Result<Vec<GroupAnswer>, StoreError> {
     let mut answers = Vec::with_capacity(query.groups.len().min(MAX_QUERY_GROUPS));
     let mut rows = Vec::new();
-    let asker = Asker { isolate: query.isolate, grace_ms: query.grace_ms, asked_at: query.asked_at };
+    let asker =
+        Asker { isolate: query.isolate, grace_ms: query.grace_ms, asked_at: query.asked_at, knows_instance: is_ours };
     for asked in query.groups.iter().take(MAX_QUERY_GROUPS) {
         let group = match state.groups.entry(asked.group) {
             Entry::Occupied(known) => known.into_mut(),

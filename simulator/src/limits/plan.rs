@@ -84,6 +84,8 @@ pub struct Plan {
     pub kind: Kind,
     /// At least one.
     pub keys: Vec<Key>,
+    /// Number of keys of which an isolate keeps leases.
+    pub room: usize,
     pub starts_at: Millis,
     pub ends_at: Time,
     pub grace_ms: Time,
@@ -95,6 +97,9 @@ pub struct Plan {
     pub faults: Faults,
     pub disturbances: Vec<(Time, Disturbance)>,
 }
+
+/// Room for all keys of a history.
+const ROOM: usize = 10;
 
 /// Largest error of a clock, in milliseconds.
 pub const MAX_OFFSET_MS: Time = 5_000;
@@ -127,6 +132,7 @@ fn calm(seed: u64, random: &mut Random) -> Plan {
         seed,
         kind: Kind::Calm,
         keys: vec![Key { limits: vec![window("burst", requests, seconds)], requests: 1_000 }],
+        room: ROOM,
         starts_at: Millis(START_MS),
         ends_at: 50 * (i64::from(seconds) + 2) * 1_000,
         grace_ms: 60_000,
@@ -192,6 +198,7 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
         seed,
         kind: Kind::Stormy,
         keys: vec![Key { limits, requests: 1_000 }],
+        room: ROOM,
         starts_at,
         ends_at,
         grace_ms: random.pick(&[0, 2_000, 10_000, 60_000]),
@@ -206,6 +213,10 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
     if random.often(200) {
         let others = 1 + random.below(3);
         plan.keys.extend((0..others).map(|_| other_key(random)));
+        if random.often(400) {
+            // An isolate forgets the key that it used least recently, and what it spent of that key's reserve.
+            plan.room = 1 + random.below(others);
+        }
     } else if random.often(300) {
         slow_answers(&mut plan, random);
     }

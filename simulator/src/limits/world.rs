@@ -86,7 +86,8 @@ pub fn execute(plan: &Plan) -> Outcome {
     let groups = groups(plan.keys.len());
     let limits: Vec<_> = groups.iter().zip(&plan.keys).map(|(group, key)| key_limits(*group, 1, &key.limits)).collect();
     let object = instance(&store, &time, plan.object_offset, 1);
-    let isolates = plan.slots.iter().map(|slot| isolate(*slot, slot.offset, 0, &limits, &mut random)).collect();
+    let isolates =
+        plan.slots.iter().map(|slot| isolate(*slot, slot.offset, 0, (&limits, plan.room), &mut random)).collect();
     let mut world = World {
         plan,
         shard: limits[0].shard,
@@ -142,13 +143,19 @@ fn instance(store: &SharedStore, time: &Rc<Cell<i64>>, offset: Time, number: u64
     })
 }
 
-fn isolate(plan: Slot, offset: Time, life: u64, limits: &[Arc<KeyLimits>], random: &mut Random) -> Isolate {
+fn isolate(
+    plan: Slot,
+    offset: Time,
+    life: u64,
+    (limits, room): (&[Arc<KeyLimits>], usize),
+    random: &mut Random,
+) -> Isolate {
     Isolate {
         plan,
         life,
         offset,
         latest: Millis(i64::MIN),
-        book: LeaseBook::new(10),
+        book: LeaseBook::new(room),
         limits: limits.to_vec(),
         in_flight: None,
         waiting: Vec::new(),

@@ -197,6 +197,22 @@ fn the_reserve_of_a_lowered_limit_counts_until_each_isolate_knows_that_it_is_gon
 }
 
 #[test]
+fn a_reserve_that_its_isolate_has_forgotten_counts_as_spent_once() {
+    let world = World::new();
+    let asked = |known| {
+        world.wait(1);
+        world.ask(1, GroupQuery { reserve_known: known, ..query(100, 1) }).unwrap()
+    };
+    let left = |answer: &GroupAnswer| (answer.reserve_given, answer.limits[0].remaining);
+    // 100 - 1 granted - 3 in the reserve.
+    assert_eq!(left(&asked(None)), (3, 96));
+    assert_eq!(left(&asked(Some(3))), (3, 95));
+    // The three count as spent, and the isolate gets another three.
+    assert_eq!(left(&asked(None)), (3, 91));
+    assert_eq!(left(&asked(Some(3))), (3, 90));
+}
+
+#[test]
 fn a_query_that_arrives_late_confirms_nothing() {
     let world = World::new();
     let early = world.query(1, lowered(0));
@@ -276,7 +292,9 @@ fn ten_thousand_groups_in_continuous_use_write_a_fifth_of_a_row_a_second_each() 
     let group = |number: usize| CompactKeyId::try_from(format!("l{number:012}")).unwrap();
     let ask = || {
         for from in (0..GROUPS).step_by(500) {
-            let groups = (from..from + 500).map(|number| GroupQuery { group: group(number), ..query(1_000, 2) });
+            // The isolate knows the part of the reserve that it was given.
+            let known = GroupQuery { reserve_known: Some(25), ..query(1_000, 2) };
+            let groups = (from..from + 500).map(|number| GroupQuery { group: group(number), ..known.clone() });
             let query = LeaseQuery {
                 isolate: 1,
                 asked_at: Millis(world.now.get()),

@@ -52,7 +52,7 @@ impl World<'_> {
                 self.count("isolate replaced");
                 let old = &self.isolates[slot];
                 let (plan, limits, life) = (old.plan, old.limits.clone(), old.life + 1);
-                self.isolates[slot] = isolate(plan, offset, life, &limits, &mut self.random);
+                self.isolates[slot] = isolate(plan, offset, life, (&limits, self.plan.room), &mut self.random);
                 self.schedule(1, Event::Arrive { slot, life });
             }
             Disturbance::CutOff { slot, for_ms } => {
