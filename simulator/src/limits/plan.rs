@@ -214,8 +214,7 @@ fn stormy(seed: u64, random: &mut Random) -> Plan {
         let others = 1 + random.below(3);
         plan.keys.extend((0..others).map(|_| other_key(random)));
         if random.often(400) {
-            // An isolate forgets the key that it used least recently, and what it spent of that key's reserve.
-            plan.room = 1 + random.below(others);
+            no_room(&mut plan, random);
         }
     } else if random.often(300) {
         slow_answers(&mut plan, random);
@@ -238,6 +237,30 @@ fn slow_answers(plan: &mut Plan, random: &mut Random) {
         slot.burst = random.within(1, 3);
         slot.pauses = random.pick(&[200, 500]);
     }
+}
+
+/// Makes a history in which isolates forget what they spent of a key's reserve: they have room for one key, use several, and are cut off again
+/// and again within one window.
+fn no_room(plan: &mut Plan, random: &mut Random) {
+    let requests = random.pick(&[40_u64, 100]);
+    plan.room = 1;
+    plan.keys[0].limits = vec![window("burst", requests, 60)];
+    plan.grace_ms = random.pick(&[2_000, 10_000]);
+    plan.max_cost = 1;
+    plan.latency_ms = (1, 80);
+    plan.faults = Faults::default();
+    plan.ends_at = 100_000;
+    plan.slots.truncate(2);
+    for slot in &mut plan.slots {
+        (slot.interval_ms, slot.pauses) = (random.pick(&[100, 250]), 0);
+    }
+    let slots = plan.slots.len();
+    let cut_off = |random: &mut Random| {
+        let for_ms = random.within(3_000, 8_000);
+        (random.within(2_000, 60_000), Disturbance::CutOff { slot: random.below(slots), for_ms })
+    };
+    plan.disturbances = (0..random.within(2, 6)).map(|_| cut_off(random)).collect();
+    plan.disturbances.sort_by_key(|(at, _)| *at);
 }
 
 /// Draws a key beside the first one.
